@@ -1,2 +1,5 @@
-/** @since 0.1.0 */
-export {}
+export * from "./HostError.ts"
+export * from "./HostEvent.ts"
+export * from "./OpenCodeClient.ts"
+export * from "./OpenCodeHost.ts"
+export * from "./TurnEvent.ts"

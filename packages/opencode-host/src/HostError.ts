@@ -1,0 +1,212 @@
+/**
+ * Everything that can go wrong between a program and its OpenCode server, as ONE error with a tagged `reason`.
+ *
+ * @since 0.1.0
+ */
+import { Schema } from "effect"
+
+/**
+ * No usable OpenCode binary. Recovery: install OpenCode, or point `binary` or `OPENCODE_BIN` at it; retrying is useless.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class BinaryNotFound extends Schema.TaggedClass<BinaryNotFound>()("BinaryNotFound", {
+  /** What is wrong, with the place that was looked at. */
+  problem: Schema.String
+}) {
+  get message() {
+    return `${this.problem}. Install OpenCode 1.18 (npm install -g opencode-ai), or set OPENCODE_BIN to its binary.`
+  }
+}
+
+/**
+ * The directory to work in does not exist or is not a directory. Recovery: another directory.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class DirectoryNotFound extends Schema.TaggedClass<DirectoryNotFound>()("DirectoryNotFound", {
+  directory: Schema.String,
+  problem: Schema.Literals(["missing", "not-a-directory", "unreadable"])
+}) {
+  get message() {
+    const what = { missing: "does not exist", "not-a-directory": "is not a directory", unreadable: "cannot be read" }
+    return `The directory ${this.directory} ${what[this.problem]}. Create it, or give another one.`
+  }
+}
+
+/**
+ * Another living process hosts OpenCode in this directory. Recovery: stop it, or use its server with `attach`.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class DirectoryInUse extends Schema.TaggedClass<DirectoryInUse>()("DirectoryInUse", {
+  directory: Schema.String,
+  /** The process that holds the directory. */
+  pid: Schema.Int,
+  lockFile: Schema.String
+}) {
+  get message() {
+    return `OpenCode is already hosted in ${this.directory} by process ${this.pid}. Stop that process first, or use another directory. (Lock: ${this.lockFile})`
+  }
+}
+
+/**
+ * The server did not come up. Recovery: read `output`; the next use tries again by itself.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class StartFailed extends Schema.TaggedClass<StartFailed>()("StartFailed", {
+  problem: Schema.String,
+  /** The last lines that the process wrote, secrets removed. */
+  output: Schema.Array(Schema.String)
+}) {
+  get message() {
+    const said = this.output.length === 0 ? "It wrote nothing." : `It wrote:\n${this.output.join("\n")}`
+    return `OpenCode did not start: ${this.problem}. ${said}`
+  }
+}
+
+/**
+ * The server's version is outside the tested range. Recovery: install a supported one, or set `allowUntestedVersion`.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class UnsupportedVersion extends Schema.TaggedClass<UnsupportedVersion>()("UnsupportedVersion", {
+  version: Schema.String,
+  supported: Schema.String
+}) {
+  get message() {
+    return `OpenCode ${this.version} is not supported: this program is tested with ${this.supported}. Install that version, or allow untested versions.`
+  }
+}
+
+/**
+ * OpenCode does not know the thing asked for. Recovery: it was deleted, or never existed here; recreate or forget it.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class NotFound extends Schema.TaggedClass<NotFound>()("NotFound", {
+  operation: Schema.String,
+  detail: Schema.String
+}) {
+  get message() {
+    return `OpenCode has no such thing (${this.operation}): ${this.detail}`
+  }
+}
+
+/**
+ * The session is running a turn already. Recovery: wait for its end; two prompts at once would share one answer.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Busy extends Schema.TaggedClass<Busy>()("Busy", { sessionId: Schema.String }) {
+  get message() {
+    return `The session ${this.sessionId} is running a turn. Wait until it has ended, or abort it.`
+  }
+}
+
+/**
+ * The server refuses the password. Recovery: correct `attach.password`; a server that we started never says this.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Unauthorized extends Schema.TaggedClass<Unauthorized>()("Unauthorized", { operation: Schema.String }) {
+  get message() {
+    return `OpenCode refuses the password (${this.operation}). Check the password of the server that is attached to.`
+  }
+}
+
+/**
+ * The server cannot be reached: it died, or the host is closed. Recovery: try again, the next use starts a new server.
+ * Whether the request took effect is unknown.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Unavailable extends Schema.TaggedClass<Unavailable>()("Unavailable", {
+  operation: Schema.String,
+  detail: Schema.String
+}) {
+  get message() {
+    return `OpenCode cannot be reached (${this.operation}): ${this.detail}`
+  }
+}
+
+/**
+ * The server did not answer in time. Recovery: as for `Unavailable`.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Timeout extends Schema.TaggedClass<Timeout>()("Timeout", {
+  operation: Schema.String,
+  millis: Schema.Finite
+}) {
+  get message() {
+    return `OpenCode did not answer within ${this.millis} ms (${this.operation})`
+  }
+}
+
+/**
+ * The server answered something that this version does not understand, or refused the request's form.
+ * Recovery: none by retrying; it is a wrong argument, an untested version, or a bug.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Protocol extends Schema.TaggedClass<Protocol>()("Protocol", {
+  operation: Schema.String,
+  /** HTTP status, where there was one. */
+  status: Schema.optionalKey(Schema.Int),
+  detail: Schema.String
+}) {
+  get message() {
+    const status = this.status === undefined ? "" : ` with status ${this.status}`
+    return `OpenCode answered unexpectedly${status} (${this.operation}): ${this.detail}`
+  }
+}
+
+/**
+ * @category errors
+ * @since 0.1.0
+ */
+export const HostErrorReason = Schema.Union([
+  BinaryNotFound,
+  DirectoryNotFound,
+  DirectoryInUse,
+  StartFailed,
+  UnsupportedVersion,
+  NotFound,
+  Busy,
+  Unauthorized,
+  Unavailable,
+  Timeout,
+  Protocol
+])
+
+/**
+ * @category errors
+ * @since 0.1.0
+ */
+export type HostErrorReason = typeof HostErrorReason.Type
+
+/**
+ * The one error of this package. Tell the cases apart by `reason._tag` (`Effect.catchReason("HostError", "NotFound", …)`);
+ * each reason documents its recovery. `message` is one sentence for a person and never holds a secret.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class HostError extends Schema.TaggedError<HostError>()("HostError", { reason: HostErrorReason }) {
+  override get message(): string {
+    return this.reason.message
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * What a program asks of an OpenCode server: the port. The adapter for OpenCode 1.18 is `internal/classic.ts`.
+ *
+ * @since 0.1.0
+ */
+import type {
+  Agent,
+  AssistantMessage,
+  Message,
+  Part,
+  PermissionRequest,
+  QuestionRequest,
+  Session,
+  SessionStatus
+} from "@opencode-ai/sdk/v2/client"
+import type { Effect } from "effect"
+import type { HostError } from "./HostError.ts"
+
+export type {
+  Agent,
+  AssistantMessage,
+  Event as OpenCodeEvent,
+  Message,
+  Part,
+  PermissionRequest,
+  QuestionRequest,
+  Session,
+  SessionStatus,
+  ToolPart,
+  UserMessage
+} from "@opencode-ai/sdk/v2/client"
+
+/**
+ * A message with its parts, in part order.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MessageWithParts<Info extends Message = Message> {
+  readonly info: Info
+  readonly parts: ReadonlyArray<Part>
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type AssistantWithParts = MessageWithParts<AssistantMessage>
+
+/**
+ * One model that OpenCode can use. `id` is `provider/model`; the model's own part may hold further slashes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ModelInfo {
+  readonly id: string
+  readonly providerId: string
+  readonly modelId: string
+  readonly name: string
+  readonly providerName: string
+  /** Whether the model can call tools, and whether it reasons. */
+  readonly tools: boolean
+  readonly reasoning: boolean
+  /** Tokens. */
+  readonly contextLimit: number
+  readonly outputLimit: number
+  readonly status: "alpha" | "beta" | "deprecated" | "active"
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface ModelList {
+  readonly models: ReadonlyArray<ModelInfo>
+  /** `provider/model` that OpenCode uses when a prompt names none, where that is known. */
+  readonly default: string | undefined
+}
+
+/**
+ * One prompt under ids that the caller made (`ascendingId`), so that it may be sent again until it is delivered.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PromptInput {
+  readonly sessionId: string
+  /** `msg_…`, unique among all sessions. */
+  readonly messageId: string
+  /** `prt_…`, unique among all sessions, ascending: OpenCode orders parts by id. The first one names the text. */
+  readonly partIds: readonly [string, ...ReadonlyArray<string>]
+  readonly text: string
+  /** `provider/model`; split at the first slash. */
+  readonly model?: string | undefined
+  readonly agent?: string | undefined
+  readonly system?: string | undefined
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface MessagePage {
+  /** Oldest first. */
+  readonly messages: ReadonlyArray<MessageWithParts>
+  /** Give it as `before` to read the page of older messages; absent on the oldest page. */
+  readonly before: string | undefined
+}
+
+/**
+ * Every method waits for the server by itself, starting it if need be, and speaks of the host's directory only.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OpenCodeClient {
+  readonly sessions: {
+    /** With a title, OpenCode spends no model call on inventing one. The id is always OpenCode's own. */
+    readonly create: (input: {
+      readonly title?: string | undefined
+      readonly metadata?: Readonly<Record<string, unknown>> | undefined
+      readonly parentId?: string | undefined
+    }) => Effect.Effect<Session, HostError>
+    /** Fails with `NotFound` for an unknown or deleted session. */
+    readonly get: (sessionId: string) => Effect.Effect<Session, HostError>
+    /**
+     * Newest change first, sub-agent sessions left out unless `children`. `since`: only those changed at or after this
+     * time (epoch ms; a rename is no change). `limit`: at most that many; all of them when absent.
+     */
+    readonly list: (options?: {
+      readonly since?: number | undefined
+      readonly limit?: number | undefined
+      readonly children?: boolean | undefined
+    }) => Effect.Effect<ReadonlyArray<Session>, HostError>
+    readonly rename: (sessionId: string, title: string) => Effect.Effect<Session, HostError>
+    /** Abort and await the end of a busy session first: deleting does not stop it. */
+    readonly remove: (sessionId: string) => Effect.Effect<void, HostError>
+    readonly children: (sessionId: string) => Effect.Effect<ReadonlyArray<Session>, HostError>
+    /** The sessions that are not idle, by id. */
+    readonly status: Effect.Effect<Readonly<Record<string, SessionStatus>>, HostError>
+  }
+  readonly messages: {
+    /** The newest `limit` messages (default 100), or those before a page. */
+    readonly list: (
+      sessionId: string,
+      options?: { readonly limit?: number | undefined; readonly before?: string | undefined }
+    ) => Effect.Effect<MessagePage, HostError>
+    /** Fails with `NotFound` when OpenCode does not have it (yet). */
+    readonly get: (sessionId: string, messageId: string) => Effect.Effect<MessageWithParts, HostError>
+  }
+  /** Sends a prompt and returns at once. Success is NOT delivery: `OpenCodeHost.turn` takes care of that. */
+  readonly prompt: (input: PromptInput) => Effect.Effect<void, HostError>
+  /** Asks once. `OpenCodeHost.abort` is the one that waits until the session is idle. */
+  readonly abort: (sessionId: string) => Effect.Effect<void, HostError>
+  readonly permissions: {
+    readonly list: Effect.Effect<ReadonlyArray<PermissionRequest>, HostError>
+    /** `reject` with a message lets the model go on; without one it ends the turn. `NotFound`: already answered. */
+    readonly reply: (
+      requestId: string,
+      reply: "once" | "always" | "reject",
+      message?: string
+    ) => Effect.Effect<void, HostError>
+  }
+  readonly questions: {
+    readonly list: Effect.Effect<ReadonlyArray<QuestionRequest>, HostError>
+    /** One list of chosen labels (or free texts) for each question. */
+    readonly reply: (requestId: string, answers: ReadonlyArray<ReadonlyArray<string>>) => Effect.Effect<void, HostError>
+    readonly reject: (requestId: string) => Effect.Effect<void, HostError>
+  }
+  /** One HTTP request; no process is started for it. */
+  readonly models: Effect.Effect<ModelList, HostError>
+  readonly agents: Effect.Effect<ReadonlyArray<Agent>, HostError>
+}

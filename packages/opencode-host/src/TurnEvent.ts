@@ -1,0 +1,130 @@
+/**
+ * What happens in a turn, as a closed set of values.
+ *
+ * @since 0.1.0
+ */
+import type { PermissionRequest, QuestionRequest, ToolPart } from "@opencode-ai/sdk/v2/client"
+import type { AssistantWithParts } from "./OpenCodeClient.ts"
+
+/**
+ * How a turn ended. `interrupted`: the server died in it, or nothing says how it ended; it is never run again by itself.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type TurnOutcome = "completed" | "failed" | "aborted" | "interrupted"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface TurnFailure {
+  /** OpenCode's name for it (`APIError`, `ProviderAuthError`, …) or ours (`DeadlineExceeded`, `ServerDied`, `Rejected`). */
+  readonly name: string
+  readonly message: string
+  /** HTTP status of the model provider, where there was one. */
+  readonly statusCode?: number
+}
+
+/**
+ * Sums over all model steps of the turn: tokens, and cost in US dollars as OpenCode computes it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TurnUsage {
+  readonly input: number
+  readonly output: number
+  readonly reasoning: number
+  readonly cost: number
+}
+
+/**
+ * OpenCode shows the prompt with its parts: it survives a crash from here on, and must not be sent again.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export interface Delivered {
+  readonly _tag: "Delivered"
+}
+
+/**
+ * Text that was streamed, in order. Never final: a retry may replace it (see `visibleParts`).
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export interface TextDelta {
+  readonly _tag: "TextDelta"
+  readonly messageId: string
+  readonly partId: string
+  readonly kind: "text" | "reasoning"
+  readonly delta: string
+}
+
+/**
+ * A tool call changed: pending → running → completed or error. `part.callID` tells calls apart.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export interface ToolUpdated {
+  readonly _tag: "ToolUpdated"
+  readonly part: ToolPart
+}
+
+/**
+ * The provider failed and OpenCode will ask it again at `next` (epoch ms). Text streamed in the failed try is void.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export interface RetryScheduled {
+  readonly _tag: "RetryScheduled"
+  readonly attempt: number
+  readonly message: string
+  readonly next: number
+}
+
+/**
+ * The agent, or one of its sub-agents (then `request.sessionID` is the child's), waits for an answer.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export interface PermissionAsked {
+  readonly _tag: "PermissionAsked"
+  readonly request: PermissionRequest
+}
+
+/**
+ * The agent, or one of its sub-agents, waits for the answer to a question.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export interface QuestionAsked {
+  readonly _tag: "QuestionAsked"
+  readonly request: QuestionRequest
+}
+
+/**
+ * The last element. `messages` are the turn's assistant messages as OpenCode has stored them, oldest first.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export interface Ended {
+  readonly _tag: "Ended"
+  readonly outcome: TurnOutcome
+  readonly error: TurnFailure | undefined
+  readonly messages: ReadonlyArray<AssistantWithParts>
+  readonly usage: TurnUsage
+}
+
+/**
+ * @category events
+ * @since 0.1.0
+ */
+export type TurnEvent = Delivered | TextDelta | ToolUpdated | RetryScheduled | PermissionAsked | QuestionAsked | Ended
