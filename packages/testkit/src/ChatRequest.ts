@@ -1,0 +1,118 @@
+/**
+ * A chat-completions request as a script wants to see it.
+ *
+ * @since 0.1.0
+ */
+import { Schema } from "effect"
+
+const Part = Schema.Struct({ type: Schema.String, text: Schema.optionalKey(Schema.String) })
+
+const Message = Schema.Struct({
+  role: Schema.String,
+  content: Schema.optionalKey(Schema.NullOr(Schema.Union([Schema.String, Schema.Array(Part)]))),
+  tool_call_id: Schema.optionalKey(Schema.String),
+  tool_calls: Schema.optionalKey(
+    Schema.Array(
+      Schema.Struct({
+        id: Schema.String,
+        function: Schema.Struct({ name: Schema.String, arguments: Schema.String })
+      })
+    )
+  )
+})
+
+const Body = Schema.fromJsonString(
+  Schema.Struct({
+    model: Schema.String,
+    stream: Schema.optionalKey(Schema.Boolean),
+    messages: Schema.Array(Message),
+    tools: Schema.optionalKey(Schema.Array(Schema.Struct({ function: Schema.Struct({ name: Schema.String }) })))
+  })
+)
+
+/** Decodes a request body; what the provider does not use is ignored. */
+export const decodeBody = Schema.decodeUnknownEffect(Body)
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface ChatMessage {
+  readonly role: string
+  /** All text parts, joined by line feeds. */
+  readonly text: string
+}
+
+/**
+ * What a tool gave for a call that this model made.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ToolResult {
+  readonly callId: string
+  readonly name: string
+  /** The arguments as the model sent them (JSON). */
+  readonly args: string
+  readonly output: string
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface ChatRequest {
+  /** OpenCode asks once for a title when a session has none: those requests are counted apart. */
+  readonly kind: "chat" | "title"
+  /** 1 for the first request of this kind at this provider. */
+  readonly ordinal: number
+  readonly model: string
+  readonly stream: boolean
+  readonly messages: ReadonlyArray<ChatMessage>
+  /** The texts of the user messages, oldest first. */
+  readonly prompts: ReadonlyArray<string>
+  /** The newest of `prompts`, `""` when there is none. */
+  readonly lastUserText: string
+  /** Results of the tool calls made since the newest user message, oldest first. */
+  readonly toolResults: ReadonlyArray<ToolResult>
+  /** Names of the tools that the model may call. */
+  readonly toolNames: ReadonlyArray<string>
+}
+
+const textOf = ({ content }: typeof Message.Type): string =>
+  typeof content === "string"
+    ? content
+    : (content ?? []).flatMap((part) => (part.text === undefined ? [] : [part.text])).join("\n")
+
+/** OpenCode's title agent says so in its system prompt and offers no tools. */
+const isTitle = (body: typeof Body.Type): boolean =>
+  (body.tools ?? []).length === 0 &&
+  body.messages.some((message) => message.role === "system" && /title generator/i.test(textOf(message)))
+
+/** Everything but the ordinal, which only the provider knows. */
+export const fromBody = (body: typeof Body.Type): Omit<ChatRequest, "ordinal"> => {
+  const prompts = body.messages.filter((message) => message.role === "user").map(textOf)
+  const turn = body.messages.slice(body.messages.findLastIndex(({ role }) => role === "user") + 1)
+  const calls = new Map(turn.flatMap(({ tool_calls }) => tool_calls ?? []).map((call) => [call.id, call.function]))
+  return {
+    kind: isTitle(body) ? "title" : "chat",
+    model: body.model,
+    stream: body.stream ?? false,
+    messages: body.messages.map((message) => ({ role: message.role, text: textOf(message) })),
+    prompts,
+    lastUserText: prompts.at(-1) ?? "",
+    toolResults: turn
+      .filter(({ role }) => role === "tool")
+      .map((message) => {
+        const callId = message.tool_call_id ?? ""
+        const call = calls.get(callId)
+        return {
+          callId,
+          name: call?.name ?? "",
+          args: call?.arguments ?? "",
+          output: textOf(message)
+        }
+      }),
+    toolNames: (body.tools ?? []).map((tool) => tool.function.name)
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * A home of its own for an OpenCode server: nothing of the user's is read or changed.
+ *
+ * ```
+ * root/home                   HOME
+ * root/config/opencode/…      XDG_CONFIG_HOME: opencode.json, a file, since both of OpenCode's engines read files
+ * root/data, state, cache     the other XDG folders
+ * root/project                the directory to work in: a git repository with one commit
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { execFile } from "node:child_process"
+import { access, mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { Config, Context, Effect, Layer, Schedule, type Scope } from "effect"
+import { GitFailed, HomeNotWritable, TestkitError } from "./TestkitError.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** The directory that OpenCode works in. Default: `project` inside the home. Never removed if given. */
+  readonly directory?: string
+  /** Whether the directory becomes a git repository with one commit. Default: true. */
+  readonly git?: boolean
+  /** Files of the directory, by path relative to it. A file that exists is left as it is. */
+  readonly files?: Readonly<Record<string, string>>
+  /** Becomes `opencode.json`, for example `provider.config`. Written anew each time. */
+  readonly config?: object
+}
+
+/**
+ * **When to use**
+ *
+ * Use to run the real `opencode` in a test: spawn it in `directory` with `environment` as its whole environment.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class OpenCodeHome extends Context.Service<
+  OpenCodeHome,
+  {
+    /** Everything below it belongs to this home. */
+    readonly root: string
+    /** Where OpenCode works (absolute, no symbolic links). */
+    readonly directory: string
+    /** The written `opencode.json`. */
+    readonly configFile: string
+    /** The whole environment for `opencode`: HOME, XDG_*, PATH, and switches that keep it off the network. */
+    readonly environment: Readonly<Record<string, string>>
+  }
+>()("@opencode-worker/testkit/OpenCodeHome") {
+  /**
+   * A home in a new temporary folder, removed when the scope closes.
+   *
+   * @since 0.1.0
+   */
+  static readonly make = (options: Options = {}): Effect.Effect<OpenCodeHome["Service"], TestkitError, Scope.Scope> =>
+    Effect.flatMap(temporary, (root) => at(root, options))
+
+  /**
+   * A home that stays, in a folder of your own. Running it again changes nothing but `opencode.json`.
+   *
+   * @since 0.1.0
+   */
+  static readonly at = (root: string, options: Options = {}): Effect.Effect<OpenCodeHome["Service"], TestkitError> =>
+    at(root, options)
+
+  /** @since 0.1.0 */
+  static readonly layer = (options: Options = {}): Layer.Layer<OpenCodeHome, TestkitError> =>
+    Layer.effect(OpenCodeHome, OpenCodeHome.make(options))
+}
+
+const writing = <A>(path: string, write: () => Promise<A>): Effect.Effect<A, TestkitError> =>
+  Effect.tryPromise({
+    try: write,
+    catch: (cause) => new TestkitError({ reason: new HomeNotWritable({ path, cause }) })
+  })
+
+const exists = (path: string): Effect.Effect<boolean> =>
+  Effect.promise(() =>
+    access(path).then(
+      () => true,
+      () => false
+    )
+  )
+
+const at = Effect.fn("OpenCodeHome.at")(function* (folder: string, options: Options) {
+  yield* writing(folder, () => mkdir(folder, { recursive: true }))
+  const root = yield* writing(folder, () => realpath(folder))
+  const wanted = options.directory ?? join(root, "project")
+  const configFile = join(root, "config", "opencode", "opencode.json")
+  for (const path of [dirname(configFile), join(root, "home"), wanted]) {
+    yield* writing(path, () => mkdir(path, { recursive: true }))
+  }
+  const directory = yield* writing(wanted, () => realpath(wanted))
+  const config = `${JSON.stringify({ $schema: "https://opencode.ai/config.json", ...options.config }, null, 2)}\n`
+  yield* writing(configFile, () => writeFile(configFile, config, { mode: 0o600 }))
+  for (const [name, content] of Object.entries(options.files ?? {})) {
+    const path = join(directory, name)
+    if (yield* exists(path)) continue
+    yield* writing(path, async () => {
+      await mkdir(dirname(path), { recursive: true })
+      await writeFile(path, content)
+    })
+  }
+  const environment = yield* environmentOf(root)
+  if (options.git !== false) yield* repository(root, directory, environment)
+  return OpenCodeHome.of({ root, directory, configFile, environment })
+})
+
+const environmentOf = Effect.fnUntraced(function* (root: string) {
+  const path = yield* Effect.orDie(Config.String("PATH").pipe(Config.withDefault("/usr/bin:/bin")))
+  return {
+    PATH: path,
+    HOME: join(root, "home"),
+    XDG_CONFIG_HOME: join(root, "config"),
+    XDG_DATA_HOME: join(root, "data"),
+    XDG_STATE_HOME: join(root, "state"),
+    XDG_CACHE_HOME: join(root, "cache"),
+    GIT_CONFIG_NOSYSTEM: "1",
+    OPENCODE_DISABLE_AUTOUPDATE: "1",
+    OPENCODE_DISABLE_DEFAULT_PLUGINS: "1",
+    OPENCODE_DISABLE_LSP_DOWNLOAD: "1",
+    OPENCODE_DISABLE_MODELS_FETCH: "1",
+    npm_config_offline: "true"
+  }
+})
+
+/**
+ * OpenCode tells projects apart by their first commit. Its message names the root, so two homes are two projects, and
+ * one home is the same project each time that it is made.
+ */
+const repository = Effect.fnUntraced(function* (
+  root: string,
+  directory: string,
+  environment: Readonly<Record<string, string>>
+) {
+  if (yield* exists(join(directory, ".git"))) return
+  const git = (...args: ReadonlyArray<string>) =>
+    Effect.callback<void, TestkitError>((resume) => {
+      const env = {
+        ...environment,
+        GIT_AUTHOR_DATE: "2026-01-01T00:00:00Z",
+        GIT_COMMITTER_DATE: "2026-01-01T00:00:00Z"
+      }
+      execFile("git", args, { cwd: directory, env }, (cause) =>
+        resume(
+          cause === null
+            ? Effect.void
+            : Effect.fail(
+                new TestkitError({
+                  reason: new GitFailed({ command: `git ${args.join(" ")}`, path: directory, cause })
+                })
+              )
+        )
+      )
+    })
+  yield* git("init", "--quiet", "--initial-branch=main")
+  yield* git("config", "user.name", "OpenCode home")
+  yield* git("config", "user.email", "home@localhost")
+  yield* git("add", "--all")
+  yield* git("commit", "--quiet", "--allow-empty", "--message", `Start in ${root}`)
+})
+
+/** Removal is tried for this long: a server that is just ending may still write. */
+const removal = Schedule.spaced("100 millis").pipe(Schedule.upTo({ times: 50 }))
+
+const temporary = Effect.acquireRelease(
+  writing(tmpdir(), () => mkdtemp(join(tmpdir(), "opencode-home-"))),
+  (root) =>
+    writing(root, () => rm(root, { recursive: true, force: true })).pipe(
+      Effect.andThen(exists(root)),
+      Effect.filterOrFail(
+        (left) => !left,
+        () => new TestkitError({ reason: new HomeNotWritable({ path: root, cause: "it came back" }) })
+      ),
+      Effect.retry(removal),
+      Effect.catch((error) => Effect.logWarning(error.message))
+    )
+)

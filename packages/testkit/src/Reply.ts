@@ -1,0 +1,211 @@
+/**
+ * What the scripted model answers, as data: built by the functions below, played by `ScriptedProvider`.
+ *
+ * @since 0.1.0
+ */
+import { Duration, type Effect } from "effect"
+
+/**
+ * One step of a streamed reply. The steps are played in order on one connection.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Step =
+  | {
+      readonly _tag: "Text" | "Reasoning"
+      readonly pieces: ReadonlyArray<string>
+      readonly every: Duration.Duration
+    }
+  | {
+      readonly _tag: "ToolCall"
+      readonly name: string
+      readonly args: Readonly<Record<string, unknown>>
+    }
+  | { readonly _tag: "Wait"; readonly until: Effect.Effect<unknown> }
+  | { readonly _tag: "Drop" }
+  | { readonly _tag: "Hang" }
+
+/**
+ * Tokens, as the provider bills them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Usage {
+  readonly promptTokens: number
+  readonly completionTokens: number
+}
+
+/**
+ * A reply that streams, step by step. Without `usage` it is estimated (four characters a token).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Streamed {
+  readonly _tag: "Streamed"
+  readonly steps: ReadonlyArray<Step>
+  readonly usage?: Usage
+  /** Default: `tool_calls` if there is a tool call, else `stop`. */
+  readonly finish?: string
+}
+
+/**
+ * A reply that is an HTTP error.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Status {
+  readonly _tag: "Status"
+  readonly status: number
+  readonly retryAfter?: Duration.Duration
+  readonly message: string
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Reply = Streamed | Status
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface StreamOptions {
+  /** Number of pieces that the text is sent in. Default: one a word. */
+  readonly chunks?: number
+  /** Time before each piece but the first. Default: none. */
+  readonly every?: Duration.Input
+}
+
+const streamed = (...steps: ReadonlyArray<Step>): Streamed => ({ _tag: "Streamed", steps })
+
+/**
+ * Cuts `text` into at most `count` non-empty pieces of nearly equal length, never within a character.
+ * Joined they are `text` again.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const pieces = (text: string, count?: number): ReadonlyArray<string> => {
+  if (count === undefined) return text.match(/\s*\S+\s*$|\s*\S+|\s+/gu) ?? []
+  const characters = Array.from(text)
+  const parts = Math.max(1, Math.min(Math.trunc(count), characters.length))
+  const at = (index: number) => Math.floor((index * characters.length) / parts)
+  return Array.from({ length: parts }, (_, index) => characters.slice(at(index), at(index + 1)).join("")).filter(
+    (piece) => piece !== ""
+  )
+}
+
+const said =
+  (tag: "Text" | "Reasoning") =>
+  (content: string, options?: StreamOptions): Streamed =>
+    streamed({
+      _tag: tag,
+      pieces: pieces(content, options?.chunks),
+      every: Duration.fromInputUnsafe(options?.every ?? 0)
+    })
+
+/**
+ * The model says `content`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const text = said("Text")
+
+/**
+ * The model thinks `content` aloud (`reasoning_content`): OpenCode makes it a reasoning part.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const reasoning = said("Reasoning")
+
+/**
+ * The model calls a tool. OpenCode really runs it and asks the model again with the result, so the script must answer
+ * that next request too (see `ChatRequest.toolResults`).
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const toolCall = (name: string, args: Readonly<Record<string, unknown>>): Streamed =>
+  streamed({ _tag: "ToolCall", name, args })
+
+/**
+ * Several replies as one, in order.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const sequence = (replies: ReadonlyArray<Streamed>): Streamed =>
+  replies.reduce((all, reply) => ({ ...all, ...reply, steps: [...all.steps, ...reply.steps] }), streamed())
+
+/**
+ * An HTTP error instead of a reply. OpenCode gives up at once on 400, 401 and 403, and retries 408, 429 and 5xx.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const status = (
+  code: number,
+  options?: { readonly retryAfter?: Duration.Input; readonly message?: string }
+): Status => ({
+  _tag: "Status",
+  status: code,
+  message: options?.message ?? `Scripted status ${code}`,
+  ...(options?.retryAfter === undefined ? {} : { retryAfter: Duration.fromInputUnsafe(options.retryAfter) })
+})
+
+/**
+ * Sends `afterChunks` words of text, then destroys the socket. To lose the connection after a text of your own:
+ * `Reply.sequence([Reply.text("..."), Reply.drop(0)])`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const drop = (afterChunks: number): Streamed =>
+  streamed(
+    {
+      _tag: "Text",
+      pieces: Array.from({ length: afterChunks }, (_, index) => `lost${index} `),
+      every: Duration.zero
+    },
+    { _tag: "Drop" }
+  )
+
+/**
+ * Never goes on, and keeps the connection open until the client leaves. Alone, not even headers are sent; at the end
+ * of a `sequence`, what came before is.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const hang: Streamed = streamed({ _tag: "Hang" })
+
+/**
+ * Goes on when `until` is done: holds a stream at a chosen point without any sleep.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const wait = (until: Effect.Effect<unknown>): Streamed => streamed({ _tag: "Wait", until })
+
+/**
+ * The same reply with these token counts.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const withUsage = (reply: Streamed, usage: Usage): Streamed => ({ ...reply, usage })
+
+/**
+ * The same reply with another `finish_reason`, for example `length` or `content_filter`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const withFinish = (reply: Streamed, finish: string): Streamed => ({ ...reply, finish })

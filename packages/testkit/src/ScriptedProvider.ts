@@ -1,0 +1,203 @@
+/**
+ * A model provider that says what a script tells it to: a real OpenAI-compatible HTTP server on 127.0.0.1.
+ *
+ * Invariants
+ * - A request is recorded and counted before the script is asked.
+ * - A client that leaves stops its reply; closing the scope stops all of them and frees the port.
+ *
+ * It runs on the caller's clock: under a `TestClock`, `every` waits for `TestClock.adjust`.
+ *
+ * @since 0.1.0
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import type { AddressInfo } from "node:net"
+import { text } from "node:stream/consumers"
+import { Cause, Context, Effect, FiberSet, Layer, type Scope, Stream, SubscriptionRef } from "effect"
+import { type ChatRequest, decodeBody, fromBody } from "./ChatRequest.ts"
+import { error, json, play } from "./internal/playback.ts"
+import * as Reply from "./Reply.ts"
+import { ListenFailed, TestkitError } from "./TestkitError.ts"
+
+/**
+ * Decides what the model answers. A script that throws is answered with status 400, which OpenCode does not retry.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Script = (request: ChatRequest) => Reply.Reply | Effect.Effect<Reply.Reply>
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Model ids, without the provider; they may contain slashes. The first is the default. Default: `["echo"]`. */
+  readonly models?: ReadonlyArray<string>
+  /** Answers OpenCode's requests for a session title. Default: a short fixed title, without asking `script`. */
+  readonly titles?: Script
+  /** How many of the newest requests `requests` keeps. Default: 200. */
+  readonly keep?: number
+}
+
+/**
+ * What happened at the provider so far.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Stats {
+  /** Chat requests, without titles. */
+  readonly chats: number
+  readonly titles: number
+  /** `GET /v1/models` requests. */
+  readonly modelLists: number
+  /** Replies being sent at this moment. */
+  readonly active: number
+}
+
+/**
+ * The part of an OpenCode configuration that makes it use this provider.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ProviderConfig {
+  readonly model: string
+  readonly provider: Readonly<Record<string, object>>
+  readonly autoupdate: false
+}
+
+/**
+ * **When to use**
+ *
+ * Use in tests of anything that talks to OpenCode (or to any OpenAI-compatible API), so that the model's side is known
+ * to the letter, costs nothing, and needs no network.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class ScriptedProvider extends Context.Service<
+  ScriptedProvider,
+  {
+    /** `http://127.0.0.1:PORT/v1` */
+    readonly url: string
+    /** For `opencode.json`: see `OpenCodeHome`. */
+    readonly config: ProviderConfig
+    /** The newest requests (see `Options.keep`), oldest first, titles included. */
+    readonly requests: Effect.Effect<ReadonlyArray<ChatRequest>>
+    /** Number of chat requests, without titles. */
+    readonly count: Effect.Effect<number>
+    readonly stats: Effect.Effect<Stats>
+    /** The current `Stats`, then each change: the condition to wait for. */
+    readonly changes: Stream.Stream<Stats>
+    /** Requests that arrive from now on are answered by `script`. */
+    readonly setScript: (script: Script) => Effect.Effect<void>
+  }
+>()("@opencode-worker/testkit/ScriptedProvider") {
+  /** @since 0.1.0 */
+  static readonly make = (
+    script: Script,
+    options: Options = {}
+  ): Effect.Effect<ScriptedProvider["Service"], TestkitError, Scope.Scope> => make(script, options)
+
+  /** @since 0.1.0 */
+  static readonly layer = (script: Script, options: Options = {}): Layer.Layer<ScriptedProvider, TestkitError> =>
+    Layer.effect(ScriptedProvider, make(script, options))
+}
+
+/** Context window and longest answer given to every model, in tokens. */
+const limit = { context: 100_000, output: 4096 }
+
+const make = Effect.fnUntraced(function* (initial: Script, options: Options) {
+  const models = options.models ?? ["echo"]
+  const titles = options.titles ?? (() => Reply.text("Scripted session"))
+  const keep = options.keep ?? 200
+  let script = initial
+  const kept: Array<ChatRequest> = []
+  const stats = yield* SubscriptionRef.make<Stats>({ chats: 0, titles: 0, modelLists: 0, active: 0 })
+  const add = (key: keyof Stats, difference: number) =>
+    SubscriptionRef.updateAndGet(stats, (now) => ({ ...now, [key]: now[key] + difference }))
+
+  const chat = Effect.fnUntraced(function* (body: string, response: ServerResponse) {
+    const fields = fromBody(yield* decodeBody(body))
+    const counts = yield* add(fields.kind === "title" ? "titles" : "chats", 1)
+    const request = { ...fields, ordinal: fields.kind === "title" ? counts.titles : counts.chats }
+    kept.push(request)
+    if (kept.length > keep) kept.shift()
+    const answer = (request.kind === "title" ? titles : script)(request)
+    yield* play(response, request, Effect.isEffect(answer) ? yield* answer : answer)
+  })
+
+  const route = Effect.fnUntraced(function* (request: IncomingMessage, response: ServerResponse) {
+    const body = yield* Effect.promise(() => text(request))
+    const path = new URL(request.url ?? "/", "http://127.0.0.1").pathname
+    if (request.method === "GET" && path === "/v1/models") {
+      yield* add("modelLists", 1)
+      const data = models.map((id) => ({ id, object: "model", created: 0, owned_by: "scripted" }))
+      return yield* json(response, 200, { object: "list", data })
+    }
+    if (request.method !== "POST" || path !== "/v1/chat/completions") {
+      return yield* error(response, { status: 404, message: `No route ${request.method} ${path}` })
+    }
+    yield* Effect.acquireUseRelease(
+      add("active", 1),
+      () => chat(body, response),
+      () => add("active", -1)
+    )
+  })
+
+  const run = yield* FiberSet.makeRuntime<never>()
+  const server = yield* listen((request, response) => {
+    const fiber = run(
+      route(request, response).pipe(
+        Effect.catchCause((cause) =>
+          Cause.hasInterrupts(cause) || response.headersSent
+            ? Effect.sync(() => response.destroy())
+            : error(response, { status: 400, message: `The script failed: ${Cause.pretty(cause)}` })
+        )
+      )
+    )
+    response.once("close", () => fiber.interruptUnsafe())
+  })
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`
+
+  return ScriptedProvider.of({
+    url,
+    config: config(url, models),
+    requests: Effect.sync(() => [...kept]),
+    count: Effect.map(SubscriptionRef.get(stats), ({ chats }) => chats),
+    stats: SubscriptionRef.get(stats),
+    changes: SubscriptionRef.changes(stats),
+    setScript: (next) =>
+      Effect.sync(() => {
+        script = next
+      })
+  })
+})
+
+const config = (baseURL: string, models: ReadonlyArray<string>): ProviderConfig => ({
+  model: `scripted/${models[0] ?? "echo"}`,
+  provider: {
+    scripted: {
+      npm: "@ai-sdk/openai-compatible",
+      name: "Scripted",
+      options: { baseURL, apiKey: "sk-none" },
+      models: Object.fromEntries(models.map((name) => [name, { name, limit }]))
+    }
+  },
+  autoupdate: false
+})
+
+const listen = (handle: (request: IncomingMessage, response: ServerResponse) => void) =>
+  Effect.acquireRelease(
+    Effect.callback<Server, TestkitError>((resume) => {
+      const server = createServer(handle)
+      server.once("error", (cause) => resume(Effect.fail(new TestkitError({ reason: new ListenFailed({ cause }) }))))
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) =>
+      Effect.callback<void>((resume) => {
+        server.close(() => resume(Effect.void))
+        server.closeAllConnections()
+      })
+  )
