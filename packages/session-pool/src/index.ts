@@ -1,2 +1,3 @@
 /** @since 0.1.0 */
-export {}
+export * as SessionPool from "./SessionPool.ts"
+export * from "./SessionPoolError.ts"

@@ -1,2 +1,6 @@
 /** @since 0.1.0 */
-export {}
+export * as Actor from "./Actor.ts"
+export * as Machine from "./Machine.ts"
+export * from "./MachineError.ts"
+export * from "./WorkerLifecycle.ts"
+export * from "./WorkerMachine.ts"
