@@ -1,2 +1,17 @@
-/** @since 0.1.0 */
-export {}
+/**
+ * The path of the functions folder, and what its functions refuse with. The functions themselves are in
+ * `functions/*`, their references in `api`, the tables in `tables`.
+ *
+ * @since 0.1.0
+ */
+import { fileURLToPath } from "node:url"
+
+export type { Refusal, RefusalCode } from "../convex/errors.ts"
+
+/**
+ * Absolute path of the functions folder, for whatever deploys or serves a Convex functions folder.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const functionsDir: string = fileURLToPath(new URL("../convex", import.meta.url))

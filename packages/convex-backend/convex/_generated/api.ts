@@ -1,0 +1,73 @@
+/* eslint-disable */
+/**
+ * Generated `api` utility.
+ *
+ * THIS CODE IS AUTOMATICALLY GENERATED.
+ *
+ * To regenerate, run `npx convex dev`.
+ * @module
+ */
+
+import type {
+  ApiFromModules,
+  FilterApi,
+  FunctionReference,
+} from "convex/server";
+import { anyApi } from "convex/server";
+import type * as builders from "../builders.js";
+import type * as deltas from "../deltas.js";
+import type * as errors from "../errors.js";
+import type * as lease from "../lease.js";
+import type * as limits from "../limits.js";
+import type * as pairing from "../pairing.js";
+import type * as payloads from "../payloads.js";
+import type * as presence from "../presence.js";
+import type * as queue from "../queue.js";
+import type * as secrets from "../secrets.js";
+import type * as sessions from "../sessions.js";
+import type * as tables from "../tables.js";
+import type * as turns from "../turns.js";
+import type * as workers from "../workers.js";
+
+const fullApi: ApiFromModules<{
+  builders: typeof builders;
+  deltas: typeof deltas;
+  errors: typeof errors;
+  lease: typeof lease;
+  limits: typeof limits;
+  pairing: typeof pairing;
+  payloads: typeof payloads;
+  presence: typeof presence;
+  queue: typeof queue;
+  secrets: typeof secrets;
+  sessions: typeof sessions;
+  tables: typeof tables;
+  turns: typeof turns;
+  workers: typeof workers;
+}> = anyApi as any;
+
+/**
+ * A utility for referencing Convex functions in your app's public API.
+ *
+ * Usage:
+ * ```js
+ * const myFunctionReference = api.myModule.myFunction;
+ * ```
+ */
+export const api: FilterApi<
+  typeof fullApi,
+  FunctionReference<any, "public">
+> = anyApi as any;
+
+/**
+ * A utility for referencing Convex functions in your app's internal API.
+ *
+ * Usage:
+ * ```js
+ * const myFunctionReference = internal.myModule.myFunction;
+ * ```
+ */
+export const internal: FilterApi<
+  typeof fullApi,
+  FunctionReference<any, "internal">
+> = anyApi as any;

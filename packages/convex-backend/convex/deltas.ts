@@ -1,0 +1,28 @@
+/**
+ * Streamed text. It lives only while its turn is unfinished.
+ *
+ * @since 0.1.0
+ */
+import { v } from "convex/values"
+import { internal } from "./_generated/api.ts"
+import type { Id } from "./_generated/dataModel.ts"
+import { internalMutation, type MutationCtx } from "./_generated/server.ts"
+import { PURGE_BATCH } from "./limits.ts"
+
+/** Deletes a turn's deltas: some now, the rest in scheduled transactions, so that an hour of streaming fits, too. */
+export const deleteDeltas = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<void> => {
+  const deltas = await ctx.db
+    .query("deltas")
+    .withIndex("by_turn", (q) => q.eq("turnId", turnId))
+    .take(PURGE_BATCH)
+  for (const delta of deltas) await ctx.db.delete(delta._id)
+  if (deltas.length === PURGE_BATCH) await ctx.scheduler.runAfter(0, internal.deltas.purge, { turnId })
+}
+
+export const purge = internalMutation({
+  args: { turnId: v.id("turns") },
+  handler: async (ctx, { turnId }): Promise<null> => {
+    await deleteDeltas(ctx, turnId)
+    return null
+  }
+})

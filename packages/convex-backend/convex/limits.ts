@@ -1,0 +1,56 @@
+/**
+ * Every bound in one place. Text is counted in UTF-16 code units (JavaScript's `length`), of which each takes at most
+ * 3 bytes where it is stored, so that every row stays below Convex's limit of 1 MiB a document.
+ *
+ * @since 0.1.0
+ */
+import { refusal } from "./errors.ts"
+
+/** One prompt. At most 600 kB stored. */
+export const MAX_PROMPT = 200_000
+/** Names, paths, titles, idempotency keys: what a person or a program chose, not what a model wrote. */
+export const MAX_NAME = 500
+/** An error's message; long enough for a provider's reply. */
+export const MAX_MESSAGE = 4_000
+/** Title made of a prompt's first line. */
+export const MAX_AUTOMATIC_TITLE = 50
+/** Rows that one page or window may hold: 20 prompts of the largest size stay below the 16 MiB that a query may read. */
+export const MAX_PAGE = 20
+/** Rows of a list whose rows are small. */
+export const MAX_SMALL_PAGE = 100
+/** Turns in one write of deltas: each costs two reads and a row. */
+export const MAX_BATCHES = 100
+/** Streamed text in one row of `deltas`: 100 rows, which is what a read or a purge takes, stay below 10 MB. */
+export const MAX_DELTA = 32_000
+/** Message parts that OpenCode gave a prompt. */
+export const MAX_PROMPT_PARTS = 100
+/** Final parts of one turn. */
+export const MAX_PARTS = 2_000
+/** All final parts of one turn together: at most 9 MB stored, below the 16 MiB that one transaction may write. */
+export const MAX_PARTS_TOTAL = 3_000_000
+/** One row of `parts`; a longer payload takes several rows. */
+export const MAX_PART_ROW = 250_000
+/** Deltas deleted in one transaction. The rest follows in scheduled ones. */
+export const PURGE_BATCH = 100
+/** Pairings that may wait for approval at the same time: the only rows that a stranger can create. */
+export const MAX_PENDING_PAIRINGS = 200
+
+/** A code is short because a person types it, so it is short-lived, too. Milliseconds. */
+export const PAIRING_LIFETIME = 10 * 60_000
+/** Two missed heartbeats of 10 s each, and 5 s for the third to arrive. Milliseconds. */
+export const LEASE_LIFETIME = 25_000
+
+/** Refuses text that is shorter than `min` or longer than `max`, naming the field. */
+export const checkText = (field: string, text: string, max: number, min = 1): void => {
+  if (text.length < min || text.length > max) {
+    throw refusal("InvalidArgument", `${field} has ${text.length} characters; it takes ${min} to ${max}`)
+  }
+}
+
+/** Refuses a list that is longer than `max`, naming the field. */
+export const checkCount = (field: string, count: number, max: number): void => {
+  if (count > max) throw refusal("InvalidArgument", `${field} has ${count} entries; it takes at most ${max}`)
+}
+
+/** A page size or window as asked, kept between 1 and `max`. */
+export const bounded = (size: number, max: number): number => Math.min(Math.max(Math.trunc(size) || 1, 1), max)

@@ -1,0 +1,32 @@
+/**
+ * What lists show of a worker. A row that would not change is not written, so that nothing runs again.
+ *
+ * @since 0.1.0
+ */
+import type { Doc, Id } from "./_generated/dataModel.ts"
+import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
+import { refusal } from "./errors.ts"
+
+/** Every worker has one: approval inserts both. */
+export const presenceOf = async (ctx: QueryCtx, workerId: Id<"workers">): Promise<Doc<"presence">> => {
+  const presence = await ctx.db
+    .query("presence")
+    .withIndex("by_worker", (q) => q.eq("workerId", workerId))
+    .unique()
+  if (presence === null) throw refusal("NotFound", "There is no such worker")
+  return presence
+}
+
+/** Gives the presence as it was before. */
+export const setPresence = async (
+  ctx: MutationCtx,
+  workerId: Id<"workers">,
+  next: { readonly phase?: string; readonly online: boolean }
+): Promise<Doc<"presence">> => {
+  const presence = await presenceOf(ctx, workerId)
+  const phase = next.phase ?? presence.phase
+  if (presence.online !== next.online || presence.phase !== phase) {
+    await ctx.db.patch(presence._id, { phase, online: next.online })
+  }
+  return presence
+}

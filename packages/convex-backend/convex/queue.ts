@@ -1,0 +1,220 @@
+/**
+ * Turns as the worker sees them.
+ *
+ * ```
+ *   queued ──claim──▶ claimed ──deliver──▶ running ──finish──▶ completed | failed | aborted | interrupted
+ *      ▲                 │ └──────────────finish─────────────▶
+ *      └────requeue──────┘   only what never reached OpenCode
+ * ```
+ *
+ * Every call may be sent twice: what is done already is not done again.
+ *
+ * @since 0.1.0
+ */
+import { v } from "convex/values"
+import type { Doc, Id } from "./_generated/dataModel.ts"
+import type { QueryCtx } from "./_generated/server.ts"
+import { workerMutation, workerQuery } from "./builders.ts"
+import { deleteDeltas } from "./deltas.ts"
+import { refusal } from "./errors.ts"
+import {
+  bounded,
+  checkCount,
+  checkText,
+  MAX_BATCHES,
+  MAX_DELTA,
+  MAX_MESSAGE,
+  MAX_NAME,
+  MAX_PAGE,
+  MAX_PROMPT_PARTS
+} from "./limits.ts"
+import { splitParts } from "./payloads.ts"
+import { segment, turnError, turnOutcome, turnUsage } from "./tables.ts"
+
+type WorkerCtx = { readonly worker: Doc<"workers"> }
+
+const assignedTurn = async (ctx: QueryCtx & WorkerCtx, turnId: Id<"turns">): Promise<Doc<"turns">> => {
+  const turn = await ctx.db.get(turnId)
+  if (turn?.workerId !== ctx.worker._id) throw refusal("NotFound", "This worker has no such turn")
+  return turn
+}
+
+const sessionOf = async (ctx: QueryCtx, turn: Doc<"turns">): Promise<Doc<"sessions">> => {
+  const session = await ctx.db.get(turn.sessionId)
+  if (session === null) throw refusal("NotFound", "The turn's session is gone")
+  return session
+}
+
+const view = async (ctx: QueryCtx, turn: Doc<"turns">) => {
+  const session = await sessionOf(ctx, turn)
+  return {
+    turnId: turn._id,
+    sessionId: turn.sessionId,
+    opencodeSessionId: session.opencodeSessionId ?? null,
+    title: session.title,
+    text: turn.text,
+    model: turn.model ?? null,
+    agent: turn.agent ?? null,
+    seq: turn.seq,
+    createdAt: turn._creationTime
+  }
+}
+
+/** The oldest turns that can run now, at most `limit` (up to 20): one a session, so the cost is O(limit). */
+export const ready = workerQuery({
+  args: { limit: v.number() },
+  handler: async (ctx, { limit }) => {
+    const turns = await ctx.db
+      .query("turns")
+      .withIndex("by_worker_ready", (q) => q.eq("workerId", ctx.worker._id).eq("status", "queued").eq("ready", true))
+      .take(bounded(limit, MAX_PAGE))
+    return Promise.all(turns.map((turn) => view(ctx, turn)))
+  }
+})
+
+/** Turns that an earlier process left unfinished, at most `limit` (up to 20). Settle each, and ask again until none is left. */
+export const unsettled = workerQuery({
+  args: { limit: v.number() },
+  handler: async (ctx, { limit }) => {
+    const size = bounded(limit, MAX_PAGE)
+    const older = (status: "claimed" | "running") =>
+      ctx.db
+        .query("turns")
+        .withIndex("by_worker_epoch", (q) =>
+          q.eq("workerId", ctx.worker._id).eq("status", status).lt("epoch", ctx.worker.epoch)
+        )
+        .take(size)
+    const turns = [...(await older("claimed")), ...(await older("running"))].slice(0, size)
+    return Promise.all(
+      turns.map(async (turn) => ({
+        ...(await view(ctx, turn)),
+        delivered: turn.status === "running",
+        epoch: turn.epoch ?? 0,
+        messageId: turn.messageId ?? null,
+        partIds: turn.partIds ?? []
+      }))
+    )
+  }
+})
+
+/** Takes a turn, with the ids that its prompt will have in OpenCode. False: somebody else has it, or it is not ready. */
+export const claim = workerMutation({
+  args: { turnId: v.id("turns"), messageId: v.string(), partIds: v.array(v.string()) },
+  handler: async (ctx, { turnId, messageId, partIds }) => {
+    checkText("messageId", messageId, MAX_NAME)
+    checkCount("partIds", partIds.length, MAX_PROMPT_PARTS)
+    for (const partId of partIds) checkText("partIds", partId, MAX_NAME)
+    const { epoch } = ctx.worker
+    const turn = await assignedTurn(ctx, turnId)
+    if (turn.status === "claimed" && turn.epoch === epoch && turn.messageId === messageId) return { claimed: true }
+    if (turn.status !== "queued" || !turn.ready) return { claimed: false }
+    await ctx.db.patch(turnId, { status: "claimed", ready: false, epoch, messageId, partIds })
+    await ctx.db.patch(turn.sessionId, { status: "running" })
+    return { claimed: true }
+  }
+})
+
+/** OpenCode shows the prompt: from here on it is never sent again. */
+export const deliver = workerMutation({
+  args: { turnId: v.id("turns") },
+  handler: async (ctx, { turnId }) => {
+    const turn = await assignedTurn(ctx, turnId)
+    if (turn.status === "running" && turn.epoch === ctx.worker.epoch) return null
+    if (turn.status !== "claimed" || turn.epoch !== ctx.worker.epoch) {
+      throw refusal("Conflict", `A turn that is ${turn.status} in epoch ${turn.epoch ?? "none"} cannot be delivered`)
+    }
+    await ctx.db.patch(turnId, { status: "running" })
+    return null
+  }
+})
+
+/**
+ * Streamed text of any number of turns (up to 100), in one transaction. A batch that is there already, or whose turn
+ * this process does not run, is passed over: live text is a courtesy, the final parts are the truth.
+ */
+export const appendDeltas = workerMutation({
+  args: { batches: v.array(v.object({ turnId: v.id("turns"), seq: v.number(), segments: v.array(segment) })) },
+  handler: async (ctx, { batches }) => {
+    checkCount("batches", batches.length, MAX_BATCHES)
+    for (const { turnId, seq, segments } of batches) {
+      const size = segments.reduce((sum, { partId, text }) => sum + partId.length + text.length, 0)
+      if (size > MAX_DELTA) {
+        throw refusal(
+          "InvalidArgument",
+          `segments have ${size} characters in one batch; they take at most ${MAX_DELTA}`
+        )
+      }
+      const turn = await ctx.db.get(turnId)
+      if (turn?.workerId !== ctx.worker._id || turn.finished || turn.epoch !== ctx.worker.epoch) continue
+      const existing = await ctx.db
+        .query("deltas")
+        .withIndex("by_turn", (q) => q.eq("turnId", turnId).eq("seq", seq))
+        .unique()
+      if (existing === null) await ctx.db.insert("deltas", { turnId, seq, segments })
+    }
+    return null
+  }
+})
+
+/**
+ * Ends a turn: its parts, its status, the end of its deltas and the readiness of the session's next turn are one
+ * transaction. Also for turns of an earlier process, which is how they are settled.
+ */
+export const finish = workerMutation({
+  args: {
+    turnId: v.id("turns"),
+    outcome: turnOutcome,
+    error: v.optional(turnError),
+    usage: v.optional(turnUsage),
+    parts: v.array(v.object({ index: v.number(), kind: v.string(), payload: v.string() }))
+  },
+  handler: async (ctx, { turnId, outcome, error, usage, parts }) => {
+    if (error !== undefined) {
+      checkText("error.name", error.name, MAX_NAME)
+      checkText("error.message", error.message, MAX_MESSAGE, 0)
+    }
+    const rows = splitParts(parts)
+    const turn = await assignedTurn(ctx, turnId)
+    if (turn.finished) return null
+    if (turn.status === "queued") throw refusal("Conflict", "A turn that was not claimed cannot be finished")
+    for (const row of rows) await ctx.db.insert("parts", { turnId, ...row })
+    const finishedAt = Date.now()
+    await ctx.db.patch(turnId, {
+      status: outcome,
+      finished: true,
+      finishedAt,
+      ...(error !== undefined && { error }),
+      ...(usage !== undefined && { usage })
+    })
+    await deleteDeltas(ctx, turnId)
+    await ctx.db.patch(turn.sessionId, { status: "idle", lastActivityAt: finishedAt })
+    const next = await ctx.db
+      .query("turns")
+      .withIndex("by_session_finished", (q) => q.eq("sessionId", turn.sessionId).eq("finished", false))
+      .first()
+    if (next !== null) await ctx.db.patch(next._id, { ready: true })
+    return null
+  }
+})
+
+/** Gives back a turn that OpenCode never saw. A delivered one is refused: it may have had effects. */
+export const requeue = workerMutation({
+  args: { turnId: v.id("turns") },
+  handler: async (ctx, { turnId }) => {
+    const turn = await assignedTurn(ctx, turnId)
+    if (turn.status === "queued") return null
+    if (turn.status !== "claimed") {
+      throw refusal("Conflict", `A turn that is ${turn.status} cannot be queued again: it reached OpenCode`)
+    }
+    await ctx.db.patch(turnId, {
+      status: "queued",
+      ready: true,
+      epoch: undefined,
+      messageId: undefined,
+      partIds: undefined
+    })
+    await deleteDeltas(ctx, turnId)
+    await ctx.db.patch(turn.sessionId, { status: "idle" })
+    return null
+  }
+})

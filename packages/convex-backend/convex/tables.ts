@@ -1,0 +1,159 @@
+/**
+ * The tables. Spread them into your own schema, or deploy this folder as it is.
+ *
+ * Invariants
+ * - What changes often is in a row of its own: a heartbeat writes `leases`, a streamed batch inserts into `deltas`, and
+ *   no list reads either.
+ * - A session's turns run one after another in the order of `seq`: among its unfinished turns only the first can be
+ *   `ready`, `claimed` or `running`.
+ * - A turn has deltas only while it is unfinished, and parts only when it is finished.
+ *
+ * @since 0.1.0
+ */
+import { defineTable } from "convex/server"
+import { v } from "convex/values"
+
+/** What a person is told about a failed turn. */
+export const turnError = v.object({ name: v.string(), message: v.string() })
+
+/** Tokens, and cost in US dollars. */
+export const turnUsage = v.object({
+  input: v.number(),
+  output: v.number(),
+  reasoning: v.number(),
+  cost: v.number()
+})
+
+/** How a turn can end by the worker's word. `expired` is the server's. */
+export const turnOutcome = v.union(
+  v.literal("completed"),
+  v.literal("failed"),
+  v.literal("aborted"),
+  v.literal("interrupted")
+)
+
+/** Streamed text of one part, not yet final. */
+export const segment = v.object({
+  partId: v.string(),
+  kind: v.union(v.literal("text"), v.literal("reasoning"), v.literal("tool")),
+  text: v.string()
+})
+
+/**
+ * @category schemas
+ * @since 0.1.0
+ */
+export const tables = {
+  workers: defineTable({
+    ownerId: v.string(),
+    machine: v.string(),
+    directory: v.string(),
+    /** SHA-256 of the worker's secret, hexadecimal. The secret itself never comes here. */
+    secretHash: v.string(),
+    approval: v.union(v.literal("approved"), v.literal("revoked")),
+    /** The fencing number: raised when a lease is acquired or released. Writes under a lower one are refused. */
+    epoch: v.number()
+  }).index("by_owner", ["ownerId"]),
+
+  /** What lists show of a worker. Written when it changes, never by a mere heartbeat. */
+  presence: defineTable({
+    workerId: v.id("workers"),
+    phase: v.string(),
+    online: v.boolean()
+  }).index("by_worker", ["workerId"]),
+
+  /** Who may write as a worker, and until when. Written by every heartbeat. */
+  leases: defineTable({
+    workerId: v.id("workers"),
+    processId: v.string(),
+    /** Milliseconds of the server's clock. */
+    expiresAt: v.number()
+  }).index("by_worker", ["workerId"]),
+
+  pairings: defineTable({
+    /** Without its dash. */
+    code: v.string(),
+    machine: v.string(),
+    directory: v.string(),
+    secretHash: v.string(),
+    status: v.union(v.literal("pending"), v.literal("approved"), v.literal("expired")),
+    expiresAt: v.number(),
+    workerId: v.optional(v.id("workers"))
+  })
+    .index("by_code", ["code"])
+    .index("by_status", ["status"]),
+
+  sessions: defineTable({
+    ownerId: v.string(),
+    workerId: v.id("workers"),
+    opencodeSessionId: v.optional(v.string()),
+    title: v.string(),
+    /** Who gave the title; a later one in this order may replace it, an earlier one may not. */
+    titledBy: v.union(v.literal("nobody"), v.literal("prompt"), v.literal("opencode"), v.literal("operator")),
+    origin: v.union(v.literal("operator"), v.literal("opencode")),
+    status: v.union(v.literal("idle"), v.literal("running")),
+    lastActivityAt: v.number(),
+    idempotencyKey: v.string()
+  })
+    .index("by_owner_activity", ["ownerId", "lastActivityAt"])
+    .index("by_owner_worker_activity", ["ownerId", "workerId", "lastActivityAt"])
+    .index("by_owner_key", ["ownerId", "idempotencyKey"]),
+
+  turns: defineTable({
+    sessionId: v.id("sessions"),
+    workerId: v.id("workers"),
+    ownerId: v.string(),
+    /** Position in its session, from 1. */
+    seq: v.number(),
+    text: v.string(),
+    /** `provider/model`; absent: OpenCode's default. */
+    model: v.optional(v.string()),
+    agent: v.optional(v.string()),
+    status: v.union(
+      v.literal("queued"),
+      v.literal("claimed"),
+      v.literal("running"),
+      ...turnOutcome.members,
+      v.literal("expired")
+    ),
+    /** Queued, and nothing before it in its session is unfinished. */
+    ready: v.boolean(),
+    /** In a final status. */
+    finished: v.boolean(),
+    /** The epoch of the claim, with the OpenCode ids that this turn's prompt has, however often it is sent. */
+    epoch: v.optional(v.number()),
+    messageId: v.optional(v.string()),
+    partIds: v.optional(v.array(v.string())),
+    error: v.optional(turnError),
+    usage: v.optional(turnUsage),
+    finishedAt: v.optional(v.number()),
+    idempotencyKey: v.string()
+  })
+    .index("by_session", ["sessionId", "seq"])
+    .index("by_session_finished", ["sessionId", "finished", "seq"])
+    .index("by_session_key", ["sessionId", "idempotencyKey"])
+    .index("by_worker_ready", ["workerId", "status", "ready"])
+    .index("by_worker_epoch", ["workerId", "status", "epoch"]),
+
+  /** Final parts. A payload too long for one row goes on in the next `chunk`. */
+  parts: defineTable({
+    turnId: v.id("turns"),
+    index: v.number(),
+    chunk: v.number(),
+    kind: v.string(),
+    payload: v.string()
+  }).index("by_turn", ["turnId", "index", "chunk"]),
+
+  deltas: defineTable({
+    turnId: v.id("turns"),
+    seq: v.number(),
+    segments: v.array(segment)
+  }).index("by_turn", ["turnId", "seq"]),
+
+  /** Security-relevant acts: `_creationTime` says when. */
+  audit: defineTable({
+    actorId: v.string(),
+    action: v.union(v.literal("approve"), v.literal("revoke")),
+    workerId: v.id("workers")
+  }).index("by_worker", ["workerId"])
+}

@@ -1,0 +1,152 @@
+/**
+ * Prompts and their answers, as an operator sees them.
+ *
+ * @since 0.1.0
+ */
+import { paginationOptsValidator } from "convex/server"
+import { v } from "convex/values"
+import type { Doc, Id } from "./_generated/dataModel.ts"
+import type { QueryCtx } from "./_generated/server.ts"
+import { operatorMutation, operatorQuery } from "./builders.ts"
+import { refusal } from "./errors.ts"
+import {
+  bounded,
+  checkText,
+  MAX_AUTOMATIC_TITLE,
+  MAX_NAME,
+  MAX_PAGE,
+  MAX_PROMPT,
+  MAX_PARTS,
+  MAX_SMALL_PAGE
+} from "./limits.ts"
+import { joinParts } from "./payloads.ts"
+import { ownedSession, usableWorker } from "./sessions.ts"
+
+const view = (turn: Doc<"turns">) => ({
+  turnId: turn._id,
+  sessionId: turn.sessionId,
+  seq: turn.seq,
+  text: turn.text,
+  model: turn.model ?? null,
+  agent: turn.agent ?? null,
+  status: turn.status,
+  error: turn.error ?? null,
+  usage: turn.usage ?? null,
+  createdAt: turn._creationTime,
+  finishedAt: turn.finishedAt ?? null
+})
+
+const ownedTurn = async (ctx: QueryCtx & { readonly operator: string }, turnId: Id<"turns">): Promise<Doc<"turns">> => {
+  const turn = await ctx.db.get(turnId)
+  if (turn?.ownerId !== ctx.operator) throw refusal("NotFound", "You have no such turn")
+  return turn
+}
+
+/** The first line that has something in it. */
+const titleOf = (text: string): string => {
+  const line = text.trim().split("\n", 1)[0] ?? ""
+  return Array.from(line.trim()).slice(0, MAX_AUTOMATIC_TITLE).join("")
+}
+
+/** Queues a prompt; durable from here on, worker online or not. The same key in the same session gives the same turn. */
+export const send = operatorMutation({
+  args: {
+    sessionId: v.id("sessions"),
+    text: v.string(),
+    model: v.optional(v.string()),
+    agent: v.optional(v.string()),
+    idempotencyKey: v.string()
+  },
+  handler: async (ctx, { sessionId, text, model, agent, idempotencyKey }) => {
+    checkText("text", text, MAX_PROMPT)
+    checkText("idempotencyKey", idempotencyKey, MAX_NAME)
+    if (agent !== undefined) checkText("agent", agent, MAX_NAME)
+    if (model !== undefined) {
+      checkText("model", model, MAX_NAME)
+      if (!/^[^/\s]+\/\S+$/.test(model)) throw refusal("InvalidArgument", "model is not written provider/model")
+    }
+    const session = await ownedSession(ctx, sessionId)
+    const existing = await ctx.db
+      .query("turns")
+      .withIndex("by_session_key", (q) => q.eq("sessionId", sessionId).eq("idempotencyKey", idempotencyKey))
+      .unique()
+    if (existing !== null) return existing._id
+    const { _id: workerId } = await usableWorker(ctx, session.workerId)
+    const last = await ctx.db
+      .query("turns")
+      .withIndex("by_session", (q) => q.eq("sessionId", sessionId))
+      .order("desc")
+      .first()
+    const unfinished = await ctx.db
+      .query("turns")
+      .withIndex("by_session_finished", (q) => q.eq("sessionId", sessionId).eq("finished", false))
+      .first()
+    const turnId = await ctx.db.insert("turns", {
+      sessionId,
+      workerId,
+      ownerId: ctx.operator,
+      seq: (last?.seq ?? 0) + 1,
+      text,
+      ...(model !== undefined && { model }),
+      ...(agent !== undefined && { agent }),
+      status: "queued",
+      ready: unfinished === null,
+      finished: false,
+      idempotencyKey
+    })
+    const title = titleOf(text)
+    await ctx.db.patch(sessionId, {
+      lastActivityAt: Date.now(),
+      ...(session.titledBy === "nobody" && title !== "" && { title, titledBy: "prompt" as const })
+    })
+    return turnId
+  }
+})
+
+/** A page of a session's turns, in their order. */
+export const list = operatorQuery({
+  args: { sessionId: v.id("sessions"), paginationOpts: paginationOptsValidator },
+  handler: async (ctx, { sessionId, paginationOpts }) => {
+    await ownedSession(ctx, sessionId)
+    const result = await ctx.db
+      .query("turns")
+      .withIndex("by_session", (q) => q.eq("sessionId", sessionId))
+      .paginate({ ...paginationOpts, numItems: bounded(paginationOpts.numItems, MAX_PAGE) })
+    return { ...result, page: result.page.map(view) }
+  }
+})
+
+/**
+ * A turn's status and what was streamed after the delta `after` (0: from the start), at most 100 deltas. Subscribe
+ * again with the last `seq` you got, and each delta is read once. A finished turn has parts, not deltas.
+ */
+export const live = operatorQuery({
+  args: { turnId: v.id("turns"), after: v.number() },
+  handler: async (ctx, { turnId, after }) => {
+    const turn = await ownedTurn(ctx, turnId)
+    const deltas = turn.finished
+      ? []
+      : await ctx.db
+          .query("deltas")
+          .withIndex("by_turn", (q) => q.eq("turnId", turnId).gt("seq", after))
+          .take(MAX_SMALL_PAGE)
+    return {
+      status: turn.status,
+      error: turn.error ?? null,
+      deltas: deltas.map(({ seq, segments }) => ({ seq, segments }))
+    }
+  }
+})
+
+/** The final parts of a turn, in their order; none before it is finished. `payload` is JSON. */
+export const parts = operatorQuery({
+  args: { turnId: v.id("turns") },
+  handler: async (ctx, { turnId }) => {
+    await ownedTurn(ctx, turnId)
+    const rows = await ctx.db
+      .query("parts")
+      .withIndex("by_turn", (q) => q.eq("turnId", turnId))
+      .take(2 * MAX_PARTS)
+    return joinParts(rows)
+  }
+})

@@ -1,0 +1,42 @@
+/**
+ * What an operator sees of their workers, and how they take one's approval back.
+ *
+ * @since 0.1.0
+ */
+import { v } from "convex/values"
+import { operatorMutation, operatorQuery } from "./builders.ts"
+import { refusal } from "./errors.ts"
+import { MAX_SMALL_PAGE } from "./limits.ts"
+import { presenceOf, setPresence } from "./presence.ts"
+
+/** Your workers, the newest 100 first. A heartbeat does not run it again; a change of phase does. */
+export const list = operatorQuery({
+  args: {},
+  handler: async (ctx) => {
+    const workers = await ctx.db
+      .query("workers")
+      .withIndex("by_owner", (q) => q.eq("ownerId", ctx.operator))
+      .order("desc")
+      .take(MAX_SMALL_PAGE)
+    return Promise.all(
+      workers.map(async ({ _id, machine, directory, approval }) => {
+        const presence = await presenceOf(ctx, _id)
+        return { workerId: _id, machine, directory, approval, phase: presence.phase, online: presence.online }
+      })
+    )
+  }
+})
+
+/** Takes approval back, at once: the worker's next call is refused, and its subscriptions end. */
+export const revoke = operatorMutation({
+  args: { workerId: v.id("workers") },
+  handler: async (ctx, { workerId }) => {
+    const worker = await ctx.db.get(workerId)
+    if (worker?.ownerId !== ctx.operator) throw refusal("NotFound", "You have no such worker")
+    if (worker.approval === "revoked") return null
+    await ctx.db.patch(workerId, { approval: "revoked" })
+    await setPresence(ctx, workerId, { phase: "revoked", online: false })
+    await ctx.db.insert("audit", { actorId: ctx.operator, action: "revoke", workerId })
+    return null
+  }
+})
