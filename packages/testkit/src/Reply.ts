@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Duration, type Effect } from "effect"
+import { Data, Duration, Effect } from "effect"
 
 /**
  * One step of a streamed reply. The steps are played in order on one connection.
@@ -11,20 +11,28 @@ import { Duration, type Effect } from "effect"
  * @category models
  * @since 0.1.0
  */
-export type Step =
-  | {
-      readonly _tag: "Text" | "Reasoning"
-      readonly pieces: ReadonlyArray<string>
-      readonly every: Duration.Duration
-    }
-  | {
-      readonly _tag: "ToolCall"
-      readonly name: string
-      readonly args: Readonly<Record<string, unknown>>
-    }
-  | { readonly _tag: "Wait"; readonly until: Effect.Effect<unknown> }
-  | { readonly _tag: "Drop" }
-  | { readonly _tag: "Hang" }
+export type Step = Data.TaggedEnum<{
+  Text: Said
+  Reasoning: Said
+  ToolCall: { readonly name: string; readonly args: Readonly<Record<string, unknown>> }
+  Wait: { readonly until: Effect.Effect<unknown> }
+  Drop: {}
+  Hang: {}
+}>
+
+interface Said {
+  readonly pieces: ReadonlyArray<string>
+  /** Time before each piece but the first. */
+  readonly every: Duration.Duration
+}
+
+/**
+ * Constructors and matcher of `Step`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Step = Data.taggedEnum<Step>()
 
 /**
  * Tokens, as the provider bills them.
@@ -44,7 +52,6 @@ export interface Usage {
  * @since 0.1.0
  */
 export interface Streamed {
-  readonly _tag: "Streamed"
   readonly steps: ReadonlyArray<Step>
   readonly usage?: Usage
   /** Default: `tool_calls` if there is a tool call, else `stop`. */
@@ -58,7 +65,6 @@ export interface Streamed {
  * @since 0.1.0
  */
 export interface Status {
-  readonly _tag: "Status"
   readonly status: number
   readonly retryAfter?: Duration.Duration
   readonly message: string
@@ -81,7 +87,7 @@ export interface StreamOptions {
   readonly every?: Duration.Input
 }
 
-const streamed = (...steps: ReadonlyArray<Step>): Streamed => ({ _tag: "Streamed", steps })
+const streamed = (...steps: ReadonlyArray<Step>): Streamed => ({ steps })
 
 /**
  * Cuts `text` into at most `count` non-empty pieces of nearly equal length, never within a character.
@@ -100,14 +106,10 @@ export const pieces = (text: string, count?: number): ReadonlyArray<string> => {
   )
 }
 
-const said =
-  (tag: "Text" | "Reasoning") =>
-  (content: string, options?: StreamOptions): Streamed =>
-    streamed({
-      _tag: tag,
-      pieces: pieces(content, options?.chunks),
-      every: Duration.fromInputUnsafe(options?.every ?? 0)
-    })
+const said = (content: string, options: StreamOptions = {}): Said => ({
+  pieces: pieces(content, options.chunks),
+  every: Duration.fromInputUnsafe(options.every ?? 0)
+})
 
 /**
  * The model says `content`.
@@ -115,7 +117,7 @@ const said =
  * @category constructors
  * @since 0.1.0
  */
-export const text = said("Text")
+export const text = (content: string, options?: StreamOptions): Streamed => streamed(Step.Text(said(content, options)))
 
 /**
  * The model thinks `content` aloud (`reasoning_content`): OpenCode makes it a reasoning part.
@@ -123,7 +125,8 @@ export const text = said("Text")
  * @category constructors
  * @since 0.1.0
  */
-export const reasoning = said("Reasoning")
+export const reasoning = (content: string, options?: StreamOptions): Streamed =>
+  streamed(Step.Reasoning(said(content, options)))
 
 /**
  * The model calls a tool. OpenCode really runs it and asks the model again with the result, so the script must answer
@@ -133,7 +136,7 @@ export const reasoning = said("Reasoning")
  * @since 0.1.0
  */
 export const toolCall = (name: string, args: Readonly<Record<string, unknown>>): Streamed =>
-  streamed({ _tag: "ToolCall", name, args })
+  streamed(Step.ToolCall({ name, args }))
 
 /**
  * Several replies as one, in order.
@@ -154,7 +157,6 @@ export const status = (
   code: number,
   options?: { readonly retryAfter?: Duration.Input; readonly message?: string }
 ): Status => ({
-  _tag: "Status",
   status: code,
   message: options?.message ?? `Scripted status ${code}`,
   ...(options?.retryAfter === undefined ? {} : { retryAfter: Duration.fromInputUnsafe(options.retryAfter) })
@@ -168,14 +170,7 @@ export const status = (
  * @since 0.1.0
  */
 export const drop = (afterChunks: number): Streamed =>
-  streamed(
-    {
-      _tag: "Text",
-      pieces: Array.from({ length: afterChunks }, (_, index) => `lost${index} `),
-      every: Duration.zero
-    },
-    { _tag: "Drop" }
-  )
+  streamed(Step.Text(said("lost ".repeat(afterChunks), { chunks: afterChunks })), Step.Drop())
 
 /**
  * Never goes on, and keeps the connection open until the client leaves. Alone, not even headers are sent; at the end
@@ -184,7 +179,7 @@ export const drop = (afterChunks: number): Streamed =>
  * @category constructors
  * @since 0.1.0
  */
-export const hang: Streamed = streamed({ _tag: "Hang" })
+export const hang: Streamed = streamed(Step.Hang())
 
 /**
  * Goes on when `until` is done: holds a stream at a chosen point without any sleep.
@@ -192,7 +187,8 @@ export const hang: Streamed = streamed({ _tag: "Hang" })
  * @category constructors
  * @since 0.1.0
  */
-export const wait = (until: Effect.Effect<unknown>): Streamed => streamed({ _tag: "Wait", until })
+export const wait = (until: Effect.Effect<unknown> | PromiseLike<unknown>): Streamed =>
+  streamed(Step.Wait({ until: Effect.isEffect(until) ? until : Effect.promise(() => until) }))
 
 /**
  * The same reply with these token counts.

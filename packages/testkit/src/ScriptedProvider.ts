@@ -2,17 +2,16 @@
  * A model provider that says what a script tells it to: a real OpenAI-compatible HTTP server on 127.0.0.1.
  *
  * Invariants
- * - A request is recorded and counted before the script is asked.
+ * - A request that is counted is recorded too, and is answered by the script of that moment, whatever `setScript` does later.
  * - A client that leaves stops its reply; closing the scope stops all of them and frees the port.
  *
  * It runs on the caller's clock: under a `TestClock`, `every` waits for `TestClock.adjust`.
  *
  * @since 0.1.0
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
-import type { AddressInfo } from "node:net"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { text } from "node:stream/consumers"
-import { Cause, Context, Effect, FiberSet, Layer, type Scope, Stream, SubscriptionRef } from "effect"
+import { Cause, Context, Effect, FiberSet, Layer, type Scope, type Stream, SubscriptionRef } from "effect"
 import { type ChatRequest, decodeBody, fromBody } from "./ChatRequest.ts"
 import { error, json, play } from "./internal/playback.ts"
 import * as Reply from "./Reply.ts"
@@ -116,40 +115,52 @@ const make = Effect.fnUntraced(function* (initial: Script, options: Options) {
   const kept: Array<ChatRequest> = []
   const stats = yield* SubscriptionRef.make<Stats>({ chats: 0, titles: 0, modelLists: 0, active: 0 })
   const add = (key: keyof Stats, difference: number) =>
-    SubscriptionRef.updateAndGet(stats, (now) => ({ ...now, [key]: now[key] + difference }))
+    SubscriptionRef.update(stats, (now) => ({ ...now, [key]: now[key] + difference }))
 
   const chat = Effect.fnUntraced(function* (body: string, response: ServerResponse) {
     const fields = fromBody(yield* decodeBody(body))
-    const counts = yield* add(fields.kind === "title" ? "titles" : "chats", 1)
-    const request = { ...fields, ordinal: fields.kind === "title" ? counts.titles : counts.chats }
-    kept.push(request)
-    if (kept.length > keep) kept.shift()
-    const answer = (request.kind === "title" ? titles : script)(request)
-    yield* play(response, request, Effect.isEffect(answer) ? yield* answer : answer)
+    const [key, answer] = fields.kind === "title" ? (["titles", titles] as const) : (["chats", script] as const)
+    const begin = SubscriptionRef.modify(stats, (now) => {
+      const next = { ...now, [key]: now[key] + 1, active: now.active + 1 }
+      const request = { ...fields, ordinal: next[key] }
+      kept.push(request)
+      if (kept.length > keep) kept.shift()
+      return [request, next] as const
+    })
+    const reply = Effect.fnUntraced(function* (request: ChatRequest) {
+      const answered = answer(request)
+      yield* play(response, request, Effect.isEffect(answered) ? yield* answered : answered)
+    })
+    yield* Effect.acquireUseRelease(begin, reply, () => add("active", -1))
+  })
+
+  const modelList = Effect.fnUntraced(function* (response: ServerResponse) {
+    yield* add("modelLists", 1)
+    const data = models.map((id) => ({ id, object: "model", created: 0, owned_by: "scripted" }))
+    yield* json(response, 200, { object: "list", data })
   })
 
   const route = Effect.fnUntraced(function* (request: IncomingMessage, response: ServerResponse) {
     const body = yield* Effect.promise(() => text(request))
-    const path = new URL(request.url ?? "/", "http://127.0.0.1").pathname
-    if (request.method === "GET" && path === "/v1/models") {
-      yield* add("modelLists", 1)
-      const data = models.map((id) => ({ id, object: "model", created: 0, owned_by: "scripted" }))
-      return yield* json(response, 200, { object: "list", data })
+    switch (`${request.method} ${request.url}`) {
+      case "GET /v1/models":
+        yield* modelList(response)
+        break
+      case "POST /v1/chat/completions":
+        yield* chat(body, response)
+        break
+      default:
+        yield* error(response, { status: 404, message: `No route ${request.method} ${request.url}` })
     }
-    if (request.method !== "POST" || path !== "/v1/chat/completions") {
-      return yield* error(response, { status: 404, message: `No route ${request.method} ${path}` })
-    }
-    yield* Effect.acquireUseRelease(
-      add("active", 1),
-      () => chat(body, response),
-      () => add("active", -1)
-    )
   })
 
-  const run = yield* FiberSet.makeRuntime<never>()
-  const server = yield* listen((request, response) => {
+  const run = yield* FiberSet.makeRuntime()
+  const port = yield* listen((request, response) => {
     const fiber = run(
       route(request, response).pipe(
+        Effect.catchTag("SchemaError", ({ message }) =>
+          error(response, { status: 400, message: `Not a chat completions request: ${message}` })
+        ),
         Effect.catchCause((cause) =>
           Cause.hasInterrupts(cause) || response.headersSent
             ? Effect.sync(() => response.destroy())
@@ -159,7 +170,7 @@ const make = Effect.fnUntraced(function* (initial: Script, options: Options) {
     )
     response.once("close", () => fiber.interruptUnsafe())
   })
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`
+  const url = `http://127.0.0.1:${port}/v1`
 
   return ScriptedProvider.of({
     url,
@@ -188,16 +199,25 @@ const config = (baseURL: string, models: ReadonlyArray<string>): ProviderConfig 
   autoupdate: false
 })
 
-const listen = (handle: (request: IncomingMessage, response: ServerResponse) => void) =>
-  Effect.acquireRelease(
-    Effect.callback<Server, TestkitError>((resume) => {
-      const server = createServer(handle)
-      server.once("error", (cause) => resume(Effect.fail(new TestkitError({ reason: new ListenFailed({ cause }) }))))
-      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-    }),
-    (server) =>
+const refused = (cause: unknown) => new TestkitError({ reason: new ListenFailed({ cause }) })
+
+/** Listens on a free port, and gives its number. */
+const listen = Effect.fnUntraced(function* (handle: (request: IncomingMessage, response: ServerResponse) => void) {
+  const server = yield* Effect.acquireRelease(
+    Effect.sync(() => createServer(handle)),
+    (opened) =>
       Effect.callback<void>((resume) => {
-        server.close(() => resume(Effect.void))
-        server.closeAllConnections()
+        opened.close(() => resume(Effect.void))
+        opened.closeAllConnections()
       })
   )
+  return yield* Effect.callback<number, TestkitError>((resume) => {
+    server.once("error", (cause) => resume(Effect.fail(refused(cause))))
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      resume(
+        typeof address === "object" && address !== null ? Effect.succeed(address.port) : Effect.fail(refused(address))
+      )
+    })
+  })
+})

@@ -1,7 +1,20 @@
 /** @since 0.1.0 */
 export type { ChatMessage, ChatRequest, ToolResult } from "./ChatRequest.ts"
-export { OpenCodeHome } from "./OpenCodeHome.ts"
+export { demoPrompt, demoScript } from "./demoScript.ts"
+export { OpenCodeHome, type Options as OpenCodeHomeOptions } from "./OpenCodeHome.ts"
+export {
+  type AsyncScript,
+  openCodeHome,
+  type OpenCodeHomeHandle,
+  scriptedProvider,
+  type ScriptedProviderHandle
+} from "./promises.ts"
 export * as Reply from "./Reply.ts"
-export { ScriptedProvider } from "./ScriptedProvider.ts"
-export type { Script } from "./ScriptedProvider.ts"
-export { TestkitError } from "./TestkitError.ts"
+export {
+  type Options as ScriptedProviderOptions,
+  type ProviderConfig,
+  type Script,
+  ScriptedProvider,
+  type Stats
+} from "./ScriptedProvider.ts"
+export { GitFailed, HomeNotWritable, ListenFailed, TestkitError } from "./TestkitError.ts"

@@ -2,7 +2,7 @@
 import type { ServerResponse } from "node:http"
 import { Duration, Effect } from "effect"
 import type { ChatRequest } from "../ChatRequest.ts"
-import type { Reply, Status, Step, Streamed, Usage } from "../Reply.ts"
+import { type Reply, type Status, Step, type Streamed, type Usage } from "../Reply.ts"
 
 /** What one piece adds to the assistant's message. */
 interface Delta {
@@ -30,7 +30,7 @@ export const json = (response: ServerResponse, status: number, body: unknown): E
   })
 
 /** Answers in the error format of the API. */
-export const error = (response: ServerResponse, reply: Omit<Status, "_tag">): Effect.Effect<void> => {
+export const error = (response: ServerResponse, reply: Status): Effect.Effect<void> => {
   if (reply.retryAfter !== undefined) {
     response.setHeader("retry-after", Math.ceil(Duration.toSeconds(reply.retryAfter)))
   }
@@ -45,42 +45,43 @@ const estimate = (request: ChatRequest, deltas: ReadonlyArray<Delta>): Usage => 
 })
 const tokens = (text: string): number => Math.ceil(text.length / 4)
 
-const stepEffect = Effect.fnUntraced(function* (
+/** What a step does. `emit` sends its part of the answer. */
+const playStep = (
   step: Step,
   response: ServerResponse,
   call: { readonly id: string; readonly index: number },
   emit: (delta: Delta) => Effect.Effect<void>
-) {
-  switch (step._tag) {
-    case "Text":
-    case "Reasoning": {
-      const key = step._tag === "Text" ? "content" : "reasoning_content"
-      for (const [index, piece] of step.pieces.entries()) {
-        if (index > 0 && Duration.toMillis(step.every) > 0) yield* Effect.sleep(step.every)
-        yield* emit({ [key]: piece })
-      }
-      return
-    }
-    case "ToolCall": {
-      const { args, name } = step
-      return yield* emit({
+): Effect.Effect<void> => {
+  return Step.$match(step, {
+    Text: ({ every, pieces }) => speak(pieces, every, (content) => emit({ content })),
+    Reasoning: ({ every, pieces }) => speak(pieces, every, (piece) => emit({ reasoning_content: piece })),
+    ToolCall: ({ args, name }) =>
+      emit({
         tool_calls: [{ ...call, type: "function", function: { name, arguments: JSON.stringify(args) } }]
-      })
-    }
-    case "Wait":
-      return yield* Effect.asVoid(step.until)
-    case "Drop":
-      response.destroy()
-      return yield* Effect.interrupt
-    case "Hang":
-      return yield* Effect.never
-  }
-})
+      }),
+    Wait: ({ until }) => Effect.asVoid(until),
+    Drop: () =>
+      Effect.andThen(
+        Effect.sync(() => response.destroy()),
+        Effect.interrupt
+      ),
+    Hang: () => Effect.never
+  })
+}
+
+const speak = (
+  pieces: ReadonlyArray<string>,
+  every: Duration.Duration,
+  emit: (piece: string) => Effect.Effect<void>
+): Effect.Effect<void> =>
+  Effect.forEach(pieces, (piece, index) => (index === 0 ? emit(piece) : Effect.delay(emit(piece), every)), {
+    discard: true
+  })
 
 const stream = Effect.fnUntraced(function* (response: ServerResponse, request: ChatRequest, reply: Streamed) {
   const id = `scripted-${request.kind}-${request.ordinal}`
   const deltas: Array<Delta> = []
-  const finish = reply.finish ?? (reply.steps.some(({ _tag }) => _tag === "ToolCall") ? "tool_calls" : "stop")
+  const finish = reply.finish ?? (reply.steps.some(Step.$is("ToolCall")) ? "tool_calls" : "stop")
   const usage = () => {
     const counted = reply.usage ?? estimate(request, deltas)
     return {
@@ -105,8 +106,8 @@ const stream = Effect.fnUntraced(function* (response: ServerResponse, request: C
 
   let calls = 0
   for (const step of reply.steps) {
-    const index = step._tag === "ToolCall" ? calls++ : 0
-    yield* stepEffect(step, response, { id: `call_${request.ordinal}_${index}`, index }, emit)
+    const index = Step.$is("ToolCall")(step) ? calls++ : 0
+    yield* playStep(step, response, { id: `call_${request.ordinal}_${index}`, index }, emit)
   }
   if (deltas.length === 0) yield* emit({ content: "" })
 
@@ -136,4 +137,4 @@ const stream = Effect.fnUntraced(function* (response: ServerResponse, request: C
 
 /** Plays the whole reply. Interrupting it leaves the response as it is. */
 export const play = (response: ServerResponse, request: ChatRequest, reply: Reply): Effect.Effect<void> =>
-  reply._tag === "Status" ? error(response, reply) : stream(response, request, reply)
+  "status" in reply ? error(response, reply) : stream(response, request, reply)

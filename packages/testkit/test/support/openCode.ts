@@ -9,7 +9,7 @@ import type { OpenCodeHome, ScriptedProvider } from "../../src/index.ts"
  * A dependency on the platform packages would make everyone who installs the testkit download 185 MB, so the binary
  * that the workspace installs anyway is taken from the folder in which pnpm hoists all packages.
  */
-const binary = (() => {
+export const binary = (() => {
   const name = `opencode-${process.platform}-${process.arch}`
   const hoisted = new URL("../../../../node_modules/.pnpm/node_modules/_", import.meta.url)
   return join(dirname(createRequire(hoisted).resolve(`${name}/package.json`)), "bin/opencode")
@@ -46,11 +46,11 @@ export const serve = Effect.fnUntraced(function* (home: OpenCodeHome["Service"])
         stdio: ["ignore", "pipe", "pipe"]
       })
     ),
-    (child) =>
+    (started) =>
       Effect.callback<void>((resume) => {
-        if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
-        child.once("exit", () => resume(Effect.void))
-        child.kill("SIGKILL")
+        if (started.exitCode !== null || started.signalCode !== null) return resume(Effect.void)
+        started.once("exit", () => resume(Effect.void))
+        started.kill("SIGKILL")
       })
   )
   const url = yield* Effect.callback<string, string>((resume) => {

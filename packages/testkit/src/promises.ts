@@ -1,0 +1,92 @@
+/**
+ * The testkit for `async`/`await`: the same provider and home, as disposable objects.
+ *
+ * @since 0.1.0
+ */
+import { Effect, ManagedRuntime, Stream } from "effect"
+import type { ChatRequest } from "./ChatRequest.ts"
+import { OpenCodeHome } from "./OpenCodeHome.ts"
+import type { Options as HomeOptions } from "./OpenCodeHome.ts"
+import type { Reply } from "./Reply.ts"
+import { ScriptedProvider } from "./ScriptedProvider.ts"
+import type { Options, ProviderConfig, Script, Stats } from "./ScriptedProvider.ts"
+
+/**
+ * A `Script` that may also answer with a promise.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type AsyncScript = (request: ChatRequest) => Reply | PromiseLike<Reply>
+
+/**
+ * `ScriptedProvider` without Effect.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ScriptedProviderHandle extends AsyncDisposable {
+  readonly url: string
+  readonly config: ProviderConfig
+  readonly requests: () => Promise<ReadonlyArray<ChatRequest>>
+  readonly count: () => Promise<number>
+  readonly stats: () => Promise<Stats>
+  readonly setScript: (script: AsyncScript) => Promise<void>
+  /** Resolves as soon as the numbers satisfy `condition`; rejects when `signal` aborts. */
+  readonly until: (condition: (stats: Stats) => boolean, signal?: AbortSignal) => Promise<void>
+}
+
+/**
+ * `OpenCodeHome` without Effect.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OpenCodeHomeHandle extends AsyncDisposable {
+  readonly root: string
+  readonly directory: string
+  readonly configFile: string
+  readonly environment: Readonly<Record<string, string>>
+}
+
+const fromAsync =
+  (script: AsyncScript): Script =>
+  (request) =>
+    Effect.promise(async () => script(request))
+
+/**
+ * Starts a scripted provider; `await using` frees its port. Rejects with `TestkitError`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const scriptedProvider = async (script: AsyncScript, options?: Options): Promise<ScriptedProviderHandle> => {
+  const runtime = ManagedRuntime.make(ScriptedProvider.layer(fromAsync(script), options))
+  const provider = await runtime.runPromise(ScriptedProvider)
+  return {
+    url: provider.url,
+    config: provider.config,
+    requests: () => runtime.runPromise(provider.requests),
+    count: () => runtime.runPromise(provider.count),
+    stats: () => runtime.runPromise(provider.stats),
+    setScript: (next) => runtime.runPromise(provider.setScript(fromAsync(next))),
+    until: (condition, signal) =>
+      runtime.runPromise(
+        provider.changes.pipe(Stream.filter(condition), Stream.runHead, Effect.asVoid),
+        signal === undefined ? {} : { signal }
+      ),
+    [Symbol.asyncDispose]: () => runtime.dispose()
+  }
+}
+
+/**
+ * Makes a throw-away home; `await using` removes it. Rejects with `TestkitError`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const openCodeHome = async (options?: HomeOptions): Promise<OpenCodeHomeHandle> => {
+  const runtime = ManagedRuntime.make(OpenCodeHome.layer(options))
+  const home = await runtime.runPromise(OpenCodeHome)
+  return { ...home, [Symbol.asyncDispose]: () => runtime.dispose() }
+}
