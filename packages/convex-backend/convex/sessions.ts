@@ -7,7 +7,7 @@ import { paginationOptsValidator } from "convex/server"
 import { v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { QueryCtx } from "./_generated/server.ts"
-import { operatorMutation, operatorQuery, workerMutation } from "./builders.ts"
+import { operatorMutation, operatorQuery, workerMutation, workerQuery } from "./builders.ts"
 import { refusal } from "./errors.ts"
 import { bounded, checkText, MAX_NAME, MAX_SMALL_PAGE } from "./limits.ts"
 
@@ -90,14 +90,31 @@ export const get = operatorQuery({
   }
 })
 
+const assignedSession = async (
+  ctx: QueryCtx & { readonly worker: Doc<"workers"> },
+  sessionId: Id<"sessions">
+): Promise<Doc<"sessions">> => {
+  const session = await ctx.db.get(sessionId)
+  if (session?.workerId !== ctx.worker._id) throw refusal("NotFound", "This worker has no such session")
+  return session
+}
+
+/** One session as its worker needs it: which OpenCode session it is, null before its first turn. */
+export const assigned = workerQuery({
+  args: { sessionId: v.id("sessions") },
+  handler: async (ctx, { sessionId }) => {
+    const session = await assignedSession(ctx, sessionId)
+    return { ...view(session), opencodeSessionId: session.opencodeSessionId ?? null }
+  }
+})
+
 /** Remembers OpenCode's session. Its title is taken unless the operator chose one. */
 export const bind = workerMutation({
   args: { sessionId: v.id("sessions"), opencodeSessionId: v.string(), title: v.optional(v.string()) },
   handler: async (ctx, { sessionId, opencodeSessionId, title }) => {
     checkText("opencodeSessionId", opencodeSessionId, MAX_NAME)
     if (title !== undefined) checkText("title", title, MAX_NAME)
-    const session = await ctx.db.get(sessionId)
-    if (session?.workerId !== ctx.worker._id) throw refusal("NotFound", "This worker has no such session")
+    const session = await assignedSession(ctx, sessionId)
     await ctx.db.patch(sessionId, {
       opencodeSessionId,
       ...(title !== undefined && session.titledBy !== "operator" && { title, titledBy: "opencode" as const })

@@ -1,0 +1,7 @@
+/**
+ * References to the functions, with their types: what a client calls them by.
+ *
+ * @since 0.1.0
+ */
+export { api } from "../convex/_generated/api.ts"
+export type { Doc, Id } from "../convex/_generated/dataModel.ts"
