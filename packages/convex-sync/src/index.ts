@@ -1,2 +1,12 @@
 /** @since 0.1.0 */
-export {}
+export { api, type WorkerCredentials } from "./Backend.ts"
+export * from "./connect.ts"
+export * from "./ConvexClient.ts"
+export * from "./ConvexSyncError.ts"
+/** @since 0.1.0 */
+export * as DeltaBuffer from "./DeltaBuffer.ts"
+export * from "./DeltaWriter.ts"
+export { Inbox, type InboxPort, type PromptIds, type ReadyTurn } from "./Inbox.ts"
+export * from "./Lease.ts"
+/** @since 0.1.0 */
+export * as Pairing from "./Pairing.ts"

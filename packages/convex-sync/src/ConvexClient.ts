@@ -1,0 +1,248 @@
+/**
+ * The real Convex client as an Effect service: one WebSocket, typed errors, time limits, and nothing that can become an
+ * uncaught exception.
+ *
+ * @since 0.1.0
+ */
+import { ConvexClient as Client } from "convex/browser"
+import { type FunctionArgs, type FunctionReference, type FunctionReturnType, getFunctionName } from "convex/server"
+import { Cause, Context, Deferred, Duration, Effect, Fiber, Layer, Option, Queue, Semaphore, Stream } from "effect"
+import { Closed, ConvexSyncError, InvalidUrl, Timeout, Unreachable } from "./ConvexSyncError.ts"
+import { fromCause } from "./internal/failure.ts"
+import { guardedSocket } from "./internal/guardedSocket.ts"
+
+/**
+ * `connecting` before the first connection, `reconnecting` after one was lost, `closed` for good.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Connection = "connecting" | "connected" | "reconnecting" | "closed"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface ConvexClientOptions {
+  /** Of the deployment: `https://happy-otter-123.convex.cloud`, or any http(s) address of a self-hosted or embedded one. */
+  readonly url: string
+  /**
+   * Gives a fresh JWT, or null for nobody. Asked at the start and before a token runs out; calls wait for the first one.
+   * A failure is logged and counts as null.
+   */
+  readonly auth?: Effect.Effect<string | null, unknown>
+  /** How long a mutation, waiting for its turn included, may take. Default 30 seconds. */
+  readonly mutationTimeout?: Duration.Input
+  /** How long a one-shot query may take. Default 30 seconds. */
+  readonly queryTimeout?: Duration.Input
+  /** How long an action may take. Default 10 minutes. */
+  readonly actionTimeout?: Duration.Input
+}
+
+/**
+ * The deployment queues at most 1,000 mutations of one connection, and resets the connection beyond; a fraction of that
+ * keeps them ordered and bounds what is resent after a reconnect.
+ */
+const maxInFlight = 100
+
+type Returns<F extends FunctionReference<"query" | "mutation" | "action">> = Effect.Effect<
+  FunctionReturnType<F>,
+  ConvexSyncError
+>
+
+/**
+ * A connection to a Convex deployment.
+ *
+ * **Details**
+ *
+ * - Mutations run one after another in the order of the calls. After a reconnect the unanswered ones are sent again, and
+ *   the deployment carries each out once.
+ * - A call that ran into its time limit fails with `Unreachable` or `Timeout`, and **its outcome is unknown**: the client
+ *   goes on with a mutation that it accepted. Repeat it with the same idempotency key.
+ * - At most 100 mutations and actions are in flight; further calls wait within their limit, and a call that ran into its
+ *   limit while it waited is never sent.
+ * - Nothing is printed.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class ConvexClient extends Context.Service<
+  ConvexClient,
+  {
+    /** The result as of now. */
+    readonly query: <F extends FunctionReference<"query">>(query: F, args: FunctionArgs<F>) => Returns<F>
+    readonly mutation: <F extends FunctionReference<"mutation">>(mutation: F, args: FunctionArgs<F>) => Returns<F>
+    /** An action is sent at most once. */
+    readonly action: <F extends FunctionReference<"action">>(action: F, args: FunctionArgs<F>) => Returns<F>
+    /**
+     * The result, and each later one. Latest wins: what a slow consumer did not take yet is replaced. Survives
+     * reconnects; fails when the query does.
+     */
+    readonly subscribe: <F extends FunctionReference<"query">>(
+      query: F,
+      args: FunctionArgs<F>
+    ) => Stream.Stream<FunctionReturnType<F>, ConvexSyncError>
+    /** The state now, and each change. Ends after `closed`. */
+    readonly connection: Stream.Stream<Connection>
+  }
+>()("@opencode-worker/convex-sync/ConvexClient") {
+  /** A connection for as long as the scope. */
+  static readonly make = (
+    options: ConvexClientOptions
+  ): Effect.Effect<ConvexClient["Service"], ConvexSyncError, Scope.Scope> => open(options)
+
+  /** Connects in the background: building the layer does not wait for the deployment. */
+  static readonly layer = (options: ConvexClientOptions): Layer.Layer<ConvexClient, ConvexSyncError> =>
+    Layer.effect(ConvexClient, ConvexClient.make(options))
+}
+
+const connectError = (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ operation: "connect", reason })
+
+const parseUrl = Effect.fnUntraced(function* (text: string) {
+  if (!URL.canParse(text)) return yield* connectError(new InvalidUrl({ problem: "is not an absolute URL" }))
+  const url = new URL(text)
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    return yield* connectError(new InvalidUrl({ problem: `begins with ${url.protocol}, not with https: or http:` }))
+  }
+  return url.href.replace(/\/+$/, "")
+})
+
+const connectionOf = (client: Client): Connection => {
+  if (client.closed) return "closed"
+  const state = client.connectionState()
+  if (state.isWebSocketConnected) return "connected"
+  return state.hasEverConnected ? "reconnecting" : "connecting"
+}
+
+const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
+  const url = yield* parseUrl(options.url)
+  const scope = yield* Effect.scope
+  const closed = yield* Deferred.make<never, ConvexSyncError>()
+  const shut = (detail: string) => Deferred.fail(closed, connectError(new Closed({ detail })))
+  const runFork = Effect.runForkWith(yield* Effect.context())
+
+  const onThrow = (cause: unknown) => {
+    const detail = cause instanceof Error ? cause.message : String(cause)
+    const fatal = detail.startsWith("[CONVEX FATAL ERROR]")
+    runFork(
+      fatal ? shut(detail) : Effect.logWarning("The deployment sent what cannot be understood; reconnecting", detail)
+    )
+  }
+  const client = yield* Effect.acquireRelease(
+    Effect.sync(
+      () =>
+        new Client(url, {
+          logger: false,
+          unsavedChangesWarning: false,
+          skipConvexDeploymentUrlCheck: true,
+          expectAuth: options.auth !== undefined,
+          webSocketConstructor: guardedSocket(onThrow)
+        })
+    ),
+    (client) =>
+      Effect.andThen(
+        shut("the client was closed"),
+        Effect.promise(() => client.close())
+      )
+  )
+  if (options.auth !== undefined) {
+    const token = options.auth.pipe(
+      Effect.catchCause((cause) => Effect.as(Effect.logWarning("No token could be had", cause), null))
+    )
+    const runPromise = Effect.runPromiseWith(yield* Effect.context())
+    client.setAuth(() => runPromise(token))
+  }
+
+  const within = <A>(operation: string, limit: Duration.Input, call: Effect.Effect<A, ConvexSyncError>) =>
+    call.pipe(
+      Effect.raceFirst(Deferred.await(closed)),
+      Effect.timeoutOrElse({
+        duration: limit,
+        orElse: () => {
+          const millis = Duration.toMillis(limit)
+          const reason = connectionOf(client) === "connected" ? new Timeout({ millis }) : new Unreachable({ millis })
+          return Effect.fail(new ConvexSyncError({ operation, reason }))
+        }
+      }),
+      Effect.withSpan(operation, { kind: "client" })
+    )
+
+  // A permit is held until the deployment answered, not until the caller lost patience: it counts what the client keeps.
+  const inFlight = yield* Semaphore.make(maxInFlight)
+  const send = <A>(operation: string, args: unknown, start: () => Promise<A>) =>
+    Effect.uninterruptibleMask((restore) =>
+      restore(inFlight.take(1)).pipe(
+        Effect.andThen(
+          Effect.tryPromise({ try: start, catch: (cause) => fromCause(operation, args, cause) }).pipe(
+            Effect.interruptible,
+            Effect.ensuring(inFlight.release(1)),
+            Effect.forkIn(scope)
+          )
+        ),
+        Effect.flatMap((fiber) => restore(Fiber.join(fiber)))
+      )
+    )
+
+  const subscribe: ConvexClient["Service"]["subscribe"] = (query, args) => {
+    const operation = getFunctionName(query)
+    return Stream.callback<FunctionReturnType<typeof query>, ConvexSyncError>(
+      Effect.fnUntraced(function* (queue) {
+        const fail = (error: ConvexSyncError) => Queue.failCauseUnsafe(queue, Cause.fail(error))
+        const listen = Effect.try({
+          try: () =>
+            client.onUpdate(
+              query,
+              args,
+              (value) => {
+                if (value !== undefined) Queue.offerUnsafe(queue, value)
+              },
+              (cause) => fail(fromCause(operation, args, cause))
+            ),
+          catch: (cause) => fromCause(operation, args, cause)
+        })
+        yield* Deferred.await(closed).pipe(
+          Effect.catch((error) => Effect.sync(() => fail(error))),
+          Effect.forkScoped
+        )
+        yield* Effect.acquireRelease(listen, (unsubscribe) => Effect.sync(unsubscribe))
+      }),
+      { bufferSize: 1, strategy: "sliding" }
+    )
+  }
+
+  return ConvexClient.of({
+    query: (query, args) => {
+      const operation = getFunctionName(query)
+      const first = Stream.runHead(subscribe(query, args)).pipe(
+        Effect.flatMap(Option.match({ onNone: () => Deferred.await(closed), onSome: Effect.succeed }))
+      )
+      return within(operation, options.queryTimeout ?? "30 seconds", first)
+    },
+    mutation: (mutation, args) => {
+      const operation = getFunctionName(mutation)
+      const sent = send(operation, args, () => client.mutation(mutation, args))
+      return within(operation, options.mutationTimeout ?? "30 seconds", sent)
+    },
+    action: (action, args) => {
+      const operation = getFunctionName(action)
+      const sent = send(operation, args, () => client.action(action, args))
+      return within(operation, options.actionTimeout ?? "10 minutes", sent)
+    },
+    subscribe,
+    connection: Stream.callback<Connection>(
+      Effect.fnUntraced(function* (queue) {
+        const offer = () => Queue.offerUnsafe(queue, connectionOf(client))
+        yield* Effect.acquireRelease(
+          Effect.sync(() => client.client.subscribeToConnectionState(offer)),
+          (unsubscribe) => Effect.sync(unsubscribe)
+        )
+        offer()
+        yield* Deferred.await(closed).pipe(
+          Effect.catch(() => Effect.andThen(Queue.offer(queue, "closed"), Queue.end(queue))),
+          Effect.forkScoped
+        )
+      }),
+      { bufferSize: 1, strategy: "sliding" }
+    ).pipe(Stream.changes)
+  })
+})

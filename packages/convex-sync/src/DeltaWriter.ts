@@ -1,0 +1,217 @@
+/**
+ * Writes streamed text of many turns with few calls.
+ *
+ * Invariants
+ * - One write is in flight, whatever the number of turns, and it holds all that waits (50 turns at most).
+ * - A turn's writes are numbered from 1 without reuse; a write that is repeated has the same numbers and the same text.
+ * - What waits in memory is bounded by `capacity`. A turn that finds no room gets no more live text; its final parts,
+ *   which do not come this way, have everything.
+ *
+ * @since 0.1.0
+ */
+import type { Id } from "@opencode-worker/convex-backend/api"
+import { Clock, Context, Deferred, type Duration, Effect, Exit, Layer, Queue, Schedule, type Scope } from "effect"
+import { api } from "./Backend.ts"
+import { type ConvexSyncError, isTransient } from "./ConvexSyncError.ts"
+import * as DeltaBuffer from "./DeltaBuffer.ts"
+import { Lease } from "./Lease.ts"
+
+/**
+ * Text of one turn in one write.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Batch {
+  readonly turnId: Id<"turns">
+  readonly seq: number
+  readonly segments: ReadonlyArray<DeltaBuffer.Segment>
+}
+
+/**
+ * What a writer needs: one call that writes all batches or none, and passes over a batch that is there already.
+ *
+ * @category ports
+ * @since 0.1.0
+ */
+export type WriteDeltas = (batches: ReadonlyArray<Batch>) => Effect.Effect<unknown, ConvexSyncError>
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface DeltaWriterOptions {
+  /** Default `DeltaBuffer.watched`: 250 ms or 4 kB. */
+  readonly cadence?: DeltaBuffer.Cadence
+  /** Text that may wait while the deployment is away, in UTF-16 code units over all turns. Default 1,000,000. */
+  readonly capacity?: number
+  /** How long closing waits for the last write. Default 2 seconds. */
+  readonly closeTimeout?: Duration.Input
+}
+
+/**
+ * @category services
+ * @since 0.1.0
+ */
+export class DeltaWriter extends Context.Service<
+  DeltaWriter,
+  {
+    /** Takes text and returns at once. A turn's first text is written at once, later text is gathered. */
+    readonly append: (turnId: Id<"turns">, segment: DeltaBuffer.Segment) => Effect.Effect<void>
+    /**
+     * Writes what the turn has waiting, now, and waits until it is written. Waits as long as the deployment is away;
+     * fails if it refuses the text.
+     */
+    readonly flush: (turnId: Id<"turns">) => Effect.Effect<void, ConvexSyncError>
+    /** Flushes, then forgets the turn, whatever came of it. Call it once, when no more text follows. */
+    readonly end: (turnId: Id<"turns">) => Effect.Effect<void, ConvexSyncError>
+  }
+>()("@opencode-worker/convex-sync/DeltaWriter") {
+  /** A writer over any store, for as long as the scope; closing it writes what waits. */
+  static readonly make = (
+    write: WriteDeltas,
+    options?: DeltaWriterOptions
+  ): Effect.Effect<DeltaWriter["Service"], never, Scope.Scope> => open(write, options)
+
+  /** Writes under the lease; one writer serves all turns of a worker. */
+  static readonly layer = (options?: DeltaWriterOptions): Layer.Layer<DeltaWriter, never, Lease> =>
+    Layer.effect(
+      DeltaWriter,
+      Effect.flatMap(Lease, (lease) =>
+        DeltaWriter.make(
+          (batches) =>
+            lease.mutation(api.queue.appendDeltas, {
+              batches: batches.map((batch) => ({ ...batch, segments: [...batch.segments] }))
+            }),
+          options
+        )
+      )
+    )
+}
+
+/** Turns in one write: 50 of the largest stay under 1 MB. */
+const maxBatches = 50
+const defaultCapacity = 1_000_000
+/** While the deployment is away. Every attempt waits for its own time limit, too. */
+const retries = Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
+
+interface Entry {
+  buffer: DeltaBuffer.Buffer
+  /** Its text is part of the write in flight. */
+  writing: boolean
+  /** It found no room, and gets no more live text. */
+  muted: boolean
+  /** Who waits until nothing of it waits. While there are any, it is due at once. */
+  flushes: Array<Deferred.Deferred<void, ConvexSyncError>>
+}
+
+const open = Effect.fnUntraced(function* (write: WriteDeltas, options: DeltaWriterOptions = {}) {
+  const cadence = options.cadence ?? DeltaBuffer.watched
+  const capacity = options.capacity ?? defaultCapacity
+  const entries = new Map<Id<"turns">, Entry>()
+  const wake = yield* Queue.sliding<void>(1)
+  let waiting = 0
+  let lastWrite = Number.NEGATIVE_INFINITY
+
+  const dueAt = (entry: Entry): number =>
+    entry.flushes.length > 0 && entry.buffer.size > 0
+      ? Number.NEGATIVE_INFINITY
+      : DeltaBuffer.dueAt(entry.buffer, lastWrite, cadence)
+
+  const takeBatches = (): Array<Batch> => {
+    const batches: Array<Batch> = []
+    for (const [turnId, entry] of entries) {
+      if (entry.buffer.size === 0) continue
+      if (batches.length === maxBatches) break
+      const [segments, rest] = DeltaBuffer.take(entry.buffer)
+      batches.push({ turnId, seq: entry.buffer.seq, segments })
+      waiting -= entry.buffer.size - rest.size
+      entry.buffer = rest
+      entry.writing = true
+    }
+    return batches
+  }
+
+  const settle = Effect.fnUntraced(function* (
+    batches: ReadonlyArray<Batch>,
+    exit: Exit.Exit<unknown, ConvexSyncError>
+  ) {
+    for (const { turnId } of batches) {
+      const entry = entries.get(turnId)
+      if (entry === undefined) continue
+      entry.writing = false
+      // To the end of the line, so that with more turns than one write holds each gets its turn.
+      entries.delete(turnId)
+      entries.set(turnId, entry)
+      if (Exit.isSuccess(exit) && entry.buffer.size > 0) continue
+      const flushes = entry.flushes
+      entry.flushes = []
+      for (const flush of flushes) yield* Deferred.done(flush, Exit.asVoid(exit))
+    }
+  })
+
+  const writeNow = Effect.gen(function* () {
+    const batches = takeBatches()
+    const exit = yield* write(batches).pipe(
+      Effect.retry({ schedule: retries, while: isTransient }),
+      Effect.tapError((error) => Effect.logWarning("Live text was refused", error)),
+      Effect.withSpan("DeltaWriter.write", { attributes: { turns: batches.length } }),
+      Effect.exit
+    )
+    yield* settle(batches, exit)
+  })
+
+  const step = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const due = Math.min(Number.POSITIVE_INFINITY, ...Array.from(entries.values(), dueAt))
+    if (due <= now) {
+      lastWrite = now
+      yield* writeNow
+    } else if (due === Number.POSITIVE_INFINITY) {
+      yield* Queue.take(wake)
+    } else {
+      yield* Effect.timeoutOption(Queue.take(wake), due - now)
+    }
+  })
+
+  const append = (turnId: Id<"turns">, segment: DeltaBuffer.Segment) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const entry = entries.get(turnId) ?? { buffer: DeltaBuffer.empty, writing: false, muted: false, flushes: [] }
+      entries.set(turnId, entry)
+      if (entry.muted) return Effect.void
+      const buffer = DeltaBuffer.append(entry.buffer, segment, now)
+      const more = buffer.size - entry.buffer.size
+      if (waiting + more > capacity) {
+        entry.muted = true
+        return Effect.logWarning("Too much live text waits; the turn goes on without", { turnId })
+      }
+      entry.buffer = buffer
+      waiting += more
+      return Queue.offer(wake, undefined)
+    }).pipe(Effect.asVoid)
+
+  const flush = Effect.fn("DeltaWriter.flush")(function* (turnId: Id<"turns">) {
+    const entry = entries.get(turnId)
+    if (entry === undefined || (entry.buffer.size === 0 && !entry.writing)) return
+    const written = yield* Deferred.make<void, ConvexSyncError>()
+    entry.flushes.push(written)
+    yield* Queue.offer(wake, undefined)
+    yield* Deferred.await(written)
+  })
+
+  const forget = (turnId: Id<"turns">) =>
+    Effect.sync(() => {
+      waiting -= entries.get(turnId)?.buffer.size ?? 0
+      entries.delete(turnId)
+    })
+
+  yield* Effect.forkScoped(Effect.forever(step))
+  yield* Effect.addFinalizer(() =>
+    Effect.forEach([...entries.keys()], flush, { concurrency: "unbounded", discard: true }).pipe(
+      Effect.interruptible,
+      Effect.timeoutOption(options.closeTimeout ?? "2 seconds"),
+      Effect.ignore
+    )
+  )
+  return DeltaWriter.of({ append, flush, end: (turnId) => Effect.ensuring(flush(turnId), forget(turnId)) })
+})

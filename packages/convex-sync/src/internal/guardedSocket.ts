@@ -1,0 +1,30 @@
+/**
+ * A WebSocket whose handlers cannot end the process.
+ *
+ * The Convex client throws out of `onmessage` when the deployment sends a fatal error or something that it cannot read.
+ * Nobody is above it to catch that.
+ */
+
+/** `onThrow` gets what a handler threw, once the socket is closing. The client reconnects unless it gave up itself. */
+export const guardedSocket = (onThrow: (cause: unknown) => void): typeof WebSocket =>
+  class GuardedSocket extends WebSocket {
+    constructor(...args: ConstructorParameters<typeof WebSocket>) {
+      super(...args)
+      for (const type of ["open", "message", "error", "close"]) {
+        let handler: ((event: Event) => void) | null = null
+        Object.defineProperty(this, `on${type}`, {
+          set: (next: typeof handler) => {
+            handler = next
+          }
+        })
+        this.addEventListener(type, (event) => {
+          try {
+            handler?.(event)
+          } catch (cause) {
+            this.close()
+            onThrow(cause)
+          }
+        })
+      }
+    }
+  }
