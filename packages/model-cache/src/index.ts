@@ -1,2 +1,13 @@
 /** @since 0.1.0 */
-export {}
+export { ModelCache, type Options, type Snapshot, type Stats } from "./ModelCache.ts"
+export {
+  FetchFailed,
+  FetchTimedOut,
+  InvalidSpec,
+  ModelCacheError,
+  NoDefaultModel,
+  UnknownModel
+} from "./ModelCacheError.ts"
+export * as ModelCatalog from "./ModelCatalog.ts"
+export { ModelSource } from "./ModelSource.ts"
+export { modelCache, type ModelCacheHandle, type ModelCacheOptions } from "./promises.ts"

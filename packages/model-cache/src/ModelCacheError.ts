@@ -1,0 +1,70 @@
+/** @since 0.1.0 */
+import { Schema } from "effect"
+
+const didYouMean = (suggestions: ReadonlyArray<string>): string =>
+  suggestions.length === 0 ? "" : ` Did you mean ${suggestions.join(", ")}?`
+
+/** The source failed and there is no earlier list. Recovery: none needed, it is tried again in the background. */
+export class FetchFailed extends Schema.TaggedError<FetchFailed>()("FetchFailed", {
+  /** What the source failed with. Its message is shown, so it must hold no secret. */
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    const cause = this.cause instanceof Error ? this.cause.message : String(this.cause)
+    return `The models could not be fetched, and will be tried again: ${cause}`
+  }
+}
+
+/** The source did not answer in time and there is no earlier list. Recovery: as for `FetchFailed`. */
+export class FetchTimedOut extends Schema.TaggedError<FetchTimedOut>()("FetchTimedOut", {
+  limitMillis: Schema.Finite
+}) {
+  override get message() {
+    return `The models did not arrive within ${this.limitMillis} ms, and will be tried again`
+  }
+}
+
+/** What was asked for is not of the form `provider/model`. Recovery: ask for one of `suggestions`. */
+export class InvalidSpec extends Schema.TaggedError<InvalidSpec>()("InvalidSpec", {
+  spec: Schema.String,
+  suggestions: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `A model is named "provider/model", not "${this.spec}".${didYouMean(this.suggestions)}`
+  }
+}
+
+/** No such model is in the list. Recovery: ask for one of `suggestions`, or configure its provider and `invalidate`. */
+export class UnknownModel extends Schema.TaggedError<UnknownModel>()("UnknownModel", {
+  spec: Schema.String,
+  suggestions: Schema.Array(Schema.String),
+  /** How many models are known. */
+  known: Schema.Finite
+}) {
+  override get message() {
+    return `No model "${this.spec}" among the ${this.known} known ones.${didYouMean(this.suggestions)}`
+  }
+}
+
+/** No model was asked for, and the list names no default. Recovery: ask for a model. */
+export class NoDefaultModel extends Schema.TaggedError<NoDefaultModel>()("NoDefaultModel", {
+  known: Schema.Finite
+}) {
+  override get message() {
+    return `No model was asked for, and none of the ${this.known} known ones is the default: name one as "provider/model"`
+  }
+}
+
+/**
+ * The one error of this package; `reason` says what happened, `message` what to do.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ModelCacheError extends Schema.TaggedError<ModelCacheError>()("ModelCacheError", {
+  reason: Schema.Union([FetchFailed, FetchTimedOut, InvalidSpec, UnknownModel, NoDefaultModel])
+}) {
+  override get message() {
+    return this.reason.message
+  }
+}

@@ -1,0 +1,32 @@
+/** What a list is worth to a caller: the pure half of the cache. */
+
+/**
+ * - `fresh`: young, and fetched since the last invalidation: serve it.
+ * - `stale`: serve it, and fetch in the background.
+ * - `invalidated`: known to be wrong and nothing newer was tried yet: wait for a fetch, serve it if that fails.
+ */
+export type Freshness = "fresh" | "stale" | "invalidated"
+
+export interface Facts {
+  /** Milliseconds since 1970. */
+  readonly fetchedAt: number
+  /** The generation in which its fetch began. An invalidation begins a new generation. */
+  readonly generation: number
+}
+
+export interface Now {
+  readonly millis: number
+  readonly generation: number
+  /** The newest generation in which a fetch failed; -1 for none. */
+  readonly failedGeneration: number
+  readonly freshForMillis: number
+}
+
+/** A list from the future (the clock was set back) is stale: its age cannot be known. */
+export const freshness = (list: Facts, now: Now): Freshness => {
+  if (list.generation < now.generation) {
+    return now.failedGeneration < now.generation ? "invalidated" : "stale"
+  }
+  const age = now.millis - list.fetchedAt
+  return age >= 0 && age < now.freshForMillis ? "fresh" : "stale"
+}
