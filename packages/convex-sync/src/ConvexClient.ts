@@ -6,7 +6,20 @@
  */
 import { ConvexClient as Client } from "convex/browser"
 import { type FunctionArgs, type FunctionReference, type FunctionReturnType, getFunctionName } from "convex/server"
-import { Cause, Context, Deferred, Duration, Effect, Fiber, Layer, Option, Queue, Semaphore, Stream } from "effect"
+import {
+  Cause,
+  Context,
+  Deferred,
+  Duration,
+  Effect,
+  Fiber,
+  Layer,
+  Option,
+  Queue,
+  type Scope,
+  Semaphore,
+  Stream
+} from "effect"
 import { Closed, ConvexSyncError, InvalidUrl, Timeout, Unreachable } from "./ConvexSyncError.ts"
 import { fromCause } from "./internal/failure.ts"
 import { guardedSocket } from "./internal/guardedSocket.ts"
