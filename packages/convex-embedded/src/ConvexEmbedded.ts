@@ -1,0 +1,167 @@
+/**
+ * A Convex deployment in this process, stored in a SQLite file, for the real Convex clients.
+ *
+ * ```
+ *   ConvexClient ──WebSocket──▶ Session ──┐                ┌─▶ Transaction ─▶ Store (SQLite)
+ *   ConvexHttpClient ──HTTP───▶ server ───┼─▶ Executor ────┤       ▲ syscalls
+ *                               Scheduler ┘   one at a time└─▶ functions of your convex/ folder
+ *                                     ▲            │ commit: changed index keys
+ *                                     └────────────┴─▶ Subscriptions: which results are outdated
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { mkdirSync, rmSync } from "node:fs"
+import { join, resolve } from "node:path"
+import { ConvexEmbeddedError } from "./ConvexEmbeddedError.ts"
+import { type AuthProvider, makeVerifier } from "./internal/auth.ts"
+import { Catalog } from "./internal/catalog.ts"
+import { messageOf } from "./internal/errors.ts"
+import { Executor } from "./internal/executor.ts"
+import { acquireLock } from "./internal/lock.ts"
+import { loadFunctions } from "./internal/modules.ts"
+import { Scheduler } from "./internal/scheduler.ts"
+import { serve } from "./internal/server.ts"
+import { type Durability, Store } from "./internal/store.ts"
+import { Subscriptions } from "./internal/subscriptions.ts"
+import type { Change } from "./internal/transaction.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** An ordinary `convex/` folder. TypeScript in it needs the optional peer `esbuild`; JavaScript does not. */
+  readonly functions: string
+  /** Where the data are kept; created when missing. One process at a time can use it. */
+  readonly dataDir: string
+  /** The TCP port; 0, the default, takes a free one. */
+  readonly port?: number
+  /** The address to listen on. Default `127.0.0.1`: only programs of this machine can connect. */
+  readonly host?: string
+  /** Whose tokens to trust, in place of the folder's `auth.config.ts`. */
+  readonly auth?: { readonly providers: ReadonlyArray<AuthProvider> }
+  /**
+   * What an acknowledged mutation survives. `full`, the default: a crash of the process, of the machine, and a power
+   * loss. `normal`: a crash of the process; a power loss may take the last commits. It is faster on slow disks.
+   */
+  readonly durability?: Durability
+  /** Milliseconds that the own code of a query or mutation may take; default 1000, as in Convex. */
+  readonly userTimeLimit?: number
+}
+
+/**
+ * A running deployment.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Deployment extends AsyncDisposable {
+  /** The address for `new ConvexClient(url)`. */
+  readonly url: string
+  /** Ends it: what runs comes to its end, connections are cut, the data folder is free again. */
+  readonly close: () => Promise<void>
+}
+
+/**
+ * Starts a deployment and serves until it is closed.
+ *
+ * Rejects with a `ConvexEmbeddedError`, whose `code` and `message` say what to do; nothing is left running then.
+ *
+ * @example
+ * ```ts
+ * await using deployment = await ConvexEmbedded.make({ functions: "./convex", dataDir: "./data" })
+ * const client = new ConvexClient(deployment.url)
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = async (options: Options): Promise<Deployment> => {
+  checkOptions(options)
+  const cleanup = new Cleanup()
+  try {
+    const url = await start(options, cleanup)
+    return { close: cleanup.run, url, [Symbol.asyncDispose]: cleanup.run }
+  } catch (cause) {
+    await cleanup.run()
+    throw cause
+  }
+}
+
+const start = async (options: Options, cleanup: Cleanup): Promise<string> => {
+  const dataDir = resolve(options.dataDir)
+  createFolder(dataDir)
+  const lock = acquireLock(dataDir)
+  cleanup.defer(() => lock.release())
+
+  const cacheDir = join(dataDir, "cache", `${Date.now()}-${process.pid}`)
+  cleanup.defer(() => rmSync(join(dataDir, "cache"), { force: true, recursive: true }))
+  const functions = await loadFunctions(resolve(options.functions), cacheDir)
+  const verifyToken = makeVerifier(options.auth?.providers ?? functions.authProviders)
+
+  const store = Store.open(join(dataDir, "data.sqlite"), options.durability ?? "full")
+  cleanup.defer(() => store.close())
+  const catalog = new Catalog(store)
+  catalog.sync(functions.schema)
+
+  const subscriptions = new Subscriptions()
+  const onCommit = (changes: ReadonlyArray<Change>) => {
+    subscriptions.onCommit(changes)
+    scheduler.onCommit(changes)
+  }
+  const userTimeLimit = options.userTimeLimit ?? 1000
+  const executor = new Executor({ catalog, functions: () => functions, onCommit, store, userTimeLimit })
+  cleanup.defer(() => executor.close())
+  const scheduler = new Scheduler(executor, catalog)
+  cleanup.defer(() => scheduler.close())
+
+  const { host = "127.0.0.1", port = 0 } = options
+  const server = await serve({ executor, functions: () => functions, host, port, subscriptions, verifyToken })
+  cleanup.defer(() => server.close())
+  await scheduler.start()
+  lock.announce(server.url)
+  return server.url
+}
+
+/** Undoes in reverse order what was started, once. */
+class Cleanup {
+  readonly #steps: Array<() => void | Promise<void>> = []
+  #running: Promise<void> | null = null
+
+  defer(step: () => void | Promise<void>): void {
+    this.#steps.push(step)
+  }
+
+  readonly run = (): Promise<void> => (this.#running ??= this.#runAll())
+
+  async #runAll(): Promise<void> {
+    for (const step of this.#steps.toReversed()) await step()
+  }
+}
+
+const checkOptions = (options: Options): void => {
+  const invalid = (option: keyof Options, should: string) => {
+    const given = options[option] as unknown
+    const shown = typeof given === "object" ? JSON.stringify(given) : String(given)
+    return new ConvexEmbeddedError("InvalidOptions", `The option ${option} must be ${should}, not ${shown}.`)
+  }
+  const { durability = "full", host = "127.0.0.1", port = 0, userTimeLimit = 1000 } = options
+  for (const option of ["functions", "dataDir"] as const) {
+    if (typeof options[option] !== "string" || options[option] === "") throw invalid(option, "the path of a folder")
+  }
+  if (typeof host !== "string" || host === "") throw invalid("host", "an address such as 127.0.0.1")
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw invalid("port", "a whole number from 0 to 65535")
+  if (!(userTimeLimit > 0)) throw invalid("userTimeLimit", "a number of milliseconds above 0")
+  if (durability !== "full" && durability !== "normal") throw invalid("durability", '"full" or "normal"')
+}
+
+const createFolder = (dataDir: string): void => {
+  try {
+    mkdirSync(dataDir, { recursive: true })
+  } catch (cause) {
+    throw new ConvexEmbeddedError("InvalidOptions", `The data folder cannot be created: ${messageOf(cause)}.`, {
+      cause
+    })
+  }
+}

@@ -1,0 +1,204 @@
+/** The tables and indexes of a deployment, kept in step with the schema of its functions. */
+import type { ValidatorJSON } from "convex/values"
+import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
+import { tableNumberOf } from "./ids.ts"
+import { encodeKey, HIGHEST, type Key, LOWEST, after } from "./keys.ts"
+import type { Row, Store } from "./store.ts"
+import { mismatch } from "./validators.ts"
+import { type Document, fieldAt, parseDocument } from "./values.ts"
+
+export interface Index {
+  readonly id: number
+  readonly name: string
+  /** Those declared, then the tie-breaks that make every key unique. */
+  readonly fields: ReadonlyArray<string>
+}
+
+export interface Table {
+  readonly number: number
+  readonly name: string
+  readonly validator: ValidatorJSON | null
+  readonly indexes: ReadonlyMap<string, Index>
+}
+
+/** What `schema.export()` of a Convex schema says, as far as it matters here. */
+export interface SchemaJson {
+  readonly tables: ReadonlyArray<{
+    readonly tableName: string
+    readonly documentType: ValidatorJSON
+    readonly indexes: ReadonlyArray<{ readonly indexDescriptor: string; readonly fields: ReadonlyArray<string> }>
+  }>
+  readonly schemaValidation: boolean
+}
+
+export const SCHEDULED_FUNCTIONS = "_scheduled_functions"
+
+/** Their numbers are part of stored ids: append, never renumber. */
+const SYSTEM_TABLES = [
+  { indexes: { by_state: ["state.kind", "scheduledTime"] }, name: SCHEDULED_FUNCTIONS, number: 1 }
+] as const
+
+/** The first number of a user's table, as in Convex. */
+const FIRST_TABLE_NUMBER = 10_001
+
+const BUILT_IN: Record<string, ReadonlyArray<string>> = {
+  by_creation_time: ["_creationTime", "_id"],
+  by_id: ["_id"]
+}
+
+export const indexKey = (index: Index, document: Document): Key =>
+  encodeKey(index.fields.map((field) => fieldAt(document, field)))
+
+export class Catalog {
+  readonly #store: Store
+  #byName = new Map<string, Table>()
+  #byNumber = new Map<number, Table>()
+
+  constructor(store: Store) {
+    this.#store = store
+    this.reload()
+    store.begin()
+    for (const system of SYSTEM_TABLES) {
+      if (!this.#byName.has(system.name)) this.#add(system.name, system.number, system.indexes)
+    }
+    store.commit(store.nextTs())
+  }
+
+  /** Reads the tables anew: after a rollback, which may have undone the creation of one. */
+  reload(): void {
+    const indexes = this.#store.indexes()
+    this.#byName = new Map()
+    this.#byNumber = new Map()
+    for (const { name, number, validator } of this.#store.tables()) {
+      this.#remember({
+        indexes: new Map(
+          indexes
+            .filter((index) => index.table_number === number)
+            .map((index) => [
+              index.name,
+              { fields: JSON.parse(index.fields) as Array<string>, id: index.id, name: index.name }
+            ])
+        ),
+        name,
+        number,
+        validator: validator === null ? null : (JSON.parse(validator) as ValidatorJSON)
+      })
+    }
+  }
+
+  get size(): number {
+    return this.#byName.size
+  }
+
+  /** The table of this name; a name that was never used gets its number now. */
+  table(name: string): Table {
+    const known = this.#byName.get(name)
+    if (known !== undefined) return known
+    if (!/^[a-zA-Z][a-zA-Z0-9_]{0,63}$/.test(name)) {
+      throw new Error(
+        name.startsWith("_")
+          ? `The system table '${name}' is not supported by convex-embedded.`
+          : `Invalid table name '${name}': table names must be at most 64 letters, digits and underscores and start with a letter.`
+      )
+    }
+    return this.#add(name, this.#byNumber.has(FIRST_TABLE_NUMBER) ? null : FIRST_TABLE_NUMBER, {})
+  }
+
+  tableOf(id: string): Table | null {
+    const number = tableNumberOf(id)
+    return number === null ? null : (this.#byNumber.get(number) ?? null)
+  }
+
+  readonly isId = (id: string, tableName: string): boolean => this.tableOf(id)?.name === tableName
+
+  /** Makes tables, indexes and validators those of `schema`, or changes nothing and fails with `InvalidFunctions`. */
+  sync(schema: SchemaJson | null): void {
+    const declared = new Map(schema?.tables.map((table) => [table.tableName, table]))
+    this.#store.begin()
+    try {
+      for (const name of declared.keys()) this.table(name)
+      for (const table of [...this.#byName.values()]) {
+        if (table.name.startsWith("_")) continue
+        const declaration = declared.get(table.name)
+        this.#syncIndexes(table, declaration?.indexes ?? [])
+        this.#syncValidator(table, schema?.schemaValidation ? (declaration?.documentType ?? null) : null)
+      }
+      this.#store.commit(this.#store.nextTs())
+    } catch (cause) {
+      this.#store.rollback()
+      throw cause
+    } finally {
+      this.reload()
+    }
+  }
+
+  #syncIndexes(table: Table, declared: SchemaJson["tables"][number]["indexes"]): void {
+    const wanted = new Map(
+      declared.map(({ fields, indexDescriptor }) => [indexDescriptor, [...fields, "_creationTime", "_id"]])
+    )
+    for (const index of table.indexes.values()) {
+      if (index.name in BUILT_IN) continue
+      const fields = wanted.get(index.name)
+      if (fields !== undefined && JSON.stringify(fields) === JSON.stringify(index.fields)) wanted.delete(index.name)
+      else this.#store.deleteIndex(index.id)
+    }
+    for (const [name, fields] of wanted) {
+      const index = { fields, id: this.#store.addIndex(table.number, name, JSON.stringify(fields)), name }
+      for (const { id, json } of this.#documents(table)) {
+        this.#store.putEntry(index.id, indexKey(index, parseDocument(json)), id)
+      }
+    }
+  }
+
+  #syncValidator(table: Table, validator: ValidatorJSON | null): void {
+    if (JSON.stringify(validator) === JSON.stringify(table.validator)) return
+    if (validator !== null) {
+      for (const { id, json } of this.#documents(table)) {
+        const { _creationTime, _id, ...fields } = parseDocument(json)
+        const reason = mismatch(validator, fields, this.isId)
+        if (reason === null) continue
+        throw new ConvexEmbeddedError(
+          "InvalidFunctions",
+          `The stored document ${id} of table "${table.name}" does not match the schema: ${reason}\nChange the schema to allow it, or change the document first.`
+        )
+      }
+    }
+    this.#store.setValidator(table.number, validator === null ? null : JSON.stringify(validator))
+  }
+
+  /** Every document of a table, oldest first. */
+  *#documents(table: Table): Generator<Row> {
+    const { id } = table.indexes.get("by_creation_time")!
+    for (let low = LOWEST; ;) {
+      const rows = this.#store.scan(id, low, HIGHEST, "asc", 1000)
+      yield* rows
+      if (rows.length < 1000) return
+      low = after(rows.at(-1)!.key)
+    }
+  }
+
+  #add(name: string, wanted: number | null, indexes: Record<string, ReadonlyArray<string>>): Table {
+    const all = Object.entries({ ...BUILT_IN, ...indexes })
+    this.#store.savepoint(0)
+    const number = this.#store.addTable(name, wanted)
+    const table: Table = {
+      indexes: new Map(
+        all.map(([index, declared]) => {
+          const fields = index in BUILT_IN ? declared : [...declared, "_creationTime", "_id"]
+          return [index, { fields, id: this.#store.addIndex(number, index, JSON.stringify(fields)), name: index }]
+        })
+      ),
+      name,
+      number,
+      validator: null
+    }
+    this.#store.releaseSavepoint(0)
+    return this.#remember(table)
+  }
+
+  #remember(table: Table): Table {
+    this.#byName.set(table.name, table)
+    this.#byNumber.set(table.number, table)
+    return table
+  }
+}

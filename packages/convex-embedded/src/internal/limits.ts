@@ -1,0 +1,24 @@
+/** The limits of Convex, so that a function that runs here also runs there. Sizes are bytes of the JSON encoding. */
+const MiB = 1024 * 1024
+
+export const limits = {
+  documentBytes: MiB,
+  documentFields: 1024,
+  nesting: 16,
+  arrayElements: 8192,
+  documentsRead: 32_000,
+  bytesRead: 16 * MiB,
+  indexRanges: 4096,
+  documentsWritten: 16_000,
+  bytesWritten: 16 * MiB,
+  argumentBytes: 16 * MiB,
+  returnBytes: 16 * MiB,
+  scheduledFunctions: 1000,
+  actionMillis: 10 * 60_000,
+  /** One frame or request body: arguments with room for their envelope. */
+  messageBytes: 20 * MiB,
+  /** Mutations that one connection may have waiting. */
+  queuedMutations: 1000,
+  /** Queries that one connection may subscribe to. */
+  subscriptions: 1000
+} as const

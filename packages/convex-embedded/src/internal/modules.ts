@@ -1,0 +1,177 @@
+/** Loads a `convex/` folder: as it is when it is JavaScript, otherwise bundled as Convex bundles it. */
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
+import { join, relative, sep } from "node:path"
+import { pathToFileURL } from "node:url"
+import type { HttpRouter } from "convex/server"
+import type { ValidatorJSON } from "convex/values"
+import type { BuildFailure } from "esbuild"
+import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
+import type { AuthProvider } from "./auth.ts"
+import type { SchemaJson } from "./catalog.ts"
+import { messageOf } from "./errors.ts"
+import type { ConvexFunction, Functions } from "./functions.ts"
+
+const SOURCE = /\.[cm]?[jt]sx?$/
+const NEEDS_BUNDLING = /\.([cm]?ts|tsx|jsx)$/
+const IGNORED = /\.d\.[cm]?ts$|\.(test|spec)\.[cm]?[jt]sx?$|^\.|\.config\.js$/
+
+/** Modules with a meaning of their own, whose exports are not called by a path. */
+const CONFIGURATION = new Set(["schema", "auth.config", "convex.config", "crons", "http"])
+
+/** Fails with `FunctionsNotFound` or `InvalidFunctions`. Bundles go into `cacheDir`, which is this load's own. */
+export const loadFunctions = async (folder: string, cacheDir: string): Promise<Functions> => {
+  const modules = await importModules(folder, cacheDir)
+  try {
+    const schema = defaultExport<{ export: () => string }>(modules, "schema")
+    const auth = defaultExport<{ providers?: ReadonlyArray<AuthProvider> }>(modules, "auth.config")
+    return {
+      authProviders: auth?.providers ?? [],
+      byPath: new Map(
+        [...modules].flatMap(([name, module]) => registered(name, module)).map((each) => [each.path, each])
+      ),
+      http: defaultExport<HttpRouter>(modules, "http"),
+      schema: schema === null ? null : (JSON.parse(schema.export()) as SchemaJson)
+    }
+  } catch (cause) {
+    throw invalid(folder, cause)
+  }
+}
+
+/** Paths of modules, relative to the folder, with `/` between names. */
+export const listModules = (folder: string): ReadonlyArray<string> => {
+  if (!existsSync(folder)) {
+    throw new ConvexEmbeddedError("FunctionsNotFound", `The functions folder ${folder} does not exist.`)
+  }
+  const found = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && SOURCE.test(entry.name) && !IGNORED.test(entry.name))
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/"))
+    .filter(
+      (path) => !path.split("/").some((name) => name === "_generated" || name === "node_modules" || name === "_deps")
+    )
+  if (found.length === 0) {
+    throw new ConvexEmbeddedError(
+      "FunctionsNotFound",
+      `The functions folder ${folder} has no modules (.ts or .js files).`
+    )
+  }
+  return found.toSorted()
+}
+
+type Module = { readonly [name: string]: unknown }
+
+const importModules = async (folder: string, cacheDir: string): Promise<ReadonlyMap<string, Module>> => {
+  const paths = listModules(folder)
+  const bundled = paths.some((path) => NEEDS_BUNDLING.test(path))
+  if (bundled) await bundle(folder, paths, cacheDir)
+  const modules = new Map<string, Module>()
+  for (const path of paths) {
+    const name = path.replace(SOURCE, "")
+    const file = bundled ? join(cacheDir, `${name}.mjs`) : join(folder, path)
+    try {
+      modules.set(name, (await import(pathToFileURL(file).href)) as Module)
+    } catch (cause) {
+      throw invalid(join(folder, path), cause)
+    }
+  }
+  return modules
+}
+
+const bundle = async (folder: string, paths: ReadonlyArray<string>, cacheDir: string): Promise<void> => {
+  const { build } = await importEsbuild(folder)
+  rmSync(cacheDir, { force: true, recursive: true })
+  mkdirSync(cacheDir, { recursive: true })
+  try {
+    await build({
+      banner: { js: REQUIRE },
+      bundle: true,
+      chunkNames: "_deps/[hash]",
+      conditions: ["convex", "module"],
+      entryPoints: paths.map((path) => join(folder, path)),
+      format: "esm",
+      logLevel: "silent",
+      outExtension: { ".js": ".mjs" },
+      outbase: folder,
+      outdir: cacheDir,
+      platform: "node",
+      sourcemap: "linked",
+      splitting: true,
+      target: "node22"
+    })
+  } catch (cause) {
+    throw invalid(folder, cause)
+  }
+}
+
+/** Bundled CommonJS packages may still ask for modules of Node. */
+const REQUIRE =
+  'import { createRequire as createRequireOfBundle } from "node:module"; const require = createRequireOfBundle(import.meta.url);'
+
+const importEsbuild = async (folder: string): Promise<typeof import("esbuild")> => {
+  try {
+    return await import("esbuild")
+  } catch (cause) {
+    throw new ConvexEmbeddedError(
+      "InvalidFunctions",
+      `The functions in ${folder} are TypeScript, which needs esbuild to load: install it (npm install esbuild), or give a folder of JavaScript.`,
+      { cause }
+    )
+  }
+}
+
+const defaultExport = <A>(modules: ReadonlyMap<string, Module>, name: string): A | null =>
+  (modules.get(name)?.["default"] as A | undefined) ?? null
+
+/** What the `convex` package puts on a function that was made with `query`, `internalMutation` and so on. */
+interface Registered {
+  readonly isQuery?: true
+  readonly isMutation?: true
+  readonly isAction?: true
+  readonly isPublic?: true
+  readonly invokeQuery: (argumentsJson: string) => Promise<string>
+  readonly invokeMutation: (argumentsJson: string) => Promise<string>
+  readonly invokeAction: (requestId: string, argumentsJson: string) => Promise<string>
+  readonly exportArgs: () => string
+  readonly exportReturns: () => string
+}
+
+const registered = (module: string, exports: Module): ReadonlyArray<ConvexFunction> => {
+  if (CONFIGURATION.has(module)) return []
+  return Object.entries(exports).flatMap(([name, value]) => {
+    const kind = typeof value === "function" ? kindOf(value as unknown as Registered) : null
+    if (kind === null) return []
+    const each = value as Registered
+    const invoke = {
+      action: (json: string) => each.invokeAction("", json),
+      mutation: (json: string) => each.invokeMutation(json),
+      query: (json: string) => each.invokeQuery(json)
+    }[kind]
+    return [
+      {
+        args: JSON.parse(each.exportArgs()) as ValidatorJSON,
+        invoke,
+        isPublic: each.isPublic === true,
+        kind,
+        path: `${module}:${name}`,
+        returns: JSON.parse(each.exportReturns()) as ValidatorJSON | null
+      }
+    ]
+  })
+}
+
+const kindOf = (value: Registered): ConvexFunction["kind"] | null => {
+  if (value.isQuery) return "query"
+  if (value.isMutation) return "mutation"
+  return value.isAction ? "action" : null
+}
+
+const invalid = (where: string, cause: unknown): ConvexEmbeddedError => {
+  if (cause instanceof ConvexEmbeddedError) return cause
+  const errors = (cause as Partial<BuildFailure> | null)?.errors
+  const text =
+    errors === undefined
+      ? messageOf(cause)
+      : errors
+          .map(({ location, text }) => (location === null ? text : `${location.file}:${location.line}: ${text}`))
+          .join("\n")
+  return new ConvexEmbeddedError("InvalidFunctions", `The functions in ${where} cannot be loaded: ${text}`, { cause })
+}

@@ -1,0 +1,321 @@
+/**
+ * One connection of a sync client.
+ *
+ * Invariants
+ * - Messages are handled in the order in which they arrive, and each mutation ends before the next one starts.
+ * - Every Transition starts at the version at which the one before ended, and all queries in it are at one timestamp.
+ * - After the response to a mutation comes a Transition at its timestamp or later: the client waits for it.
+ * - At most one Transition is on its way to a client: a slow one gets fewer and larger steps, and delays nobody.
+ */
+// Not the global ones, which refuse to work inside of a query or mutation.
+import { clearInterval, clearTimeout, setInterval, setTimeout } from "node:timers"
+import type { JSONValue } from "convex/values"
+import { WebSocket } from "ws"
+import type { Identity, VerifyToken } from "./auth.ts"
+import { errorPayload, messageOf } from "./errors.ts"
+import type { Executor, QueryRun } from "./executor.ts"
+import { limits } from "./limits.ts"
+import {
+  type ClientMessage,
+  decodeClientMessage,
+  encodeTs,
+  encodeVersion,
+  type QueryModification,
+  type Version
+} from "./protocol.ts"
+import type { LiveResult, Subscriptions } from "./subscriptions.ts"
+
+/** A client that hears nothing for 30 s reconnects. */
+const PING_INTERVAL_MILLIS = 15_000
+
+/** The longest that a timer of Node can wait. */
+const LONGEST_WAIT_MILLIS = 2 ** 31 - 1
+
+/** Close codes of the WebSocket protocol. */
+const NORMAL = 1000
+const POLICY_VIOLATION = 1008
+const INTERNAL_ERROR = 1011
+const TRY_AGAIN_LATER = 1013
+
+interface Query {
+  readonly path: string
+  readonly args: JSONValue
+  journal: string | null
+  live: LiveResult | null
+  /** The modification that the client has, without its journal. */
+  sent: string | null
+}
+
+export interface SessionOptions {
+  readonly socket: WebSocket
+  readonly executor: Executor
+  readonly subscriptions: Subscriptions
+  readonly verifyToken: VerifyToken
+}
+
+export class Session {
+  readonly #socket: WebSocket
+  readonly #executor: Executor
+  readonly #subscriptions: Subscriptions
+  readonly #verifyToken: VerifyToken
+  readonly #queries = new Map<number, Query>()
+  #removed: Array<number> = []
+  #sessionId: string | null = null
+  #identity: Identity | null = null
+  #expiry: NodeJS.Timeout | undefined
+  #ping: NodeJS.Timeout
+  #alive = true
+  #inbox: Promise<void> = Promise.resolve()
+  #mutations: Promise<void> = Promise.resolve()
+  #waitingMutations = 0
+  /** What the client has, and what it asked for. */
+  #version: Version = { identity: 0, querySet: 0, ts: 0n }
+  #wanted = { identity: 0, querySet: 0 }
+  #owesTransition = false
+  #updating = false
+  #stale = false
+
+  constructor(options: SessionOptions) {
+    this.#socket = options.socket
+    this.#executor = options.executor
+    this.#subscriptions = options.subscriptions
+    this.#verifyToken = options.verifyToken
+    this.#ping = setInterval(() => this.#keepAlive(), PING_INTERVAL_MILLIS)
+    options.socket.on("message", (data: Buffer, isBinary) => this.#receive(data, isBinary))
+    options.socket.on("pong", () => (this.#alive = true))
+    options.socket.on("error", () => options.socket.terminate())
+    options.socket.on("close", () => this.#dispose())
+  }
+
+  #dispose(): void {
+    clearInterval(this.#ping)
+    clearTimeout(this.#expiry)
+    for (const { live } of this.#queries.values()) if (live !== null) this.#subscriptions.unwatch(live, this.#outdated)
+    this.#queries.clear()
+  }
+
+  /** Neither side would notice otherwise that the other one is gone. */
+  #keepAlive(): void {
+    if (!this.#alive) return this.#socket.terminate()
+    this.#alive = false
+    this.#socket.ping()
+    void this.#send('{"type":"Ping"}')
+  }
+
+  #receive(data: Buffer, isBinary: boolean): void {
+    this.#inbox = this.#inbox
+      .then(() => {
+        if (this.#socket.readyState !== WebSocket.OPEN) return undefined
+        if (isBinary) throw new Error("the message is not text")
+        return this.#handle(decodeClientMessage(data.toString("utf8")))
+      })
+      .catch((cause: unknown) => this.#close(POLICY_VIOLATION, `InvalidMessage: ${messageOf(cause)}`))
+  }
+
+  async #handle(message: ClientMessage): Promise<void> {
+    if (message.type === "Connect") return this.#connect(message)
+    if (this.#sessionId === null) throw new Error("the first message must be Connect")
+    switch (message.type) {
+      case "Authenticate":
+        return this.#authenticate(message)
+      case "ModifyQuerySet":
+        return this.#modifyQuerySet(message)
+      case "Mutation":
+        return this.#mutation(message, this.#sessionId)
+      case "Action":
+        return void this.#action(message)
+      case "Event":
+    }
+  }
+
+  #connect({ maxObservedTimestamp, sessionId }: ClientMessage & { type: "Connect" }): void {
+    if (this.#sessionId !== null) throw new Error("Connect was sent before")
+    // The client has seen data that this deployment does not have: going on would take it back in time.
+    if (maxObservedTimestamp !== null && maxObservedTimestamp > this.#executor.ts) {
+      return this.#close(POLICY_VIOLATION, "The data of this deployment are older than those that the client has seen")
+    }
+    this.#sessionId = sessionId
+  }
+
+  async #authenticate(message: ClientMessage & { type: "Authenticate" }): Promise<void> {
+    if (message.baseVersion !== this.#wanted.identity)
+      throw new Error("baseVersion is not the current identity version")
+    clearTimeout(this.#expiry)
+    try {
+      this.#identity = null
+      if (message.tokenType === "Admin") throw new Error("Admin keys are not supported by convex-embedded.")
+      if (message.tokenType === "User") {
+        const { expiresAt, identity } = await this.#verifyToken(message.value)
+        this.#identity = identity
+        this.#expireAt(expiresAt)
+      }
+    } catch (cause) {
+      return this.#authError(messageOf(cause), true)
+    }
+    this.#wanted.identity = message.baseVersion + 1
+    for (const query of this.#queries.values()) this.#forget(query)
+    this.#update()
+  }
+
+  #expireAt(expiresAt: number): void {
+    const wait = expiresAt - Date.now()
+    this.#expiry = setTimeout(
+      () => (wait > LONGEST_WAIT_MILLIS ? this.#expireAt(expiresAt) : this.#authError("Token expired", false)),
+      Math.min(wait, LONGEST_WAIT_MILLIS)
+    )
+  }
+
+  #authError(error: string, authUpdateAttempted: boolean): void {
+    const baseVersion = authUpdateAttempted ? this.#wanted.identity : this.#wanted.identity - 1
+    void this.#send(JSON.stringify({ authUpdateAttempted, baseVersion, error, type: "AuthError" }))
+    this.#close(NORMAL, "AuthError")
+  }
+
+  #modifyQuerySet({ baseVersion, modifications, newVersion }: ClientMessage & { type: "ModifyQuerySet" }): void {
+    if (baseVersion !== this.#wanted.querySet) throw new Error("baseVersion is not the current query set version")
+    for (const modification of modifications) this.#modifyQuery(modification)
+    if (this.#queries.size > limits.subscriptions) {
+      throw new Error(`more than ${limits.subscriptions} queries on one connection`)
+    }
+    this.#wanted.querySet = newVersion
+    this.#update()
+  }
+
+  #modifyQuery(modification: QueryModification): void {
+    const previous = this.#queries.get(modification.queryId)
+    if (modification.type === "Add") {
+      if (previous !== undefined) throw new Error(`query ${modification.queryId} was added before`)
+      const { args, journal, queryId, udfPath } = modification
+      this.#queries.set(queryId, { args, journal, live: null, path: udfPath, sent: null })
+    } else if (previous !== undefined) {
+      this.#forget(previous)
+      this.#queries.delete(modification.queryId)
+      this.#removed.push(modification.queryId)
+    }
+  }
+
+  #forget(query: Query): void {
+    if (query.live !== null) this.#subscriptions.unwatch(query.live, this.#outdated)
+    query.live = null
+  }
+
+  #mutation(message: ClientMessage & { type: "Mutation" | "Action" }, sessionId: string): void {
+    if (++this.#waitingMutations > limits.queuedMutations) {
+      return this.#close(TRY_AGAIN_LATER, "TooManyConcurrentMutations")
+    }
+    const { args, requestId, udfPath: path } = message
+    const call = { args, caller: "client", identity: this.#identity, path } as const
+    this.#mutations = this.#mutations
+      .then(async () => {
+        const { json, ts } = await this.#executor.mutation(call, { requestId, sessionId })
+        const head = JSON.stringify({
+          logLines: [],
+          requestId,
+          success: true,
+          ts: encodeTs(ts),
+          type: "MutationResponse"
+        })
+        void this.#send(`${head.slice(0, -1)},"result":${json}}`)
+        this.#owesTransition = true
+        this.#update()
+      })
+      .catch((cause: unknown) => this.#respondFailure("MutationResponse", requestId, cause))
+      .finally(() => this.#waitingMutations--)
+  }
+
+  async #action({ args, requestId, udfPath: path }: ClientMessage & { type: "Mutation" | "Action" }): Promise<void> {
+    try {
+      const json = await this.#executor.action({ args, caller: "client", identity: this.#identity, path })
+      const head = JSON.stringify({ logLines: [], requestId, success: true, type: "ActionResponse" })
+      void this.#send(`${head.slice(0, -1)},"result":${json}}`)
+    } catch (cause) {
+      this.#respondFailure("ActionResponse", requestId, cause)
+    }
+  }
+
+  #respondFailure(type: "MutationResponse" | "ActionResponse", requestId: number, cause: unknown): void {
+    const { errorData, errorMessage } = errorPayload(cause)
+    void this.#send(JSON.stringify({ errorData, logLines: [], requestId, result: errorMessage, success: false, type }))
+  }
+
+  readonly #outdated = (): void => this.#update()
+
+  /** Brings the client up to date; what happens meanwhile is for the next step. */
+  #update(): void {
+    this.#stale = true
+    if (this.#updating) return
+    this.#updating = true
+    const run = async () => {
+      try {
+        while (this.#stale && this.#socket.readyState === WebSocket.OPEN) {
+          this.#stale = false
+          const transition = await this.#executor.exclusive(() => this.#transition())
+          if (transition !== null) await this.#send(transition)
+        }
+      } finally {
+        this.#updating = false
+      }
+    }
+    run().catch(() => this.#close(INTERNAL_ERROR, "InternalServerError"))
+  }
+
+  /** Only inside of `exclusive`: so every query in it is at the time of the last commit. */
+  async #transition(): Promise<string | null> {
+    const [wanted, owed, removed] = [{ ...this.#wanted }, this.#owesTransition, this.#removed]
+    this.#owesTransition = false
+    this.#removed = []
+    const modifications = removed.map((queryId) => JSON.stringify({ queryId, type: "QueryRemoved" }))
+    for (const [queryId, query] of this.#queries) {
+      const changed = await this.#refresh(queryId, query)
+      if (changed !== null) modifications.push(changed)
+    }
+    const end: Version = { ...wanted, ts: this.#executor.ts }
+    const moved = wanted.querySet !== this.#version.querySet || wanted.identity !== this.#version.identity
+    if (!moved && !owed && modifications.length === 0) return null
+    const head = JSON.stringify({
+      endVersion: encodeVersion(end),
+      startVersion: encodeVersion(this.#version),
+      type: "Transition"
+    })
+    this.#version = end
+    return `${head.slice(0, -1)},"modifications":[${modifications.join(",")}]}`
+  }
+
+  /** The modification that the client needs for a query; `null` when it has the current result. */
+  async #refresh(queryId: number, query: Query): Promise<string | null> {
+    if (query.live !== null && !query.live.outdated) return null
+    const { args, journal, path } = query
+    const identity = this.#identity
+    query.live = await this.#subscriptions.watch(JSON.stringify([path, args, identity, journal]), this.#outdated, () =>
+      this.#executor.runQuery({ args, caller: "client", identity, path }, journal)
+    )
+    const { run } = query.live
+    query.journal = run.journal
+    const result = describeOutcome(run)
+    if (result.comparable === query.sent) return null
+    query.sent = result.comparable
+    return `{"queryId":${queryId},"logLines":[],"journal":${JSON.stringify(run.journal)},${result.fields}}`
+  }
+
+  /** Settles when the message has left this process: the socket's pace is the pace of the updates. */
+  #send(message: string): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#socket.readyState !== WebSocket.OPEN) resolve()
+      else this.#socket.send(message, () => resolve())
+    })
+  }
+
+  /** The reason of a close may have 123 bytes. */
+  #close(code: number, reason: string): void {
+    this.#socket.close(code, Buffer.from(reason, "utf8").subarray(0, 120).toString("latin1"))
+  }
+}
+
+/** Two failures with the same message are the same result, though each has a request id of its own. */
+const describeOutcome = ({ outcome }: QueryRun): { readonly fields: string; readonly comparable: string } => {
+  if ("json" in outcome) return { comparable: outcome.json, fields: `"type":"QueryUpdated","value":${outcome.json}` }
+  const { errorData, errorMessage } = errorPayload(outcome.failure)
+  const fields = JSON.stringify({ errorData, errorMessage, type: "QueryFailed" })
+  const comparable = `${errorMessage.replace(/^\[Request ID: \w+\] /, "failed: ")}${JSON.stringify(errorData)}`
+  return { comparable, fields: fields.slice(1, -1) }
+}

@@ -1,0 +1,289 @@
+/**
+ * The SQLite file: its format, and every statement that runs on it.
+ *
+ * Invariants
+ * - One process, one connection: the file is held exclusively while it is open, whatever the lock record says.
+ * - `ts` (nanoseconds) and `creationTime` (milliseconds) only grow, across restarts and clock changes.
+ */
+import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs"
+import { DatabaseSync, type StatementSync } from "node:sqlite"
+import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
+import type { Key } from "./keys.ts"
+
+/** `full` survives a power loss; `normal` survives any crash of the process, but a power loss may take the last commits. */
+export type Durability = "full" | "normal"
+
+export interface Row {
+  readonly key: Key
+  readonly id: string
+  readonly json: string
+}
+
+/** A file of this package says so in its header. */
+const APPLICATION_ID = 0x43564542
+const FORMAT = 1
+
+/** A whole check reads the whole file: about a second for each 300 MB. Larger files are trusted to SQLite's own checks. */
+const WHOLE_CHECK_BYTES = 64 * 1024 * 1024
+
+/** Answers to repeated mutations are kept as long as Convex keeps them. */
+const REQUESTS_KEPT_NS = 14n * 24n * 3_600_000_000_000n
+
+const TABLES = `
+  CREATE TABLE clock(ts INTEGER NOT NULL, creation_time REAL NOT NULL);
+  INSERT INTO clock VALUES (0, 0);
+  CREATE TABLE tables(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, validator TEXT);
+  CREATE TABLE indexes(
+    id INTEGER PRIMARY KEY, table_number INTEGER NOT NULL, name TEXT NOT NULL, fields TEXT NOT NULL,
+    UNIQUE(table_number, name)
+  );
+  CREATE TABLE documents(id TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE entries(
+    index_id INTEGER NOT NULL, key BLOB NOT NULL, id TEXT NOT NULL, PRIMARY KEY(index_id, key)
+  ) WITHOUT ROWID;
+  CREATE TABLE requests(
+    session_id TEXT NOT NULL, request_id INTEGER NOT NULL, ts INTEGER NOT NULL, result TEXT NOT NULL,
+    PRIMARY KEY(session_id, request_id)
+  ) WITHOUT ROWID;
+`
+
+export class Store {
+  readonly #db: DatabaseSync
+  readonly #statements = new Map<string, StatementSync>()
+  #ts: bigint
+  #creationTime: number
+
+  private constructor(db: DatabaseSync) {
+    this.#db = db
+    const clock = this.#prepare("SELECT ts, creation_time FROM clock", true).get() as {
+      ts: bigint
+      creation_time: number
+    }
+    this.#ts = later(clock.ts)
+    this.#creationTime = clock.creation_time
+    this.#run("DELETE FROM requests WHERE ts < ?", this.#ts - REQUESTS_KEPT_NS)
+  }
+
+  /** Fails with `DataCorrupt` or `DataInUse`; the file is then as it was. */
+  static open(file: string, durability: Durability): Store {
+    checkHeader(file)
+    let db: DatabaseSync | undefined
+    try {
+      db = new DatabaseSync(file)
+      db.exec("PRAGMA locking_mode = EXCLUSIVE")
+      const fresh = userVersion(db) === 0
+      if (!fresh) checkContents(db, file)
+      db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`)
+      db.exec("BEGIN EXCLUSIVE")
+      if (fresh) db.exec(`${TABLES} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}`)
+      db.exec("COMMIT")
+      return new Store(db)
+    } catch (cause) {
+      db?.close()
+      throw openingFailed(file, cause)
+    }
+  }
+
+  close(): void {
+    this.#db.close()
+  }
+
+  /** The time of the last commit. */
+  get ts(): bigint {
+    return this.#ts
+  }
+
+  /** The time of the next commit; only `commit` makes it the last one. */
+  nextTs(): bigint {
+    return later(this.#ts)
+  }
+
+  /** The creation time of a new document, later than that of any other. */
+  nextCreationTime(): number {
+    this.#creationTime = Math.max(Date.now(), this.#creationTime + CREATION_STEP)
+    return this.#creationTime
+  }
+
+  begin(): void {
+    this.#run("BEGIN IMMEDIATE")
+  }
+
+  commit(ts: bigint): void {
+    this.#run("UPDATE clock SET ts = ?, creation_time = ?", ts, this.#creationTime)
+    this.#run("COMMIT")
+    this.#ts = ts
+  }
+
+  rollback(): void {
+    this.#run("ROLLBACK")
+  }
+
+  savepoint(depth: number): void {
+    this.#run(`SAVEPOINT nested_${depth}`)
+  }
+
+  releaseSavepoint(depth: number): void {
+    this.#run(`RELEASE nested_${depth}`)
+  }
+
+  rollbackSavepoint(depth: number): void {
+    this.#run(`ROLLBACK TO nested_${depth}`)
+    this.#run(`RELEASE nested_${depth}`)
+  }
+
+  document(id: string): string | null {
+    const row = this.#prepare("SELECT json FROM documents WHERE id = ?").get(id)
+    return row === undefined ? null : (row["json"] as string)
+  }
+
+  putDocument(id: string, json: string): void {
+    this.#run("INSERT INTO documents VALUES (?, ?) ON CONFLICT(id) DO UPDATE SET json = excluded.json", id, json)
+  }
+
+  deleteDocument(id: string): void {
+    this.#run("DELETE FROM documents WHERE id = ?", id)
+  }
+
+  putEntry(indexId: number, key: Key, id: string): void {
+    this.#run("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", indexId, key, id)
+  }
+
+  deleteEntry(indexId: number, key: Key): void {
+    this.#run("DELETE FROM entries WHERE index_id = ? AND key = ?", indexId, key)
+  }
+
+  /** At most `limit` documents whose key is in `[low, high)`. */
+  scan(indexId: number, low: Key, high: Key, order: "asc" | "desc", limit: number): ReadonlyArray<Row> {
+    const rows = this.#prepare(
+      `SELECT e.key, e.id, d.json FROM entries e CROSS JOIN documents d ON d.id = e.id
+       WHERE e.index_id = ? AND e.key >= ? AND e.key < ? ORDER BY e.key ${order} LIMIT ?`
+    ).all(indexId, low, high, limit) as Array<{ key: Uint8Array; id: string; json: string }>
+    return rows.map(({ id, json, key }) => ({ id, json, key: Buffer.from(key.buffer, key.byteOffset, key.byteLength) }))
+  }
+
+  tables(): ReadonlyArray<{ number: number; name: string; validator: string | null }> {
+    return this.#prepare("SELECT number, name, validator FROM tables").all() as Array<{
+      number: number
+      name: string
+      validator: string | null
+    }>
+  }
+
+  /** Without a number the table gets the next free one. */
+  addTable(name: string, number: number | null): number {
+    return Number(this.#run("INSERT INTO tables(number, name) VALUES (?, ?)", number, name).lastInsertRowid)
+  }
+
+  setValidator(tableNumber: number, validator: string | null): void {
+    this.#run("UPDATE tables SET validator = ? WHERE number = ?", validator, tableNumber)
+  }
+
+  indexes(): ReadonlyArray<{ id: number; table_number: number; name: string; fields: string }> {
+    return this.#prepare("SELECT id, table_number, name, fields FROM indexes").all() as Array<{
+      id: number
+      table_number: number
+      name: string
+      fields: string
+    }>
+  }
+
+  addIndex(tableNumber: number, name: string, fields: string): number {
+    const added = this.#run(
+      "INSERT INTO indexes(table_number, name, fields) VALUES (?, ?, ?)",
+      tableNumber,
+      name,
+      fields
+    )
+    return Number(added.lastInsertRowid)
+  }
+
+  deleteIndex(id: number): void {
+    this.#run("DELETE FROM entries WHERE index_id = ?", id)
+    this.#run("DELETE FROM indexes WHERE id = ?", id)
+  }
+
+  /** What a mutation answered when it was committed, if this client's request was. */
+  answer(sessionId: string, requestId: number): { readonly ts: bigint; readonly result: string } | null {
+    const row = this.#prepare("SELECT ts, result FROM requests WHERE session_id = ? AND request_id = ?", true).get(
+      sessionId,
+      requestId
+    )
+    return row === undefined ? null : { ts: row["ts"] as bigint, result: row["result"] as string }
+  }
+
+  putAnswer(sessionId: string, requestId: number, ts: bigint, result: string): void {
+    this.#run("INSERT INTO requests VALUES (?, ?, ?, ?)", sessionId, requestId, ts, result)
+  }
+
+  #run(sql: string, ...parameters: Array<string | number | bigint | Uint8Array | null>) {
+    return this.#prepare(sql).run(...parameters)
+  }
+
+  #prepare(sql: string, bigints = false): StatementSync {
+    let statement = this.#statements.get(sql)
+    if (statement === undefined) {
+      statement = this.#db.prepare(sql)
+      statement.setReadBigInts(bigints)
+      this.#statements.set(sql, statement)
+    }
+    return statement
+  }
+}
+
+/** Milliseconds between documents created at once: the least step that a double keeps apart until the year 2248. */
+const CREATION_STEP = 2 ** -10
+
+const later = (ts: bigint): bigint => {
+  const now = BigInt(Date.now()) * 1_000_000n
+  return now > ts ? now : ts + 1n
+}
+
+const userVersion = (db: DatabaseSync): number => Number(db.prepare("PRAGMA user_version").get()!["user_version"])
+
+const corrupt = (file: string, why: string, cause?: unknown) =>
+  new ConvexEmbeddedError(
+    "DataCorrupt",
+    `The data file ${file} ${why}. It was left as it is: restore a copy of it, or move it away to start anew.`,
+    { cause }
+  )
+
+/** Without SQLite, so that a foreign or cut file is named before anything could touch it. */
+const checkHeader = (file: string): void => {
+  if (!existsSync(file)) return
+  const header = Buffer.alloc(100)
+  const descriptor = openSync(file, "r")
+  const { size } = fstatSync(descriptor)
+  readSync(descriptor, header, 0, 100, 0)
+  closeSync(descriptor)
+  if (size === 0) return
+  if (header.toString("latin1", 0, 16) !== "SQLite format 3\0") throw corrupt(file, "is not a SQLite database")
+  const pageSize = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16)
+  const pages = header.readUInt32BE(28)
+  if (pages * pageSize > size) throw corrupt(file, `is cut short (${size} of ${pages * pageSize} bytes)`)
+}
+
+const checkContents = (db: DatabaseSync, file: string): void => {
+  const pragma = (name: string) => Number(Object.values(db.prepare(`PRAGMA ${name}`).get()!)[0])
+  if (pragma("application_id") !== APPLICATION_ID) throw corrupt(file, "is the database of another program")
+  if (userVersion(db) > FORMAT) throw corrupt(file, "was written by a newer version of this package")
+  if (pragma("page_count") * pragma("page_size") > WHOLE_CHECK_BYTES) return
+  const finding = String(Object.values(db.prepare("PRAGMA quick_check(1)").get()!)[0])
+  if (finding !== "ok") throw corrupt(file, `is damaged (${finding.replaceAll(/\s+/g, " ")})`)
+}
+
+const SQLITE_BUSY = 5
+const SQLITE_CORRUPT = 11
+const SQLITE_NOTADB = 26
+
+const openingFailed = (file: string, cause: unknown): unknown => {
+  const code = cause instanceof Error && "errcode" in cause ? Number(cause.errcode) & 0xff : 0
+  if (code === SQLITE_CORRUPT || code === SQLITE_NOTADB) return corrupt(file, "is damaged", cause)
+  if (code === SQLITE_BUSY) {
+    return new ConvexEmbeddedError(
+      "DataInUse",
+      `The data file ${file} is open in another process. End it, or choose another data folder.`,
+      { cause }
+    )
+  }
+  return cause
+}

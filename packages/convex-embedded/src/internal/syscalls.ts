@@ -1,0 +1,231 @@
+/** What `ctx` can do: the operations that the `convex` package asks for, by their names on that border. */
+import type { JSONValue } from "convex/values"
+import type { Identity } from "./auth.ts"
+import { convexErrorData, messageOf } from "./errors.ts"
+import type { Executor, Invocation } from "./executor.ts"
+import { type ConvexFunction, type FunctionAddress, functionHandle, pathOf } from "./functions.ts"
+import { cancelJob, insertJob } from "./jobs.ts"
+import { page, type PageRequest, type SerializedQuery, stream } from "./query.ts"
+import { type Frame, outsideFrame } from "./runtime.ts"
+import type { Row } from "./store.ts"
+import type { Transaction } from "./transaction.ts"
+
+type Operations = Record<string, (argument: never) => string | Promise<string>>
+
+interface DocumentReference {
+  readonly id: string
+  readonly table?: string
+  readonly isSystem?: boolean
+}
+
+type RunArgument = FunctionAddress & { readonly args: JSONValue }
+type ScheduleArgument = RunArgument & { readonly ts: number }
+
+const NOTHING = "{}"
+
+/** The border of a query or mutation. */
+export const transactionFrame = (executor: Executor, transaction: Transaction, invocation: Invocation): Frame => {
+  const { catalog } = transaction
+  const { function: running, identity, page: paging, stopwatch } = invocation
+  const streams = new Map<number, Generator<Row>>()
+  let [nextStream, hasPaginated] = [0, false]
+
+  /** `ctx.db.get(table, id)` says which table it means; `get(id)` does not. */
+  const checkReference = (method: string, { id, isSystem, table }: DocumentReference) => {
+    const owner = catalog.tableOf(id)
+    if (owner === null) {
+      throw new Error(
+        `Invalid argument \`id\` for \`db.${method}\`: Unable to decode ID: '${id}' is not a document ID.`
+      )
+    }
+    if (table !== undefined && owner.name !== table) {
+      throw new Error(
+        `Invalid argument \`id\` for \`db.${method}\`: '${id}' is an ID of table '${owner.name}', not of '${table}'.`
+      )
+    }
+    if (method === "get" && owner.name.startsWith("_") !== (isSystem ?? false)) {
+      throw new Error(`System tables can only be accessed from db.system, other tables only from db: '${owner.name}'.`)
+    }
+  }
+
+  const syscalls: Operations = {
+    "1.0/db/normalizeId": ({ idString, table }: { idString: string; table: string }) =>
+      JSON.stringify({ id: catalog.isId(idString, table) ? idString : null }),
+    "1.0/getSnapshotTs": () => integer(transaction.ts),
+    "1.0/queryCleanup": ({ queryId }: { queryId: number }) => {
+      streams.get(queryId)?.return(undefined)
+      streams.delete(queryId)
+      return NOTHING
+    },
+    "1.0/queryStream": ({ query }: { query: SerializedQuery }) => {
+      const queryId = nextStream++
+      streams.set(queryId, stream(transaction, query))
+      return JSON.stringify({ queryId })
+    }
+  }
+
+  const asyncSyscalls: Operations = {
+    "1.0/cancel_job": ({ id }: { id: string }) => {
+      cancelJob(transaction, id)
+      return "null"
+    },
+    "1.0/createFunctionHandle": (address: FunctionAddress) => handleOf(executor, address),
+    "1.0/get": (reference: DocumentReference) => {
+      checkReference("get", reference)
+      return transaction.get(reference.id) ?? "null"
+    },
+    "1.0/getFunctionMetadata": () => metadata(running),
+    "1.0/getUserIdentity": () => JSON.stringify(identity),
+    "1.0/insert": ({ table, value }: { table: string; value: JSONValue }) =>
+      JSON.stringify({ _id: transaction.insert(table, value) }),
+    "1.0/queryPage": (request: PageRequest) => {
+      if (hasPaginated) {
+        throw new Error(
+          "This query or mutation function ran multiple paginated queries. Convex only supports a single paginated query in each function."
+        )
+      }
+      hasPaginated = true
+      const found = page(transaction, request, paging.previous)
+      paging.journal = found.continueCursor
+      const { page: documents, ...rest } = found
+      return `{"page":[${documents.join(",")}],${JSON.stringify(rest).slice(1)}`
+    },
+    "1.0/queryStreamNext": ({ queryId }: { queryId: number }) => {
+      const next = streams.get(queryId)?.next()
+      return next === undefined || next.done
+        ? '{"value":null,"done":true}'
+        : `{"value":${next.value.json},"done":false}`
+    },
+    "1.0/remove": (reference: DocumentReference) => {
+      checkReference("delete", reference)
+      return transaction.remove(reference.id)
+    },
+    "1.0/replace": (argument: DocumentReference & { value: JSONValue }) => {
+      checkReference("replace", argument)
+      transaction.replace(argument.id, argument.value)
+      return NOTHING
+    },
+    [RUN_FUNCTION]: (argument: RunArgument & { udfType: string }) => {
+      if (argument.udfType === "snapshotQuery") throw notSupported("runQuery with useStaleSnapshot")
+      const kind = argument.udfType === "mutation" ? "mutation" : "query"
+      const found = executor.find({ caller: "function", path: pathOf(argument) }, kind)
+      const run = () => executor.invoke(found, { args: argument.args, identity }, transaction)
+      return rethrowing(() => (kind === "mutation" ? transaction.nested(run) : run()))
+    },
+    "1.0/schedule": (argument: ScheduleArgument) => {
+      transaction.countScheduled()
+      return JSON.stringify(insertJob(executor, transaction, argument))
+    },
+    "1.0/shallowMerge": (argument: DocumentReference & { value: Record<string, JSONValue> }) => {
+      checkReference("patch", argument)
+      transaction.patch(argument.id, argument.value)
+      return NOTHING
+    }
+  }
+
+  // A nested function runs alone: what its caller asks for meanwhile waits, so that a rollback undoes only its own writes.
+  let nested: Promise<unknown> | null = null
+  const inOrder = (operation: string, run: () => string | Promise<string>): string | Promise<string> => {
+    const result = nested === null ? run() : nested.then(run)
+    if (operation === RUN_FUNCTION) nested = Promise.resolve(result).catch(() => undefined)
+    return result
+  }
+
+  const assertRunning = () => {
+    if (invocation.ended) throw new Error(`The function ${running.path} has ended: it can no longer use its ctx.`)
+  }
+
+  return {
+    asyncSyscall: async (operation, argument) => {
+      stopwatch.pause()
+      try {
+        return await inOrder(operation, () => {
+          assertRunning()
+          return perform(asyncSyscalls, operation, argument)
+        })
+      } finally {
+        stopwatch.resume()
+      }
+    },
+    jsSyscall: (operation) => {
+      throw notSupported(operation)
+    },
+    kind: running.kind,
+    syscall: (operation, argument) => {
+      assertRunning()
+      return perform(syscalls, operation, argument) as string
+    }
+  }
+}
+
+/** The border of an action: each of its calls is a transaction of its own. */
+export const actionFrame = (executor: Executor, running: ConvexFunction | null, identity: Identity | null): Frame => {
+  const call = (argument: RunArgument) =>
+    ({ args: argument.args, caller: "function", identity, path: pathOf(argument) }) as const
+
+  const asyncSyscalls: Operations = {
+    "1.0/actions/action": (argument: RunArgument) => rethrowing(() => executor.action(call(argument))),
+    "1.0/actions/cancel_job": ({ id }: { id: string }) =>
+      executor.exclusive(() =>
+        executor.write(async (transaction) => {
+          cancelJob(transaction, id)
+          return "null"
+        })
+      ),
+    "1.0/actions/mutation": (argument: RunArgument) =>
+      rethrowing(async () => (await executor.mutation(call(argument), null)).json),
+    "1.0/actions/query": (argument: RunArgument) => rethrowing(() => executor.query(call(argument))),
+    "1.0/actions/schedule": (argument: ScheduleArgument) =>
+      executor.exclusive(() =>
+        executor.write(async (transaction) => JSON.stringify(insertJob(executor, transaction, argument)))
+      ),
+    "1.0/createFunctionHandle": (address: FunctionAddress) => handleOf(executor, address),
+    "1.0/getFunctionMetadata": () => metadata(running),
+    "1.0/getUserIdentity": () => JSON.stringify(identity)
+  }
+
+  return {
+    asyncSyscall: async (operation, argument) => outsideFrame(() => perform(asyncSyscalls, operation, argument)),
+    jsSyscall: (operation) => {
+      throw notSupported(operation)
+    },
+    kind: "action",
+    syscall: (operation) => {
+      throw notSupported(operation)
+    }
+  }
+}
+
+const RUN_FUNCTION = "1.0/runUdf"
+
+const perform = (operations: Operations, name: string, argument: string): string | Promise<string> => {
+  if (!Object.hasOwn(operations, name)) throw notSupported(name)
+  return operations[name]!(JSON.parse(argument) as never)
+}
+
+const notSupported = (name: string) => new Error(`${name} is not supported by convex-embedded.`)
+
+/** A failure of a called function, as the `convex` package expects it: the data of a `ConvexError` beside the message. */
+const rethrowing = async (run: () => Promise<string>): Promise<string> => {
+  try {
+    return await run()
+  } catch (cause) {
+    const data = convexErrorData(cause)
+    throw data === undefined ? cause : Object.assign(new Error(messageOf(cause)), { data })
+  }
+}
+
+const handleOf = (executor: Executor, address: FunctionAddress): string => {
+  const path = pathOf(address)
+  if (executor.lookup(path) === undefined) throw new Error(`No function exists at '${path}'.`)
+  return JSON.stringify(functionHandle(path))
+}
+
+const metadata = (running: ConvexFunction | null): string =>
+  JSON.stringify({ componentPath: "", name: running?.path ?? "http" })
+
+const integer = (value: bigint): string => {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigInt64LE(value)
+  return JSON.stringify({ $integer: bytes.toString("base64") })
+}

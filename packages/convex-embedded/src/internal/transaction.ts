@@ -1,0 +1,319 @@
+/**
+ * One query or mutation at work on the store.
+ *
+ * Transactions run one after the other (see `Executor`), so the writes of a mutation go straight into a SQLite
+ * transaction: its own reads see them, nested mutations are savepoints, and a failure rolls back.
+ *
+ * Invariants
+ * - A query keeps every index range that it read; a mutation keeps every index key that it changed. A subscription
+ *   has to run again exactly when one of the keys is in one of its ranges.
+ * - Nothing works on a transaction after its end: a function that was stopped cannot write any more.
+ */
+import type { JSONValue } from "convex/values"
+import { type Catalog, type Index, indexKey, type Table } from "./catalog.ts"
+import { newId } from "./ids.ts"
+import { after, encodeKey, type Key, successor } from "./keys.ts"
+import { limits } from "./limits.ts"
+import type { Row, Store } from "./store.ts"
+import { mismatch } from "./validators.ts"
+import { checkStorable, type Document, type Fields, fromJson, parseDocument, stringify } from "./values.ts"
+
+export interface KeyRange {
+  readonly index: Index
+  readonly low: Key
+  readonly high: Key
+}
+
+export interface Change {
+  readonly indexId: number
+  readonly key: Key
+}
+
+export type Order = "asc" | "desc"
+
+export class Transaction {
+  /** The time of its commit when it writes; of its snapshot otherwise. */
+  readonly ts: bigint
+  readonly reads: Array<KeyRange> = []
+  readonly changes: Array<Change> = []
+  readonly #store: Store
+  readonly #catalog: Catalog
+  readonly #tables: number
+  readonly #mode: "read" | "write"
+  readonly #usage = {
+    bytesRead: 0,
+    bytesWritten: 0,
+    documentsRead: 0,
+    documentsWritten: 0,
+    indexRanges: 0,
+    scheduled: 0
+  }
+  #begun = false
+  #ended = false
+  #depth = 0
+
+  constructor(store: Store, catalog: Catalog, mode: "read" | "write") {
+    this.#store = store
+    this.#catalog = catalog
+    this.#tables = catalog.size
+    this.#mode = mode
+    this.ts = mode === "write" ? store.nextTs() : store.ts
+  }
+
+  get catalog(): Catalog {
+    return this.#catalog
+  }
+
+  /** Ends it; what it wrote is durable when this returns. Without a write there is nothing to commit. */
+  commit(): boolean {
+    this.#assertOpen()
+    this.#ended = true
+    if (this.#begun) this.#store.commit(this.ts)
+    return this.#begun
+  }
+
+  /** Ends it and undoes what it wrote; does nothing after its end. */
+  rollback(): void {
+    if (this.#ended) return
+    this.#ended = true
+    if (!this.#begun) return
+    this.#store.rollback()
+    if (this.#catalog.size !== this.#tables) this.#catalog.reload()
+  }
+
+  /** Runs a part that is undone alone when it fails. Parts nest, and never overlap. */
+  async nested<A>(run: () => Promise<A>): Promise<A> {
+    if (this.#mode === "read") return run()
+    this.#begin()
+    const depth = ++this.#depth
+    const changes = this.changes.length
+    const tables = this.#catalog.size
+    this.#store.savepoint(depth)
+    try {
+      const result = await run()
+      this.#assertOpen()
+      this.#store.releaseSavepoint(depth)
+      return result
+    } catch (cause) {
+      if (!this.#ended) {
+        this.#store.rollbackSavepoint(depth)
+        this.changes.length = changes
+        if (this.#catalog.size !== tables) this.#catalog.reload()
+      }
+      throw cause
+    } finally {
+      this.#depth = depth - 1
+    }
+  }
+
+  get(id: string): string | null {
+    this.#assertOpen()
+    const table = this.#catalog.tableOf(id)
+    if (table === null) return null
+    const low = encodeKey([id])
+    this.addRead({ high: successor(low), index: table.indexes.get("by_id")!, low })
+    const json = this.#store.document(id)
+    if (json !== null) this.#countRead(json)
+    return json
+  }
+
+  /** The documents of a range, read in batches; it sees the writes made between two batches. */
+  *scan({ high, index, low }: KeyRange, order: Order, firstBatch: number): Generator<Row> {
+    let [from, to] = [low, high]
+    for (let size = Math.min(Math.max(firstBatch, 1), 64); ; size = Math.min(size * 4, 1024)) {
+      this.#assertOpen()
+      const rows = this.#store.scan(index.id, from, to, order, size)
+      for (const row of rows) {
+        this.#countRead(row.json)
+        yield row
+      }
+      if (rows.length < size) return
+      if (order === "asc") from = after(rows.at(-1)!.key)
+      else to = rows.at(-1)!.key
+    }
+  }
+
+  /** Remembers that the result depends on a range. */
+  addRead(range: KeyRange): void {
+    if (++this.#usage.indexRanges > limits.indexRanges) {
+      throw new Error(
+        `Too many reads in a single function execution (limit: ${limits.indexRanges}). ` +
+          "Consider using smaller limits in your queries, paginating your queries, or using indexed queries with a selective index range expressions."
+      )
+    }
+    if (this.#mode === "read") this.reads.push(range)
+  }
+
+  insert(tableName: string, json: JSONValue): string {
+    this.#writable(tableName)
+    this.#begin()
+    const table = this.#catalog.table(tableName)
+    const fields = checkStorable(this.#resolve(json))
+    const id = newId(table.number)
+    this.#write(table, null, { ...fields, _id: id, _creationTime: this.#store.nextCreationTime() })
+    return id
+  }
+
+  patch(id: string, json: { readonly [field: string]: JSONValue }): void {
+    const { document, table } = this.#existing(id, "Update")
+    const changes = Object.entries(json).map(([field, value]) => [field, this.#resolve(value)] as const)
+    const merged = Object.entries({ ...document, ...Object.fromEntries(changes) })
+    this.#replace(table, document, Object.fromEntries(merged.filter(([, value]) => value !== undefined)))
+  }
+
+  replace(id: string, json: JSONValue): void {
+    const { document, table } = this.#existing(id, "Replace")
+    this.#replace(table, document, this.#resolve(json) as Fields)
+  }
+
+  remove(id: string): string {
+    const { document, json, table } = this.#existing(id, "Delete")
+    this.#write(table, document, null)
+    return json
+  }
+
+  /** Writes a document of a system table, which no function can. */
+  insertSystem(tableName: string, fields: Fields): string {
+    const table = this.#catalog.table(tableName)
+    const id = newId(table.number)
+    this.#write(table, null, { ...fields, _id: id, _creationTime: this.#store.nextCreationTime() })
+    return id
+  }
+
+  replaceSystem(document: Document): void {
+    this.#write(this.#catalog.tableOf(document._id)!, parseDocument(this.#store.document(document._id)!), document)
+  }
+
+  removeSystem(document: Document): void {
+    this.#write(this.#catalog.tableOf(document._id)!, document, null)
+  }
+
+  countScheduled(): void {
+    if (++this.#usage.scheduled > limits.scheduledFunctions) {
+      throw new Error(`Too many functions scheduled by this mutation (limit: ${limits.scheduledFunctions})`)
+    }
+  }
+
+  /** Stores the answer to a client's request with the writes, so that a repetition finds it exactly when they exist. */
+  putAnswer(sessionId: string, requestId: number, result: string): void {
+    this.#begin()
+    this.#store.putAnswer(sessionId, requestId, this.ts, result)
+  }
+
+  #existing(id: string, verb: string): { document: Document; json: string; table: Table } {
+    const table = this.#catalog.tableOf(id)
+    const json = table === null ? null : this.get(id)
+    if (table === null || json === null) throw new Error(`${verb} on nonexistent document ID ${id}`)
+    this.#writable(table.name)
+    return { document: parseDocument(json), json, table }
+  }
+
+  /** `value` may repeat the system fields of the document, unchanged. */
+  #replace(table: Table, document: Document, value: Fields): void {
+    const { _creationTime, _id, ...fields } = value
+    if (
+      (_id ?? document._id) !== document._id ||
+      (_creationTime ?? document._creationTime) !== document._creationTime
+    ) {
+      throw new Error(`The system fields '_id' and '_creationTime' of a document cannot be changed: ${document._id}`)
+    }
+    this.#write(table, document, {
+      ...checkStorable(fields),
+      _id: document._id,
+      _creationTime: document._creationTime
+    })
+  }
+
+  #write(table: Table, before: Document | null, next: Document | null): void {
+    this.#assertOpen()
+    const { _id } = (next ?? before)!
+    const json = next === null ? "" : this.#encode(table, next)
+    if (++this.#usage.documentsWritten > limits.documentsWritten) {
+      throw new Error(`Too many documents written in a single function execution (limit: ${limits.documentsWritten})`)
+    }
+    this.#usage.bytesWritten += Buffer.byteLength(json)
+    if (this.#usage.bytesWritten > limits.bytesWritten) {
+      throw new Error(`Too many bytes written in a single function execution (limit: ${limits.bytesWritten} bytes)`)
+    }
+    this.#begin()
+    for (const index of table.indexes.values()) {
+      const oldKey = before === null ? null : indexKey(index, before)
+      const newKey = next === null ? null : indexKey(index, next)
+      if (oldKey !== null) {
+        this.changes.push({ indexId: index.id, key: oldKey })
+        if (newKey !== null && oldKey.equals(newKey)) continue
+        this.#store.deleteEntry(index.id, oldKey)
+      }
+      if (newKey !== null) {
+        this.changes.push({ indexId: index.id, key: newKey })
+        this.#store.putEntry(index.id, newKey, _id)
+      }
+    }
+    if (next === null) this.#store.deleteDocument(_id)
+    else this.#store.putDocument(_id, json)
+  }
+
+  #encode(table: Table, document: Document): string {
+    const { _creationTime, _id, ...fields } = document
+    const reason = table.validator === null ? null : mismatch(table.validator, fields, this.#catalog.isId)
+    if (reason !== null) {
+      throw new Error(
+        `Failed to insert or update a document in table "${table.name}" because it does not match the schema: ${reason}`
+      )
+    }
+    const json = stringify(document)
+    const size = Buffer.byteLength(json)
+    if (size > limits.documentBytes) {
+      throw new Error(`Value is too large (${size} bytes > maximum size ${limits.documentBytes} bytes)`)
+    }
+    return json
+  }
+
+  /** A commit-time placeholder is this transaction's time: with one writer it is known from the start. */
+  #resolve(json: JSONValue) {
+    if (!JSON.stringify(json).includes('"$commitTs"')) return fromJson(json)
+    return fromJson(
+      JSON.parse(JSON.stringify(json), (_, inner: unknown) =>
+        inner !== null && typeof inner === "object" && "$commitTs" in inner ? { $integer: int64(this.ts) } : inner
+      ) as JSONValue
+    )
+  }
+
+  #writable(tableName: string): void {
+    if (this.#mode === "read") throw new Error("Can't write to the database in a query.")
+    if (tableName.startsWith("_")) throw new Error("System tables (prefixed with `_`) are read-only.")
+  }
+
+  #countRead(json: string): void {
+    const advice =
+      "Consider using smaller limits in your queries, paginating your queries, or using indexed queries with a selective index range expressions."
+    if (++this.#usage.documentsRead > limits.documentsRead) {
+      throw new Error(
+        `Too many documents read in a single function execution (limit: ${limits.documentsRead}). ${advice}`
+      )
+    }
+    this.#usage.bytesRead += Buffer.byteLength(json)
+    if (this.#usage.bytesRead > limits.bytesRead) {
+      throw new Error(
+        `Too many bytes read in a single function execution (limit: ${limits.bytesRead} bytes). ${advice}`
+      )
+    }
+  }
+
+  #begin(): void {
+    this.#assertOpen()
+    if (this.#begun) return
+    this.#store.begin()
+    this.#begun = true
+  }
+
+  #assertOpen(): void {
+    if (this.#ended) throw new Error("This function has ended: its transaction can no longer be used.")
+  }
+}
+
+const int64 = (value: bigint): string => {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigInt64LE(value)
+  return bytes.toString("base64")
+}

@@ -1,0 +1,127 @@
+/** Convex validators, applied to values. The words of the failures are those that Convex users know. */
+import { jsonToConvex, type ObjectFieldType, type ValidatorJSON, type Value } from "convex/values"
+import { describe, type Fields } from "./values.ts"
+
+/** Whether `id` is an id of the table with this name. */
+export type IdCheck = (id: string, tableName: string) => boolean
+
+/** `null` when `value` matches; otherwise why not, on several lines. */
+export const mismatch = (validator: ValidatorJSON, value: Value | undefined, isId: IdCheck): string | null =>
+  check(validator, value, "", isId)
+
+const check = (validator: ValidatorJSON, value: Value | undefined, path: string, isId: IdCheck): string | null => {
+  const expect = (matches: boolean) => (matches ? null : noMatch(validator, value, path))
+  switch (validator.type) {
+    case "any":
+      return expect(value !== undefined)
+    case "null":
+      return expect(value === null)
+    case "number":
+      return expect(typeof value === "number")
+    case "bigint":
+    case "commitTs":
+      return expect(typeof value === "bigint")
+    case "boolean":
+      return expect(typeof value === "boolean")
+    case "string":
+      return expect(typeof value === "string")
+    case "bytes":
+      return expect(value instanceof ArrayBuffer)
+    case "literal":
+      return expect(value === jsonToConvex(validator.value))
+    case "id": {
+      if (typeof value !== "string") return expect(false)
+      if (isId(value, validator.tableName)) return null
+      return located(
+        `Found ID "${value}", which is not an ID of table "${validator.tableName}".`,
+        validator,
+        value,
+        path
+      )
+    }
+    case "array":
+      return Array.isArray(value)
+        ? first(value, (element, index) => check(validator.value, element, `${path}[${index}]`, isId))
+        : expect(false)
+    case "record":
+      if (!isObject(value)) return expect(false)
+      return first(
+        Object.entries(value),
+        ([key, field]) =>
+          check(validator.keys, key, `${path}.${key}`, isId) ??
+          check(validator.values.fieldType, field, `${path}.${key}`, isId)
+      )
+    case "object":
+      return isObject(value) ? checkFields(validator, value, path, isId) : expect(false)
+    case "union":
+      return expect(validator.value.some((member) => check(member, value, path, isId) === null))
+  }
+}
+
+type ObjectValidator = Extract<ValidatorJSON, { type: "object" }>
+
+const checkFields = (validator: ObjectValidator, value: Fields, path: string, isId: IdCheck): string | null => {
+  const about = () => `${at(path)}\nObject: ${describe(value as Value)}\nValidator: ${render(validator)}`
+  for (const [name, field] of Object.entries(validator.value)) {
+    if (value[name] === undefined) {
+      if (field.optional) continue
+      return `Object is missing the required field \`${name}\`. Consider wrapping the field validator in \`v.optional(...)\` if this is expected.\n${about()}`
+    }
+    const reason = check(field.fieldType, value[name], `${path}.${name}`, isId)
+    if (reason !== null) return reason
+  }
+  for (const name of Object.keys(value)) {
+    if (!Object.hasOwn(validator.value, name) && value[name] !== undefined) {
+      return `Object contains extra field \`${name}\` that is not in the validator.\n${about()}`
+    }
+  }
+  return null
+}
+
+const first = <A>(items: ReadonlyArray<A>, reason: (item: A, index: number) => string | null): string | null => {
+  for (const [index, item] of items.entries()) {
+    const found = reason(item, index)
+    if (found !== null) return found
+  }
+  return null
+}
+
+const isObject = (value: Value | undefined): value is Value & Fields =>
+  value !== null && typeof value === "object" && !Array.isArray(value) && !(value instanceof ArrayBuffer)
+
+const noMatch = (validator: ValidatorJSON, value: Value | undefined, path: string) =>
+  located("Value does not match validator.", validator, value, path)
+
+const located = (what: string, validator: ValidatorJSON, value: Value | undefined, path: string) =>
+  `${what}${at(path)}\nValue: ${describe(value)}\nValidator: ${render(validator)}`
+
+const at = (path: string) => (path === "" ? "" : `\nPath: ${path}`)
+
+/** The validator as it is written in a schema. */
+const render = (validator: ValidatorJSON): string => {
+  switch (validator.type) {
+    case "number":
+      return "v.float64()"
+    case "bigint":
+      return "v.int64()"
+    case "literal":
+      return `v.literal(${describe(jsonToConvex(validator.value))})`
+    case "id":
+      return `v.id("${validator.tableName}")`
+    case "array":
+      return `v.array(${render(validator.value)})`
+    case "record":
+      return `v.record(${render(validator.keys)}, ${render(validator.values.fieldType)})`
+    case "object":
+      return `v.object({${Object.entries(validator.value)
+        .map(([name, field]) => `${name}: ${renderField(field)}`)
+        .join(", ")}})`
+    case "union":
+      return `v.union(${validator.value.map(render).join(", ")})`
+    default:
+      return `v.${validator.type}()`
+  }
+}
+
+const renderField = (field: ObjectFieldType) =>
+  field.optional ? `v.optional(${render(field.fieldType)})` : render(field.fieldType)

@@ -1,0 +1,69 @@
+/** What may be stored: the checks that Convex makes on a document beside its schema, and access to its fields. */
+import { convexToJson, jsonToConvex, type JSONValue, type Value } from "convex/values"
+import { limits } from "./limits.ts"
+
+export type Fields = { readonly [field: string]: Value | undefined }
+export type Document = Fields & { readonly _id: string; readonly _creationTime: number }
+
+/** Values cross the function boundary as JSON; `{"$undefined": null}` stands for `undefined`. */
+export const fromJson = (json: JSONValue): Value | undefined =>
+  json !== null && typeof json === "object" && "$undefined" in json ? undefined : jsonToConvex(json)
+
+export const parseFields = (json: string): Fields => jsonToConvex(JSON.parse(json) as JSONValue) as Fields
+export const parseDocument = (json: string): Document => parseFields(json) as Document
+export const stringify = (value: Value): string => JSON.stringify(convexToJson(value))
+
+/** The value at a path such as `author.name`; `undefined` when a step is missing. */
+export const fieldAt = (document: Fields, path: string): Value | undefined => {
+  if (!path.includes(".")) return document[path]
+  let value: Value | undefined = document as Value
+  for (const field of path.split(".")) {
+    if (value === null || typeof value !== "object" || Array.isArray(value) || value instanceof ArrayBuffer) {
+      return undefined
+    }
+    value = (value as Fields)[field]
+  }
+  return value
+}
+
+/** Throws unless `value` can be a document, without its system fields. */
+export const checkStorable = (value: Value | undefined): Fields => {
+  if (value === null || typeof value !== "object" || Array.isArray(value) || value instanceof ArrayBuffer) {
+    throw new Error(`Value must be an Object: ${describe(value)}`)
+  }
+  for (const field of Object.keys(value)) {
+    if (field.startsWith("_")) {
+      throw new Error(`Field '${field}' starts with an underscore, which is only allowed for system fields like '_id'`)
+    }
+  }
+  checkShape(value, 1)
+  return value as Fields
+}
+
+const checkShape = (value: Value | undefined, depth: number): void => {
+  if (value === null || typeof value !== "object" || value instanceof ArrayBuffer) return
+  if (depth > limits.nesting) {
+    throw new Error(`Document is too nested (nested deeper than maximum depth ${limits.nesting})`)
+  }
+  if (Array.isArray(value)) {
+    if (value.length > limits.arrayElements) {
+      throw new Error(`Array length is too long (${value.length} > maximum length ${limits.arrayElements})`)
+    }
+    for (const element of value) checkShape(element, depth + 1)
+    return
+  }
+  const fields = Object.values(value as Fields)
+  if (fields.length > limits.documentFields) {
+    throw new Error(`Object has too many fields (${fields.length} > maximum number ${limits.documentFields})`)
+  }
+  for (const field of fields) checkShape(field, depth + 1)
+}
+
+/** A value as a person writes it, cut short, for messages. */
+export const describe = (value: Value | undefined): string => {
+  if (value === undefined) return "undefined"
+  const text = JSON.stringify(value, (_, inner: unknown) =>
+    typeof inner === "bigint" ? `${inner}n` : inner instanceof ArrayBuffer ? `[${inner.byteLength} bytes]` : inner
+  )
+  return text.length > 300 ? `${text.slice(0, 300)}…` : text
+}

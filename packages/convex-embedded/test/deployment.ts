@@ -1,0 +1,74 @@
+/** Deployments and clients for tests, all gone when the test ends. */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { ConvexClient, ConvexHttpClient } from "convex/browser"
+import type { FunctionArgs, FunctionReference, FunctionReturnType } from "convex/server"
+import { onTestFinished } from "vitest"
+import { ConvexEmbedded, type Deployment, type Options } from "../src/index.ts"
+
+export const FUNCTIONS = join(import.meta.dirname, "fixtures/convex")
+
+export const temporaryFolder = (): string => {
+  const folder = mkdtempSync(join(tmpdir(), "convex-embedded-"))
+  onTestFinished(() => rmSync(folder, { force: true, recursive: true }))
+  return folder
+}
+
+/** The functions of the fixture, in a folder of their own, without waiting for a disk; a busy machine gets time. */
+export const deploy = async (options: Partial<Options> = {}): Promise<Deployment> => {
+  const deployment = await ConvexEmbedded.make({
+    dataDir: options.dataDir ?? temporaryFolder(),
+    durability: "normal",
+    functions: FUNCTIONS,
+    userTimeLimit: 30_000,
+    ...options
+  })
+  onTestFinished(() => deployment.close())
+  return deployment
+}
+
+export const connect = ({ url }: Pick<Deployment, "url">): ConvexClient => {
+  const client = new ConvexClient(url, { logger: false, unsavedChangesWarning: false })
+  onTestFinished(() => client.close())
+  return client
+}
+
+export const connectHttp = ({ url }: Pick<Deployment, "url">): ConvexHttpClient =>
+  new ConvexHttpClient(url, { logger: false })
+
+export interface Watch<A> {
+  /** Every value or failure so far, in order. */
+  readonly seen: ReadonlyArray<A | Error>
+  readonly latest: () => A | Error | undefined
+  /** Resolves with the first value or failure, seen or to come, that fits. */
+  readonly until: (fits: (value: A | Error) => boolean) => Promise<A | Error>
+  readonly stop: () => void
+}
+
+export const watch = <Query extends FunctionReference<"query">>(
+  client: ConvexClient,
+  query: Query,
+  args: FunctionArgs<Query>
+): Watch<FunctionReturnType<Query>> => {
+  type Seen = FunctionReturnType<Query> | Error
+  const seen: Array<Seen> = []
+  let changed = Promise.withResolvers<void>()
+  const receive = (value: Seen) => {
+    seen.push(value)
+    changed.resolve()
+    changed = Promise.withResolvers()
+  }
+  const unsubscribe = client.onUpdate(query, args, receive, receive)
+  return {
+    latest: () => seen.at(-1),
+    seen,
+    stop: () => unsubscribe(),
+    until: async (fits) => {
+      for (let next = 0; ;) {
+        for (; next < seen.length; next++) if (fits(seen[next]!)) return seen[next]!
+        await changed.promise
+      }
+    }
+  }
+}
