@@ -13,7 +13,7 @@ import type {
   Session,
   SessionStatus
 } from "@opencode-ai/sdk/v2/client"
-import type { Effect } from "effect"
+import type { Duration, Effect } from "effect"
 import type { HostError } from "./HostError.ts"
 
 export type {
@@ -98,6 +98,15 @@ export interface PromptInput {
 }
 
 /**
+ * @category options
+ * @since 0.1.0
+ */
+export interface TurnInput extends PromptInput {
+  /** Time after which the turn is aborted. Default: none. */
+  readonly deadline?: Duration.Input | undefined
+}
+
+/**
  * @category models
  * @since 0.1.0
  */
@@ -168,7 +177,7 @@ export interface OpenCodeClient {
     readonly reply: (requestId: string, answers: ReadonlyArray<ReadonlyArray<string>>) => Effect.Effect<void, HostError>
     readonly reject: (requestId: string) => Effect.Effect<void, HostError>
   }
-  /** One HTTP request; no process is started for it. */
+  /** Two HTTP requests side by side (providers, configured default); no process is started for it. */
   readonly models: Effect.Effect<ModelList, HostError>
   readonly agents: Effect.Effect<ReadonlyArray<Agent>, HostError>
 }

@@ -3,41 +3,28 @@
  *
  * @since 0.1.0
  */
-import { Context, type Duration, type Effect, type Redacted, type Stream } from "effect"
+import { randomUUID } from "node:crypto"
+import { NodeServices } from "@effect/platform-node"
+import { Clock, Context, Duration, Effect, Layer, type Redacted, Stream } from "effect"
+import { FetchHttpClient } from "effect/http"
+import { UserDirectories } from "effect/persistence"
 import type { HostError } from "./HostError.ts"
 import type { HostEvent } from "./HostEvent.ts"
-import type { OpenCodeClient, PromptInput } from "./OpenCodeClient.ts"
+import type { OpenCodeClient, TurnInput } from "./OpenCodeClient.ts"
+import type { OpenCodeServer } from "./OpenCodeServer.ts"
 import type { TurnEvent } from "./TurnEvent.ts"
-
-/**
- * The binary and the place where it was found.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Binary {
-  readonly path: string
-  readonly source: "option" | "OPENCODE_BIN" | "package" | "PATH"
-}
-
-/**
- * A running server.
- *
- * @category models
- * @since 0.1.0
- */
-export interface OpenCodeServer {
-  /** `http://127.0.0.1:<port>` */
-  readonly url: string
-  readonly version: string
-  /** Undefined for a server that was attached to. */
-  readonly pid: number | undefined
-  readonly binary: Binary | undefined
-  /** From spawn to the first healthy answer, in ms; 0 for a server that was attached to. */
-  readonly bootMillis: number
-  /** Epoch ms at which it was ready. */
-  readonly startedAt: number
-}
+import { abortSession } from "./internal/abort.ts"
+import { findBinary } from "./internal/binary.ts"
+import { classicClient } from "./internal/classic.ts"
+import { resolveDirectory } from "./internal/directory.ts"
+import { serverEnvironment } from "./internal/environment.ts"
+import { makeGuard } from "./internal/guard.ts"
+import { makeHub } from "./internal/hub.ts"
+import { health, type Instance } from "./internal/instance.ts"
+import { holdDirectory } from "./internal/lock.ts"
+import { spawnServer } from "./internal/spawn.ts"
+import { makeSupervisor } from "./internal/supervisor.ts"
+import { type RunningTurn, runTurn } from "./internal/turn.ts"
 
 /**
  * @category options
@@ -62,15 +49,6 @@ export interface Options {
   readonly attach?: { readonly url: string; readonly password: Redacted.Redacted } | undefined
   /** Where the lock of the directory lives. Default: `$XDG_STATE_HOME/opencode-worker`. */
   readonly stateDirectory?: string | undefined
-}
-
-/**
- * @category options
- * @since 0.1.0
- */
-export interface TurnInput extends PromptInput {
-  /** Time after which the turn is aborted. Default: none. */
-  readonly deadline?: Duration.Input | undefined
 }
 
 /**
@@ -107,4 +85,66 @@ export class OpenCodeHost extends Context.Service<
     /** Aborts what the session runs and waits until it is idle (10 s at most, then `Timeout`). */
     readonly abort: (sessionId: string) => Effect.Effect<void, HostError>
   }
->()("@opencode-worker/opencode-host/OpenCodeHost") {}
+>()("@opencode-worker/opencode-host/OpenCodeHost") {
+  /**
+   * Hosts OpenCode in one directory. Fails early with `DirectoryNotFound`, `BinaryNotFound` or `DirectoryInUse`.
+   * Bind the layer to a constant: each call makes another host.
+   *
+   * @since 0.1.0
+   */
+  static readonly layer = (options: Options): Layer.Layer<OpenCodeHost, HostError> =>
+    Layer.effect(OpenCodeHost, make(options)).pipe(Layer.provide([NodeServices.layer, FetchHttpClient.layer]))
+}
+
+const make = Effect.fnUntraced(function* (options: Options) {
+  const directory = yield* resolveDirectory(options.directory)
+  const hostId = randomUUID()
+  const start =
+    options.attach === undefined
+      ? yield* ownServer(options, directory, hostId)
+      : attachServer(options.attach, options.allowUntestedVersion ?? false)
+  const hub = yield* makeHub()
+  const running = yield* makeSupervisor({ start, hub, directory })
+  const client = classicClient(running, directory)
+  const turns = new Map<string, RunningTurn>()
+  const abort = (sessionId: string) => abortSession(client, turns, sessionId)
+  if (options.start === "eager") yield* Effect.forkScoped(Effect.ignore(running))
+  return OpenCodeHost.of({
+    hostId,
+    directory,
+    server: Effect.map(running, ({ server }) => server),
+    client,
+    events: Stream.scoped(Stream.unwrap(Effect.map(hub.listen, Stream.fromQueue))),
+    turn: (input) => runTurn({ client, running, listen: hub.listen, turns, abort }, input),
+    abort
+  })
+})
+
+const ownServer = Effect.fnUntraced(function* (options: Options, directory: string, hostId: string) {
+  const binary = yield* findBinary(options.binary)
+  const stateDirectory =
+    options.stateDirectory ?? (yield* Effect.orDie(UserDirectories.make().state("opencode-worker")))
+  yield* holdDirectory({ stateDirectory, directory, hostId })
+  const environment = yield* serverEnvironment(options.environment ?? {})
+  const guard = yield* makeGuard(hostId, environment["PATH"] ?? "/usr/bin:/bin")
+  return spawnServer({
+    binary,
+    directory,
+    hostId,
+    guard,
+    environment,
+    config: options.config,
+    timeout: Duration.fromInputUnsafe(options.startTimeout ?? "30 seconds"),
+    allowUntestedVersion: options.allowUntestedVersion ?? false
+  })
+})
+
+const attachServer = Effect.fnUntraced(function* (
+  attach: NonNullable<Options["attach"]>,
+  allowUntestedVersion: boolean
+) {
+  const version = yield* health(attach, allowUntestedVersion)
+  const startedAt = yield* Clock.currentTimeMillis
+  const server = { url: attach.url, version, pid: undefined, binary: undefined, bootMillis: 0, startedAt }
+  return { server, password: attach.password, exited: Effect.never } satisfies Instance
+})

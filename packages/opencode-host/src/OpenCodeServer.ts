@@ -1,0 +1,35 @@
+/**
+ * What is known about a running server.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * The binary and the place where it was found.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Binary {
+  readonly path: string
+  readonly source: "option" | "OPENCODE_BIN" | "package" | "PATH"
+}
+
+/**
+ * A running server.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OpenCodeServer {
+  /** `http://127.0.0.1:<port>` */
+  readonly url: string
+  readonly version: string
+  /** Undefined for a server that was attached to. */
+  readonly pid: number | undefined
+  readonly binary: Binary | undefined
+  /** From spawn to the first healthy answer, in ms; 0 for a server that was attached to. */
+  readonly bootMillis: number
+  /** Epoch ms at which it was ready. */
+  readonly startedAt: number
+}

@@ -1,0 +1,110 @@
+/**
+ * What a turn's stored messages say about it: pure, so that it serves the living turn and the one found after a crash.
+ *
+ * @since 0.1.0
+ */
+import type { AssistantMessage, Part } from "@opencode-ai/sdk/v2/client"
+import type { AssistantWithParts } from "./OpenCodeClient.ts"
+import type { TurnFailure, TurnOutcome, TurnUsage } from "./TurnEvent.ts"
+
+/**
+ * `NotStarted`: no model step is recorded. Whether the prompt itself was stored is another question (`Delivered`).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type TurnState =
+  | { readonly _tag: "Running" }
+  | { readonly _tag: "NotStarted" }
+  | { readonly _tag: "Ended"; readonly outcome: TurnOutcome; readonly error: TurnFailure | undefined }
+
+const running: TurnState = { _tag: "Running" }
+const notStarted: TurnState = { _tag: "NotStarted" }
+const ended = (outcome: TurnOutcome, error?: TurnFailure): TurnState => ({ _tag: "Ended", outcome, error })
+
+/** After these OpenCode asks the model again, so an idle session did not end by them. */
+const continues: ReadonlyArray<string> = ["tool-calls", "unknown"]
+
+/**
+ * Reads the state of a turn from its assistant messages (those whose `parentID` is the prompt, oldest first) and from
+ * whether the session is busy. `abortRequested` decides for an ended turn, since an abort may leave any trace or none.
+ *
+ * | newest assistant, session idle | state |
+ * | --- | --- |
+ * | none | not started |
+ * | `MessageAbortedError` | aborted |
+ * | any other error | failed |
+ * | not completed | interrupted: the server died in it |
+ * | completed, final `finish` | completed |
+ * | completed, `tool-calls`, a tool in error | aborted: a permission or question was rejected |
+ * | completed, anything else | interrupted |
+ *
+ * **Gotchas**
+ *
+ * Read the status before the messages: the other way round, a turn that ends in between looks interrupted. On an error
+ * OpenCode says idle shortly before it stores the last message: read again before believing `interrupted` of a server
+ * that is alive.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const classifyTurn = (
+  assistants: ReadonlyArray<AssistantWithParts>,
+  session: { readonly sessionBusy: boolean; readonly abortRequested?: boolean }
+): TurnState => {
+  if (session.sessionBusy) return running
+  const newest = assistants.at(-1)
+  if (newest === undefined) return notStarted
+  const { error, finish, time } = newest.info
+  if (error?.name === "MessageAbortedError" || session.abortRequested === true) return ended("aborted")
+  if (error !== undefined) return ended("failed", failureOf(error))
+  if (time.completed === undefined || finish === undefined) return ended("interrupted")
+  if (finish === "error") return ended("failed", { name: "UnknownError", message: "The model ended with an error" })
+  if (!continues.includes(finish)) return ended("completed")
+  const rejected = newest.parts.find((part) => part.type === "tool" && part.state.status === "error")
+  return rejected?.type === "tool" && rejected.state.status === "error"
+    ? ended("aborted", { name: "Rejected", message: rejected.state.error })
+    : ended("interrupted")
+}
+
+/**
+ * An error of OpenCode in the turn's own terms. Only name, message and status: a provider's headers and body stay out.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const failureOf = (error: NonNullable<AssistantMessage["error"]>): TurnFailure => {
+  const message = "message" in error.data && typeof error.data.message === "string" ? error.data.message : error.name
+  const statusCode = error.name === "APIError" ? error.data.statusCode : undefined
+  return { name: error.name, message, ...(statusCode === undefined ? {} : { statusCode }) }
+}
+
+/**
+ * @category combinators
+ * @since 0.1.0
+ */
+export const usageOf = (assistants: ReadonlyArray<AssistantWithParts>): TurnUsage =>
+  assistants.reduce(
+    (sum, { info }) => ({
+      input: sum.input + info.tokens.input,
+      output: sum.output + info.tokens.output,
+      reasoning: sum.reasoning + info.tokens.reasoning,
+      cost: sum.cost + info.cost
+    }),
+    { input: 0, output: 0, reasoning: 0, cost: 0 }
+  )
+
+/**
+ * The parts of one assistant message that count: a step that was retried leaves its cut text before the last
+ * `step-start`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const visibleParts = (message: AssistantWithParts): ReadonlyArray<Part> =>
+  message.parts.slice(
+    Math.max(
+      0,
+      message.parts.findLastIndex((part) => part.type === "step-start")
+    )
+  )

@@ -1,0 +1,60 @@
+/** Finds the OpenCode binary without running anything: asking the CLI for its version would cost seconds. */
+import { constants } from "node:fs"
+import { access, stat } from "node:fs/promises"
+import { createRequire } from "node:module"
+import { delimiter, join } from "node:path"
+import { Effect, Option } from "effect"
+import { BinaryNotFound, HostError } from "../HostError.ts"
+import type { Binary } from "../OpenCodeServer.ts"
+import { variable } from "./environment.ts"
+
+type Verdict = "executable" | "missing" | "not-executable"
+
+const inspect = (path: string): Effect.Effect<Verdict> =>
+  Effect.promise(async () => {
+    const found = await stat(path).catch(() => undefined)
+    if (found === undefined) return "missing"
+    if (!found.isFile()) return "not-executable"
+    return access(path, constants.X_OK).then(
+      () => "executable" as const,
+      () => "not-executable" as const
+    )
+  })
+
+const notFound = (problem: string) => new HostError({ reason: new BinaryNotFound({ problem }) })
+
+/** A path that somebody named is used or refused; it never falls through to the next place. */
+const named = Effect.fnUntraced(function* (path: string, source: Binary["source"], name: string) {
+  const verdict = yield* inspect(path)
+  if (verdict === "executable") return { path, source }
+  const problem = verdict === "missing" ? "does not exist" : "is not an executable file"
+  return yield* notFound(`The OpenCode binary ${path} (${name}) ${problem}`)
+})
+
+/** From this module, so that it is found when this package is bundled into an application too. */
+const installed = (): Option.Option<string> => {
+  const name = `opencode-${process.platform}-${process.arch}`
+  const require = createRequire(import.meta.url)
+  return Option.liftThrowable(() => require.resolve(`${name}/package.json`))().pipe(
+    Option.map((manifest) => join(manifest, "..", "bin", "opencode"))
+  )
+}
+
+/** In order: the given path, `OPENCODE_BIN`, the installed platform package, `PATH`. */
+export const findBinary = Effect.fnUntraced(function* (given: string | undefined): Effect.fn.Return<Binary, HostError> {
+  if (given !== undefined) return yield* named(given, "option", "option binary")
+  const preferred = yield* variable("OPENCODE_BIN")
+  if (Option.isSome(preferred)) return yield* named(preferred.value, "OPENCODE_BIN", "OPENCODE_BIN")
+  const packaged = installed()
+  if (Option.isSome(packaged) && (yield* inspect(packaged.value)) === "executable") {
+    return { path: packaged.value, source: "package" }
+  }
+  const folders = Option.getOrElse(yield* variable("PATH"), () => "").split(delimiter)
+  for (const folder of folders.filter((name) => name !== "")) {
+    const path = join(folder, "opencode")
+    if ((yield* inspect(path)) === "executable") return { path, source: "PATH" }
+  }
+  return yield* notFound(
+    `No OpenCode binary: the option and OPENCODE_BIN are not set, the package opencode-${process.platform}-${process.arch} is not installed, and PATH has no opencode`
+  )
+})

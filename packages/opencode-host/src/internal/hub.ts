@@ -1,0 +1,114 @@
+/**
+ * One connection to the server's event stream, for any number of listeners.
+ *
+ * ```
+ *  GET /event ──▶ pump ──▶ hub ──▶ queue (bounded) ──▶ listener
+ *    ▲ backoff      │        └───▶ queue (full: dropped, Gap) ──▶ slow listener
+ *    └── error, stall, clean end: Gap at the next "server.connected"
+ * ```
+ *
+ * The server replays nothing, so a Gap is sent once events flow again: what is read after it misses nothing.
+ */
+import { Duration, Effect, Latch, Predicate, Queue, Random, Schema, type Scope, Stream } from "effect"
+import { Sse } from "effect/encoding"
+import { HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
+import type { Gap, HostEvent } from "../HostEvent.ts"
+import type { OpenCodeEvent } from "../OpenCodeClient.ts"
+import { type Access, get } from "./instance.ts"
+
+/** Events that a listener may lag behind; about 4 MB of text deltas. */
+const backlog = 8192
+
+export interface Hub {
+  readonly listen: Effect.Effect<Queue.Dequeue<HostEvent>, never, Scope.Scope>
+  readonly publish: (event: HostEvent) => Effect.Effect<void>
+}
+
+/** A full backlog is dropped whole: the listener is told, and re-reads anyway. */
+const offer = (queue: Queue.Queue<HostEvent>, event: HostEvent) =>
+  Queue.offerUnsafe(queue, event)
+    ? Effect.void
+    : Effect.andThen(Queue.clear(queue), Queue.offer(queue, { _tag: "Gap", cause: "overflow" }))
+export const makeHub = Effect.fnUntraced(function* () {
+  const listeners = new Set<Queue.Queue<HostEvent>>()
+  yield* Effect.addFinalizer(() => Effect.forEach(listeners, Queue.shutdown, { discard: true }))
+
+  return {
+    listen: Effect.acquireRelease(
+      Effect.tap(Queue.dropping<HostEvent>(backlog), (queue) => Effect.sync(() => listeners.add(queue))),
+      (queue) =>
+        Effect.andThen(
+          Effect.sync(() => listeners.delete(queue)),
+          Queue.shutdown(queue)
+        )
+    ),
+    publish: (event) => Effect.forEach(listeners, (queue) => offer(queue, event), { discard: true })
+  } satisfies Hub
+})
+
+export interface PumpOptions {
+  readonly hub: Hub
+  readonly access: Access
+  readonly directory: string
+  /** Opened by the first connection. */
+  readonly connected: Latch.Latch
+  /** Told to the listeners at the first connection: an earlier server was lost. */
+  readonly resumes: Gap["cause"] | undefined
+}
+
+/** OpenCode beats every 10 s; silence of 2.5 intervals is a dead connection. */
+const stallAfter = Duration.seconds(25)
+const firstDelayMillis = 250
+const maxDelayMillis = 10_000
+
+// The payloads are OpenCode's own, typed by its SDK; only the envelope is checked.
+const Envelope = Schema.declare(
+  (input): input is OpenCodeEvent =>
+    Predicate.hasProperty(input, "type") &&
+    Predicate.isString(input.type) &&
+    Predicate.hasProperty(input, "properties") &&
+    Predicate.isObject(input.properties)
+)
+
+/** Never returns: reads, reconnects, and marks the gaps. */
+export const pump = Effect.fnUntraced(function* ({ hub, access, directory, connected, resumes }: PumpOptions) {
+  let gap = resumes
+  // Attempts since the last event that carried something: a server that says hello and dies must not be a hot loop.
+  let fruitless = 0
+
+  const receive = Effect.fnUntraced(function* (event: OpenCodeEvent) {
+    if (event.type === "server.connected") {
+      if (gap !== undefined) yield* hub.publish({ _tag: "Gap", cause: gap })
+      gap = undefined
+      yield* connected.open
+      return
+    }
+    fruitless = 0
+    // A heartbeat is known to the server, but not to the SDK's types.
+    if ((event.type as string) !== "server.heartbeat") yield* hub.publish({ _tag: "Event", event })
+  })
+
+  const request = get(access, "/event").pipe(
+    HttpClientRequest.setUrlParam("directory", directory),
+    HttpClientRequest.accept("text/event-stream")
+  )
+  const connection = HttpClient.execute(request).pipe(
+    Effect.flatMap(HttpClientResponse.filterStatusOk),
+    HttpClientResponse.stream,
+    Stream.decodeText(),
+    Stream.pipeThroughChannel(Sse.decodeDataSchema(Envelope)),
+    Stream.timeoutOrElse({ duration: stallAfter, orElse: () => Stream.fail("stall" as const) }),
+    Stream.runForEach(({ data }) => receive(data)),
+    Effect.as("ended" as const),
+    Effect.catch((error) => Effect.succeed(error === "stall" ? error : ("error" as const)))
+  )
+
+  const reconnect = Effect.gen(function* () {
+    const cause = yield* connection
+    gap ??= cause
+    const delay = Math.min(firstDelayMillis * 2 ** fruitless, maxDelayMillis)
+    fruitless += 1
+    yield* Effect.sleep(Duration.millis(delay * (yield* Random.nextBetween(0.75, 1.25))))
+  })
+  return yield* Effect.forever(reconnect)
+})

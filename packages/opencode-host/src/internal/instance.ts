@@ -1,0 +1,51 @@
+/** One living server, ours or attached to, as the rest of the package sees it. */
+import { Effect, type Redacted, Schema } from "effect"
+import { HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
+import { HostError, Protocol, Unauthorized, Unavailable, UnsupportedVersion } from "../HostError.ts"
+import type { OpenCodeServer } from "../OpenCodeServer.ts"
+
+export interface Instance {
+  readonly server: OpenCodeServer
+  readonly password: Redacted.Redacted
+  /** Completes when the process has ended; never for a server that was attached to. */
+  readonly exited: Effect.Effect<void>
+}
+
+/** OpenCode's fixed user name for HTTP Basic auth. */
+export const user = "opencode"
+
+export type Access = { readonly url: string; readonly password: Redacted.Redacted }
+
+export const get = (access: Access, path: string) =>
+  HttpClientRequest.get(new URL(path, access.url)).pipe(HttpClientRequest.basicAuth(user, access.password))
+
+export const supportedVersions = "1.18.x"
+const isSupported = (version: string) => version.startsWith("1.18.")
+
+const Health = Schema.Struct({ healthy: Schema.Literal(true), version: Schema.String })
+
+/**
+ * The version of a healthy server. Only the JSON counts: unknown paths, and so servers that are no OpenCode, may answer
+ * 200 with a page.
+ */
+export const health = Effect.fnUntraced(function* (access: Access, allowUntestedVersion: boolean) {
+  const operation = "health"
+  const response = yield* HttpClient.execute(get(access, "/global/health")).pipe(
+    Effect.mapError(
+      () => new HostError({ reason: new Unavailable({ operation, detail: `no answer at ${access.url}` }) })
+    )
+  )
+  if (response.status === 401) return yield* new HostError({ reason: new Unauthorized({ operation }) })
+  const { version } = yield* HttpClientResponse.schemaBodyJson(Health)(response).pipe(
+    Effect.mapError(
+      () =>
+        new HostError({
+          reason: new Protocol({ operation, status: response.status, detail: `${access.url} is no OpenCode server` })
+        })
+    )
+  )
+  if (!allowUntestedVersion && !isSupported(version)) {
+    return yield* new HostError({ reason: new UnsupportedVersion({ version, supported: supportedVersions }) })
+  }
+  return version
+})

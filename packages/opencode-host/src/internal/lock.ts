@@ -1,0 +1,106 @@
+/**
+ * One host per directory, across processes: a file that names its holder by pid and start time. A holder that is dead,
+ * or whose pid went to another process, is taken over, after what it left running has been ended.
+ */
+import { createHash, randomUUID } from "node:crypto"
+import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { Clock, Effect, Option, Schema } from "effect"
+import { DirectoryInUse, HostError, StartFailed } from "../HostError.ts"
+import { processIdentity, sweep } from "../Processes.ts"
+
+const Holder = Schema.Struct({
+  hostId: Schema.String,
+  pid: Schema.Int,
+  /** See `processIdentity`. */
+  identity: Schema.String,
+  directory: Schema.String,
+  /** Epoch ms. */
+  since: Schema.Finite
+})
+type Holder = typeof Holder.Type
+
+const decodeHolder = Schema.decodeUnknownOption(Schema.fromJsonString(Holder))
+const encodeHolder = Schema.encodeSync(Schema.fromJsonString(Holder))
+
+/** Holds the lock of `directory` until the scope closes. Fails with `DirectoryInUse`. */
+export const holdDirectory = Effect.fnUntraced(function* (options: {
+  readonly stateDirectory: string
+  readonly directory: string
+  readonly hostId: string
+}) {
+  const folder = join(options.stateDirectory, "hosts")
+  const name = createHash("sha256").update(options.directory).digest("hex").slice(0, 32)
+  const file = join(folder, `${name}.json`)
+  const holder: Holder = {
+    hostId: options.hostId,
+    pid: process.pid,
+    identity: (yield* processIdentity(process.pid)) ?? "",
+    directory: options.directory,
+    since: yield* Clock.currentTimeMillis
+  }
+  yield* onDisk(file, () => mkdir(folder, { recursive: true, mode: 0o700 }))
+  yield* Effect.acquireRelease(acquire(file, holder), () => release(file, options.hostId))
+})
+
+/** Two rivals that both find a dead holder need one more round; any more means that the file system is not ours. */
+const rounds = 5
+
+const acquire = Effect.fnUntraced(function* (file: string, holder: Holder) {
+  for (let round = 0; round < rounds; round++) {
+    if (yield* create(file, holder)) return
+    const current = yield* read(file)
+    if (Option.isSome(current)) {
+      const { pid, identity } = current.value
+      if ((yield* processIdentity(pid)) === identity) {
+        const reason = new DirectoryInUse({ directory: holder.directory, pid, lockFile: file })
+        yield* new HostError({ reason })
+      }
+      yield* sweep(current.value.hostId)
+    }
+    yield* discard(file, current)
+  }
+  yield* failed(file, "it cannot be taken over")
+})
+
+/** A link appears with its content or not at all, and never replaces another one. */
+const create = (file: string, holder: Holder) =>
+  onDisk(file, async () => {
+    const draft = `${file}.${randomUUID()}`
+    await writeFile(draft, encodeHolder(holder), { mode: 0o600 })
+    try {
+      await link(draft, file)
+      return true
+    } catch (cause) {
+      if (cause instanceof Error && "code" in cause && cause.code === "EEXIST") return false
+      throw cause
+    } finally {
+      await rm(draft, { force: true })
+    }
+  })
+
+const read = (file: string) => Effect.promise(() => readFile(file, "utf8").then(decodeHolder, () => Option.none()))
+
+/** Moves the dead holder's file away, and back again if a rival has put its own there in between. */
+const discard = (file: string, dead: Option.Option<Holder>) =>
+  onDisk(file, async () => {
+    const aside = `${file}.${randomUUID()}`
+    await rename(file, aside).catch(() => {})
+    const moved = await readFile(aside, "utf8").then(decodeHolder, () => Option.none<Holder>())
+    const isDead = Option.isNone(moved) || (Option.isSome(dead) && moved.value.hostId === dead.value.hostId)
+    if (!isDead) await link(aside, file).catch(() => {})
+    await rm(aside, { force: true })
+  })
+
+const release = (file: string, hostId: string) =>
+  Effect.flatMap(read(file), (current) =>
+    Option.isSome(current) && current.value.hostId === hostId
+      ? Effect.promise(() => rm(file, { force: true }).catch(() => {}))
+      : Effect.void
+  )
+
+const failed = (file: string, detail: string) =>
+  new HostError({ reason: new StartFailed({ problem: `the lock file ${file} is not usable: ${detail}`, output: [] }) })
+
+const onDisk = <A>(file: string, run: () => Promise<A>): Effect.Effect<A, HostError> =>
+  Effect.tryPromise({ try: run, catch: (cause) => failed(file, String(cause)) })

@@ -1,0 +1,175 @@
+/**
+ * Starts one `opencode serve` and ends it with everything below it when the scope closes.
+ *
+ * ```
+ * free port → spawn → "listening on URL" → /global/health ✓ ──────── exited
+ *                └─ scope closes: dispose (5 s) → TERM → KILL (3 s) → sweep by mark
+ * ```
+ */
+import { randomBytes } from "node:crypto"
+import { createServer } from "node:net"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Clock, Deferred, Duration, Effect, Exit, Redacted, Stream } from "effect"
+import { HttpClient, HttpClientRequest } from "effect/http"
+import { ChildProcess, type ChildProcessSpawner } from "effect/process"
+import { HostError, StartFailed } from "../HostError.ts"
+import type { Binary } from "../OpenCodeServer.ts"
+import { markVariable, sweep } from "../Processes.ts"
+import type { Guard } from "./guard.ts"
+import { type Instance, health, user } from "./instance.ts"
+import { redact } from "./redact.ts"
+
+export interface SpawnOptions {
+  readonly binary: Binary
+  readonly directory: string
+  readonly hostId: string
+  readonly guard: Guard
+  /** The whole environment, without what is ours. */
+  readonly environment: Readonly<Record<string, string>>
+  readonly config: Readonly<Record<string, unknown>> | undefined
+  readonly timeout: Duration.Duration
+  readonly allowUntestedVersion: boolean
+}
+
+/** Somebody may take the free port between our asking and OpenCode's listening. */
+const portAttempts = 3
+/** Lines of output kept for a start error. */
+const keptLines = 20
+
+export const spawnServer = Effect.fn("OpenCodeHost.start")(function* (options: SpawnOptions) {
+  const configFile = options.config === undefined ? undefined : yield* writeConfig(options.config)
+  for (let attempt = 1; ; attempt++) {
+    const port = yield* freePort
+    const started = yield* Effect.exit(spawnOn(port, configFile, options))
+    if (Exit.isSuccess(started)) return started.value
+    if (attempt === portAttempts || (yield* isFree(port))) return yield* started
+  }
+})
+
+const spawnOn = Effect.fnUntraced(function* (port: number, configFile: string | undefined, options: SpawnOptions) {
+  const spawnedAt = yield* Clock.currentTimeMillis
+  const password = yield* randomPassword
+  const environment = {
+    ...options.environment,
+    ...(configFile === undefined ? {} : { OPENCODE_CONFIG: configFile }),
+    OPENCODE_DISABLE_AUTOUPDATE: "1",
+    [markVariable]: options.hostId
+  }
+  const output: Array<string> = []
+  const failed = (problem: string) => new HostError({ reason: new StartFailed({ problem, output: [...output] }) })
+
+  const handle = yield* ChildProcess.make(
+    options.binary.path,
+    ["serve", "--hostname", "127.0.0.1", "--port", String(port)],
+    {
+      cwd: options.directory,
+      env: { ...environment, OPENCODE_SERVER_PASSWORD: password },
+      stdin: "ignore",
+      detached: true,
+      forceKillAfter: killAfter
+    }
+  ).pipe(Effect.mapError(() => failed(`${options.binary.path} could not be run`)))
+  const url = yield* Deferred.make<string>()
+  yield* Effect.addFinalizer(() => stop(handle, url, password, options.hostId))
+  yield* options.guard.watch(handle.pid)
+
+  // Drained for the process's whole life: an undrained pipe blocks it after 64 KiB.
+  yield* handle.all.pipe(
+    Stream.decodeText(),
+    Stream.splitLines,
+    Stream.runForEach((line) => {
+      output.push(redact(line, password, environment))
+      if (output.length > keptLines) output.shift()
+      const found = /listening on (http:\/\/\S+)/.exec(line)?.[1]
+      return found === undefined ? Effect.void : Deferred.succeed(url, found)
+    }),
+    Effect.ignore,
+    Effect.forkScoped
+  )
+  const exited = yield* Deferred.make<number>()
+  yield* handle.exitCode.pipe(
+    Effect.orElseSucceed(() => -1),
+    Effect.flatMap((code) => Deferred.succeed(exited, code)),
+    Effect.forkScoped
+  )
+
+  const version = yield* Deferred.await(url).pipe(
+    Effect.flatMap((at) => health({ url: at, password }, options.allowUntestedVersion)),
+    Effect.raceFirst(Effect.flatMap(Deferred.await(exited), (code) => failed(`it exited with code ${code}`))),
+    Effect.timeoutOrElse({
+      duration: options.timeout,
+      orElse: () => failed(`it was not ready within ${Duration.format(options.timeout)}`)
+    })
+  )
+  const startedAt = yield* Clock.currentTimeMillis
+  return {
+    server: {
+      url: yield* Deferred.await(url),
+      version,
+      pid: handle.pid,
+      binary: options.binary,
+      bootMillis: startedAt - spawnedAt,
+      startedAt
+    },
+    password,
+    exited: Effect.asVoid(Deferred.await(exited))
+  } satisfies Instance
+})
+
+/** Dispose ends tools and stores what was streamed; SIGTERM alone loses both. With a stubborn tool it took 4.1 s. */
+const disposeLimit = "5 seconds"
+/** OpenCode ends within 0.1 s of SIGTERM, 2.3 s at worst; then SIGKILL. */
+const killAfter = "3 seconds"
+
+const stop = Effect.fnUntraced(function* (
+  handle: ChildProcessSpawner.ChildProcessHandle,
+  url: Deferred.Deferred<string>,
+  password: Redacted.Redacted,
+  hostId: string
+) {
+  const running = yield* Effect.orElseSucceed(handle.isRunning, () => false)
+  if (running && Deferred.isDoneUnsafe(url)) {
+    const dispose = HttpClientRequest.post(new URL("/global/dispose", yield* Deferred.await(url)))
+    yield* HttpClient.execute(HttpClientRequest.basicAuth(dispose, user, password)).pipe(
+      Effect.flatMap((response) => response.text),
+      Effect.timeout(disposeLimit),
+      Effect.ignore
+    )
+  }
+  if (running) yield* Effect.ignore(handle.kill({ killSignal: "SIGTERM", forceKillAfter: killAfter }))
+  yield* sweep(hostId)
+})
+
+/** A file that only this user can read, for as long as the server lives: the environment is shown to every tool. */
+const writeConfig = Effect.fnUntraced(function* (config: Readonly<Record<string, unknown>>) {
+  const folder = yield* Effect.acquireRelease(
+    Effect.promise(() => mkdtemp(join(tmpdir(), "opencode-host-"))),
+    (made) => Effect.promise(() => rm(made, { recursive: true, force: true }))
+  )
+  const file = join(folder, "opencode.json")
+  yield* Effect.promise(() => writeFile(file, JSON.stringify(config), { mode: 0o600 }))
+  return file
+})
+
+/** 192 bits. Not from `Random`: that one is predictable. */
+const randomPassword = Effect.sync(() =>
+  Redacted.make(randomBytes(24).toString("base64url"), { label: "OpenCode password" })
+)
+
+const listening = (port: number) =>
+  Effect.callback<number, Error>((resume) => {
+    const server = createServer()
+    server.once("error", (error) => resume(Effect.fail(error)))
+    server.listen(port, "127.0.0.1", () => {
+      const address = server.address()
+      const taken = typeof address === "object" && address !== null ? address.port : port
+      server.close(() => resume(Effect.succeed(taken)))
+    })
+  })
+
+/** OpenCode's own `--port 0` takes 4096 when that is free, which is where the user's own server would want to be. */
+const freePort = Effect.orDie(listening(0))
+
+const isFree = (port: number) => Effect.match(listening(port), { onSuccess: () => true, onFailure: () => false })

@@ -1,0 +1,203 @@
+/**
+ * Runs one prompt as a stream of turn events.
+ *
+ * ```
+ *  listen → server primed → already there? ──yes──▶ follow
+ *                               └──no──▶ prompt → GET until it has parts: Delivered
+ *  events ─▶ deltas, tools, requests …    idle / error / gap / 15 s of silence ─▶ re-read ─▶ classifyTurn ─▶ Ended
+ * ```
+ *
+ * Invariants
+ * - Listening begins before the prompt is sent.
+ * - A failure comes before `Delivered` only; after it there is exactly one `Ended`, which is the last element.
+ * - A prompt that OpenCode has is never sent again.
+ * - The end is what OpenCode's record says, never what an event says.
+ */
+import { Duration, Effect, Exit, Match, type Queue, Schedule, type Scope, Stream } from "effect"
+import { Busy, HostError, Unavailable } from "../HostError.ts"
+import type { HostEvent } from "../HostEvent.ts"
+import type { AssistantWithParts, OpenCodeClient, TurnInput } from "../OpenCodeClient.ts"
+import { classifyTurn, usageOf } from "../Turn.ts"
+import type { Ended, TurnEvent, TurnFailure } from "../TurnEvent.ts"
+import { deliver, isDelivered } from "./delivery.ts"
+import type { Running } from "./supervisor.ts"
+import { rejectionOf, turnReader } from "./turnReader.ts"
+import { isBusy, turnMessages } from "./record.ts"
+
+/** What is known about a turn that runs in this process, by session. */
+export interface RunningTurn {
+  /** Somebody asked for the abort; only then is an odd ending an abort. */
+  abortRequested: boolean
+}
+
+export interface TurnHost {
+  readonly client: OpenCodeClient
+  readonly running: Effect.Effect<Running, HostError>
+  readonly listen: Effect.Effect<Queue.Dequeue<HostEvent>, never, Scope.Scope>
+  readonly turns: Map<string, RunningTurn>
+  readonly abort: (sessionId: string) => Effect.Effect<void, HostError>
+}
+
+type Signal =
+  | HostEvent
+  | { readonly _tag: "Delivered" }
+  | { readonly _tag: "Tick" }
+  | { readonly _tag: "Exited" }
+  | { readonly _tag: "Deadline" }
+
+/** A turn about which nothing is heard is looked up this often: no lost event can hang it. */
+const lookUp = Duration.seconds(15)
+/** On an error OpenCode is idle shortly before the last message is stored, and before a prompt's first step. */
+const settling = Schedule.spaced("100 millis").pipe(Schedule.upTo({ times: 15 }))
+/** A server that must be started again to read how the turn ended. */
+const recoveryLimit = Duration.seconds(60)
+
+export const runTurn = (host: TurnHost, input: TurnInput): Stream.Stream<TurnEvent, HostError> =>
+  Stream.unwrap(begin(host, input))
+
+const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
+  const { client, turns } = host
+  const { sessionId } = input
+  const turn: RunningTurn = { abortRequested: false }
+  yield* Effect.acquireRelease(
+    Effect.suspend(() => {
+      if (turns.has(sessionId)) return Effect.fail(new HostError({ reason: new Busy({ sessionId }) }))
+      turns.set(sessionId, turn)
+      return Effect.void
+    }),
+    () => Effect.sync(() => turns.delete(sessionId))
+  )
+  const events = yield* host.listen
+  const server = yield* host.running
+  yield* server.primed
+
+  let delivered = yield* isDelivered(client, input)
+  let rejection: TurnFailure | undefined
+  let ended = false
+  if (!delivered && (yield* isBusy(client, sessionId))) {
+    return yield* new HostError({ reason: new Busy({ sessionId }) })
+  }
+  // Nobody listens any more: abort. A failure comes before delivery, so there is nothing to abort.
+  yield* Effect.addFinalizer((exit) =>
+    ended || (Exit.isFailure(exit) && !Exit.hasInterrupts(exit)) ? Effect.void : Effect.ignore(host.abort(sessionId))
+  )
+  const reader = turnReader(client, input)
+
+  const end = (
+    outcome: Ended["outcome"],
+    error: TurnFailure | undefined,
+    messages: ReadonlyArray<AssistantWithParts>
+  ): ReadonlyArray<TurnEvent> => {
+    ended = true
+    return [{ _tag: "Ended", outcome, error, messages, usage: usageOf(messages) }]
+  }
+
+  /** The status first: see `classifyTurn`. */
+  const read = Effect.gen(function* () {
+    const sessionBusy = yield* isBusy(client, sessionId)
+    const messages = sessionBusy ? [] : yield* turnMessages(client, input)
+    return { state: classifyTurn(messages, { sessionBusy, abortRequested: turn.abortRequested }), messages }
+  })
+
+  /** Of a living server, "interrupted" and "not started" are believed only when they stay so for a while. */
+  const settle = read.pipe(
+    Effect.repeat({
+      until: ({ state }) => state._tag === "Running" || (state._tag === "Ended" && state.outcome !== "interrupted"),
+      schedule: settling
+    })
+  )
+
+  const check = Effect.gen(function* () {
+    const first = yield* read
+    const doubtful =
+      (first.state._tag === "Ended" && first.state.outcome === "interrupted") ||
+      (first.state._tag === "NotStarted" && rejection !== undefined)
+    const { state, messages } = doubtful ? yield* settle : first
+    if (state._tag === "Ended") return end(state.outcome, state.error, messages)
+    if (state._tag === "Running" || rejection === undefined) return []
+    return turn.abortRequested ? end("aborted", undefined, messages) : end("failed", rejection, messages)
+  })
+
+  /** A prompt that was stored and that OpenCode does not work on from one look to the next is never going to run. */
+  let idleLooks = 0
+  const lookedUp = Effect.gen(function* () {
+    const found = yield* check
+    idleLooks = ended || !delivered || (yield* read).state._tag !== "NotStarted" ? 0 : idleLooks + 1
+    return idleLooks < 2
+      ? found
+      : end("interrupted", { name: "NotStarted", message: "OpenCode has stored the prompt and does not run it" }, [])
+  })
+
+  /** The server is gone. What it stored is read from the next one, which this starts. */
+  const recover = Effect.gen(function* () {
+    if (!delivered && !(yield* Effect.orElseSucceed(isDelivered(client, input), () => false))) {
+      const reason = new Unavailable({ operation: "turn", detail: "the server ended before the prompt was stored" })
+      return yield* new HostError({ reason })
+    }
+    const messages = yield* turnMessages(client, input).pipe(
+      Effect.timeout(recoveryLimit),
+      Effect.orElseSucceed((): ReadonlyArray<AssistantWithParts> => [])
+    )
+    const state = classifyTurn(messages, { sessionBusy: false, abortRequested: turn.abortRequested })
+    return state._tag === "Ended" && state.outcome !== "interrupted"
+      ? end(state.outcome, state.error, messages)
+      : end("interrupted", { name: "ServerDied", message: "The OpenCode server ended during the turn" }, messages)
+  })
+
+  const expire = Effect.gen(function* () {
+    yield* Effect.ignore(host.abort(sessionId))
+    const messages = yield* Effect.orElseSucceed(turnMessages(client, input), () => [])
+    return end("aborted", { name: "DeadlineExceeded", message: "The turn exceeded its deadline" }, messages)
+  })
+
+  const onEvent = Effect.fnUntraced(function* (signal: Extract<HostEvent, { _tag: "Event" }>) {
+    const { event } = signal
+    if (event.type === "session.error" && (event.properties.sessionID ?? sessionId) === sessionId) {
+      rejection = rejectionOf(event)
+      return yield* check
+    }
+    const idle =
+      (event.type === "session.idle" && event.properties.sessionID === sessionId) ||
+      (event.type === "session.deleted" && event.properties.sessionID === sessionId)
+    return idle ? yield* check : yield* reader.read(event)
+  })
+
+  const step = (signal: Signal): Effect.Effect<ReadonlyArray<TurnEvent>, HostError> =>
+    Match.valueTags(signal, {
+      Event: onEvent,
+      Delivered: () => {
+        delivered = true
+        return Effect.succeed<ReadonlyArray<TurnEvent>>([{ _tag: "Delivered" }])
+      },
+      Tick: () => lookedUp,
+      Gap: () => Effect.flatMap(check, (found) => (ended ? Effect.succeed(found) : reader.resync)),
+      Exited: () => recover,
+      Deadline: () => expire
+    })
+
+  /** A look-up that fails is repeated by the next one; only what ends the turn may fail, and only before delivery. */
+  const guarded = (signal: Signal) =>
+    step(signal).pipe(
+      Effect.catch((error) =>
+        signal._tag === "Exited" && !delivered ? Effect.fail(error) : Effect.as(Effect.logDebug(error.message), [])
+      )
+    )
+
+  const delivery: Stream.Stream<Signal, HostError> = delivered
+    ? Stream.make({ _tag: "Delivered" }, { _tag: "Gap", cause: "restart" })
+    : Stream.fromEffect(Effect.as(deliver(client, input), { _tag: "Delivered" }))
+  const after = (duration: Duration.Input | undefined, signal: Signal) =>
+    duration === undefined ? Stream.empty : Stream.fromEffect(Effect.as(Effect.sleep(duration), signal))
+  const signals: ReadonlyArray<Stream.Stream<Signal, HostError>> = [
+    Stream.fromQueue(events),
+    delivery,
+    Stream.fromEffect(Effect.as(server.exited, { _tag: "Exited" })),
+    Stream.fromSchedule(Schedule.spaced(lookUp)).pipe(Stream.as<Signal>({ _tag: "Tick" })),
+    after(input.deadline, { _tag: "Deadline" })
+  ]
+  return Stream.mergeAll(signals, { concurrency: "unbounded", bufferSize: 1 }).pipe(
+    Stream.mapEffect(guarded),
+    Stream.flattenIterable,
+    Stream.takeUntil((event) => event._tag === "Ended")
+  )
+})

@@ -1,0 +1,133 @@
+/** Turns the server's events into those of one turn. It reads, and decides nothing about the end. */
+import { Effect } from "effect"
+import type { HostError } from "../HostError.ts"
+import type { OpenCodeClient, OpenCodeEvent, Part, PromptInput } from "../OpenCodeClient.ts"
+import { failureOf } from "../Turn.ts"
+import type { TurnEvent, TurnFailure } from "../TurnEvent.ts"
+import { turnMessages } from "./record.ts"
+
+type Of<Type extends OpenCodeEvent["type"]> = Extract<OpenCodeEvent, { readonly type: Type }>
+type Request =
+  | { readonly kind: "permission"; readonly request: Of<"permission.asked">["properties"] }
+  | { readonly kind: "question"; readonly request: Of<"question.asked">["properties"] }
+
+const nothing: ReadonlyArray<TurnEvent> = []
+
+const ofStatus = ({ status }: Of<"session.status">["properties"]): ReadonlyArray<TurnEvent> =>
+  status.type === "retry"
+    ? [{ _tag: "RetryScheduled", attempt: status.attempt, message: status.message, next: status.next }]
+    : nothing
+
+/** Why OpenCode refused a prompt, or failed at it. */
+export const rejectionOf = ({ properties: { error } }: Of<"session.error">): TurnFailure =>
+  error === undefined ? { name: "UnknownError", message: "OpenCode refused the prompt" } : failureOf(error)
+
+export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
+  const { sessionId, messageId } = prompt
+  /** The assistant messages of this turn: late events of an earlier one must not mix in. */
+  const answers = new Set<string>()
+  /**
+   * What was streamed of each text part: its kind, how many characters, and whether a gap fell into it. Then its deltas
+   * are withheld and the finished part brings the rest, so that what was sent is always a beginning of the text.
+   */
+  const texts = new Map<string, { readonly kind: "text" | "reasoning"; sent: number; torn: boolean }>()
+  const toolStates = new Map<string, string>()
+  const asked = new Set<string>()
+  /** Whether a session is this turn's or one of its sub-agents'. */
+  const ours = new Map<string, boolean>([[sessionId, true]])
+
+  const belongs = (id: string): Effect.Effect<boolean, HostError> => {
+    const known = ours.get(id)
+    if (known !== undefined) return Effect.succeed(known)
+    return client.sessions.get(id).pipe(
+      Effect.flatMap(({ parentID }) => (parentID === undefined ? Effect.succeed(false) : belongs(parentID))),
+      Effect.catchReason("HostError", "NotFound", () => Effect.succeed(false)),
+      Effect.tap((is) => Effect.sync(() => ours.set(id, is)))
+    )
+  }
+
+  const ofRequest = Effect.fnUntraced(function* (entry: Request) {
+    if (asked.has(entry.request.id) || !(yield* belongs(entry.request.sessionID))) return nothing
+    asked.add(entry.request.id)
+    const event: TurnEvent =
+      entry.kind === "permission"
+        ? { _tag: "PermissionAsked", request: entry.request }
+        : { _tag: "QuestionAsked", request: entry.request }
+    return [event]
+  })
+
+  const textPart = (part: Extract<Part, { type: "text" | "reasoning" }>): ReadonlyArray<TurnEvent> => {
+    const text = texts.get(part.id) ?? { kind: part.type, sent: 0, torn: false }
+    texts.set(part.id, text)
+    const delta = part.text.slice(text.sent)
+    if (delta === "") return nothing
+    text.sent += delta.length
+    return [{ _tag: "TextDelta", messageId: part.messageID, partId: part.id, kind: text.kind, delta }]
+  }
+
+  const ofPart = (part: Part): ReadonlyArray<TurnEvent> => {
+    if (!answers.has(part.messageID)) return nothing
+    if (part.type === "text" || part.type === "reasoning") return textPart(part)
+    if (part.type !== "tool") return nothing
+    // Output that grows while a tool runs repeats the state: only its changes are told.
+    const state = part.state.status === "running" ? `running ${part.state.title ?? ""}` : part.state.status
+    if (toolStates.get(part.id) === state) return nothing
+    toolStates.set(part.id, state)
+    return [{ _tag: "ToolUpdated", part }]
+  }
+
+  const ofDelta = ({ messageID, partID, field, delta }: Of<"message.part.delta">["properties"]) => {
+    const text = texts.get(partID)
+    if (text === undefined || text.torn || field !== "text" || delta === "") return nothing
+    text.sent += delta.length
+    return [{ _tag: "TextDelta", messageId: messageID, partId: partID, kind: text.kind, delta } satisfies TurnEvent]
+  }
+
+  const read = (event: OpenCodeEvent): Effect.Effect<ReadonlyArray<TurnEvent>, HostError> => {
+    if (event.type === "permission.asked") return ofRequest({ kind: "permission", request: event.properties })
+    if (event.type === "question.asked") return ofRequest({ kind: "question", request: event.properties })
+    if (!("sessionID" in event.properties) || event.properties.sessionID !== sessionId) return Effect.succeed(nothing)
+    switch (event.type) {
+      case "message.updated": {
+        const { info } = event.properties
+        if (info.role === "assistant" && info.parentID === messageId) answers.add(info.id)
+        return Effect.succeed(nothing)
+      }
+      case "message.part.updated":
+        return Effect.succeed(ofPart(event.properties.part))
+      case "message.part.delta":
+        return Effect.succeed(ofDelta(event.properties))
+      case "session.status":
+        return Effect.succeed(ofStatus(event.properties))
+      default:
+        return Effect.succeed(nothing)
+    }
+  }
+
+  /** A request that nobody can answer any more stays listed for ever after an abort; its tool no longer runs. */
+  const isOpen = Effect.fnUntraced(function* ({ request: { sessionID, tool } }: Request) {
+    if (tool === undefined) return true
+    const message = yield* client.messages.get(sessionID, tool.messageID)
+    return message.parts.some(
+      (part) => part.type === "tool" && part.callID === tool.callID && part.state.status === "running"
+    )
+  })
+
+  /** After a gap: what was missed, as far as OpenCode has it. */
+  const resync = Effect.gen(function* () {
+    for (const text of texts.values()) text.torn = true
+    const events: Array<TurnEvent> = []
+    for (const message of yield* turnMessages(client, prompt)) {
+      answers.add(message.info.id)
+      for (const entry of message.parts) events.push(...ofPart(entry))
+    }
+    const entries: ReadonlyArray<Request> = [
+      ...(yield* client.permissions.list).map((request) => ({ kind: "permission" as const, request })),
+      ...(yield* client.questions.list).map((request) => ({ kind: "question" as const, request }))
+    ]
+    for (const entry of entries) if (yield* isOpen(entry)) events.push(...(yield* ofRequest(entry)))
+    return events
+  })
+
+  return { read, resync }
+}
