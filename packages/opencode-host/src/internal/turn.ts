@@ -144,11 +144,13 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
       : end("interrupted", { name: "ServerDied", message: "The OpenCode server ended during the turn" }, messages)
   })
 
-  const expire = Effect.gen(function* () {
+  const cancel = Effect.fnUntraced(function* (name: string, message: string) {
     yield* Effect.ignore(host.abort(sessionId))
     const messages = yield* Effect.orElseSucceed(turnMessages(client, input), () => [])
-    return end("aborted", { name: "DeadlineExceeded", message: "The turn exceeded its deadline" }, messages)
+    return end("aborted", { name, message }, messages)
   })
+
+  const deleted = cancel("SessionDeleted", "The session was deleted during the turn")
 
   const onEvent = Effect.fnUntraced(function* (signal: Extract<HostEvent, { _tag: "Event" }>) {
     const { event } = signal
@@ -156,10 +158,10 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
       rejection = rejectionOf(event)
       return yield* check
     }
-    const idle =
-      (event.type === "session.idle" && event.properties.sessionID === sessionId) ||
-      (event.type === "session.deleted" && event.properties.sessionID === sessionId)
-    return idle ? yield* check : yield* reader.read(event)
+    if (event.type === "session.idle" && event.properties.sessionID === sessionId) return yield* check
+    // Deleting a session does not stop what it runs.
+    if (event.type === "session.deleted" && event.properties.sessionID === sessionId) return yield* deleted
+    return yield* reader.read(event)
   })
 
   const step = (signal: Signal): Effect.Effect<ReadonlyArray<TurnEvent>, HostError> =>
@@ -169,10 +171,10 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
         delivered = true
         return Effect.succeed<ReadonlyArray<TurnEvent>>([{ _tag: "Delivered" }])
       },
-      Tick: () => lookedUp,
+      Tick: () => Effect.catchReason(lookedUp, "HostError", "NotFound", () => deleted),
       Gap: () => Effect.flatMap(check, (found) => (ended ? Effect.succeed(found) : reader.resync)),
       Exited: () => recover,
-      Deadline: () => expire
+      Deadline: () => cancel("DeadlineExceeded", "The turn exceeded its deadline")
     })
 
   /** A look-up that fails is repeated by the next one; only what ends the turn may fail, and only before delivery. */

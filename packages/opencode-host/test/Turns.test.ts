@@ -1,0 +1,280 @@
+import { assert, layer } from "@effect/vitest"
+import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
+import { Deferred, Effect, Fiber, Option, Schedule, Stream } from "effect"
+import { vi } from "vitest"
+import { OpenCodeHost, type TurnEvent } from "../src/index.ts"
+import { endOf, layerHost, newSession, promptOf, runPrompt, tags, textOf } from "./support.ts"
+
+const answer = "The quick brown fox jumps over the lazy dog, twice."
+const bash = (command: string) => Reply.toolCall("bash", { command, description: "run" })
+const said = Reply.text("Done.")
+
+const host = layerHost(
+  ({ prompt, results }) => {
+    const [word = "", ...rest] = prompt.split(" ")
+    const argument = rest.join(" ")
+    switch (word) {
+      case "think":
+        return Reply.sequence([Reply.reasoning("Let me see."), Reply.text(answer)])
+      case "bash":
+        return results === 0 ? bash(argument) : said
+      case "slow":
+        return Reply.text("word ".repeat(600), { every: "20 millis" })
+      case "unauthorized":
+        return Reply.status(401, { message: "bad key" })
+      case "flaky":
+        return Reply.status(503)
+      case "question":
+        return results === 0
+          ? Reply.toolCall("question", {
+              questions: [
+                {
+                  question: "Which?",
+                  header: "Pick",
+                  options: [
+                    { label: "A", description: "a" },
+                    { label: "B", description: "b" }
+                  ]
+                }
+              ]
+            })
+          : said
+      case "delegate":
+        return results === 0
+          ? Reply.toolCall("task", { description: "sub", prompt: `bash ${argument}`, subagent_type: "general" })
+          : said
+      default:
+        return Reply.text(answer)
+    }
+  },
+  { permission: { edit: "ask", bash: "allow" } }
+)
+
+const collectUntil = (events: Stream.Stream<TurnEvent, unknown>, tag: TurnEvent["_tag"]) =>
+  events.pipe(
+    Stream.filter((event) => event._tag === tag),
+    Stream.runHead,
+    Effect.map(Option.getOrThrow)
+  )
+
+vi.setConfig({ testTimeout: 30_000 })
+
+layer(host, { timeout: "60 seconds", excludeTestServices: true })("a turn", (it) => {
+  it.effect("streams its text in order, reasoning apart, and ends with what OpenCode has stored", () =>
+    Effect.gen(function* () {
+      const events = yield* runPrompt("think")
+      assert.strictEqual(textOf(events), answer)
+      assert.strictEqual(textOf(events, "reasoning"), "Let me see.")
+      assert.isAbove(events.filter((event) => event._tag === "TextDelta").length, 5)
+      assert.strictEqual(events.filter((event) => event._tag === "Delivered").length, 1)
+      const end = endOf(events)
+      assert.strictEqual(end.outcome, "completed")
+      const stored = end.messages.flatMap(({ parts }) => parts.filter((part) => part.type === "text"))
+      assert.deepStrictEqual(
+        stored.map(({ text }) => text),
+        [answer]
+      )
+      assert.isAbove(end.usage.input, 0)
+      assert.isAbove(end.usage.output, 0)
+    })
+  )
+
+  it.effect("shows a tool that really ran, from pending to completed", () =>
+    Effect.gen(function* () {
+      const events = yield* runPrompt("bash echo $((20 + 3))")
+      const tools = events.filter((event) => event._tag === "ToolUpdated").map(({ part }) => part.state)
+      assert.deepStrictEqual(
+        tools.map(({ status }) => status).filter((status, index, all) => status !== all[index - 1]),
+        ["pending", "running", "completed"]
+      )
+      const last = tools.at(-1)
+      assert.strictEqual(last?.status === "completed" ? last.output.trim() : undefined, "23")
+      assert.strictEqual(endOf(events).outcome, "completed")
+      assert.strictEqual(endOf(events).messages.length, 2)
+      assert.strictEqual(textOf(events), "Done.")
+    })
+  )
+
+  it.effect("given again under the same ids is followed, not run again", () =>
+    Effect.gen(function* () {
+      const { turn } = yield* OpenCodeHost
+      const provider = yield* ScriptedProvider
+      const prompt = yield* promptOf(yield* newSession, "once")
+      const first = yield* Stream.runCollect(turn(prompt))
+      const count = yield* provider.count
+      const second = yield* Stream.runCollect(turn(prompt))
+      assert.strictEqual(yield* provider.count, count)
+      assert.deepStrictEqual(tags(second), ["Delivered", "Ended"])
+      assert.deepStrictEqual(endOf(second), endOf(first))
+    })
+  )
+
+  it.effect("refuses a second one in a session that is running one", () =>
+    Effect.gen(function* () {
+      const { turn } = yield* OpenCodeHost
+      const sessionId = yield* newSession
+      const delivered = yield* Deferred.make<void>()
+      const first = yield* turn(yield* promptOf(sessionId, "slow")).pipe(
+        Stream.tap((event) => (event._tag === "TextDelta" ? Deferred.succeed(delivered, undefined) : Effect.void)),
+        Stream.runDrain,
+        Effect.forkChild
+      )
+      yield* Deferred.await(delivered)
+      const error = yield* Effect.flip(Stream.runDrain(turn(yield* promptOf(sessionId, "hi"))))
+      assert.strictEqual(error.reason._tag, "Busy")
+      yield* Fiber.interrupt(first)
+    })
+  )
+
+  it.effect("fails when the model refuses the key", () =>
+    Effect.gen(function* () {
+      const end = endOf(yield* runPrompt("unauthorized"))
+      assert.strictEqual(end.outcome, "failed")
+      assert.deepInclude(end.error, { name: "APIError", statusCode: 401 })
+      assert.include(end.error?.message, "bad key")
+    })
+  )
+
+  it.effect("fails for an unknown model, which OpenCode accepts at first", () =>
+    Effect.gen(function* () {
+      const { turn } = yield* OpenCodeHost
+      const prompt = yield* promptOf(yield* newSession, "hi")
+      const end = endOf(yield* Stream.runCollect(turn({ ...prompt, model: "scripted/no/such" })))
+      assert.strictEqual(end.outcome, "failed")
+      assert.include(end.error?.message, "no/such")
+    })
+  )
+
+  it.effect("fails for an unknown agent, of which OpenCode keeps nothing", () =>
+    Effect.gen(function* () {
+      const { turn } = yield* OpenCodeHost
+      const prompt = yield* promptOf(yield* newSession, "hi")
+      const events = yield* Stream.runCollect(turn({ ...prompt, agent: "nobody" }))
+      assert.deepStrictEqual(tags(events), ["Ended"])
+      assert.strictEqual(endOf(events).outcome, "failed")
+      assert.include(endOf(events).error?.message, "nobody")
+    })
+  )
+
+  it.effect("fails before delivery for an unknown session", () =>
+    Effect.gen(function* () {
+      const { turn } = yield* OpenCodeHost
+      const error = yield* Effect.flip(Stream.runCollect(turn(yield* promptOf("ses_doesnotexist", "hi"))))
+      assert.strictEqual(error.reason._tag, "NotFound")
+    })
+  )
+
+  it.effect("announces a retry of the provider, and is aborted in it", () =>
+    Effect.gen(function* () {
+      const { turn, abort } = yield* OpenCodeHost
+      const sessionId = yield* newSession
+      const events = yield* turn(yield* promptOf(sessionId, "flaky")).pipe(
+        Stream.tap((event) => (event._tag === "RetryScheduled" ? abort(sessionId) : Effect.void)),
+        Stream.runCollect
+      )
+      assert.include(tags(events), "RetryScheduled")
+      assert.strictEqual(endOf(events).outcome, "aborted")
+    })
+  )
+
+  it.effect("is aborted while it streams, and keeps what was streamed", () =>
+    Effect.gen(function* () {
+      const { turn, abort, client } = yield* OpenCodeHost
+      const sessionId = yield* newSession
+      const events = yield* turn(yield* promptOf(sessionId, "slow")).pipe(
+        Stream.tap((event) => (event._tag === "TextDelta" ? Effect.forkChild(abort(sessionId)) : Effect.void)),
+        Stream.runCollect
+      )
+      assert.strictEqual(endOf(events).outcome, "aborted")
+      assert.isUndefined((yield* client.sessions.status)[sessionId])
+      assert.strictEqual(
+        endOf(yield* Stream.runCollect(turn(yield* promptOf(sessionId, "again")))).outcome,
+        "completed"
+      )
+    })
+  )
+
+  it.effect("is aborted in OpenCode when its stream is interrupted", () =>
+    Effect.gen(function* () {
+      const { turn, client } = yield* OpenCodeHost
+      const sessionId = yield* newSession
+      const prompt = yield* promptOf(sessionId, "slow")
+      yield* collectUntil(turn(prompt), "TextDelta")
+      assert.isUndefined((yield* client.sessions.status)[sessionId])
+      const after = endOf(yield* Stream.runCollect(turn(prompt)))
+      assert.strictEqual(after.outcome, "aborted")
+    })
+  )
+
+  it.effect("is aborted at its deadline", () =>
+    Effect.gen(function* () {
+      const { turn } = yield* OpenCodeHost
+      const prompt = yield* promptOf(yield* newSession, "slow")
+      const end = endOf(yield* Stream.runCollect(turn({ ...prompt, deadline: "700 millis" })))
+      assert.strictEqual(end.outcome, "aborted")
+      assert.strictEqual(end.error?.name, "DeadlineExceeded")
+    })
+  )
+
+  it.effect("waits for the answer to a question", () =>
+    Effect.gen(function* () {
+      const { turn, client } = yield* OpenCodeHost
+      const events = yield* turn(yield* promptOf(yield* newSession, "question")).pipe(
+        Stream.tap((event) =>
+          event._tag === "QuestionAsked" ? client.questions.reply(event.request.id, [["B"]]) : Effect.void
+        ),
+        Stream.runCollect
+      )
+      assert.strictEqual(events.filter((event) => event._tag === "QuestionAsked").length, 1)
+      assert.strictEqual(endOf(events).outcome, "completed")
+    })
+  )
+
+  it.effect("ends aborted when its question is dismissed", () =>
+    Effect.gen(function* () {
+      const { turn, client } = yield* OpenCodeHost
+      const events = yield* turn(yield* promptOf(yield* newSession, "question")).pipe(
+        Stream.tap((event) =>
+          event._tag === "QuestionAsked" ? client.questions.reject(event.request.id) : Effect.void
+        ),
+        Stream.runCollect
+      )
+      assert.strictEqual(endOf(events).outcome, "aborted")
+      assert.strictEqual(endOf(events).error?.name, "Rejected")
+    })
+  )
+
+  it.effect("covers its sub-agents, whose idle is not its end", () =>
+    Effect.gen(function* () {
+      const { client } = yield* OpenCodeHost
+      const events = yield* runPrompt("delegate echo from-below")
+      const end = endOf(events)
+      assert.strictEqual(end.outcome, "completed")
+      assert.strictEqual(textOf(events), "Done.")
+      const parent = end.messages[0]?.info.sessionID ?? ""
+      assert.strictEqual((yield* client.sessions.children(parent)).length, 1)
+    })
+  )
+
+  it.effect("ends when its session is deleted", () =>
+    Effect.gen(function* () {
+      const { turn, client } = yield* OpenCodeHost
+      const sessionId = yield* newSession
+      const events = yield* turn(yield* promptOf(sessionId, "slow")).pipe(
+        Stream.tap((event) =>
+          event._tag === "TextDelta" ? Effect.ignore(client.sessions.remove(sessionId)) : Effect.void
+        ),
+        Stream.runCollect
+      )
+      assert.strictEqual(endOf(events).error?.name, "SessionDeleted")
+      yield* client.sessions.status.pipe(
+        Effect.repeat({
+          until: (status) => status[sessionId] === undefined,
+          schedule: Schedule.spaced("50 millis"),
+          times: 100
+        })
+      )
+      assert.isUndefined((yield* client.sessions.status)[sessionId])
+    })
+  )
+})

@@ -1,0 +1,69 @@
+import { OpenCodeHome, type Reply, ScriptedProvider } from "@opencode-worker/testkit"
+import { Effect, Layer, Stream } from "effect"
+import { ascendingId, type Ended, OpenCodeHost, type Options, type TurnEvent } from "../src/index.ts"
+
+/** What the model is asked: the newest user text, and how many tools have answered since. */
+export interface Asked {
+  readonly prompt: string
+  readonly results: number
+}
+
+/** A host on the real binary, with a home of its own, whose model is `script`. */
+export const layerHost = (
+  script: (asked: Asked) => Reply.Reply | Effect.Effect<Reply.Reply>,
+  options: Partial<Options> & { readonly permission?: Readonly<Record<string, string>> } = {}
+) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const provider = yield* ScriptedProvider
+      const { permission = {}, ...rest } = options
+      const home = yield* OpenCodeHome.make({ config: { ...provider.config, snapshot: false, permission } })
+      return OpenCodeHost.layer({
+        directory: home.directory,
+        environment: home.environment,
+        stateDirectory: `${home.root}/state`,
+        ...rest
+      })
+    })
+  ).pipe(
+    Layer.provideMerge(
+      ScriptedProvider.layer((request) => {
+        const newest = request.messages.findLastIndex((message) => message.role === "user")
+        return script({
+          prompt: request.messages[newest]?.text ?? "",
+          results: request.messages.slice(newest).filter((message) => message.role === "tool").length
+        })
+      })
+    )
+  )
+
+export const promptOf = Effect.fnUntraced(function* (sessionId: string, text: string) {
+  return {
+    sessionId,
+    messageId: yield* ascendingId("msg"),
+    partIds: [yield* ascendingId("prt")] as const,
+    text
+  }
+})
+
+export const newSession = Effect.gen(function* () {
+  const { client } = yield* OpenCodeHost
+  return (yield* client.sessions.create({ title: "test" })).id
+})
+
+/** Runs a prompt in a new session to its end. */
+export const runPrompt = Effect.fnUntraced(function* (text: string) {
+  const host = yield* OpenCodeHost
+  return yield* host.turn(yield* promptOf(yield* newSession, text)).pipe(Stream.runCollect)
+})
+
+export const endOf = (events: ReadonlyArray<TurnEvent>): Ended => {
+  const last = events.at(-1)
+  if (last?._tag !== "Ended") throw new Error(`The turn did not end: ${JSON.stringify(last)}`)
+  return last
+}
+
+export const textOf = (events: ReadonlyArray<TurnEvent>, kind: "text" | "reasoning" = "text"): string =>
+  events.map((event) => (event._tag === "TextDelta" && event.kind === kind ? event.delta : "")).join("")
+
+export const tags = (events: ReadonlyArray<TurnEvent>): ReadonlyArray<string> => events.map((event) => event._tag)
