@@ -142,9 +142,8 @@ class Cleanup {
 
 const checkOptions = (options: Options): void => {
   const invalid = (option: keyof Options, should: string) => {
-    const given = options[option] as unknown
-    const shown = typeof given === "object" ? JSON.stringify(given) : String(given)
-    return new ConvexEmbeddedError("InvalidOptions", `The option ${option} must be ${should}, not ${shown}.`)
+    const given = options[option] as string | number | undefined
+    return new ConvexEmbeddedError("InvalidOptions", `The option ${option} must be ${should}, not ${given}.`)
   }
   const { durability = "full", host = "127.0.0.1", port = 0, userTimeLimit = 1000 } = options
   for (const option of ["functions", "dataDir"] as const) {

@@ -1,6 +1,30 @@
+import { anyApi } from "convex/server"
+import { ConvexError } from "convex/values"
 import { assert, describe, it } from "vitest"
-import { api } from "./fixtures/convex/_generated/api.js"
 import { connect, connectHttp, deploy } from "./deployment.ts"
+import { api } from "./fixtures/convex/_generated/api.js"
+import type { Id } from "./fixtures/convex/_generated/dataModel.js"
+
+const failure = async (promise: Promise<unknown>): Promise<Error> => {
+  try {
+    await promise
+  } catch (cause) {
+    assert.instanceOf(cause, Error)
+    return cause
+  }
+  throw new Error("It should have failed")
+}
+
+/** Without the types of the real functions: to call what they would refuse. */
+const messages = anyApi["messages"]!
+
+const post = async ({ url }: { readonly url: string }, path: string, body: unknown) => {
+  const answer = await fetch(url + path, {
+    body: typeof body === "string" ? body : JSON.stringify(body),
+    method: "POST"
+  })
+  return { body: (await answer.json()) as Record<string, unknown>, status: answer.status }
+}
 
 describe("functions", () => {
   it("queries, mutations and actions answer over the socket and over HTTP", async () => {
@@ -16,5 +40,196 @@ describe("functions", () => {
       assert.equal(await client.action(api.messages.throughAction, { channel, text: "more" }), 2)
       assert.equal(await client.query(api.folder.deep.default, {}), "deep default")
     }
+    assert.equal(await connectHttp(deployment).consistentQuery(api.counters.read, { name: "none" }), 0)
+    const any = await post(deployment, "/api/function", { args: { name: "any" }, path: "counters:add" })
+    assert.deepEqual(any, { body: { logLines: [], status: "success", value: 1 }, status: 200 })
+  })
+
+  it("documents are patched, replaced, deleted and found by id", async () => {
+    const client = connectHttp(await deploy())
+    const id = await client.mutation(api.messages.send, { author: "ann", channel: "c", rank: 1, text: "one" })
+    const edited = await client.mutation(api.messages.edit, { id, text: "two" })
+    assert.equal(edited?.text, "two")
+    assert.equal(edited?.author, "ann")
+    assert.notProperty(edited, "rank", "a field patched to undefined is gone")
+    const rewritten = await client.mutation(api.messages.rewrite, { author: "bob", channel: "c", id, text: "three" })
+    assert.equal(rewritten?._creationTime, edited?._creationTime)
+    assert.deepEqual(await client.query(api.messages.get, { id }), rewritten)
+    assert.deepEqual(await client.query(api.messages.normalize, { id }), [id, null])
+    assert.deepEqual(await client.query(api.messages.normalize, { id: "nonsense" }), [null, null])
+    await client.mutation(api.messages.remove, { id })
+    assert.isNull(await client.query(api.messages.get, { id }))
+    assert.include(
+      (await failure(client.mutation(api.messages.remove, { id }))).message,
+      "Delete on nonexistent document"
+    )
+  })
+
+  it("a failed mutation leaves nothing, and the data of a ConvexError arrive", async () => {
+    const deployment = await deploy()
+    for (const client of [connect(deployment), connectHttp(deployment)]) {
+      const convex = await failure(client.mutation(api.messages.fail, { channel: "f", how: "convex" }))
+      assert.instanceOf(convex, ConvexError)
+      assert.deepEqual((convex as ConvexError<{ code: string; n: bigint }>).data, { code: "NOPE", n: 1n })
+      const plain = await failure(client.mutation(api.messages.fail, { channel: "f", how: "plain" }))
+      assert.match(plain.message, /\[Request ID: \w+\] Server Error\nUncaught Error: plain failure/)
+      assert.deepEqual(await client.query(api.messages.list, { channel: "f" }), [])
+    }
+  })
+
+  it("a nested mutation that fails is undone alone, also beside others", async () => {
+    const client = connectHttp(await deploy())
+    const { failures, seen } = await client.mutation(api.messages.nested, { channel: "n" })
+    assert.deepEqual(failures, [{ text: "inner 1" }])
+    assert.deepEqual(seen, ["outer 1", "inner 0", "inner 2"])
+    const stored = await client.query(api.messages.list, { channel: "n" })
+    assert.deepEqual(
+      stored.map((message) => message.text),
+      ["outer 1", "inner 0", "inner 2", "outer 2"]
+    )
+  })
+
+  it("internal functions are as good as missing from outside", async () => {
+    const deployment = await deploy()
+    for (const client of [connect(deployment), connectHttp(deployment)]) {
+      const missing = await failure(client.query(messages["nothing"]!, { channel: "c" }))
+      assert.match(missing.message, /Could not find public function for 'messages:nothing'/)
+      for (const attempt of [
+        client.query(messages["secretList"]!, { channel: "c" }),
+        client.mutation(messages["secretSend"]!, { channel: "c", text: "x" }),
+        client.mutation(messages["secretList"]!, { channel: "c" })
+      ]) {
+        assert.match((await failure(attempt)).message, /Could not find public function for 'messages:secret/)
+      }
+    }
+    const any = await post(deployment, "/api/function", {
+      args: { channel: "c", text: "x" },
+      path: "messages:secretSend"
+    })
+    assert.equal(any.status, 560)
+    assert.match(String(any.body["errorMessage"]), /Could not find public function/)
+  })
+
+  it("a function is called as what it is", async () => {
+    const client = connectHttp(await deploy())
+    const wrong = await failure(client.query(messages["send"]!, {}))
+    assert.include(wrong.message, "Trying to execute messages:send as Query, but it is defined as Mutation.")
+  })
+
+  it("arguments, results and documents are validated", async () => {
+    const client = connectHttp(await deploy())
+    const cases = [
+      [client.query(messages["list"]!, {}), /ArgumentValidationError: Object is missing the required field `channel`/],
+      [client.query(messages["list"]!, { channel: 1 }), /ArgumentValidationError: Value does not match validator\.\nPath: \.channel\nValue: 1\nValidator: v\.string\(\)/],
+      [client.query(messages["list"]!, { channel: "c", more: 1 }), /ArgumentValidationError: Object contains extra field `more`/],
+      [client.query(messages["get"]!, { id: "nonsense" }), /ArgumentValidationError: Found ID "nonsense"/],
+      [client.mutation(api.messages.insertInvalid, {}), /does not match the schema: Value does not match validator\.\nPath: \.text/],
+      [client.mutation(api.messages.wrongReturn, { channel: "w" }), /ReturnsValidationError: Value does not match validator/]
+    ] as const // prettier-ignore
+    for (const [promise, expected] of cases) assert.match((await failure(promise)).message, expected)
+    assert.deepEqual(await client.query(api.messages.list, { channel: "w" }), [], "a wrong result undoes the mutation")
+    const counter = await client.mutation(api.misc.put, { value: 1 })
+    const foreign = client.query(api.messages.get, { id: counter as unknown as Id<"messages"> })
+    assert.include((await failure(foreign)).message, 'not an ID of table "messages"')
+  })
+
+  it("all kinds of values are stored and sorted as Convex sorts them", async () => {
+    const client = connectHttp(await deploy())
+    const bytes = new Uint8Array([1, 2]).buffer
+    const ordered = [
+      null,
+      -5n,
+      3n,
+      -Infinity,
+      -0,
+      0,
+      1.5,
+      NaN,
+      false,
+      true,
+      "",
+      "a",
+      "b",
+      bytes,
+      [1],
+      [1, 2],
+      {},
+      { a: 1 }
+    ]
+    for (const value of ordered.toReversed()) await client.mutation(api.misc.put, { value })
+    assert.deepEqual(await client.query(api.misc.sorted, {}), ordered)
+  })
+
+  it("the commit time grows from one mutation to the next", async () => {
+    const client = connectHttp(await deploy())
+    const times = [await client.mutation(api.misc.commitTime, {}), await client.mutation(api.misc.commitTime, {})]
+    assert.isTrue(times[0]! < times[1]!)
+  })
+
+  it("what a value may not be is refused by name", async () => {
+    const client = connectHttp(await deploy())
+    const nest = (depth: number): unknown => (depth === 0 ? 1 : [nest(depth - 1)])
+    for (const [value, expected] of [
+      [nest(17), /too nested/],
+      [Array.from({ length: 8193 }, () => 0), /Array length is too long/],
+      ["x".repeat(1024 * 1024), /Value is too large/]
+    ] as const) {
+      assert.match((await failure(client.mutation(api.misc.put, { value }))).message, expected)
+    }
+  })
+
+  it("a function that never ends is stopped, undone, and delays nobody for longer", async () => {
+    const client = connectHttp(await deploy({ userTimeLimit: 300 }))
+    const [query, mutation] = await Promise.all([
+      failure(client.query(api.misc.never, {})),
+      failure(client.mutation(api.misc.neverWriting, {}))
+    ])
+    for (const { message } of [query, mutation]) assert.include(message, "Function execution timed out")
+    assert.deepEqual(await client.query(api.jobs.events, {}), [])
+  })
+
+  it("queries and mutations cannot reach outside, but can use Web Crypto and the environment", async () => {
+    const client = connectHttp(await deploy())
+    const fetching = await failure(client.query(api.misc.outside, { how: "fetch" }))
+    assert.include(fetching.message, "Can't use fetch() in queries and mutations. Please consider using an action.")
+    const waiting = await failure(client.query(api.misc.outside, { how: "timer" }))
+    assert.include(waiting.message, "Can't use setTimeout in queries and mutations.")
+    assert.equal((await client.query(api.misc.digest, { text: "x" })).byteLength, 32)
+    assert.equal(await client.query(api.misc.environment, { name: "PATH" }), process.env["PATH"])
+  })
+
+  it("reads and writes have the limits of Convex", async () => {
+    const client = connectHttp(await deploy())
+    await client.mutation(api.messages.sendMany, { channel: "many", count: 1000 })
+    assert.equal(await client.query(api.misc.readMany, { times: 32 }), 32_000)
+    assert.include((await failure(client.query(api.misc.readMany, { times: 33 }))).message, "Too many documents read")
+    assert.include((await failure(client.query(api.misc.rangeMany, { count: 4097 }))).message, "Too many reads")
+    assert.include((await failure(client.mutation(api.misc.putLarge, { count: 17 }))).message, "Too many bytes written")
+    assert.deepEqual(await client.query(api.misc.sorted, {}), [])
+  })
+
+  it("what is not supported fails with its name", async () => {
+    const client = connectHttp(await deploy())
+    const message = (await failure(client.action(api.misc.storage, {}))).message
+    assert.include(message, "1.0/storageGenerateUploadUrl is not supported by convex-embedded.")
+  })
+
+  it("HTTP actions answer beside the API", async () => {
+    const deployment = await deploy()
+    const answer = await fetch(`${deployment.url}/hook`, { body: JSON.stringify({ text: "hooked" }), method: "POST" })
+    assert.equal(answer.status, 201)
+    assert.equal(answer.headers.get("x-answer"), "yes")
+    assert.deepEqual(await answer.json(), { stored: "hooked" })
+    const [stored] = await connectHttp(deployment).query(api.messages.list, { channel: "http" })
+    assert.equal(stored?.text, "hooked")
+    assert.equal((await fetch(`${deployment.url}/nothing`)).status, 404)
+  })
+
+  it("several deployments in one process keep apart", async () => {
+    const [first, second] = await Promise.all([deploy(), deploy()])
+    const [a, b] = [connectHttp(first), connectHttp(second)]
+    await Promise.all(Array.from({ length: 20 }, (_, i) => (i % 2 ? a : b).mutation(api.counters.add, { name: "n" })))
+    assert.equal(await a.query(api.counters.read, { name: "n" }), 10)
+    assert.equal(await b.query(api.counters.read, { name: "n" }), 10)
   })
 })

@@ -16,16 +16,17 @@ export const temporaryFolder = (): string => {
 }
 
 /** The functions of the fixture, in a folder of their own, without waiting for a disk; a busy machine gets time. */
-export const deploy = async (options: Partial<Options> = {}): Promise<Deployment> => {
+export const deploy = async (options: Partial<Options> = {}): Promise<Deployment & { readonly dataDir: string }> => {
+  const dataDir = options.dataDir ?? temporaryFolder()
   const deployment = await ConvexEmbedded.make({
-    dataDir: options.dataDir ?? temporaryFolder(),
+    dataDir,
     durability: "normal",
     functions: FUNCTIONS,
     userTimeLimit: 30_000,
     ...options
   })
   onTestFinished(() => deployment.close())
-  return deployment
+  return { ...deployment, dataDir }
 }
 
 export const connect = ({ url }: Pick<Deployment, "url">): ConvexClient => {

@@ -117,7 +117,7 @@ export class Catalog {
     this.#store.begin()
     try {
       for (const name of declared.keys()) this.table(name)
-      for (const table of [...this.#byName.values()]) {
+      for (const table of Array.from(this.#byName.values())) {
         if (table.name.startsWith("_")) continue
         const declaration = declared.get(table.name)
         this.#syncIndexes(table, declaration?.indexes ?? [])

@@ -99,7 +99,6 @@ export class Executor {
     const found = this.lookup(canonicalPath(path))
     if (found === undefined || (caller === "client" && !found.isPublic)) throw missingFunction(path)
     if (found.kind !== kind) {
-      const title = (word: string) => word[0]!.toUpperCase() + word.slice(1)
       throw new FunctionFailure(
         `Trying to execute ${path} as ${title(kind)}, but it is defined as ${title(found.kind)}.`
       )
@@ -213,6 +212,8 @@ export class Executor {
     if (reason !== null) throw new FunctionFailure(`ReturnsValidationError: ${reason}`)
   }
 }
+
+const title = (word: string) => word[0]!.toUpperCase() + word.slice(1)
 
 const timedOut = (milliseconds: number) =>
   new FunctionFailure(`Function execution timed out (maximum duration: ${milliseconds / 1000}s)`)

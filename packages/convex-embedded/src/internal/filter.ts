@@ -56,10 +56,10 @@ const evaluate = (document: Document, expression: JSONValue): Value | undefined 
 
 type Arithmetic = "$add" | "$sub" | "$mul" | "$div" | "$mod"
 
-const arithmetic = (operator: Arithmetic, left: Value | undefined, right: Value | undefined): Value => {
-  if (typeof left === "number" && typeof right === "number") return operators[operator](left, right) as number
+const arithmetic = (operator: Arithmetic, left: Value | undefined, right: Value | undefined): number | bigint => {
+  if (typeof left === "number" && typeof right === "number") return operators[operator](left, right)
   if (typeof right === "bigint" && (typeof left === "bigint" || left === 0)) {
-    return operators[operator](BigInt(left), right) as bigint
+    return operators[operator](BigInt(left), right)
   }
   throw new Error("Arithmetic in a filter needs two numbers of the same type.")
 }

@@ -28,7 +28,7 @@ export const insertJob = (
 ): string => {
   const found = jobFunction(executor, pathOf(request))
   return transaction.insertSystem(SCHEDULED_FUNCTIONS, {
-    args: [fromJson(request.args) as Value],
+    args: [fromJson(request.args) ?? {}],
     name: found.path.replace(/:(?=[^:]*$)/, ".js:"),
     scheduledTime: request.ts * 1000,
     state: { kind: "pending" }

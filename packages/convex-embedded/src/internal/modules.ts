@@ -22,14 +22,14 @@ const CONFIGURATION = new Set(["schema", "auth.config", "convex.config", "crons"
 export const loadFunctions = async (folder: string, cacheDir: string): Promise<Functions> => {
   const modules = await importModules(folder, cacheDir)
   try {
-    const schema = defaultExport<{ export: () => string }>(modules, "schema")
-    const auth = defaultExport<{ providers?: ReadonlyArray<AuthProvider> }>(modules, "auth.config")
+    const schema = defaultExport(modules, "schema") as { export: () => string } | null
+    const auth = defaultExport(modules, "auth.config") as { providers?: ReadonlyArray<AuthProvider> } | null
     return {
       authProviders: auth?.providers ?? [],
       byPath: new Map(
         [...modules].flatMap(([name, module]) => registered(name, module)).map((each) => [each.path, each])
       ),
-      http: defaultExport<HttpRouter>(modules, "http"),
+      http: defaultExport(modules, "http") as HttpRouter | null,
       schema: schema === null ? null : (JSON.parse(schema.export()) as SchemaJson)
     }
   } catch (cause) {
@@ -38,7 +38,7 @@ export const loadFunctions = async (folder: string, cacheDir: string): Promise<F
 }
 
 /** Paths of modules, relative to the folder, with `/` between names. */
-export const listModules = (folder: string): ReadonlyArray<string> => {
+const listModules = (folder: string): ReadonlyArray<string> => {
   if (!existsSync(folder)) {
     throw new ConvexEmbeddedError("FunctionsNotFound", `The functions folder ${folder} does not exist.`)
   }
@@ -118,8 +118,8 @@ const importEsbuild = async (folder: string): Promise<typeof import("esbuild")> 
   }
 }
 
-const defaultExport = <A>(modules: ReadonlyMap<string, Module>, name: string): A | null =>
-  (modules.get(name)?.["default"] as A | undefined) ?? null
+const defaultExport = (modules: ReadonlyMap<string, Module>, name: string): unknown =>
+  modules.get(name)?.["default"] ?? null
 
 /** What the `convex` package puts on a function that was made with `query`, `internalMutation` and so on. */
 interface Registered {
@@ -167,11 +167,11 @@ const kindOf = (value: Registered): ConvexFunction["kind"] | null => {
 const invalid = (where: string, cause: unknown): ConvexEmbeddedError => {
   if (cause instanceof ConvexEmbeddedError) return cause
   const errors = (cause as Partial<BuildFailure> | null)?.errors
-  const text =
+  const reason =
     errors === undefined
       ? messageOf(cause)
       : errors
           .map(({ location, text }) => (location === null ? text : `${location.file}:${location.line}: ${text}`))
           .join("\n")
-  return new ConvexEmbeddedError("InvalidFunctions", `The functions in ${where} cannot be loaded: ${text}`, { cause })
+  return new ConvexEmbeddedError("InvalidFunctions", `The functions in ${where} cannot be loaded: ${reason}`, { cause })
 }

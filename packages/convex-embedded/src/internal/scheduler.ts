@@ -44,7 +44,7 @@ export class Scheduler {
 
   async start(): Promise<void> {
     await this.#write((transaction) => {
-      for (const job of [...jobsIn(transaction, "inProgress", Infinity)]) {
+      for (const job of Array.from(jobsIn(transaction, "inProgress", Infinity))) {
         endJob(transaction, job, { error: "The deployment stopped while the action ran.", kind: "failed" })
       }
       const old = (["success", "failed", "canceled"] as const).flatMap((kind) =>

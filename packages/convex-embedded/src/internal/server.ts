@@ -7,7 +7,7 @@ import { WebSocketServer } from "ws"
 import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
 import type { Identity, VerifyToken } from "./auth.ts"
 import { errorPayload, messageOf, missingFunction } from "./errors.ts"
-import type { Executor } from "./executor.ts"
+import type { Call, Executor } from "./executor.ts"
 import { canonicalPath, type FunctionKind, type Functions } from "./functions.ts"
 import { limits } from "./limits.ts"
 import { encodeTs } from "./protocol.ts"
@@ -46,8 +46,11 @@ export const serve = async (options: ServerOptions): Promise<RunningServer> => {
   const sockets = new WebSocketServer({ maxPayload: limits.messageBytes, noServer: true })
   server.on("upgrade", (request, socket, head) => {
     socket.on("error", () => socket.destroy())
-    if (!SYNC_PATH.test(pathOf(request))) return socket.end("HTTP/1.1 404 Not Found\r\n\r\n")
-    sockets.handleUpgrade(request, socket, head, (accepted) => new Session({ ...options, socket: accepted }))
+    if (SYNC_PATH.test(pathOf(request))) {
+      sockets.handleUpgrade(request, socket, head, (accepted) => new Session({ ...options, socket: accepted }))
+    } else {
+      socket.end("HTTP/1.1 404 Not Found\r\n\r\n")
+    }
   })
   await listen(server, options)
   const { port } = server.address() as AddressInfo
@@ -126,24 +129,14 @@ const KINDS: Record<string, FunctionKind | "any"> = {
   "/api/query_at_ts": "query"
 }
 
-const call = async (
-  executor: Executor,
-  kind: FunctionKind | "any",
-  request: Parameters<Executor["query"]>[0]
-): Promise<string> => {
-  switch (kind) {
-    case "query":
-      return executor.query(request)
-    case "mutation":
-      return (await executor.mutation(request, null)).json
-    case "action":
-      return executor.action(request)
-    case "any": {
-      const found = executor.lookup(canonicalPath(request.path))
-      if (found === undefined) throw missingFunction(request.path)
-      return call(executor, found.kind, request)
-    }
+const call = async (executor: Executor, kind: FunctionKind | "any", request: Call): Promise<string> => {
+  if (kind === "any") {
+    const found = executor.lookup(canonicalPath(request.path))
+    if (found === undefined) throw missingFunction(request.path)
+    return call(executor, found.kind, request)
   }
+  if (kind === "mutation") return (await executor.mutation(request, null)).json
+  return kind === "query" ? executor.query(request) : executor.action(request)
 }
 
 const decodeCall = (text: string): { readonly path: string; readonly args: JSONValue } | null => {

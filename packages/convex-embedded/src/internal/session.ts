@@ -13,7 +13,7 @@ import type { JSONValue } from "convex/values"
 import { WebSocket } from "ws"
 import type { Identity, VerifyToken } from "./auth.ts"
 import { errorPayload, messageOf } from "./errors.ts"
-import type { Executor, QueryRun } from "./executor.ts"
+import type { Call, Executor, QueryRun, RequestKey } from "./executor.ts"
 import { limits } from "./limits.ts"
 import {
   type ClientMessage,
@@ -205,22 +205,29 @@ export class Session {
     }
     const { args, requestId, udfPath: path } = message
     const call = { args, caller: "client", identity: this.#identity, path } as const
-    this.#mutations = this.#mutations
-      .then(async () => {
-        const { json, ts } = await this.#executor.mutation(call, { requestId, sessionId })
-        const head = JSON.stringify({
-          logLines: [],
-          requestId,
-          success: true,
-          ts: encodeTs(ts),
-          type: "MutationResponse"
-        })
-        void this.#send(`${head.slice(0, -1)},"result":${json}}`)
-        this.#owesTransition = true
-        this.#update()
+    this.#mutations = this.#mutations.then(() => this.#runMutation(call, { requestId, sessionId }))
+  }
+
+  /** Never fails: the next one is waiting. */
+  async #runMutation(call: Call, request: RequestKey): Promise<void> {
+    const { requestId } = request
+    try {
+      const { json, ts } = await this.#executor.mutation(call, request)
+      const head = JSON.stringify({
+        logLines: [],
+        requestId,
+        success: true,
+        ts: encodeTs(ts),
+        type: "MutationResponse"
       })
-      .catch((cause: unknown) => this.#respondFailure("MutationResponse", requestId, cause))
-      .finally(() => this.#waitingMutations--)
+      void this.#send(`${head.slice(0, -1)},"result":${json}}`)
+      this.#owesTransition = true
+      this.#update()
+    } catch (cause) {
+      this.#respondFailure("MutationResponse", requestId, cause)
+    } finally {
+      this.#waitingMutations--
+    }
   }
 
   async #action({ args, requestId, udfPath: path }: ClientMessage & { type: "Mutation" | "Action" }): Promise<void> {

@@ -37,7 +37,7 @@ export class Subscriptions {
 
   /** All results may differ: the functions themselves have changed. */
   outdateAll(): void {
-    for (const result of [...this.#current.values()]) this.#outdate(result)
+    for (const result of Array.from(this.#current.values())) this.#outdate(result)
   }
 
   #outdate(result: LiveResult): void {
@@ -72,7 +72,7 @@ const keysByIndex = (changes: ReadonlyArray<Change>): Map<number, ReadonlyArray<
     if (others === undefined) keys.set(indexId, [key])
     else others.push(key)
   }
-  for (const each of keys.values()) each.sort(Buffer.compare)
+  for (const each of keys.values()) each.sort((left, right) => left.compare(right))
   return keys
 }
 

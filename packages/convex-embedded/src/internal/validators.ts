@@ -54,14 +54,15 @@ const check = (validator: ValidatorJSON, value: Value | undefined, path: string,
     case "object":
       return isObject(value) ? checkFields(validator, value, path, isId) : expect(false)
     case "union":
-      return expect(validator.value.some((member) => check(member, value, path, isId) === null))
+      break
   }
+  return expect(validator.value.some((member) => check(member, value, path, isId) === null))
 }
 
 type ObjectValidator = Extract<ValidatorJSON, { type: "object" }>
 
 const checkFields = (validator: ObjectValidator, value: Fields, path: string, isId: IdCheck): string | null => {
-  const about = () => `${at(path)}\nObject: ${describe(value as Value)}\nValidator: ${render(validator)}`
+  const about = () => `${at(path)}\nObject: ${describe(value)}\nValidator: ${render(validator)}`
   for (const [name, field] of Object.entries(validator.value)) {
     if (value[name] === undefined) {
       if (field.optional) continue

@@ -16,7 +16,7 @@ export const stringify = (value: Value): string => JSON.stringify(convexToJson(v
 /** The value at a path such as `author.name`; `undefined` when a step is missing. */
 export const fieldAt = (document: Fields, path: string): Value | undefined => {
   if (!path.includes(".")) return document[path]
-  let value: Value | undefined = document as Value
+  let value: Value | undefined = document
   for (const field of path.split(".")) {
     if (value === null || typeof value !== "object" || Array.isArray(value) || value instanceof ArrayBuffer) {
       return undefined

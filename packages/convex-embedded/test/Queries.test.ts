@@ -1,0 +1,98 @@
+import { assert, describe, it } from "vitest"
+import { connect, connectHttp, deploy } from "./deployment.ts"
+import { api } from "./fixtures/convex/_generated/api.js"
+
+interface Pages {
+  readonly results: ReadonlyArray<{ readonly text: string }>
+  readonly status: string
+  readonly loadMore: (count: number) => boolean
+}
+
+describe("queries", () => {
+  it("index ranges, filters, order and unique", async () => {
+    const client = connectHttp(await deploy())
+    await client.mutation(api.messages.sendMany, { channel: "c", count: 10 })
+    await client.mutation(api.messages.send, { author: "a", channel: "c", rank: 4, text: "hidden" })
+    await client.mutation(api.messages.send, { author: "a", channel: "c", text: "without rank" })
+    const ranked = await client.query(api.messages.ranked, { above: 2, below: 5, channel: "c" })
+    assert.deepEqual(ranked, ["text 3", "text 4", "text 5"])
+    const latest = await client.query(api.messages.latest, { channel: "c", count: 2 })
+    assert.deepEqual(
+      latest.map((message) => message.text),
+      ["without rank", "hidden"]
+    )
+    assert.equal((await client.query(api.messages.byText, { text: "text 7" }))?.rank, 7)
+    assert.isNull(await client.query(api.messages.byText, { text: "nothing" }))
+    await client.mutation(api.messages.sendMany, { channel: "other", count: 8 })
+    const twice = await client.query(api.messages.byText, { text: "text 7" }).then(
+      () => "unique",
+      (cause: Error) => cause.message
+    )
+    assert.include(twice, "unique() query returned more than one result")
+  })
+
+  it("pages follow each other, and the last one says so", async () => {
+    const client = connectHttp(await deploy())
+    await client.mutation(api.messages.sendMany, { channel: "c", count: 25 })
+    const texts: Array<string> = []
+    const sizes: Array<number> = []
+    for (let cursor: string | null = null, isDone = false; !isDone;) {
+      const page: Awaited<ReturnType<typeof read>> = await read(cursor)
+      texts.push(...page.page.map((message) => message.text))
+      sizes.push(page.page.length)
+      cursor = page.continueCursor
+      isDone = page.isDone
+    }
+    function read(cursor: string | null) {
+      return client.query(api.messages.page, { channel: "c", paginationOpts: { cursor, numItems: 10 } })
+    }
+    assert.deepEqual(sizes, [10, 10, 5])
+    assert.deepEqual(
+      texts,
+      Array.from({ length: 25 }, (_, i) => `text ${24 - i}`)
+    )
+    const first = await read(null)
+    const foreign = client.query(api.messages.page, {
+      channel: "other",
+      paginationOpts: { cursor: first.continueCursor, numItems: 1 }
+    })
+    const message = await foreign.then(
+      () => "",
+      (cause: Error) => cause.message
+    )
+    assert.include(message, "InvalidCursor")
+  })
+
+  it("subscribed pages stay without gaps while documents come in front", async () => {
+    const deployment = await deploy()
+    const client = connect(deployment)
+    await client.mutation(api.messages.sendMany, { channel: "c", count: 30 })
+    let latest: Pages | undefined
+    let changed = Promise.withResolvers<void>()
+    const stop = client.onPaginatedUpdate_experimental(
+      api.messages.page,
+      // The client fills in the options of each page, which its types do not know.
+      { channel: "c" } as never,
+      { initialNumItems: 10 },
+      (pages) => {
+        latest = pages as unknown as Pages
+        changed.resolve()
+        changed = Promise.withResolvers()
+      },
+      (cause) => changed.reject(cause)
+    )
+    const until = async (count: number) => {
+      while (latest?.results.length !== count || latest.status === "LoadingMore") await changed.promise
+      return latest
+    }
+    ;(await until(10)).loadMore(10)
+    await until(20)
+    await client.mutation(api.messages.send, { author: "a", channel: "c", text: "new" })
+    const { results } = await until(21)
+    assert.deepEqual(
+      results.map((message) => message.text),
+      ["new", ...Array.from({ length: 20 }, (_, i) => `text ${29 - i}`)]
+    )
+    stop()
+  })
+})
