@@ -24,6 +24,7 @@ import {
   Duration,
   Effect,
   FiberHandle,
+  Latch,
   Layer,
   Metric,
   Option,
@@ -107,7 +108,7 @@ export class ModelCache extends Context.Service<
      * `UnknownModel` or `NoDefaultModel`, but never on the word of a list that is not fresh while the source answers.
      */
     readonly resolve: (spec?: string) => Effect.Effect<ModelCatalog.Model, ModelCacheError>
-    /** The current list, if there is one, then each list whose hash differs from the one before. */
+    /** The current list, if there is one, then each list whose hash differs from the one before. Ends with the cache. */
     readonly changes: Stream.Stream<Snapshot>
     readonly stats: Effect.Effect<Stats>
   }
@@ -167,6 +168,8 @@ export const make = Effect.fnUntraced(function* (options: Options, store: Store.
   const source = yield* ModelSource
   const scope = yield* Effect.scope
   const retrying = yield* FiberHandle.make()
+  const closed = yield* Latch.make(false)
+  yield* Effect.addFinalizer(() => closed.open)
   const timeout = Duration.fromInputUnsafe(options.timeout ?? "30 seconds")
   const freshForMillis = Duration.toMillis(options.freshFor ?? "5 minutes")
   const retry = options.retry ?? backoff
@@ -223,7 +226,8 @@ export const make = Effect.fnUntraced(function* (options: Options, store: Store.
     failedGeneration = Math.max(failedGeneration, since)
     yield* count("failures")
     yield* Effect.logWarning(error.message)
-    yield* FiberHandle.run(retrying, afterBackoff, { onlyIfMissing: true })
+    // It begins by joining this very flight, which fails: so its first act is the pause.
+    yield* FiberHandle.run(retrying, untilFresh, { onlyIfMissing: true })
   })
 
   /** Waits for the flight of this generation, and starts it if need be. Check and start are one synchronous step. */
@@ -249,14 +253,6 @@ export const make = Effect.fnUntraced(function* (options: Options, store: Store.
     Option.isSome(now) && now.value.is === "fresh" ? Effect.succeed(now.value.snapshot) : join
   )
   const untilFresh = Effect.ignore(Effect.retry(ensureFresh, retry))
-  /** For use after a fetch that has just failed, which counts as the first try: begins with the pause. */
-  const afterBackoff = Effect.suspend(() => {
-    let tries = 0
-    const next = Effect.suspend((): Effect.Effect<unknown, unknown> =>
-      tries++ === 0 ? Effect.fail("failed") : ensureFresh
-    )
-    return Effect.ignore(Effect.retry(next, retry))
-  })
 
   const get = Effect.gen(function* () {
     const now = yield* state
@@ -293,7 +289,8 @@ export const make = Effect.fnUntraced(function* (options: Options, store: Store.
     changes: SubscriptionRef.changes(held).pipe(
       Stream.filter(Option.isSome),
       Stream.map(({ value }) => value.snapshot),
-      Stream.changesWith((before, after) => before.hash === after.hash)
+      Stream.changesWith((before, after) => before.hash === after.hash),
+      Stream.interruptWhen(closed.await)
     ),
     stats: Effect.sync(() => ({ ...counts }))
   })

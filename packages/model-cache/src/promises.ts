@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Effect, Layer, ManagedRuntime, Stream } from "effect"
+import { Effect, Layer, Logger, ManagedRuntime, Stream } from "effect"
 import * as Store from "./internal/store.ts"
 import { make, ModelCache, type Options, type Snapshot, type Stats } from "./ModelCache.ts"
 import type { Model, ModelCatalog } from "./ModelCatalog.ts"
@@ -41,7 +41,7 @@ export interface ModelCacheHandle extends AsyncDisposable {
 }
 
 /**
- * Makes a cache; `await using` ends it, and what it does in the background.
+ * Makes a cache that warns of failed fetches on standard error; `await using` ends it, and what it does in the background.
  *
  * @category constructors
  * @since 0.1.0
@@ -56,7 +56,12 @@ export const modelCache = async (options: ModelCacheOptions): Promise<ModelCache
           (text) => Effect.tryPromise(() => storage.write(text))
         )
   const source = ModelSource.layer(Effect.promise((signal) => options.fetch(signal)))
-  const runtime = ManagedRuntime.make(Layer.effect(ModelCache, make(options, store)).pipe(Layer.provide(source)))
+  const runtime = ManagedRuntime.make(
+    Layer.effect(ModelCache, make(options, store)).pipe(
+      Layer.provide(source),
+      Layer.provideMerge(Layer.succeed(Logger.LogToStderr, true))
+    )
+  )
   const cache = await runtime.runPromise(ModelCache)
   return {
     get: () => runtime.runPromise(cache.get),

@@ -1,0 +1,147 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Result, Schema } from "effect"
+import { InvalidSpec, type ModelCacheError, ModelCatalog, NoDefaultModel, UnknownModel } from "../src/index.ts"
+import { freshness } from "../src/internal/freshness.ts"
+import { distance } from "../src/internal/nearest.ts"
+
+const named = (...ids: ReadonlyArray<string>): ModelCatalog.ModelCatalog => ({
+  models: ids.map((id) => {
+    const [providerID = "", ...rest] = id.split("/")
+    return ModelCatalog.model({ providerID, modelID: rest.join("/"), name: id })
+  }),
+  default: ids[0] ?? null
+})
+
+const catalog = named("anthropic/claude-5", "router/meta/llama-9", "openai/gpt-7")
+
+const refusal = (spec: string | undefined, from = catalog): ModelCacheError["reason"] => {
+  const result = ModelCatalog.resolve(from, spec)
+  assert.isTrue(Result.isFailure(result))
+  return Result.getOrThrow(Result.flip(result)).reason
+}
+
+/** Rebuilds a value with every object's keys in reverse order. */
+const reversed = (value: unknown): unknown =>
+  Array.isArray(value)
+    ? value.map(reversed)
+    : typeof value === "object" && value !== null
+      ? Object.fromEntries(
+          Object.entries(value)
+            .toReversed()
+            .map(([key, inner]) => [key, reversed(inner)])
+        )
+      : value
+
+const decode = Schema.decodeUnknownSync(ModelCatalog.ModelCatalog)
+
+describe("resolve", () => {
+  it("finds a model by its id, whose model part may hold slashes", () => {
+    const found = Result.getOrThrow(ModelCatalog.resolve(catalog, "router/meta/llama-9"))
+    assert.deepInclude(found, { providerID: "router", modelID: "meta/llama-9" })
+  })
+
+  it("takes the default when nothing is asked for", () => {
+    const found = Result.getOrThrow(ModelCatalog.resolve(catalog, undefined))
+    assert.strictEqual(found.id, "anthropic/claude-5")
+  })
+
+  it("refuses without a default, and a default that is not in the list", () => {
+    assert.deepStrictEqual(refusal(undefined, { ...catalog, default: null }), new NoDefaultModel({ known: 3 }))
+    assert.instanceOf(refusal(undefined, { ...catalog, default: "gone/gone" }), UnknownModel)
+  })
+
+  it("names the nearest ids for a typing error, another case, or a missing provider", () => {
+    assert.deepStrictEqual(
+      refusal("openai/gpt-8"),
+      new UnknownModel({ spec: "openai/gpt-8", suggestions: ["openai/gpt-7"], known: 3 })
+    )
+    assert.deepInclude(refusal("Anthropic/Claude-5"), { suggestions: ["anthropic/claude-5"] })
+    const bare = refusal("llama-9")
+    assert.deepStrictEqual(bare, new InvalidSpec({ spec: "llama-9", suggestions: ["router/meta/llama-9"] }))
+    assert.include(bare.message, "Did you mean router/meta/llama-9?")
+  })
+
+  it("suggests nothing when nothing is near", () => {
+    assert.deepInclude(refusal("x/y"), { suggestions: [] })
+    assert.deepInclude(refusal(""), { suggestions: [] })
+  })
+})
+
+describe("parseSpec", () => {
+  it.effect.prop(
+    "splits at the first slash only, and what it splits joins again",
+    [Schema.String, Schema.String],
+    ([left, right]) =>
+      Effect.sync(() => {
+        const spec = `${left}/${right}`
+        const parsed = ModelCatalog.parseSpec(spec)
+        if (parsed === undefined) {
+          assert.isTrue(spec.startsWith("/") || spec.indexOf("/") === spec.length - 1)
+        } else {
+          assert.strictEqual(`${parsed.providerID}/${parsed.modelID}`, spec)
+          assert.notInclude(parsed.providerID, "/")
+          assert.isTrue(parsed.providerID !== "" && parsed.modelID !== "")
+        }
+      })
+  )
+
+  it("has no answer without a slash", () => {
+    assert.isUndefined(ModelCatalog.parseSpec("gpt-7"))
+  })
+})
+
+describe("hash", () => {
+  it.effect.prop(
+    "does not depend on the order of keys or models, and does on every name",
+    [ModelCatalog.ModelCatalog, Schema.String],
+    ([before, text]) =>
+      Effect.sync(() => {
+        const hash = ModelCatalog.hash(before)
+        assert.match(hash, /^[0-9a-f]{64}$/)
+        assert.strictEqual(ModelCatalog.hash(decode(reversed(before))), hash)
+        const ids = new Set(before.models.map(({ id }) => id))
+        const shuffled = { ...before, models: before.models.toReversed() }
+        if (ids.size === before.models.length) assert.strictEqual(ModelCatalog.hash(shuffled), hash)
+        const [first, ...rest] = before.models
+        if (first !== undefined) {
+          const renamed = { ...first, name: `${first.name}${text}.` }
+          assert.notStrictEqual(ModelCatalog.hash({ ...before, models: [renamed, ...rest] }), hash)
+        }
+      })
+  )
+})
+
+describe("distance", () => {
+  it.effect.prop(
+    "is a metric that never exceeds the longer length",
+    [Schema.String, Schema.String, Schema.String],
+    ([a, b, c]) =>
+      Effect.sync(() => {
+        assert.strictEqual(distance(a, b) === 0, a === b)
+        assert.strictEqual(distance(a, b), distance(b, a))
+        assert.isAtMost(distance(a, b), Math.max(a.length, b.length))
+        assert.isAtMost(distance(a, c), distance(a, b) + distance(b, c))
+      })
+  )
+
+  it("counts insertions, deletions and replacements", () => {
+    assert.strictEqual(distance("kitten", "sitting"), 3)
+  })
+})
+
+describe("freshness", () => {
+  it.effect.prop(
+    "is fresh exactly for freshFor after the fetch, within one generation",
+    [Schema.Int, Schema.Natural, Schema.Natural],
+    ([fetchedAt, age, freshForMillis]) =>
+      Effect.sync(() => {
+        const at = (millis: number, generation: number, failedGeneration: number) =>
+          freshness({ fetchedAt, generation: 0 }, { millis, generation, failedGeneration, freshForMillis })
+        const young = age < freshForMillis
+        assert.strictEqual(at(fetchedAt + age, 0, -1), young ? "fresh" : "stale")
+        assert.strictEqual(at(fetchedAt - 1 - age, 0, -1), "stale")
+        assert.strictEqual(at(fetchedAt + age, 1, 0), "invalidated")
+        assert.strictEqual(at(fetchedAt + age, 1, 1), "stale")
+      })
+  )
+})

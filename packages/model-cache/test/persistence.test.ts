@@ -1,0 +1,71 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, FileSystem, Layer } from "effect"
+import * as KeyValueStore from "effect/persistence/KeyValueStore"
+import { TestClock } from "effect/testing"
+import { ModelCache } from "../src/index.ts"
+import { ScriptedSource, version } from "./support/source.ts"
+
+/** A life of the cache on the folder; closing the scope ends it. */
+const start = (source: ScriptedSource, folder: string) =>
+  Layer.build(
+    Layer.fresh(ModelCache.layerPersisted({ key: "catalog" })).pipe(
+      Layer.provide([source.layer, KeyValueStore.layerFileSystem(folder)])
+    )
+  ).pipe(Effect.flatMap((context) => Effect.provideContext(ModelCache, context)))
+
+/** Waits for the list on the test's clock; the file system keeps its own time. */
+const fetched = Effect.fnUntraced(function* (cache: ModelCache["Service"]) {
+  yield* Effect.forkChild(TestClock.adjust("1 second"))
+  return yield* cache.refresh
+})
+
+const folder = Effect.flatMap(FileSystem.FileSystem, (files) => files.makeTempDirectoryScoped())
+
+describe("layerPersisted", () => {
+  it.effect("starts with the last good list of a real file, without a fetch", () =>
+    Effect.gen(function* () {
+      const source = new ScriptedSource()
+      const path = yield* folder
+      const before = yield* Effect.scoped(Effect.flatMap(start(source, path), fetched))
+
+      const cache = yield* start(source, path)
+      assert.deepStrictEqual(yield* cache.get, before)
+      assert.strictEqual(source.fetches, 1)
+
+      source.answer = Effect.succeed(version(2))
+      yield* TestClock.adjust("5 minutes")
+      assert.strictEqual((yield* cache.get).default, "p/m/1")
+      assert.strictEqual((yield* fetched(cache)).default, "p/m/2")
+      assert.strictEqual(source.fetches, 2)
+    }).pipe(Effect.provide(NodeServices.layer))
+  )
+
+  it.effect("an unreadable file costs one fetch, and is then a good one", () =>
+    Effect.gen(function* () {
+      const source = new ScriptedSource()
+      const files = yield* FileSystem.FileSystem
+      const path = yield* folder
+      for (const content of ["", "{", `{"version":2}`, "\0"]) {
+        yield* files.writeFileString(`${path}/catalog`, content)
+        yield* Effect.scoped(Effect.flatMap(start(source, path), fetched))
+        const cache = yield* start(source, path)
+        assert.strictEqual((yield* cache.get).default, "p/m/1")
+      }
+      assert.strictEqual(source.fetches, 4)
+    }).pipe(Effect.provide(NodeServices.layer))
+  )
+
+  it.effect("a store that cannot be read or written costs warnings only", () =>
+    Effect.gen(function* () {
+      const source = new ScriptedSource()
+      const files = yield* FileSystem.FileSystem
+      const path = yield* folder
+      yield* files.makeDirectory(`${path}/catalog`)
+      const cache = yield* start(source, path)
+      assert.strictEqual((yield* fetched(cache)).default, "p/m/1")
+      assert.strictEqual((yield* cache.get).default, "p/m/1")
+      assert.strictEqual(source.fetches, 1)
+    }).pipe(Effect.provide(NodeServices.layer))
+  )
+})
