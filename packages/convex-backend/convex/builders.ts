@@ -23,7 +23,7 @@ export type Caller = "operator" | "worker" | "anonymous"
 // A proxy, because it has the type of what it wraps, with all its overloads.
 const callableBy = <Builder extends (definition: never) => object>(caller: Caller, build: Builder): Builder =>
   new Proxy(build, {
-    apply: (target, self, definition) => Object.assign(Reflect.apply(target, self, definition), { caller })
+    apply: (target, self, definition) => Object.assign(Reflect.apply(target, self, definition), { callableBy: caller })
   })
 
 const signedIn = customCtx(async (ctx: QueryCtx) => {

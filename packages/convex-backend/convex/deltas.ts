@@ -6,8 +6,17 @@
 import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
 import type { Id } from "./_generated/dataModel.ts"
-import { internalMutation, type MutationCtx } from "./_generated/server.ts"
-import { PURGE_BATCH } from "./limits.ts"
+import { internalMutation, type MutationCtx, type QueryCtx } from "./_generated/server.ts"
+import { MAX_SMALL_PAGE, PURGE_BATCH } from "./limits.ts"
+
+/** A turn's deltas with a `seq` above `after`, the oldest first, at most 100: what follows is asked for with the last `seq`. */
+export const deltasAfter = async (ctx: QueryCtx, turnId: Id<"turns">, after: number) => {
+  const rows = await ctx.db
+    .query("deltas")
+    .withIndex("by_turn", (q) => q.eq("turnId", turnId).gt("seq", after))
+    .take(MAX_SMALL_PAGE)
+  return rows.map(({ seq, segments }) => ({ seq, segments }))
+}
 
 /** Deletes a turn's deltas: some now, the rest in scheduled transactions, so that an hour of streaming fits, too. */
 export const deleteDeltas = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<void> => {

@@ -15,7 +15,7 @@ import { v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { QueryCtx } from "./_generated/server.ts"
 import { workerMutation, workerQuery } from "./builders.ts"
-import { deleteDeltas } from "./deltas.ts"
+import { deleteDeltas, deltasAfter } from "./deltas.ts"
 import { refusal } from "./errors.ts"
 import {
   bounded,
@@ -194,6 +194,15 @@ export const finish = workerMutation({
       .first()
     if (next !== null) await ctx.db.patch(next._id, { ready: true })
     return null
+  }
+})
+
+/** What was streamed of a turn after the delta `after` (0: from the start), at most 100 deltas: all that a crash may have left of its text. */
+export const streamed = workerQuery({
+  args: { turnId: v.id("turns"), after: v.number() },
+  handler: async (ctx, { turnId, after }) => {
+    await assignedTurn(ctx, turnId)
+    return deltasAfter(ctx, turnId, after)
   }
 })
 

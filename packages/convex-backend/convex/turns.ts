@@ -8,17 +8,9 @@ import { v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { QueryCtx } from "./_generated/server.ts"
 import { operatorMutation, operatorQuery } from "./builders.ts"
+import { deltasAfter } from "./deltas.ts"
 import { refusal } from "./errors.ts"
-import {
-  bounded,
-  checkText,
-  MAX_AUTOMATIC_TITLE,
-  MAX_NAME,
-  MAX_PAGE,
-  MAX_PROMPT,
-  MAX_PARTS,
-  MAX_SMALL_PAGE
-} from "./limits.ts"
+import { bounded, checkText, MAX_AUTOMATIC_TITLE, MAX_NAME, MAX_PAGE, MAX_PROMPT, MAX_PARTS } from "./limits.ts"
 import { joinParts } from "./payloads.ts"
 import { ownedSession, usableWorker } from "./sessions.ts"
 
@@ -124,16 +116,10 @@ export const live = operatorQuery({
   args: { turnId: v.id("turns"), after: v.number() },
   handler: async (ctx, { turnId, after }) => {
     const turn = await ownedTurn(ctx, turnId)
-    const deltas = turn.finished
-      ? []
-      : await ctx.db
-          .query("deltas")
-          .withIndex("by_turn", (q) => q.eq("turnId", turnId).gt("seq", after))
-          .take(MAX_SMALL_PAGE)
     return {
       status: turn.status,
       error: turn.error ?? null,
-      deltas: deltas.map(({ seq, segments }) => ({ seq, segments }))
+      deltas: turn.finished ? [] : await deltasAfter(ctx, turnId, after)
     }
   }
 })

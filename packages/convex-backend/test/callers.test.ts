@@ -1,0 +1,175 @@
+/** Who may call what: one valid call of every public function, made by everybody who may not make it. */
+import { randomUUID } from "node:crypto"
+import { type ConvexHttpClient } from "convex/browser"
+import { makeFunctionReference } from "convex/server"
+import { assert, describe, it } from "vitest"
+import { api } from "../src/api.ts"
+import {
+  enlist,
+  ids,
+  newSecret,
+  newSession,
+  pair,
+  refusalOf,
+  send,
+  sha256,
+  useDeployment
+} from "./support/deployment.ts"
+import { publicFunctions } from "./support/functions.ts"
+
+const functions = await publicFunctions()
+const deployment = useDeployment()
+
+/** A person with a worker that claimed a turn of a session. */
+const world = async () => {
+  const operator = await deployment().operator()
+  const worker = await enlist(operator)
+  const sessionId = await newSession(operator, worker.workerId)
+  const turnId = await send(operator, sessionId)
+  await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
+  return { operator, worker, sessionId, turnId }
+}
+type World = Awaited<ReturnType<typeof world>>
+
+const paginationOpts = { numItems: 10, cursor: null }
+
+/** What an operator's function takes, and what somebody else's call of it gives. */
+const operatorCalls: Record<string, [args: (world: World) => Record<string, unknown>, byAStranger: unknown]> = {
+  "pairing:approve": [() => ({ code: "0000-0000" }), "NotFound"],
+  "workers:list": [() => ({}), { accepted: [] }],
+  "workers:revoke": [({ worker }) => ({ workerId: worker.workerId }), "NotFound"],
+  "sessions:create": [({ worker }) => ({ workerId: worker.workerId, idempotencyKey: "k" }), "NotFound"],
+  "sessions:list": [() => ({ paginationOpts }), "empty"],
+  "sessions:get": [({ sessionId }) => ({ sessionId }), { accepted: null }],
+  "turns:send": [({ sessionId }) => ({ sessionId, text: "Hi", idempotencyKey: "k" }), "NotFound"],
+  "turns:list": [({ sessionId }) => ({ sessionId, paginationOpts }), "NotFound"],
+  "turns:live": [({ turnId }) => ({ turnId, after: 0 }), "NotFound"],
+  "turns:parts": [({ turnId }) => ({ turnId }), "NotFound"]
+}
+
+/** What a worker's function takes besides its credentials, and what another worker's call of it gives. */
+const workerCalls: Record<string, [args: (world: World) => Record<string, unknown>, byAnother: unknown]> = {
+  "lease:acquire": [() => ({ processId: "p" }), "own"],
+  "lease:heartbeat": [() => ({ phase: "ready" }), "own"],
+  "lease:release": [() => ({}), "own"],
+  "sessions:assigned": [({ sessionId }) => ({ sessionId }), "NotFound"],
+  "sessions:bind": [({ sessionId }) => ({ sessionId, opencodeSessionId: "ses_1" }), "NotFound"],
+  "queue:ready": [() => ({ limit: 10 }), { accepted: [] }],
+  "queue:unsettled": [() => ({ limit: 10 }), { accepted: [] }],
+  "queue:claim": [({ turnId }) => ({ turnId, ...ids }), "NotFound"],
+  "queue:deliver": [({ turnId }) => ({ turnId }), "NotFound"],
+  "queue:appendDeltas": [
+    ({ turnId }) => ({ batches: [{ turnId, seq: 1, segments: [{ partId: "p", kind: "text", text: "forged" }] }] }),
+    { accepted: null }
+  ],
+  "queue:streamed": [({ turnId }) => ({ turnId, after: 0 }), "NotFound"],
+  "queue:finish": [({ turnId }) => ({ turnId, outcome: "completed", parts: [] }), "NotFound"],
+  "queue:requeue": [({ turnId }) => ({ turnId }), "NotFound"]
+}
+
+const pathsOf = (caller: string) => functions.filter((each) => each.caller === caller).map(({ path }) => path)
+
+const call = (client: ConvexHttpClient, path: string, args: Record<string, unknown>) => {
+  const { kind } = functions.find((each) => each.path === path) ?? {}
+  return refusalOf(
+    kind === "query"
+      ? client.query(makeFunctionReference<"query">(path), args)
+      : client.mutation(makeFunctionReference<"mutation">(path), args)
+  )
+}
+
+/** A worker's function with exactly the credentials that it declares. */
+const signed = (path: string, { epoch, ...credentials }: World["worker"]) =>
+  path === "lease:acquire" ? credentials : { ...credentials, epoch }
+
+describe("operators' functions", () => {
+  it("are all in the table", () => {
+    assert.sameMembers(Object.keys(operatorCalls), pathsOf("operator"))
+  })
+
+  it.each(Object.entries(operatorCalls))("%s is refused to who is not signed in", async (path, [args]) => {
+    assert.strictEqual(await call(deployment().nobody(), path, args(await world())), "Unauthenticated")
+  })
+
+  it.each(Object.entries(operatorCalls))(
+    "%s does nothing with what is somebody else's",
+    async (path, [args, expected]) => {
+      const stranger = await deployment().operator()
+      const answer = await call(stranger, path, args(await world()))
+      if (expected === "empty") assert.deepNestedInclude(answer, { "accepted.page": [] })
+      else assert.deepStrictEqual(answer, expected)
+    }
+  )
+})
+
+describe("workers' functions", () => {
+  it("are all in the table", () => {
+    assert.sameMembers(Object.keys(workerCalls), pathsOf("worker"))
+  })
+
+  it.each(Object.entries(workerCalls))("%s is refused with a wrong secret", async (path, [args]) => {
+    const there = await world()
+    const worker = { ...there.worker, secret: newSecret() }
+    assert.strictEqual(await call(there.operator, path, { ...signed(path, worker), ...args(there) }), "WrongSecret")
+  })
+
+  it.each(Object.entries(workerCalls))("%s is refused to a revoked worker", async (path, [args]) => {
+    const there = await world()
+    await there.operator.mutation(api.workers.revoke, { workerId: there.worker.workerId })
+    assert.strictEqual(await call(there.operator, path, { ...signed(path, there.worker), ...args(there) }), "Revoked")
+  })
+
+  it.each(Object.entries(workerCalls).filter(([path]) => path !== "lease:acquire"))(
+    "%s is refused under a stale epoch",
+    async (path, [args]) => {
+      const there = await world()
+      await there.operator.mutation(api.lease.release, there.worker)
+      await there.operator.mutation(api.lease.acquire, { ...signed("lease:acquire", there.worker), processId: "next" })
+      assert.strictEqual(await call(there.operator, path, { ...signed(path, there.worker), ...args(there) }), "Fenced")
+    }
+  )
+
+  it.each(Object.entries(workerCalls).filter(([, [, expected]]) => expected !== "own"))(
+    "%s does nothing with what is another worker's",
+    async (path, [args, expected]) => {
+      const there = await world()
+      const another = await enlist(there.operator)
+      assert.deepStrictEqual(await call(there.operator, path, { ...signed(path, another), ...args(there) }), expected)
+      const live = await there.operator.query(api.turns.live, { turnId: there.turnId, after: 0 })
+      assert.deepStrictEqual(live, { status: "claimed", error: null, deltas: [] })
+    }
+  )
+})
+
+describe("anonymous functions", () => {
+  it("begin takes a machine, a directory and a hash, each of a bounded length", async () => {
+    const valid = { machine: "m", directory: "/d", secretHash: sha256("s") }
+    const nobody = deployment().nobody()
+    const begin = (change: object) => call(nobody, "pairing:begin", { ...valid, ...change })
+    assert.strictEqual(await begin({ machine: "m".repeat(501) }), "InvalidArgument")
+    assert.strictEqual(await begin({ directory: "" }), "InvalidArgument")
+    assert.strictEqual(await begin({ secretHash: "the secret itself" }), "InvalidArgument")
+    assert.strictEqual(await begin({ more: randomUUID() }), "invalid")
+  })
+
+  it("status is refused without the pairing's secret", async () => {
+    const operator = await deployment().operator()
+    const { pairingId } = await operator.mutation(api.pairing.begin, {
+      machine: "m",
+      directory: "/d",
+      secretHash: sha256("right")
+    })
+    assert.strictEqual(await call(deployment().nobody(), "pairing:status", { pairingId, secret: "wrong" }), "NotFound")
+  })
+})
+
+describe("internal functions", () => {
+  it("cannot be called from outside", async () => {
+    const { workerId } = await pair(await deployment().operator())
+    const failure = await deployment()
+      .nobody()
+      .mutation(makeFunctionReference<"mutation">("lease:expire"), { workerId, epoch: 0 })
+      .then(() => undefined, String)
+    assert.match(failure ?? "", /lease:expire/)
+  })
+})

@@ -1,0 +1,120 @@
+import { afterEach, assert, describe, it, vi } from "vitest"
+import { api } from "../src/api.ts"
+import { enlist, eventually, pair, refusalOf, useDeployment } from "./support/deployment.ts"
+
+const deployment = useDeployment()
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+/** The deployment runs in this process, so its clock is ours. */
+const passSeconds = (seconds: number) => {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + seconds * 1000 })
+}
+/** A new scheduled function makes the deployment look at those that are due. */
+const runDue = async () => enlist(await deployment().operator())
+
+describe("lease", () => {
+  it("lasts 25 seconds of the server's clock, and each heartbeat renews it", async () => {
+    const operator = await deployment().operator()
+    const credentials = await pair(operator)
+    const acquired = await operator.mutation(api.lease.acquire, { ...credentials, processId: "a" })
+    assert.strictEqual(acquired.epoch, 1)
+    assert.strictEqual(acquired.leaseExpiresAt - acquired.serverTime, 25_000)
+    passSeconds(10)
+    const renewed = await operator.mutation(api.lease.heartbeat, { ...credentials, epoch: 1, phase: "ready" })
+    assert.strictEqual(renewed.leaseExpiresAt - renewed.serverTime, 25_000)
+    assert.isAtLeast(renewed.serverTime - acquired.serverTime, 10_000)
+    const [worker] = await operator.query(api.workers.list, {})
+    assert.deepNestedInclude(worker, { online: true, phase: "ready" })
+  })
+
+  it("excludes another process while it lives, and says until when", async () => {
+    const operator = await deployment().operator()
+    const credentials = await pair(operator)
+    const { leaseExpiresAt } = await operator.mutation(api.lease.acquire, { ...credentials, processId: "a" })
+    const refused = await operator.mutation(api.lease.acquire, { ...credentials, processId: "b" }).then(
+      () => undefined,
+      (cause: unknown) => cause
+    )
+    assert.deepNestedInclude(refused, { "data.code": "Conflict" })
+    assert.include(String(refused), new Date(leaseExpiresAt).toISOString())
+  })
+
+  it("may be taken again by the process that has it, which raises the epoch", async () => {
+    const operator = await deployment().operator()
+    const credentials = await pair(operator)
+    const epochs = []
+    for (let time = 0; time < 3; time++) {
+      epochs.push((await operator.mutation(api.lease.acquire, { ...credentials, processId: "a" })).epoch)
+    }
+    assert.deepStrictEqual(epochs, [1, 2, 3])
+  })
+
+  it("is free for another process once it ran out; the one that slept is fenced", async () => {
+    const operator = await deployment().operator()
+    const credentials = await pair(operator)
+    const first = await operator.mutation(api.lease.acquire, { ...credentials, processId: "a" })
+    passSeconds(25)
+    const second = await operator.mutation(api.lease.acquire, { ...credentials, processId: "b" })
+    assert.isAbove(second.epoch, first.epoch)
+    const late = operator.mutation(api.lease.heartbeat, { ...credentials, epoch: first.epoch, phase: "ready" })
+    assert.strictEqual(await refusalOf(late), "Fenced")
+  })
+
+  it("that ran out marks the worker offline; a process that only slept comes back", async () => {
+    const operator = await deployment().operator()
+    const { epoch, ...credentials } = await enlist(operator)
+    const online = async () => (await operator.query(api.workers.list, {}))[0]?.online
+    passSeconds(25)
+    await runDue()
+    await eventually(online, (is) => is === false)
+    await operator.mutation(api.lease.heartbeat, { ...credentials, epoch, phase: "ready" })
+    assert.isTrue(await online())
+    passSeconds(25)
+    await runDue()
+    await eventually(online, (is) => is === false)
+  })
+
+  it("that was renewed in time keeps the worker online", async () => {
+    const operator = await deployment().operator()
+    const silent = await deployment().operator()
+    const worker = await enlist(operator)
+    await enlist(silent)
+    const online = async (of: typeof operator) => (await of.query(api.workers.list, {}))[0]?.online
+    passSeconds(20)
+    await operator.mutation(api.lease.heartbeat, { ...worker, phase: "ready" })
+    passSeconds(5)
+    await runDue()
+    // The first term of both ended now, this worker's before the silent one's.
+    await eventually(
+      () => online(silent),
+      (is) => is === false
+    )
+    assert.isTrue(await online(operator))
+  })
+
+  it("released, it is free at once, and what still writes under it is fenced", async () => {
+    const operator = await deployment().operator()
+    const worker = await enlist(operator)
+    const { epoch: _, ...credentials } = worker
+    await operator.mutation(api.lease.release, worker)
+    const [shown] = await operator.query(api.workers.list, {})
+    assert.deepNestedInclude(shown, { online: false, phase: "stopped" })
+    assert.strictEqual(await refusalOf(operator.mutation(api.queue.appendDeltas, { ...worker, batches: [] })), "Fenced")
+    await operator.mutation(api.lease.acquire, { ...credentials, processId: "another" })
+  })
+
+  it("refuses an over-long process id and phase", async () => {
+    const operator = await deployment().operator()
+    const worker = await enlist(operator)
+    const { epoch: _, ...credentials } = worker
+    const long = "x".repeat(501)
+    const acquire = operator.mutation(api.lease.acquire, { ...credentials, processId: long })
+    const heartbeat = operator.mutation(api.lease.heartbeat, { ...worker, phase: long })
+    assert.deepStrictEqual(
+      [await refusalOf(acquire), await refusalOf(heartbeat)],
+      ["InvalidArgument", "InvalidArgument"]
+    )
+  })
+})

@@ -1,0 +1,69 @@
+/** Rules that hold for every function there is, and for those to come. */
+import { readdirSync, readFileSync } from "node:fs"
+import { basename, join } from "node:path"
+import { build } from "esbuild"
+import { assert, describe, it } from "vitest"
+import { functionsDir } from "../src/index.ts"
+import { publicFunctions } from "./support/functions.ts"
+
+const modules = readdirSync(functionsDir).filter((name) => name.endsWith(".ts"))
+const sources = modules.map((name) => ({ name, source: readFileSync(join(functionsDir, name), "utf8") }))
+
+/** As Convex bundles for its own runtime, where Node's modules do not exist. */
+const bundle = (contents: string) =>
+  build({
+    stdin: { contents, resolveDir: functionsDir, loader: "ts" },
+    bundle: true,
+    write: false,
+    format: "esm",
+    platform: "browser",
+    conditions: ["convex", "module"],
+    logLevel: "silent"
+  })
+
+describe("every public function", async () => {
+  const functions = await publicFunctions()
+
+  it("is made by a builder that says who may call it", () => {
+    assert.isAbove(functions.length, 20)
+    for (const { path, caller } of functions) assert.include(["operator", "worker", "anonymous"], caller, path)
+  })
+
+  it("needs a caller, except to pair", () => {
+    const open = functions.filter(({ caller }) => caller === "anonymous").map(({ path }) => path)
+    assert.sameMembers(open, ["pairing:begin", "pairing:status"])
+  })
+
+  it("of a worker takes its credentials", () => {
+    for (const { path, args } of functions.filter(({ caller }) => caller === "worker")) {
+      assert.includeMembers(args, ["workerId", "secret"], path)
+      assert.strictEqual(args.includes("epoch"), path !== "lease:acquire", path)
+    }
+  })
+})
+
+describe("every module", () => {
+  it("leaves Convex's own builders to builders.ts", () => {
+    for (const { name, source } of sources.filter((module) => module.name !== "builders.ts")) {
+      const imported = source.match(/import \{[^}]*\} from "(?:\.\/_generated\/server\.ts|convex\/server)"/g) ?? []
+      assert.notMatch(imported.join("\n"), /\b(?:query|mutation|action|httpAction)(?:Generic)?\b/, name)
+    }
+  })
+
+  it("bounds every read", () => {
+    for (const { name, source } of sources) assert.notMatch(source, /\.collect\(|for await/, name)
+  })
+
+  it.each(modules)("%s bundles for Convex's runtime", async (name) => {
+    const { errors } = await bundle(`export * from "./${basename(name)}"`)
+    assert.deepStrictEqual(errors, [])
+  })
+
+  it("that used Node would not bundle", async () => {
+    const failure = await bundle(`import { readFileSync } from "node:fs"; export const read = readFileSync`).then(
+      () => undefined,
+      (cause: unknown) => cause
+    )
+    assert.match(String(failure), /node:fs/)
+  })
+})

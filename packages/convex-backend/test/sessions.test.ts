@@ -1,0 +1,104 @@
+import { randomUUID } from "node:crypto"
+import type { ConvexHttpClient } from "convex/browser"
+import { assert, describe, it } from "vitest"
+import { api, type Id } from "../src/api.ts"
+import { enlist, ids, newSession, pair, refusalOf, send, useDeployment } from "./support/deployment.ts"
+
+const deployment = useDeployment()
+
+const titleOf = async (operator: ConvexHttpClient, sessionId: Id<"sessions">) =>
+  (await operator.query(api.sessions.get, { sessionId }))?.title
+
+const setUp = async () => {
+  const operator = await deployment().operator()
+  return { operator, worker: await enlist(operator) }
+}
+
+describe("sessions", () => {
+  it("one key makes one session", async () => {
+    const { operator, worker } = await setUp()
+    const create = () => operator.mutation(api.sessions.create, { workerId: worker.workerId, idempotencyKey: "k" })
+    assert.strictEqual(await create(), await create())
+  })
+
+  it("can be made while the worker is off, but not on a revoked one", async () => {
+    const operator = await deployment().operator()
+    const { workerId } = await pair(operator)
+    const sessionId = await newSession(operator, workerId)
+    await operator.mutation(api.workers.revoke, { workerId })
+    assert.strictEqual(await refusalOf(newSession(operator, workerId)), "Revoked")
+    assert.strictEqual(await refusalOf(send(operator, sessionId)), "Revoked")
+  })
+
+  it("are listed by activity, in pages, of one worker or of all", async () => {
+    const { operator, worker } = await setUp()
+    const another = await pair(operator)
+    const first = await newSession(operator, worker.workerId)
+    const second = await newSession(operator, worker.workerId)
+    const elsewhere = await newSession(operator, another.workerId)
+    await send(operator, first)
+    const page = (cursor: string | null, workerId?: Id<"workers">) =>
+      operator.query(api.sessions.list, { paginationOpts: { numItems: 2, cursor }, ...(workerId && { workerId }) })
+    const one = await page(null)
+    const two = await page(one.continueCursor)
+    const sessionIds = [...one.page, ...two.page].map(({ sessionId }) => sessionId)
+    assert.strictEqual(sessionIds[0], first)
+    assert.sameMembers(sessionIds, [first, second, elsewhere])
+    const own = await page(null, another.workerId)
+    assert.deepStrictEqual(
+      own.page.map(({ sessionId }) => sessionId),
+      [elsewhere]
+    )
+  })
+
+  it("the first prompt's first line is the title of a session that has none", async () => {
+    const { operator, worker } = await setUp()
+    const sessionId = await newSession(operator, worker.workerId)
+    await send(operator, sessionId, `\n  ${"🦊".repeat(60)} \nand more`)
+    await send(operator, sessionId, "Second")
+    assert.strictEqual(await titleOf(operator, sessionId), "🦊".repeat(50))
+  })
+
+  it("OpenCode's title replaces an automatic one, never the operator's", async () => {
+    const { operator, worker } = await setUp()
+    const automatic = await newSession(operator, worker.workerId)
+    const chosen = await newSession(operator, worker.workerId, "Mine")
+    await send(operator, automatic, "Fix it")
+    for (const sessionId of [automatic, chosen]) {
+      const binding = { ...worker, sessionId, opencodeSessionId: "ses_1", title: "OpenCode's" }
+      await operator.mutation(api.sessions.bind, binding)
+      await operator.mutation(api.sessions.bind, binding)
+      const { opencodeSessionId } = await operator.query(api.sessions.assigned, { ...worker, sessionId })
+      assert.strictEqual(opencodeSessionId, "ses_1")
+    }
+    assert.strictEqual(await titleOf(operator, automatic), "OpenCode's")
+    assert.strictEqual(await titleOf(operator, chosen), "Mine")
+  })
+
+  it("shows whether a turn runs", async () => {
+    const { operator, worker } = await setUp()
+    const sessionId = await newSession(operator, worker.workerId)
+    const status = async () => (await operator.query(api.sessions.get, { sessionId }))?.status
+    const turnId = await send(operator, sessionId)
+    assert.strictEqual(await status(), "idle")
+    await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
+    assert.strictEqual(await status(), "running")
+    await operator.mutation(api.queue.finish, { ...worker, turnId, outcome: "completed", parts: [] })
+    assert.strictEqual(await status(), "idle")
+  })
+
+  it("refuses over-long input, naming the field", async () => {
+    const { operator, worker } = await setUp()
+    const { workerId } = worker
+    const long = "x".repeat(501)
+    const sessionId = await newSession(operator, workerId)
+    const refusals = [
+      operator.mutation(api.sessions.create, { workerId, idempotencyKey: long }),
+      operator.mutation(api.sessions.create, { workerId, idempotencyKey: "", title: "t" }),
+      operator.mutation(api.sessions.create, { workerId, idempotencyKey: randomUUID(), title: long }),
+      operator.mutation(api.sessions.bind, { ...worker, sessionId, opencodeSessionId: long }),
+      operator.mutation(api.sessions.bind, { ...worker, sessionId, opencodeSessionId: "s", title: long })
+    ]
+    assert.deepStrictEqual(new Set(await Promise.all(refusals.map(refusalOf))), new Set(["InvalidArgument"]))
+  })
+})

@@ -1,0 +1,143 @@
+/** A real deployment of this package's functions, with people and workers in it. */
+import { createHash, randomBytes, randomUUID } from "node:crypto"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { ConvexEmbedded } from "@opencode-worker/convex-embedded"
+import { ConvexHttpClient } from "convex/browser"
+import { ConvexError } from "convex/values"
+import { exportJWK, generateKeyPair, SignJWT } from "jose"
+import { afterAll, beforeAll } from "vitest"
+import { api, type Id } from "../../src/api.ts"
+import { functionsDir } from "../../src/index.ts"
+
+const issuer = "https://issuer.test"
+const audience = "opencode-worker"
+
+export interface Credentials {
+  readonly workerId: Id<"workers">
+  readonly secret: string
+}
+
+/** With the epoch of a lease: what a worker's function takes. */
+export interface Signature extends Credentials {
+  readonly epoch: number
+}
+
+const start = async () => {
+  const { privateKey, publicKey } = await generateKeyPair("ES256")
+  const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "1", alg: "ES256", use: "sig" }] })
+  const dataDir = mkdtempSync(join(tmpdir(), "convex-backend-"))
+  const deployment = await ConvexEmbedded.make({
+    functions: functionsDir,
+    dataDir,
+    durability: "normal",
+    userTimeLimit: 30_000,
+    auth: {
+      providers: [
+        {
+          type: "customJwt",
+          issuer,
+          applicationID: audience,
+          algorithm: "ES256",
+          jwks: `data:text/plain;charset=utf-8;base64,${Buffer.from(jwks).toString("base64")}`
+        }
+      ]
+    }
+  })
+  const token = (subject: string) =>
+    new SignJWT({})
+      .setProtectedHeader({ alg: "ES256", kid: "1", typ: "JWT" })
+      .setIssuer(issuer)
+      .setAudience(audience)
+      .setSubject(subject)
+      .setIssuedAt()
+      .setExpirationTime("1d")
+      .sign(privateKey)
+
+  const nobody = () => new ConvexHttpClient(deployment.url, { logger: false })
+  return {
+    url: deployment.url,
+    token,
+    nobody,
+    /** A person of their own, signed in. */
+    operator: async (): Promise<ConvexHttpClient> => {
+      const client = nobody()
+      client.setAuth(await token(randomUUID()))
+      return client
+    },
+    close: async () => {
+      await deployment.close()
+      rmSync(dataDir, { force: true, recursive: true })
+    }
+  }
+}
+
+export type Deployment = Awaited<ReturnType<typeof start>>
+
+/** One deployment for a file's tests, which stay apart because each makes its own people and workers. */
+export const useDeployment = (): (() => Deployment) => {
+  let deployment: Deployment | undefined
+  beforeAll(async () => {
+    deployment = await start()
+  })
+  afterAll(() => deployment?.close())
+  return () => {
+    if (deployment === undefined) throw new Error("The deployment is not started yet")
+    return deployment
+  }
+}
+
+export const newSecret = (): string => randomBytes(32).toString("base64url")
+export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex")
+
+/** A worker that `operator` paired. */
+export const pair = async (operator: ConvexHttpClient, secret = newSecret()): Promise<Credentials> => {
+  const { code } = await operator.mutation(api.pairing.begin, {
+    machine: "laptop",
+    directory: "/work",
+    secretHash: sha256(secret)
+  })
+  return { workerId: await operator.mutation(api.pairing.approve, { code }), secret }
+}
+
+/** A worker that `operator` paired, holding its lease. */
+export const enlist = async (operator: ConvexHttpClient): Promise<Signature> => {
+  const credentials = await pair(operator)
+  const { epoch } = await operator.mutation(api.lease.acquire, { ...credentials, processId: randomUUID() })
+  return { ...credentials, epoch }
+}
+
+export const newSession = (operator: ConvexHttpClient, workerId: Id<"workers">, title?: string) =>
+  operator.mutation(api.sessions.create, {
+    workerId,
+    idempotencyKey: randomUUID(),
+    ...(title !== undefined && { title })
+  })
+
+export const send = (operator: ConvexHttpClient, sessionId: Id<"sessions">, text = "Hello") =>
+  operator.mutation(api.turns.send, { sessionId, text, idempotencyKey: randomUUID() })
+
+export const ids = { messageId: "msg_1", partIds: ["prt_1"] }
+
+/** What a call was refused with: a refusal's code, or `invalid` where the arguments' types were wrong. */
+export const refusalOf = async (call: Promise<unknown>): Promise<unknown> => {
+  try {
+    return { accepted: await call }
+  } catch (error) {
+    if (error instanceof ConvexError) return error.data.code
+    if (error instanceof Error && error.message.includes("ArgumentValidationError")) return "invalid"
+    throw error
+  }
+}
+
+/** Asks again until the answer fits. The limit is generous: it says that something hangs, not that it is slow. */
+export const eventually = async <A>(ask: () => Promise<A>, fits: (answer: A) => boolean): Promise<A> => {
+  const deadline = AbortSignal.timeout(15_000)
+  for (;;) {
+    const answer = await ask()
+    if (fits(answer)) return answer
+    if (deadline.aborted) throw new Error(`Still ${JSON.stringify(answer)}`)
+    await new Promise(setImmediate)
+  }
+}

@@ -1,0 +1,356 @@
+import { randomUUID } from "node:crypto"
+import { assert, describe, it } from "vitest"
+import { api, type Id } from "../src/api.ts"
+import {
+  enlist,
+  eventually,
+  ids,
+  newSession,
+  refusalOf,
+  send,
+  type Signature,
+  useDeployment
+} from "./support/deployment.ts"
+
+const deployment = useDeployment()
+
+const setUp = async () => {
+  const operator = await deployment().operator()
+  const worker = await enlist(operator)
+  const sessionId = await newSession(operator, worker.workerId)
+  return {
+    operator,
+    worker,
+    sessionId,
+    ready: async (as: Signature = worker) =>
+      (await operator.query(api.queue.ready, { ...as, limit: 20 })).map(({ turnId }) => turnId),
+    claim: (turnId: Id<"turns">, as: Signature = worker, messageId = ids.messageId) =>
+      operator.mutation(api.queue.claim, { ...as, turnId, messageId, partIds: ids.partIds }),
+    deliver: (turnId: Id<"turns">, as: Signature = worker) => operator.mutation(api.queue.deliver, { ...as, turnId }),
+    append: (turnId: Id<"turns">, seq: number, text: string, as: Signature = worker) =>
+      operator.mutation(api.queue.appendDeltas, {
+        ...as,
+        batches: [{ turnId, seq, segments: [{ partId: "p", kind: "text", text }] }]
+      }),
+    finish: (turnId: Id<"turns">, parts: ReadonlyArray<string> = [], as: Signature = worker) =>
+      operator.mutation(api.queue.finish, {
+        ...as,
+        turnId,
+        outcome: "completed",
+        usage: { input: 1, output: 2, reasoning: 0, cost: 0.01 },
+        parts: parts.map((payload, index) => ({ index, kind: "text", payload }))
+      }),
+    requeue: (turnId: Id<"turns">, as: Signature = worker) => operator.mutation(api.queue.requeue, { ...as, turnId }),
+    live: (turnId: Id<"turns">, after = 0) => operator.query(api.turns.live, { turnId, after }),
+    parts: (turnId: Id<"turns">) => operator.query(api.turns.parts, { turnId }),
+    /** The worker's next process. */
+    next: async (): Promise<Signature> => {
+      const { epoch: _, ...credentials } = worker
+      await operator.mutation(api.lease.release, worker)
+      const { epoch } = await operator.mutation(api.lease.acquire, { ...credentials, processId: randomUUID() })
+      return { ...credentials, epoch }
+    }
+  }
+}
+
+/** Batches with the numbers from `first` on. */
+const hundred = (turnId: Id<"turns">, first: number) =>
+  Array.from({ length: 100 }, (_, index) => ({
+    turnId,
+    seq: first + index,
+    segments: [{ partId: "p", kind: "text" as const, text: "x" }]
+  }))
+
+describe("sending", () => {
+  it("one key makes one turn, and turns are listed in their order with what was asked", async () => {
+    const { operator, sessionId } = await setUp()
+    const ask = (text: string, idempotencyKey: string) =>
+      operator.mutation(api.turns.send, { sessionId, text, model: "a/b/c", agent: "build", idempotencyKey })
+    const first = await ask("One", "1")
+    assert.strictEqual(await ask("One", "1"), first)
+    const second = await ask("Two", "2")
+    const { page } = await operator.query(api.turns.list, { sessionId, paginationOpts: { numItems: 10, cursor: null } })
+    assert.deepStrictEqual(
+      page.map(({ turnId, seq, text, status }) => [turnId, seq, text, status]),
+      [
+        [first, 1, "One", "queued"],
+        [second, 2, "Two", "queued"]
+      ]
+    )
+    assert.deepNestedInclude(page[0], { model: "a/b/c", agent: "build", error: null, usage: null })
+  })
+
+  it("refuses what is empty, over-long or no model, and takes the longest prompt", async () => {
+    const { operator, sessionId } = await setUp()
+    const ask = (change: object) =>
+      refusalOf(operator.mutation(api.turns.send, { sessionId, text: "Hi", idempotencyKey: randomUUID(), ...change }))
+    for (const change of [
+      { text: "" },
+      { text: "x".repeat(200_001) },
+      { model: "no-provider" },
+      { model: `p/${"m".repeat(500)}` },
+      { agent: "a".repeat(501) },
+      { idempotencyKey: "k".repeat(501) }
+    ]) {
+      assert.strictEqual(await ask(change), "InvalidArgument", Object.keys(change).join())
+    }
+    assert.property(await ask({ text: "€".repeat(200_000) }), "accepted")
+  })
+})
+
+describe("the queue", () => {
+  it("shows the head of each session, the oldest first, as many as asked for", async () => {
+    const { operator, worker, sessionId, ready } = await setUp()
+    const other = await newSession(operator, worker.workerId)
+    const head = await send(operator, sessionId)
+    await send(operator, sessionId)
+    const otherHead = await send(operator, other)
+    assert.deepStrictEqual(await ready(), [head, otherHead])
+    const [only, ...more] = await operator.query(api.queue.ready, { ...worker, limit: 1 })
+    assert.deepStrictEqual(more, [])
+    assert.deepNestedInclude(only, {
+      turnId: head,
+      sessionId,
+      opencodeSessionId: null,
+      text: "Hello",
+      seq: 1,
+      model: null
+    })
+  })
+
+  it("a claim is made once, and may be repeated by who made it", async () => {
+    const { operator, sessionId, claim, ready } = await setUp()
+    const turnId = await send(operator, sessionId)
+    assert.deepStrictEqual(await claim(turnId), { claimed: true })
+    assert.deepStrictEqual(await claim(turnId), { claimed: true })
+    assert.deepStrictEqual(await claim(turnId, undefined, "msg_other"), { claimed: false })
+    assert.deepStrictEqual(await ready(), [])
+  })
+
+  it("a turn behind another cannot be claimed; it is ready when that one is finished", async () => {
+    const { operator, sessionId, claim, finish, ready } = await setUp()
+    const first = await send(operator, sessionId)
+    const second = await send(operator, sessionId)
+    assert.deepStrictEqual(await claim(second), { claimed: false })
+    await claim(first)
+    assert.deepStrictEqual(await ready(), [])
+    await finish(first)
+    assert.deepStrictEqual(await ready(), [second])
+  })
+
+  it("a turn sent while the last one is finished is ready at once", async () => {
+    const { operator, sessionId, claim, finish, ready } = await setUp()
+    const first = await send(operator, sessionId)
+    await claim(first)
+    await finish(first)
+    const second = await send(operator, sessionId)
+    assert.deepStrictEqual(await ready(), [second])
+  })
+})
+
+describe("streaming", () => {
+  it("is read by cursor, each delta once", async () => {
+    const { operator, sessionId, claim, deliver, append, live } = await setUp()
+    const turnId = await send(operator, sessionId)
+    await claim(turnId)
+    await deliver(turnId)
+    for (const seq of [1, 2, 3]) await append(turnId, seq, `${seq}`)
+    const { status, deltas } = await live(turnId, 1)
+    assert.strictEqual(status, "running")
+    assert.deepStrictEqual(
+      deltas.map(({ seq, segments }) => [seq, segments[0]?.text]),
+      [
+        [2, "2"],
+        [3, "3"]
+      ]
+    )
+  })
+
+  it("a write that is repeated is there once", async () => {
+    const { operator, sessionId, claim, append, live } = await setUp()
+    const turnId = await send(operator, sessionId)
+    await claim(turnId)
+    await append(turnId, 1, "once")
+    await append(turnId, 1, "once")
+    assert.strictEqual((await live(turnId)).deltas.length, 1)
+  })
+
+  it("text of a turn that does not run is passed over", async () => {
+    const { operator, sessionId, claim, append, finish, live, next } = await setUp()
+    const queued = await send(operator, sessionId)
+    await append(queued, 1, "early")
+    assert.deepStrictEqual((await live(queued)).deltas, [])
+    await claim(queued)
+    await append(queued, 1, "mine")
+    const later = await next()
+    await append(queued, 2, "not claimed in this epoch", later)
+    assert.strictEqual((await live(queued)).deltas.length, 1)
+    await finish(queued, [], later)
+    await append(queued, 3, "late", later)
+    assert.deepStrictEqual((await live(queued)).deltas, [])
+  })
+
+  it("refuses too many batches and over-long text", async () => {
+    const { operator, worker, sessionId, append } = await setUp()
+    const turnId = await send(operator, sessionId)
+    const batches = Array.from({ length: 101 }, (_, seq) => ({ turnId, seq, segments: [] }))
+    assert.strictEqual(await refusalOf(append(turnId, 1, "x".repeat(32_001))), "InvalidArgument")
+    assert.strictEqual(
+      await refusalOf(operator.mutation(api.queue.appendDeltas, { ...worker, batches })),
+      "InvalidArgument"
+    )
+  })
+})
+
+describe("finishing", () => {
+  it("writes the parts and the usage, and takes the deltas away", async () => {
+    const { operator, worker, sessionId, claim, finish, live, parts } = await setUp()
+    const turnId = await send(operator, sessionId)
+    await claim(turnId)
+    for (const first of [1, 101, 201])
+      await operator.mutation(api.queue.appendDeltas, { ...worker, batches: hundred(turnId, first) })
+    await finish(turnId, ['"a"', `"${"b".repeat(600_000)}"`])
+    assert.deepStrictEqual(await live(turnId), { status: "completed", error: null, deltas: [] })
+    assert.deepStrictEqual(
+      (await parts(turnId)).map(({ index, kind, payload }) => [index, kind, payload.length]),
+      [
+        [0, "text", 3],
+        [1, "text", 600_002]
+      ]
+    )
+    const { page } = await operator.query(api.turns.list, { sessionId, paginationOpts: { numItems: 1, cursor: null } })
+    assert.deepNestedInclude(page[0], { "usage.cost": 0.01, status: "completed" })
+  })
+
+  it("happens once: the first outcome stands", async () => {
+    const { operator, worker, sessionId, claim, finish, live, parts } = await setUp()
+    const turnId = await send(operator, sessionId)
+    await claim(turnId)
+    await finish(turnId, ["1"])
+    const error = { name: "Late", message: "" }
+    await operator.mutation(api.queue.finish, { ...worker, turnId, outcome: "failed", error, parts: [] })
+    assert.deepNestedInclude(await live(turnId), { status: "completed", error: null })
+    assert.strictEqual((await parts(turnId)).length, 1)
+  })
+
+  it("says what failed", async () => {
+    const { operator, worker, sessionId, claim, live } = await setUp()
+    const turnId = await send(operator, sessionId)
+    await claim(turnId)
+    const error = { name: "ProviderAuthError", message: "No key" }
+    await operator.mutation(api.queue.finish, { ...worker, turnId, outcome: "failed", error, parts: [] })
+    assert.deepStrictEqual(await live(turnId), { status: "failed", error, deltas: [] })
+  })
+
+  it("is refused for a turn that nobody claimed, and for more than fits", async () => {
+    const { operator, worker, sessionId, claim, finish } = await setUp()
+    const turnId = await send(operator, sessionId)
+    assert.strictEqual(await refusalOf(finish(turnId)), "Conflict")
+    await claim(turnId)
+    assert.strictEqual(await refusalOf(finish(turnId, ["x".repeat(3_000_001)])), "InvalidArgument")
+    const error = { name: "E", message: "x".repeat(4_001) }
+    const long = operator.mutation(api.queue.finish, { ...worker, turnId, outcome: "failed", error, parts: [] })
+    assert.strictEqual(await refusalOf(long), "InvalidArgument")
+  })
+})
+
+describe("settling", () => {
+  it("shows what an earlier process left, with its ids and whether it was delivered", async () => {
+    const { operator, worker, sessionId, claim, deliver, next } = await setUp()
+    const other = await newSession(operator, worker.workerId)
+    const claimed = await send(operator, sessionId)
+    const delivered = await send(operator, other)
+    await claim(claimed)
+    await claim(delivered)
+    await deliver(delivered)
+    assert.deepStrictEqual(await operator.query(api.queue.unsettled, { ...worker, limit: 10 }), [])
+    const left = await operator.query(api.queue.unsettled, { ...(await next()), limit: 10 })
+    assert.deepStrictEqual(
+      left.map((turn) => [turn.turnId, turn.delivered, turn.messageId, turn.partIds, turn.epoch]),
+      [
+        [claimed, false, "msg_1", ["prt_1"], worker.epoch],
+        [delivered, true, "msg_1", ["prt_1"], worker.epoch]
+      ]
+    )
+  })
+
+  it("the next process reads what was streamed, a page after the other", async () => {
+    const { operator, worker, sessionId, claim, next } = await setUp()
+    const turnId = await send(operator, sessionId)
+    await claim(turnId)
+    for (const first of [1, 101]) {
+      await operator.mutation(api.queue.appendDeltas, { ...worker, batches: hundred(turnId, first) })
+    }
+    const later = await next()
+    const page = (after: number) => operator.query(api.queue.streamed, { ...later, turnId, after })
+    const first = await page(0)
+    const second = await page(first.at(-1)?.seq ?? 0)
+    const seqs = [...first, ...second].map(({ seq }) => seq)
+    assert.deepStrictEqual(
+      seqs,
+      Array.from({ length: 200 }, (_, index) => index + 1)
+    )
+    assert.deepStrictEqual(first[0]?.segments, [{ partId: "p", kind: "text", text: "x" }])
+    assert.deepStrictEqual(await page(200), [])
+  })
+
+  it("what was never delivered is queued again, once, and can be claimed anew", async () => {
+    const { operator, sessionId, claim, next, ready, requeue } = await setUp()
+    const turnId = await send(operator, sessionId)
+    await claim(turnId)
+    const later = await next()
+    await requeue(turnId, later)
+    await requeue(turnId, later)
+    assert.deepStrictEqual(await ready(later), [turnId])
+    assert.deepStrictEqual(await claim(turnId, later, "msg_2"), { claimed: true })
+  })
+
+  it("its deltas go with it, however many there are", async () => {
+    const { operator, worker, sessionId, claim, live, requeue } = await setUp()
+    const turnId = await send(operator, sessionId)
+    await claim(turnId)
+    for (const first of [1, 101, 201])
+      await operator.mutation(api.queue.appendDeltas, { ...worker, batches: hundred(turnId, first) })
+    await requeue(turnId)
+    const { deltas } = await eventually(
+      () => live(turnId),
+      (tail) => tail.deltas.length === 0
+    )
+    assert.deepStrictEqual(deltas, [])
+  })
+
+  it("what was delivered is never queued again, but finished by the next process", async () => {
+    const { operator, sessionId, claim, deliver, finish, live, next, requeue } = await setUp()
+    const turnId = await send(operator, sessionId)
+    await claim(turnId)
+    await deliver(turnId)
+    await deliver(turnId)
+    const later = await next()
+    assert.strictEqual(await refusalOf(requeue(turnId, later)), "Conflict")
+    assert.strictEqual(await refusalOf(deliver(turnId, later)), "Conflict")
+    await finish(turnId, ["1"], later)
+    await eventually(
+      () => live(turnId),
+      ({ status }) => status === "completed"
+    )
+  })
+
+  it("a turn that nobody claimed cannot be delivered", async () => {
+    const { operator, sessionId, deliver } = await setUp()
+    assert.strictEqual(await refusalOf(deliver(await send(operator, sessionId))), "Conflict")
+  })
+
+  it("over-long ids are refused", async () => {
+    const { operator, worker, sessionId } = await setUp()
+    const turnId = await send(operator, sessionId)
+    const long = "x".repeat(501)
+    for (const change of [
+      { messageId: long },
+      { partIds: [long] },
+      { partIds: Array.from({ length: 101 }, () => "p") }
+    ]) {
+      const call = operator.mutation(api.queue.claim, { ...worker, turnId, ...ids, ...change })
+      assert.strictEqual(await refusalOf(call), "InvalidArgument")
+    }
+  })
+})
