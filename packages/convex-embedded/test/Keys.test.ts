@@ -1,3 +1,4 @@
+import { inspect } from "node:util"
 import { compareValues, type Value } from "convex/values"
 import { assert, describe, it } from "vitest"
 import { after, encodeKey, successor } from "../src/internal/keys.ts"
@@ -32,7 +33,7 @@ describe("keys", () => {
     for (let i = 0; i < 20_000; i++) {
       const [left, right] = [randomValue(random, 2), randomValue(random, 2)]
       const order = Math.sign(Buffer.compare(encodeKey([left]), encodeKey([right])))
-      assert.equal(order, Math.sign(compareValues(left, right)), `${String(left)} against ${String(right)}`)
+      assert.equal(order, Math.sign(compareValues(left, right)), `${inspect(left)} against ${inspect(right)}`)
     }
   })
 

@@ -41,8 +41,8 @@ describe("subscriptions", () => {
     ]
     await Promise.all([from.until((value) => value === 0), to.until((value) => value === 0)])
     const stop = client.client.addOnTransitionHandler(() => {
-      const value = (name: string) => client.client.localQueryResult("counters:read", { name }) as number
-      sums.push(value("from") + value("to"))
+      const [source, target] = ["from", "to"].map((name) => client.client.localQueryResult("counters:read", { name }))
+      sums.push((source as number) + (target as number))
     })
     const other = connectHttp(deployment)
     for (let i = 0; i < 20; i++) await other.mutation(api.counters.transfer, { from: "from", to: "to" })

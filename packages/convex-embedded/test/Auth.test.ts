@@ -1,0 +1,143 @@
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { exportJWK, generateKeyPair, SignJWT } from "jose"
+import { assert, beforeAll, describe, it, onTestFinished } from "vitest"
+import type { AuthProvider } from "../src/index.ts"
+import { connect, connectHttp, deploy, watch } from "./deployment.ts"
+import { api } from "./fixtures/convex/_generated/api.js"
+
+const ISSUER = "https://issuer.test"
+const AUDIENCE = "embedded-tests"
+
+type Algorithm = "ES256" | "RS256"
+type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>
+const keys = {} as Record<Algorithm | "foreign", KeyPair>
+beforeAll(async () => {
+  keys.ES256 = await generateKeyPair("ES256", { extractable: true })
+  keys.RS256 = await generateKeyPair("RS256", { extractable: true })
+  keys.foreign = await generateKeyPair("ES256", { extractable: true })
+})
+
+const keySet = async (algorithm: Algorithm) =>
+  JSON.stringify({
+    keys: [{ ...(await exportJWK(keys[algorithm].publicKey)), alg: algorithm, kid: algorithm, use: "sig" }]
+  })
+
+const provider = async (algorithm: Algorithm = "ES256"): Promise<AuthProvider> => ({
+  algorithm,
+  applicationID: AUDIENCE,
+  issuer: ISSUER,
+  jwks: `data:text/plain;charset=utf-8;base64,${Buffer.from(await keySet(algorithm)).toString("base64")}`,
+  type: "customJwt"
+})
+
+interface TokenOptions {
+  readonly algorithm?: Algorithm
+  readonly key?: KeyPair
+  readonly issuer?: string
+  readonly audience?: string
+  readonly lifetimeSeconds?: number
+}
+
+const token = ({
+  algorithm = "ES256",
+  audience = AUDIENCE,
+  issuer = ISSUER,
+  key,
+  lifetimeSeconds = 3600
+}: TokenOptions = {}) => {
+  const now = Math.floor(Date.now() / 1000)
+  return new SignJWT({ email: "ann@test", given_name: "Ann" })
+    .setProtectedHeader({ alg: algorithm, kid: algorithm, typ: "JWT" })
+    .setSubject("ann")
+    .setIssuer(issuer)
+    .setAudience(audience)
+    .setIssuedAt(now)
+    .setExpirationTime(now + lifetimeSeconds)
+    .sign((key ?? keys[algorithm]).privateKey)
+}
+
+describe("auth", () => {
+  it("a good token is an identity, over the socket and over HTTP", async () => {
+    for (const algorithm of ["ES256", "RS256"] as const) {
+      const deployment = await deploy({ auth: { providers: [await provider(algorithm)] } })
+      const http = connectHttp(deployment)
+      assert.isNull(await http.query(api.misc.whoami, {}))
+      http.setAuth(await token({ algorithm }))
+      const identity = await http.query(api.misc.whoami, {})
+      assert.deepInclude(identity, {
+        email: "ann@test",
+        givenName: "Ann",
+        issuer: ISSUER,
+        subject: "ann",
+        tokenIdentifier: `${ISSUER}|ann`
+      })
+      assert.equal(await http.action(api.misc.whoamiAction, {}), "ann")
+
+      const client = connect(deployment)
+      const who = watch(client, api.misc.whoami, {})
+      await who.until((value) => value === null)
+      const accepted = new Promise<boolean>((resolve) => client.setAuth(() => token({ algorithm }), resolve))
+      assert.isTrue(await accepted)
+      await who.until((value) => value !== null && !(value instanceof Error) && value.subject === "ann")
+      client.client.clearAuth()
+      await who.until((value) => value === null && who.seen.length > 1)
+    }
+  })
+
+  it("the keys may come from a URL of this machine", async () => {
+    const body = await keySet("ES256")
+    const server = createServer((_, response) => response.end(body))
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+    onTestFinished(() => void server.close())
+    const jwks = `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json`
+    const deployment = await deploy({ auth: { providers: [{ ...(await provider()), jwks }] } })
+    const http = connectHttp(deployment)
+    http.setAuth(await token())
+    assert.equal((await http.query(api.misc.whoami, {}))?.subject, "ann")
+  })
+
+  it("keys from elsewhere are refused at the start", async () => {
+    const elsewhere = { ...(await provider()), jwks: "https://example.com/jwks.json" } as AuthProvider
+    const code = await deploy({ auth: { providers: [elsewhere] } }).then(
+      () => "started",
+      (cause: { code: string }) => cause.code
+    )
+    assert.equal(code, "InvalidOptions")
+  })
+
+  it("a bad token is refused: wrong key, issuer, audience, algorithm, or too old", async () => {
+    const deployment = await deploy({ auth: { providers: [await provider()] } })
+    const bad = {
+      algorithm: await token({ algorithm: "RS256" }),
+      audience: await token({ audience: "another" }),
+      issuer: await token({ issuer: "https://another.test" }),
+      key: await token({ key: keys.foreign }),
+      nonsense: "nonsense",
+      old: await token({ lifetimeSeconds: -10 })
+    }
+    for (const [what, value] of Object.entries(bad)) {
+      const http = connectHttp(deployment)
+      http.setAuth(value)
+      const refusal = await http.query(api.misc.whoami, {}).then(
+        () => "accepted",
+        (cause: Error) => cause.message
+      )
+      assert.include(refusal, "InvalidAuthHeader", what)
+      const client = connect(deployment)
+      const accepted = new Promise<boolean>((resolve) => client.setAuth(() => Promise.resolve(value), resolve))
+      assert.isFalse(await accepted, what)
+    }
+  })
+
+  it("a token that expires ends its identity", async () => {
+    const deployment = await deploy({ auth: { providers: [await provider()] } })
+    const client = connect(deployment)
+    const who = watch(client, api.misc.whoami, {})
+    let fetched = 0
+    client.setAuth(async () => (fetched++ === 0 ? token({ lifetimeSeconds: 2 }) : null))
+    await who.until((value) => value !== null)
+    await who.until((value) => value === null && who.seen.length > 1)
+    assert.isAbove(fetched, 1)
+  })
+})

@@ -1,0 +1,110 @@
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { anyApi } from "convex/server"
+import { build } from "esbuild"
+import { assert, describe, it } from "vitest"
+import { ConvexEmbeddedError } from "../src/index.ts"
+import { connectHttp, deploy, FUNCTIONS, temporaryFolder } from "./deployment.ts"
+import { api } from "./fixtures/convex/_generated/api.js"
+
+/** A project with a `convex/` folder of these files, beside the packages of this one. */
+const project = (files: Record<string, string>): string => {
+  const folder = temporaryFolder()
+  symlinkSync(join(import.meta.dirname, "../node_modules"), join(folder, "node_modules"))
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(join(folder, "convex", path, ".."), { recursive: true })
+    writeFileSync(join(folder, "convex", path), text)
+  }
+  cpSync(join(FUNCTIONS, "_generated"), join(folder, "convex/_generated"), { recursive: true })
+  return join(folder, "convex")
+}
+
+const TABLE = (index: string, field = "v.string()") => `
+  import { defineSchema, defineTable } from "convex/server"
+  import { v } from "convex/values"
+  export default defineSchema({ things: defineTable({ name: ${field}, rank: v.number() })${index} })
+`
+const WRITE = `
+  import { mutation } from "./_generated/server"
+  export const write = mutation((ctx, { name, rank }: { name: string; rank: number }) => ctx.db.insert("things", { name, rank }))
+`
+const READ = `
+  import { query } from "./_generated/server"
+  export const names = query(async (ctx) =>
+    (await ctx.db.query("things").withIndex("by_rank").order("desc").collect()).map((thing) => thing.name))
+`
+
+describe("modules", () => {
+  it("extensionless imports, shared state, npm packages and several kinds of exports", async () => {
+    const functions = project({
+      "a.ts": `
+        import { query } from "./_generated/server"
+        import { count } from "./lib/shared"
+        import { SignJWT } from "jose"
+        export default query(() => count())
+        export const jose = query(() => typeof SignJWT)
+        export const helper = () => "not a function of Convex"`,
+      "a.test.ts": `throw new Error("tests are not loaded")`,
+      "b/c.ts": `
+        import { query } from "../_generated/server"
+        import { count } from "../lib/shared"
+        export const next = query(() => count())`,
+      "lib/shared.ts": `let n = 0; export const count = () => ++n`
+    })
+    const client = connectHttp(await deploy({ functions }))
+    assert.equal(await client.query(anyApi["a"]!["default"]!, {}), 1)
+    assert.equal(await client.query(anyApi["b"]!["c"]!["next"]!, {}), 2, "a shared module is one module")
+    assert.equal(await client.query(anyApi["a"]!["jose"]!, {}), "function")
+    const helper = await client.query(anyApi["a"]!["helper"]!, {}).catch((cause: Error) => cause.message)
+    assert.include(helper, "Could not find public function")
+  })
+
+  it("a folder of JavaScript is imported as it is", async () => {
+    const functions = join(temporaryFolder(), "functions")
+    const entries = ["schema", "counters", "messages", "_generated/server"].map((name) => join(FUNCTIONS, name))
+    await build({
+      bundle: true,
+      entryPoints: entries,
+      format: "esm",
+      outdir: functions,
+      platform: "node",
+      splitting: true
+    })
+    const client = connectHttp(await deploy({ functions }))
+    assert.equal(await client.mutation(api.counters.add, { name: "n" }), 1)
+  })
+
+  it("new indexes are filled with what is there, and old ones go", async () => {
+    const dataDir = temporaryFolder()
+    const start = (schema: string) =>
+      deploy({ dataDir, functions: project({ "schema.ts": schema, "t.ts": READ, "w.ts": WRITE }) })
+    const first = await start(TABLE(""))
+    const [write, names] = [anyApi["w"]!["write"]!, anyApi["t"]!["names"]!]
+    const client = connectHttp(first)
+    for (const [rank, name] of ["low", "middle", "high"].entries()) await client.mutation(write, { name, rank })
+    const without = await client.query(names, {}).catch((cause: Error) => cause.message)
+    assert.include(without, "Index things.by_rank not found")
+    await first.close()
+    const second = await start(TABLE('.index("by_rank", ["rank"])'))
+    assert.deepEqual(await connectHttp(second).query(names, {}), ["high", "middle", "low"])
+    await second.close()
+    const third = await start(TABLE('.index("by_rank", ["name"])'))
+    assert.deepEqual(await connectHttp(third).query(names, {}), ["middle", "low", "high"])
+  })
+
+  it("stored documents that do not match a new schema are named, and nothing changes", async () => {
+    const dataDir = temporaryFolder()
+    const index = '.index("by_rank", ["rank"])'
+    const start = (schema: string) =>
+      deploy({ dataDir, functions: project({ "schema.ts": schema, "t.ts": READ, "w.ts": WRITE }) })
+    const first = await start(TABLE(index))
+    await connectHttp(first).mutation(anyApi["w"]!["write"]!, { name: "text", rank: 1 })
+    await first.close()
+    const cause = await start(TABLE("", "v.number()")).catch((error: unknown) => error)
+    assert.instanceOf(cause, ConvexEmbeddedError)
+    assert.equal(cause.code, "InvalidFunctions")
+    assert.match(cause.message, /document \w+ of table "things" does not match the schema[^]*\.name/)
+    const again = await start(TABLE(index))
+    assert.deepEqual(await connectHttp(again).query(anyApi["t"]!["names"]!, {}), ["text"])
+  })
+})

@@ -1,0 +1,152 @@
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
+import type { AddressInfo } from "node:net"
+import { join } from "node:path"
+import { assert, describe, it, onTestFinished } from "vitest"
+import { ConvexEmbedded, ConvexEmbeddedError, type Options, readLock } from "../src/index.ts"
+import { connectHttp, deploy, FUNCTIONS, temporaryFolder } from "./deployment.ts"
+import { api } from "./fixtures/convex/_generated/api.js"
+
+const refusal = async (options: Partial<Options>): Promise<ConvexEmbeddedError> => {
+  try {
+    await deploy(options)
+  } catch (cause) {
+    assert.instanceOf(cause, ConvexEmbeddedError)
+    return cause
+  }
+  throw new Error("It should not have started")
+}
+
+const folderWith = (files: Record<string, string>): string => {
+  const folder = temporaryFolder()
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(join(folder, path, ".."), { recursive: true })
+    writeFileSync(join(folder, path), text)
+  }
+  return folder
+}
+
+describe("start", () => {
+  it("keeps the data from one start to the next, and time does not go back", async () => {
+    const first = await deploy()
+    await connectHttp(first).mutation(api.counters.add, { name: "n" })
+    const before = await connectHttp(first).mutation(api.misc.commitTime, {})
+    await first.close()
+    const second = await deploy({ dataDir: first.dataDir })
+    assert.equal(await connectHttp(second).query(api.counters.read, { name: "n" }), 1)
+    assert.isTrue((await connectHttp(second).mutation(api.misc.commitTime, {})) > before)
+  })
+
+  it("a port in use is named, and nothing is left behind", async () => {
+    const server = createServer()
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+    onTestFinished(() => void server.close())
+    const { port } = server.address() as AddressInfo
+    const dataDir = temporaryFolder()
+    const error = await refusal({ dataDir, port })
+    assert.equal(error.code, "PortInUse")
+    assert.include(error.message, String(port))
+    assert.isNull(readLock(dataDir))
+    await deploy({ dataDir })
+  })
+
+  it("a folder in use names its holder, and a program can find it there", async () => {
+    const deployment = await deploy()
+    assert.deepEqual(readLock(deployment.dataDir), { pid: process.pid, url: deployment.url })
+    const error = await refusal({ dataDir: deployment.dataDir })
+    assert.equal(error.code, "DataInUse")
+    assert.include(error.message, String(process.pid))
+    assert.include(error.message, deployment.url)
+    await deployment.close()
+    assert.isNull(readLock(deployment.dataDir))
+  })
+
+  it("what a dead process left is taken over, also when its pid lives again", async () => {
+    const dead = spawn(process.execPath, ["-e", ""])
+    await once(dead, "exit")
+    for (const record of [
+      { pid: dead.pid, startedAt: "long ago", url: "http://127.0.0.1:1" },
+      { pid: process.pid, startedAt: "before this process", url: "http://127.0.0.1:1" },
+      "not even JSON"
+    ]) {
+      const dataDir = folderWith({ "lock.json": typeof record === "string" ? record : JSON.stringify(record) })
+      assert.isNull(readLock(dataDir))
+      const deployment = await deploy({ dataDir })
+      assert.equal(readLock(dataDir)?.url, deployment.url)
+    }
+  })
+
+  it("a damaged, cut or foreign data file is named and left as it is", async () => {
+    const source = await deploy()
+    await connectHttp(source).mutation(api.messages.sendMany, { channel: "c", count: 500 })
+    await source.close()
+    const good = readFileSync(join(source.dataDir, "data.sqlite"))
+    const damage: Record<string, (file: string) => void> = {
+      "a page overwritten": (file) => writeFileSync(file, Buffer.from(good).fill(0x5a, 8192, 20_480)),
+      "cut short": (file) => {
+        writeFileSync(file, good)
+        truncateSync(file, good.length / 2)
+      },
+      foreign: (file) => writeFileSync(file, "This is a text.")
+    }
+    for (const [what, make] of Object.entries(damage)) {
+      const dataDir = temporaryFolder()
+      const file = join(dataDir, "data.sqlite")
+      make(file)
+      const before = readFileSync(file)
+      const error = await refusal({ dataDir })
+      assert.equal(error.code, "DataCorrupt", what)
+      assert.include(error.message, file)
+      assert.isTrue(readFileSync(file).equals(before), what)
+      assert.isFalse(existsSync(join(dataDir, "lock.json")))
+    }
+  })
+
+  it("functions that are missing or wrong are named", async () => {
+    const missing = await refusal({ functions: "/nowhere/convex" })
+    assert.equal(missing.code, "FunctionsNotFound")
+    assert.include(missing.message, "/nowhere/convex")
+    assert.equal((await refusal({ functions: folderWith({ "readme.md": "" }) })).code, "FunctionsNotFound")
+
+    const wrong = {
+      "broken.js": "export const a = ;",
+      "schema.ts": "export default { export: () => { throw new Error('bad schema') } }",
+      "throws.ts": "throw new Error('at load')",
+      "unresolved.ts": 'import "./nothing"'
+    }
+    for (const [name, text] of Object.entries(wrong)) {
+      const error = await refusal({ functions: folderWith({ [name]: text }) })
+      assert.equal(error.code, "InvalidFunctions", name)
+      assert.match(error.message, /bad schema|at load|Could not resolve "\.\/nothing"|[Uu]nexpected|expression/i, name)
+    }
+  })
+
+  it("options are checked before anything is touched", async () => {
+    const wrong: Array<[Partial<Options>, string]> = [
+      [{ port: 70_000 }, "port"],
+      [{ port: 1.5 }, "port"],
+      [{ functions: "" }, "functions"],
+      [{ userTimeLimit: 0 }, "userTimeLimit"],
+      [{ durability: "none" as never }, "durability"],
+      [{ host: "256.0.0.1" }, "256.0.0.1"],
+      [{ dataDir: join(FUNCTIONS, "schema.ts", "data") }, "data folder"]
+    ]
+    for (const [options, named] of wrong) {
+      const error = await refusal(options)
+      assert.equal(error.code, "InvalidOptions", named)
+      assert.include(error.message, named)
+    }
+  })
+
+  it("closing twice is closing once, and a disposed deployment is closed", async () => {
+    const dataDir = temporaryFolder()
+    {
+      await using deployment = await ConvexEmbedded.make({ dataDir, functions: FUNCTIONS })
+      assert.match(deployment.url, /^http:\/\/127\.0\.0\.1:\d+$/)
+      await Promise.all([deployment.close(), deployment.close()])
+    }
+    assert.isNull(readLock(dataDir))
+  })
+})
