@@ -147,7 +147,7 @@ export interface Step<S extends Tagged> {
   readonly entered: boolean
 }
 
-/** The table without its per-cell types: `make` has checked them, and a lookup by a tag cannot carry them. */
+/** A table without its per-cell types: `make` has checked them, and a lookup by a tag cannot carry them. */
 interface AnyRule {
   readonly to?: string | undefined
   readonly data?: Compute<Tagged, Tagged, object> | undefined
@@ -157,6 +157,7 @@ interface AnyRule {
 type AnyTable = Readonly<Record<string, Readonly<Record<string, AnyRule | ReadonlyArray<AnyRule>>>>>
 
 const rowOf = (table: object, state: string) => {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see AnyRule
   const rows = table as AnyTable
   return Object.hasOwn(rows, state) ? (rows[state] ?? {}) : {}
 }
@@ -177,8 +178,8 @@ export const rules = <S extends Tagged, E extends Tagged>(
   readonly guard: string | undefined
 }> =>
   Object.keys(machine.table).flatMap((from) =>
-    Object.entries(rowOf(machine.table, from)).flatMap(([event, rules]) =>
-      [rules].flat().map((rule) => ({ from, event, to: rule.to, guard: rule.when?.note }))
+    Object.entries(rowOf(machine.table, from)).flatMap(([event, cell]) =>
+      [cell].flat().map((rule) => ({ from, event, to: rule.to, guard: rule.when?.note }))
     )
   )
 
@@ -217,13 +218,33 @@ export const transition = <S extends Tagged, E extends Tagged>(
   const candidates = Object.hasOwn(row, event._tag) ? [row[event._tag] ?? []].flat() : []
   const rule = candidates.find(({ when }) => when === undefined || when.test(state, event))
   if (rule === undefined) {
-    const allowed = Object.keys(row)
-    const reason = new InvalidTransition({ machine: machine.name, state: state._tag, event: event._tag, allowed })
+    const names = { machine: machine.name, state: state._tag, event: event._tag }
+    const reason = new InvalidTransition({ ...names, allowed: Object.keys(row) })
     return Result.fail(new MachineError({ reason }))
   }
   if (rule.stay === true) return Result.succeed({ state, entered: false })
   const entered = rule.to !== undefined
   const data = (entered ? rule.data : rule.stay)?.(state, event)
-  // The compiler has checked that the data belongs to the tag, cell by cell.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the compiler has checked each cell's data
   return Result.succeed({ state: { ...data, _tag: rule.to ?? state._tag } as Tagged as S, entered })
+}
+
+/**
+ * Draws the machine as a Mermaid state diagram. Events that keep the state are left out: they do not move anything.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const toMermaid = <S extends Tagged, E extends Tagged>(machine: Machine<S, E>): string => {
+  const labels = new Map<string, Array<string>>()
+  for (const { from, to, event, guard } of rules(machine)) {
+    if (to === undefined) continue
+    const edge = `${from} --> ${to}`
+    const label = guard === undefined ? event : `${event} [${guard}]`
+    labels.set(edge, [...(labels.get(edge) ?? []), label])
+  }
+  const edges = Array.from(labels, ([edge, events]) => `${edge}: ${events.join(", ")}`)
+  const ends = Object.keys(machine.table).filter((state) => isFinal(machine, state))
+  const lines = [`[*] --> ${machine.initial._tag}`, ...edges, ...ends.map((end) => `${end} --> [*]`)]
+  return ["stateDiagram-v2", ...lines.map((line) => `    ${line}`)].join("\n")
 }

@@ -39,8 +39,8 @@ export type ExitReason = keyof typeof exitCodes
 /** What a worker goes back to once it is connected again. */
 const Serving = Schema.Literals(["Ready", "Paused"])
 
-const attempt = Schema.Int
-const detail = Schema.String
+const Attempt = Schema.Int
+const Detail = Schema.String
 
 /**
  * The states. `attempt` counts the recoveries since the worker last stayed healthy; `detail` is a sentence for people.
@@ -51,30 +51,34 @@ const detail = Schema.String
 export const WorkerState = Schema.TaggedUnion({
   Idle: {},
   /** Introduces itself to the deployment. */
-  Registering: { attempt },
+  Registering: { attempt: Attempt },
   /** Known, and waits for its owner's approval. */
-  AwaitingApproval: { attempt },
+  AwaitingApproval: { attempt: Attempt },
   /** Takes the lease and gets its parts going; then serves, or stays paused if it was. */
-  Connecting: { attempt, back: Serving },
-  Ready: { attempt },
+  Connecting: { attempt: Attempt, back: Serving },
+  Ready: { attempt: Attempt },
   /** Connected, begins no turn. */
-  Paused: { attempt },
+  Paused: { attempt: Attempt },
   /** Begins no turn, waits for those that run. */
   Draining: {},
   /** Lets go of everything it holds. */
-  Stopping: { reason: Schema.Literals(["Requested", "Interrupted", "NotAuthorised"]), detail },
+  Stopping: { reason: Schema.Literals(["Requested", "Interrupted", "NotAuthorised"]), detail: Detail },
   /** Gone. The process exits with the code. */
   Stopped: {
     reason: Schema.Literals(["Requested", "Temporary", "NotAuthorised", "Configuration", "Fenced", "Interrupted"]),
     exitCode: Schema.Int,
-    detail
+    detail: Detail
   },
   /** Waits, longer each time, before it tries again what failed. */
-  Recovering: { attempt, back: Schema.Literals(["Registering", "AwaitingApproval", "Ready", "Paused"]), detail },
+  Recovering: {
+    attempt: Attempt,
+    back: Schema.Literals(["Registering", "AwaitingApproval", "Ready", "Paused"]),
+    detail: Detail
+  },
   /** Lost its lease: writes nothing, lets go of everything. */
-  Fenced: { detail },
+  Fenced: { detail: Detail },
   /** Cannot go on: lets go of everything. */
-  Failed: { reason: Schema.Literals(["Temporary", "NotAuthorised", "Configuration"]), detail }
+  Failed: { reason: Schema.Literals(["Temporary", "NotAuthorised", "Configuration"]), detail: Detail }
 })
 
 /**
@@ -94,7 +98,7 @@ export const WorkerEvent = Schema.TaggedUnion({
   Registered: { approved: Schema.Boolean },
   Approved: {},
   /** The owner refused or revoked the approval. */
-  Revoked: { detail },
+  Revoked: { detail: Detail },
   Connected: {},
   /** Serving went well for a while: the next failure counts as the first. */
   Settled: {},
@@ -108,10 +112,10 @@ export const WorkerEvent = Schema.TaggedUnion({
   /** Everything was let go. */
   Closed: {},
   /** Something broke. Only `Temporary` is tried again. */
-  Fail: { reason: Schema.Literals(["Temporary", "NotAuthorised", "Configuration"]), detail },
+  Fail: { reason: Schema.Literals(["Temporary", "NotAuthorised", "Configuration"]), detail: Detail },
   Retry: {},
   GiveUp: {},
-  LeaseLost: { detail }
+  LeaseLost: { detail: Detail }
 })
 
 /**
@@ -126,7 +130,7 @@ const temporary = {
   note: "temporary",
   test: (_: unknown, event: Event<"Fail">) => event.reason === "Temporary"
 }
-const cameFrom = <const Back extends string>(back: Back) => ({
+const cameFrom = (back: string) => ({
   note: `from ${back}`,
   test: (state: { readonly back: string }) => state.back === back
 })

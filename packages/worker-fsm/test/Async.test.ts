@@ -1,0 +1,95 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { createActor, createWorkerLifecycle, Machine, MachineError } from "../src/index.ts"
+
+const State = Schema.TaggedUnion({ Off: {}, On: {}, Gone: {} })
+const Event = Schema.TaggedUnion({ Press: {}, Quit: {} })
+const machine = Machine.make({
+  name: "switch",
+  state: State,
+  event: Event,
+  initial: { _tag: "Off" },
+  table: {
+    Off: { Press: { to: "On" }, Quit: { to: "Gone" } },
+    On: { Press: { to: "Off" } },
+    Gone: {}
+  }
+})
+
+const aborted = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }))
+
+describe("createActor", () => {
+  it("rejects with the package's own error", async () => {
+    await using actor = await createActor(machine)
+    await actor.send({ _tag: "Press" })
+    const error: unknown = await actor.send({ _tag: "Quit" }).catch((reason: unknown) => reason)
+    assert.instanceOf(error, MachineError)
+    assert.strictEqual(error.reason._tag, "InvalidTransition")
+    assert.deepStrictEqual(actor.state(), { _tag: "On" })
+  })
+
+  it("aborts an activity's signal when its state is left", async () => {
+    const { promise, resolve } = Promise.withResolvers<string>()
+    await using actor = await createActor(machine, {
+      activities: { On: (_, { signal }) => aborted(signal).then(() => resolve("aborted")) }
+    })
+    await actor.send({ _tag: "Press" })
+    await actor.send({ _tag: "Press" })
+    assert.strictEqual(await promise, "aborted")
+  })
+
+  it("aborts the running activity when it is disposed of", async () => {
+    const { promise, resolve } = Promise.withResolvers<string>()
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
+    {
+      await using _actor = await createActor(machine, {
+        activities: {
+          Off: (_, { signal }) => {
+            begin()
+            return aborted(signal).then(() => resolve("aborted"))
+          }
+        }
+      })
+      await begun
+    }
+    assert.strictEqual(await promise, "aborted")
+  })
+
+  it("lets an activity send the event that ends it", async () => {
+    await using actor = await createActor(machine, {
+      activities: { On: async (_, { send }) => void (await send({ _tag: "Press" })) }
+    })
+    await actor.send({ _tag: "Press" })
+    assert.deepStrictEqual(await actor.awaitState("Off"), { _tag: "Off" })
+  })
+
+  it("turns a rejected activity into the event of `failed`", async () => {
+    await using actor = await createActor(machine, {
+      activities: { On: () => Promise.reject(new Error("burnt out")) },
+      failed: (error) => (error instanceof Error && error.message === "burnt out" ? { _tag: "Press" } : undefined)
+    })
+    const seen: Array<string> = []
+    await actor.send({ _tag: "Press" })
+    await actor.awaitState("Off")
+    await actor.send({ _tag: "Quit" })
+    for await (const state of actor.changes()) seen.push(state._tag)
+    assert.deepStrictEqual(seen, ["Gone"])
+    const path = actor.history().map(({ event, cause }) => [event._tag, cause])
+    assert.deepStrictEqual(path, [
+      ["Press", undefined],
+      ["Press", "activity"],
+      ["Quit", undefined]
+    ])
+  })
+})
+
+describe("createWorkerLifecycle", () => {
+  it("stops with an exit code", async () => {
+    await using lifecycle = await createWorkerLifecycle({
+      activities: { Registering: () => ({ _tag: "Revoked", detail: "not on this machine" }), Stopping: () => undefined }
+    })
+    await lifecycle.send({ _tag: "Start" })
+    assert.deepInclude(await lifecycle.stopped(), { exitCode: 77, detail: "not on this machine" })
+  })
+})
