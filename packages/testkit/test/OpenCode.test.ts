@@ -1,7 +1,7 @@
 import { access } from "node:fs/promises"
-import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Scope } from "effect"
-import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "../src/index.ts"
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Context, Deferred, Effect, Fiber, Layer, Scope } from "effect"
+import { demoPrompt, demoScript, OpenCodeHome, Reply, type Script, ScriptedProvider } from "../src/index.ts"
 import { serve, until } from "./support/openCode.ts"
 
 /** Provider, home and server live as long as the scope. */
@@ -13,6 +13,18 @@ const start = Effect.fnUntraced(function* (script: Script) {
   })
   return { home, provider, server: yield* serve(home) }
 })
+
+/** One server for the tests that only talk to it; each sets its own script. */
+class Rig extends Context.Service<Rig, Effect.Success<ReturnType<typeof start>>>()("Rig") {
+  static readonly layer = Layer.effect(
+    Rig,
+    start(() => Reply.text("no script yet"))
+  )
+}
+
+const textsOf = (message: {
+  readonly parts: ReadonlyArray<{ readonly type: string; readonly text?: string | undefined }>
+}) => message.parts.flatMap((part) => (part.type === "text" ? [part.text ?? ""] : [])).join("")
 
 describe("the real opencode", { timeout: 60_000 }, () => {
   it.live("answers a prompt, runs a tool, and leaves nothing behind", () =>
@@ -67,43 +79,77 @@ describe("the real opencode", { timeout: 60_000 }, () => {
       assert.match(String(refused.cause), /fetch failed/)
     })
   )
+})
 
-  it.live("gives up on 401, and retries 429, 500 and a dropped stream", () =>
-    Effect.gen(function* () {
-      const { provider, server } = yield* start(() => Reply.status(401, { message: "No such key" }))
-      const session = yield* server.session("has a title")
-      const refused = yield* server.prompt(session, "hello")
-      assert.include(refused.info.error?.data, { statusCode: 401, isRetryable: false })
-      assert.strictEqual(yield* provider.count, 1)
+layer(Rig.layer, { excludeTestServices: true, timeout: "60 seconds" })("one server", (test) => {
+  test.effect(
+    "gives up on 401, and retries 429, 500 and a dropped stream",
+    () =>
+      Effect.gen(function* () {
+        const { provider, server } = yield* Rig
+        const before = yield* provider.count
+        yield* provider.setScript(() => Reply.status(401, { message: "No such key" }))
+        const refused = yield* server.prompt(yield* server.session("401"), "hello")
+        assert.include(refused.info.error?.data, { statusCode: 401, isRetryable: false })
+        assert.strictEqual(yield* provider.count, before + 1)
 
-      const failures = [Reply.status(429, { retryAfter: "1 second" }), Reply.status(500), Reply.drop(3)]
-      yield* Effect.forEach(
-        failures,
-        Effect.fnUntraced(function* (failure) {
-          const before = yield* provider.count
-          yield* provider.setScript(({ ordinal }) => (ordinal === before + 1 ? failure : Reply.text("it works")))
-          const retried = yield* server.prompt(session, "hello")
-          assert.deepInclude(retried.parts, { type: "text", text: "it works" })
-          assert.strictEqual(yield* provider.count, before + 2)
+        const failures = new Map<string, Reply.Reply>([
+          ["429", Reply.status(429, { retryAfter: "1 second" })],
+          ["500", Reply.status(500)],
+          ["dropped", Reply.drop(3)]
+        ])
+        const names = [...failures.keys()]
+        yield* provider.setScript(({ lastUserText }) => {
+          const failure = failures.get(lastUserText)
+          failures.delete(lastUserText)
+          return failure ?? Reply.text("it works")
         })
-      )
-      assert.strictEqual((yield* provider.stats).titles, 0)
-    })
+        const prompt = (name: string) => Effect.flatMap(server.session(name), (session) => server.prompt(session, name))
+        const retried = yield* Effect.forEach(names, prompt, { concurrency: "unbounded" })
+        for (const { parts } of retried) {
+          assert.deepInclude(parts, { type: "text", text: "it works" })
+        }
+        assert.strictEqual(yield* provider.count, before + 1 + 2 * names.length)
+        assert.strictEqual((yield* provider.stats).titles, 0)
+      }),
+    60_000
   )
 
-  it.live("stops a reply when OpenCode leaves", () =>
-    Effect.gen(function* () {
-      const interrupted = yield* Deferred.make<void>()
-      const never = Effect.never.pipe(Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined)))
-      const { provider, server } = yield* start(() => Reply.sequence([Reply.text("It begins"), Reply.wait(never)]))
-      const session = yield* server.session("has a title")
-      const turn = yield* Effect.forkChild(server.prompt(session, "hello"))
-      yield* until(provider, ({ active }) => active === 1)
-      yield* server.abort(session)
-      const ended = yield* Fiber.join(turn)
-      assert.strictEqual(ended.info.error?.name, "MessageAbortedError")
-      yield* Effect.timeout(Deferred.await(interrupted), "10 seconds")
-      yield* until(provider, ({ active }) => active === 0)
-    })
+  test.effect(
+    "stops a reply when OpenCode leaves",
+    () =>
+      Effect.gen(function* () {
+        const { provider, server } = yield* Rig
+        const interrupted = yield* Deferred.make<void>()
+        const never = Effect.never.pipe(Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined)))
+        yield* provider.setScript(() => Reply.sequence([Reply.text("It begins"), Reply.wait(never)]))
+        const session = yield* server.session("has a title")
+        const turn = yield* Effect.forkChild(server.prompt(session, "hello"))
+        yield* until(provider, ({ active }) => active === 1)
+        yield* server.abort(session)
+        const ended = yield* Fiber.join(turn)
+        assert.strictEqual(ended.info.error?.name, "MessageAbortedError")
+        yield* Effect.timeout(Deferred.await(interrupted), "10 seconds")
+        yield* until(provider, ({ active }) => active === 0)
+      }),
+    60_000
+  )
+
+  test.effect(
+    "the demo uses a real tool, and shows that the conversation's context is kept",
+    () =>
+      Effect.gen(function* () {
+        const { provider, server } = yield* Rig
+        yield* provider.setScript(demoScript)
+        const session = yield* server.session("Demo")
+        const looked = yield* server.prompt(session, demoPrompt)
+        assert.include(textsOf(looked), `".git, hello.txt"`)
+        const parts = (yield* server.messages(session)).flatMap((message) => message.parts)
+        assert.isTrue(parts.some(({ state, tool }) => tool === "bash" && state?.status === "completed"))
+        const remembered = yield* server.prompt(session, "What did I ask first?")
+        assert.include(textsOf(remembered), "prompt number 2")
+        assert.include(textsOf(remembered), `began with "${demoPrompt}"`)
+      }),
+    60_000
   )
 })
