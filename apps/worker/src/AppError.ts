@@ -1,0 +1,73 @@
+/**
+ * What a person at the terminal reads when the command cannot do what was asked.
+ *
+ * @since 0.1.0
+ */
+import type { ConvexSyncError } from "@opencode-worker/convex-sync"
+import type { ModelCacheError } from "@opencode-worker/model-cache"
+import type { HostError } from "@opencode-worker/opencode-host"
+import { exitCodes } from "@opencode-worker/worker-fsm"
+import { type PlatformError, Runtime, Schema } from "effect"
+import { CliError } from "effect/cli"
+
+/**
+ * The message says what was wrong and what would be right. The exit code tells a service manager whether to try again.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class AppError extends Schema.TaggedError<AppError>()("AppError", {
+  text: Schema.String,
+  exitCode: Schema.Int
+}) {
+  override get message() {
+    return this.text
+  }
+  override get [CliError.userMessage]() {
+    return this.text
+  }
+  override readonly [Runtime.errorExitCode] = this.exitCode
+}
+
+/**
+ * A mistake in what the user gave or installed: repeating the command does not help.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const configuration = (text: string) => new AppError({ text, exitCode: exitCodes.Configuration })
+
+/**
+ * Something is in the way now and may not be later.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const temporary = (text: string) => new AppError({ text, exitCode: exitCodes.Temporary })
+
+/** Reasons that lie with what the user gave or installed. */
+const configurationReasons: ReadonlySet<string> = new Set<
+  (HostError | ModelCacheError | ConvexSyncError)["reason"]["_tag"]
+>([
+  "BinaryNotFound",
+  "DirectoryNotFound",
+  "UnsupportedVersion",
+  "InvalidSpec",
+  "UnknownModel",
+  "NoDefaultModel",
+  "InvalidUrl"
+])
+
+/**
+ * A library's error, whose message is a sentence already, with the exit code that it deserves.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const explain = (
+  error: AppError | HostError | ModelCacheError | ConvexSyncError | PlatformError.PlatformError
+): AppError => {
+  if (error._tag === "AppError") return error
+  const final = error._tag !== "PlatformError" && configurationReasons.has(error.reason._tag)
+  return final ? configuration(error.message) : temporary(error.message)
+}

@@ -1,0 +1,74 @@
+/**
+ * A conversation at the terminal: sends a prompt, writes the answer as it arrives through the deployment.
+ *
+ * @since 0.1.0
+ */
+import type { Id } from "@opencode-worker/convex-backend/api"
+import { Clock, Effect, Option, Ref, Stream, Terminal } from "effect"
+import { Operator } from "./Operator.ts"
+import * as Transcript from "./Transcript.ts"
+
+/** What the turns of one run came to. */
+export interface Tally {
+  readonly turns: number
+  readonly completed: number
+  /** Milliseconds from sending the first prompt to its first text. */
+  readonly firstText: Option.Option<number>
+  /** Updates that brought text before the turn that they belong to was complete. */
+  readonly pieces: number
+}
+
+export const noTurns: Tally = { turns: 0, completed: 0, firstText: Option.none(), pieces: 0 }
+
+/**
+ * Sends one prompt and writes its answer; adds to the tally.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const ask = Effect.fn("Chat.ask")(function* (options: {
+  readonly sessionId: Id<"sessions">
+  readonly prompt: string
+  readonly model: Option.Option<string>
+  readonly style: Transcript.Style
+  readonly tally: Ref.Ref<Tally>
+  /** Writes the prompt first: for one that nobody typed here. */
+  readonly echo: boolean
+}) {
+  const { echo, model, prompt, sessionId, style, tally } = options
+  const operator = yield* Operator
+  const terminal = yield* Terminal.Terminal
+  if (echo) yield* terminal.display(`\n> ${prompt}\n`)
+  const sentAt = yield* Clock.currentTimeMillis
+  const turnId = yield* operator.send(sessionId, prompt, model)
+
+  const last = yield* operator.follow(turnId).pipe(
+    Stream.runFoldEffect(
+      () => ({ transcript: Transcript.empty, status: "", error: null as { readonly message: string } | null }),
+      Effect.fnUntraced(function* ({ transcript }, { deltas, error, status }) {
+        const [next, text] = Transcript.live(
+          transcript,
+          style,
+          deltas.flatMap(({ segments }) => segments)
+        )
+        if (text !== "") {
+          const now = yield* Clock.currentTimeMillis
+          yield* Ref.update(tally, (sum) => ({
+            ...sum,
+            pieces: sum.pieces + 1,
+            firstText: Option.orElseSome(sum.firstText, () => now - sentAt)
+          }))
+          yield* terminal.display(text)
+        }
+        return { transcript: next, status, error }
+      })
+    )
+  )
+  const [, rest] = Transcript.end(last.transcript, style, last, yield* operator.parts(turnId))
+  yield* terminal.display(rest)
+  yield* Ref.update(tally, (sum) => ({
+    ...sum,
+    turns: sum.turns + 1,
+    completed: sum.completed + (last.status === "completed" ? 1 : 0)
+  }))
+})

@@ -1,0 +1,75 @@
+/**
+ * The embedded Convex deployment of a data folder: served by this process, or found where another process serves it.
+ *
+ * @since 0.1.0
+ */
+import { functionsDir } from "@opencode-worker/convex-backend"
+import { ConvexEmbedded, ConvexEmbeddedError, readLock } from "@opencode-worker/convex-embedded"
+import { Context, Effect, Layer, Option } from "effect"
+import { type AppError, configuration, temporary } from "./AppError.ts"
+import type { DataFolder } from "./DataFolder.ts"
+import { operatorKey } from "./OperatorKey.ts"
+
+const explain = (error: unknown, folder: DataFolder): AppError => {
+  if (!(error instanceof ConvexEmbeddedError)) return configuration(`The deployment did not start: ${String(error)}`)
+  switch (error.code) {
+    case "DataInUse":
+      return temporary(`${error.message} Stop it first, or give this one its own folder with --data.`)
+    case "DataCorrupt":
+      return configuration(
+        `${error.message} Move ${folder.root} away to begin anew, or give another folder with --data.`
+      )
+    default:
+      return configuration(error.message)
+  }
+}
+
+const serve = (folder: DataFolder, port: Option.Option<number>) =>
+  Effect.gen(function* () {
+    const operator = yield* operatorKey(folder.operator)
+    const { url } = yield* Effect.acquireRelease(
+      Effect.tryPromise({
+        try: () =>
+          ConvexEmbedded.make({
+            functions: functionsDir,
+            dataDir: folder.deployment,
+            port: Option.getOrElse(port, () => 0),
+            auth: { providers: [operator.provider] }
+          }),
+        catch: (error) => explain(error, folder)
+      }),
+      (embedded) => Effect.promise(() => embedded.close())
+    )
+    return Deployment.of({ url, operatorToken: operator.token })
+  })
+
+const find = (folder: DataFolder) =>
+  Effect.gen(function* () {
+    const holder = yield* Effect.sync(() => readLock(folder.deployment))
+    if (holder === null) return yield* serve(folder, Option.none())
+    if (holder.url === null) {
+      return yield* temporary(`Process ${holder.pid} is just starting on ${folder.root}: try again in a moment.`)
+    }
+    const operator = yield* operatorKey(folder.operator)
+    return Deployment.of({ url: holder.url, operatorToken: operator.token })
+  })
+
+/**
+ * @category services
+ * @since 0.1.0
+ */
+export class Deployment extends Context.Service<
+  Deployment,
+  {
+    readonly url: string
+    /** A fresh token of the local operator. */
+    readonly operatorToken: Effect.Effect<string>
+  }
+>()("opencode-worker/Deployment") {
+  /** Serves the folder; fails when another process does. `port`: a free one unless told. */
+  static readonly serve = (folder: DataFolder, port: Option.Option<number>) =>
+    Layer.effect(Deployment, serve(folder, port))
+
+  /** Uses the process that serves the folder, if there is one; else serves it for as long as this is needed. */
+  static readonly find = (folder: DataFolder) => Layer.effect(Deployment, find(folder))
+}

@@ -1,0 +1,71 @@
+/**
+ * What a person does with a worker, over their own authenticated connection: create a session, send a prompt, watch the answer arrive.
+ *
+ * @since 0.1.0
+ */
+import { randomUUID } from "node:crypto"
+import { api, type Id } from "@opencode-worker/convex-backend/api"
+import { ConvexClient } from "@opencode-worker/convex-sync"
+import type { FunctionReturnType } from "convex/server"
+import { Context, Effect, Layer, Option, Stream } from "effect"
+
+export type Live = FunctionReturnType<typeof api.turns.live>
+export type Part = FunctionReturnType<typeof api.turns.parts>[number]
+export type Segment = Live["deltas"][number]["segments"][number]
+
+const final: ReadonlySet<string> = new Set(["completed", "failed", "aborted", "interrupted", "expired"])
+
+const isSessionId = (text: string): text is Id<"sessions"> => text !== ""
+
+const make = Effect.gen(function* () {
+  const convex = yield* ConvexClient
+
+  /** Each element holds what is new; the last one has a final status. Cost is O(new): the subscription moves with its cursor. */
+  const follow = (turnId: Id<"turns">) =>
+    Stream.paginate(0, (after: number) =>
+      convex.subscribe(api.turns.live, { turnId, after }).pipe(
+        Stream.filter((live) => live.deltas.length > 0 || final.has(live.status)),
+        Stream.runHead,
+        Effect.map((head) =>
+          Option.match(head, {
+            onNone: () => [[], Option.none<number>()] as const,
+            onSome: (live) =>
+              [[live], final.has(live.status) ? Option.none() : Option.some(live.deltas.at(-1)?.seq ?? after)] as const
+          })
+        )
+      )
+    )
+
+  return {
+    approve: (code: string) => convex.mutation(api.pairing.approve, { code }),
+    createSession: (workerId: Id<"workers">) =>
+      convex.mutation(api.sessions.create, { workerId, idempotencyKey: randomUUID() }),
+    /** Null: there is none, it is not yours, or what was given is no id at all, which the deployment refuses. */
+    session: (given: string) =>
+      isSessionId(given)
+        ? convex
+            .query(api.sessions.get, { sessionId: given })
+            .pipe(Effect.catchReason("ConvexSyncError", "FunctionFailed", () => Effect.succeed(null)))
+        : Effect.succeed(null),
+    sessions: convex.query(api.sessions.list, { paginationOpts: { numItems: 50, cursor: null } }),
+    send: (sessionId: Id<"sessions">, text: string, model: Option.Option<string>) =>
+      convex.mutation(api.turns.send, {
+        sessionId,
+        text,
+        idempotencyKey: randomUUID(),
+        ...(Option.isSome(model) && { model: model.value })
+      }),
+    follow,
+    parts: (turnId: Id<"turns">) => convex.query(api.turns.parts, { turnId })
+  }
+})
+
+/**
+ * The operator's side of the deployment that `ConvexClient` is connected to.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Operator extends Context.Service<Operator, Effect.Success<typeof make>>()("opencode-worker/Operator") {
+  static readonly layer = Layer.effect(Operator, make)
+}

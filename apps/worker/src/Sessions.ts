@@ -1,0 +1,51 @@
+/**
+ * The OpenCode session behind a conversation: found again, made anew if OpenCode lost it, or created at its first turn.
+ *
+ * @since 0.1.0
+ */
+import { api, type Id } from "@opencode-worker/convex-backend/api"
+import { Lease } from "@opencode-worker/convex-sync"
+import { OpenCodeHost } from "@opencode-worker/opencode-host"
+import { SessionPool } from "@opencode-worker/session-pool"
+import { Context, Effect, Layer, Option, Ref } from "effect"
+
+export interface OpenCodeSession {
+  readonly opencodeSessionId: string
+  /** What the next turn must tell its reader, once. */
+  readonly notice: Ref.Ref<Option.Option<string>>
+}
+
+/** Conversations whose OpenCode session is known to exist. The bound is on turns that run at once, not on memory alone. */
+const capacity = 20
+/** A conversation that nobody continues for this long is looked up again when somebody does. */
+const idleTimeToLive = "5 minutes"
+
+const lost = "OpenCode no longer had this conversation: it goes on here without what was said before."
+
+const open = Effect.fn("Sessions.open")(function* (sessionId: Id<"sessions">) {
+  const lease = yield* Lease
+  const { client } = yield* OpenCodeHost
+  const { opencodeSessionId: known, title } = yield* lease.query(api.sessions.assigned, { sessionId })
+  if (known !== null) {
+    const exists = yield* client.sessions.get(known).pipe(
+      Effect.as(true),
+      Effect.catchReason("HostError", "NotFound", () => Effect.succeed(false))
+    )
+    if (exists) return { opencodeSessionId: known, notice: yield* Ref.make(Option.none<string>()) }
+  }
+  const { id } = yield* client.sessions.create({ title, metadata: { opencodeWorkerSession: sessionId } })
+  yield* lease.mutation(api.sessions.bind, { sessionId, opencodeSessionId: id })
+  return { opencodeSessionId: id, notice: yield* Ref.make(known === null ? Option.none() : Option.some(lost)) }
+})
+
+const make = SessionPool.make({ open, capacity, idleTimeToLive, name: "opencode" })
+
+/**
+ * One running turn a conversation, a bounded number of conversations at once.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Sessions extends Context.Service<Sessions, Effect.Success<typeof make>>()("opencode-worker/Sessions") {
+  static readonly layer = Layer.effect(Sessions, make)
+}

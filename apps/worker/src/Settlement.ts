@@ -1,0 +1,144 @@
+/**
+ * What becomes of a turn that an earlier process left unfinished. OpenCode's record decides; nothing that may have had
+ * effects is run again.
+ *
+ * | OpenCode has | the turn becomes |
+ * | --- | --- |
+ * | no such prompt, and it was never seen there | queued again, as if nothing had happened |
+ * | no such prompt, though it was seen there | interrupted, with the text that was streamed |
+ * | the prompt, and how the turn ended | what OpenCode says, with its parts |
+ * | the prompt, and no end | interrupted, with the text that was streamed |
+ *
+ * @since 0.1.0
+ */
+import { api } from "@opencode-worker/convex-backend/api"
+import { Lease } from "@opencode-worker/convex-sync"
+import {
+  type AssistantWithParts,
+  classifyTurn,
+  type MessageWithParts,
+  OpenCodeHost,
+  type TurnState,
+  usageOf
+} from "@opencode-worker/opencode-host"
+import type { FunctionReturnType } from "convex/server"
+import { Effect, Option, Stream } from "effect"
+import { finalParts, type Streamed } from "./FinalParts.ts"
+import { finish } from "./Finish.ts"
+
+/** What settlement needs to know of a turn. `delivered`: OpenCode had shown the prompt before. */
+export type Unsettled = Pick<
+  FunctionReturnType<typeof api.queue.unsettled>[number],
+  "turnId" | "messageId" | "opencodeSessionId" | "delivered"
+>
+
+/**
+ * What OpenCode has of a prompt: nothing, or its answers so far and how it stands.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Found {
+  readonly assistants: ReadonlyArray<AssistantWithParts>
+  readonly state: TurnState
+}
+
+const gone = { name: "SessionGone", message: "OpenCode no longer has this conversation" }
+const cutShort = {
+  name: "WorkerStopped",
+  message:
+    "The worker stopped in the middle of this turn. It is not run again by itself: send the prompt again if it is still wanted."
+}
+
+/**
+ * The decision. `seen`: OpenCode had shown the prompt before.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const verdict = (seen: boolean, found: Option.Option<Found>) => {
+  if (Option.isNone(found)) return seen ? ({ outcome: "interrupted", error: gone } as const) : "requeue"
+  const { state } = found.value
+  return state._tag === "Ended" && state.outcome !== "interrupted"
+    ? { outcome: state.outcome, error: state.error }
+    : ({ outcome: "interrupted", error: cutShort } as const)
+}
+
+/** The assistant's messages that answer the prompt, oldest first; nothing if OpenCode does not have the prompt whole. */
+const find = Effect.fnUntraced(function* (sessionId: string, messageId: string) {
+  const { abort, client } = yield* OpenCodeHost
+  const prompt = client.messages.get(sessionId, messageId).pipe(
+    Effect.map(({ parts }) => parts.length > 0),
+    Effect.catchReason("HostError", "NotFound", () => Effect.succeed(false))
+  )
+  if (!(yield* prompt)) return Option.none<Found>()
+  // Nobody listens to it any more: what still runs is stopped before it is judged.
+  if ((yield* client.sessions.status)[sessionId] !== undefined) yield* abort(sessionId)
+  const newestFirst = Stream.paginate(undefined as string | undefined, (before) =>
+    client.messages
+      .list(sessionId, { before })
+      .pipe(Effect.map((page) => [page.messages.toReversed(), Option.fromUndefinedOr(page.before)] as const))
+  )
+  const since = yield* newestFirst.pipe(
+    Stream.takeUntil(({ info }) => info.id === messageId),
+    Stream.runCollect
+  )
+  const assistants = since.toReversed().filter((message) => answers(message, messageId))
+  return Option.some<Found>({ assistants, state: classifyTurn(assistants, { sessionBusy: false }) })
+})
+
+const answers = (message: MessageWithParts, messageId: string): message is AssistantWithParts =>
+  message.info.role === "assistant" && message.info.parentID === messageId
+
+type Delta = FunctionReturnType<typeof api.queue.streamed>[number]
+
+const streamedBy = (lease: Lease["Service"], turnId: Unsettled["turnId"]) =>
+  Stream.paginate(0, (after: number) =>
+    lease
+      .query(api.queue.streamed, { turnId, after })
+      .pipe(Effect.map((deltas) => [deltas, Option.fromUndefinedOr(deltas.at(-1)?.seq)] as const))
+  )
+
+/** The text of each part, in the order in which the parts began. */
+const joinText = (deltas: ReadonlyArray<Delta>): ReadonlyArray<Streamed> => {
+  const parts = new Map<string, Streamed>()
+  for (const { kind, partId, text } of deltas.flatMap(({ segments }) => segments)) {
+    if (kind !== "tool") parts.set(partId, { partId, kind, text: (parts.get(partId)?.text ?? "") + text })
+  }
+  return Array.from(parts.values())
+}
+
+/**
+ * Settles one turn. Safe to repeat: a turn that is settled stays as it is.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const settle = Effect.fn("Settlement.settle")(function* (turn: Unsettled) {
+  const lease = yield* Lease
+  const { messageId, opencodeSessionId, turnId } = turn
+  const found =
+    messageId === null || opencodeSessionId === null ? Option.none<Found>() : yield* find(opencodeSessionId, messageId)
+  const decision = verdict(turn.delivered, found)
+  if (decision === "requeue") return yield* lease.mutation(api.queue.requeue, { turnId })
+  const streamed = joinText(yield* Stream.runCollect(streamedBy(lease, turnId)))
+  const assistants = Option.match(found, { onNone: () => [], onSome: (record) => record.assistants })
+  yield* finish(turnId, { ...decision, usage: usageOf(assistants), parts: finalParts(assistants, { streamed }) })
+})
+
+/** Turns asked for at once. */
+const window = 20
+
+/**
+ * Settles all that earlier processes left. Costs one query when there is nothing, and no OpenCode server then.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const settleAll = Effect.gen(function* () {
+  const lease = yield* Lease
+  const next = lease.query(api.queue.unsettled, { limit: window })
+  for (let turns = yield* next; turns.length > 0; turns = yield* next) {
+    yield* Effect.forEach(turns, settle, { discard: true })
+  }
+})

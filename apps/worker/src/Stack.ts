@@ -1,0 +1,33 @@
+/**
+ * The layers that a worker on one machine is made of.
+ *
+ * ```
+ *   Operator ── a connection with the operator's token ──┐
+ *   ConvexClient, the worker's own connection ───────────┴── Deployment (embedded)
+ *   ModelCache ── OpenCodeHost
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { ConvexClient } from "@opencode-worker/convex-sync"
+import { OpenCodeHost, type Options as HostOptions } from "@opencode-worker/opencode-host"
+import { Layer } from "effect"
+import { Deployment } from "./Deployment.ts"
+import { models } from "./Models.ts"
+import { Operator } from "./Operator.ts"
+
+/** The operator's side of a deployment, over a connection of its own. */
+export const operator = Operator.layer.pipe(
+  Layer.provide(
+    Layer.unwrap(Deployment.useSync(({ operatorToken, url }) => ConvexClient.layer({ url, auth: operatorToken })))
+  )
+)
+
+const workerConnection = Layer.unwrap(Deployment.useSync(({ url }) => ConvexClient.layer({ url })))
+
+/** Everything that `dev` runs; the deployment is served by this process. */
+export const stack = <E, R>(deployment: Layer.Layer<Deployment, E, R>, options: HostOptions) =>
+  Layer.mergeAll(operator, workerConnection).pipe(
+    Layer.provideMerge(deployment),
+    Layer.merge(Layer.provideMerge(models, OpenCodeHost.layer(options)))
+  )

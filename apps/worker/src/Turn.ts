@@ -1,0 +1,124 @@
+/**
+ * One turn, from claim to its final parts.
+ *
+ * ```
+ *   claim (ids minted and stored) ─▶ session from the pool ─▶ OpenCode shows the prompt ─▶ text as it comes ─▶ final parts
+ *      └─ lost to another process: nothing to do                └─ from here on never sent again
+ * ```
+ *
+ * Invariant: a claimed turn ends in `finish`, or stays as it is for settlement, which reads what OpenCode has of it.
+ *
+ * @since 0.1.0
+ */
+import { api, type Id } from "@opencode-worker/convex-backend/api"
+import { type ConvexSyncError, DeltaWriter, Inbox, Lease, type ReadyTurn } from "@opencode-worker/convex-sync"
+import { ModelCache } from "@opencode-worker/model-cache"
+import {
+  ascendingId,
+  type HostError,
+  OpenCodeHost,
+  type TurnEvent,
+  type TurnInput
+} from "@opencode-worker/opencode-host"
+import { Effect, Option, Ref, Schedule, Stream } from "effect"
+import { finalParts } from "./FinalParts.ts"
+import { fail, finish } from "./Finish.ts"
+import { Sessions } from "./Sessions.ts"
+import { settle } from "./Settlement.ts"
+import * as ToolSegment from "./ToolSegment.ts"
+
+/** No turn runs longer than this; a model that hangs is given up by OpenCode after about half an hour. */
+const deadline = "1 hour"
+
+/** Before the prompt is delivered the same ids may be sent again: a server that died under it is started anew. */
+const whileUndelivered = Schedule.exponential("500 millis").pipe(Schedule.upTo({ times: 3 }))
+const isUndelivered = (error: HostError | ConvexSyncError) =>
+  error._tag === "HostError" && (error.reason._tag === "Unavailable" || error.reason._tag === "Timeout")
+
+/** What the model is told when it asks for something that only a person may allow, and nobody can be asked. */
+const nobodyThere = "Nobody can be asked for permission here. Go on without it, or say what you would need."
+
+/** How long a stopping worker tries to settle a turn itself. */
+const goodbye = "5 seconds"
+
+/**
+ * Runs a ready turn. What goes wrong with the turn itself is the turn's outcome; this fails only if the deployment
+ * cannot be told.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const runTurn = Effect.fn("Turn.run")(function* ({ agent, model, sessionId, text, turnId }: ReadyTurn) {
+  const inbox = yield* Inbox
+  const models = yield* ModelCache
+  const sessions = yield* Sessions
+  const messageId = yield* ascendingId("msg")
+  const partId = yield* ascendingId("prt")
+  if (!(yield* inbox.claim(turnId, { messageId, partIds: [partId] }))) return
+
+  const answer = Effect.gen(function* () {
+    const { id } = yield* models.resolve(model ?? undefined)
+    yield* sessions.use(sessionId, ({ notice, opencodeSessionId }) => {
+      const input = { sessionId: opencodeSessionId, messageId, partIds: [partId], text, model: id, deadline } as const
+      return prompt(turnId, { ...input, agent: agent ?? undefined }).pipe(
+        Effect.flatMap(({ error, messages, outcome, usage }) =>
+          Effect.flatMap(Ref.getAndSet(notice, Option.none()), (said) =>
+            finish(turnId, { outcome, error, usage, parts: finalParts(messages, { notices: Option.toArray(said) }) })
+          )
+        ),
+        // A worker that stops says what became of the turn while it still can; the next start would find out, too.
+        Effect.onInterrupt(() =>
+          settle({ turnId, messageId, opencodeSessionId, delivered: false }).pipe(
+            Effect.timeoutOption(goodbye),
+            Effect.ignore
+          )
+        )
+      )
+    })
+  })
+  yield* Effect.catchTags(answer, {
+    HostError: (error) => fail(turnId, error.reason._tag, error.message),
+    ModelCacheError: (error) => fail(turnId, error.reason._tag, error.message),
+    SessionPoolError: (error) => fail(turnId, error.reason._tag, error.message)
+  })
+})
+
+/** Sends the prompt and passes on what comes, until its end. */
+const prompt = Effect.fnUntraced(function* (turnId: Id<"turns">, input: TurnInput) {
+  const { turn } = yield* OpenCodeHost
+  const ended = turn(input).pipe(
+    Stream.tap((event) => passOn(turnId, event)),
+    Stream.filter((event) => event._tag === "Ended"),
+    Stream.runHead,
+    Effect.flatMap(Effect.fromOption),
+    Effect.catchTag("NoSuchElementError", Effect.die)
+  )
+  return yield* Effect.retry(ended, { schedule: whileUndelivered, while: isUndelivered })
+})
+
+const passOn = Effect.fnUntraced(function* (turnId: Id<"turns">, event: TurnEvent) {
+  const deltas = yield* DeltaWriter
+  const { client } = yield* OpenCodeHost
+  const lease = yield* Lease
+  switch (event._tag) {
+    case "Delivered":
+      return yield* lease.mutation(api.queue.deliver, { turnId })
+    case "TextDelta":
+      return yield* deltas.append(turnId, { partId: event.partId, kind: event.kind, text: event.delta })
+    case "ToolUpdated": {
+      const segment = ToolSegment.ofPart(event.part)
+      if (Option.isSome(segment)) {
+        yield* deltas.append(turnId, { partId: event.part.id, kind: "tool", text: ToolSegment.encode(segment.value) })
+      }
+      return
+    }
+    case "PermissionAsked":
+      return yield* Effect.ignore(client.permissions.reply(event.request.id, "reject", nobodyThere))
+    case "QuestionAsked":
+      return yield* Effect.ignore(client.questions.reject(event.request.id))
+    case "RetryScheduled":
+      return yield* Effect.logInfo(`The model's provider failed, OpenCode tries again: ${event.message}`)
+    case "Ended":
+      return
+  }
+})

@@ -1,0 +1,199 @@
+/**
+ * A worker: its life as `worker-fsm` tells it, and what it does in each state.
+ *
+ * ```
+ *   Registering                 credentials of an earlier start, or a pairing code
+ *   AwaitingApproval            until an operator has approved the code
+ *   Connecting                  takes the lease, and with it everything that writes
+ *   Ready                       settles what an earlier process left, runs what is asked
+ *   Draining                    waits for the running turns
+ *   Stopping, Fenced, Failed    lets the lease and everything under it go
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type { Id } from "@opencode-worker/convex-backend/api"
+import {
+  type ConvexClient,
+  ConvexSyncError,
+  DeltaWriter,
+  Inbox,
+  Lease,
+  Pairing,
+  type WorkerCredentials
+} from "@opencode-worker/convex-sync"
+import type { ModelCache } from "@opencode-worker/model-cache"
+import type { OpenCodeHost } from "@opencode-worker/opencode-host"
+import { type Actor, WorkerEvent, WorkerLifecycle, type WorkerState } from "@opencode-worker/worker-fsm"
+import {
+  Cause,
+  Context,
+  Effect,
+  FiberMap,
+  type FileSystem,
+  Layer,
+  Option,
+  Ref,
+  Schema,
+  ScopedRef,
+  Stream
+} from "effect"
+import * as PrivateFile from "./PrivateFile.ts"
+import { Sessions } from "./Sessions.ts"
+import { settleAll } from "./Settlement.ts"
+import { runTurn } from "./Turn.ts"
+
+export interface WorkerOptions {
+  /** What operators see this worker as. */
+  readonly machine: string
+  readonly directory: string
+  /** Where the credentials are kept between two starts. */
+  readonly credentials: string
+  /** Tells this process from others that might claim to be the same worker. */
+  readonly processId: string
+  /** Shows the code that an operator must approve, at the first start. */
+  readonly onPairingCode: (code: string) => Effect.Effect<unknown, ConvexSyncError>
+}
+
+const isWorkerId = (value: unknown): value is Id<"workers"> => typeof value === "string" && value !== ""
+const Credentials = Schema.Struct({
+  workerId: Schema.declare(isWorkerId),
+  secret: Schema.RedactedFromValue(Schema.String)
+})
+
+const isConvexSyncError = Schema.is(ConvexSyncError)
+
+const { Approved, Connected, Fail, LeaseLost, Registered } = WorkerEvent.cases
+
+/** Refusals that no second try can change. */
+const final: ReadonlySet<string> = new Set(["NotFound", "NotApproved", "Revoked", "WrongSecret"])
+
+/** What a failure of the deployment means for the worker. */
+const failure = ({ message, reason }: ConvexSyncError) => {
+  if (reason._tag === "InvalidUrl") return Fail.make({ reason: "Configuration", detail: message })
+  const refused = reason._tag === "Rejected" && final.has(reason.code)
+  return Fail.make({ reason: refused ? "NotAuthorised" : "Temporary", detail: message })
+}
+
+/** All that lives under the lease: it begins with it and ends with it. */
+const tenancy = Effect.fnUntraced(function* (credentials: WorkerCredentials, processId: string) {
+  const services = yield* Layer.build(
+    Layer.mergeAll(Inbox.layer(), DeltaWriter.layer(), Sessions.layer).pipe(
+      Layer.provideMerge(Lease.layer(credentials, { processId }))
+    )
+  )
+  // Made last, so that it ends first: no turn outlives what it writes with.
+  const turns = yield* FiberMap.make<string>()
+  return { services, turns }
+})
+type Tenancy = Effect.Success<ReturnType<typeof tenancy>>
+
+/** What a worker is put into. */
+type Surroundings = ConvexClient | FileSystem.FileSystem | ModelCache | OpenCodeHost
+
+/**
+ * Starts a worker, which ends with the scope. Send it `Start`; `lifecycle` says how it is, and takes `Stop`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
+  const known = yield* Ref.make(yield* PrivateFile.read(options.credentials, Credentials))
+  const pairing = yield* Ref.make(Option.none<Pairing.Attempt>())
+  const held = yield* ScopedRef.make((): Tenancy | undefined => undefined)
+  const letGo = ScopedRef.set(
+    held,
+    Effect.sync((): Tenancy | undefined => undefined)
+  )
+  const current = Effect.flatMap(ScopedRef.get(held), Effect.fromNullishOr).pipe(Effect.orDie)
+  const context = yield* Effect.context<Surroundings>()
+  /** What the deployment refused becomes the event that it means; the rest is the lifecycle's to judge. */
+  const explained = <A, E>(work: Effect.Effect<A, E, Surroundings>) =>
+    work.pipe(
+      Effect.catchIf(isConvexSyncError, (error) => Effect.succeed(failure(error))),
+      Effect.provideContext(context)
+    )
+
+  const register = Effect.gen(function* () {
+    if (Option.isSome(yield* Ref.get(known))) return Registered.make({ approved: true })
+    const attempt = yield* Pairing.begin({ machine: options.machine, directory: options.directory })
+    yield* Ref.set(pairing, Option.some(attempt))
+    yield* options.onPairingCode(attempt.code)
+    return Registered.make({ approved: false })
+  })
+
+  const awaitApproval = Effect.gen(function* () {
+    const credentials = yield* Pairing.approved(
+      yield* Effect.orDie(Effect.flatMap(Ref.get(pairing), Effect.fromOption))
+    )
+    yield* PrivateFile.write(options.credentials, Credentials, credentials)
+    yield* Ref.set(known, Option.some(credentials))
+    return Approved.make({})
+  })
+
+  const connect = Effect.fnUntraced(function* (actor: WorkerActor) {
+    const credentials = yield* Effect.orDie(Effect.flatMap(Ref.get(known), Effect.fromOption))
+    // The old lease first: taking a new one while holding it would fence ourselves.
+    yield* letGo
+    yield* ScopedRef.set(
+      held,
+      Effect.tap(tenancy(credentials, options.processId), ({ services }) => watch(Context.get(services, Lease), actor))
+    )
+    return Connected.make({})
+  })
+
+  const serve = Effect.gen(function* () {
+    const { services, turns } = yield* current
+    const inbox = Context.get(services, Inbox)
+    const run = inbox.turns.pipe(
+      Stream.runForEach((turn) => FiberMap.run(turns, turn.turnId, logged(runTurn(turn)), { onlyIfMissing: true }))
+    )
+    yield* Effect.all([logged(settleAll), run], { concurrency: 2, discard: true }).pipe(Effect.provideContext(services))
+  })
+
+  const drain = Effect.flatMap(current, ({ turns }) => FiberMap.awaitEmpty(turns))
+
+  const lifecycle = yield* Layer.build(
+    WorkerLifecycle.layer({
+      activities: {
+        Registering: () => explained(register),
+        AwaitingApproval: () => explained(awaitApproval),
+        Connecting: (_, actor) => explained(connect(actor)),
+        Ready: () => explained(serve),
+        Draining: () => drain,
+        Stopping: () => letGo,
+        Fenced: () => letGo,
+        Failed: () => letGo
+      }
+    })
+  )
+  return {
+    lifecycle: Context.get(lifecycle, WorkerLifecycle),
+    /** Known once the worker is approved. */
+    workerId: Effect.map(
+      Ref.get(known),
+      Option.map(({ workerId }) => workerId)
+    )
+  }
+})
+
+type WorkerActor = Actor.Actor<WorkerState, WorkerEvent>
+
+/** Tells operators how the worker is, and the worker when its lease is lost. */
+const watch = Effect.fnUntraced(function* (lease: Lease["Service"], actor: WorkerActor) {
+  yield* actor.changes.pipe(
+    Stream.runForEach((state) => lease.setPhase(state._tag.toLowerCase())),
+    Effect.forkScoped
+  )
+  yield* lease.lost.pipe(
+    Effect.catch(({ message }) => actor.send(LeaseLost.make({ detail: message }))),
+    Effect.ignore,
+    Effect.forkScoped
+  )
+})
+
+/** A turn that fails concerns nobody else: settlement finds it at the next start. */
+const logged = <A, E, R>(work: Effect.Effect<A, E, R>) =>
+  Effect.catchCause(work, (cause) =>
+    Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("A turn could not be carried through", cause)
+  )

@@ -1,0 +1,154 @@
+/**
+ * `opencode-worker dev`: the whole product on one machine. Serves the embedded deployment, runs a worker in a directory,
+ * and opens a chat with it.
+ *
+ * @since 0.1.0
+ */
+import { hostname } from "node:os"
+import type { Id } from "@opencode-worker/convex-backend/api"
+import { ModelCache } from "@opencode-worker/model-cache"
+import { OpenCodeHost, survivors } from "@opencode-worker/opencode-host"
+import { demoPrompt } from "@opencode-worker/testkit"
+import { WorkerEvent } from "@opencode-worker/worker-fsm"
+import { Console, Effect, Option, Ref, Stdio, Stream } from "effect"
+import { Command, Flag } from "effect/cli"
+import { AppError, configuration, explain } from "../AppError.ts"
+import { ask, noTurns } from "../Chat.ts"
+import { type DataFolder, dataFolder } from "../DataFolder.ts"
+import { demoHome } from "../Demo.ts"
+import { Deployment } from "../Deployment.ts"
+import { Operator } from "../Operator.ts"
+import { promptSource } from "../PromptSource.ts"
+import { stack } from "../Stack.ts"
+import { type Run, summary } from "../Summary.ts"
+import * as Transcript from "../Transcript.ts"
+import { makeWorker } from "../Worker.ts"
+import * as shared from "./flags.ts"
+
+const flags = {
+  directory: shared.directory,
+  data: shared.data,
+  demo: shared.demo,
+  port: Flag.Int("port").pipe(
+    Flag.withDescription("Port of the embedded deployment (default: a free one)"),
+    Flag.optional
+  ),
+  opencode: Flag.String("opencode").pipe(
+    Flag.withDescription("The OpenCode binary (default: OPENCODE_BIN, the installed package, PATH)"),
+    Flag.optional
+  ),
+  model: Flag.String("model").pipe(
+    Flag.withAlias("m"),
+    Flag.withDescription("provider/model of your own OpenCode configuration (default: OpenCode's choice)"),
+    Flag.optional
+  ),
+  session: Flag.String("session").pipe(
+    Flag.withAlias("s"),
+    Flag.withDescription("Go on with this conversation (default: a new one)"),
+    Flag.optional
+  ),
+  prompt: Flag.String("prompt").pipe(
+    Flag.withAlias("p"),
+    Flag.withDescription("A prompt; repeat it for several. Without one: a chat, or the lines of standard input"),
+    Flag.atLeast(0)
+  )
+}
+type Flags = Command.Command.Config.Infer<typeof flags>
+
+/** Where OpenCode works and what it sees: the demo's own home, or all that the user's shell has. */
+const surroundings = Effect.fnUntraced(function* (offline: boolean, directory: string, folder: DataFolder) {
+  if (offline) return yield* demoHome(folder.demo)
+  const environment: Record<string, string> = {}
+  for (const [name, value] of Object.entries(process.env)) if (value !== undefined) environment[name] = value
+  return { directory, environment }
+})
+
+/** The worker, once it is Ready. It ends with the scope. */
+const readyWorker = Effect.fnUntraced(function* (folder: DataFolder) {
+  const { directory } = yield* OpenCodeHost
+  const operator = yield* Operator
+  const { lifecycle, workerId } = yield* makeWorker({
+    machine: hostname(),
+    directory,
+    credentials: folder.worker(directory),
+    // The data folder admits one process, so whoever opens it may follow its predecessor at once.
+    processId: `dev ${folder.root}`,
+    onPairingCode: operator.approve
+  })
+  const state = yield* lifecycle
+    .send(WorkerEvent.cases.Start.make({}))
+    .pipe(Effect.andThen(lifecycle.awaitState("Ready", "Stopped")), Effect.orDie)
+  if (state._tag === "Stopped") {
+    return yield* new AppError({ text: `The worker stopped: ${state.detail}`, exitCode: state.exitCode })
+  }
+  return { lifecycle, workerId: yield* Effect.orDie(Effect.flatMap(workerId, Effect.fromOption)) }
+})
+
+/** The conversation to go on with, or a new one. */
+const conversation = Effect.fnUntraced(function* (workerId: Id<"workers">, given: Flags["session"]) {
+  const operator = yield* Operator
+  if (Option.isNone(given)) return yield* operator.createSession(workerId)
+  const found = yield* operator.session(given.value)
+  if (found?.workerId === workerId) return found.sessionId
+  return yield* configuration(
+    found === null
+      ? `There is no session ${given.value}: opencode-worker sessions lists those of a data folder.`
+      : `The session ${given.value} belongs to another directory: start there to go on with it.`
+  )
+})
+
+/** Runs the worker and the chat until the prompts are at their end. */
+const chat = Effect.fnUntraced(function* (folder: DataFolder, { demo, model, prompt, session }: Flags) {
+  const deployment = yield* Deployment
+  const host = yield* OpenCodeHost
+  const models = yield* ModelCache
+  const color = yield* Stdio.Stdio.use(({ stdoutIsTerminal }) => stdoutIsTerminal)
+
+  const worker = yield* readyWorker(folder)
+  const readyMillis = process.uptime() * 1000
+  const sessionId = yield* conversation(worker.workerId, session)
+  const { interactive, prompts } = yield* promptSource({ given: prompt, opening: demo ? [demoPrompt] : [] })
+
+  yield* Console.log(`data        ${folder.root}`)
+  yield* Console.log(`directory   ${host.directory}`)
+  yield* Console.log(`deployment  ${deployment.url} (embedded)`)
+  yield* Console.log(`session     ${sessionId} (--session goes on with it)`)
+  if (interactive) yield* Console.log("Type a prompt; /exit or Ctrl-D leaves.")
+
+  // A model that does not exist is known before the first prompt is sent.
+  if (Option.isSome(model)) yield* models.resolve(model.value)
+
+  const tally = yield* Ref.make(noTurns)
+  const style = color ? Transcript.colored : Transcript.plain
+  yield* prompts.pipe(
+    Stream.runForEach((text) => ask({ sessionId, prompt: text, model, style, tally, echo: !interactive }))
+  )
+  yield* Effect.orDie(worker.lifecycle.send(WorkerEvent.cases.Stop.make({})))
+  yield* worker.lifecycle.stopped
+
+  const { bootMillis } = yield* host.server
+  const { fetches } = yield* models.stats
+  return { readyMillis, bootMillis, fetches, hostId: host.hostId, tally: yield* Ref.get(tally) } satisfies Run
+})
+
+export const dev = Command.make(
+  "dev",
+  flags,
+  Effect.fn(function* (given) {
+    const offline = given.demo && Option.isNone(given.model)
+    const here = offline ? "" : yield* shared.resolveDirectory(given.directory)
+    const folder = yield* dataFolder({ data: given.data, demo: offline, directory: here })
+    const run = yield* Effect.gen(function* () {
+      const layer = stack(Deployment.serve(folder, given.port), {
+        ...(yield* surroundings(offline, here, folder)),
+        start: "eager",
+        binary: Option.getOrUndefined(given.opencode)
+      })
+      return yield* Effect.provide(chat(folder, { ...given, demo: offline }), layer)
+    }).pipe(Effect.scoped)
+    yield* Console.log(summary(run, yield* survivors(run.hostId)))
+    if (run.tally.completed < run.tally.turns) {
+      return yield* new AppError({ text: "Not every prompt was answered: see above.", exitCode: 1 })
+    }
+  }, Effect.mapError(explain))
+).pipe(Command.withDescription("Run everything on this machine, and chat"))
