@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { assert, describe, it, onTestFinished } from "vitest"
 import { readLock } from "../src/index.ts"
 import { connect, connectHttp, FUNCTIONS, temporaryFolder } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 
 const serve = async (dataDir: string, port: number): Promise<{ child: ChildProcess; url: string }> => {
-  const script = join(import.meta.dirname, "fixtures/serve.ts")
+  const script = fileURLToPath(import.meta.resolve("./fixtures/serve.ts"))
   const child = spawn(process.execPath, [script, dataDir, String(port), FUNCTIONS], {
     stdio: ["ignore", "pipe", "inherit"]
   })

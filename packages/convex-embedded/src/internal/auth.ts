@@ -26,7 +26,7 @@ export type AuthProvider =
 /** What `ctx.auth.getUserIdentity()` gives. */
 export type Identity = { readonly tokenIdentifier: string; readonly [claim: string]: Value }
 
-export interface VerifiedToken {
+interface VerifiedToken {
   readonly identity: Identity
   /** Milliseconds since 1970. */
   readonly expiresAt: number

@@ -26,18 +26,26 @@ export const inFrame = <A>(frame: Frame, run: () => A): A => frames.run(frame, r
 export const outsideFrame = <A>(run: () => A): A => frames.exit(run)
 
 function install(storage: AsyncLocalStorage<Frame>): AsyncLocalStorage<Frame> {
-  const previous = globals.Convex
+  let other = globals.Convex
   const current = (operation: string): Syscalls => {
-    const frame = storage.getStore() ?? previous
+    const frame = storage.getStore() ?? other
     if (frame === undefined)
       throw new Error(`A Convex function is needed around ${operation}: ctx was used outside of one.`)
     return frame
   }
-  globals.Convex = {
+  const dispatch: Syscalls = {
     asyncSyscall: async (operation, argument) => current(operation).asyncSyscall(operation, argument),
     jsSyscall: (operation, argument) => current(operation).jsSyscall(operation, argument),
     syscall: (operation, argument) => current(operation).syscall(operation, argument)
   }
+  // Others, such as convex-test, set the global too: theirs is used outside of our functions.
+  Object.defineProperty(globals, "Convex", {
+    configurable: true,
+    get: () => dispatch,
+    set: (value: Syscalls) => {
+      other = value
+    }
+  })
   refuse(storage, "fetch", "fetch()")
   refuse(storage, "setTimeout", "setTimeout")
   refuse(storage, "setInterval", "setInterval")

@@ -13,6 +13,7 @@ import type { Catalog } from "./catalog.ts"
 import { SCHEDULED_FUNCTIONS } from "./catalog.ts"
 import { messageOf } from "./errors.ts"
 import type { Executor } from "./executor.ts"
+import { canonicalPath } from "./functions.ts"
 import { endJob, type Job, jobFunction, jobsIn, readJob, startJob } from "./jobs.ts"
 import type { Change, Transaction } from "./transaction.ts"
 
@@ -88,17 +89,20 @@ export class Scheduler {
       const wait = next.scheduledTime - Date.now()
       if (wait > 0) {
         this.#timer = setTimeout(() => this.#wake(), Math.min(wait, LONGEST_WAIT_MILLIS))
-        return
+      } else {
+        await this.#run(next)
+        this.#again = true
       }
-      if (this.#actions.size >= CONCURRENT_ACTIONS) await Promise.race(this.#actions)
-      await this.#run(next)
-      this.#again = true
     }
   }
 
+  /** The first job that could run: while all actions are busy, only mutations can. */
   #next(): Promise<Job | null> {
     return this.#write((transaction) => {
-      for (const job of jobsIn(transaction, "pending", Infinity)) return job
+      const isBusy = this.#actions.size >= CONCURRENT_ACTIONS
+      for (const job of jobsIn(transaction, "pending", Infinity)) {
+        if (!isBusy || this.#executor.lookup(canonicalPath(job.name))?.kind !== "action") return job
+      }
       return null
     })
   }
@@ -137,7 +141,10 @@ export class Scheduler {
       (cause: unknown) => this.#end(job, cause)
     )
     this.#actions.add(action)
-    void action.finally(() => this.#actions.delete(action))
+    void action.finally(() => {
+      this.#actions.delete(action)
+      if (!this.#closed) this.#wake()
+    })
   }
 
   /** After the end of the deployment the job stays in progress, and the next start marks it. */

@@ -269,11 +269,13 @@ export class Session {
   /** Only inside of `exclusive`: so every query in it is at the time of the last commit. */
   async #transition(): Promise<string | null> {
     const [wanted, owed, removed] = [{ ...this.#wanted }, this.#owesTransition, this.#removed]
+    const identity = this.#identity
     this.#owesTransition = false
     this.#removed = []
     const modifications = removed.map((queryId) => JSON.stringify({ queryId, type: "QueryRemoved" }))
-    for (const [queryId, query] of this.#queries) {
-      const changed = await this.#refresh(queryId, query)
+    // The queries of this version: messages that arrive meanwhile are for the next step.
+    for (const [queryId, query] of Array.from(this.#queries)) {
+      const changed = await this.#refresh(queryId, query, identity)
       if (changed !== null) modifications.push(changed)
     }
     const end: Version = { ...wanted, ts: this.#executor.ts }
@@ -289,14 +291,16 @@ export class Session {
   }
 
   /** The modification that the client needs for a query; `null` when it has the current result. */
-  async #refresh(queryId: number, query: Query): Promise<string | null> {
+  async #refresh(queryId: number, query: Query, identity: Identity | null): Promise<string | null> {
     if (query.live !== null && !query.live.outdated) return null
     const { args, journal, path } = query
-    const identity = this.#identity
     query.live = await this.#subscriptions.watch(JSON.stringify([path, args, identity, journal]), this.#outdated, () =>
       this.#executor.runQuery({ args, caller: "client", identity, path }, journal)
     )
     const { run } = query.live
+    // Meanwhile the query may have been removed, or the client may have become another one.
+    if (this.#queries.get(queryId) !== query || this.#identity !== identity) this.#forget(query)
+    if (this.#queries.get(queryId) !== query) return null
     query.journal = run.journal
     const result = describeOutcome(run)
     if (result.comparable === query.sent) return null

@@ -67,8 +67,8 @@ export class Transaction {
   /** Ends it; what it wrote is durable when this returns. Without a write there is nothing to commit. */
   commit(): boolean {
     this.#assertOpen()
-    this.#ended = true
     if (this.#begun) this.#store.commit(this.ts)
+    this.#ended = true
     return this.#begun
   }
 

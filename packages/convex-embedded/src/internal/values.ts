@@ -9,8 +9,7 @@ export type Document = Fields & { readonly _id: string; readonly _creationTime: 
 export const fromJson = (json: JSONValue): Value | undefined =>
   json !== null && typeof json === "object" && "$undefined" in json ? undefined : jsonToConvex(json)
 
-export const parseFields = (json: string): Fields => jsonToConvex(JSON.parse(json) as JSONValue) as Fields
-export const parseDocument = (json: string): Document => parseFields(json) as Document
+export const parseDocument = (json: string): Document => jsonToConvex(JSON.parse(json) as JSONValue) as Document
 export const stringify = (value: Value): string => JSON.stringify(convexToJson(value))
 
 /** The value at a path such as `author.name`; `undefined` when a step is missing. */

@@ -1,0 +1,22 @@
+import { execFile } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { assert, describe, it } from "vitest"
+import { temporaryFolder } from "./deployment.ts"
+
+const run = async (url: string): Promise<ReadonlyArray<string>> => {
+  const args = ["--conditions=@opencode-worker/source", fileURLToPath(url), temporaryFolder()]
+  const { stdout } = await promisify(execFile)(process.execPath, args)
+  return stdout.trim().split("\n")
+}
+
+describe("examples", () => {
+  it("async/await", async () => {
+    const lines = await run(import.meta.resolve("../examples/async-await.ts"))
+    assert.deepEqual(lines.slice(-2), ["open tasks: write", "open tasks: write, test"])
+  })
+
+  it("Effect", async () => {
+    assert.deepEqual(await run(import.meta.resolve("../examples/effect.ts")), ["open tasks: 1"])
+  })
+})
