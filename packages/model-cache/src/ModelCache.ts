@@ -26,14 +26,15 @@ import {
   FiberHandle,
   Latch,
   Layer,
-  Metric,
   Option,
   Result,
   Schedule,
+  Schema,
   Stream,
   SubscriptionRef
 } from "effect"
 import { KeyValueStore } from "effect/persistence/KeyValueStore"
+import * as Counters from "./internal/counters.ts"
 import { freshness } from "./internal/freshness.ts"
 import * as Store from "./internal/store.ts"
 import { FetchFailed, FetchTimedOut, ModelCacheError } from "./ModelCacheError.ts"
@@ -142,13 +143,8 @@ export class ModelCache extends Context.Service<
     )
 }
 
-const metrics: { readonly [K in keyof Stats]: Metric.Counter<number> } = {
-  fetches: Metric.counter("model_cache_fetches", { incremental: true }),
-  failures: Metric.counter("model_cache_failures", { incremental: true }),
-  hits: Metric.counter("model_cache_hits", { incremental: true }),
-  staleHits: Metric.counter("model_cache_stale_hits", { incremental: true }),
-  misses: Metric.counter("model_cache_misses", { incremental: true })
-}
+/** Whoever has no type checker learns what is wrong with the list; fields that the schema does not know are dropped. */
+const decodeCatalog = Schema.decodeUnknownEffect(ModelCatalog.ModelCatalog)
 
 /** Doubling from a second to a minute, jittered so that many caches do not retry in step. */
 const backoff = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("1 minute")]).pipe(Schedule.jittered)
@@ -174,13 +170,7 @@ export const make = Effect.fnUntraced(function* (options: Options, store: Store.
   const freshForMillis = Duration.toMillis(options.freshFor ?? "5 minutes")
   const retry = options.retry ?? backoff
 
-  const counts = { fetches: 0, failures: 0, hits: 0, staleHits: 0, misses: 0 }
-  const count = (key: keyof Stats) =>
-    Effect.suspend(() => {
-      counts[key] += 1
-      return Metric.update(metrics[key], 1)
-    })
-
+  const { count, stats } = Counters.make()
   let generation = 0
   let failedGeneration = -1
   let flight: Flight | undefined
@@ -202,6 +192,7 @@ export const make = Effect.fnUntraced(function* (options: Options, store: Store.
   const fetch = Effect.fn("ModelCache.fetch")(function* (since: number) {
     yield* count("fetches")
     const catalog = yield* source.fetch.pipe(
+      Effect.flatMap(decodeCatalog),
       Effect.catchDefect(Effect.fail),
       Effect.mapError((cause) => new ModelCacheError({ reason: new FetchFailed({ cause }) })),
       Effect.timeoutOrElse({
@@ -292,7 +283,7 @@ export const make = Effect.fnUntraced(function* (options: Options, store: Store.
       Stream.changesWith((before, after) => before.hash === after.hash),
       Stream.interruptWhen(closed.await)
     ),
-    stats: Effect.sync(() => ({ ...counts }))
+    stats
   })
 })
 

@@ -162,6 +162,19 @@ describe("get", () => {
     })
   )
 
+  it.effect("a source that gives no catalogue is a source that fails, and says where it is wrong", () =>
+    Effect.gen(function* () {
+      const source = new ScriptedSource()
+      const wrong: object = { models: [{ id: "p/m" }], default: null }
+      source.answer = Effect.sync(() => Object.assign(version(1), wrong))
+      const cache = yield* source.cache()
+      const caller = yield* Effect.forkChild(Effect.flip(cache.get))
+      yield* TestClock.adjust("1 second")
+      assert.include((yield* Fiber.join(caller)).message, `["models"][0]["providerID"]`)
+      assert.deepInclude(yield* cache.stats, { failures: 1 })
+    })
+  )
+
   it.effect("when the cache closes, waiting callers are interrupted and the source is left alone", () =>
     Effect.gen(function* () {
       const source = new ScriptedSource()

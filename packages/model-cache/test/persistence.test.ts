@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, Layer } from "effect"
+import { Effect, Fiber, FileSystem, Layer } from "effect"
 import * as KeyValueStore from "effect/persistence/KeyValueStore"
 import { TestClock } from "effect/testing"
 import { ModelCache } from "../src/index.ts"
@@ -54,6 +54,31 @@ describe("layerPersisted", () => {
       }
       assert.strictEqual(source.fetches, 4)
     }).pipe(Effect.provide(NodeServices.layer))
+  )
+
+  it.effect("a store that hangs holds nobody up", () =>
+    Effect.gen(function* () {
+      const source = new ScriptedSource()
+      const hanging = Layer.succeed(
+        KeyValueStore.KeyValueStore,
+        KeyValueStore.makeStringOnly({
+          get: () => Effect.never,
+          set: () => Effect.never,
+          remove: () => Effect.never,
+          clear: Effect.never,
+          size: Effect.never,
+          keys: Effect.never
+        })
+      )
+      const caller = yield* Effect.forkScoped(
+        Layer.build(ModelCache.layerPersisted().pipe(Layer.provide([source.layer, hanging]))).pipe(
+          Effect.flatMap((context) => Effect.provideContext(ModelCache, context)),
+          Effect.flatMap((cache) => cache.get)
+        )
+      )
+      yield* TestClock.adjust("11 seconds")
+      assert.strictEqual((yield* Fiber.join(caller)).default, "p/m/1")
+    })
   )
 
   it.effect("a store that cannot be read or written costs warnings only", () =>

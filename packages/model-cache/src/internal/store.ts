@@ -25,6 +25,9 @@ export interface Store {
   readonly save: (entry: Entry) => Effect.Effect<void>
 }
 
+/** A store that hangs must not hold up the callers who wait for a list. */
+const limit = "5 seconds"
+
 /** Forgets everything. */
 export const none: Store = { load: Effect.succeedNone, save: () => Effect.void }
 
@@ -34,6 +37,7 @@ export const make = (
   write: (text: string) => Effect.Effect<unknown, unknown>
 ): Store => ({
   load: read.pipe(
+    Effect.timeout(limit),
     Effect.flatMap((text) => (text === undefined ? Effect.succeedNone : Effect.asSome(decode(text)))),
     Effect.catchCause((cause) =>
       Effect.as(Effect.logWarning("The stored model list was not readable", cause), Option.none())
@@ -42,6 +46,7 @@ export const make = (
   save: (entry) =>
     encode({ version: 1, ...entry }).pipe(
       Effect.flatMap(write),
+      Effect.timeout(limit),
       Effect.catchCause((cause) => Effect.logWarning("The model list could not be stored", cause)),
       Effect.asVoid
     )

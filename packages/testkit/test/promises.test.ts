@@ -1,0 +1,64 @@
+import { stat } from "node:fs/promises"
+import { assert, describe, it } from "vitest"
+import { openCodeHome, Reply, scriptedProvider, TestkitError } from "../src/index.ts"
+
+const ask = async (url: string, signal?: AbortSignal): Promise<string> => {
+  const response = await fetch(`${url}/chat/completions`, {
+    method: "POST",
+    body: JSON.stringify({ model: "echo", messages: [{ role: "user", content: "hello" }] }),
+    signal: signal ?? null
+  })
+  return response.text()
+}
+
+const rejected = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => assert.fail("it did not reject"),
+    (error: unknown) => error
+  )
+
+describe("scriptedProvider", () => {
+  it("answers by a script that may be async, and frees its port when it is disposed", async () => {
+    const provider = await scriptedProvider(async ({ lastUserText }) => Reply.text(lastUserText))
+    assert.include(await ask(provider.url), `"content":"hello"`)
+    await provider.setScript(() => Promise.reject(new Error("a mistake in the script")))
+    assert.include(await ask(provider.url), "a mistake in the script")
+    assert.strictEqual(await provider.count(), 2)
+    assert.deepStrictEqual(
+      (await provider.requests()).map(({ ordinal }) => ordinal),
+      [1, 2]
+    )
+    await provider[Symbol.asyncDispose]()
+    assert.instanceOf(await rejected(ask(provider.url)), TypeError)
+  })
+
+  it("holds a reply at a promise, and waits for a condition until it is told to stop", async () => {
+    const gate = Promise.withResolvers<void>()
+    await using provider = await scriptedProvider(() => Reply.sequence([Reply.wait(gate.promise), Reply.text("late")]))
+    const answer = ask(provider.url)
+    await provider.until(({ active }) => active === 1)
+    gate.resolve()
+    assert.include(await answer, "late")
+    await provider.until(({ active }) => active === 0)
+    const controller = new AbortController()
+    const never = rejected(provider.until(({ chats }) => chats === 99, controller.signal))
+    controller.abort()
+    await never
+  })
+})
+
+describe("openCodeHome", () => {
+  it("is gone when it is disposed", async () => {
+    const home = await openCodeHome({ git: false, files: { "a.txt": "a" } })
+    assert.isTrue((await stat(`${home.directory}/a.txt`)).isFile())
+    await home[Symbol.asyncDispose]()
+    await rejected(stat(home.root))
+  })
+
+  it("rejects with a message that says what to do", async () => {
+    await using home = await openCodeHome({ git: false, files: { occupied: "a file" } })
+    const error = await rejected(openCodeHome({ directory: `${home.directory}/occupied/x` }))
+    assert.instanceOf(error, TestkitError)
+    assert.include(error.message, "could not be written at")
+  })
+})
