@@ -1,23 +1,12 @@
-import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { anyApi } from "convex/server"
 import { build } from "esbuild"
 import { assert, describe, it } from "vitest"
 import { ConvexEmbeddedError } from "../src/index.ts"
-import { connectHttp, deploy, FUNCTIONS, temporaryFolder } from "./deployment.ts"
+import { connect, connectHttp, deploy, FUNCTIONS, temporaryFolder, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
-
-/** A project with a `convex/` folder of these files, beside the packages of this one. */
-const project = (files: Record<string, string>): string => {
-  const folder = temporaryFolder()
-  symlinkSync(join(import.meta.dirname, "../node_modules"), join(folder, "node_modules"))
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(join(folder, "convex", path, ".."), { recursive: true })
-    writeFileSync(join(folder, "convex", path), text)
-  }
-  cpSync(join(FUNCTIONS, "_generated"), join(folder, "convex/_generated"), { recursive: true })
-  return join(folder, "convex")
-}
+import { project } from "./project.ts"
 
 const TABLE = (index: string, field = "v.string()") => `
   import { defineSchema, defineTable } from "convex/server"
@@ -106,5 +95,26 @@ describe("modules", () => {
     assert.match(cause.message, /document \w+ of table "things" does not match the schema[^]*\.name/)
     const again = await start(TABLE(index))
     assert.deepEqual(await connectHttp(again).query(anyApi["t"]!["names"]!, {}), ["text"])
+  })
+
+  it("a reload changes functions and keeps data and subscriptions; a broken one changes nothing", async () => {
+    const answer = (text: string) => `
+      import { mutation, query } from "./_generated/server"
+      export const get = query(async (ctx) => [${text}, (await ctx.db.query("things").collect()).length])
+      export const add = mutation((ctx) => ctx.db.insert("things", {}))`
+    const functions = project({ "a.ts": answer('"old"') })
+    const deployment = await deploy({ functions })
+    const client = connect(deployment)
+    await client.mutation(anyApi["a"]!["add"]!, {})
+    const value = watch(client, anyApi["a"]!["get"]!, {})
+    await value.until((seen) => JSON.stringify(seen) === '["old",1]')
+    writeFileSync(join(functions, "a.ts"), "syntax error")
+    const cause = await deployment.reload().catch((error: unknown) => error)
+    assert.instanceOf(cause, ConvexEmbeddedError)
+    assert.equal(cause.code, "InvalidFunctions")
+    assert.deepEqual(await client.query(anyApi["a"]!["get"]!, {}), ["old", 1])
+    writeFileSync(join(functions, "a.ts"), answer('"new"'))
+    await deployment.reload()
+    await value.until((seen) => JSON.stringify(seen) === '["new",1]')
   })
 })

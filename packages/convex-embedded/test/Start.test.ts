@@ -149,4 +149,20 @@ describe("start", () => {
     }
     assert.isNull(readLock(dataDir))
   })
+
+  it("a backup is a data file of its own, as of one commit", async () => {
+    const source = await deploy()
+    const client = connectHttp(source)
+    await client.mutation(api.counters.add, { name: "n" })
+    const dataDir = temporaryFolder()
+    const file = join(dataDir, "data.sqlite")
+    await source.backup(file)
+    await client.mutation(api.counters.add, { name: "n" })
+    const copy = connectHttp(await deploy({ dataDir }))
+    assert.equal(await copy.query(api.counters.read, { name: "n" }), 1)
+    assert.equal(await client.query(api.counters.read, { name: "n" }), 2)
+    const again = await source.backup(file).catch((cause: unknown) => cause)
+    assert.instanceOf(again, ConvexEmbeddedError)
+    assert.include(again.message, file)
+  })
 })

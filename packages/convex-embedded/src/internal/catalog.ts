@@ -32,10 +32,12 @@ export interface SchemaJson {
 }
 
 export const SCHEDULED_FUNCTIONS = "_scheduled_functions"
+export const CRON_JOBS = "_cron_jobs"
 
 /** Their numbers are part of stored ids: append, never renumber. */
 const SYSTEM_TABLES = [
-  { indexes: { by_state: ["state.kind", "scheduledTime"] }, name: SCHEDULED_FUNCTIONS, number: 1 }
+  { indexes: { by_state: ["state.kind", "scheduledTime"] }, name: SCHEDULED_FUNCTIONS, number: 1 },
+  { indexes: {}, name: CRON_JOBS, number: 2 }
 ] as const
 
 /** The first number of a user's table, as in Convex. */

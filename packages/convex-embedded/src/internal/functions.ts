@@ -1,6 +1,6 @@
 /** The functions of a deployment, by their path. */
 import type { HttpRouter } from "convex/server"
-import type { ValidatorJSON } from "convex/values"
+import type { JSONValue, ValidatorJSON } from "convex/values"
 import type { AuthProvider } from "./auth.ts"
 import type { SchemaJson } from "./catalog.ts"
 
@@ -18,11 +18,28 @@ export interface ConvexFunction {
   readonly invoke: (argumentsJson: string) => Promise<string>
 }
 
+/** When a cron job of `crons.ts` runs; days and hours are those of UTC. */
+export type CronSchedule =
+  | { readonly type: "interval"; readonly seconds?: number; readonly minutes?: number; readonly hours?: number }
+  | { readonly type: "hourly"; readonly minuteUTC?: number }
+  | { readonly type: "daily"; readonly hourUTC: number; readonly minuteUTC?: number }
+  | { readonly type: "weekly"; readonly dayOfWeek: string; readonly hourUTC: number; readonly minuteUTC?: number }
+  | { readonly type: "monthly"; readonly day: number; readonly hourUTC: number; readonly minuteUTC?: number }
+  | { readonly type: "cron"; readonly cron: string }
+
+export interface CronDefinition {
+  /** The path of its function. */
+  readonly name: string
+  readonly args: ReadonlyArray<JSONValue>
+  readonly schedule: CronSchedule
+}
+
 export interface Functions {
   readonly byPath: ReadonlyMap<string, ConvexFunction>
   readonly schema: SchemaJson | null
   readonly authProviders: ReadonlyArray<AuthProvider>
   readonly http: HttpRouter | null
+  readonly crons: ReadonlyMap<string, CronDefinition>
 }
 
 /** `module.js:name`, `module:name` and `module` (its default export) name the same function in several ways. */

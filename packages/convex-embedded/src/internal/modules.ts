@@ -8,8 +8,9 @@ import type { BuildFailure } from "esbuild"
 import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
 import type { AuthProvider } from "./auth.ts"
 import type { SchemaJson } from "./catalog.ts"
+import { checkCron } from "./crons.ts"
 import { messageOf } from "./errors.ts"
-import type { ConvexFunction, Functions } from "./functions.ts"
+import { canonicalPath, type ConvexFunction, type CronDefinition, type Functions } from "./functions.ts"
 
 const SOURCE = /\.[cm]?[jt]sx?$/
 const NEEDS_BUNDLING = /\.([cm]?ts|tsx|jsx)$/
@@ -18,17 +19,28 @@ const IGNORED = /\.d\.[cm]?ts$|\.(test|spec)\.[cm]?[jt]sx?$|^\.|\.config\.js$/
 /** Modules with a meaning of their own, whose exports are not called by a path. */
 const CONFIGURATION = new Set(["schema", "auth.config", "convex.config", "crons", "http"])
 
-/** Fails with `FunctionsNotFound` or `InvalidFunctions`. Bundles go into `cacheDir`, which is this load's own. */
-export const loadFunctions = async (folder: string, cacheDir: string): Promise<Functions> => {
-  const modules = await importModules(folder, cacheDir)
+export interface LoadOptions {
+  readonly folder: string
+  /** Where a bundle goes: a folder of this load alone. */
+  readonly cacheDir: string
+  /** A module that was imported before stays as it was, so JavaScript has to be bundled to be loaded anew. */
+  readonly isReload: boolean
+}
+
+/** Fails with `FunctionsNotFound` or `InvalidFunctions`. */
+export const loadFunctions = async (options: LoadOptions): Promise<Functions> => {
+  const { folder } = options
+  const modules = await importModules(options)
   try {
     const schema = defaultExport(modules, "schema") as { export: () => string } | null
     const auth = defaultExport(modules, "auth.config") as { providers?: ReadonlyArray<AuthProvider> } | null
+    const crons = defaultExport(modules, "crons") as { crons: Record<string, CronDefinition> } | null
+    const functions = [...modules].flatMap(([name, module]) => registered(name, module))
+    const byPath = new Map(functions.map((each) => [each.path, each]))
     return {
       authProviders: auth?.providers ?? [],
-      byPath: new Map(
-        [...modules].flatMap(([name, module]) => registered(name, module)).map((each) => [each.path, each])
-      ),
+      byPath,
+      crons: checkedCrons(crons?.crons ?? {}, byPath),
       http: defaultExport(modules, "http") as HttpRouter | null,
       schema: schema === null ? null : (JSON.parse(schema.export()) as SchemaJson)
     }
@@ -59,9 +71,9 @@ const listModules = (folder: string): ReadonlyArray<string> => {
 
 type Module = { readonly [name: string]: unknown }
 
-const importModules = async (folder: string, cacheDir: string): Promise<ReadonlyMap<string, Module>> => {
+const importModules = async ({ cacheDir, folder, isReload }: LoadOptions): Promise<ReadonlyMap<string, Module>> => {
   const paths = listModules(folder)
-  const bundled = paths.some((path) => NEEDS_BUNDLING.test(path))
+  const bundled = isReload || paths.some((path) => NEEDS_BUNDLING.test(path))
   if (bundled) await bundle(folder, paths, cacheDir)
   const modules = new Map<string, Module>()
   for (const path of paths) {
@@ -112,7 +124,7 @@ const importEsbuild = async (folder: string): Promise<typeof import("esbuild")> 
   } catch (cause) {
     throw new ConvexEmbeddedError(
       "InvalidFunctions",
-      `The functions in ${folder} are TypeScript, which needs esbuild to load: install it (npm install esbuild), or give a folder of JavaScript.`,
+      `The functions in ${folder} need esbuild to be bundled: install it (npm install esbuild), or give a folder of JavaScript.`,
       { cause }
     )
   }
@@ -120,6 +132,16 @@ const importEsbuild = async (folder: string): Promise<typeof import("esbuild")> 
 
 const defaultExport = (modules: ReadonlyMap<string, Module>, name: string): unknown =>
   modules.get(name)?.["default"] ?? null
+
+const checkedCrons = (crons: Record<string, CronDefinition>, functions: Functions["byPath"]): Functions["crons"] => {
+  for (const [name, definition] of Object.entries(crons)) {
+    const kind = functions.get(canonicalPath(definition.name))?.kind
+    if (kind === undefined) throw new Error(`The cron job "${name}" runs ${definition.name}, which does not exist.`)
+    if (kind === "query") throw new Error(`The cron job "${name}" runs ${definition.name}, which is a query.`)
+    checkCron(name, definition)
+  }
+  return new Map(Object.entries(crons))
+}
 
 /** What the `convex` package puts on a function that was made with `query`, `internalMutation` and so on. */
 interface Registered {

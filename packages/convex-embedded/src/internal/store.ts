@@ -88,6 +88,11 @@ export class Store {
     this.#db.close()
   }
 
+  /** Writes a copy of the last commit to a new file. */
+  backup(file: string): void {
+    this.#db.prepare("VACUUM INTO ?").run(file)
+  }
+
   /** The time of the last commit. */
   get ts(): bigint {
     return this.#ts

@@ -1,0 +1,104 @@
+#!/usr/bin/env node
+/**
+ * The `convex-embedded` command.
+ *
+ * @since 0.1.0
+ */
+import { watch } from "node:fs"
+import { parseArgs } from "node:util"
+import { type Deployment, make } from "./ConvexEmbedded.ts"
+import { ConvexEmbeddedError } from "./ConvexEmbeddedError.ts"
+
+const USAGE = `Usage: convex-embedded serve <functions folder> [options]
+
+  --data <folder>        where the data are kept (default ./convex-data)
+  --port <number>        the port to listen on, 0 for a free one (default 3210)
+  --host <address>       the address to listen on (default 127.0.0.1: this machine only)
+  --durability <level>   full: a commit survives a power loss (default); normal: it survives a crash
+  --watch                load the functions anew when a file changes
+  --help                 show this text
+`
+
+const say = (text: string) => void process.stdout.write(`${text}\n`)
+const complain = (cause: unknown) =>
+  void process.stderr.write(`${cause instanceof ConvexEmbeddedError ? cause.message : String(cause)}\n`)
+
+const parse = () =>
+  parseArgs({
+    allowPositionals: true,
+    options: {
+      data: { default: "./convex-data", type: "string" },
+      durability: { default: "full", type: "string" },
+      help: { default: false, type: "boolean" },
+      host: { default: "127.0.0.1", type: "string" },
+      port: { default: "3210", type: "string" },
+      watch: { default: false, type: "boolean" }
+    }
+  })
+
+/** Resolves with the exit code when the command has ended; a server ends with a signal. */
+const main = async (): Promise<number> => {
+  let command: ReturnType<typeof parse>
+  try {
+    command = parse()
+  } catch (cause) {
+    complain(`${cause instanceof Error ? cause.message : String(cause)}\n\n${USAGE}`)
+    return 2
+  }
+  const { positionals, values } = command
+  const [verb, functions, ...rest] = positionals
+  if (values.help) {
+    say(USAGE)
+    return 0
+  }
+  if (verb !== "serve" || functions === undefined || rest.length > 0) {
+    complain(USAGE)
+    return 2
+  }
+  const stopped = new Promise<void>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve())
+  })
+  try {
+    await using deployment = await make({
+      dataDir: values.data,
+      // `make` says what it should have been.
+      durability: values.durability as "full",
+      functions,
+      host: values.host,
+      port: Number(values.port)
+    })
+    say(`Serving ${functions} at ${deployment.url}`)
+    if (values.watch) reloadOnChange(functions, deployment)
+    await stopped
+    return 0
+  } catch (cause) {
+    complain(cause)
+    return 1
+  }
+}
+
+/** Editors write a file in several steps: what changes within this time is one change. */
+const SETTLE_MILLIS = 100
+
+const reloadOnChange = (folder: string, deployment: Deployment): void => {
+  let reloading: Promise<void> = Promise.resolve()
+  const reload = async () => {
+    try {
+      await deployment.reload()
+      say("Functions reloaded")
+    } catch (cause) {
+      complain(cause)
+    }
+  }
+  let timer: NodeJS.Timeout | undefined
+  const watcher = watch(folder, { persistent: false, recursive: true }, () => {
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      reloading = reloading.then(reload)
+    }, SETTLE_MILLIS)
+    timer.unref()
+  })
+  watcher.on("error", complain)
+}
+
+process.exitCode = await main()

@@ -1,0 +1,61 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import { anyApi } from "convex/server"
+import { assert, describe, it, onTestFinished } from "vitest"
+import { readLock } from "../src/index.ts"
+import { connectHttp, FUNCTIONS, temporaryFolder } from "./deployment.ts"
+import { project } from "./project.ts"
+
+const run = (...args: ReadonlyArray<string>) => {
+  const child = spawn(process.execPath, [fileURLToPath(import.meta.resolve("../src/cli.ts")), ...args], { stdio: "pipe" })
+  onTestFinished(() => void child.kill("SIGKILL"))
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  return { child, nextLine: async () => String((await lines.next()).value) }
+}
+
+const ended = async (child: ChildProcess): Promise<{ code: number | null; complaint: string }> => {
+  let complaint = ""
+  child.stderr?.on("data", (text: Buffer) => (complaint += text.toString()))
+  const [code] = (await once(child, "close")) as [number | null]
+  return { code, complaint }
+}
+
+const VALUE = (text: string) => `
+  import { query } from "./_generated/server"
+  export const get = query(() => "${text}")
+`
+
+describe("convex-embedded serve", () => {
+  it("serves until a signal, and loads changed functions", async () => {
+    const [dataDir, functions] = [temporaryFolder(), project({ "value.ts": VALUE("old") })]
+    const { child, nextLine } = run("serve", functions, "--data", dataDir, "--port", "0", "--watch")
+    const [, url = ""] = /at (http\S+)$/.exec(await nextLine()) ?? []
+    const client = connectHttp({ url })
+    assert.equal(await client.query(anyApi["value"]!["get"]!, {}), "old")
+    writeFileSync(join(functions, "value.ts"), VALUE("new"))
+    assert.equal(await nextLine(), "Functions reloaded")
+    assert.equal(await client.query(anyApi["value"]!["get"]!, {}), "new")
+    assert.equal(readLock(dataDir)?.url, url)
+    child.kill("SIGTERM")
+    assert.equal((await ended(child)).code, 0)
+    assert.isNull(readLock(dataDir))
+  })
+
+  it("a wrong use is one sentence and an exit code", async () => {
+    const wrong = [
+      [["serve", "/nowhere", "--data", temporaryFolder()], 1, /^The functions folder \/nowhere does not exist\.\n$/],
+      [["serve", FUNCTIONS, "--data", temporaryFolder(), "--port", "x"], 1, /^The option port must be .*\n$/],
+      [["serve"], 2, /^Usage: /],
+      [["serve", FUNCTIONS, "--unknown"], 2, /^Unknown option '--unknown'/]
+    ] as const
+    for (const [args, code, complaint] of wrong) {
+      const end = await ended(run(...args).child)
+      assert.equal(end.code, code)
+      assert.match(end.complaint, complaint)
+    }
+  })
+})
