@@ -5,7 +5,7 @@
  */
 import { randomUUID } from "node:crypto"
 import { NodeServices } from "@effect/platform-node"
-import { Clock, Context, Duration, Effect, Layer, type Redacted, Stream } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Redacted, Stream } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { UserDirectories } from "effect/persistence"
 import type { HostError } from "./HostError.ts"
@@ -46,7 +46,7 @@ export interface Options {
   /** Default 30 seconds. */
   readonly startTimeout?: Duration.Input | undefined
   /** Use a server that somebody else runs, and never stop it. */
-  readonly attach?: { readonly url: string; readonly password: Redacted.Redacted } | undefined
+  readonly attach?: { readonly url: string; readonly password: Redacted.Redacted | string } | undefined
   /** Where the lock of the directory lives. Default: `$XDG_STATE_HOME/opencode-worker`. */
   readonly stateDirectory?: string | undefined
 }
@@ -143,8 +143,10 @@ const attachServer = Effect.fnUntraced(function* (
   attach: NonNullable<Options["attach"]>,
   allowUntestedVersion: boolean
 ) {
-  const version = yield* health(attach, allowUntestedVersion)
+  const password = Redacted.isRedacted(attach.password) ? attach.password : Redacted.make(attach.password)
+  const access = { url: attach.url, password }
+  const version = yield* health(access, allowUntestedVersion)
   const startedAt = yield* Clock.currentTimeMillis
-  const server = { url: attach.url, version, pid: undefined, binary: undefined, bootMillis: 0, startedAt }
-  return { server, password: attach.password, exited: Effect.never } satisfies Instance
+  const server = { ...access, version, pid: undefined, binary: undefined, bootMillis: 0, startedAt }
+  return { server, exited: Effect.never } satisfies Instance
 })

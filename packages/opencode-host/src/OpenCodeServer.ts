@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { Redacted } from "effect"
 
 /**
  * The binary and the place where it was found.
@@ -24,6 +25,8 @@ export interface Binary {
 export interface OpenCodeServer {
   /** `http://127.0.0.1:<port>` */
   readonly url: string
+  /** For HTTP Basic auth, with the user `opencode`. Whoever has it controls the agent. */
+  readonly password: Redacted.Redacted
   readonly version: string
   /** Undefined for a server that was attached to. */
   readonly pid: number | undefined

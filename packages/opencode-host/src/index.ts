@@ -1,3 +1,4 @@
+export * from "./Async.ts"
 export * from "./HostError.ts"
 export * from "./HostEvent.ts"
 export * from "./Ids.ts"

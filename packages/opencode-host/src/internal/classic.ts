@@ -30,7 +30,7 @@ export const classicClient = (running: Effect.Effect<Instance, HostError>, direc
   const sdkOf = (instance: Instance) => {
     const known = sdks.get(instance)
     if (known !== undefined) return known
-    const credentials = Buffer.from(`${user}:${Redacted.value(instance.password)}`).toString("base64")
+    const credentials = Buffer.from(`${user}:${Redacted.value(instance.server.password)}`).toString("base64")
     const sdk = createOpencodeClient({
       baseUrl: instance.server.url,
       headers: { authorization: `Basic ${credentials}` }

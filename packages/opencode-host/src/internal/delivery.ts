@@ -27,7 +27,7 @@ export const deliver = Effect.fnUntraced(function* (client: OpenCodeClient, inpu
     const stored = yield* isDelivered(client, input).pipe(Effect.repeat({ until: (is) => is, schedule: confirming }))
     if (stored) return
   }
-  yield* new HostError({
+  return yield* new HostError({
     reason: new Timeout({ operation: "delivering the prompt", millis: 2 * confirmMillis })
   })
 })

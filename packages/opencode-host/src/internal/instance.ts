@@ -6,7 +6,6 @@ import type { OpenCodeServer } from "../OpenCodeServer.ts"
 
 export interface Instance {
   readonly server: OpenCodeServer
-  readonly password: Redacted.Redacted
   /** Completes when the process has ended; never for a server that was attached to. */
   readonly exited: Effect.Effect<void>
 }
@@ -19,7 +18,7 @@ export type Access = { readonly url: string; readonly password: Redacted.Redacte
 export const get = (access: Access, path: string) =>
   HttpClientRequest.get(new URL(path, access.url)).pipe(HttpClientRequest.basicAuth(user, access.password))
 
-export const supportedVersions = "1.18.x"
+const supportedVersions = "1.18.x"
 const isSupported = (version: string) => version.startsWith("1.18.")
 
 const Health = Schema.Struct({ healthy: Schema.Literal(true), version: Schema.String })

@@ -54,13 +54,13 @@ const acquire = Effect.fnUntraced(function* (file: string, holder: Holder) {
       const { pid, identity } = current.value
       if ((yield* processIdentity(pid)) === identity) {
         const reason = new DirectoryInUse({ directory: holder.directory, pid, lockFile: file })
-        yield* new HostError({ reason })
+        return yield* new HostError({ reason })
       }
       yield* sweep(current.value.hostId)
     }
     yield* discard(file, current)
   }
-  yield* failed(file, "it cannot be taken over")
+  return yield* failed(file, "it cannot be taken over")
 })
 
 /** A link appears with its content or not at all, and never replaces another one. */

@@ -107,13 +107,13 @@ const spawnOn = Effect.fnUntraced(function* (port: number, configFile: string | 
   return {
     server: {
       url: yield* Deferred.await(url),
+      password,
       version,
       pid: handle.pid,
       binary: options.binary,
       bootMillis: startedAt - spawnedAt,
       startedAt
     },
-    password,
     exited: Effect.asVoid(Deferred.await(exited))
   } satisfies Instance
 })

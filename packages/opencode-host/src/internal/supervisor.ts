@@ -47,7 +47,7 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: {
     const connected = yield* Latch.make()
     const resumes = started++ === 0 ? undefined : ("restart" as const)
     const { hub, directory } = options
-    const access = { url: instance.server.url, password: instance.password }
+    const access = instance.server
     yield* Effect.forkScoped(pump({ hub, access, directory, connected, resumes }))
     const loaded = yield* Effect.forkScoped(warmUp(access, directory))
     const primed = Effect.all([connected.await, Fiber.join(loaded)], { discard: true }).pipe(

@@ -17,7 +17,7 @@ import { Duration, Effect, Exit, Match, type Queue, Schedule, type Scope, Stream
 import { Busy, HostError, Unavailable } from "../HostError.ts"
 import type { HostEvent } from "../HostEvent.ts"
 import type { AssistantWithParts, OpenCodeClient, TurnInput } from "../OpenCodeClient.ts"
-import { classifyTurn, usageOf } from "../Turn.ts"
+import { classifyTurn, type TurnState, usageOf } from "../Turn.ts"
 import type { Ended, TurnEvent, TurnFailure } from "../TurnEvent.ts"
 import { deliver, isDelivered } from "./delivery.ts"
 import type { Running } from "./supervisor.ts"
@@ -47,10 +47,15 @@ type Signal =
 
 /** A turn about which nothing is heard is looked up this often: no lost event can hang it. */
 const lookUp = Duration.seconds(15)
-/** On an error OpenCode is idle shortly before the last message is stored, and before a prompt's first step. */
-const settling = Schedule.spaced("100 millis").pipe(Schedule.upTo({ times: 15 }))
+/** On an error OpenCode is idle shortly before the last message is stored: "interrupted" must last this long. */
+const interruptedFor = Duration.seconds(5)
+/** A prompt that was just sent is not busy yet: that it was refused, and did not start, must last this long. */
+const refusedFor = Duration.millis(1500)
 /** A server that must be started again to read how the turn ended. */
 const recoveryLimit = Duration.seconds(60)
+
+const isInterrupted = ({ state }: { readonly state: TurnState }) =>
+  state._tag === "Ended" && state.outcome === "interrupted"
 
 export const runTurn = (host: TurnHost, input: TurnInput): Stream.Stream<TurnEvent, HostError> =>
   Stream.unwrap(begin(host, input))
@@ -99,20 +104,19 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
     return { state: classifyTurn(messages, { sessionBusy, abortRequested: turn.abortRequested }), messages }
   })
 
-  /** Of a living server, "interrupted" and "not started" are believed only when they stay so for a while. */
-  const settle = read.pipe(
-    Effect.repeat({
-      until: ({ state }) => state._tag === "Running" || (state._tag === "Ended" && state.outcome !== "interrupted"),
-      schedule: settling
-    })
-  )
+  /** Of a living server these are believed only when they last. */
+  const isRefused = ({ state }: { readonly state: TurnState }) => state._tag === "NotStarted" && rejection !== undefined
+  const settled = Effect.fnUntraced(function* () {
+    const first = yield* read
+    const doubtful = isInterrupted(first) ? isInterrupted : isRefused(first) ? isRefused : undefined
+    if (doubtful === undefined) return first
+    const duration = doubtful === isInterrupted ? interruptedFor : refusedFor
+    const schedule = Schedule.spaced("100 millis").pipe(Schedule.upTo({ duration }))
+    return yield* read.pipe(Effect.repeat({ until: (now) => !doubtful(now), schedule }))
+  })
 
   const check = Effect.gen(function* () {
-    const first = yield* read
-    const doubtful =
-      (first.state._tag === "Ended" && first.state.outcome === "interrupted") ||
-      (first.state._tag === "NotStarted" && rejection !== undefined)
-    const { state, messages } = doubtful ? yield* settle : first
+    const { state, messages } = yield* settled()
     if (state._tag === "Ended") return end(state.outcome, state.error, messages)
     if (state._tag === "Running" || rejection === undefined) return []
     return turn.abortRequested ? end("aborted", undefined, messages) : end("failed", rejection, messages)
@@ -172,7 +176,12 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
         return Effect.succeed<ReadonlyArray<TurnEvent>>([{ _tag: "Delivered" }])
       },
       Tick: () => Effect.catchReason(lookedUp, "HostError", "NotFound", () => deleted),
-      Gap: () => Effect.flatMap(check, (found) => (ended ? Effect.succeed(found) : reader.resync)),
+      Gap: () =>
+        Effect.filterOrElse(
+          check,
+          () => ended,
+          () => reader.resync
+        ),
       Exited: () => recover,
       Deadline: () => cancel("DeadlineExceeded", "The turn exceeded its deadline")
     })

@@ -1,0 +1,37 @@
+import { execFile } from "node:child_process"
+import { readFile } from "node:fs/promises"
+import { promisify } from "node:util"
+import { assert, describe, it } from "@effect/vitest"
+import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
+import { Effect } from "effect"
+
+const run = promisify(execFile)
+const file = (path: string) => new URL(`../${path}`, import.meta.url).pathname
+
+describe("the examples", () => {
+  it.live.each(["examples/ask.ts", "examples/ask-async.ts"])(
+    "%s is what the README shows, and answers",
+    (example) =>
+      Effect.gen(function* () {
+        const readme = yield* Effect.promise(() => readFile(file("README.md"), "utf8"))
+        const source = yield* Effect.promise(() => readFile(file(example), "utf8"))
+        assert.include(readme, source.slice(source.indexOf("import ")).trim())
+
+        const provider = yield* ScriptedProvider.make(({ toolResults }) =>
+          toolResults.length === 0
+            ? Reply.toolCall("bash", { command: "ls", description: "list" })
+            : Reply.text("Hello from the model.")
+        )
+        const home = yield* OpenCodeHome.make({ config: provider.config })
+        const { stdout } = yield* Effect.promise(() =>
+          run(process.execPath, ["--conditions=@opencode-worker/source", file(example), "Hello"], {
+            cwd: home.directory,
+            env: home.environment
+          })
+        )
+        assert.include(stdout, "[bash: completed]")
+        assert.include(stdout, "Hello from the model.\ncompleted, ")
+      }),
+    60_000
+  )
+})

@@ -1,0 +1,170 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
+import { createInterface } from "node:readline"
+import { assert, describe, it } from "@effect/vitest"
+import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
+import { Effect, Fiber, Layer, Schedule, Schema, Stream } from "effect"
+import { OpenCodeHost, type Options, survivors } from "../src/index.ts"
+import { endOf, promptOf } from "./support.ts"
+
+/** Five ways to outlive the one who started you, and one that drops the mark. */
+const stubborn = [
+  "sleep 301 &",
+  "nohup sleep 302 >/dev/null 2>&1 &",
+  "setsid sleep 303 &",
+  "(trap '' TERM HUP; exec sleep 304) &",
+  "env -i sleep 305 &",
+  "wait"
+].join(" ")
+/** The server, the tool's shell, and the five. */
+const processes = 7
+
+const setting = Effect.gen(function* () {
+  const provider = yield* ScriptedProvider.make(({ toolResults, messages }) =>
+    toolResults.length === 0 && messages.at(-1)?.text === "stay"
+      ? Reply.toolCall("bash", { command: stubborn, description: "stay" })
+      : Reply.text("Hello again.")
+  )
+  const home = yield* OpenCodeHome.make({ config: { ...provider.config, snapshot: false } })
+  return { directory: home.directory, environment: home.environment, stateDirectory: `${home.root}/state` }
+})
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "latin1"))
+  } catch {
+    return false
+  }
+}
+
+const eventually = <A, E>(look: Effect.Effect<A, E>, until: (found: A) => boolean) =>
+  look.pipe(
+    Effect.repeat({ until, schedule: Schedule.spaced("100 millis"), times: 300 }),
+    Effect.tap((found) => Effect.sync(() => assert.isTrue(until(found), JSON.stringify(found))))
+  )
+
+const refuses = (url: string) =>
+  Effect.promise(() =>
+    fetch(url).then(
+      () => false,
+      () => true
+    )
+  )
+
+const Started = Schema.fromJsonString(
+  Schema.Struct({ hostId: Schema.String, url: Schema.String, sessionId: Schema.String })
+)
+
+const parent = (options: object) =>
+  Effect.acquireRelease(
+    Effect.sync(() =>
+      spawn(
+        process.execPath,
+        [
+          "--conditions=@opencode-worker/source",
+          new URL("./fixtures/parent.ts", import.meta.url).pathname,
+          JSON.stringify({ ...options, text: "stay" })
+        ],
+        { stdio: ["ignore", "pipe", "inherit"] }
+      )
+    ),
+    (child) => Effect.sync(() => child.kill("SIGKILL"))
+  )
+
+const started = (child: ChildProcess) =>
+  Effect.callback<string>((resume) => {
+    if (child.stdout !== null) createInterface(child.stdout).once("line", (line) => resume(Effect.succeed(line)))
+  }).pipe(Effect.flatMap(Schema.decodeUnknownEffect(Started)))
+
+const limit = 120_000
+
+/** Kills a host with `signal` while its tools run: they are gone, and so is everything else that it held. */
+const killed = Effect.fnUntraced(function* (signal: NodeJS.Signals) {
+  const options = yield* setting
+  const child = yield* parent(options)
+  const { hostId, url } = yield* started(child)
+  const pids = yield* eventually(survivors(hostId), (found) => found.length >= processes)
+  assert.isFalse(yield* refuses(url))
+
+  child.kill(signal)
+  yield* eventually(
+    Effect.sync(() => pids.filter(isAlive)),
+    (left) => left.length === 0
+  )
+  assert.deepStrictEqual(yield* survivors(hostId), [])
+  assert.isTrue(yield* refuses(url))
+
+  const layer = OpenCodeHost.layer(options)
+  const { directory } = yield* Effect.provide(OpenCodeHost, layer)
+  assert.strictEqual(directory, options.directory)
+})
+
+describe.skipIf(process.platform !== "linux")("processes", () => {
+  it.live(
+    "a host that is killed, or loses its terminal, leaves no server, no tool, no port and no lock",
+    () => Effect.forEach(["SIGKILL", "SIGHUP"] as const, killed, { concurrency: 2, discard: true }),
+    limit
+  )
+
+  it.live(
+    "of a host that lives: one start for all, a killed server replaced, nothing left at the end",
+    () =>
+      Effect.gen(function* () {
+        const options = yield* setting
+        const hostId = yield* Effect.gen(function* () {
+          const host = yield* OpenCodeHost
+          const first = yield* sharedStart(host)
+          yield* rivalIsRefused(options)
+
+          const { id } = yield* host.client.sessions.create({ title: "stay" })
+          const gap = yield* host.events.pipe(
+            Stream.filter((event) => event._tag === "Gap"),
+            Stream.runHead,
+            Effect.forkScoped({ startImmediately: true })
+          )
+          const turn = yield* Effect.forkScoped(Stream.runCollect(host.turn(yield* promptOf(id, "stay"))))
+          const tools = yield* eventually(survivors(host.hostId), (found) => found.length >= processes)
+          process.kill(first, "SIGKILL")
+          const end = endOf(yield* Fiber.join(turn))
+          assert.strictEqual(end.outcome, "interrupted")
+          assert.strictEqual(end.error?.name, "ServerDied")
+          assert.deepStrictEqual(tools.filter(isAlive), [])
+          assert.notStrictEqual((yield* host.server).pid, first)
+          yield* Fiber.join(gap)
+
+          const again = yield* Stream.runCollect(host.turn(yield* promptOf(id, "hello")))
+          assert.strictEqual(endOf(again).outcome, "completed")
+
+          yield* Effect.forkScoped(Stream.runDrain(host.turn(yield* promptOf(id, "stay"))))
+          yield* eventually(survivors(host.hostId), (found) => found.length >= processes)
+          return host.hostId
+        }).pipe(Effect.scoped, Effect.provide(OpenCodeHost.layer(options)))
+        assert.deepStrictEqual(yield* survivors(hostId), [])
+      }),
+    limit
+  )
+})
+
+/** Ninety callers at once, the first of whom gives up, are served by one process; its pid. */
+const sharedStart = Effect.fnUntraced(function* (host: OpenCodeHost["Service"]) {
+  const impatient = yield* Effect.forkScoped(host.server, { startImmediately: true })
+  const callers = yield* Effect.forkScoped(
+    Effect.all(
+      Array.from({ length: 90 }, () => host.server),
+      { concurrency: "unbounded" }
+    ),
+    { startImmediately: true }
+  )
+  yield* eventually(survivors(host.hostId), (found) => found.length > 0)
+  impatient.interruptUnsafe()
+  const pids = new Set((yield* Fiber.join(callers)).map(({ pid }) => pid ?? 0))
+  assert.strictEqual(pids.size, 1)
+  assert.deepStrictEqual(yield* survivors(host.hostId), [...pids])
+  return [...pids][0] ?? 0
+})
+
+const rivalIsRefused = Effect.fnUntraced(function* (options: Options) {
+  const rival = yield* Effect.flip(Effect.provide(OpenCodeHost, Layer.fresh(OpenCodeHost.layer(options))))
+  assert.strictEqual(rival.reason._tag, "DirectoryInUse")
+  assert.include(rival.message, String(process.pid))
+})

@@ -1,0 +1,181 @@
+import { randomUUID } from "node:crypto"
+import { mkdir, realpath, symlink, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { OpenCodeHome } from "@opencode-worker/testkit"
+import { ConfigProvider, Effect, Layer, Redacted } from "effect"
+import { type HostError, OpenCodeHost, type Options, survivors } from "../src/index.ts"
+
+const limit = 30_000
+
+/** A home, and a program in it that stands where the binary should be. */
+const setting = Effect.fnUntraced(function* (script: string, mode = 0o755) {
+  const home = yield* OpenCodeHome.make({ git: false })
+  const binary = join(home.root, "opencode")
+  yield* Effect.promise(() => writeFile(binary, script, { mode }))
+  return { directory: home.directory, environment: home.environment, stateDirectory: `${home.root}/state`, binary }
+})
+
+/** What building the layer, and then using the server, fails with. */
+const failure = (options: Options): Effect.Effect<HostError, void> =>
+  Effect.gen(function* () {
+    const host = yield* OpenCodeHost
+    yield* Effect.ensuring(
+      host.server,
+      Effect.map(survivors(host.hostId), (pids) => assert.deepStrictEqual(pids, []))
+    )
+  }).pipe(Effect.provide(OpenCodeHost.layer(options)), Effect.flip)
+
+/** Answers like an OpenCode of another version. */
+const server = (version: string) => `#!${process.execPath}
+const port = process.argv[process.argv.indexOf("--port") + 1]
+require("node:http").createServer((request, response) => {
+  response.setHeader("content-type", "application/json")
+  response.end(JSON.stringify({ healthy: true, version: "${version}" }))
+}).listen(port, "127.0.0.1", () => console.log("opencode server listening on http://127.0.0.1:" + port))
+`
+
+describe("a start", () => {
+  it.live("fails at once for a directory that is missing, or is a file", () =>
+    Effect.gen(function* () {
+      const options = yield* setting("")
+      const missing = yield* failure({ ...options, directory: `${options.directory}/none` })
+      assert.deepInclude(missing.reason, { _tag: "DirectoryNotFound", problem: "missing" })
+      assert.include(missing.message, `${options.directory}/none does not exist`)
+      const file = yield* failure({ ...options, directory: options.binary })
+      assert.deepInclude(file.reason, { _tag: "DirectoryNotFound", problem: "not-a-directory" })
+    })
+  )
+
+  it.live("fails at once for a binary that is missing, or cannot be executed", () =>
+    Effect.gen(function* () {
+      const options = yield* setting("", 0o644)
+      const locked = yield* failure(options)
+      assert.strictEqual(locked.reason._tag, "BinaryNotFound")
+      assert.include(locked.message, "is not an executable file")
+      const missing = yield* failure({ ...options, binary: "/nowhere/opencode" })
+      assert.include(missing.message, "/nowhere/opencode (option binary) does not exist")
+    })
+  )
+
+  it.live("prefers OPENCODE_BIN to the installed package, and never falls through it", () =>
+    Effect.gen(function* () {
+      const { binary: _, ...options } = yield* setting("")
+      const env = ConfigProvider.layer(
+        ConfigProvider.fromUnknown({ OPENCODE_BIN: "/elsewhere/opencode", PATH: "/bin" })
+      )
+      const error = yield* Effect.provide(failure(options), env)
+      assert.include(error.message, "/elsewhere/opencode (OPENCODE_BIN) does not exist")
+    })
+  )
+
+  it.live("names the file that cannot be run", () =>
+    Effect.gen(function* () {
+      const error = yield* failure(yield* setting("#!/nowhere/interpreter\n"))
+      assert.strictEqual(error.reason._tag, "StartFailed")
+    })
+  )
+
+  it.live(
+    "tells what a server that dies at once has written, without secrets",
+    () =>
+      Effect.gen(function* () {
+        const options = yield* setting(
+          '#!/bin/sh\necho "no disk" >&2\necho "$OPENCODE_SERVER_PASSWORD $MY_API_KEY" >&2\nexit 3\n'
+        )
+        const environment = { ...options.environment, MY_API_KEY: "sk-very-secret" }
+        const error = yield* failure({ ...options, environment })
+        assert.include(error.message, "it exited with code 3")
+        assert.include(error.message, "no disk")
+        assert.include(error.message, "<redacted> <redacted>")
+      }),
+    limit
+  )
+
+  it.live(
+    "gives up on a server that says nothing, and on one that says something else, and ends it",
+    () =>
+      Effect.gen(function* () {
+        const silent = yield* failure({ ...(yield* setting("#!/bin/sh\nsleep 300\n")), startTimeout: "300 millis" })
+        assert.include(silent.message, "it was not ready within 300ms. It wrote nothing.")
+        const other = yield* setting("#!/bin/sh\necho hello, listening on nothing\nsleep 300\n")
+        const garbage = yield* failure({ ...other, startTimeout: "300 millis" })
+        assert.include(garbage.message, "hello, listening on nothing")
+      }),
+    limit
+  )
+
+  it.live(
+    "refuses another version by naming both, unless it is allowed",
+    () =>
+      Effect.gen(function* () {
+        const options = yield* setting(server("2.0.1"))
+        const error = yield* failure(options)
+        assert.deepInclude(error.reason, { _tag: "UnsupportedVersion", version: "2.0.1", supported: "1.18.x" })
+        const version = yield* Effect.flatMap(OpenCodeHost, (host) => host.server).pipe(
+          Effect.map((found) => found.version),
+          Effect.provide(OpenCodeHost.layer({ ...options, allowUntestedVersion: true }))
+        )
+        assert.strictEqual(version, "2.0.1")
+      }),
+    limit
+  )
+
+  it.live(
+    "that failed is not remembered",
+    () =>
+      Effect.gen(function* () {
+        const options = yield* setting(`#!/bin/sh\nexit 7\n`)
+        yield* Effect.gen(function* () {
+          const host = yield* OpenCodeHost
+          assert.strictEqual((yield* Effect.flip(host.server)).reason._tag, "StartFailed")
+          yield* Effect.promise(() => writeFile(options.binary, server("1.18.99")))
+          assert.strictEqual((yield* host.server).version, "1.18.99")
+        }).pipe(Effect.provide(OpenCodeHost.layer(options)))
+      }),
+    limit
+  )
+
+  it.live("resolves the directory, so that two names of it are one", () =>
+    Effect.gen(function* () {
+      const options = yield* setting("#!/bin/sh\n")
+      const alias = `${options.directory}-alias`
+      yield* Effect.promise(() => symlink(options.directory, alias))
+      yield* Effect.gen(function* () {
+        assert.strictEqual((yield* OpenCodeHost).directory, yield* Effect.promise(() => realpath(alias)))
+        const rival = Layer.fresh(OpenCodeHost.layer(options))
+        const error = yield* Effect.flip(Effect.provide(OpenCodeHost, rival))
+        assert.deepInclude(error.reason, { _tag: "DirectoryInUse", pid: process.pid })
+      }).pipe(Effect.provide(OpenCodeHost.layer({ ...options, directory: alias })))
+    })
+  )
+
+  it.live("takes over the lock of a holder that is dead, or whose pid went to another process", () =>
+    Effect.gen(function* () {
+      const options = yield* setting("#!/bin/sh\n")
+      const open = Effect.asVoid(OpenCodeHost).pipe(Effect.provide(Layer.fresh(OpenCodeHost.layer(options))))
+      const { createHash } = yield* Effect.promise(() => import("node:crypto"))
+      const name = createHash("sha256").update(options.directory).digest("hex").slice(0, 32)
+      const folder = join(options.stateDirectory, "hosts")
+      yield* Effect.promise(() => mkdir(folder, { recursive: true }))
+      const dead = { hostId: randomUUID(), identity: "long ago", directory: options.directory, since: 0 }
+      for (const content of [
+        JSON.stringify({ ...dead, pid: 2 ** 22 + 1 }),
+        JSON.stringify({ ...dead, pid: process.pid }),
+        "not json"
+      ]) {
+        yield* Effect.promise(() => writeFile(join(folder, `${name}.json`), content))
+        yield* open
+      }
+    })
+  )
+
+  it.live("says that an attached server cannot be reached, without starting one", () =>
+    Effect.gen(function* () {
+      const options = yield* setting("#!/bin/sh\nexit 1\n")
+      const attach = { url: "http://127.0.0.1:9", password: Redacted.make("x") }
+      const error = yield* failure({ ...options, attach })
+      assert.strictEqual(error.reason._tag, "Unavailable")
+    })
+  )
+})
