@@ -111,7 +111,11 @@ const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deploymen
   let loads = 0
   const load = async () => {
     const bundle = join(cacheDir, `${process.pid}-${Date.now()}-${loads}`)
-    const functions = await loadFunctions({ cacheDir: bundle, folder: resolve(options.functions), isReload: loads++ > 0 })
+    const functions = await loadFunctions({
+      cacheDir: bundle,
+      folder: resolve(options.functions),
+      isReload: loads++ > 0
+    })
     return { functions, verifyToken: makeVerifier(options.auth?.providers ?? functions.authProviders) }
   }
   let current = await load()
@@ -162,11 +166,14 @@ const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deploymen
 }
 
 const backupTo = (store: Store, file: string): void => {
-  if (existsSync(file)) throw new ConvexEmbeddedError("InvalidOptions", `The file ${file} exists: choose another one for the backup.`)
+  if (existsSync(file))
+    throw new ConvexEmbeddedError("InvalidOptions", `The file ${file} exists: choose another one for the backup.`)
   try {
     store.backup(file)
   } catch (cause) {
-    throw new ConvexEmbeddedError("InvalidOptions", `The backup cannot be written to ${file}: ${messageOf(cause)}.`, { cause })
+    throw new ConvexEmbeddedError("InvalidOptions", `The backup cannot be written to ${file}: ${messageOf(cause)}.`, {
+      cause
+    })
   }
 }
 

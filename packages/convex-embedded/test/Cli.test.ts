@@ -11,7 +11,9 @@ import { connectHttp, FUNCTIONS, temporaryFolder } from "./deployment.ts"
 import { project } from "./project.ts"
 
 const run = (...args: ReadonlyArray<string>) => {
-  const child = spawn(process.execPath, [fileURLToPath(import.meta.resolve("../src/cli.ts")), ...args], { stdio: "pipe" })
+  const child = spawn(process.execPath, [fileURLToPath(import.meta.resolve("../src/cli.ts")), ...args], {
+    stdio: "pipe"
+  })
   onTestFinished(() => void child.kill("SIGKILL"))
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   return { child, nextLine: async () => String((await lines.next()).value) }

@@ -20,6 +20,8 @@ const crons = (text: string, schedule = "{ hours: 1 }") => `
   export default crons
 `
 
+const has = (count: number) => (value: unknown) => Array.isArray(value) && value.length === count
+
 describe("crons", () => {
   it("know their next time", () => {
     const cases = [
@@ -40,9 +42,9 @@ describe("crons", () => {
 
   it("run when they are deployed, go on after a restart, and begin anew when they are changed", async () => {
     const dataDir = temporaryFolder()
-    const start = (text: string) => deploy({ dataDir, functions: project({ "crons.ts": crons(text), "jobs.ts": JOBS }) })
+    const start = (text: string) =>
+      deploy({ dataDir, functions: project({ "crons.ts": crons(text), "jobs.ts": JOBS }) })
     const events = anyApi["jobs"]!["events"]!
-    const has = (count: number) => (value: unknown) => Array.isArray(value) && value.length === count
     const first = await start("first")
     assert.deepEqual(await watch(connect(first), events, {}).until(has(1)), ["first"])
     await first.close()
@@ -57,7 +59,7 @@ describe("crons", () => {
   it("run again and again", async () => {
     const functions = project({ "crons.ts": crons("tick", "{ seconds: 1 }"), "jobs.ts": JOBS })
     const events = watch(connect(await deploy({ functions })), anyApi["jobs"]!["events"]!, {})
-    await events.until((value) => Array.isArray(value) && value.length >= 3)
+    assert.deepEqual(await events.until(has(3)), ["tick", "tick", "tick"])
   })
 
   it("of a function that does not exist are refused", async () => {

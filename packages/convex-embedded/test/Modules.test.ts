@@ -23,6 +23,12 @@ const READ = `
     (await ctx.db.query("things").withIndex("by_rank").order("desc").collect()).map((thing) => thing.name))
 `
 
+const COUNT = (text: string) => `
+  import { mutation, query } from "./_generated/server"
+  export const get = query(async (ctx) => [${text}, (await ctx.db.query("things").collect()).length])
+  export const add = mutation((ctx) => ctx.db.insert("things", {}))
+`
+
 describe("modules", () => {
   it("extensionless imports, shared state, npm packages and several kinds of exports", async () => {
     const functions = project({
@@ -98,11 +104,7 @@ describe("modules", () => {
   })
 
   it("a reload changes functions and keeps data and subscriptions; a broken one changes nothing", async () => {
-    const answer = (text: string) => `
-      import { mutation, query } from "./_generated/server"
-      export const get = query(async (ctx) => [${text}, (await ctx.db.query("things").collect()).length])
-      export const add = mutation((ctx) => ctx.db.insert("things", {}))`
-    const functions = project({ "a.ts": answer('"old"') })
+    const functions = project({ "a.ts": COUNT('"old"') })
     const deployment = await deploy({ functions })
     const client = connect(deployment)
     await client.mutation(anyApi["a"]!["add"]!, {})
@@ -113,7 +115,7 @@ describe("modules", () => {
     assert.instanceOf(cause, ConvexEmbeddedError)
     assert.equal(cause.code, "InvalidFunctions")
     assert.deepEqual(await client.query(anyApi["a"]!["get"]!, {}), ["old", 1])
-    writeFileSync(join(functions, "a.ts"), answer('"new"'))
+    writeFileSync(join(functions, "a.ts"), COUNT('"new"'))
     await deployment.reload()
     await value.until((seen) => JSON.stringify(seen) === '["new",1]')
   })

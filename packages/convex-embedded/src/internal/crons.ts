@@ -52,7 +52,8 @@ export class Crons {
       }
       for (const [name, definition] of declared) {
         if (known.has(name)) continue
-        const nextTime = definition.schedule.type === "interval" ? Date.now() : nextRun(name, definition.schedule, Date.now())
+        const nextTime =
+          definition.schedule.type === "interval" ? Date.now() : nextRun(name, definition.schedule, Date.now())
         transaction.insertSystem(CRON_JOBS, { definition: JSON.stringify(definition), name, nextTime })
       }
     })
