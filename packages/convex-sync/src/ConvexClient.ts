@@ -12,11 +12,13 @@ import {
   Deferred,
   Duration,
   Effect,
+  Exit,
   Fiber,
   Layer,
   Option,
   Queue,
-  type Scope,
+  Schedule,
+  Scope,
   Semaphore,
   Stream
 } from "effect"
@@ -41,7 +43,7 @@ export interface ConvexClientOptions {
   readonly url: string
   /**
    * Gives a fresh JWT, or null for nobody. Asked at the start and before a token runs out; calls wait for the first one.
-   * A failure is logged and counts as null.
+   * A failure is logged, and the source asked again.
    */
   readonly auth?: Effect.Effect<string | null, unknown>
   /** How long a mutation, waiting for its turn included, may take. Default 30 seconds. */
@@ -57,6 +59,11 @@ export interface ConvexClientOptions {
  * keeps them ordered and bounds what is resent after a reconnect.
  */
 const maxInFlight = 100
+
+/** A token source that fails is asked again: giving up would make the client nobody until it is made anew. */
+const tokenRetries = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("30 seconds")]).pipe(
+  Schedule.jittered
+)
 
 type Returns<F extends FunctionReference<"query" | "mutation" | "action">> = Effect.Effect<
   FunctionReturnType<F>,
@@ -129,7 +136,7 @@ const connectionOf = (client: Client): Connection => {
 
 const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
   const url = yield* parseUrl(options.url)
-  const scope = yield* Effect.scope
+  const requests = yield* Scope.make()
   const closed = yield* Deferred.make<never, ConvexSyncError>()
   const shut = (detail: string) => Deferred.fail(closed, connectError(new Closed({ detail })))
   const runFork = Effect.runForkWith(yield* Effect.context())
@@ -149,25 +156,33 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
           unsavedChangesWarning: false,
           skipConvexDeploymentUrlCheck: true,
           expectAuth: options.auth !== undefined,
+          // The first token is as fresh as any: a second one at once would only run every query twice.
+          initialAuthTokenReuse: true,
           webSocketConstructor: guardedSocket(onThrow)
         })
     ),
-    (client) =>
-      Effect.andThen(
-        shut("the client was closed"),
-        Effect.promise(() => client.close())
+    (opened) =>
+      // In this order, so that whoever waits for an answer fails with `Closed` instead of being interrupted.
+      shut("the client was closed").pipe(
+        Effect.andThen(Scope.close(requests, Exit.void)),
+        Effect.andThen(Effect.promise(() => opened.close()))
       )
   )
   if (options.auth !== undefined) {
+    // The promise is kept, whatever happens: the client would throw a rejection at the process.
     const token = options.auth.pipe(
-      Effect.catchCause((cause) => Effect.as(Effect.logWarning("No token could be had", cause), null))
+      Effect.sandbox,
+      Effect.tapError((cause) => Effect.logWarning("No token could be had; trying again", cause)),
+      Effect.retry(tokenRetries),
+      Effect.raceFirst(Deferred.await(closed)),
+      Effect.orElseSucceed(() => null)
     )
     const runPromise = Effect.runPromiseWith(yield* Effect.context())
     client.setAuth(() => runPromise(token))
   }
 
   const within = <A>(operation: string, limit: Duration.Input, call: Effect.Effect<A, ConvexSyncError>) =>
-    call.pipe(
+    Effect.flatMap(Deferred.isDone(closed), (is) => (is ? Effect.never : call)).pipe(
       Effect.raceFirst(Deferred.await(closed)),
       Effect.timeoutOrElse({
         duration: limit,
@@ -189,7 +204,7 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
           Effect.tryPromise({ try: start, catch: (cause) => fromCause(operation, args, cause) }).pipe(
             Effect.interruptible,
             Effect.ensuring(inFlight.release(1)),
-            Effect.forkIn(scope)
+            Effect.forkIn(requests)
           )
         ),
         Effect.flatMap((fiber) => restore(Fiber.join(fiber)))
@@ -200,6 +215,8 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
     const operation = getFunctionName(query)
     return Stream.callback<FunctionReturnType<typeof query>, ConvexSyncError>(
       Effect.fnUntraced(function* (queue) {
+        // The client would still give what it has.
+        if (yield* Deferred.isDone(closed)) return yield* Deferred.await(closed)
         const fail = (error: ConvexSyncError) => Queue.failCauseUnsafe(queue, Cause.fail(error))
         const listen = Effect.try({
           try: () =>

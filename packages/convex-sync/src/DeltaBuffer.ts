@@ -3,7 +3,7 @@
  *
  * Invariants, property-tested
  * - What was appended comes out once, in order: the segments of all writes of a turn, joined part by part, are its text.
- * - No write of a turn is larger than `maxWrite`, and none cuts a character in two.
+ * - No write of a turn is larger than `maxWrite`, and each is well-formed Unicode.
  * - Segments of tools are whole: never merged, never cut.
  *
  * ```
@@ -144,7 +144,7 @@ export const take = (buffer: Buffer): readonly [segments: ReadonlyArray<Segment>
     const whole = sizeOf(next) <= room
     const at = whole ? next.text.length : next.kind === "tool" ? 0 : cutAt(next.text, room - next.partId.length)
     if (at === 0) break
-    taken.push({ ...next, text: next.text.slice(0, at) })
+    taken.push({ ...next, text: next.text.slice(0, at).toWellFormed() })
     room -= next.partId.length + at
     if (whole) left.shift()
     else left[0] = { ...next, text: next.text.slice(at) }

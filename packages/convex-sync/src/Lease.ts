@@ -94,17 +94,15 @@ const hold = Effect.fnUntraced(function* (port: LeasePort, options: LeaseOptions
   const wake = yield* Queue.sliding<void>(1)
   const report = (error: ConvexSyncError) => (isLoss(error) ? Deferred.fail(lost, error) : Effect.void)
 
+  const release = (epoch: number) =>
+    Effect.flatMap(Deferred.isDone(lost), (is) => (is ? Effect.void : port.release(epoch))).pipe(
+      Effect.interruptible,
+      Effect.timeoutOption(releaseTimeout),
+      Effect.ignore
+    )
   const acquired = yield* Effect.acquireRelease(
     endOf(port.acquire(options.processId)),
-    ({ term }) =>
-      port
-        .release(term.epoch)
-        .pipe(
-          Effect.raceFirst(Deferred.await(lost)),
-          Effect.interruptible,
-          Effect.timeoutOption(releaseTimeout),
-          Effect.ignore
-        ),
+    ({ term }) => release(term.epoch),
     { interruptible: true }
   )
   const { epoch } = acquired.term

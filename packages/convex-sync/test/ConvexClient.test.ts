@@ -1,0 +1,235 @@
+import { assert, describe, layer, it } from "@effect/vitest"
+import { makeFunctionReference } from "convex/server"
+import { Cause, Effect, Exit, Fiber, Scope, Stream } from "effect"
+import { api, connect, ConvexClient, type ConvexSyncError, isLoss, isTransient } from "../src/index.ts"
+import { brokenDeployment } from "./support/brokenDeployment.ts"
+import { connection, Deployment, pair, signature } from "./support/deployment.ts"
+
+const reasonOf = <A>(call: Effect.Effect<A, ConvexSyncError>) => Effect.map(Effect.flip(call), ({ reason }) => reason)
+
+layer(Deployment.layer, { excludeTestServices: true })("ConvexClient", (test) => {
+  test.effect("calls a mutation and a query as the person whose token it has", () =>
+    Effect.gen(function* () {
+      const operator = yield* connection("ann")
+      const { workerId } = yield* pair(operator)
+      const workers = yield* operator.query(api.workers.list, {})
+      assert.deepStrictEqual(
+        workers.map((worker) => worker.workerId),
+        [workerId]
+      )
+    })
+  )
+
+  test.effect("a subscription gives the result and each later one", () =>
+    Effect.gen(function* () {
+      const operator = yield* connection("bob")
+      const lengths = yield* Effect.forkChild(
+        operator.subscribe(api.workers.list, {}).pipe(
+          Stream.map((workers) => workers.length),
+          Stream.takeUntil((length) => length === 2),
+          Stream.runCollect
+        ),
+        { startImmediately: true }
+      )
+      yield* pair(operator)
+      yield* pair(operator)
+      assert.strictEqual((yield* Fiber.join(lengths)).at(-1), 2)
+    })
+  )
+
+  test.effect("a refusal has its code and message", () =>
+    Effect.gen(function* () {
+      const operator = yield* connection("cid")
+      const error = yield* Effect.flip(operator.mutation(api.pairing.approve, { code: "0000-0000" }))
+      assert.deepNestedInclude(error, {
+        operation: "pairing:approve",
+        "reason._tag": "Rejected",
+        "reason.code": "NotFound"
+      })
+      assert.match(error.message, /^pairing:approve: No worker shows this code/)
+      assert.isFalse(isLoss(error) || isTransient(error))
+    })
+  )
+
+  test.effect("a subscription fails as its query does, also later", () =>
+    Effect.gen(function* () {
+      const operator = yield* connection("dan")
+      const credentials = yield* pair(operator)
+      const { secret, workerId } = signature(credentials, 0)
+      const { epoch } = yield* operator.mutation(api.lease.acquire, { workerId, secret, processId: "p" })
+      const ready = yield* Effect.forkChild(
+        operator.subscribe(api.queue.ready, { workerId, secret, epoch, limit: 1 }).pipe(Stream.runDrain, Effect.flip),
+        { startImmediately: true }
+      )
+      yield* operator.mutation(api.workers.revoke, { workerId })
+      const error = yield* Fiber.join(ready)
+      assert.isTrue(isLoss(error))
+    })
+  )
+
+  test.effect("what the deployment says of refused arguments has no secret in it", () =>
+    Effect.gen(function* () {
+      const operator = yield* connection("eve")
+      const args = { workerId: "no id", secret: "hunter2-hunter2", epoch: 1 }
+      const wrong = makeFunctionReference<"mutation", typeof args>("lease:release")
+      const error = yield* Effect.flip(operator.mutation(wrong, args))
+      assert.strictEqual(error.reason._tag, "FunctionFailed")
+      assert.match(error.message, /ArgumentValidationError/)
+      assert.notInclude(`${error.message} ${JSON.stringify(error)} ${Cause.pretty(Cause.fail(error))}`, "hunter2")
+    })
+  )
+
+  test.effect("without a token it is nobody", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Deployment
+      for (const auth of [{}, { auth: Effect.succeed(null) }]) {
+        const client = yield* ConvexClient.make({ url, ...auth })
+        const reason = yield* reasonOf(client.query(api.workers.list, {}))
+        assert.deepNestedInclude(reason, { code: "Unauthenticated" })
+      }
+    })
+  )
+
+  test.effect("a source of tokens that fails is asked again; calls wait for it", () =>
+    Effect.gen(function* () {
+      const { url, token } = yield* Deployment
+      let asked = 0
+      const auth = Effect.suspend(() => {
+        asked += 1
+        return asked === 1 ? Effect.fail("not yet") : Effect.promise(() => token("ida"))
+      })
+      const client = yield* ConvexClient.make({ url, auth })
+      assert.deepStrictEqual(yield* client.query(api.workers.list, {}), [])
+      assert.strictEqual(asked, 2)
+    })
+  )
+
+  test.effect("more mutations than may be in flight all succeed, in the order of the calls", () =>
+    Effect.gen(function* () {
+      const operator = yield* connection("fay")
+      const { workerId } = yield* pair(operator)
+      const sessionId = yield* operator.mutation(api.sessions.create, { workerId, idempotencyKey: "s" })
+      yield* Effect.forEach(
+        Array.from({ length: 250 }, (_, index) => `${index}`),
+        (text) => operator.mutation(api.turns.send, { sessionId, text, idempotencyKey: text }),
+        { concurrency: "unbounded" }
+      )
+      const { page } = yield* operator.query(api.turns.list, {
+        sessionId,
+        paginationOpts: { numItems: 20, cursor: null }
+      })
+      assert.deepStrictEqual(
+        page.map(({ text }) => text),
+        Array.from({ length: 20 }, (_, index) => `${index}`)
+      )
+    })
+  )
+
+  test.effect("says how the connection is, and closes for good with its scope", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const client = yield* Scope.provide(connection("gus"), scope)
+      const states = yield* Effect.forkChild(Stream.runCollect(client.connection), { startImmediately: true })
+      yield* client.query(api.workers.list, {})
+      yield* Scope.close(scope, Exit.void)
+      const seen = yield* Fiber.join(states)
+      assert.strictEqual(seen.at(-1), "closed")
+      assert.include(seen, "connected")
+      const afterwards = [
+        client.query(api.workers.list, {}),
+        client.mutation(api.pairing.approve, { code: "x" }),
+        Stream.runHead(client.subscribe(api.workers.list, {}))
+      ]
+      for (const call of afterwards) assert.strictEqual((yield* reasonOf<unknown>(call))._tag, "Closed")
+    })
+  )
+
+  test.effect("who waits for an answer when it closes is told so", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const client = yield* Scope.provide(ConvexClient.make({ url: "http://127.0.0.1:9" }), scope)
+      const call = yield* Effect.forkChild(reasonOf(client.mutation(api.pairing.approve, { code: "x" })), {
+        startImmediately: true
+      })
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual((yield* Fiber.join(call))._tag, "Closed")
+    })
+  )
+
+  test.effect("is there for async/await, too", () =>
+    Effect.gen(function* () {
+      const { url, token } = yield* Deployment
+      const lengths = yield* Effect.promise(async () => {
+        await using client = await connect({ url, auth: () => token("hal") })
+        const seen: Array<number> = []
+        for await (const workers of client.subscribe(api.workers.list, {})) {
+          seen.push(workers.length)
+          if (workers.length === 1) break
+          const { code } = await client.mutation(api.pairing.begin, {
+            machine: "m",
+            directory: "/d",
+            secretHash: "0".repeat(64)
+          })
+          await client.mutation(api.pairing.approve, { code })
+        }
+        return [...seen, (await client.query(api.workers.list, {})).length]
+      })
+      assert.deepStrictEqual(lengths, [0, 1, 1])
+    })
+  )
+})
+
+describe("ConvexClient without a deployment", () => {
+  it.live("an unusable URL is refused, without repeating what may be secret in it", () =>
+    Effect.gen(function* () {
+      for (const url of ["", "nonsense", "ftp://user:hunter2@host"]) {
+        const error = yield* Effect.flip(ConvexClient.make({ url }))
+        assert.strictEqual(error.reason._tag, "InvalidUrl")
+        assert.notInclude(error.message, "hunter2")
+      }
+    })
+  )
+
+  it.live("nobody listens: calls fail within their limit, and may be repeated", () =>
+    Effect.gen(function* () {
+      const limit = "100 millis"
+      const client = yield* ConvexClient.make({
+        url: "http://127.0.0.1:9",
+        mutationTimeout: limit,
+        queryTimeout: limit
+      })
+      const calls = [client.mutation(api.pairing.approve, { code: "x" }), client.query(api.workers.list, {})]
+      for (const call of calls) {
+        const error = yield* Effect.flip<unknown, ConvexSyncError, never>(call)
+        assert.strictEqual(error.reason._tag, "Unreachable")
+        assert.isTrue(isTransient(error))
+      }
+    })
+  )
+
+  it.live("a fatal error closes it, and is not thrown at the process", () =>
+    Effect.gen(function* () {
+      const { url } = yield* brokenDeployment(JSON.stringify({ type: "FatalError", error: "no such deployment" }))
+      const client = yield* ConvexClient.make({ url })
+      const reason = yield* reasonOf(client.query(api.workers.list, {}))
+      assert.strictEqual(reason._tag, "Closed")
+      assert.include(reason.message, "no such deployment")
+    })
+  )
+
+  it.live(
+    "what cannot be understood makes it connect anew, and is not thrown at the process",
+    () =>
+      Effect.gen(function* () {
+        const { url, connections } = yield* brokenDeployment("not even JSON")
+        const client = yield* ConvexClient.make({ url })
+        yield* client.connection.pipe(
+          Stream.filter(() => connections() > 1),
+          Stream.runHead,
+          Effect.timeout("20 seconds")
+        )
+        assert.isAbove(connections(), 1)
+      }),
+    25_000
+  )
+})

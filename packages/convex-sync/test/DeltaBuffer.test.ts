@@ -1,0 +1,112 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { DeltaBuffer } from "../src/index.ts"
+
+const Segment = Schema.Struct({
+  partId: Schema.Literals(["a", "b"]),
+  kind: Schema.Literals(["text", "reasoning", "tool"]),
+  text: Schema.String
+})
+/** How often a segment's text is repeated: so that some writes do not hold all. */
+const Repeat = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 3_000 }))
+const Appended = Schema.Array(Schema.Tuple([Segment, Repeat]))
+
+const appendAll = (segments: ReadonlyArray<DeltaBuffer.Segment>, from = DeltaBuffer.empty) =>
+  segments.reduce((buffer, segment) => DeltaBuffer.append(buffer, segment, 0), from)
+
+const drain = (buffer: DeltaBuffer.Buffer): ReadonlyArray<ReadonlyArray<DeltaBuffer.Segment>> => {
+  if (buffer.size === 0) return []
+  const [segments, rest] = DeltaBuffer.take(buffer)
+  return [segments, ...drain(rest)]
+}
+
+/** What a reader sees: text goes on within a part, each segment of a tool stands for itself. */
+const read = (segments: ReadonlyArray<DeltaBuffer.Segment>) => {
+  const seen: Array<DeltaBuffer.Segment> = []
+  for (const segment of segments) {
+    const last = seen.at(-1)
+    const goesOn = last?.kind === segment.kind && last.partId === segment.partId && segment.kind !== "tool"
+    if (goesOn) seen.splice(-1, 1, { ...last, text: last.text + segment.text })
+    else seen.push(segment)
+  }
+  return seen
+}
+
+const text = (of: string, partId = "p"): DeltaBuffer.Segment => ({ partId, kind: "text", text: of })
+const size = (segments: ReadonlyArray<DeltaBuffer.Segment>) =>
+  segments.reduce((sum, segment) => sum + segment.partId.length + segment.text.length, 0)
+
+describe("DeltaBuffer", () => {
+  it.effect.prop(
+    "what was appended comes out once, in order, in writes that are short enough",
+    [Appended],
+    ([appended]) =>
+      Effect.sync(() => {
+        const segments = appended
+          .map(([segment, times]) => ({ ...segment, text: segment.text.toWellFormed().repeat(times) }))
+          .filter((segment) => segment.text !== "")
+        const kept = segments.filter((segment) => segment.kind !== "tool" || size([segment]) <= DeltaBuffer.maxWrite)
+        const writes = drain(appendAll(segments))
+        assert.deepStrictEqual(read(writes.flat()), read(kept))
+        for (const write of writes) {
+          assert.isNotEmpty(write)
+          assert.isAtMost(size(write), DeltaBuffer.maxWrite)
+          for (const segment of write) assert.isTrue(segment.text.isWellFormed())
+        }
+      })
+  )
+
+  it.effect.prop("its size is that of what waits, whatever was taken", [Appended, Appended], ([before, after]) =>
+    Effect.sync(() => {
+      const first = appendAll(before.map(([segment]) => segment))
+      const rest = first.size === 0 ? first : DeltaBuffer.take(first)[1]
+      const buffer = appendAll(
+        after.map(([segment]) => segment),
+        rest
+      )
+      assert.strictEqual(buffer.size, size(buffer.segments))
+    })
+  )
+
+  it("segments of one part that follow each other are one; those of tools stay apart", () => {
+    const tool = { partId: "p", kind: "tool" as const, text: "{}" }
+    const { segments } = appendAll([text("a"), text("b"), tool, tool, text("c"), text("d", "q")])
+    assert.deepStrictEqual(segments, [text("ab"), tool, tool, text("c"), text("d", "q")])
+  })
+
+  it("writes are numbered from 1", () => {
+    const [, rest] = DeltaBuffer.take(appendAll([text("a")]))
+    assert.deepStrictEqual([DeltaBuffer.empty.seq, rest.seq], [1, 2])
+  })
+
+  it("text that is no text, because half of a character is missing, is made one", () => {
+    const [segments] = DeltaBuffer.take(appendAll([text("a\ud83d")]))
+    assert.deepStrictEqual(segments, [text("a\ufffd")])
+  })
+})
+
+/** A turn with text that came at `at`. */
+const waiting = (seq: number, at: number, of = "x") => DeltaBuffer.append({ ...DeltaBuffer.empty, seq }, text(of), at)
+
+describe("DeltaBuffer.dueAt", () => {
+  const cadence = DeltaBuffer.watched
+
+  it("nothing waits, nothing is due", () => {
+    assert.strictEqual(DeltaBuffer.dueAt(DeltaBuffer.empty, 0, cadence), Number.POSITIVE_INFINITY)
+  })
+
+  it("a turn's first text is due at once, however short ago another turn's was written", () => {
+    assert.strictEqual(DeltaBuffer.dueAt(waiting(1, 1_000), 999, cadence), 1_000)
+  })
+
+  it("later text waits for its window, from the moment the oldest of it came", () => {
+    const buffer = DeltaBuffer.append(waiting(2, 1_000), text("y"), 1_100)
+    assert.strictEqual(DeltaBuffer.dueAt(buffer, 0, cadence), 1_250)
+  })
+
+  it("much text waits for the spacing only", () => {
+    const much = waiting(2, 1_000, "x".repeat(cadence.size))
+    assert.strictEqual(DeltaBuffer.dueAt(much, 0, cadence), 1_000)
+    assert.strictEqual(DeltaBuffer.dueAt(much, 900, cadence), 900 + cadence.spacing)
+  })
+})

@@ -1,0 +1,260 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { Id } from "@opencode-worker/convex-backend/api"
+import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import {
+  type Batch,
+  ConvexSyncError,
+  DeltaBuffer,
+  DeltaWriter,
+  type DeltaWriterOptions,
+  Rejected,
+  Unreachable
+} from "../src/index.ts"
+
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only a deployment makes real ones
+const turn = (name: string | number) => `turn-${name}` as Id<"turns">
+const text = (of: string): DeltaBuffer.Segment => ({ partId: "p", kind: "text", text: of })
+const failure = (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ operation: "queue:appendDeltas", reason })
+const away = failure(new Unreachable({ millis: 1 }))
+const refused = failure(new Rejected({ code: "InvalidArgument", message: "no", data: null }))
+
+/** A store that remembers its calls. `answer` decides what becomes of each, counted from 1. */
+const setUp = Effect.fnUntraced(function* (
+  answer: (call: number) => Effect.Effect<void, ConvexSyncError> = () => Effect.void,
+  options?: DeltaWriterOptions
+) {
+  const calls: Array<ReadonlyArray<Batch>> = []
+  const writer = yield* DeltaWriter.make(
+    (batches) =>
+      Effect.suspend(() => {
+        calls.push(batches)
+        return answer(calls.length)
+      }),
+    options
+  )
+  return {
+    writer,
+    calls,
+    /** Of each call: turn, number and text of each batch. */
+    seen: () =>
+      calls.map((batches) =>
+        batches.map(({ turnId, seq, segments }) => [turnId, seq, segments.map((s) => s.text).join("|")])
+      )
+  }
+})
+
+describe("DeltaWriter", () => {
+  it.effect("writes a turn's first text at once, and gathers what follows for 250 ms", () =>
+    Effect.gen(function* () {
+      const { writer, seen } = yield* setUp()
+      yield* writer.append(turn(1), text("a"))
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(seen(), [[["turn-1", 1, "a"]]])
+      yield* writer.append(turn(1), text("b"))
+      yield* TestClock.adjust(249)
+      yield* writer.append(turn(1), text("c"))
+      assert.strictEqual(seen().length, 1)
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(seen()[1], [["turn-1", 2, "bc"]])
+    })
+  )
+
+  it.effect("puts all turns that have something into one write", () =>
+    Effect.gen(function* () {
+      const { writer, seen } = yield* setUp()
+      for (const name of ["a", "b"]) yield* writer.append(turn(name), text("1"))
+      yield* TestClock.adjust(0)
+      for (const name of ["a", "b"]) yield* writer.append(turn(name), text("2"))
+      yield* TestClock.adjust(250)
+      assert.deepStrictEqual(seen().at(-1), [
+        ["turn-a", 2, "2"],
+        ["turn-b", 2, "2"]
+      ])
+    })
+  )
+
+  it.effect("makes at most 4 writes a second, however many turns stream, besides their first", () =>
+    Effect.gen(function* () {
+      const { writer, calls } = yield* setUp()
+      for (let index = 0; index < 40; index++) yield* writer.append(turn(index), text("first"))
+      yield* TestClock.adjust(0)
+      const before = calls.length
+      // 10 seconds in which some turn gets text every 10 ms.
+      for (let tick = 0; tick < 1_000; tick++) {
+        yield* writer.append(turn(tick % 40), text("more"))
+        yield* TestClock.adjust(10)
+      }
+      assert.isAtMost(calls.length - before, 40)
+      assert.isAtLeast(calls.length - before, 30)
+    })
+  )
+
+  it.effect("writes 4 kB without waiting for the window to end", () =>
+    Effect.gen(function* () {
+      const { writer, calls } = yield* setUp()
+      yield* writer.append(turn(1), text("first"))
+      yield* TestClock.adjust(1_000)
+      yield* writer.append(turn(1), text("x".repeat(4_096)))
+      yield* TestClock.adjust(0)
+      assert.strictEqual(calls.length, 2)
+    })
+  )
+
+  it.effect("has one write in flight; what comes meanwhile goes into the next", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { writer, seen } = yield* setUp((call) => (call === 1 ? Deferred.await(gate) : Effect.void))
+      yield* writer.append(turn("a"), text("1"))
+      yield* TestClock.adjust(0)
+      yield* writer.append(turn("b"), text("1"))
+      yield* writer.append(turn("a"), text("2"))
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(seen().length, 1)
+      yield* Deferred.succeed(gate, undefined)
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(seen()[1], [
+        ["turn-b", 1, "1"],
+        ["turn-a", 2, "2"]
+      ])
+    })
+  )
+
+  it.effect("flush writes what waits now, and returns when it is written", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { writer, seen } = yield* setUp((call) => (call === 2 ? Deferred.await(gate) : Effect.void))
+      yield* writer.append(turn(1), text("first"))
+      yield* TestClock.adjust(0)
+      yield* writer.append(turn(1), text("last"))
+      const flush = yield* Effect.forkChild(writer.flush(turn(1)))
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(seen()[1], [["turn-1", 2, "last"]])
+      assert.isUndefined(flush.pollUnsafe())
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(flush)
+    })
+  )
+
+  it.effect("flush needs as many writes as the text is long, and returns after the last", () =>
+    Effect.gen(function* () {
+      const { writer, calls } = yield* setUp()
+      const long = "x".repeat(3 * DeltaBuffer.maxWrite)
+      yield* writer.append(turn(1), text(long))
+      yield* writer.flush(turn(1))
+      assert.strictEqual(
+        calls
+          .flat()
+          .flatMap(({ segments }) => segments.map((s) => s.text))
+          .join(""),
+        long
+      )
+      assert.deepStrictEqual(
+        calls.flat().map(({ seq }) => seq),
+        [1, 2, 3, 4]
+      )
+    })
+  )
+
+  it.effect("while the deployment is away the same write is repeated until it is there", () =>
+    Effect.gen(function* () {
+      const { writer, calls, seen } = yield* setUp((call) => (call < 4 ? Effect.fail(away) : Effect.void))
+      yield* writer.append(turn(1), text("a"))
+      yield* TestClock.adjust(0)
+      yield* writer.append(turn(1), text("b"))
+      yield* TestClock.adjust("30 seconds")
+      assert.deepStrictEqual(seen().slice(0, 5), [
+        ...Array.from({ length: 4 }, () => [["turn-1", 1, "a"]]),
+        [["turn-1", 2, "b"]]
+      ])
+      assert.strictEqual(calls.length, 5)
+    })
+  )
+
+  it.effect("a refusal fails the flush, and the next write goes on", () =>
+    Effect.gen(function* () {
+      const { writer, seen } = yield* setUp((call) => (call === 1 ? Effect.fail(refused) : Effect.void))
+      yield* writer.append(turn(1), text("a"))
+      assert.strictEqual(yield* Effect.flip(writer.flush(turn(1))), refused)
+      yield* writer.append(turn(1), text("b"))
+      yield* writer.flush(turn(1))
+      assert.deepStrictEqual(seen()[1], [["turn-1", 2, "b"]])
+    })
+  )
+
+  it.effect("memory is bounded: a turn that finds no room gets no more live text, the others do", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { writer, calls } = yield* setUp((call) => (call === 1 ? Deferred.await(gate) : Effect.void), {
+        capacity: 1_000
+      })
+      yield* writer.append(turn("a"), text("a"))
+      yield* TestClock.adjust(0)
+      yield* writer.append(turn("a"), text("a".repeat(900)))
+      yield* writer.append(turn("b"), text("b".repeat(200)))
+      yield* writer.append(turn("b"), text("b"))
+      yield* writer.append(turn("c"), text("c"))
+      yield* Deferred.succeed(gate, undefined)
+      yield* Effect.all([writer.flush(turn("a")), writer.flush(turn("c"))], { concurrency: 2 })
+      const written = calls
+        .flat()
+        .map(({ turnId, segments }) => [turnId, segments.reduce((sum, s) => sum + s.text.length, 0)])
+      assert.deepStrictEqual(written, [
+        ["turn-a", 1],
+        ["turn-c", 1],
+        ["turn-a", 900]
+      ])
+    })
+  )
+
+  it.effect("with more turns than one write holds, each gets its turn", () =>
+    Effect.gen(function* () {
+      const { writer, calls } = yield* setUp()
+      for (let index = 0; index < 120; index++) yield* writer.append(turn(index), text("x"))
+      yield* writer.flush(turn(119))
+      assert.deepStrictEqual(
+        calls.map((batches) => batches.length),
+        [50, 50, 20]
+      )
+      assert.strictEqual(new Set(calls.flat().map(({ turnId }) => turnId)).size, 120)
+    })
+  )
+
+  it.effect("closing writes what waits", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { writer, seen } = yield* Scope.provide(setUp(), scope)
+      yield* writer.append(turn(1), text("first"))
+      yield* TestClock.adjust(0)
+      yield* writer.append(turn(1), text("last"))
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(seen()[1], [["turn-1", 2, "last"]])
+    })
+  )
+
+  it.effect("closing does not wait for a deployment that is away", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { writer } = yield* Scope.provide(
+        setUp(() => Effect.fail(away)),
+        scope
+      )
+      yield* writer.append(turn(1), text("x"))
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(closing)
+    })
+  )
+
+  it.effect("a turn that ended leaves nothing behind, and takes its room with it", () =>
+    Effect.gen(function* () {
+      const { writer, seen } = yield* setUp(() => Effect.void, { capacity: 100 })
+      for (let index = 0; index < 50; index++) {
+        yield* writer.append(turn("same"), text("x".repeat(90)))
+        yield* writer.end(turn("same"))
+      }
+      assert.strictEqual(seen().length, 50)
+      assert.deepStrictEqual(seen().at(-1), [["turn-same", 1, "x".repeat(90)]])
+    })
+  )
+})

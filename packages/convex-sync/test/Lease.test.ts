@@ -1,0 +1,227 @@
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Clock, Deferred, Duration, Effect, Exit, Fiber, Layer, Redacted, Ref, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import {
+  api,
+  ConvexClient,
+  ConvexSyncError,
+  isLoss,
+  Lease,
+  type LeaseOptions,
+  type LeasePort,
+  Rejected,
+  Timeout
+} from "../src/index.ts"
+import { connection, Deployment, pair, signature } from "./support/deployment.ts"
+
+const failure = (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ operation: "lease:heartbeat", reason })
+const fenced = failure(new Rejected({ code: "Fenced", message: "Epoch 1 is over", data: null }))
+const silent = failure(new Timeout({ millis: 1 }))
+
+/** A deployment that gives every lease 25 s, and whose clock is an hour ahead of ours. */
+const setUp = Effect.fnUntraced(function* (port: Partial<LeasePort> = {}, options: Partial<LeaseOptions> = {}) {
+  const beats: Array<readonly [second: number, phase: string]> = []
+  const released: Array<number> = []
+  const term = Effect.map(Clock.currentTimeMillis, (now) => ({
+    serverTime: now + 3_600_000,
+    leaseExpiresAt: now + 3_600_000 + 25_000
+  }))
+  const lease = yield* Lease.make(
+    {
+      acquire: () => Effect.map(term, (granted) => ({ ...granted, epoch: 1 })),
+      heartbeat: (_, phase) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          beats.push([now / 1_000, phase])
+          return term
+        }),
+      release: (epoch) => Effect.sync(() => released.push(epoch)),
+      ...port
+    },
+    { processId: "p", ...options }
+  )
+  return { lease, beats, released }
+})
+
+describe("Lease", () => {
+  it.effect("beats every 10 seconds, and at once when the phase changes", () =>
+    Effect.gen(function* () {
+      const { lease, beats } = yield* setUp()
+      yield* TestClock.adjust("20 seconds")
+      yield* TestClock.adjust("5 seconds")
+      yield* lease.setPhase("ready")
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(beats, [
+        [10, "connecting"],
+        [20, "connecting"],
+        [25, "ready"],
+        [35, "ready"]
+      ])
+    })
+  )
+
+  it.effect("knows how long it lasts by the deployment's clock, from the last confirmed beat", () =>
+    Effect.gen(function* () {
+      const answers = yield* Ref.make(true)
+      const { lease } = yield* setUp({
+        heartbeat: () =>
+          Effect.flatMap(Ref.get(answers), (is) =>
+            is ? Effect.succeed({ serverTime: 0, leaseExpiresAt: 25_000 }) : Effect.fail(silent)
+          )
+      })
+      assert.strictEqual(Duration.toSeconds(yield* lease.remaining), 25)
+      yield* TestClock.adjust("14 seconds")
+      assert.strictEqual(Duration.toSeconds(yield* lease.remaining), 21)
+      yield* Ref.set(answers, false)
+      yield* TestClock.adjust("60 seconds")
+      assert.strictEqual(Duration.toSeconds(yield* lease.remaining), 0)
+    })
+  )
+
+  it.effect("is lost when the deployment says so, and beats no more", () =>
+    Effect.gen(function* () {
+      let beats = 0
+      const { lease } = yield* setUp({
+        heartbeat: () =>
+          Effect.suspend(() => {
+            beats += 1
+            return Effect.fail(fenced)
+          })
+      })
+      const lost = yield* Effect.forkChild(Effect.flip(lease.lost))
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* Fiber.join(lost), fenced)
+      assert.strictEqual(beats, 1)
+    })
+  )
+
+  it.effect("is lost when another call was refused for it", () =>
+    Effect.gen(function* () {
+      const { lease } = yield* setUp()
+      yield* lease.report(silent)
+      yield* lease.report(fenced)
+      assert.strictEqual(yield* Effect.flip(lease.lost), fenced)
+    })
+  )
+
+  it.effect("is not lost by silence, however long; a beat that gets no answer delays none", () =>
+    Effect.gen(function* () {
+      let beats = 0
+      const { lease } = yield* setUp({
+        heartbeat: () =>
+          Effect.suspend(() => {
+            beats += 1
+            return beats % 2 === 0 ? Effect.never : Effect.fail(silent)
+          })
+      })
+      const lost = yield* Effect.forkChild(Effect.exit(lease.lost))
+      yield* TestClock.adjust("10 minutes")
+      assert.isUndefined(lost.pollUnsafe())
+      assert.isAtLeast(beats, 30)
+    })
+  )
+
+  it.effect("is released with its scope, once", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { released } = yield* Scope.provide(setUp(), scope)
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(released, [1])
+    })
+  )
+
+  it.effect("is not released when it was lost: it is somebody else's", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { lease, released } = yield* Scope.provide(setUp(), scope)
+      yield* lease.report(fenced)
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(released, [])
+    })
+  )
+
+  it.effect("closing does not wait long for a deployment that is away", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      yield* Scope.provide(setUp({ release: () => Effect.never }), scope)
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(closing)
+    })
+  )
+
+  it.effect("acquiring can be given up", () =>
+    Effect.gen(function* () {
+      const acquiring = yield* Deferred.make<void>()
+      const waiting = yield* Effect.forkChild(
+        setUp({ acquire: () => Effect.andThen(Deferred.succeed(acquiring, undefined), Effect.never) })
+      )
+      yield* Deferred.await(acquiring)
+      yield* Fiber.interrupt(waiting)
+    })
+  )
+})
+
+layer(Deployment.layer, { excludeTestServices: true })("Lease over a deployment", (test) => {
+  test.effect("excludes another process until it is released, then fences what is left of the first", () =>
+    Effect.gen(function* () {
+      const operator = yield* connection("ann")
+      const credentials = yield* pair(operator)
+      const lease = (processId: string, scope: Scope.Scope) =>
+        Layer.buildWithScope(Lease.layer(credentials, { processId }), scope).pipe(
+          Effect.map((context) => Layer.succeedContext(context)),
+          Effect.provideService(ConvexClient, operator)
+        )
+      const first = yield* Scope.make()
+      yield* lease("one", first)
+      const refused = yield* Effect.flip(lease("two", yield* Effect.scope))
+      assert.deepNestedInclude(refused, { "reason.code": "Conflict" })
+      yield* Scope.close(first, Exit.void)
+
+      const second = yield* lease("two", yield* Effect.scope)
+      yield* Effect.gen(function* () {
+        const { epoch, lost, mutation, query } = yield* Lease
+        assert.deepStrictEqual(yield* query(api.queue.ready, { limit: 1 }), [])
+        // Somebody with the worker's secret takes over.
+        const stolen = signature(credentials, epoch)
+        yield* operator.mutation(api.lease.release, stolen)
+        const refusal = yield* Effect.flip(mutation(api.queue.appendDeltas, { batches: [] }))
+        assert.isTrue(isLoss(refusal))
+        assert.strictEqual(yield* Effect.flip(lost), refusal)
+      }).pipe(Effect.provide(second))
+    })
+  )
+
+  test.effect("shows the phase to the operator, and is lost at once when the worker is revoked", () =>
+    Effect.gen(function* () {
+      const operator = yield* connection("bob")
+      const credentials = yield* pair(operator)
+      yield* Effect.gen(function* () {
+        const lease = yield* Lease
+        yield* lease.setPhase("ready")
+        yield* operator.subscribe(api.workers.list, {}).pipe(
+          Stream.filter(([worker]) => worker?.phase === "ready"),
+          Stream.runHead
+        )
+        const lost = yield* Effect.forkChild(Effect.flip(lease.lost), { startImmediately: true })
+        yield* operator.mutation(api.workers.revoke, { workerId: credentials.workerId })
+        yield* lease.setPhase("draining")
+        assert.deepNestedInclude(yield* Fiber.join(lost), { "reason.code": "Revoked" })
+      }).pipe(
+        Effect.provide(Lease.layer(credentials, { processId: "p" })),
+        Effect.provideService(ConvexClient, operator)
+      )
+    })
+  )
+
+  test.effect("a wrong secret is refused, and is in no message", () =>
+    Effect.gen(function* () {
+      const operator = yield* connection("cid")
+      const credentials = { ...(yield* pair(operator)), secret: Redacted.make("hunter2") }
+      const error = yield* Effect.flip(Effect.provide(Lease, Lease.layer(credentials, { processId: "p" }))).pipe(
+        Effect.provideService(ConvexClient, operator)
+      )
+      assert.isTrue(isLoss(error))
+      assert.notInclude(JSON.stringify(error) + error.message, "hunter2")
+    })
+  )
+})
