@@ -37,9 +37,8 @@ const authenticate = async (
   credentials: { readonly workerId: Id<"workers">; readonly secret: string }
 ): Promise<Doc<"workers">> => {
   const worker = await ctx.db.get(credentials.workerId)
-  if (worker === null) throw refusal("NotFound", "There is no such worker: pair it again")
-  if (worker.secretHash !== (await hashSecret(credentials.secret))) {
-    throw refusal("WrongSecret", "The worker's secret does not match: pair it again")
+  if (worker === null || worker.secretHash !== (await hashSecret(credentials.secret))) {
+    throw refusal("WrongSecret", "There is no such worker with this secret: pair it again")
   }
   if (worker.approval === "revoked") throw refusal("Revoked", "This worker's approval was revoked: pair it again")
   return worker

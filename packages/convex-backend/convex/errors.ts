@@ -8,7 +8,7 @@ import { ConvexError } from "convex/values"
 /**
  * - `Unauthenticated`: no identity came with the call; sign in.
  * - `NotFound`: there is no such row, or it is not yours (the two are told apart to nobody).
- * - `WrongSecret`: the worker's secret does not match; pair again.
+ * - `WrongSecret`: there is no worker with this id and secret; pair again.
  * - `Revoked`: the worker's approval was taken back; pair again.
  * - `Fenced`: another process took this worker's lease over; stop writing.
  * - `Conflict`: the row is in a state that does not allow the call; read it again.

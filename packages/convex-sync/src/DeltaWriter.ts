@@ -154,7 +154,7 @@ const open = Effect.fnUntraced(function* (write: WriteDeltas, options: DeltaWrit
     const batches = takeBatches()
     const exit = yield* write(batches).pipe(
       Effect.retry({ schedule: retries, while: isTransient }),
-      Effect.tapError((error) => Effect.logWarning("Live text was refused", error)),
+      Effect.tapError((error) => Effect.logWarning("Live text was refused", error.message)),
       Effect.withSpan("DeltaWriter.write", { attributes: { turns: batches.length } }),
       Effect.exit
     )

@@ -113,7 +113,9 @@ const hold = Effect.fnUntraced(function* (port: LeasePort, options: LeaseOptions
     yield* Ref.set(endsAt, confirmed.endsAt)
   }).pipe(
     Effect.timeoutOption(interval),
-    Effect.catch((error) => Effect.andThen(Effect.logWarning("The heartbeat was not confirmed", error), report(error))),
+    Effect.catch((error) =>
+      Effect.andThen(Effect.logWarning("The heartbeat was not confirmed", error.message), report(error))
+    ),
     Effect.withSpan("Lease.beat")
   )
   yield* Queue.take(wake).pipe(
