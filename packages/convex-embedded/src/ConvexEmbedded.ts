@@ -19,6 +19,7 @@ import { Catalog } from "./internal/catalog.ts"
 import { Crons } from "./internal/crons.ts"
 import { messageOf } from "./internal/errors.ts"
 import { Executor } from "./internal/executor.ts"
+import { FileUrls } from "./internal/files.ts"
 import { acquireLock } from "./internal/lock.ts"
 import { loadFunctions } from "./internal/modules.ts"
 import { Scheduler } from "./internal/scheduler.ts"
@@ -107,7 +108,9 @@ const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deploymen
   cleanup.defer(() => lock.release())
 
   const cacheDir = join(dataDir, "cache")
-  cleanup.defer(() => rmSync(cacheDir, { force: true, recursive: true }))
+  const removeCache = () => rmSync(cacheDir, { force: true, recursive: true })
+  removeCache()
+  cleanup.defer(removeCache)
   let loads = 0
   const load = async () => {
     const bundle = join(cacheDir, `${process.pid}-${Date.now()}-${loads}`)
@@ -130,8 +133,14 @@ const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deploymen
     subscriptions.onCommit(changes)
     scheduler.onCommit(changes)
   }
-  const userTimeLimit = options.userTimeLimit ?? 1000
-  const executor = new Executor({ catalog, functions: () => current.functions, onCommit, store, userTimeLimit })
+  const executor = new Executor({
+    catalog,
+    fileUrls: new FileUrls(),
+    functions: () => current.functions,
+    onCommit,
+    store,
+    userTimeLimit: options.userTimeLimit ?? 1000
+  })
   cleanup.defer(() => executor.close())
   const scheduler = new Scheduler(executor, catalog)
   cleanup.defer(() => scheduler.close())
@@ -148,6 +157,7 @@ const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deploymen
     verifyToken: (token) => current.verifyToken(token)
   })
   cleanup.defer(() => server.close())
+  executor.fileUrls.origin = server.url
   await scheduler.start()
   await crons.sync(current.functions.crons)
   lock.announce(server.url)

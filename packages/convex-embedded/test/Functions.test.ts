@@ -210,8 +210,8 @@ describe("functions", () => {
 
   it("what is not supported fails with its name", async () => {
     const client = connectHttp(await deploy())
-    const message = (await failure(client.action(api.misc.storage, {}))).message
-    assert.include(message, "1.0/storageGenerateUploadUrl is not supported by convex-embedded.")
+    const message = (await failure(client.action(api.misc.search, {}))).message
+    assert.include(message, "1.0/actions/vectorSearch is not supported by convex-embedded.")
   })
 
   it("HTTP actions answer beside the API", async () => {

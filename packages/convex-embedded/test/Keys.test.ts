@@ -3,14 +3,7 @@ import { compareValues, type Value } from "convex/values"
 import { assert, describe, it } from "vitest"
 import { after, encodeKey, successor } from "../src/internal/keys.ts"
 import { newId, tableNumberOf } from "../src/internal/ids.ts"
-
-/** A generator with a seed, so that a failure comes back (mulberry32). */
-const randomOf = (seed: number) => () => {
-  seed = (seed + 0x6d2b79f5) | 0
-  let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-  return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-}
+import { randomOf } from "./random.ts"
 
 /** Few different leaves, so that equal prefixes are common. */
 const LEAVES: ReadonlyArray<Value | undefined> = [

@@ -33,11 +33,13 @@ export interface SchemaJson {
 
 export const SCHEDULED_FUNCTIONS = "_scheduled_functions"
 export const CRON_JOBS = "_cron_jobs"
+export const STORAGE = "_storage"
 
 /** Their numbers are part of stored ids: append, never renumber. */
 const SYSTEM_TABLES = [
   { indexes: { by_state: ["state.kind", "scheduledTime"] }, name: SCHEDULED_FUNCTIONS, number: 1 },
-  { indexes: {}, name: CRON_JOBS, number: 2 }
+  { indexes: {}, name: CRON_JOBS, number: 2 },
+  { indexes: {}, name: STORAGE, number: 3 }
 ] as const
 
 /** The first number of a user's table, as in Convex. */

@@ -41,7 +41,7 @@ export class Crons {
 
   /** Makes `declared` the cron jobs; those that were there go on as they are. */
   async sync(declared: ReadonlyMap<string, CronDefinition>): Promise<void> {
-    await this.#write((transaction) => {
+    await this.#executor.transact((transaction) => {
       const known = new Map(this.#jobs(transaction).map((job) => [job.name, job]))
       for (const [name, job] of known) {
         const definition = declared.get(name)
@@ -67,7 +67,7 @@ export class Crons {
 
   async #runDue(): Promise<void> {
     clearTimeout(this.#timer)
-    const next = await this.#write((transaction) => {
+    const next = await this.#executor.transact((transaction) => {
       for (const job of this.#jobs(transaction)) if (job.nextTime <= Date.now()) this.#run(transaction, job)
       return Math.min(...this.#jobs(transaction).map((job) => job.nextTime))
     })
@@ -98,10 +98,6 @@ export class Crons {
     const index = this.#catalog.table(CRON_JOBS).indexes.get("by_creation_time")!
     const rows = transaction.scan({ high: HIGHEST, index, low: LOWEST }, "asc", 64)
     return Array.from(rows, (row) => parseDocument(row.json) as CronJob)
-  }
-
-  #write<A>(work: (transaction: Transaction) => A): Promise<A> {
-    return this.#executor.exclusive(() => this.#executor.write(async (transaction) => work(transaction)))
   }
 }
 

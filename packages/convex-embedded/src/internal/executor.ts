@@ -8,6 +8,7 @@ import type { JSONValue } from "convex/values"
 import type { Identity } from "./auth.ts"
 import type { Catalog } from "./catalog.ts"
 import { FunctionFailure, missingFunction } from "./errors.ts"
+import type { FileUrls } from "./files.ts"
 import { canonicalPath, type ConvexFunction, type FunctionKind, type Functions } from "./functions.ts"
 import { limits } from "./limits.ts"
 import { inFrame } from "./runtime.ts"
@@ -60,6 +61,7 @@ export interface ExecutorOptions {
   readonly functions: () => Functions
   /** Milliseconds of its own time that a query or mutation may take. */
   readonly userTimeLimit: number
+  readonly fileUrls: FileUrls
   /** Hears of every commit before anything else runs. */
   readonly onCommit: (changes: ReadonlyArray<Change>) => void
 }
@@ -71,6 +73,10 @@ export class Executor {
 
   constructor(options: ExecutorOptions) {
     this.#options = options
+  }
+
+  get fileUrls(): FileUrls {
+    return this.#options.fileUrls
   }
 
   /** The time of the last commit. */
@@ -144,6 +150,11 @@ export class Executor {
         return { json, ts: transaction.ts }
       })
     })
+  }
+
+  /** A transaction of its own for `work`, in its turn. */
+  transact<A>(work: (transaction: Transaction) => A): Promise<A> {
+    return this.exclusive(() => this.write(async (transaction) => work(transaction)))
   }
 
   /** Only inside of `exclusive`. All of `work` is committed, or none of it. */

@@ -17,6 +17,8 @@ export const limits = {
   actionMillis: 10 * 60_000,
   /** One frame or request body: arguments with room for their envelope. */
   messageBytes: 20 * MiB,
+  /** One file of the storage: it is held in memory while it is stored or read. */
+  fileBytes: 256 * MiB,
   /** Mutations that one connection may have waiting. */
   queuedMutations: 1000,
   /** Queries that one connection may subscribe to. */

@@ -15,7 +15,7 @@ import { messageOf } from "./errors.ts"
 import type { Executor } from "./executor.ts"
 import { canonicalPath } from "./functions.ts"
 import { endJob, type Job, jobFunction, jobsIn, readJob, startJob } from "./jobs.ts"
-import type { Change, Transaction } from "./transaction.ts"
+import type { Change } from "./transaction.ts"
 
 /** Actions of jobs that run at once. */
 const CONCURRENT_ACTIONS = 8
@@ -44,7 +44,7 @@ export class Scheduler {
   }
 
   async start(): Promise<void> {
-    await this.#write((transaction) => {
+    await this.#executor.transact((transaction) => {
       for (const job of Array.from(jobsIn(transaction, "inProgress", Infinity))) {
         endJob(transaction, job, { error: "The deployment stopped while the action ran.", kind: "failed" })
       }
@@ -98,7 +98,7 @@ export class Scheduler {
 
   /** The first job that could run: while all actions are busy, only mutations can. */
   #next(): Promise<Job | null> {
-    return this.#write((transaction) => {
+    return this.#executor.transact((transaction) => {
       const isBusy = this.#actions.size >= CONCURRENT_ACTIONS
       for (const job of jobsIn(transaction, "pending", Infinity)) {
         if (!isBusy || this.#executor.lookup(canonicalPath(job.name))?.kind !== "action") return job
@@ -130,7 +130,7 @@ export class Scheduler {
   }
 
   async #startAction(job: Job, path: string, args: JSONValue): Promise<void> {
-    const started = await this.#write((transaction) => {
+    const started = await this.#executor.transact((transaction) => {
       if (readJob(transaction, job._id)?.state.kind !== "pending") return false
       startJob(transaction, job)
       return true
@@ -150,16 +150,14 @@ export class Scheduler {
   /** After the end of the deployment the job stays in progress, and the next start marks it. */
   async #end(job: Job, cause: unknown): Promise<void> {
     if (this.#closed) return
-    await this.#write((transaction) => {
-      const current = readJob(transaction, job._id)
-      if (current === null || current.state.kind === "canceled") return
-      endJob(transaction, current, cause === null ? { kind: "success" } : { error: messageOf(cause), kind: "failed" })
-    }).catch((failure: unknown) => {
-      if (!this.#closed) throw failure
-    })
-  }
-
-  #write<A>(work: (transaction: Transaction) => A): Promise<A> {
-    return this.#executor.exclusive(() => this.#executor.write(async (transaction) => work(transaction)))
+    await this.#executor
+      .transact((transaction) => {
+        const current = readJob(transaction, job._id)
+        if (current === null || current.state.kind === "canceled") return
+        endJob(transaction, current, cause === null ? { kind: "success" } : { error: messageOf(cause), kind: "failed" })
+      })
+      .catch((failure: unknown) => {
+        if (!this.#closed) throw failure
+      })
   }
 }

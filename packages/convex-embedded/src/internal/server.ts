@@ -8,6 +8,7 @@ import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
 import type { Identity, VerifyToken } from "./auth.ts"
 import { errorPayload, messageOf, missingFunction } from "./errors.ts"
 import type { Call, Executor } from "./executor.ts"
+import { FILES_PATH, readFile, storeFile, UPLOAD_PATH } from "./files.ts"
 import { canonicalPath, type FunctionKind, type Functions } from "./functions.ts"
 import { limits } from "./limits.ts"
 import { encodeTs } from "./protocol.ts"
@@ -89,9 +90,10 @@ const handle = async (options: ServerOptions, request: IncomingMessage, response
   if (path === "/version") return void response.end("convex-embedded")
   if (!path.startsWith("/api/")) return handleHttpAction(options, request, response)
   response.setHeader("access-control-allow-origin", request.headers.origin ?? "*")
-  response.setHeader("access-control-allow-headers", "authorization, content-type, convex-client")
-  response.setHeader("access-control-allow-methods", "POST, OPTIONS")
+  response.setHeader("access-control-allow-headers", "authorization, content-type, convex-client, digest")
+  response.setHeader("access-control-allow-methods", "GET, POST, OPTIONS")
   if (request.method === "OPTIONS") return void response.writeHead(204).end()
+  if (path.startsWith(FILES_PATH)) return handleFile(options, request, response)
   if (request.method !== "POST") return respond(response, 405, { code: "MethodNotAllowed", message: "Use POST." })
   if (path === "/api/query_ts") return respond(response, 200, { ts: encodeTs(options.executor.ts) })
   const kind = KINDS[path]
@@ -157,6 +159,41 @@ const identify = async ({ verifyToken }: ServerOptions, request: IncomingMessage
   return (await verifyToken(token)).identity
 }
 
+/** Uploads, and files by their ID: whoever has the URL has the right. */
+const handleFile = async (
+  { executor }: ServerOptions,
+  request: IncomingMessage,
+  response: ServerResponse
+): Promise<void> => {
+  const path = pathOf(request)
+  if (path !== UPLOAD_PATH) {
+    const file = await executor.transact((transaction) => readFile(transaction, path.slice(FILES_PATH.length)))
+    if (file === null) return respond(response, 404, { code: "FileNotFound", message: "There is no such file." })
+    const headers = { "content-type": file.contentType ?? "application/octet-stream", digest: `sha-256=${file.sha256}` }
+    return void response.writeHead(200, headers).end(file.bytes)
+  }
+  const token = new URL(request.url ?? "", executor.fileUrls.origin).searchParams.get("token") ?? ""
+  if (request.method !== "POST" || !executor.fileUrls.isUpload(token)) {
+    return respond(response, 403, {
+      code: "InvalidUpload",
+      message: "Use POST with a URL that is less than an hour old."
+    })
+  }
+  const bytes = await readBody(request, limits.fileBytes)
+  if (bytes === null) {
+    const message = `The file is larger than ${limits.fileBytes} bytes.`
+    return respond(response, 413, { code: "PayloadTooLarge", message })
+  }
+  const contentType = request.headers["content-type"] ?? null
+  const sha256 = /^sha-256=(.+)$/.exec(String(request.headers["digest"] ?? ""))?.[1]
+  try {
+    const storageId = await executor.transact((transaction) => storeFile(transaction, { bytes, contentType }, sha256))
+    respond(response, 200, { storageId })
+  } catch (cause) {
+    respond(response, 400, { code: "UploadFailed", message: messageOf(cause) })
+  }
+}
+
 /** Routes of `http.ts` are served beside the API: everything outside of `/api/`. */
 const handleHttpAction = async (
   options: ServerOptions,
@@ -188,12 +225,12 @@ const handleHttpAction = async (
 const pathOf = (request: IncomingMessage): string => (request.url ?? "/").split("?")[0]!
 
 /** `null` when it is too large. */
-const readBody = async (request: IncomingMessage): Promise<Buffer | null> => {
+const readBody = async (request: IncomingMessage, limit: number = limits.messageBytes): Promise<Buffer | null> => {
   const chunks: Array<Buffer> = []
   let size = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length
-    if (size > limits.messageBytes) return null
+    if (size > limit) return null
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)

@@ -41,6 +41,7 @@ const TABLES = `
   CREATE TABLE entries(
     index_id INTEGER NOT NULL, key BLOB NOT NULL, id TEXT NOT NULL, PRIMARY KEY(index_id, key)
   ) WITHOUT ROWID;
+  CREATE TABLE files(id TEXT PRIMARY KEY, content BLOB NOT NULL);
   CREATE TABLE requests(
     session_id TEXT NOT NULL, request_id INTEGER NOT NULL, ts INTEGER NOT NULL, result TEXT NOT NULL,
     PRIMARY KEY(session_id, request_id)
@@ -148,6 +149,19 @@ export class Store {
 
   deleteDocument(id: string): void {
     this.#run("DELETE FROM documents WHERE id = ?", id)
+  }
+
+  file(id: string): Uint8Array | null {
+    const row = this.#prepare("SELECT content FROM files WHERE id = ?").get(id)
+    return row === undefined ? null : (row["content"] as Uint8Array)
+  }
+
+  putFile(id: string, content: Uint8Array): void {
+    this.#run("INSERT INTO files VALUES (?, ?)", id, content)
+  }
+
+  deleteFile(id: string): void {
+    this.#run("DELETE FROM files WHERE id = ?", id)
   }
 
   putEntry(indexId: number, key: Key, id: string): void {

@@ -3,6 +3,7 @@ import type { JSONValue } from "convex/values"
 import type { Identity } from "./auth.ts"
 import { convexErrorData, messageOf } from "./errors.ts"
 import type { Executor, Invocation } from "./executor.ts"
+import { deleteFile, describeFile, fileMetadata, readFile, storeFile } from "./files.ts"
 import { type ConvexFunction, type FunctionAddress, functionHandle, pathOf } from "./functions.ts"
 import { cancelJob, insertJob } from "./jobs.ts"
 import { page, type PageRequest, type SerializedQuery, stream } from "./query.ts"
@@ -116,6 +117,12 @@ export const transactionFrame = (executor: Executor, transaction: Transaction, i
       transaction.countScheduled()
       return JSON.stringify(insertJob(executor, transaction, argument))
     },
+    ...Object.fromEntries(
+      Object.entries(storageOperations).map(([name, operation]) => [
+        name,
+        (argument: StorageArgument) => operation(executor, transaction, argument)
+      ])
+    ),
     "1.0/shallowMerge": (argument: DocumentReference & { value: Record<string, JSONValue> }) => {
       checkReference("patch", argument)
       transaction.patch(argument.id, argument.value)
@@ -166,28 +173,42 @@ export const actionFrame = (executor: Executor, running: ConvexFunction | null, 
   const asyncSyscalls: Operations = {
     "1.0/actions/action": (argument: RunArgument) => rethrowing(() => executor.action(call(argument))),
     "1.0/actions/cancel_job": ({ id }: { id: string }) =>
-      executor.exclusive(() =>
-        executor.write(async (transaction) => {
-          cancelJob(transaction, id)
-          return "null"
-        })
-      ),
+      executor.transact((transaction) => {
+        cancelJob(transaction, id)
+        return "null"
+      }),
     "1.0/actions/mutation": (argument: RunArgument) =>
       rethrowing(async () => (await executor.mutation(call(argument), null)).json),
     "1.0/actions/query": (argument: RunArgument) => rethrowing(() => executor.query(call(argument))),
     "1.0/actions/schedule": (argument: ScheduleArgument) =>
-      executor.exclusive(() =>
-        executor.write(async (transaction) => JSON.stringify(insertJob(executor, transaction, argument)))
-      ),
+      executor.transact((transaction) => JSON.stringify(insertJob(executor, transaction, argument))),
     "1.0/createFunctionHandle": (address: FunctionAddress) => handleOf(executor, address),
     "1.0/getFunctionMetadata": () => metadata(running),
-    "1.0/getUserIdentity": () => JSON.stringify(identity)
+    "1.0/getUserIdentity": () => JSON.stringify(identity),
+    ...Object.fromEntries(
+      Object.entries(storageOperations).map(([name, operation]) => [
+        name,
+        (argument: StorageArgument) => executor.transact((transaction) => operation(executor, transaction, argument))
+      ])
+    )
+  }
+
+  const jsSyscalls: Record<string, (argument: never) => Promise<unknown>> = {
+    "storage/getBlob": async ({ storageId }: { storageId: string }) => {
+      const found = await executor.transact((transaction) => readFile(transaction, storageId))
+      return found === null ? null : new Blob([new Uint8Array(found.bytes)], { type: found.contentType ?? "" })
+    },
+    "storage/storeBlob": async ({ blob, options }: { blob: Blob; options?: { sha256?: string } }) => {
+      const content = { bytes: new Uint8Array(await blob.arrayBuffer()), contentType: blob.type || null }
+      return executor.transact((transaction) => storeFile(transaction, content, options?.sha256))
+    }
   }
 
   return {
     asyncSyscall: async (operation, argument) => outsideFrame(() => perform(asyncSyscalls, operation, argument)),
-    jsSyscall: (operation) => {
-      throw notSupported(operation)
+    jsSyscall: (operation, argument) => {
+      if (!Object.hasOwn(jsSyscalls, operation)) throw notSupported(operation)
+      return outsideFrame(() => jsSyscalls[operation]!(argument as never))
     },
     kind: "action",
     syscall: (operation) => {
@@ -197,6 +218,37 @@ export const actionFrame = (executor: Executor, running: ConvexFunction | null, 
 }
 
 const RUN_FUNCTION = "1.0/runUdf"
+
+interface StorageArgument {
+  readonly storageId: string
+  /** In base 64. */
+  readonly blob: string
+  readonly contentType?: string
+  readonly sha256?: string
+}
+
+type StorageOperation = (executor: Executor, transaction: Transaction, argument: StorageArgument) => string
+
+/** `ctx.storage`, which is the same everywhere but for blobs in actions. */
+const storageOperations: Record<string, StorageOperation> = {
+  "1.0/storageDelete": (_, transaction, { storageId }) => {
+    deleteFile(transaction, storageId)
+    return "null"
+  },
+  "1.0/storageGenerateUploadUrl": ({ fileUrls }) => JSON.stringify(fileUrls.upload()),
+  "1.0/storageGet": (_, transaction, { storageId }) => {
+    const found = readFile(transaction, storageId)
+    if (found === null) return "null"
+    return JSON.stringify({ blob: Buffer.from(found.bytes).toString("base64"), contentType: found.contentType })
+  },
+  "1.0/storageGetMetadata": (_, transaction, { storageId }) => JSON.stringify(fileMetadata(transaction, storageId)),
+  "1.0/storageGetUrl": ({ fileUrls }, transaction, { storageId }) =>
+    JSON.stringify(describeFile(transaction, storageId) === null ? null : fileUrls.file(storageId)),
+  "1.0/storageStore": (_, transaction, { blob, contentType, sha256 }) => {
+    const content = { bytes: Buffer.from(blob, "base64"), contentType: contentType || null }
+    return JSON.stringify(storeFile(transaction, content, sha256))
+  }
+}
 
 const perform = (operations: Operations, name: string, argument: string): string | Promise<string> => {
   if (!Object.hasOwn(operations, name)) throw notSupported(name)

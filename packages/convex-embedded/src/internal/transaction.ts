@@ -188,6 +188,21 @@ export class Transaction {
     this.#write(this.#catalog.tableOf(document._id)!, document, null)
   }
 
+  file(id: string): Uint8Array | null {
+    this.#assertOpen()
+    return this.#store.file(id)
+  }
+
+  putFile(id: string, content: Uint8Array): void {
+    this.#begin()
+    this.#store.putFile(id, content)
+  }
+
+  deleteFile(id: string): void {
+    this.#begin()
+    this.#store.deleteFile(id)
+  }
+
   countScheduled(): void {
     if (++this.#usage.scheduled > limits.scheduledFunctions) {
       throw new Error(`Too many functions scheduled by this mutation (limit: ${limits.scheduledFunctions})`)
@@ -280,7 +295,6 @@ export class Transaction {
   }
 
   #writable(tableName: string): void {
-    if (this.#mode === "read") throw new Error("Can't write to the database in a query.")
     if (tableName.startsWith("_")) throw new Error("System tables (prefixed with `_`) are read-only.")
   }
 
@@ -302,6 +316,7 @@ export class Transaction {
 
   #begin(): void {
     this.#assertOpen()
+    if (this.#mode === "read") throw new Error("Can't write to the database in a query.")
     if (this.#begun) return
     this.#store.begin()
     this.#begun = true

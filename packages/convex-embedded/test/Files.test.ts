@@ -1,0 +1,59 @@
+import { createHash } from "node:crypto"
+import { assert, describe, it } from "vitest"
+import { connect, connectHttp, deploy, watch } from "./deployment.ts"
+import { api } from "./fixtures/convex/_generated/api.js"
+import type { Id } from "./fixtures/convex/_generated/dataModel.js"
+
+const upload = async (url: string, body: string, headers: Record<string, string> = {}) => {
+  const answer = await fetch(url, { body, headers: { "content-type": "text/x-test", ...headers }, method: "POST" })
+  return { body: (await answer.json()) as { storageId: Id<"_storage"> }, status: answer.status }
+}
+
+const digest = (text: string) => ({ digest: `sha-256=${createHash("sha256").update(text).digest("base64")}` })
+
+describe("files", () => {
+  it("are uploaded, described, downloaded, and gone when they are deleted", async () => {
+    const deployment = await deploy()
+    const client = connect(deployment)
+    const { body, status } = await upload(await client.mutation(api.files.uploadUrl, {}), "content")
+    assert.equal(status, 200)
+    const id = body.storageId
+    const sha256 = createHash("sha256").update("content").digest("hex")
+    assert.deepEqual(await client.query(api.files.describe, { id }), { contentType: "text/x-test", sha256, size: 7 })
+    const url = watch(client, api.files.url, { id })
+    const file = (await url.until((value) => typeof value === "string")) as string
+    const answer = await fetch(file)
+    assert.equal(answer.headers.get("content-type"), "text/x-test")
+    assert.equal(answer.headers.get("digest"), digest("content").digest)
+    assert.equal(await answer.text(), "content")
+    await client.mutation(api.files.remove, { fail: true, id }).catch(() => undefined)
+    assert.equal((await fetch(file)).status, 200, "a deletion that fails is undone")
+    await client.mutation(api.files.remove, { fail: false, id })
+    await url.until((value) => value === null)
+    assert.equal((await fetch(file)).status, 404)
+  })
+
+  it("can be stored and read by actions, and outlive the deployment", async () => {
+    const first = await deploy()
+    const stored = await connectHttp(first).action(api.files.throughAction, { text: "hello" })
+    assert.equal(stored.text, "HELLO")
+    assert.equal(stored.type, "text/plain")
+    assert.equal(await (await fetch(stored.url!)).text(), "hello")
+    await first.close()
+    const second = await deploy({ dataDir: first.dataDir })
+    const url = await connectHttp(second).query(api.files.url, { id: stored.id })
+    assert.isTrue(url?.startsWith(second.url))
+    assert.equal(await (await fetch(url)).text(), "hello")
+  })
+
+  it("are refused without a good URL, or when they are not what they should be", async () => {
+    const deployment = await deploy()
+    const url = await connectHttp(deployment).mutation(api.files.uploadUrl, {})
+    const forged = url.replace(/token=\d+/, `token=${Date.now() + 10_000_000}`)
+    for (const wrong of [forged, url.slice(0, -1), url.split("?")[0]!])
+      assert.equal((await upload(wrong, "x")).status, 403)
+    assert.equal((await upload(url, "content", digest("another"))).status, 400)
+    assert.equal((await upload(url, "content", digest("content"))).status, 200)
+    assert.equal((await fetch(`${deployment.url}/api/storage/nonsense`)).status, 404)
+  })
+})

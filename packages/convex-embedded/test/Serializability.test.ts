@@ -1,0 +1,65 @@
+import type { FunctionReturnType } from "convex/server"
+import { assert, describe, it } from "vitest"
+import { connect, connectHttp, deploy, watch } from "./deployment.ts"
+import { api } from "./fixtures/convex/_generated/api.js"
+import { randomOf } from "./random.ts"
+
+type Step = { readonly name: string; readonly add: number | null }
+type Change = { readonly steps: Array<Step>; readonly ts: bigint; readonly before: ReadonlyArray<number> }
+type Snapshot = FunctionReturnType<typeof api.accounts.all>
+
+const CLIENTS = 4
+const CHANGES_EACH = 60
+
+describe("serializability", () => {
+  it("random interleavings of several clients equal a serial run in the order of their commits", async () => {
+    const deployment = await deploy()
+    const random = randomOf(7)
+    const pick = (below: number) => Math.floor(random() * below)
+    const changes: Array<Change> = []
+    const snapshots: Array<Snapshot> = []
+    const watched = watch(connect(deployment), api.accounts.all, {})
+
+    const randomSteps = (): Array<Step> =>
+      Array.from({ length: 1 + pick(3) }, () => ({ add: pick(5) === 0 ? null : 1 + pick(9), name: "abcd"[pick(4)]! }))
+
+    const work = async (client: ReturnType<typeof connect> | ReturnType<typeof connectHttp>) => {
+      const running: Array<Promise<unknown>> = []
+      for (let i = 0; i < CHANGES_EACH; i++) {
+        const [steps, fail] = [randomSteps(), pick(6) === 0]
+        running.push(
+          client.mutation(api.accounts.change, { fail, steps }).then(
+            (done) => changes.push({ ...done, steps }),
+            (cause: Error) => assert.include(cause.message, "as asked")
+          )
+        )
+        if (pick(3) === 0) running.push(client.query(api.accounts.all, {}).then((snapshot) => snapshots.push(snapshot)))
+        if (pick(4) === 0) await Promise.all(running)
+      }
+      await Promise.all(running)
+    }
+    const clients = Array.from({ length: CLIENTS }, (_, i) => (i % 2 ? connectHttp(deployment) : connect(deployment)))
+    await Promise.all(clients.map(work))
+    const last = await connectHttp(deployment).query(api.accounts.all, {})
+    await watched.until((value) => !(value instanceof Error) && value.accounts.join() === last.accounts.join())
+    snapshots.push(last, ...watched.seen.filter((value): value is Snapshot => !(value instanceof Error)))
+
+    const inOrder = changes.toSorted((left, right) => (left.ts < right.ts ? -1 : 1))
+    assert.equal(new Set(inOrder.map((change) => change.ts)).size, inOrder.length, "every commit has its own time")
+    const model = new Map<string, number>()
+    const render = () =>
+      [...model].toSorted(([left], [right]) => (left < right ? -1 : 1)).map(([name, value]) => `${name}=${value}`)
+    const states: Array<Snapshot> = [{ accounts: [], ts: 0n }]
+    for (const { before, steps, ts } of inOrder) {
+      for (const [i, { add, name }] of steps.entries()) {
+        assert.equal(before[i], model.get(name) ?? 0)
+        if (add === null) model.delete(name)
+        else model.set(name, (model.get(name) ?? 0) + add)
+      }
+      states.push({ accounts: render(), ts })
+    }
+    for (const { accounts, ts } of snapshots) {
+      assert.deepEqual(accounts, states.findLast((state) => state.ts <= ts)?.accounts, `the snapshot at ${ts}`)
+    }
+  })
+})
