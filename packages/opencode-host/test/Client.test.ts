@@ -8,11 +8,15 @@ import { endOf, layerHost, newSession, promptOf, textOf } from "./support.ts"
 vi.setConfig({ testTimeout: 30_000 })
 
 const host = layerHost(
-  ({ results, prompt }) =>
-    prompt === "touch" && results === 0
-      ? Reply.toolCall("bash", { command: "touch a.txt", description: "touch" })
-      : Reply.text("All right."),
-  { permission: { bash: "ask" } }
+  ({ results, prompt }) => {
+    if (results > 0) return Reply.text("All right.")
+    if (prompt === "touch") return Reply.toolCall("bash", { command: "touch a.txt", description: "touch" })
+    if (prompt === "env") return Reply.toolCall("bash", { command: "env", description: "env" })
+    return prompt === "delegate"
+      ? Reply.toolCall("task", { description: "sub", prompt: "touch", subagent_type: "general" })
+      : Reply.text("All right.")
+  },
+  { permission: { bash: "ask" }, config: { model: "scripted/other" } }
 )
 
 layer(host, { timeout: "60 seconds", excludeTestServices: true })("the client", (it) => {
@@ -55,13 +59,13 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("the client", 
     })
   )
 
-  it.effect("lists the models with the configured default", () =>
+  it.effect("lists the models of the user's configuration, with the default of ours", () =>
     Effect.gen(function* () {
       const { models, default: preferred } = yield* (yield* OpenCodeHost).client.models
-      assert.strictEqual(preferred, "scripted/echo")
+      assert.strictEqual(preferred, "scripted/other")
       assert.deepInclude(
         models.find(({ id }) => id === preferred),
-        { providerId: "scripted", modelId: "echo", contextLimit: 100_000 }
+        { providerId: "scripted", modelId: "other", contextLimit: 100_000 }
       )
     })
   )
@@ -125,6 +129,42 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("the client", 
       assert.strictEqual(textOf(events), "All right.")
       const again = yield* Effect.flip(client.permissions.reply(asked[0]?.id ?? "", "once"))
       assert.strictEqual(again.reason._tag, "NotFound")
+    })
+  )
+
+  it.effect("shows the requests of sub-agents, under the sub-agent's session", () =>
+    Effect.gen(function* () {
+      const { client, turn } = yield* OpenCodeHost
+      const sessionId = yield* newSession
+      const asked: Array<string> = []
+      const events = yield* turn(yield* promptOf(sessionId, "delegate")).pipe(
+        Stream.tap((event) => {
+          if (event._tag !== "PermissionAsked") return Effect.void
+          asked.push(event.request.sessionID)
+          return client.permissions.reply(event.request.id, "once")
+        }),
+        Stream.runCollect
+      )
+      assert.strictEqual(endOf(events).outcome, "completed")
+      assert.deepStrictEqual(
+        asked,
+        (yield* client.sessions.children(sessionId)).map(({ id }) => id)
+      )
+    })
+  )
+
+  it.effect("keeps its password out of what the agent's commands see", () =>
+    Effect.gen(function* () {
+      const { client, turn, server } = yield* OpenCodeHost
+      const events = yield* turn(yield* promptOf(yield* newSession, "env")).pipe(
+        Stream.tap((event) =>
+          event._tag === "PermissionAsked" ? client.permissions.reply(event.request.id, "once") : Effect.void
+        ),
+        Stream.runCollect
+      )
+      const output = JSON.stringify(endOf(events).messages)
+      assert.include(output, "OPENCODE_SERVER_PASSWORD=")
+      assert.notInclude(output, Redacted.value((yield* server).password))
     })
   )
 

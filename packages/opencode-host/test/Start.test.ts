@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto"
-import { mkdir, realpath, symlink, writeFile } from "node:fs/promises"
+import { mkdir, readFile, realpath, symlink, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { OpenCodeHome } from "@opencode-worker/testkit"
@@ -117,6 +117,32 @@ describe("a start", () => {
           Effect.provide(OpenCodeHost.layer({ ...options, allowUntestedVersion: true }))
         )
         assert.strictEqual(version, "2.0.1")
+      }),
+    limit
+  )
+
+  it.live(
+    "takes another port when somebody was quicker",
+    () =>
+      Effect.gen(function* () {
+        // The first time, a rival of the server takes the port before it.
+        const options = yield* setting(
+          server("1.18.33").replace(
+            "require",
+            `const marker = __filename + ".tried"
+if (!require("node:fs").existsSync(marker)) {
+  require("node:fs").writeFileSync(marker, port)
+  const rival = "require('node:net').createServer().listen(" + port + ", '127.0.0.1', () => console.log('taken'))"
+  const child = require("node:child_process").spawn(process.execPath, ["-e", rival], { detached: true, stdio: ["ignore", "pipe", "ignore"] })
+  child.stdout.once("data", () => process.exit(1))
+} else require`
+          )
+        )
+        yield* Effect.gen(function* () {
+          const { url } = yield* (yield* OpenCodeHost).server
+          const taken = yield* Effect.promise(() => readFile(`${options.binary}.tried`, "utf8"))
+          assert.notStrictEqual(new URL(url).port, taken)
+        }).pipe(Effect.provide(OpenCodeHost.layer(options)))
       }),
     limit
   )

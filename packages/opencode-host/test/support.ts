@@ -27,13 +27,16 @@ export const layerHost = (
     })
   ).pipe(
     Layer.provideMerge(
-      ScriptedProvider.layer((request) => {
-        const newest = request.messages.findLastIndex((message) => message.role === "user")
-        return script({
-          prompt: request.messages[newest]?.text ?? "",
-          results: request.messages.slice(newest).filter((message) => message.role === "tool").length
-        })
-      })
+      ScriptedProvider.layer(
+        (request) => {
+          const newest = request.messages.findLastIndex((message) => message.role === "user")
+          return script({
+            prompt: request.messages[newest]?.text ?? "",
+            results: request.messages.slice(newest).filter((message) => message.role === "tool").length
+          })
+        },
+        { models: ["echo", "other"] }
+      )
     )
   )
 

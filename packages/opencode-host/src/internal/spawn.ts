@@ -8,10 +8,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { createServer } from "node:net"
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { Clock, Deferred, Duration, Effect, Exit, Redacted, Stream } from "effect"
+import { Clock, Deferred, Duration, Effect, Exit, Fiber, Redacted, Stream } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { ChildProcess, type ChildProcessSpawner } from "effect/process"
 import { HostError, StartFailed } from "../HostError.ts"
@@ -19,6 +16,7 @@ import type { Binary } from "../OpenCodeServer.ts"
 import { markVariable, sweep } from "../Processes.ts"
 import type { Guard } from "./guard.ts"
 import { type Instance, health, user } from "./instance.ts"
+import { privateFiles } from "./privateFiles.ts"
 import { redact } from "./redact.ts"
 
 export interface SpawnOptions {
@@ -39,21 +37,25 @@ const portAttempts = 3
 const keptLines = 20
 
 export const spawnServer = Effect.fn("OpenCodeHost.start")(function* (options: SpawnOptions) {
-  const configFile = options.config === undefined ? undefined : yield* writeConfig(options.config)
+  const files = yield* privateFiles(options)
   for (let attempt = 1; ; attempt++) {
     const port = yield* freePort
-    const started = yield* Effect.exit(spawnOn(port, configFile, options))
+    const started = yield* Effect.exit(spawnOn(port, files, options))
     if (Exit.isSuccess(started)) return started.value
     if (attempt === portAttempts || (yield* isFree(port))) return yield* started
   }
 })
 
-const spawnOn = Effect.fnUntraced(function* (port: number, configFile: string | undefined, options: SpawnOptions) {
+const spawnOn = Effect.fnUntraced(function* (
+  port: number,
+  files: Readonly<Record<string, string>>,
+  options: SpawnOptions
+) {
   const spawnedAt = yield* Clock.currentTimeMillis
   const password = yield* randomPassword
   const environment = {
     ...options.environment,
-    ...(configFile === undefined ? {} : { OPENCODE_CONFIG: configFile }),
+    ...files,
     OPENCODE_DISABLE_AUTOUPDATE: "1",
     [markVariable]: options.hostId
   }
@@ -76,7 +78,7 @@ const spawnOn = Effect.fnUntraced(function* (port: number, configFile: string | 
   yield* options.guard.watch(handle.pid)
 
   // Drained for the process's whole life: an undrained pipe blocks it after 64 KiB.
-  yield* handle.all.pipe(
+  const drained = yield* handle.all.pipe(
     Stream.decodeText(),
     Stream.splitLines,
     Stream.runForEach((line) => {
@@ -95,9 +97,15 @@ const spawnOn = Effect.fnUntraced(function* (port: number, configFile: string | 
     Effect.forkScoped
   )
 
+  // Its last words may arrive after its end; a tool that it left behind may keep the pipe open.
+  const died = Effect.gen(function* () {
+    const code = yield* Deferred.await(exited)
+    yield* Effect.timeoutOption(Fiber.join(drained), "1 second")
+    return yield* failed(`it exited with code ${code}`)
+  })
   const version = yield* Deferred.await(url).pipe(
     Effect.flatMap((at) => health({ url: at, password }, options.allowUntestedVersion)),
-    Effect.raceFirst(Effect.flatMap(Deferred.await(exited), (code) => failed(`it exited with code ${code}`))),
+    Effect.raceFirst(died),
     Effect.timeoutOrElse({
       duration: options.timeout,
       orElse: () => failed(`it was not ready within ${Duration.format(options.timeout)}`)
@@ -140,17 +148,6 @@ const stop = Effect.fnUntraced(function* (
   }
   if (running) yield* Effect.ignore(handle.kill({ killSignal: "SIGTERM", forceKillAfter: killAfter }))
   yield* sweep(hostId)
-})
-
-/** A file that only this user can read, for as long as the server lives: the environment is shown to every tool. */
-const writeConfig = Effect.fnUntraced(function* (config: Readonly<Record<string, unknown>>) {
-  const folder = yield* Effect.acquireRelease(
-    Effect.promise(() => mkdtemp(join(tmpdir(), "opencode-host-"))),
-    (made) => Effect.promise(() => rm(made, { recursive: true, force: true }))
-  )
-  const file = join(folder, "opencode.json")
-  yield* Effect.promise(() => writeFile(file, JSON.stringify(config), { mode: 0o600 }))
-  return file
 })
 
 /** 192 bits. Not from `Random`: that one is predictable. */

@@ -1,0 +1,49 @@
+/** What a server is given as files that only this user can read: its environment is shown to every tool. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { pathToFileURL } from "node:url"
+import { Effect, Option, Schema } from "effect"
+
+/** An OpenCode plugin: commands of the agent see no password. Other plugins still need it to reach their server. */
+const plugin = `export const HidePassword = async () => ({
+  "shell.env": async (_, output) => {
+    output.env.OPENCODE_SERVER_PASSWORD = ""
+  }
+})
+`
+
+/** Writes the files, for as long as the scope lives, and gives the variables that point to them. */
+export const privateFiles = Effect.fnUntraced(function* (options: {
+  readonly environment: Readonly<Record<string, string>>
+  readonly config: Readonly<Record<string, unknown>> | undefined
+}) {
+  const folder = yield* Effect.acquireRelease(
+    Effect.promise(() => mkdtemp(join(tmpdir(), "opencode-host-"))),
+    (made) => Effect.promise(() => rm(made, { recursive: true, force: true }))
+  )
+  const write = (name: string, content: string) => {
+    const path = join(folder, name)
+    return Effect.as(
+      Effect.promise(() => writeFile(path, content, { mode: 0o600 })),
+      path
+    )
+  }
+  const pluginFile = yield* write("hide-password.js", plugin)
+  const OPENCODE_CONFIG_CONTENT = withPlugin(options.environment["OPENCODE_CONFIG_CONTENT"], pluginFile)
+  return options.config === undefined
+    ? { OPENCODE_CONFIG_CONTENT }
+    : { OPENCODE_CONFIG_CONTENT, OPENCODE_CONFIG: yield* write("opencode.json", JSON.stringify(options.config)) }
+})
+
+const Content = Schema.Record(Schema.String, Schema.Unknown)
+const Plugins = Schema.Array(Schema.Unknown)
+const decodeContent = Schema.decodeUnknownOption(Schema.fromJsonString(Content))
+const decodePlugins = Schema.decodeUnknownOption(Plugins)
+
+/** OpenCode adds the plugins named here to those of the user's own configuration. */
+const withPlugin = (content: string | undefined, file: string): string => {
+  const given = Option.getOrElse(decodeContent(content), (): typeof Content.Type => ({}))
+  const plugins = Option.getOrElse(decodePlugins(given["plugin"]), () => [])
+  return JSON.stringify({ ...given, plugin: [...plugins, pathToFileURL(file).href] })
+}
