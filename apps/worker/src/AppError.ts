@@ -45,6 +45,10 @@ export const configuration = (text: string) => new AppError({ text, exitCode: ex
  */
 export const temporary = (text: string) => new AppError({ text, exitCode: exitCodes.Temporary })
 
+/** @category constructors */
+export const noSuchSession = (given: string) =>
+  configuration(`There is no session ${given}: opencode-worker sessions lists those of a data folder.`)
+
 /** Reasons that lie with what the user gave or installed. */
 const configurationReasons: ReadonlySet<string> = new Set<
   (HostError | ModelCacheError | ConvexSyncError)["reason"]["_tag"]

@@ -10,18 +10,9 @@ import { type AppError, configuration, temporary } from "./AppError.ts"
 import type { DataFolder } from "./DataFolder.ts"
 import { operatorKey } from "./OperatorKey.ts"
 
-const explain = (error: unknown, folder: DataFolder): AppError => {
+const explain = (error: unknown): AppError => {
   if (!(error instanceof ConvexEmbeddedError)) return configuration(`The deployment did not start: ${String(error)}`)
-  switch (error.code) {
-    case "DataInUse":
-      return temporary(`${error.message} Stop it first, or give this one its own folder with --data.`)
-    case "DataCorrupt":
-      return configuration(
-        `${error.message} Move ${folder.root} away to begin anew, or give another folder with --data.`
-      )
-    default:
-      return configuration(error.message)
-  }
+  return error.code === "DataInUse" ? temporary(`${error.message} (--data)`) : configuration(error.message)
 }
 
 const serve = (folder: DataFolder, port: Option.Option<number>) =>
@@ -36,7 +27,7 @@ const serve = (folder: DataFolder, port: Option.Option<number>) =>
             port: Option.getOrElse(port, () => 0),
             auth: { providers: [operator.provider] }
           }),
-        catch: (error) => explain(error, folder)
+        catch: explain
       }),
       (embedded) => Effect.promise(() => embedded.close())
     )

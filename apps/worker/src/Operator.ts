@@ -9,7 +9,7 @@ import { ConvexClient } from "@opencode-worker/convex-sync"
 import type { FunctionReturnType } from "convex/server"
 import { Context, Effect, Layer, Option, Stream } from "effect"
 
-export type Live = FunctionReturnType<typeof api.turns.live>
+type Live = FunctionReturnType<typeof api.turns.live>
 export type Part = FunctionReturnType<typeof api.turns.parts>[number]
 export type Segment = Live["deltas"][number]["segments"][number]
 
@@ -48,6 +48,18 @@ const make = Effect.gen(function* () {
             .pipe(Effect.catchReason("ConvexSyncError", "FunctionFailed", () => Effect.succeed(null)))
         : Effect.succeed(null),
     sessions: convex.query(api.sessions.list, { paginationOpts: { numItems: 50, cursor: null } }),
+    /** All turns of a session, the oldest first, a page at a time. */
+    turns: (sessionId: Id<"sessions">) =>
+      Stream.paginate(null as string | null, (cursor) =>
+        convex
+          .query(api.turns.list, { sessionId, paginationOpts: { numItems: 20, cursor } })
+          .pipe(
+            Effect.map(
+              ({ continueCursor, isDone, page }) =>
+                [page, isDone ? Option.none() : Option.some(continueCursor)] as const
+            )
+          )
+      ),
     send: (sessionId: Id<"sessions">, text: string, model: Option.Option<string>) =>
       convex.mutation(api.turns.send, {
         sessionId,

@@ -9,18 +9,16 @@ import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { SessionPool } from "@opencode-worker/session-pool"
 import { Context, Effect, Layer, Option, Ref } from "effect"
 
-export interface OpenCodeSession {
-  readonly opencodeSessionId: string
-  /** What the next turn must tell its reader, once. */
-  readonly notice: Ref.Ref<Option.Option<string>>
-}
-
 /** Conversations whose OpenCode session is known to exist. The bound is on turns that run at once, not on memory alone. */
 const capacity = 20
 /** A conversation that nobody continues for this long is looked up again when somebody does. */
 const idleTimeToLive = "5 minutes"
 
 const lost = "OpenCode no longer had this conversation: it goes on here without what was said before."
+
+/** `notice`: what the next turn must tell its reader, once. */
+const opened = (opencodeSessionId: string, notice: Option.Option<string>) =>
+  Effect.map(Ref.make(notice), (pending) => ({ opencodeSessionId, notice: pending }))
 
 const open = Effect.fn("Sessions.open")(function* (sessionId: Id<"sessions">) {
   const lease = yield* Lease
@@ -31,11 +29,11 @@ const open = Effect.fn("Sessions.open")(function* (sessionId: Id<"sessions">) {
       Effect.as(true),
       Effect.catchReason("HostError", "NotFound", () => Effect.succeed(false))
     )
-    if (exists) return { opencodeSessionId: known, notice: yield* Ref.make(Option.none<string>()) }
+    if (exists) return yield* opened(known, Option.none())
   }
   const { id } = yield* client.sessions.create({ title, metadata: { opencodeWorkerSession: sessionId } })
   yield* lease.mutation(api.sessions.bind, { sessionId, opencodeSessionId: id })
-  return { opencodeSessionId: id, notice: yield* Ref.make(known === null ? Option.none() : Option.some(lost)) }
+  return yield* opened(id, known === null ? Option.none() : Option.some(lost))
 })
 
 const make = SessionPool.make({ open, capacity, idleTimeToLive, name: "opencode" })

@@ -17,7 +17,7 @@ import { models } from "./Models.ts"
 import { Operator } from "./Operator.ts"
 
 /** The operator's side of a deployment, over a connection of its own. */
-export const operator = Operator.layer.pipe(
+export const operatorLayer = Operator.layer.pipe(
   Layer.provide(
     Layer.unwrap(Deployment.useSync(({ operatorToken, url }) => ConvexClient.layer({ url, auth: operatorToken })))
   )
@@ -25,9 +25,8 @@ export const operator = Operator.layer.pipe(
 
 const workerConnection = Layer.unwrap(Deployment.useSync(({ url }) => ConvexClient.layer({ url })))
 
-/** Everything that `dev` runs; the deployment is served by this process. */
-export const stack = <E, R>(deployment: Layer.Layer<Deployment, E, R>, options: HostOptions) =>
-  Layer.mergeAll(operator, workerConnection).pipe(
-    Layer.provideMerge(deployment),
-    Layer.merge(Layer.provideMerge(models, OpenCodeHost.layer(options)))
-  )
+/** A hosted OpenCode server, and the models that it offers. */
+const openCode = (options: HostOptions) => Layer.provideMerge(models, OpenCodeHost.layer(options))
+
+/** Everything that a chat with a worker of this process needs, on a deployment. */
+export const stack = (options: HostOptions) => Layer.mergeAll(operatorLayer, workerConnection, openCode(options))

@@ -65,14 +65,16 @@ const isConvexSyncError = Schema.is(ConvexSyncError)
 
 const { Approved, Connected, Fail, LeaseLost, Registered } = WorkerEvent.cases
 
-/** Refusals that no second try can change. */
+/** Refusals that no second try can change. The worker must be paired anew. */
 const final: ReadonlySet<string> = new Set(["NotFound", "NotApproved", "Revoked", "WrongSecret"])
 
 /** What a failure of the deployment means for the worker. */
-const failure = ({ message, reason }: ConvexSyncError) => {
+const failure = ({ message, reason }: ConvexSyncError, credentials: string) => {
   if (reason._tag === "InvalidUrl") return Fail.make({ reason: "Configuration", detail: message })
   const refused = reason._tag === "Rejected" && final.has(reason.code)
-  return Fail.make({ reason: refused ? "NotAuthorised" : "Temporary", detail: message })
+  return refused
+    ? Fail.make({ reason: "NotAuthorised", detail: `${message} Remove ${credentials} and start again.` })
+    : Fail.make({ reason: "Temporary", detail: message })
 }
 
 /** All that lives under the lease: it begins with it and ends with it. */
@@ -103,14 +105,14 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
   const held = yield* ScopedRef.make((): Tenancy | undefined => undefined)
   const letGo = ScopedRef.set(
     held,
-    Effect.sync((): Tenancy | undefined => undefined)
+    Effect.succeed<Tenancy | undefined>(undefined)
   )
   const current = Effect.flatMap(ScopedRef.get(held), Effect.fromNullishOr).pipe(Effect.orDie)
   const context = yield* Effect.context<Surroundings>()
   /** What the deployment refused becomes the event that it means; the rest is the lifecycle's to judge. */
   const explained = <A, E>(work: Effect.Effect<A, E, Surroundings>) =>
     work.pipe(
-      Effect.catchIf(isConvexSyncError, (error) => Effect.succeed(failure(error))),
+      Effect.catchIf(isConvexSyncError, (error) => Effect.succeed(failure(error, options.credentials))),
       Effect.provideContext(context)
     )
 

@@ -12,7 +12,7 @@ import { demoPrompt } from "@opencode-worker/testkit"
 import { WorkerEvent } from "@opencode-worker/worker-fsm"
 import { Console, Effect, Option, Ref, Stdio, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import { AppError, configuration, explain } from "../AppError.ts"
+import { AppError, configuration, explain, noSuchSession } from "../AppError.ts"
 import { ask, noTurns } from "../Chat.ts"
 import { type DataFolder, dataFolder } from "../DataFolder.ts"
 import { demoHome } from "../Demo.ts"
@@ -51,6 +51,10 @@ const flags = {
     Flag.withAlias("p"),
     Flag.withDescription("A prompt; repeat it for several. Without one: a chat, or the lines of standard input"),
     Flag.atLeast(0)
+  ),
+  sample: Flag.Boolean("sample-prompt").pipe(
+    Flag.withDescription("Begin with a sample prompt, unless --prompt is given"),
+    Flag.withDefault(false)
   )
 }
 type Flags = Command.Command.Config.Infer<typeof flags>
@@ -90,15 +94,36 @@ const conversation = Effect.fnUntraced(function* (workerId: Id<"workers">, given
   if (Option.isNone(given)) return yield* operator.createSession(workerId)
   const found = yield* operator.session(given.value)
   if (found?.workerId === workerId) return found.sessionId
+  if (found === null) return yield* noSuchSession(given.value)
+  return yield* configuration(`The session ${given.value} belongs to another directory: start there to go on with it.`)
+})
+
+/** Known models that an error names, at most. */
+const shownModels = 10
+
+/** Fails before the first prompt is sent when there is no such model, and says which there are. */
+const knownModel = Effect.fnUntraced(function* (spec: string) {
+  const cache = yield* ModelCache
+  yield* cache.resolve(spec).pipe(
+    Effect.catchReasons("ModelCacheError", {
+      UnknownModel: () => unknown(spec),
+      InvalidSpec: () => unknown(spec)
+    })
+  )
+})
+const unknown = Effect.fnUntraced(function* (spec: string) {
+  const { models } = yield* ModelCache.use(({ get }) => get)
+  const some = models.slice(0, shownModels).map(({ id }) => id)
+  const more = models.length > some.length ? `, and ${models.length - some.length} more` : ""
   return yield* configuration(
-    found === null
-      ? `There is no session ${given.value}: opencode-worker sessions lists those of a data folder.`
-      : `The session ${given.value} belongs to another directory: start there to go on with it.`
+    some.length === 0
+      ? `There is no model "${spec}": your OpenCode configuration has no provider yet (opencode auth login adds one).`
+      : `There is no model "${spec}" in your OpenCode configuration. It has ${some.join(", ")}${more}.`
   )
 })
 
 /** Runs the worker and the chat until the prompts are at their end. */
-const chat = Effect.fnUntraced(function* (folder: DataFolder, { demo, model, prompt, session }: Flags) {
+const chat = Effect.fnUntraced(function* (folder: DataFolder, { model, prompt, sample, session }: Flags) {
   const deployment = yield* Deployment
   const host = yield* OpenCodeHost
   const models = yield* ModelCache
@@ -107,7 +132,7 @@ const chat = Effect.fnUntraced(function* (folder: DataFolder, { demo, model, pro
   const worker = yield* readyWorker(folder)
   const readyMillis = process.uptime() * 1000
   const sessionId = yield* conversation(worker.workerId, session)
-  const { interactive, prompts } = yield* promptSource({ given: prompt, opening: demo ? [demoPrompt] : [] })
+  const { interactive, prompts } = yield* promptSource({ given: prompt, opening: sample ? [demoPrompt] : [] })
 
   yield* Console.log(`data        ${folder.root}`)
   yield* Console.log(`directory   ${host.directory}`)
@@ -115,8 +140,7 @@ const chat = Effect.fnUntraced(function* (folder: DataFolder, { demo, model, pro
   yield* Console.log(`session     ${sessionId} (--session goes on with it)`)
   if (interactive) yield* Console.log("Type a prompt; /exit or Ctrl-D leaves.")
 
-  // A model that does not exist is known before the first prompt is sent.
-  if (Option.isSome(model)) yield* models.resolve(model.value)
+  if (Option.isSome(model)) yield* knownModel(model.value)
 
   const tally = yield* Ref.make(noTurns)
   const style = color ? Transcript.colored : Transcript.plain
@@ -139,13 +163,11 @@ export const dev = Command.make(
     const here = offline ? "" : yield* shared.resolveDirectory(given.directory)
     const folder = yield* dataFolder({ data: given.data, demo: offline, directory: here })
     const run = yield* Effect.gen(function* () {
-      const layer = stack(Deployment.serve(folder, given.port), {
-        ...(yield* surroundings(offline, here, folder)),
-        start: "eager",
-        binary: Option.getOrUndefined(given.opencode)
-      })
-      return yield* Effect.provide(chat(folder, { ...given, demo: offline }), layer)
-    }).pipe(Effect.scoped)
+      // Only now, with the data folder ours, is the demo's home touched: another process may be using it.
+      const where = yield* surroundings(offline, here, folder)
+      const layer = stack({ ...where, start: "eager", binary: Option.getOrUndefined(given.opencode) })
+      return yield* Effect.provide(Effect.scoped(chat(folder, given)), layer)
+    }).pipe(Effect.scoped, Effect.provide(Deployment.serve(folder, given.port)))
     yield* Console.log(summary(run, yield* survivors(run.hostId)))
     if (run.tally.completed < run.tally.turns) {
       return yield* new AppError({ text: "Not every prompt was answered: see above.", exitCode: 1 })

@@ -1,15 +1,16 @@
 /**
- * `opencode-worker sessions`: the conversations of a data folder, the latest activity first.
+ * `opencode-worker sessions [session]`: the conversations of a data folder, the latest activity first, or one of them whole.
  *
  * @since 0.1.0
  */
-import { Console, DateTime, Effect, Layer } from "effect"
-import { Command } from "effect/cli"
-import { explain } from "../AppError.ts"
+import { Console, DateTime, Effect, Layer, Option, Stream } from "effect"
+import { Argument, Command } from "effect/cli"
+import { explain, noSuchSession } from "../AppError.ts"
 import { dataFolder } from "../DataFolder.ts"
 import { Deployment } from "../Deployment.ts"
 import { Operator } from "../Operator.ts"
-import { operator } from "../Stack.ts"
+import { operatorLayer } from "../Stack.ts"
+import * as Transcript from "../Transcript.ts"
 import * as flags from "./flags.ts"
 
 const list = Effect.gen(function* () {
@@ -22,11 +23,36 @@ const list = Effect.gen(function* () {
   if (!isDone) yield* Console.log(`(the latest ${page.length})`)
 })
 
+const show = Effect.fnUntraced(function* (given: string) {
+  const operator = yield* Operator
+  const session = yield* operator.session(given)
+  if (session === null) return yield* noSuchSession(given)
+  yield* operator.turns(session.sessionId).pipe(
+    Stream.runForEach(
+      Effect.fnUntraced(function* (turn) {
+        const [, answer] = Transcript.end(Transcript.empty, Transcript.plain, turn, yield* operator.parts(turn.turnId))
+        yield* Console.log(`> ${turn.text}\n${answer}`)
+      })
+    )
+  )
+})
+
 export const sessions = Command.make(
   "sessions",
-  { data: flags.data, directory: flags.directory, demo: flags.demo },
-  Effect.fn(function* ({ data, demo, directory }) {
+  {
+    session: Argument.String("session").pipe(
+      Argument.withDescription("Show this conversation (default: list all)"),
+      Argument.optional
+    ),
+    data: flags.data,
+    directory: flags.directory,
+    demo: flags.demo
+  },
+  Effect.fn(function* ({ data, demo, directory, session }) {
     const folder = yield* dataFolder({ data, demo, directory: yield* flags.resolveDirectory(directory) })
-    yield* Effect.provide(list, Layer.provide(operator, Deployment.find(folder)))
+    yield* Effect.provide(
+      Option.match(session, { onNone: () => list, onSome: show }),
+      Layer.provide(operatorLayer, Deployment.find(folder))
+    )
   }, Effect.mapError(explain))
-).pipe(Command.withDescription("List the conversations"))
+).pipe(Command.withDescription("List the conversations, or show one"))

@@ -1,0 +1,136 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { mkdirSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
+import { join } from "node:path"
+import * as command from "../support/command.ts"
+
+const limit = { timeout: 180_000 }
+
+/** Runs the command, which must refuse with `code` and one sentence on standard error, without a stack trace. */
+const refuses = Effect.fnUntraced(function* (
+  options: command.Options,
+  args: ReadonlyArray<string>,
+  code: number,
+  sentence: RegExp
+) {
+  const ended = yield* command.run(options, ...args)
+  assert.strictEqual(ended.code, code, ended.stderr)
+  assert.match(ended.stderr, sentence)
+  assert.notMatch(ended.stderr, /^\s+at /m)
+  assert.deepStrictEqual(yield* Effect.promise(() => command.processesBelow(options.root)), [])
+})
+
+const takenPort = Effect.acquireRelease(
+  Effect.promise(
+    () =>
+      new Promise<ReturnType<typeof createServer>>((resolve) => {
+        const server = createServer().listen(0, "127.0.0.1", () => resolve(server))
+      })
+  ),
+  (server) => Effect.sync(() => server.close())
+)
+
+describe("a mistake gets one sentence that says what would be right", () => {
+  it.live("a directory that does not exist", () =>
+    Effect.gen(function* () {
+      const root = yield* command.home
+      yield* refuses(
+        { root },
+        ["dev", "--directory", "nowhere"],
+        78,
+        /nowhere does not exist: create it, or give another/
+      )
+    })
+  )
+
+  it.live("a file for a directory", () =>
+    Effect.gen(function* () {
+      const root = yield* command.home
+      writeFileSync(join(root, "file"), "")
+      yield* refuses({ root }, ["dev", "--directory", "file"], 78, /file is not a directory/)
+    })
+  )
+
+  it.live(
+    "a model that is not configured",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        const args = ["dev", "--model", "nobody/nothing", "--prompt", "Hello"]
+        yield* refuses(
+          { root },
+          args,
+          78,
+          /There is no model "nobody\/nothing" in your OpenCode configuration\. It has /
+        )
+      }),
+    limit
+  )
+
+  it.live("a port that is taken", () =>
+    Effect.gen(function* () {
+      const root = yield* command.home
+      const address = (yield* takenPort).address()
+      const port = typeof address === "object" && address !== null ? String(address.port) : ""
+      yield* refuses(
+        { root },
+        ["dev", "--demo", "--port", port],
+        78,
+        new RegExp(`Port ${port} .*is in use.*another port`)
+      )
+    })
+  )
+
+  it.live("no OpenCode binary", () =>
+    Effect.gen(function* () {
+      const root = yield* command.home
+      const environment = { OPENCODE_BIN: join(root, "opencode") }
+      yield* refuses({ root, environment }, ["dev", "--demo"], 78, /does not exist\. Install OpenCode .*OPENCODE_BIN/)
+    })
+  )
+
+  it.live(
+    "a data folder that another process uses, which goes on undisturbed",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        const first = yield* command.start({ root }, "dev", "--demo", "--prompt", "Hello")
+        yield* Effect.promise(() => first.says(/^deployment/m))
+        const second = yield* command.run({ root }, "dev", "--demo")
+        assert.strictEqual(second.code, 75, second.stderr)
+        assert.match(second.stderr, new RegExp(`is in use by process ${first.pid} at http://127.0.0.1:`))
+        assert.notMatch(second.stderr, /^\s+at /m)
+
+        const listed = yield* command.run({ root }, "sessions", "--demo")
+        assert.strictEqual(listed.code, 0, listed.stderr)
+        assert.match(listed.stdout, /Hello|New session/)
+
+        const ended = yield* Effect.promise(() => first.ended)
+        assert.strictEqual(ended.code, 0, ended.stderr)
+        assert.match(ended.stdout, /^Answers +1 of 1 complete/m)
+      }),
+    limit
+  )
+
+  it.live("a data file that is damaged, which is left as it was", () =>
+    Effect.gen(function* () {
+      const root = yield* command.home
+      const deployment = join(root, "data", "deployment")
+      mkdirSync(deployment, { recursive: true })
+      writeFileSync(join(deployment, "data.sqlite"), "this is not a database, whatever its name says")
+      const args = ["dev", "--demo", "--data", join(root, "data")]
+      yield* refuses({ root }, args, 78, /data\.sqlite is not a SQLite database.*left as it is/)
+    })
+  )
+
+  it.live(
+    "a conversation that does not exist",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        yield* refuses({ root }, ["dev", "--demo", "--session", "jn0", "--prompt", "Hello"], 78, /no session jn0/)
+      }),
+    limit
+  )
+})
