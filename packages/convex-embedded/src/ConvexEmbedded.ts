@@ -162,7 +162,7 @@ const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deploymen
   await crons.sync(current.functions.crons)
   lock.announce(server.url)
 
-  const reload = async () => {
+  const reloadOnce = async () => {
     const next = await load()
     await executor.exclusive(async () => {
       catalog.sync(next.functions.schema)
@@ -171,6 +171,8 @@ const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deploymen
     })
     await crons.sync(next.functions.crons)
   }
+  let reloading: Promise<void> = Promise.resolve()
+  const reload = () => (reloading = reloading.catch(() => undefined).then(reloadOnce))
   const backup = (file: string) => executor.exclusive(async () => backupTo(store, file))
   return { backup, reload, url: server.url }
 }

@@ -23,6 +23,7 @@ describe("protocol", () => {
     await counter.until((value) => value === 0)
     const frames: Array<ReadonlyArray<string | Uint8Array>> = [
       ["not JSON"],
+      ["é".repeat(200)],
       ["null"],
       ["[]"],
       [new Uint8Array([1, 2, 3])],
@@ -33,10 +34,15 @@ describe("protocol", () => {
         { type: "Unknown" },
         { requestId: -1, type: "Mutation", udfPath: "a:b" },
         { args: {}, requestId: 1, type: "Mutation", udfPath: "a:b" },
+        { args: [JSON.parse('{"__proto__":{"name":"n"}}')], requestId: 1, type: "Mutation", udfPath: "counters:add" },
         { baseVersion: 7, modifications: [], newVersion: 8, type: "ModifyQuerySet" },
         { baseVersion: 0, modifications: [{ type: "Add" }], newVersion: 1, type: "ModifyQuerySet" },
         { baseVersion: 3, tokenType: "None", type: "Authenticate" }
       ].map((message) => [JSON.stringify(CONNECT), JSON.stringify(message)]),
+      [
+        JSON.stringify(CONNECT),
+        String.raw`{"type":"Mutation","requestId":1,"udfPath":"a:b","args":[{"__\u0070roto__":{}}]}`
+      ],
       [JSON.stringify({ ...CONNECT, maxObservedTimestamp: HIGHEST_TS })],
       [JSON.stringify({ ...CONNECT, padding: "x".repeat(21 * 1024 * 1024) })]
     ]

@@ -34,9 +34,19 @@ export interface Version {
   readonly ts: bigint
 }
 
+/** `__proto__` is no field of a Convex object, and would become the prototype of one. */
+export const parseJson = (text: string): unknown => {
+  // Written out, or with escaped letters; looking at every key is slow.
+  if (!text.includes('"__proto__"') && !text.includes("\\u00")) return JSON.parse(text)
+  return JSON.parse(text, (key, value: unknown) => {
+    if (key === "__proto__") throw new Error("__proto__ is not a valid field name")
+    return value
+  })
+}
+
 /** Fails with what is wrong with the message. */
 export const decodeClientMessage = (text: string): ClientMessage => {
-  const message = object(JSON.parse(text), "the message")
+  const message = object(parseJson(text), "the message")
   switch (message["type"]) {
     case "Connect":
       return {

@@ -136,10 +136,14 @@ export class Scheduler {
       return true
     })
     if (!started) return
-    const action = this.#executor.action({ args, caller: "function", identity: null, path }).then(
-      () => this.#end(job, null),
-      (cause: unknown) => this.#end(job, cause)
-    )
+    const action = this.#executor
+      .action({ args, caller: "function", identity: null, path })
+      .then(
+        () => this.#end(job, null),
+        (cause: unknown) => this.#end(job, cause)
+      )
+      // The store refused: the job stays in progress, and the next start marks it.
+      .catch(() => undefined)
     this.#actions.add(action)
     void action.finally(() => {
       this.#actions.delete(action)

@@ -11,7 +11,7 @@ import type { Call, Executor } from "./executor.ts"
 import { FILES_PATH, readFile, storeFile, UPLOAD_PATH } from "./files.ts"
 import { canonicalPath, type FunctionKind, type Functions } from "./functions.ts"
 import { limits } from "./limits.ts"
-import { encodeTs } from "./protocol.ts"
+import { encodeTs, parseJson } from "./protocol.ts"
 import { inFrame } from "./runtime.ts"
 import { Session } from "./session.ts"
 import type { Subscriptions } from "./subscriptions.ts"
@@ -143,7 +143,7 @@ const call = async (executor: Executor, kind: FunctionKind | "any", request: Cal
 
 const decodeCall = (text: string): { readonly path: string; readonly args: JSONValue } | null => {
   try {
-    const { args = {}, path } = JSON.parse(text) as { args?: JSONValue; path?: unknown }
+    const { args = {}, path } = parseJson(text) as { args?: JSONValue; path?: unknown }
     if (typeof path !== "string") return null
     return { args: Array.isArray(args) ? (args[0] ?? {}) : args, path }
   } catch {

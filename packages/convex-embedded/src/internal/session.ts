@@ -140,15 +140,13 @@ export class Session {
   async #authenticate(message: ClientMessage & { type: "Authenticate" }): Promise<void> {
     if (message.baseVersion !== this.#wanted.identity)
       throw new Error("baseVersion is not the current identity version")
-    clearTimeout(this.#expiry)
+    // Until the new token is verified, the client is who it was.
     try {
-      this.#identity = null
       if (message.tokenType === "Admin") throw new Error("Admin keys are not supported by convex-embedded.")
-      if (message.tokenType === "User") {
-        const { expiresAt, identity } = await this.#verifyToken(message.value)
-        this.#identity = identity
-        this.#expireAt(expiresAt)
-      }
+      const verified = message.tokenType === "None" ? null : await this.#verifyToken(message.value)
+      this.#identity = verified?.identity ?? null
+      clearTimeout(this.#expiry)
+      if (verified !== null) this.#expireAt(verified.expiresAt)
     } catch (cause) {
       return this.#authError(messageOf(cause), true)
     }
@@ -316,9 +314,9 @@ export class Session {
     })
   }
 
-  /** The reason of a close may have 123 bytes. */
+  /** The reason of a close may have 123 bytes: so it is ASCII, where a character is a byte. */
   #close(code: number, reason: string): void {
-    this.#socket.close(code, Buffer.from(reason, "utf8").subarray(0, 120).toString("latin1"))
+    this.#socket.close(code, reason.replaceAll(/[^ -~]/g, "?").slice(0, 120))
   }
 }
 

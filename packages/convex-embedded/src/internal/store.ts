@@ -26,6 +26,9 @@ const FORMAT = 1
 /** A whole check reads the whole file: some 50 ms for a file of this size. Larger files are trusted to SQLite's own checks. */
 const WHOLE_CHECK_BYTES = 16 * 1024 * 1024
 
+/** Keeps the upper levels of the trees of 100,000 documents, and what is in use, in memory. */
+const CACHE_KIB = 32 * 1024
+
 /** Answers to repeated mutations are kept as long as Convex keeps them. */
 const REQUESTS_KEPT_NS = 14n * 24n * 3_600_000_000_000n
 
@@ -74,7 +77,9 @@ export class Store {
       db.exec("PRAGMA locking_mode = EXCLUSIVE")
       const fresh = userVersion(db) === 0
       if (!fresh) checkContents(db, file)
-      db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`)
+      db.exec(
+        `PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}; PRAGMA cache_size = -${CACHE_KIB}`
+      )
       db.exec("BEGIN EXCLUSIVE")
       if (fresh) db.exec(`${TABLES} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}`)
       db.exec("COMMIT")
