@@ -148,5 +148,5 @@ const attachServer = Effect.fnUntraced(function* (
   const version = yield* health(access, allowUntestedVersion)
   const startedAt = yield* Clock.currentTimeMillis
   const server = { ...access, version, pid: undefined, binary: undefined, bootMillis: 0, startedAt }
-  return { server, exited: Effect.never } satisfies Instance
+  return { server, exited: Effect.never, kill: Effect.void } satisfies Instance
 })

@@ -110,7 +110,7 @@ export interface QuestionAsked {
 }
 
 /**
- * The last element. `messages` are the turn's assistant messages as OpenCode has stored them, oldest first.
+ * The last element. Without a `Delivered` before it, OpenCode has refused the prompt. `messages` are the turn's assistant messages as OpenCode has stored them, oldest first.
  *
  * @category events
  * @since 0.1.0

@@ -52,12 +52,14 @@ export interface PumpOptions {
   readonly directory: string
   /** Opened by the first connection. */
   readonly connected: Latch.Latch
+  /** Called for whatever arrives, heartbeats too: the server is alive. */
+  readonly heard: Effect.Effect<void>
   /** Told to the listeners at the first connection: an earlier server was lost. */
   readonly resumes: Gap["cause"] | undefined
 }
 
 /** OpenCode beats every 10 s; silence of 2.5 intervals is a dead connection. */
-const stallAfter = Duration.seconds(25)
+export const stallAfter = Duration.seconds(25)
 const firstDelayMillis = 250
 const maxDelayMillis = 10_000
 
@@ -71,12 +73,14 @@ const Envelope = Schema.declare(
 )
 
 /** Never returns: reads, reconnects, and marks the gaps. */
-export const pump = Effect.fnUntraced(function* ({ hub, access, directory, connected, resumes }: PumpOptions) {
+export const pump = Effect.fnUntraced(function* (options: PumpOptions) {
+  const { hub, access, directory, connected, heard, resumes } = options
   let gap = resumes
   // Attempts since the last event that carried something: a server that says hello and dies must not be a hot loop.
   let fruitless = 0
 
   const receive = Effect.fnUntraced(function* (event: OpenCodeEvent) {
+    yield* heard
     if (event.type === "server.connected") {
       if (gap !== undefined) yield* hub.publish({ _tag: "Gap", cause: gap })
       gap = undefined

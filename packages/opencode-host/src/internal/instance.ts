@@ -8,6 +8,8 @@ export interface Instance {
   readonly server: OpenCodeServer
   /** Completes when the process has ended; never for a server that was attached to. */
   readonly exited: Effect.Effect<void>
+  /** Ends the process by force; nothing for a server that was attached to. */
+  readonly kill: Effect.Effect<void>
 }
 
 /** OpenCode's fixed user name for HTTP Basic auth. */

@@ -122,7 +122,8 @@ const spawnOn = Effect.fnUntraced(function* (
       bootMillis: startedAt - spawnedAt,
       startedAt
     },
-    exited: Effect.asVoid(Deferred.await(exited))
+    exited: Effect.asVoid(Deferred.await(exited)),
+    kill: Effect.ignore(handle.kill({ killSignal: "SIGKILL" }))
   } satisfies Instance
 })
 

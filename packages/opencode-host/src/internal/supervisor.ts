@@ -11,11 +11,11 @@
  * - A caller that is interrupted does not stop the start that others wait for.
  * - A failed start is told to those who wait for it, and not remembered.
  */
-import { Deferred, Effect, Exit, Fiber, Latch, Scope, Semaphore } from "effect"
+import { Clock, Deferred, Duration, Effect, Exit, Fiber, Latch, Ref, Scope, Semaphore } from "effect"
 import { HttpClient } from "effect/http"
 import { HostError, Timeout, Unavailable } from "../HostError.ts"
-import { type Hub, pump } from "./hub.ts"
-import { get, type Instance } from "./instance.ts"
+import { type Hub, pump, stallAfter } from "./hub.ts"
+import { get, health, type Instance } from "./instance.ts"
 
 /** A server with its event stream. */
 export interface Running extends Instance {
@@ -48,7 +48,10 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: {
     const resumes = started++ === 0 ? undefined : ("restart" as const)
     const { hub, directory } = options
     const access = instance.server
-    yield* Effect.forkScoped(pump({ hub, access, directory, connected, resumes }))
+    const lastHeard = yield* Ref.make(yield* Clock.currentTimeMillis)
+    const heard = Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.set(lastHeard, now))
+    yield* Effect.forkScoped(pump({ hub, access, directory, connected, heard, resumes }))
+    yield* Effect.forkScoped(endIfHung(instance, lastHeard))
     const loaded = yield* Effect.forkScoped(warmUp(access, directory))
     const primed = Effect.all([connected.await, Fiber.join(loaded)], { discard: true }).pipe(
       Effect.raceFirst(Effect.andThen(instance.exited, unavailable("the server has ended"))),
@@ -80,6 +83,26 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: {
     current = deferred
     return Effect.andThen(Effect.forkIn(oneAtATime.withPermit(life(deferred)), scope), Deferred.await(deferred))
   })
+})
+
+const probeEvery = Duration.seconds(10)
+const probeLimit = Duration.seconds(10)
+const patience = 3
+
+/**
+ * Ends a server that hangs, since everything knows how to go on after a death. Slow is not hung: only a server that
+ * neither answers three times nor streams anything, not even a heartbeat, is.
+ */
+const endIfHung = Effect.fnUntraced(function* (instance: Instance, lastHeard: Ref.Ref<number>) {
+  let failures = 0
+  while (failures < patience) {
+    yield* Effect.sleep(probeEvery)
+    const answers = yield* Effect.isSuccess(Effect.timeout(health(instance.server, true), probeLimit))
+    const silence = (yield* Clock.currentTimeMillis) - (yield* Ref.get(lastHeard))
+    failures = answers || silence < Duration.toMillis(stallAfter) ? 0 : failures + 1
+  }
+  yield* Effect.logWarning("OpenCode hangs: it neither answers nor streams; it is ended")
+  yield* instance.kill
 })
 
 /** Loading takes 1.3-2.5 s on 2 slow cores. */

@@ -94,7 +94,9 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
     messages: ReadonlyArray<AssistantWithParts>
   ): ReadonlyArray<TurnEvent> => {
     ended = true
-    return [{ _tag: "Ended", outcome, error, messages, usage: usageOf(messages) }]
+    const last: TurnEvent = { _tag: "Ended", outcome, error, messages, usage: usageOf(messages) }
+    // A quick answer may be complete before its prompt was looked up.
+    return !delivered && messages.length > 0 ? [{ _tag: "Delivered" }, last] : [last]
   }
 
   /** The status first: see `classifyTurn`. */
@@ -104,8 +106,10 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
     return { state: classifyTurn(messages, { sessionBusy, abortRequested: turn.abortRequested }), messages }
   })
 
-  /** Of a living server these are believed only when they last. */
-  const isRefused = ({ state }: { readonly state: TurnState }) => state._tag === "NotStarted" && rejection !== undefined
+  const isRefused = ({ state }: { readonly state: TurnState }) =>
+    state._tag === "NotStarted" && (rejection !== undefined || turn.abortRequested)
+
+  /** Interrupted, refused: of a living server these are believed only when they last. */
   const settled = Effect.fnUntraced(function* () {
     const first = yield* read
     const doubtful = isInterrupted(first) ? isInterrupted : isRefused(first) ? isRefused : undefined
@@ -118,8 +122,9 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
   const check = Effect.gen(function* () {
     const { state, messages } = yield* settled()
     if (state._tag === "Ended") return end(state.outcome, state.error, messages)
-    if (state._tag === "Running" || rejection === undefined) return []
-    return turn.abortRequested ? end("aborted", undefined, messages) : end("failed", rejection, messages)
+    if (!isRefused({ state })) return []
+    const aborted = turn.abortRequested || rejection?.name === "MessageAbortedError"
+    return aborted ? end("aborted", undefined, messages) : end("failed", rejection, messages)
   })
 
   /** A prompt that was stored and that OpenCode does not work on from one look to the next is never going to run. */
