@@ -1,6 +1,17 @@
-/** @since 0.1.0 */
-import type { Duration, Effect, Scope, Stream } from "effect"
-import type { SessionPoolError } from "./SessionPoolError.ts"
+/**
+ * A bounded pool of keyed, scoped resources: opened at the first use, one use of a key at a time, the least recently used
+ * idle one closed when its place is needed. `internal/Admission.ts` decides, this module carries out.
+ *
+ * Invariants
+ * - A decision and its commands are one synchronous step, so no interruption falls between them.
+ * - Opening and closing run in fibers of their own: they do not end with the caller that caused them. An attempt that
+ *   nobody waits for any longer is interrupted.
+ *
+ * @since 0.1.0
+ */
+import { Clock, Deferred, Duration, Effect, Exit, Fiber, Metric, PubSub, Scope, Stream } from "effect"
+import * as Admission from "./internal/Admission.ts"
+import { Draining, DrainTimeout, InvalidOption, SessionPoolError, TooManyWaiting } from "./SessionPoolError.ts"
 
 /**
  * How a pool opens its resources, and how many it keeps.
@@ -54,7 +65,7 @@ export interface Stats {
  * @category models
  * @since 0.1.0
  */
-export type CloseReason = "Evicted" | "Idle" | "Invalidated" | "Failed" | "Abandoned" | "Drained"
+export type CloseReason = "Evicted" | "Idle" | "Invalidated" | "Abandoned" | "Drained"
 
 /**
  * Something that happened to a key's resource.
@@ -65,6 +76,7 @@ export type CloseReason = "Evicted" | "Idle" | "Invalidated" | "Failed" | "Aband
 export type PoolEvent<K> =
   | { readonly _tag: "Opening"; readonly key: K }
   | { readonly _tag: "Opened"; readonly key: K }
+  | { readonly _tag: "Failed"; readonly key: K }
   | { readonly _tag: "Reused"; readonly key: K }
   | { readonly _tag: "Closing"; readonly key: K; readonly reason: CloseReason }
   | { readonly _tag: "Closed"; readonly key: K; readonly reason: CloseReason }
@@ -95,12 +107,258 @@ export interface SessionPool<K, out A, out E = never> {
   readonly drain: (options?: { readonly timeout?: Duration.Input | undefined }) => Effect.Effect<void, SessionPoolError>
 }
 
+/** What a caller hears: that its turn has come, or why it will not. */
+type Turn<A, E> = Deferred.Deferred<Residence<A, E>, SessionPoolError>
+
+/** What the pool keeps of a resource. */
+interface Residence<A, E> {
+  readonly scope: Scope.Closeable
+  readonly resource: Deferred.Deferred<A, E>
+  readonly closed: Deferred.Deferred<void>
+  opening: Fiber.Fiber<void> | undefined
+}
+
 /**
- * Makes a pool that lives as long as its scope.
+ * Makes a pool. Closing its scope drains it, without a limit: drain it before, if a holder may never leave.
+ *
+ * Dies with `InvalidOption` when an option is out of its range.
  *
  * @category constructors
  * @since 0.1.0
  */
-export declare const make: <K, A, E, R>(
+export const make = Effect.fnUntraced(function* <K, A, E, R>(
   options: Options<K, A, E, R>
-) => Effect.Effect<SessionPool<K, A, E>, never, Scope.Scope | Exclude<R, Scope.Scope>>
+): Effect.fn.Return<SessionPool<K, A, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> {
+  const settings = yield* Effect.orDie(validate(options))
+  const { capacity, maxWaiting, timeToLive } = settings
+  const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
+  const fork = Effect.runForkWith(context)
+  const events = yield* PubSub.sliding<PoolEvent<K>>(1024)
+  const empty = yield* Deferred.make<void>()
+
+  type Command = Admission.Command<K, Turn<A, E>, Residence<A, E>>
+  type Place = Admission.Residence<K, Turn<A, E>, Residence<A, E>>
+  const admission = Admission.make<K, Turn<A, E>, Residence<A, E>>({
+    ...settings,
+    residence: () => ({
+      scope: Scope.makeUnsafe(),
+      resource: Deferred.makeUnsafe(),
+      closed: Deferred.makeUnsafe(),
+      opening: undefined
+    })
+  })
+
+  let busy = false
+  /** Carries out what has been decided. A fiber that is resumed here may decide more: that joins the queue. */
+  const carryOut = () => {
+    if (busy) return
+    busy = true
+    for (let command = admission.commands.shift(); command; command = admission.commands.shift()) run(command)
+    busy = false
+  }
+
+  const publish = (event: PoolEvent<K>) => PubSub.publishUnsafe(events, event)
+
+  const run = (command: Command) => {
+    switch (command._tag) {
+      case "Open": {
+        const { entry, payload } = command.residence
+        publish({ _tag: "Opening", key: entry.key })
+        payload.opening = fork(open(command.residence))
+        return
+      }
+      case "LetIn": {
+        const { ticket, residence, hit } = command
+        if (hit) publish({ _tag: "Reused", key: residence.entry.key })
+        Deferred.doneUnsafe(ticket.payload, Exit.succeed(residence.payload))
+        return
+      }
+      case "TurnAway":
+        Deferred.doneUnsafe(command.ticket.payload, Exit.fail(error(new Draining())))
+        return
+      case "Close":
+        publish({ _tag: "Closing", key: command.residence.entry.key, reason: command.reason })
+        fork(close(command.residence, command.reason))
+        return
+      case "Empty":
+        Deferred.doneUnsafe(empty, Exit.void)
+    }
+  }
+
+  const open = (place: Place) =>
+    Effect.uninterruptibleMask((restore) =>
+      restore(Effect.suspend(() => options.open(place.entry.key))).pipe(
+        Scope.provide(place.payload.scope),
+        Effect.withSpan("SessionPool.open", { attributes: { pool: settings.name, key: place.entry.key } }),
+        Effect.exit,
+        Effect.flatMap((exit) => (Exit.isSuccess(exit) ? opened(place, exit) : failed(place, exit)))
+      )
+    )
+
+  const opened = (place: Place, exit: Exit.Exit<A, E>) =>
+    Effect.sync(() => {
+      admission.opened(place)
+      publish({ _tag: "Opened", key: place.entry.key })
+      Deferred.doneUnsafe(place.payload.resource, exit)
+      carryOut()
+    })
+
+  const failed = (place: Place, exit: Exit.Failure<A, E>) =>
+    // An abandoned attempt is closed by its closing, which waits for this fiber.
+    place.phase === "Closing"
+      ? Effect.void
+      : Effect.andThen(
+          release(place, exit),
+          Effect.sync(() => {
+            if (place.phase === "Closing") return
+            admission.failed(place)
+            publish({ _tag: "Failed", key: place.entry.key })
+            Deferred.doneUnsafe(place.payload.resource, exit)
+            carryOut()
+          })
+        )
+
+  const close = (place: Place, reason: CloseReason) =>
+    Effect.uninterruptible(
+      Effect.gen(function* () {
+        if (place.payload.opening) yield* Fiber.interrupt(place.payload.opening)
+        yield* release(place, Exit.void)
+        admission.closed(place)
+        publish({ _tag: "Closed", key: place.entry.key, reason })
+        Deferred.doneUnsafe(place.payload.closed, Exit.void)
+        carryOut()
+      })
+    )
+
+  const release = (place: Place, exit: Exit.Exit<unknown, unknown>) =>
+    Scope.close(place.payload.scope, exit).pipe(
+      Effect.catchCause((cause) => Effect.logWarning(`A finalizer of ${String(place.entry.key)} failed`, cause))
+    )
+
+  const drain = Effect.suspend(() => {
+    admission.drain()
+    carryOut()
+    return Deferred.await(empty)
+  })
+
+  const pool: SessionPool<K, A, E> = {
+    use: (key, f) =>
+      Effect.acquireUseRelease(
+        Effect.suspend(() => {
+          if (admission.isDraining()) return Effect.fail(error(new Draining()))
+          const ticket = admission.enter(key, Deferred.makeUnsafe())
+          carryOut()
+          if (ticket) return Effect.succeed(ticket)
+          publish({ _tag: "Rejected", key })
+          return Effect.fail(error(new TooManyWaiting({ waiting: maxWaiting, capacity })))
+        }),
+        (ticket) =>
+          Deferred.await(ticket.payload).pipe(
+            Effect.flatMap(({ resource }) => Deferred.await(resource)),
+            Effect.flatMap(f)
+          ),
+        (ticket) =>
+          Effect.map(Clock.currentTimeMillis, (now) => {
+            admission.leave(ticket, now)
+            carryOut()
+          })
+      ).pipe(Effect.withSpan("SessionPool.use", { attributes: { pool: settings.name, key } })),
+
+    touch: (key) => Effect.map(Clock.currentTimeMillis, (now) => admission.touch(key, now)),
+
+    invalidate: (key) =>
+      Effect.suspend(() => {
+        const place = admission.invalidate(key)
+        carryOut()
+        return place?.phase === "Closing" ? Deferred.await(place.payload.closed) : Effect.void
+      }),
+
+    keys: Effect.sync(admission.keys),
+    stats: Effect.sync(admission.stats),
+    events: Stream.fromPubSub(events),
+
+    drain: ({ timeout } = {}) => {
+      if (timeout === undefined) return drain
+      const limitMillis = Duration.toMillis(timeout)
+      const orElse = () => error(new DrainTimeout({ resident: admission.stats().resident, limitMillis }))
+      return Effect.timeoutOrElse(drain, { duration: timeout, orElse: () => Effect.fail(orElse()) })
+    }
+  }
+
+  yield* Effect.addFinalizer(() => Effect.andThen(drain, PubSub.shutdown(events)))
+  yield* observe(settings.name, admission.stats)
+  if (Number.isFinite(timeToLive)) {
+    const expire = Effect.map(Clock.currentTimeMillis, (now) => {
+      const next = admission.expire(now, timeToLive)
+      carryOut()
+      return next - now
+    })
+    yield* expire.pipe(
+      Effect.flatMap((wait) => Effect.sleep(wait)),
+      Effect.forever,
+      Effect.forkScoped
+    )
+  }
+  return pool
+})
+
+const error = (reason: SessionPoolError["reason"]) => new SessionPoolError({ reason })
+
+const validate = <K, A, E, R>(options: Options<K, A, E, R>) => {
+  const { capacity, concurrency = 1, maxWaiting = Infinity, name = "default" } = options
+  const timeToLive = Duration.toMillis(options.idleTimeToLive ?? Duration.infinity)
+  const atLeast = (minimum: number, option: string, value: number, infinite: boolean) =>
+    (Number.isInteger(value) || (infinite && value === Infinity)) && value >= minimum
+      ? Effect.void
+      : Effect.fail(
+          error(
+            new InvalidOption({
+              option,
+              expected: `${infinite ? "an integer or Infinity" : "an integer"}, at least ${minimum}`,
+              actual: String(value)
+            })
+          )
+        )
+  return Effect.as(
+    Effect.all([
+      atLeast(1, "idleTimeToLive (in milliseconds)", Math.floor(timeToLive), true),
+      atLeast(1, "capacity", capacity, false),
+      atLeast(1, "concurrency", concurrency, true),
+      atLeast(0, "maxWaiting", maxWaiting, true)
+    ]),
+    { capacity, concurrency, maxWaiting, name, timeToLive }
+  )
+}
+
+const gauges = { resident: "resources that exist", inUse: "resources in use", waiting: "callers that wait" } as const
+const counters = {
+  opens: "attempts to open a resource",
+  hits: "uses that found their resource",
+  evictions: "resources closed to make room",
+  idleCloses: "resources closed because nobody used them",
+  failures: "attempts to open a resource that failed"
+} as const
+
+/** Metrics are read from the counts when they are exported: a use costs nothing for them. */
+const observe = Effect.fnUntraced(function* (pool: string, stats: () => Stats) {
+  const context = yield* Effect.context<never>()
+  const ignore = { update: () => {}, modify: () => {} }
+  const id = (name: string) => `session_pool_${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`
+  const attributes = { pool }
+  const registrations = [
+    ...(["resident", "inUse", "waiting"] as const).map((name) =>
+      Metric.registerUnsafe(Metric.gauge(id(name), { description: gauges[name], attributes }), context, {
+        get: () => ({ value: stats()[name] }),
+        ...ignore
+      })
+    ),
+    ...(["opens", "hits", "evictions", "idleCloses", "failures"] as const).map((name) =>
+      Metric.registerUnsafe(
+        Metric.counter(`${id(name)}_total`, { description: counters[name], attributes, incremental: true }),
+        context,
+        { get: () => ({ count: stats()[name], incremental: true }), ...ignore }
+      )
+    )
+  ]
+  yield* Effect.addFinalizer(() => Effect.sync(() => registrations.forEach(({ remove }) => remove())))
+})

@@ -1,0 +1,546 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Data, Deferred, Effect, Exit, Fiber, Metric, Result, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { SessionPool, SessionPoolError } from "../src/index.ts"
+
+/** A pool whose opens and closes are written down. */
+const logged = Effect.fnUntraced(function* (
+  options: Partial<SessionPool.Options<string, string, never, Scope.Scope>> = {}
+) {
+  const log: Array<string> = []
+  const note = (line: string) => Effect.sync(() => void log.push(line))
+  const pool = yield* SessionPool.make({
+    capacity: 2,
+    open: (key: string) => Effect.acquireRelease(Effect.as(note(`+${key}`), key), () => note(`-${key}`)),
+    ...options
+  })
+  return { pool, log, use: (key: string) => pool.use(key, () => note(key)), note }
+})
+
+/** Uses a key until the returned effect is run. */
+const hold = Effect.fnUntraced(function* <A, E>(pool: SessionPool.SessionPool<string, A, E>, key: string) {
+  const held = yield* Deferred.make<void>()
+  const end = yield* Deferred.make<void>()
+  const fiber = yield* Effect.forkChild(
+    pool.use(key, () => Effect.andThen(Deferred.succeed(held, undefined), Deferred.await(end)))
+  )
+  yield* Effect.raceFirst(Deferred.await(held), Fiber.await(fiber))
+  return Effect.andThen(Deferred.succeed(end, undefined), Fiber.join(fiber))
+})
+
+const reasonOf = (exit: Exit.Exit<unknown, unknown>) => {
+  const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+  return error instanceof SessionPoolError ? error.reason._tag : error
+}
+
+describe("SessionPool.use", () => {
+  it.effect("opens at the first use and reuses while resident", () =>
+    Effect.gen(function* () {
+      const { pool, log, use } = yield* logged()
+      assert.deepStrictEqual(log, [])
+      yield* use("a")
+      yield* use("a")
+      assert.deepStrictEqual(log, ["+a", "a", "a"])
+      assert.deepInclude(yield* pool.stats, { resident: 1, opens: 1, hits: 1, inUse: 0, waiting: 0 })
+    })
+  )
+
+  it.effect("closes the least recently used idle resource, and awaits its finalizer before it opens another", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      const note = (line: string) => Effect.sync(() => void log.push(line))
+      const pool = yield* SessionPool.make({
+        capacity: 2,
+        open: (key: string) =>
+          Effect.acquireRelease(note(`+${key}`), () => Effect.andThen(Effect.sleep("1 second"), note(`-${key}`)))
+      })
+      for (const key of ["a", "b", "a"]) yield* pool.use(key, () => Effect.void)
+      const user = yield* Effect.forkChild(pool.use("c", () => note("c")))
+      yield* TestClock.adjust("999 millis")
+      assert.deepStrictEqual(log, ["+a", "+b"])
+      assert.strictEqual((yield* pool.stats).resident, 2)
+      yield* TestClock.adjust("1 milli")
+      yield* Fiber.join(user)
+      assert.deepStrictEqual(log, ["+a", "+b", "-b", "+c", "c"])
+      const drained = yield* Effect.forkChild(pool.drain())
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(drained)
+    })
+  )
+
+  it.effect("never evicts what is in use: callers wait, in the order in which they came", () =>
+    Effect.gen(function* () {
+      const { pool, log, use } = yield* logged()
+      const endA = yield* hold(pool, "a")
+      const endB = yield* hold(pool, "b")
+      const waiting = yield* Effect.forEach(["c", "d", "e"], (key) => Effect.forkChild(use(key)))
+      yield* TestClock.adjust("1 hour")
+      assert.deepInclude(yield* pool.stats, { resident: 2, inUse: 2, waiting: 3, evictions: 0 })
+      yield* endA
+      yield* Fiber.joinAll(waiting)
+      assert.deepStrictEqual(log, ["+a", "+b", "-a", "+c", "c", "-c", "+d", "d", "-d", "+e", "e"])
+      yield* endB
+    })
+  )
+
+  it.effect("a key in constant demand does not keep others from their turn", () =>
+    Effect.gen(function* () {
+      const { pool, use, log } = yield* logged({ capacity: 1 })
+      const end = yield* hold(pool, "hot")
+      const first = yield* Effect.forkChild(use("hot"))
+      const other = yield* Effect.forkChild(use("cold"))
+      const later = yield* Effect.forkChild(use("hot"))
+      yield* TestClock.adjust(0)
+      yield* end
+      yield* Fiber.joinAll([first, other, later])
+      assert.deepStrictEqual(log, ["+hot", "hot", "-hot", "+cold", "cold", "-cold", "+hot", "hot"])
+    })
+  )
+
+  it.effect("a key shared by several holders yields to an older caller of another key", () =>
+    Effect.gen(function* () {
+      const { pool, use, log } = yield* logged({ capacity: 1, concurrency: 2 })
+      const end = yield* hold(pool, "hot")
+      const other = yield* Effect.forkChild(use("cold"))
+      yield* TestClock.adjust(0)
+      const later = yield* Effect.forkChild(use("hot"))
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(log, ["+hot"])
+      yield* end
+      yield* Fiber.joinAll([other, later])
+      assert.deepStrictEqual(log, ["+hot", "-hot", "+cold", "cold", "-cold", "+hot", "hot"])
+    })
+  )
+
+  it.effect("whoever yielded goes on when the older caller gives up", () =>
+    Effect.gen(function* () {
+      const { pool, use, log } = yield* logged({ capacity: 1, concurrency: 2 })
+      const end = yield* hold(pool, "hot")
+      const other = yield* Effect.forkChild(use("cold"))
+      yield* TestClock.adjust(0)
+      const later = yield* Effect.forkChild(use("hot"))
+      yield* TestClock.adjust(0)
+      yield* Fiber.interrupt(other)
+      yield* Fiber.join(later)
+      assert.deepStrictEqual(log, ["+hot", "hot"])
+      yield* end
+    })
+  )
+
+  it.effect("one key is used by one caller at a time, others run beside", () =>
+    Effect.gen(function* () {
+      const { pool } = yield* logged()
+      const endA = yield* hold(pool, "a")
+      const second = yield* Effect.forkChild(pool.use("a", () => Effect.void))
+      const endB = yield* hold(pool, "b")
+      yield* TestClock.adjust("1 hour")
+      assert.isUndefined(second.pollUnsafe())
+      yield* endA
+      yield* Fiber.join(second)
+      yield* endB
+    })
+  )
+
+  it.effect("as many as `concurrency` share a resource, and one attempt to open it", () =>
+    Effect.gen(function* () {
+      const { pool, log } = yield* logged({
+        concurrency: 3,
+        open: (key) => Effect.as(Effect.sleep("1 second"), key)
+      })
+      let running = 0
+      let most = 0
+      const users = yield* Effect.forkChild(
+        Effect.forEach(
+          Array.from({ length: 7 }),
+          () =>
+            pool.use("a", () =>
+              Effect.acquireUseRelease(
+                Effect.sync(() => (most = Math.max(most, ++running))),
+                () => Effect.sleep("1 second"),
+                () => Effect.sync(() => running--)
+              )
+            ),
+          { concurrency: "unbounded" }
+        )
+      )
+      yield* TestClock.adjust("4 seconds")
+      yield* Fiber.join(users)
+      assert.strictEqual(most, 3)
+      assert.deepInclude(yield* pool.stats, { opens: 1, hits: 6 })
+      assert.deepStrictEqual(log, [])
+    })
+  )
+
+  it.effect("turns a caller away when `maxWaiting` wait already", () =>
+    Effect.gen(function* () {
+      const { pool, use } = yield* logged({ capacity: 1, maxWaiting: 1 })
+      const end = yield* hold(pool, "a")
+      const waiting = yield* Effect.forkChild(use("b"))
+      yield* TestClock.adjust(0)
+      const error = yield* Effect.flip(use("c"))
+      assert.strictEqual(
+        error.message,
+        "1 callers wait already for one of 1 places: try again later, or raise maxWaiting or capacity"
+      )
+      assert.strictEqual((yield* pool.stats).waiting, 1)
+      yield* end
+      yield* Fiber.join(waiting)
+      yield* use("c")
+    })
+  )
+
+  it.effect("does not count as waiting who only waits for an eviction", () =>
+    Effect.gen(function* () {
+      const { log, use } = yield* logged({ capacity: 1, maxWaiting: 0 })
+      yield* use("a")
+      yield* use("b")
+      assert.deepStrictEqual(log, ["+a", "a", "-a", "+b", "b"])
+    })
+  )
+
+  it.effect("does not cache a failed open, closes what it had acquired, and lets the next caller try", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      let attempts = 0
+      const pool = yield* SessionPool.make({
+        capacity: 1,
+        idleTimeToLive: "1 hour",
+        open: (key: string) =>
+          Effect.andThen(
+            Effect.acquireRelease(Effect.void, () => Effect.sync(() => void log.push("half closed"))),
+            Effect.suspend(() => (++attempts < 3 ? Effect.fail(`no ${attempts}`) : Effect.succeed(key)))
+          )
+      })
+      const results = yield* Effect.forEach([1, 2, 3], () => Effect.result(pool.use("a", Effect.succeed)), {
+        concurrency: "unbounded"
+      })
+      assert.deepStrictEqual(results, [Result.fail("no 1"), Result.fail("no 2"), Result.succeed("a")])
+      assert.deepStrictEqual(log, ["half closed", "half closed"])
+      assert.deepInclude(yield* pool.stats, { opens: 3, failures: 2, hits: 0, resident: 1 })
+    })
+  )
+
+  it.effect("passes a dying open on, and goes on", () =>
+    Effect.gen(function* () {
+      const { pool, use } = yield* logged({ open: (key) => (key === "bad" ? Effect.die("boom") : Effect.succeed(key)) })
+      assert.strictEqual(reasonOf(yield* Effect.exit(use("bad"))), "boom")
+      yield* use("good")
+      assert.deepInclude(yield* pool.stats, { resident: 1, failures: 1 })
+    })
+  )
+
+  it.effect("a finalizer that dies gives its place back", () =>
+    Effect.gen(function* () {
+      const { use } = yield* logged({
+        capacity: 1,
+        open: (key) => Effect.acquireRelease(Effect.succeed(key), () => Effect.die("boom"))
+      })
+      yield* use("a")
+      yield* use("b")
+    })
+  )
+
+  it.effect("compares keys by value", () =>
+    Effect.gen(function* () {
+      class Key extends Data.Class<{ readonly directory: string; readonly id: number }> {}
+      const pool = yield* SessionPool.make({ capacity: 2, open: (key: Key) => Effect.succeed(key.id) })
+      yield* pool.use(new Key({ directory: "/a", id: 1 }), () => Effect.void)
+      yield* pool.use(new Key({ directory: "/a", id: 1 }), () => Effect.void)
+      assert.strictEqual((yield* pool.stats).opens, 1)
+    })
+  )
+})
+
+describe("SessionPool interruption", () => {
+  it.effect("of a waiting caller takes it out of the queue", () =>
+    Effect.gen(function* () {
+      const { pool, log, use } = yield* logged({ capacity: 1 })
+      const end = yield* hold(pool, "a")
+      const [b, c] = [yield* Effect.forkChild(use("b")), yield* Effect.forkChild(use("c"))]
+      yield* TestClock.adjust(0)
+      yield* Fiber.interrupt(b)
+      yield* end
+      yield* Fiber.join(c)
+      assert.deepStrictEqual(log, ["+a", "-a", "+c", "c"])
+    })
+  )
+
+  it.effect("of the only caller interrupts the attempt to open, and closes what it had acquired", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      const pool = yield* SessionPool.make({
+        capacity: 1,
+        open: () =>
+          Effect.acquireRelease(Effect.void, () => Effect.sync(() => void log.push("closed"))).pipe(
+            Effect.andThen(Effect.never),
+            Effect.onInterrupt(() => Effect.sync(() => void log.push("interrupted")))
+          )
+      })
+      const user = yield* Effect.forkChild(pool.use("a", () => Effect.void))
+      yield* TestClock.adjust(0)
+      yield* Fiber.interrupt(user)
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(log, ["interrupted", "closed"])
+      assert.deepInclude(yield* pool.stats, { resident: 0, inUse: 0, waiting: 0 })
+    })
+  )
+
+  it.effect("of the caller that opens hands the attempt to the next one", () =>
+    Effect.gen(function* () {
+      const { pool, use, log } = yield* logged({ open: (key) => Effect.as(Effect.sleep("1 second"), key) })
+      const [first, second] = [yield* Effect.forkChild(use("a")), yield* Effect.forkChild(use("a"))]
+      yield* TestClock.adjust("500 millis")
+      yield* Fiber.interrupt(first)
+      yield* TestClock.adjust("500 millis")
+      yield* Fiber.join(second)
+      assert.deepStrictEqual(log, ["a"])
+      assert.strictEqual((yield* pool.stats).opens, 1)
+    })
+  )
+
+  it.effect("while a resource is being used keeps the resource", () =>
+    Effect.gen(function* () {
+      const { pool, log, use } = yield* logged()
+      const user = yield* Effect.forkChild(pool.use("a", () => Effect.never))
+      yield* TestClock.adjust(0)
+      yield* Fiber.interrupt(user)
+      yield* use("a")
+      assert.deepStrictEqual(log, ["+a", "a"])
+    })
+  )
+
+  it.effect("while its victim is being closed leaves no hole", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { pool, use } = yield* logged({
+        capacity: 1,
+        open: (key) => Effect.acquireRelease(Effect.succeed(key), () => Deferred.await(gate))
+      })
+      yield* use("a")
+      const b = yield* Effect.forkChild(use("b"))
+      yield* TestClock.adjust(0)
+      yield* Fiber.interrupt(b)
+      assert.strictEqual((yield* pool.stats).resident, 1)
+      yield* Deferred.succeed(gate, undefined)
+      yield* use("c")
+      assert.deepStrictEqual(yield* pool.keys, ["c"])
+    })
+  )
+})
+
+describe("SessionPool idle resources", () => {
+  it.effect("close in the background after idleTimeToLive, which a use and a touch start anew", () =>
+    Effect.gen(function* () {
+      const { pool, log, use } = yield* logged({ capacity: 3, idleTimeToLive: "1 minute" })
+      yield* use("a")
+      yield* use("b")
+      const end = yield* hold(pool, "c")
+      yield* TestClock.adjust("40 seconds")
+      assert.isTrue(yield* pool.touch("a"))
+      yield* TestClock.adjust("20 seconds")
+      assert.deepStrictEqual(log.slice(-1), ["-b"])
+      yield* TestClock.adjust("39 seconds")
+      assert.deepStrictEqual(log.slice(-1), ["-b"])
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(log.slice(-2), ["-b", "-a"])
+      yield* TestClock.adjust("1 hour")
+      yield* end
+      assert.deepStrictEqual(yield* pool.keys, ["c"])
+      assert.isFalse(yield* pool.touch("a"))
+      assert.deepInclude(yield* pool.stats, { idleCloses: 2, resident: 1 })
+    })
+  )
+
+  it.effect("that were touched are evicted after the others", () =>
+    Effect.gen(function* () {
+      const { pool, log, use } = yield* logged()
+      yield* use("a")
+      yield* use("b")
+      yield* pool.touch("a")
+      assert.deepStrictEqual(yield* pool.keys, ["b", "a"])
+      yield* use("c")
+      assert.deepStrictEqual(log.slice(-3), ["-b", "+c", "c"])
+    })
+  )
+})
+
+describe("SessionPool.invalidate", () => {
+  it.effect("closes an idle resource before it returns; the next user opens anew", () =>
+    Effect.gen(function* () {
+      const { pool, log, use } = yield* logged()
+      yield* use("a")
+      yield* pool.invalidate("a")
+      assert.deepStrictEqual(log, ["+a", "a", "-a"])
+      yield* use("a")
+      assert.deepStrictEqual(log, ["+a", "a", "-a", "+a", "a"])
+      yield* pool.invalidate("unknown")
+    })
+  )
+
+  it.effect("lets holders finish, and nobody join them", () =>
+    Effect.gen(function* () {
+      const { pool, log, use } = yield* logged({ concurrency: 2 })
+      const end = yield* hold(pool, "a")
+      yield* pool.invalidate("a")
+      const next = yield* Effect.forkChild(use("a"))
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(log, ["+a"])
+      yield* end
+      yield* Fiber.join(next)
+      assert.deepStrictEqual(log, ["+a", "-a", "+a", "a"])
+    })
+  )
+
+  it.effect("may be called by a holder on its own resource", () =>
+    Effect.gen(function* () {
+      const { pool, log } = yield* logged()
+      yield* pool.use("a", () => pool.invalidate("a"))
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(log, ["+a", "-a"])
+    })
+  )
+})
+
+describe("SessionPool.drain", () => {
+  it.effect("waits for the running, turns the waiting away, closes all", () =>
+    Effect.gen(function* () {
+      const { pool, log, use } = yield* logged()
+      yield* use("idle")
+      const end = yield* hold(pool, "busy")
+      const waiting = yield* Effect.forkChild(Effect.exit(use("busy")))
+      yield* TestClock.adjust(0)
+      const draining = yield* Effect.forkChild(pool.drain())
+      yield* TestClock.adjust("1 hour")
+      assert.isUndefined(draining.pollUnsafe())
+      assert.strictEqual(reasonOf(yield* Fiber.join(waiting)), "Draining")
+      assert.strictEqual(reasonOf(yield* Effect.exit(use("late"))), "Draining")
+      assert.deepStrictEqual(log, ["+idle", "idle", "+busy", "-idle"])
+      yield* end
+      yield* Fiber.join(draining)
+      assert.deepStrictEqual(log.slice(-1), ["-busy"])
+      assert.strictEqual((yield* pool.stats).resident, 0)
+      yield* pool.drain()
+    })
+  )
+
+  it.effect("says at its limit what is still open, and closes it when its holders leave", () =>
+    Effect.gen(function* () {
+      const { pool, log } = yield* logged()
+      const end = yield* hold(pool, "busy")
+      const draining = yield* Effect.forkChild(Effect.flip(pool.drain({ timeout: "5 seconds" })))
+      yield* TestClock.adjust("5 seconds")
+      const error = yield* Fiber.join(draining)
+      assert.deepInclude(error.reason, { _tag: "DrainTimeout", resident: 1, limitMillis: 5000 })
+      yield* end
+      yield* pool.drain()
+      assert.deepStrictEqual(log, ["+busy", "-busy"])
+    })
+  )
+
+  it.effect("is what closing the scope does", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { pool, log, use } = yield* Scope.provide(logged(), scope)
+      yield* use("a")
+      const end = yield* hold(pool, "b")
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(log, ["+a", "a", "+b", "-a"])
+      yield* end
+      yield* Fiber.join(closing)
+      assert.deepStrictEqual(log.slice(-1), ["-b"])
+    })
+  )
+})
+
+describe("SessionPool observation", () => {
+  it.effect("events tell what happens", () =>
+    Effect.gen(function* () {
+      const { pool, use } = yield* logged({ capacity: 1, maxWaiting: 0 })
+      const events = yield* pool.events.pipe(
+        Stream.map((event) => Object.values(event).join(" ")),
+        Stream.take(10),
+        Stream.runCollect,
+        Effect.forkChild
+      )
+      yield* TestClock.adjust(0)
+      yield* use("a")
+      yield* use("a")
+      const end = yield* hold(pool, "b")
+      yield* Effect.exit(use("c"))
+      yield* end
+      yield* pool.invalidate("b")
+      assert.deepStrictEqual(yield* Fiber.join(events), [
+        "Opening a",
+        "Opened a",
+        "Reused a",
+        "Closing a Evicted",
+        "Closed a Evicted",
+        "Opening b",
+        "Opened b",
+        "Rejected c",
+        "Closing b Invalidated",
+        "Closed b Invalidated"
+      ])
+    })
+  )
+
+  it.effect("metrics are the stats at the time of the export, and go with the pool", () =>
+    Effect.gen(function* () {
+      const values = Effect.map(Metric.snapshot, (metrics) =>
+        Object.fromEntries(
+          metrics.map(({ id, attributes, state }) => [
+            `${id}{${attributes?.["pool"]}}`,
+            "count" in state ? Number(state.count) : "value" in state ? Number(state.value) : undefined
+          ])
+        )
+      )
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { use, pool } = yield* logged({ name: "sessions", capacity: 1 })
+          yield* use("a")
+          yield* use("a")
+          const end = yield* hold(pool, "b")
+          assert.deepStrictEqual(yield* values, {
+            "session_pool_resident{sessions}": 1,
+            "session_pool_in_use{sessions}": 1,
+            "session_pool_waiting{sessions}": 0,
+            "session_pool_opens_total{sessions}": 2,
+            "session_pool_hits_total{sessions}": 1,
+            "session_pool_evictions_total{sessions}": 1,
+            "session_pool_idle_closes_total{sessions}": 0,
+            "session_pool_failures_total{sessions}": 0
+          })
+          yield* end
+        })
+      )
+      assert.deepStrictEqual(yield* values, {})
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+  )
+
+  it.effect("options out of range are named", () =>
+    Effect.gen(function* () {
+      const open = () => Effect.void
+      const messages = yield* Effect.forEach(
+        [
+          { capacity: 0 },
+          { capacity: 2.5 },
+          { capacity: 1, concurrency: Number.NaN },
+          { capacity: 1, maxWaiting: -1 },
+          { capacity: 1, idleTimeToLive: 0 }
+        ],
+        (options) =>
+          Effect.map(Effect.exit(SessionPool.make({ ...options, open })), (exit) =>
+            Exit.isFailure(exit) ? Cause.prettyErrors(exit.cause)[0]?.message : undefined
+          )
+      )
+      assert.deepStrictEqual(messages, [
+        "The option capacity must be an integer, at least 1, and was 0",
+        "The option capacity must be an integer, at least 1, and was 2.5",
+        "The option concurrency must be an integer or Infinity, at least 1, and was NaN",
+        "The option maxWaiting must be an integer or Infinity, at least 0, and was -1",
+        "The option idleTimeToLive (in milliseconds) must be an integer or Infinity, at least 1, and was 0"
+      ])
+    })
+  )
+})
