@@ -11,7 +11,7 @@
  *
  * @since 0.1.0
  */
-import { existsSync, mkdirSync, rmSync } from "node:fs"
+import { existsSync, rmSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { ConvexEmbeddedError } from "./ConvexEmbeddedError.ts"
 import { type AuthProvider, makeVerifier } from "./internal/auth.ts"
@@ -103,8 +103,7 @@ export const make = async (options: Options): Promise<Deployment> => {
 
 const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deployment, "url" | "reload" | "backup">> => {
   const dataDir = resolve(options.dataDir)
-  createFolder(dataDir)
-  const lock = acquireLock(dataDir)
+  const lock = usingFolder(dataDir, () => acquireLock(dataDir))
   cleanup.defer(() => lock.release())
 
   const cacheDir = join(dataDir, "cache")
@@ -220,11 +219,13 @@ const checkOptions = (options: Options): void => {
   if (durability !== "full" && durability !== "normal") throw invalid("durability", '"full" or "normal"')
 }
 
-const createFolder = (dataDir: string): void => {
+/** What the system refuses in a folder is a wrong choice of the folder. */
+const usingFolder = <A>(dataDir: string, use: () => A): A => {
   try {
-    mkdirSync(dataDir, { recursive: true })
+    return use()
   } catch (cause) {
-    throw new ConvexEmbeddedError("InvalidOptions", `The data folder cannot be created: ${messageOf(cause)}.`, {
+    if (cause instanceof ConvexEmbeddedError) throw cause
+    throw new ConvexEmbeddedError("InvalidOptions", `The data folder ${dataDir} cannot be used: ${messageOf(cause)}.`, {
       cause
     })
   }

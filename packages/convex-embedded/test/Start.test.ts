@@ -108,7 +108,9 @@ describe("start", () => {
     const missing = await refusal({ functions: "/nowhere/convex" })
     assert.equal(missing.code, "FunctionsNotFound")
     assert.include(missing.message, "/nowhere/convex")
-    assert.equal((await refusal({ functions: folderWith({ "readme.md": "" }) })).code, "FunctionsNotFound")
+    for (const empty of [folderWith({ "readme.md": "" }), join(FUNCTIONS, "schema.ts")]) {
+      assert.equal((await refusal({ functions: empty })).code, "FunctionsNotFound")
+    }
 
     const wrong = {
       "broken.js": "export const a = ;",
@@ -131,7 +133,9 @@ describe("start", () => {
       [{ userTimeLimit: 0 }, "userTimeLimit"],
       [{ durability: "none" as never }, "durability"],
       [{ host: "256.0.0.1" }, "256.0.0.1"],
-      [{ dataDir: join(FUNCTIONS, "schema.ts", "data") }, "data folder"]
+      [{ dataDir: join(FUNCTIONS, "schema.ts", "data") }, "data folder"],
+      [{ dataDir: folderWith({ "lock.json/file": "" }) }, "data folder"],
+      [{ dataDir: folderWith({ "data.sqlite/file": "" }) }, "data.sqlite"]
     ]
     for (const [options, named] of wrong) {
       const error = await refusal(options)

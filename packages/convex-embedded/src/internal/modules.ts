@@ -1,5 +1,5 @@
 /** Loads a `convex/` folder: as it is when it is JavaScript, otherwise bundled as Convex bundles it. */
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
+import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs"
 import { join, relative, sep } from "node:path"
 import { pathToFileURL } from "node:url"
 import type { HttpRouter } from "convex/server"
@@ -51,7 +51,7 @@ export const loadFunctions = async (options: LoadOptions): Promise<Functions> =>
 
 /** Paths of modules, relative to the folder, with `/` between names. */
 const listModules = (folder: string): ReadonlyArray<string> => {
-  if (!existsSync(folder)) {
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
     throw new ConvexEmbeddedError("FunctionsNotFound", `The functions folder ${folder} does not exist.`)
   }
   const found = readdirSync(folder, { recursive: true, withFileTypes: true })

@@ -8,6 +8,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs"
 import { DatabaseSync, type StatementSync } from "node:sqlite"
 import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
+import { messageOf } from "./errors.ts"
 import type { Key } from "./keys.ts"
 
 /** `full` survives a power loss; `normal` survives any crash of the process, but a power loss may take the last commits. */
@@ -68,11 +69,11 @@ export class Store {
     this.#run("DELETE FROM requests WHERE ts < ?", this.#ts - REQUESTS_KEPT_NS)
   }
 
-  /** Fails with `DataCorrupt` or `DataInUse`; the file is then as it was. */
+  /** Fails with `DataCorrupt`, `DataInUse` or, when the system refuses, `InvalidOptions`; the file is then as it was. */
   static open(file: string, durability: Durability): Store {
-    checkHeader(file)
     let db: DatabaseSync | undefined
     try {
+      checkHeader(file)
       db = new DatabaseSync(file)
       db.exec("PRAGMA locking_mode = EXCLUSIVE")
       const fresh = userVersion(db) === 0
@@ -300,7 +301,7 @@ const SQLITE_BUSY = 5
 const SQLITE_CORRUPT = 11
 const SQLITE_NOTADB = 26
 
-const openingFailed = (file: string, cause: unknown): unknown => {
+const openingFailed = (file: string, cause: unknown): ConvexEmbeddedError => {
   const code = cause instanceof Error && "errcode" in cause ? Number(cause.errcode) & 0xff : 0
   if (code === SQLITE_CORRUPT || code === SQLITE_NOTADB) return corrupt(file, "is damaged", cause)
   if (code === SQLITE_BUSY) {
@@ -310,5 +311,8 @@ const openingFailed = (file: string, cause: unknown): unknown => {
       { cause }
     )
   }
-  return cause
+  if (cause instanceof ConvexEmbeddedError) return cause
+  return new ConvexEmbeddedError("InvalidOptions", `The data file ${file} cannot be opened: ${messageOf(cause)}.`, {
+    cause
+  })
 }
