@@ -22,7 +22,7 @@ describe("the examples", () => {
             ? Reply.toolCall("bash", { command: "ls", description: "list" })
             : Reply.text("Hello from the model.")
         )
-        const home = yield* OpenCodeHome.make({ config: provider.config })
+        const home = yield* OpenCodeHome.make({ config: { ...provider.config, snapshot: false } })
         const { stdout } = yield* Effect.promise(() =>
           run(process.execPath, ["--conditions=@opencode-worker/source", file(example), "Hello"], {
             cwd: home.directory,

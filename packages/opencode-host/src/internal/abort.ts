@@ -18,7 +18,8 @@ export const abortSession = Effect.fn("OpenCodeHost.abort")(function* (
   if (turn !== undefined) turn.abortRequested = true
   const since = yield* Clock.currentTimeMillis
   let wasBusy = false
-  for (;;) {
+  // Never the turn after the one that was meant.
+  while (turns.get(sessionId) === turn) {
     const elapsed = (yield* Clock.currentTimeMillis) - since
     if (elapsed > limitMillis) {
       return yield* new HostError({ reason: new Timeout({ operation: "abort", millis: limitMillis }) })
@@ -26,11 +27,12 @@ export const abortSession = Effect.fn("OpenCodeHost.abort")(function* (
     if (yield* isBusy(client, sessionId)) {
       wasBusy = true
       yield* client.abort(sessionId)
-    } else if (wasBusy || turn === undefined || !turns.has(sessionId) || elapsed > busyWithinMillis) {
-      return yield* clearRequests(client, sessionId)
+    } else if (wasBusy || turn === undefined || elapsed > busyWithinMillis) {
+      break
     }
     yield* Effect.sleep("50 millis")
   }
+  yield* clearRequests(client, sessionId)
 })
 
 /**

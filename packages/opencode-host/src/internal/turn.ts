@@ -173,6 +173,13 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
     return yield* reader.read(event)
   })
 
+  /** The gap may be the start of another server: then the one that ran the turn is dead. */
+  const afterGap = Effect.gen(function* () {
+    if ((yield* host.running) !== server) return yield* recover
+    const found = yield* check
+    return ended ? found : yield* reader.resync
+  })
+
   const step = (signal: Signal): Effect.Effect<ReadonlyArray<TurnEvent>, HostError> =>
     Match.valueTags(signal, {
       Event: onEvent,
@@ -181,12 +188,7 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
         return Effect.succeed<ReadonlyArray<TurnEvent>>([{ _tag: "Delivered" }])
       },
       Tick: () => Effect.catchReason(lookedUp, "HostError", "NotFound", () => deleted),
-      Gap: () =>
-        Effect.filterOrElse(
-          check,
-          () => ended,
-          () => reader.resync
-        ),
+      Gap: () => afterGap,
       Exited: () => recover,
       Deadline: () => cancel("DeadlineExceeded", "The turn exceeded its deadline")
     })
