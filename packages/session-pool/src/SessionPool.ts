@@ -9,9 +9,11 @@
  *
  * @since 0.1.0
  */
-import { Clock, Deferred, Duration, Effect, Exit, Fiber, Metric, PubSub, Scope, Stream } from "effect"
+import { Clock, Deferred, Duration, Effect, Exit, Fiber, PubSub, Scope, Stream } from "effect"
 import * as Admission from "./internal/Admission.ts"
-import { Draining, DrainTimeout, InvalidOption, SessionPoolError, TooManyWaiting } from "./SessionPoolError.ts"
+import { resolve } from "./internal/settings.ts"
+import { registerMetrics } from "./internal/metrics.ts"
+import { Draining, DrainTimeout, SessionPoolError, TooManyWaiting } from "./SessionPoolError.ts"
 
 /**
  * How a pool opens its resources, and how many it keeps.
@@ -129,7 +131,7 @@ interface Residence<A, E> {
 export const make = Effect.fnUntraced(function* <K, A, E, R>(
   options: Options<K, A, E, R>
 ): Effect.fn.Return<SessionPool<K, A, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> {
-  const settings = yield* Effect.orDie(validate(options))
+  const settings = yield* Effect.orDie(resolve(options))
   const { capacity, maxWaiting, timeToLive } = settings
   const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
   const fork = Effect.runForkWith(context)
@@ -286,7 +288,7 @@ export const make = Effect.fnUntraced(function* <K, A, E, R>(
   }
 
   yield* Effect.addFinalizer(() => Effect.andThen(drain, PubSub.shutdown(events)))
-  yield* observe(settings.name, admission.stats)
+  yield* registerMetrics(settings.name, admission.stats)
   if (Number.isFinite(timeToLive)) {
     const expire = Effect.map(Clock.currentTimeMillis, (now) => {
       const next = admission.expire(now, timeToLive)
@@ -303,62 +305,3 @@ export const make = Effect.fnUntraced(function* <K, A, E, R>(
 })
 
 const error = (reason: SessionPoolError["reason"]) => new SessionPoolError({ reason })
-
-const validate = <K, A, E, R>(options: Options<K, A, E, R>) => {
-  const { capacity, concurrency = 1, maxWaiting = Infinity, name = "default" } = options
-  const timeToLive = Duration.toMillis(options.idleTimeToLive ?? Duration.infinity)
-  const atLeast = (minimum: number, option: string, value: number, infinite: boolean) =>
-    (Number.isInteger(value) || (infinite && value === Infinity)) && value >= minimum
-      ? Effect.void
-      : Effect.fail(
-          error(
-            new InvalidOption({
-              option,
-              expected: `${infinite ? "an integer or Infinity" : "an integer"}, at least ${minimum}`,
-              actual: String(value)
-            })
-          )
-        )
-  return Effect.as(
-    Effect.all([
-      atLeast(1, "idleTimeToLive (in milliseconds)", Math.floor(timeToLive), true),
-      atLeast(1, "capacity", capacity, false),
-      atLeast(1, "concurrency", concurrency, true),
-      atLeast(0, "maxWaiting", maxWaiting, true)
-    ]),
-    { capacity, concurrency, maxWaiting, name, timeToLive }
-  )
-}
-
-const gauges = { resident: "resources that exist", inUse: "resources in use", waiting: "callers that wait" } as const
-const counters = {
-  opens: "attempts to open a resource",
-  hits: "uses that found their resource",
-  evictions: "resources closed to make room",
-  idleCloses: "resources closed because nobody used them",
-  failures: "attempts to open a resource that failed"
-} as const
-
-/** Metrics are read from the counts when they are exported: a use costs nothing for them. */
-const observe = Effect.fnUntraced(function* (pool: string, stats: () => Stats) {
-  const context = yield* Effect.context<never>()
-  const ignore = { update: () => {}, modify: () => {} }
-  const id = (name: string) => `session_pool_${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`
-  const attributes = { pool }
-  const registrations = [
-    ...(["resident", "inUse", "waiting"] as const).map((name) =>
-      Metric.registerUnsafe(Metric.gauge(id(name), { description: gauges[name], attributes }), context, {
-        get: () => ({ value: stats()[name] }),
-        ...ignore
-      })
-    ),
-    ...(["opens", "hits", "evictions", "idleCloses", "failures"] as const).map((name) =>
-      Metric.registerUnsafe(
-        Metric.counter(`${id(name)}_total`, { description: counters[name], attributes, incremental: true }),
-        context,
-        { get: () => ({ count: stats()[name], incremental: true }), ...ignore }
-      )
-    )
-  ]
-  yield* Effect.addFinalizer(() => Effect.sync(() => registrations.forEach(({ remove }) => remove())))
-})

@@ -25,7 +25,7 @@ const hold = Effect.fnUntraced(function* <A, E>(pool: SessionPool.SessionPool<st
     pool.use(key, () => Effect.andThen(Deferred.succeed(held, undefined), Deferred.await(end)))
   )
   yield* Effect.raceFirst(Deferred.await(held), Fiber.await(fiber))
-  return Effect.andThen(Deferred.succeed(end, undefined), Fiber.join(fiber))
+  return { end: Effect.andThen(Deferred.succeed(end, undefined), Fiber.join(fiber)) }
 })
 
 const reasonOf = (exit: Exit.Exit<unknown, unknown>) => {
@@ -71,8 +71,8 @@ describe("SessionPool.use", () => {
   it.effect("never evicts what is in use: callers wait, in the order in which they came", () =>
     Effect.gen(function* () {
       const { pool, log, use } = yield* logged()
-      const endA = yield* hold(pool, "a")
-      const endB = yield* hold(pool, "b")
+      const { end: endA } = yield* hold(pool, "a")
+      const { end: endB } = yield* hold(pool, "b")
       const waiting = yield* Effect.forEach(["c", "d", "e"], (key) => Effect.forkChild(use(key)))
       yield* TestClock.adjust("1 hour")
       assert.deepInclude(yield* pool.stats, { resident: 2, inUse: 2, waiting: 3, evictions: 0 })
@@ -86,7 +86,7 @@ describe("SessionPool.use", () => {
   it.effect("a key in constant demand does not keep others from their turn", () =>
     Effect.gen(function* () {
       const { pool, use, log } = yield* logged({ capacity: 1 })
-      const end = yield* hold(pool, "hot")
+      const { end } = yield* hold(pool, "hot")
       const first = yield* Effect.forkChild(use("hot"))
       const other = yield* Effect.forkChild(use("cold"))
       const later = yield* Effect.forkChild(use("hot"))
@@ -100,7 +100,7 @@ describe("SessionPool.use", () => {
   it.effect("a key shared by several holders yields to an older caller of another key", () =>
     Effect.gen(function* () {
       const { pool, use, log } = yield* logged({ capacity: 1, concurrency: 2 })
-      const end = yield* hold(pool, "hot")
+      const { end } = yield* hold(pool, "hot")
       const other = yield* Effect.forkChild(use("cold"))
       yield* TestClock.adjust(0)
       const later = yield* Effect.forkChild(use("hot"))
@@ -115,7 +115,7 @@ describe("SessionPool.use", () => {
   it.effect("whoever yielded goes on when the older caller gives up", () =>
     Effect.gen(function* () {
       const { pool, use, log } = yield* logged({ capacity: 1, concurrency: 2 })
-      const end = yield* hold(pool, "hot")
+      const { end } = yield* hold(pool, "hot")
       const other = yield* Effect.forkChild(use("cold"))
       yield* TestClock.adjust(0)
       const later = yield* Effect.forkChild(use("hot"))
@@ -130,9 +130,9 @@ describe("SessionPool.use", () => {
   it.effect("one key is used by one caller at a time, others run beside", () =>
     Effect.gen(function* () {
       const { pool } = yield* logged()
-      const endA = yield* hold(pool, "a")
+      const { end: endA } = yield* hold(pool, "a")
       const second = yield* Effect.forkChild(pool.use("a", () => Effect.void))
-      const endB = yield* hold(pool, "b")
+      const { end: endB } = yield* hold(pool, "b")
       yield* TestClock.adjust("1 hour")
       assert.isUndefined(second.pollUnsafe())
       yield* endA
@@ -174,7 +174,7 @@ describe("SessionPool.use", () => {
   it.effect("turns a caller away when `maxWaiting` wait already", () =>
     Effect.gen(function* () {
       const { pool, use } = yield* logged({ capacity: 1, maxWaiting: 1 })
-      const end = yield* hold(pool, "a")
+      const { end } = yield* hold(pool, "a")
       const waiting = yield* Effect.forkChild(use("b"))
       yield* TestClock.adjust(0)
       const error = yield* Effect.flip(use("c"))
@@ -255,7 +255,7 @@ describe("SessionPool interruption", () => {
   it.effect("of a waiting caller takes it out of the queue", () =>
     Effect.gen(function* () {
       const { pool, log, use } = yield* logged({ capacity: 1 })
-      const end = yield* hold(pool, "a")
+      const { end } = yield* hold(pool, "a")
       const [b, c] = [yield* Effect.forkChild(use("b")), yield* Effect.forkChild(use("c"))]
       yield* TestClock.adjust(0)
       yield* Fiber.interrupt(b)
@@ -334,7 +334,7 @@ describe("SessionPool idle resources", () => {
       const { pool, log, use } = yield* logged({ capacity: 3, idleTimeToLive: "1 minute" })
       yield* use("a")
       yield* use("b")
-      const end = yield* hold(pool, "c")
+      const { end } = yield* hold(pool, "c")
       yield* TestClock.adjust("40 seconds")
       assert.isTrue(yield* pool.touch("a"))
       yield* TestClock.adjust("20 seconds")
@@ -380,7 +380,7 @@ describe("SessionPool.invalidate", () => {
   it.effect("lets holders finish, and nobody join them", () =>
     Effect.gen(function* () {
       const { pool, log, use } = yield* logged({ concurrency: 2 })
-      const end = yield* hold(pool, "a")
+      const { end } = yield* hold(pool, "a")
       yield* pool.invalidate("a")
       const next = yield* Effect.forkChild(use("a"))
       yield* TestClock.adjust("1 hour")
@@ -406,7 +406,7 @@ describe("SessionPool.drain", () => {
     Effect.gen(function* () {
       const { pool, log, use } = yield* logged()
       yield* use("idle")
-      const end = yield* hold(pool, "busy")
+      const { end } = yield* hold(pool, "busy")
       const waiting = yield* Effect.forkChild(Effect.exit(use("busy")))
       yield* TestClock.adjust(0)
       const draining = yield* Effect.forkChild(pool.drain())
@@ -426,7 +426,7 @@ describe("SessionPool.drain", () => {
   it.effect("says at its limit what is still open, and closes it when its holders leave", () =>
     Effect.gen(function* () {
       const { pool, log } = yield* logged()
-      const end = yield* hold(pool, "busy")
+      const { end } = yield* hold(pool, "busy")
       const draining = yield* Effect.forkChild(Effect.flip(pool.drain({ timeout: "5 seconds" })))
       yield* TestClock.adjust("5 seconds")
       const error = yield* Fiber.join(draining)
@@ -442,7 +442,7 @@ describe("SessionPool.drain", () => {
       const scope = yield* Scope.make()
       const { pool, log, use } = yield* Scope.provide(logged(), scope)
       yield* use("a")
-      const end = yield* hold(pool, "b")
+      const { end } = yield* hold(pool, "b")
       const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
       yield* TestClock.adjust(0)
       assert.deepStrictEqual(log, ["+a", "a", "+b", "-a"])
@@ -466,7 +466,7 @@ describe("SessionPool observation", () => {
       yield* TestClock.adjust(0)
       yield* use("a")
       yield* use("a")
-      const end = yield* hold(pool, "b")
+      const { end } = yield* hold(pool, "b")
       yield* Effect.exit(use("c"))
       yield* end
       yield* pool.invalidate("b")
@@ -500,7 +500,7 @@ describe("SessionPool observation", () => {
           const { use, pool } = yield* logged({ name: "sessions", capacity: 1 })
           yield* use("a")
           yield* use("a")
-          const end = yield* hold(pool, "b")
+          const { end } = yield* hold(pool, "b")
           assert.deepStrictEqual(yield* values, {
             "session_pool_resident{sessions}": 1,
             "session_pool_in_use{sessions}": 1,
@@ -520,7 +520,6 @@ describe("SessionPool observation", () => {
 
   it.effect("options out of range are named", () =>
     Effect.gen(function* () {
-      const open = () => Effect.void
       const messages = yield* Effect.forEach(
         [
           { capacity: 0 },
@@ -530,7 +529,7 @@ describe("SessionPool observation", () => {
           { capacity: 1, idleTimeToLive: 0 }
         ],
         (options) =>
-          Effect.map(Effect.exit(SessionPool.make({ ...options, open })), (exit) =>
+          Effect.map(Effect.exit(SessionPool.make({ ...options, open: Effect.succeed })), (exit) =>
             Exit.isFailure(exit) ? Cause.prettyErrors(exit.cause)[0]?.message : undefined
           )
       )

@@ -171,7 +171,8 @@ export const make = <K, T, R>(options: {
         close(victim, "Evicted")
       }
     }
-    for (const entry of [...yielding]) advance(entry)
+    // Of what yields now: `advance` puts back whoever still has to.
+    Array.from(yielding).forEach(advance)
     if (draining && resident === 0) commands.push({ _tag: "Empty" })
   }
 

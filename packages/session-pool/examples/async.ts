@@ -1,0 +1,22 @@
+import { createSessionPool, SessionPoolError } from "@opencode-worker/session-pool"
+
+await using pool = await createSessionPool({
+  capacity: 2,
+  maxWaiting: 100,
+  idleTimeToLive: 600_000,
+  open: async (directory: string) => ({ directory, openedAt: Date.now() }),
+  close: async ({ directory }) => console.log(`close ${directory}`)
+})
+
+const calls = ["/a", "/b", "/a", "/c"]
+await Promise.all(calls.map((key) => pool.use(key, async (session) => console.log(`use ${session.directory}`))))
+
+const { opens, hits, evictions } = pool.stats()
+console.log(`${opens} opens, ${hits} hits, ${evictions} evictions`)
+
+await pool.drain({ timeout: 30_000 })
+try {
+  await pool.use("/a", () => undefined)
+} catch (error) {
+  if (error instanceof SessionPoolError) console.log(error.reason._tag, "-", error.message)
+}

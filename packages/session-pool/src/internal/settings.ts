@@ -1,0 +1,20 @@
+import { Duration, Effect } from "effect"
+import type { Options } from "../SessionPool.ts"
+import { InvalidOption, SessionPoolError } from "../SessionPoolError.ts"
+
+const check = (option: string, actual: number, minimum: number, infinite: boolean) => {
+  if ((Number.isInteger(actual) || (infinite && actual === Infinity)) && actual >= minimum) return Effect.void
+  const expected = `${infinite ? "an integer or Infinity" : "an integer"}, at least ${minimum}`
+  return Effect.fail(new SessionPoolError({ reason: new InvalidOption({ option, expected, actual: String(actual) }) }))
+}
+
+/** The options with their defaults; fails with the first one that is out of its range. */
+export const resolve = Effect.fnUntraced(function* <K, A, E, R>(options: Options<K, A, E, R>) {
+  const { capacity, concurrency = 1, maxWaiting = Infinity, name = "default" } = options
+  const timeToLive = Duration.toMillis(options.idleTimeToLive ?? Duration.infinity)
+  yield* check("capacity", capacity, 1, false)
+  yield* check("concurrency", concurrency, 1, true)
+  yield* check("maxWaiting", maxWaiting, 0, true)
+  yield* check("idleTimeToLive (in milliseconds)", Math.floor(timeToLive), 1, true)
+  return { capacity, concurrency, maxWaiting, name, timeToLive }
+})

@@ -1,0 +1,114 @@
+import { assert, describe, it } from "@effect/vitest"
+import { createSessionPool, SessionPoolError } from "../src/index.ts"
+
+const aborted = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => {
+    if (signal.aborted) resolve()
+    signal.addEventListener("abort", () => resolve(), { once: true })
+  })
+const rejection = (promise: Promise<unknown>) =>
+  promise.then(
+    () => assert.fail("it resolved"),
+    (error: unknown) => error
+  )
+
+describe("createSessionPool", () => {
+  it("opens once, uses in turn, closes when it is disposed of", async () => {
+    const log: Array<string> = []
+    {
+      await using pool = await createSessionPool({
+        capacity: 1,
+        open: async (key: string) => {
+          log.push(`+${key}`)
+          return key.toUpperCase()
+        },
+        close: (resource, key) => void log.push(`-${key} ${resource}`)
+      })
+      assert.deepStrictEqual(
+        await Promise.all([1, 2].map((n) => pool.use("a", async (resource) => `${resource}${n}`))),
+        ["A1", "A2"]
+      )
+      assert.deepInclude(pool.stats(), { opens: 1, hits: 1 })
+      assert.isTrue(pool.touch("a"))
+      assert.deepStrictEqual(pool.keys(), ["a"])
+      await pool.invalidate("a")
+      await pool.use("b", () => undefined)
+    }
+    assert.deepStrictEqual(log, ["+a", "-a A", "+b", "-b B"])
+  })
+
+  it("rejects with what the caller's function or open rejected with, and does not keep a failed open", async () => {
+    let attempts = 0
+    const [refused, broken] = [new Error("refused"), new Error("broken")]
+    await using pool = await createSessionPool({
+      capacity: 1,
+      open: () => (++attempts === 1 ? Promise.reject(refused) : 7)
+    })
+    assert.strictEqual(await rejection(pool.use("a", () => 1)), refused)
+    assert.strictEqual(await rejection(pool.use("a", () => Promise.reject(broken))), broken)
+    assert.strictEqual(await pool.use("a", (resource) => resource), 7)
+    assert.strictEqual(attempts, 2)
+  })
+
+  it("a signal takes a waiting caller out of the queue, and lets a running one end", async () => {
+    await using pool = await createSessionPool({ capacity: 1, open: (key: string) => key })
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
+    const [first, second] = [new AbortController(), new AbortController()]
+    let ended = false
+    const running = rejection(
+      pool.use(
+        "a",
+        async (_, signal) => {
+          begin()
+          await aborted(signal)
+          ended = true
+        },
+        { signal: first.signal }
+      )
+    )
+    await begun
+    const waiting = rejection(pool.use("a", () => "never", { signal: second.signal }))
+    second.abort()
+    assert.instanceOf(await waiting, Error)
+    assert.isFalse(ended)
+    first.abort()
+    assert.instanceOf(await running, Error)
+    assert.isTrue(ended)
+    assert.deepInclude(pool.stats(), { resident: 1, inUse: 0, waiting: 0 })
+  })
+
+  it("closes what an abandoned open still brings", async () => {
+    const { promise: late, resolve: bring } = Promise.withResolvers<string>()
+    const { promise: begun, resolve: begin } = Promise.withResolvers<AbortSignal>()
+    const { promise: closed, resolve: close } = Promise.withResolvers<string>()
+    await using pool = await createSessionPool({
+      capacity: 1,
+      open: (_: string, signal) => {
+        begin(signal)
+        return late
+      },
+      close
+    })
+    const controller = new AbortController()
+    const user = rejection(pool.use("a", () => undefined, { signal: controller.signal }))
+    const signal = await begun
+    controller.abort()
+    await user
+    await aborted(signal)
+    bring("late resource")
+    assert.strictEqual(await closed, "late resource")
+  })
+
+  it("tells its events, and turns callers away once it drains", async () => {
+    await using pool = await createSessionPool({ capacity: 1, open: (key: string) => key })
+    const events = pool.events()[Symbol.asyncIterator]()
+    const first = events.next()
+    await pool.use("a", () => undefined)
+    assert.deepStrictEqual((await first).value, { _tag: "Opening", key: "a" })
+    await events.return?.()
+    await pool.drain({ timeout: 1000 })
+    const error = await rejection(pool.use("a", () => undefined))
+    assert.instanceOf(error, SessionPoolError)
+    assert.strictEqual(error.reason._tag, "Draining")
+  })
+})
