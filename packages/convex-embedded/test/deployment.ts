@@ -4,10 +4,30 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { ConvexClient, ConvexHttpClient } from "convex/browser"
 import type { FunctionArgs, FunctionReference, FunctionReturnType } from "convex/server"
-import { onTestFinished } from "vitest"
+import { build } from "esbuild"
+import { afterAll, onTestFinished } from "vitest"
 import { ConvexEmbedded, type Deployment, type Options } from "../src/index.ts"
 
 export const FUNCTIONS = join(import.meta.dirname, "fixtures/convex")
+
+/** The fixture as JavaScript, bundled once a test file: what bundling does is tested where it matters. */
+let bundled: Promise<string> | undefined
+const bundledFunctions = (): Promise<string> => (bundled ??= bundleFunctions())
+const bundleFunctions = async () => {
+  const folder = mkdtempSync(join(tmpdir(), "convex-functions-"))
+  const common = {
+    bundle: true,
+    format: "esm",
+    outExtension: { ".js": ".mjs" },
+    platform: "node",
+    splitting: true
+  } as const
+  await build({ ...common, entryPoints: [`${FUNCTIONS}/**/*.ts`], outbase: FUNCTIONS, outdir: folder })
+  return folder
+}
+afterAll(async () => {
+  if (bundled !== undefined) rmSync(await bundled, { force: true, recursive: true })
+})
 
 export const temporaryFolder = (): string => {
   const folder = mkdtempSync(join(tmpdir(), "convex-embedded-"))
@@ -21,7 +41,7 @@ export const deploy = async (options: Partial<Options> = {}): Promise<Deployment
   const deployment = await ConvexEmbedded.make({
     dataDir,
     durability: "normal",
-    functions: FUNCTIONS,
+    functions: options.functions ?? (await bundledFunctions()),
     userTimeLimit: 30_000,
     ...options
   })
