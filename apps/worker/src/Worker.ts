@@ -103,10 +103,7 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
   const known = yield* Ref.make(yield* PrivateFile.read(options.credentials, Credentials))
   const pairing = yield* Ref.make(Option.none<Pairing.Attempt>())
   const held = yield* ScopedRef.make((): Tenancy | undefined => undefined)
-  const letGo = ScopedRef.set(
-    held,
-    Effect.succeed<Tenancy | undefined>(undefined)
-  )
+  const letGo = ScopedRef.set(held, Effect.succeed<Tenancy | undefined>(undefined))
   const current = Effect.flatMap(ScopedRef.get(held), Effect.fromNullishOr).pipe(Effect.orDie)
   const context = yield* Effect.context<Surroundings>()
   /** What the deployment refused becomes the event that it means; the rest is the lifecycle's to judge. */
