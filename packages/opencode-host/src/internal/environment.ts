@@ -1,7 +1,7 @@
 import { Config, Effect, Option } from "effect"
 
 /**
- * What a server inherits: enough to find programs, the user's configuration, certificates and proxies. Everything else
+ * What a server inherits: enough to find programs, the user's configuration and switches, certificates and proxies. Everything else
  * in our environment stays with us, since tools of the agent see all that the server has.
  */
 const inherited = [
@@ -22,6 +22,12 @@ const inherited = [
   "XDG_RUNTIME_DIR",
   "OPENCODE_CONFIG",
   "OPENCODE_CONFIG_DIR",
+  "OPENCODE_DISABLE_DEFAULT_PLUGINS",
+  "OPENCODE_DISABLE_LSP_DOWNLOAD",
+  "OPENCODE_DISABLE_MODELS_FETCH",
+  "OPENCODE_MODELS_URL",
+  "npm_config_offline",
+  "npm_config_registry",
   "SSH_AUTH_SOCK",
   "SSL_CERT_FILE",
   "SSL_CERT_DIR",
