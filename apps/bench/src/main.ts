@@ -1,0 +1,36 @@
+import { parseArgs } from "node:util"
+import { pool } from "./pool.ts"
+import { type Line, machine, table } from "./report.ts"
+
+/** Each benchmark gives its lines. `quick` makes it small enough for CI; names and fields stay. */
+const benchmarks: Readonly<Record<string, (quick: boolean) => AsyncIterable<Line>>> = { pool }
+
+const usage = `usage: pnpm bench <${Object.keys(benchmarks).join(" | ")}> [--quick] [--json]`
+
+const parse = () => {
+  const options = { quick: { type: "boolean" }, json: { type: "boolean" } } as const
+  const { positionals, values } = parseArgs({ allowPositionals: true, options })
+  const [name = "", ...rest] = positionals
+  const benchmark = Object.hasOwn(benchmarks, name) && rest.length === 0 ? benchmarks[name] : undefined
+  return benchmark && { benchmark, quick: values.quick ?? false, json: values.json ?? false }
+}
+
+const main = async () => {
+  const chosen = parse()
+  if (chosen === undefined) {
+    console.error(usage)
+    process.exitCode = 64
+    return
+  }
+  const { benchmark, json, quick } = chosen
+  const first = await machine(quick)
+  console.log(json ? JSON.stringify(first) : table([first.machine]))
+  const lines: Array<Line> = []
+  for await (const line of benchmark(quick)) {
+    if (json) console.log(JSON.stringify(line))
+    else lines.push(line)
+  }
+  if (!json) console.log(`\n${table(lines)}`)
+}
+
+await main()

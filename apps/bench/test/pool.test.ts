@@ -1,0 +1,49 @@
+import { execFile } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { assert, describe, it } from "@effect/vitest"
+
+const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
+const bench = (...args: ReadonlyArray<string>) =>
+  promisify(execFile)(process.execPath, ["--expose-gc", "--conditions=@opencode-worker/source", main, ...args])
+
+describe("bench pool", () => {
+  it("keeps the pool's numbers: the bound, no overlap, one open a key, a flat heap", { timeout: 60_000 }, async () => {
+    const { stdout } = await bench("pool", "--quick", "--json")
+    const [first, distinct, contended] = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line))
+    assert.sameMembers(Object.keys(first.machine), ["cores", "memoryBytes", "node", "opencode", "commit", "quick"])
+    assert.isTrue(first.machine.quick)
+    assert.deepInclude(distinct, {
+      bench: "pool",
+      case: "distinct",
+      capacity: 50,
+      maxResident: 50,
+      overlaps: 0,
+      opens: 1000,
+      evictions: 950
+    })
+    assert.isBelow(distinct.heapGrowthBytes, 5_000_000)
+    assert.deepInclude(contended, { bench: "pool", case: "contended", capacity: 20, maxResident: 20, overlaps: 0 })
+    assert.isAtMost(contended.opens, contended.uses)
+    assert.strictEqual(contended.opens - contended.evictions, 20)
+    assert.isBelow(contended.heapGrowthBytes, 5_000_000)
+    for (const { peer, usesPerSecond } of [distinct, contended]) {
+      assert.deepInclude(peer, { name: "lru-cache + p-queue", overlaps: 0 })
+      assert.isAbove(peer.usesPerSecond, 0)
+      assert.isAbove(usesPerSecond, 0)
+    }
+  })
+
+  it("prints a table for people", { timeout: 60_000 }, async () => {
+    const { stdout } = await bench("pool", "--quick")
+    assert.match(stdout, /^maxResident +50 +20$/m)
+  })
+
+  it("says which benchmarks there are", async () => {
+    const error: unknown = await bench("nothing").catch((failure: unknown) => failure)
+    assert.deepInclude(error, { code: 64, stderr: "usage: pnpm bench <pool> [--quick] [--json]\n" })
+  })
+})
