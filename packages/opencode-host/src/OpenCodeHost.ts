@@ -5,7 +5,7 @@
  */
 import { randomUUID } from "node:crypto"
 import { NodeServices } from "@effect/platform-node"
-import { Clock, Context, Duration, Effect, Layer, Redacted, Stream } from "effect"
+import { Clock, Context, Deferred, Duration, Effect, Layer, Redacted, Stream } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { UserDirectories } from "effect/persistence"
 import type { HostError } from "./HostError.ts"
@@ -148,5 +148,7 @@ const attachServer = Effect.fnUntraced(function* (
   const version = yield* health(access, allowUntestedVersion)
   const startedAt = yield* Clock.currentTimeMillis
   const server = { ...access, version, pid: undefined, binary: undefined, bootMillis: 0, startedAt }
-  return { server, exited: Effect.never, kill: Effect.void } satisfies Instance
+  const exited = yield* Deferred.make<void>()
+  const kill = Effect.asVoid(Deferred.succeed(exited, undefined))
+  return { server, exited: Deferred.await(exited), kill } satisfies Instance
 })

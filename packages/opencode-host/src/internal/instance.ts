@@ -6,9 +6,9 @@ import type { OpenCodeServer } from "../OpenCodeServer.ts"
 
 export interface Instance {
   readonly server: OpenCodeServer
-  /** Completes when the process has ended; never for a server that was attached to. */
+  /** Completes when the process has ended, or when a server that was attached to is given up. */
   readonly exited: Effect.Effect<void>
-  /** Ends the process by force; nothing for a server that was attached to. */
+  /** Ends the process by force; a server that was attached to is only given up. */
   readonly kill: Effect.Effect<void>
 }
 

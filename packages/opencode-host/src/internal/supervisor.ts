@@ -69,7 +69,7 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: {
     if (Exit.isSuccess(exit)) {
       yield* Deferred.succeed(deferred, exit.value)
       yield* exit.value.exited
-      yield* Effect.logWarning("OpenCode has ended by itself; the next use starts it again")
+      yield* Effect.logWarning("OpenCode has ended; the next use starts it, or attaches to it, again")
     }
     if (current === deferred) current = undefined
     yield* Scope.close(own, Exit.void)
@@ -101,7 +101,7 @@ const endIfHung = Effect.fnUntraced(function* (instance: Instance, lastHeard: Re
     const silence = (yield* Clock.currentTimeMillis) - (yield* Ref.get(lastHeard))
     failures = answers || silence < Duration.toMillis(stallAfter) ? 0 : failures + 1
   }
-  yield* Effect.logWarning("OpenCode hangs: it neither answers nor streams; it is ended")
+  yield* Effect.logWarning("OpenCode hangs: it neither answers nor streams; it is ended, or given up if it is not ours")
   yield* instance.kill
 })
 
