@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { assert, describe, it } from "@effect/vitest"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
@@ -35,6 +35,12 @@ const isAlive = (pid: number): boolean => {
   } catch {
     return false
   }
+}
+
+/** Where the server got its private files from. */
+const privateFolder = (pids: ReadonlyArray<number>): string => {
+  const environments = pids.map((pid) => readFileSync(`/proc/${pid}/environ`, "latin1"))
+  return environments.map((text) => /file:\/\/([^"]*\/opencode-host-\w+)\//.exec(text)?.[1]).find((path) => path) ?? ""
 }
 
 const eventually = <A, E>(look: Effect.Effect<A, E>, until: (found: A) => boolean) =>
@@ -85,6 +91,8 @@ const killed = Effect.fnUntraced(function* (signal: NodeJS.Signals) {
   const { hostId, url } = yield* started(child)
   const pids = yield* eventually(survivors(hostId), (found) => found.length >= processes)
   assert.isFalse(yield* refuses(url))
+  const folder = privateFolder(pids)
+  assert.isTrue(existsSync(folder))
 
   child.kill(signal)
   yield* eventually(
@@ -93,6 +101,10 @@ const killed = Effect.fnUntraced(function* (signal: NodeJS.Signals) {
   )
   assert.deepStrictEqual(yield* survivors(hostId), [])
   assert.isTrue(yield* refuses(url))
+  yield* eventually(
+    Effect.sync(() => existsSync(folder)),
+    (exists) => !exists
+  )
 
   const layer = OpenCodeHost.layer(options)
   const { directory } = yield* Effect.provide(OpenCodeHost, layer)
@@ -101,7 +113,7 @@ const killed = Effect.fnUntraced(function* (signal: NodeJS.Signals) {
 
 describe.skipIf(process.platform !== "linux")("processes", () => {
   it.live(
-    "a host that is killed, or loses its terminal, leaves no server, no tool, no port and no lock",
+    "a host that is killed, or loses its terminal, leaves no server, no tool, no port, no lock and no private file",
     () => Effect.forEach(["SIGKILL", "SIGHUP"] as const, killed, { concurrency: 2, discard: true }),
     limit
   )

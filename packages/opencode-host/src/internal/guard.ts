@@ -9,16 +9,16 @@ import { Effect } from "effect"
 import { markVariable } from "../Processes.ts"
 
 /**
- * Lines on standard input: `server PID` (a server was started), `done` (nothing is left, just leave). End of input
+ * Lines on standard input: `server PID` (a server was started), `folder PATH` (its private files), `done` (nothing is left, just leave). End of input
  * without `done` means that the host is dead. Sessions are looked at before anything is killed, as in `Processes.ts`:
  * marked processes, and those in a session that a marked process leads or whose leader is gone. Without /proc (macOS)
  * the tree below the last server stands in for the mark.
  */
 const script = String.raw`
 trap '' HUP INT TERM
-mark="${markVariable}=$1" server=
+mark="${markVariable}=$1" server= folder=
 while read -r word value; do
-  case $word in server) server=$value ;; done) exit 0 ;; esac
+  case $word in server) server=$value ;; folder) folder=$value ;; done) exit 0 ;; esac
 done
 found() {
   if [ -r /proc/self/environ ]; then
@@ -50,15 +50,18 @@ sleep 0.5
 rounds=0
 while [ $rounds -lt 50 ]; do
   targets=$(found)
-  [ -n "$targets" ] || exit 0
+  [ -n "$targets" ] || break
   kill -KILL $targets 2>/dev/null
   rounds=$((rounds + 1)) && sleep 0.1
 done
+[ -z "$folder" ] || rm -rf -- "$folder"
 `
 
 export interface Guard {
   /** Must be called as soon as a server's pid is known (it matters on macOS only). */
   readonly watch: (pid: number) => Effect.Effect<void>
+  /** A folder that must not stay behind either: configurations hold keys. Only the last one counts. */
+  readonly remove: (folder: string) => Effect.Effect<void>
 }
 
 /** Start it before the first server, and close it after the last one is gone. */
@@ -79,5 +82,6 @@ export const makeGuard = Effect.fnUntraced(function* (hostId: string, path: stri
     }),
     (shell) => Effect.sync(() => shell.stdin.end("done\n"))
   )
-  return { watch: (pid) => Effect.sync(() => watcher.stdin.write(`server ${pid}\n`)) } satisfies Guard
+  const tell = (line: string) => Effect.sync(() => watcher.stdin.write(`${line}\n`))
+  return { watch: (pid) => tell(`server ${pid}`), remove: (folder) => tell(`folder ${folder}`) } satisfies Guard
 })

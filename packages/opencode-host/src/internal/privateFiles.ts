@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { Effect, Option, Schema } from "effect"
+import type { Guard } from "./guard.ts"
 
 /** An OpenCode plugin: commands of the agent see no password. Other plugins still need it to reach their server. */
 const plugin = `export const HidePassword = async () => ({
@@ -17,11 +18,13 @@ const plugin = `export const HidePassword = async () => ({
 export const privateFiles = Effect.fnUntraced(function* (options: {
   readonly environment: Readonly<Record<string, string>>
   readonly config: Readonly<Record<string, unknown>> | undefined
+  readonly guard: Guard
 }) {
   const folder = yield* Effect.acquireRelease(
     Effect.promise(() => mkdtemp(join(tmpdir(), "opencode-host-"))),
     (made) => Effect.promise(() => rm(made, { recursive: true, force: true }))
   )
+  yield* options.guard.remove(folder)
   const write = (name: string, content: string) => {
     const path = join(folder, name)
     return Effect.as(
