@@ -150,6 +150,10 @@ export const make = Effect.fnUntraced(function* <K, A, E, R>(
     })
   })
 
+  // A stack trace for each use would cost more than the use.
+  const span = (name: string, key: K) =>
+    Effect.withSpan(name, { attributes: { pool: settings.name, key } }, { captureStackTrace: false })
+
   let busy = false
   /** Carries out what has been decided. A fiber that is resumed here may decide more: that joins the queue. */
   const carryOut = () => {
@@ -191,7 +195,7 @@ export const make = Effect.fnUntraced(function* <K, A, E, R>(
     Effect.uninterruptibleMask((restore) =>
       restore(Effect.suspend(() => options.open(place.entry.key))).pipe(
         Scope.provide(place.payload.scope),
-        Effect.withSpan("SessionPool.open", { attributes: { pool: settings.name, key: place.entry.key } }),
+        span("SessionPool.open", place.entry.key),
         Effect.exit,
         Effect.flatMap((exit) => (Exit.isSuccess(exit) ? opened(place, exit) : failed(place, exit)))
       )
@@ -264,7 +268,7 @@ export const make = Effect.fnUntraced(function* <K, A, E, R>(
             admission.leave(ticket, now)
             carryOut()
           })
-      ).pipe(Effect.withSpan("SessionPool.use", { attributes: { pool: settings.name, key } })),
+      ).pipe(span("SessionPool.use", key)),
 
     touch: (key) => Effect.map(Clock.currentTimeMillis, (now) => admission.touch(key, now)),
 
