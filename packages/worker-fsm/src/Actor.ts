@@ -22,12 +22,12 @@ import {
   Fiber,
   Metric,
   Option,
-  Schema,
   Scope,
   Semaphore,
   Stream,
   SubscriptionRef
 } from "effect"
+import { restore, save } from "./internal/store.ts"
 import * as Machine from "./Machine.ts"
 import { Ended, MachineError } from "./MachineError.ts"
 
@@ -298,34 +298,3 @@ const run = Effect.fnUntraced(function* <S extends Machine.Tagged, E extends Mac
   yield* enter(initial)
   return actor
 })
-
-const restore = Effect.fnUntraced(function* <S extends Machine.Tagged, E extends Machine.Tagged>(
-  machine: Machine.Machine<S, E>,
-  store: Store | undefined
-) {
-  const stored = store ? yield* store.load : Option.none()
-  if (Option.isNone(stored)) return machine.initial
-  return yield* Schema.decodeUnknownEffect(machine.state)(stored.value).pipe(
-    Effect.catch((error) =>
-      Effect.as(
-        Effect.logWarning(`${machine.name}: the stored state is not one of ours, beginning anew`, error),
-        machine.initial
-      )
-    )
-  )
-})
-
-/** A store that fails costs the memory of the state, never the machine. */
-const save = <S extends Machine.Tagged, E extends Machine.Tagged>(
-  machine: Machine.Machine<S, E>,
-  state: S,
-  store: Store | undefined
-) =>
-  store
-    ? Schema.encodeEffect(machine.state)(state).pipe(
-        Effect.flatMap(store.save),
-        Effect.catchCause((cause) =>
-          Effect.logWarning(`${machine.name}: the state ${state._tag} was not stored`, cause)
-        )
-      )
-    : Effect.void
