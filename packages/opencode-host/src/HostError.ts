@@ -71,6 +71,25 @@ export class StartFailed extends Schema.TaggedClass<StartFailed>()("StartFailed"
 }
 
 /**
+ * The server failed too often: it is not started any more for now. Recovery: remove what `last` says; a use after
+ * `retryMillis` tries again by itself.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class GaveUp extends Schema.TaggedClass<GaveUp>()("GaveUp", {
+  /** Failed starts and unexpected ends, within the window of `Options.restart`. */
+  failures: Schema.Int,
+  /** Why it failed the last time. */
+  last: Schema.String,
+  retryMillis: Schema.Finite
+}) {
+  get message() {
+    return `OpenCode failed ${this.failures} times and is not started again for ${Math.ceil(this.retryMillis / 1000)} s. The last time: ${this.last}`
+  }
+}
+
+/**
  * The server's version is outside the tested range. Recovery: install a supported one, or set `allowUntestedVersion`.
  *
  * @category reasons
@@ -183,6 +202,7 @@ export const HostErrorReason = Schema.Union([
   DirectoryNotFound,
   DirectoryInUse,
   StartFailed,
+  GaveUp,
   UnsupportedVersion,
   NotFound,
   Busy,

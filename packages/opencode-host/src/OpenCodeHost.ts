@@ -22,9 +22,38 @@ import { makeGuard } from "./internal/guard.ts"
 import { makeHub } from "./internal/hub.ts"
 import { health, type Instance } from "./internal/instance.ts"
 import { holdDirectory } from "./internal/lock.ts"
+import { restartPolicy } from "./internal/restarts.ts"
 import { spawnServer } from "./internal/spawn.ts"
 import { makeSupervisor } from "./internal/supervisor.ts"
 import { type RunningTurn, runTurn } from "./internal/turn.ts"
+
+/**
+ * How often a server may fail before it is given up. A failure is a start that failed or an end that nobody asked for;
+ * restarts after the first ones come after 0.5, 1, 2, … 30 s, a quarter more or less.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface RestartOptions {
+  /** Failures within the window that make the host give up. Default 5. */
+  readonly limit?: number | undefined
+  /** The window. Default 10 minutes. */
+  readonly within?: Duration.Input | undefined
+  /** How long uses then fail with `GaveUp`, before one of them tries again. Default 1 minute. */
+  readonly retryAfter?: Duration.Input | undefined
+}
+
+/**
+ * When an idle server is replaced by a fresh one. Without a limit it never is.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface RecycleOptions {
+  /** Resident memory of the server process, in bytes. OpenCode needs about 400 MB to start, 850 MB under load. */
+  readonly memory?: number | undefined
+  readonly age?: Duration.Input | undefined
+}
 
 /**
  * @category options
@@ -45,6 +74,15 @@ export interface Options {
   readonly start?: "lazy" | "eager" | undefined
   /** Default 30 seconds. */
   readonly startTimeout?: Duration.Input | undefined
+  readonly restart?: RestartOptions | undefined
+  /**
+   * Ends the server when it was not used for this long and no session is busy; the next use starts it. Every call of
+   * the client and every event is a use, listening is none. Default: never.
+   */
+  readonly idleTimeout?: Duration.Input | undefined
+  readonly recycle?: RecycleOptions | undefined
+  /** How long closing the host waits for busy sessions before it ends the server under them. Default 5 seconds. */
+  readonly stopTimeout?: Duration.Input | undefined
   /** Use a server that somebody else runs, and never stop it. */
   readonly attach?: { readonly url: string; readonly password: Redacted.Redacted | string } | undefined
   /** Where the lock of the directory lives. Default: `$XDG_STATE_HOME/opencode-worker`. */
@@ -59,8 +97,8 @@ export interface Options {
  * **Details**
  *
  * Building the layer does not wait for the server: it fails early on what is knowable (the directory, the binary, the
- * lock), and every use waits for the one shared start. A server that died is started anew by the next use. Closing the
- * layer's scope ends the server and everything that it started.
+ * lock), and every use waits for the one shared start. A server that died is started anew, after a backoff; one that
+ * fails again and again is given up. Closing the layer's scope ends the server and everything that it started.
  *
  * @category services
  * @since 0.1.0
@@ -72,7 +110,7 @@ export class OpenCodeHost extends Context.Service<
     readonly hostId: string
     /** The directory, with symbolic links resolved. */
     readonly directory: string
-    /** The running server, started if there is none. Callers share one start; a failure is not remembered. */
+    /** The running server, started if there is none. Callers share one start; a use after a failure tries again. */
     readonly server: Effect.Effect<OpenCodeServer, HostError>
     readonly client: OpenCodeClient
     /** Live events from now on. All listeners share one connection; listening starts no server. */
@@ -104,18 +142,25 @@ const make = Effect.fnUntraced(function* (options: Options) {
       ? yield* ownServer(options, directory, hostId)
       : attachServer(options.attach, options.allowUntestedVersion ?? false)
   const hub = yield* makeHub()
-  const running = yield* makeSupervisor({ start, hub, directory })
-  const client = classicClient(running, directory)
+  const { hold, running, use } = yield* makeSupervisor({
+    start,
+    hub,
+    directory,
+    restart: options.attach === undefined ? restartPolicy(options.restart) : undefined,
+    limits: options.attach === undefined ? options : undefined,
+    stopTimeout: options.attach === undefined ? options.stopTimeout : 0
+  })
+  const client = classicClient(use, directory)
   const turns = new Map<string, RunningTurn>()
   const abort = (sessionId: string) => abortSession(client, turns, sessionId)
   if (options.start === "eager") yield* Effect.forkScoped(Effect.ignore(running))
   return OpenCodeHost.of({
     hostId,
     directory,
-    server: Effect.map(running, ({ server }) => server),
+    server: use(({ server }) => Effect.succeed(server)),
     client,
     events: Stream.scoped(Stream.unwrap(Effect.map(hub.listen, Stream.fromQueue))),
-    turn: (input) => runTurn({ client, running, listen: hub.listen, turns, abort }, input),
+    turn: (input) => runTurn({ client, hold, running, listen: hub.listen, turns, abort }, input),
     abort
   })
 })
@@ -148,7 +193,7 @@ const attachServer = Effect.fnUntraced(function* (
   const version = yield* health(access, allowUntestedVersion)
   const startedAt = yield* Clock.currentTimeMillis
   const server = { ...access, version, pid: undefined, binary: undefined, bootMillis: 0, startedAt }
-  const exited = yield* Deferred.make<void>()
-  const kill = Effect.asVoid(Deferred.succeed(exited, undefined))
+  const exited = yield* Deferred.make<string>()
+  const kill = Effect.asVoid(Deferred.succeed(exited, "it was given up"))
   return { server, exited: Deferred.await(exited), kill } satisfies Instance
 })

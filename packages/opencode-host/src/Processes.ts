@@ -113,3 +113,15 @@ const identityFromPs = (pid: number): Promise<string | undefined> =>
   new Promise((resolve) => {
     execFile("ps", ["-o", "lstart=", "-p", String(pid)], (_, stdout) => resolve(stdout.trim() || undefined))
   })
+
+/** Resident memory of a process, in bytes; 0 when it has gone. */
+export const residentBytes = (pid: number): Effect.Effect<number> =>
+  Effect.promise(async () => {
+    const kilobytes =
+      process.platform === "linux"
+        ? /^VmRSS:\s+(\d+)/m.exec(await readProc(pid, "status"))?.[1]
+        : await new Promise<string>((resolve) => {
+            execFile("ps", ["-o", "rss=", "-p", String(pid)], (_, stdout) => resolve(stdout.trim()))
+          })
+    return Number(kilobytes ?? 0) * 1024
+  })

@@ -39,10 +39,15 @@ const setting = Effect.fnUntraced(function* (...connections: ReadonlyArray<Conne
   )
   const access = { url: "http://127.0.0.1:1", password: Redacted.make("x") }
   const listener = yield* hub.listen
-  yield* pump({ hub, access, directory: "/d", connected, heard: Effect.void, resumes: undefined }).pipe(
-    Effect.provideService(HttpClient.HttpClient, client),
-    Effect.forkScoped({ startImmediately: true })
-  )
+  yield* pump({
+    hub,
+    access,
+    directory: "/d",
+    connected,
+    heard: Effect.void,
+    active: Effect.void,
+    resumes: undefined
+  }).pipe(Effect.provideService(HttpClient.HttpClient, client), Effect.forkScoped({ startImmediately: true }))
   return { hub, listener, attempts, connected }
 })
 

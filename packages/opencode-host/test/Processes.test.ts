@@ -3,9 +3,9 @@ import { existsSync, readFileSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { assert, describe, it } from "@effect/vitest"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
-import { Effect, Fiber, Layer, Schedule, Schema, Stream } from "effect"
+import { Effect, Fiber, Layer, Schema, Stream } from "effect"
 import { OpenCodeHost, type Options, survivors } from "../src/index.ts"
-import { endOf, promptOf } from "./support.ts"
+import { endOf, eventually, promptOf } from "./support.ts"
 
 /** Five ways to outlive the one who started you, and one that drops the mark. */
 const stubborn = [
@@ -42,12 +42,6 @@ const privateFolder = (pids: ReadonlyArray<number>): string => {
   const environments = pids.map((pid) => readFileSync(`/proc/${pid}/environ`, "latin1"))
   return environments.map((text) => /file:\/\/([^"]*\/opencode-host-\w+)\//.exec(text)?.[1]).find((path) => path) ?? ""
 }
-
-const eventually = <A, E>(look: Effect.Effect<A, E>, until: (found: A) => boolean) =>
-  look.pipe(
-    Effect.repeat({ until, schedule: Schedule.spaced("100 millis"), times: 300 }),
-    Effect.tap((found) => Effect.sync(() => assert.isTrue(until(found), JSON.stringify(found))))
-  )
 
 const refuses = (url: string) =>
   Effect.promise(() =>

@@ -1,63 +1,93 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Redacted, Ref } from "effect"
+import { Clock, Deferred, Effect, Exit, Fiber, Queue, Redacted, Ref, Scope } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
+import { HostError, StartFailed } from "../src/index.ts"
 import { makeHub } from "../src/internal/hub.ts"
 import type { Instance } from "../src/internal/instance.ts"
-import { makeSupervisor } from "../src/internal/supervisor.ts"
+import { restartPolicy } from "../src/internal/restarts.ts"
+import { makeSupervisor, type SupervisorOptions } from "../src/internal/supervisor.ts"
 
 const server = {
   url: "http://127.0.0.1:1",
   password: Redacted.make("x"),
   version: "1.18.33",
-  pid: 1,
+  // Its memory is what recycling measures.
+  pid: process.pid,
   binary: undefined,
-  bootMillis: 1,
-  startedAt: 0
+  bootMillis: 1
 }
 
 type Answer = Effect.Effect<Response>
-
-/** A supervised server that answers its requests as given; `kill` ends it. */
-const setting = Effect.fnUntraced(function* (answers: { readonly health: Answer; readonly event: Answer }) {
-  const starts = yield* Ref.make(0)
-  const client = HttpClient.make((request, url) => {
-    const answer = url.pathname === "/event" ? answers.event : answers.health
-    return Effect.map(answer, (response) => HttpClientResponse.fromWeb(request, response))
-  })
-  const start = Effect.gen(function* () {
-    yield* Ref.update(starts, (count) => count + 1)
-    const exited = yield* Deferred.make<void>()
-    const kill = Effect.asVoid(Deferred.succeed(exited, undefined))
-    return { server, exited: Deferred.await(exited), kill } satisfies Instance
-  })
-  const hub = yield* makeHub()
-  const running = yield* makeSupervisor({ start, hub, directory: "/d" }).pipe(
-    Effect.provideService(HttpClient.HttpClient, client)
-  )
-  return { running, starts }
-})
 
 const healthy = Effect.sync(() => Response.json({ healthy: true, version: "1.18.33" }))
 const heartbeat = `data: ${JSON.stringify({ type: "server.heartbeat", properties: {} })}\n\n`
 const beating = Effect.sync(() => new Response(heartbeat))
 
+interface Setting extends Partial<SupervisorOptions<never>> {
+  readonly health?: Answer
+  readonly event?: Answer
+  /** How often starts fail before one succeeds. */
+  readonly failing?: number
+}
+
+/** A supervised server that answers its requests as given; `kill` ends it. */
+const setting = Effect.fnUntraced(function* ({ health = healthy, event = beating, failing = 0, ...options }: Setting) {
+  const starts = yield* Ref.make<ReadonlyArray<number>>([])
+  const busy = yield* Ref.make(false)
+  const stopped = yield* Ref.make(0)
+  const client = HttpClient.make((request, url) => {
+    const status = Effect.map(Ref.get(busy), (is) => Response.json(is ? { ses_1: { type: "busy" } } : {}))
+    const answers: Record<string, Answer> = {
+      "/event": event,
+      "/session/status": status,
+      "/api/session/active": Effect.sync(() => Response.json({ data: {} }))
+    }
+    return Effect.map(answers[url.pathname] ?? health, (response) => HttpClientResponse.fromWeb(request, response))
+  })
+  const start = Effect.gen(function* () {
+    const startedAt = yield* Clock.currentTimeMillis
+    const times = yield* Ref.updateAndGet(starts, (before) => [...before, startedAt])
+    if (times.length <= failing) {
+      return yield* new HostError({ reason: new StartFailed({ problem: `try ${times.length}`, output: [] }) })
+    }
+    const exited = yield* Deferred.make<string>()
+    yield* Effect.addFinalizer(() => Ref.update(stopped, (count) => count + 1))
+    const kill = Effect.asVoid(Deferred.succeed(exited, "it was killed"))
+    return { server: { ...server, startedAt }, exited: Deferred.await(exited), kill } satisfies Instance
+  })
+  const hub = yield* makeHub()
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const supervisor = yield* makeSupervisor({ start, hub, directory: "/d", restart: restartPolicy(), ...options }).pipe(
+    Effect.provideService(HttpClient.HttpClient, client),
+    Scope.provide(scope)
+  )
+  return {
+    ...supervisor,
+    starts: Effect.map(Ref.get(starts), ({ length }) => length),
+    times: starts,
+    busy,
+    stopped,
+    hub,
+    close: Scope.close(scope, Exit.void)
+  }
+})
+
 /** Lets what reads responses (promises, not the clock) go on. */
 const settle = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
-const minutes = (count: number) =>
-  Effect.replicateEffect(Effect.andThen(TestClock.adjust("1 second"), settle), 60 * count, { discard: true })
+const seconds = (count: number) =>
+  Effect.replicateEffect(Effect.andThen(TestClock.adjust("1 second"), settle), count, { discard: true })
+const minutes = (count: number) => seconds(60 * count)
 
 describe("the supervisor", () => {
-  it.effect("ends a server that neither answers nor streams, and starts another one for the next use", () =>
+  it.effect("ends a server that neither answers nor streams, and starts another one", () =>
     Effect.gen(function* () {
       const { running, starts } = yield* setting({ health: Effect.never, event: Effect.never })
       const first = yield* running
       yield* minutes(2)
-      yield* first.exited
-      assert.strictEqual(yield* Ref.get(starts), 1)
-      const second = yield* running
-      assert.notStrictEqual(second, first)
-      assert.strictEqual(yield* Ref.get(starts), 2)
+      assert.strictEqual(yield* first.exited, "it was killed")
+      assert.notStrictEqual(yield* running, first)
+      assert.isAtLeast(yield* starts, 2)
     })
   )
 
@@ -70,7 +100,153 @@ describe("the supervisor", () => {
       const first = yield* running
       yield* minutes(5)
       assert.strictEqual(yield* running, first)
-      assert.strictEqual(yield* Ref.get(starts), 1)
+      assert.strictEqual(yield* starts, 1)
+    })
+  )
+
+  it.effect("restarts a server that died by itself, and tells the listeners", () =>
+    Effect.gen(function* () {
+      const connected = `data: ${JSON.stringify({ type: "server.connected", properties: {} })}\n\n`
+      const event = Effect.sync(() => new Response(connected))
+      const { running, starts, hub } = yield* setting({ event })
+      const listener = yield* hub.listen
+      yield* (yield* running).kill
+      yield* seconds(1)
+      assert.strictEqual(yield* starts, 2)
+      assert.deepStrictEqual(yield* Queue.take(listener), { _tag: "Gap", cause: "restart" })
+    })
+  )
+
+  it.effect("backs off between restarts, gives up in the end, says why, and tries again later", () =>
+    Effect.gen(function* () {
+      const { running, starts, times } = yield* setting({})
+      for (let death = 1; death <= 5; death++) {
+        yield* (yield* Effect.forkChild(running).pipe(
+          Effect.tap(() => seconds(10)),
+          Effect.flatMap(Fiber.join)
+        )).kill
+        yield* settle
+      }
+      const error = yield* Effect.flip(running)
+      assert.deepInclude(error.reason, { _tag: "GaveUp", failures: 5, last: "it was killed" })
+      assert.include(error.message, "failed 5 times and is not started again for 60 s. The last time: it was killed")
+      yield* seconds(59)
+      assert.strictEqual((yield* Effect.flip(running)).reason._tag, "GaveUp")
+      assert.strictEqual(yield* starts, 5)
+      yield* seconds(2)
+      yield* running
+      const [first = 0, ...rest] = yield* Ref.get(times)
+      // Deaths are ten seconds apart; the delays between are 0.5, 1, 2 and 4 s, a quarter more or less.
+      const delays = rest.slice(0, 4).map((at, index) => at - first - 10_000 * (index + 1))
+      for (const [index, delay] of delays.entries()) {
+        const expected = 500 * 2 ** index
+        assert.isTrue(delay >= 0.75 * expected && delay <= 1.25 * expected, `${delay} for ${expected}`)
+      }
+    })
+  )
+
+  it.effect("tells a failed start to its callers at once, and starts again for the next use, not by itself", () =>
+    Effect.gen(function* () {
+      const { running, starts } = yield* setting({ failing: 1 })
+      const errors = yield* Effect.all([Effect.flip(running), Effect.flip(running)], { concurrency: 2 })
+      assert.deepStrictEqual(
+        errors.map(({ message }) => message.includes("try 1")),
+        [true, true]
+      )
+      yield* minutes(1)
+      assert.strictEqual(yield* starts, 1)
+      yield* running
+      assert.strictEqual(yield* starts, 2)
+    })
+  )
+
+  it.effect("forgets old failures", () =>
+    Effect.gen(function* () {
+      const { running } = yield* setting({ failing: 4, restart: restartPolicy({ limit: 2, within: "1 minute" }) })
+      for (let round = 0; round < 4; round++) {
+        assert.strictEqual((yield* Effect.flip(running)).reason._tag, "StartFailed")
+        yield* minutes(1)
+      }
+      yield* running
+    })
+  )
+
+  it.effect("stops a server that was not used for long, and starts one for the next use", () =>
+    Effect.gen(function* () {
+      const { running, use, starts, stopped } = yield* setting({ limits: { idleTimeout: "1 minute" } })
+      yield* running
+      yield* seconds(50)
+      yield* use(() => Effect.void)
+      yield* seconds(50)
+      assert.strictEqual(yield* Ref.get(stopped), 0)
+      yield* seconds(11)
+      assert.strictEqual(yield* Ref.get(stopped), 1)
+      yield* minutes(10)
+      assert.strictEqual(yield* starts, 1)
+      yield* use(() => Effect.void)
+      assert.strictEqual(yield* starts, 2)
+    })
+  )
+
+  it.effect("never stops a server that is used, or has a busy session of somebody else", () =>
+    Effect.gen(function* () {
+      const { use, hold, busy, stopped } = yield* setting({
+        limits: { idleTimeout: "1 second", recycle: { age: "1 second" } }
+      })
+      const call = yield* Effect.forkChild(use(() => Effect.never))
+      yield* minutes(1)
+      assert.strictEqual(yield* Ref.get(stopped), 0)
+      yield* Effect.scoped(Effect.andThen(hold, Effect.andThen(Fiber.interrupt(call), minutes(1))))
+      assert.strictEqual(yield* Ref.get(stopped), 0)
+      yield* Ref.set(busy, true)
+      yield* minutes(1)
+      assert.strictEqual(yield* Ref.get(stopped), 0)
+      yield* Ref.set(busy, false)
+      yield* seconds(2)
+      assert.strictEqual(yield* Ref.get(stopped), 1)
+    })
+  )
+
+  it.effect("replaces a server that is too old", () =>
+    Effect.gen(function* () {
+      const { running, starts } = yield* setting({ limits: { recycle: { age: "10 minutes" } } })
+      yield* running
+      yield* minutes(9)
+      assert.strictEqual(yield* starts, 1)
+      yield* minutes(2)
+      assert.strictEqual(yield* starts, 2)
+    })
+  )
+
+  it.effect("replaces a server that is too large, but not one that nobody has used yet", () =>
+    Effect.gen(function* () {
+      const { running, use, starts } = yield* setting({ limits: { recycle: { memory: 1 } } })
+      yield* running
+      yield* use(() => Effect.void)
+      // Reading the memory of a real process takes real time.
+      yield* Effect.repeat(Effect.andThen(seconds(10), starts), { until: (count) => count > 1, times: 100 })
+      assert.strictEqual(yield* starts, 2)
+      yield* minutes(1)
+      assert.strictEqual(yield* starts, 2)
+    })
+  )
+
+  it.effect("closing waits for busy sessions, as long as it is allowed to", () =>
+    Effect.gen(function* () {
+      for (const endsAfter of [3, 30]) {
+        const { running, close, busy, stopped } = yield* setting({ stopTimeout: "10 seconds" })
+        yield* running
+        yield* Ref.set(busy, true)
+        const closing = yield* Effect.forkChild(close)
+        yield* seconds(2)
+        assert.strictEqual(yield* Ref.get(stopped), 0)
+        yield* seconds(Math.min(endsAfter, 9) - 2)
+        if (endsAfter < 10) yield* Ref.set(busy, false)
+        yield* seconds(2)
+        yield* Fiber.join(closing)
+        assert.strictEqual(yield* Ref.get(stopped), 1)
+        assert.strictEqual((yield* Effect.flip(running)).reason._tag, "Unavailable")
+      }
     })
   )
 })

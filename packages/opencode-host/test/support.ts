@@ -1,5 +1,6 @@
 import { OpenCodeHome, type Reply, ScriptedProvider } from "@opencode-worker/testkit"
-import { Effect, Layer, Stream } from "effect"
+import { assert } from "@effect/vitest"
+import { Effect, Layer, Schedule, Stream } from "effect"
 import { ascendingId, type Ended, OpenCodeHost, type Options, type TurnEvent } from "../src/index.ts"
 
 /** What the model is asked: the newest user text, and how many tools have answered since. */
@@ -70,3 +71,10 @@ export const textOf = (events: ReadonlyArray<TurnEvent>, kind: "text" | "reasoni
   events.map((event) => (event._tag === "TextDelta" && event.kind === kind ? event.delta : "")).join("")
 
 export const tags = (events: ReadonlyArray<TurnEvent>): ReadonlyArray<string> => events.map((event) => event._tag)
+
+/** Looks again and again, for 30 seconds at most. */
+export const eventually = <A, E>(look: Effect.Effect<A, E>, until: (found: A) => boolean) =>
+  look.pipe(
+    Effect.repeat({ until, schedule: Schedule.spaced("100 millis"), times: 300 }),
+    Effect.tap((found) => Effect.sync(() => assert.isTrue(until(found), JSON.stringify(found))))
+  )

@@ -13,6 +13,7 @@ import {
 import type { ModelInfo, OpenCodeClient } from "../OpenCodeClient.ts"
 import { type Instance, user } from "./instance.ts"
 import { splitModel } from "./model.ts"
+import type { Supervisor } from "./supervisor.ts"
 
 /** What the SDK answers; `response` is absent when the server was not reached. */
 interface Answer<A> {
@@ -25,7 +26,7 @@ interface Answer<A> {
 const limitMillis = 30_000
 const pageSize = 100
 
-export const classicClient = (running: Effect.Effect<Instance, HostError>, directory: string): OpenCodeClient => {
+export const classicClient = (use: Supervisor["use"], directory: string): OpenCodeClient => {
   const sdks = new WeakMap<Instance, OpencodeClient>()
   const sdkOf = (instance: Instance) => {
     const known = sdks.get(instance)
@@ -43,7 +44,7 @@ export const classicClient = (running: Effect.Effect<Instance, HostError>, direc
     operation: string,
     run: (sdk: OpencodeClient, options: { readonly signal: AbortSignal }) => Promise<Answer<A>>
   ): Effect.Effect<{ readonly data: A; readonly response: Response }, HostError> =>
-    Effect.flatMap(running, (instance) =>
+    use((instance) =>
       Effect.tryPromise({
         try: (signal) => run(sdkOf(instance), { signal }),
         catch: (cause) => new HostError({ reason: new Protocol({ operation, detail: describe(cause) }) })

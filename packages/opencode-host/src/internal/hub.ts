@@ -29,6 +29,7 @@ const offer = (queue: Queue.Queue<HostEvent>, event: HostEvent) =>
   Queue.offerUnsafe(queue, event)
     ? Effect.void
     : Effect.andThen(Queue.clear(queue), Queue.offer(queue, { _tag: "Gap", cause: "overflow" }))
+
 export const makeHub = Effect.fnUntraced(function* () {
   const listeners = new Set<Queue.Queue<HostEvent>>()
   yield* Effect.addFinalizer(() => Effect.forEach(listeners, Queue.shutdown, { discard: true }))
@@ -54,6 +55,8 @@ export interface PumpOptions {
   readonly connected: Latch.Latch
   /** Called for whatever arrives, heartbeats too: the server is alive. */
   readonly heard: Effect.Effect<void>
+  /** Called for each event that is no heartbeat: the server does something. */
+  readonly active: Effect.Effect<void>
   /** Told to the listeners at the first connection: an earlier server was lost. */
   readonly resumes: Gap["cause"] | undefined
 }
@@ -74,7 +77,7 @@ const Envelope = Schema.declare(
 
 /** Never returns: reads, reconnects, and marks the gaps. */
 export const pump = Effect.fnUntraced(function* (options: PumpOptions) {
-  const { hub, access, directory, connected, heard, resumes } = options
+  const { hub, access, directory, connected, heard, active, resumes } = options
   let gap = resumes
   // Attempts since the last event that carried something: a server that says hello and dies must not be a hot loop.
   let fruitless = 0
@@ -89,7 +92,9 @@ export const pump = Effect.fnUntraced(function* (options: PumpOptions) {
     }
     fruitless = 0
     // A heartbeat is known to the server, but not to the SDK's types.
-    if ((event.type as string) !== "server.heartbeat") yield* hub.publish({ _tag: "Event", event })
+    if ((event.type as string) === "server.heartbeat") return
+    yield* active
+    yield* hub.publish({ _tag: "Event", event })
   })
 
   const request = get(access, "/event").pipe(

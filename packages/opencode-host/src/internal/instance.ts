@@ -6,8 +6,8 @@ import type { OpenCodeServer } from "../OpenCodeServer.ts"
 
 export interface Instance {
   readonly server: OpenCodeServer
-  /** Completes when the process has ended, or when a server that was attached to is given up. */
-  readonly exited: Effect.Effect<void>
+  /** Completes, with a sentence, when the process has ended, or when a server that was attached to is given up. */
+  readonly exited: Effect.Effect<string>
   /** Ends the process by force; a server that was attached to is only given up. */
   readonly kill: Effect.Effect<void>
 }
@@ -49,4 +49,17 @@ export const health = Effect.fnUntraced(function* (access: Access, allowUntested
     return yield* new HostError({ reason: new UnsupportedVersion({ version, supported: supportedVersions }) })
   }
   return version
+})
+
+const Sessions = Schema.Record(Schema.String, Schema.Unknown)
+const Active = Schema.Struct({ data: Sessions })
+
+/** Whether any session runs something, in either engine, whoever asked for it. */
+export const hasBusySession = Effect.fnUntraced(function* (access: Access, directory: string) {
+  const classic = get(access, "/session/status").pipe(HttpClientRequest.setUrlParam("directory", directory))
+  const [status, active] = yield* Effect.all([
+    Effect.flatMap(HttpClient.execute(classic), HttpClientResponse.schemaBodyJson(Sessions)),
+    Effect.flatMap(HttpClient.execute(get(access, "/api/session/active")), HttpClientResponse.schemaBodyJson(Active))
+  ])
+  return Object.keys({ ...status, ...active.data }).length > 0
 })

@@ -101,7 +101,7 @@ const spawnOn = Effect.fnUntraced(function* (
   const died = Effect.gen(function* () {
     const code = yield* Deferred.await(exited)
     yield* Effect.timeoutOption(Fiber.join(drained), "1 second")
-    return yield* failed(`it exited with code ${code}`)
+    return yield* failed(ended(code))
   })
   const version = yield* Deferred.await(url).pipe(
     Effect.flatMap((at) => health({ url: at, password }, options.allowUntestedVersion)),
@@ -122,10 +122,13 @@ const spawnOn = Effect.fnUntraced(function* (
       bootMillis: startedAt - spawnedAt,
       startedAt
     },
-    exited: Effect.asVoid(Deferred.await(exited)),
+    exited: Effect.map(Deferred.await(exited), ended),
     kill: Effect.ignore(handle.kill({ killSignal: "SIGKILL" }))
   } satisfies Instance
 })
+
+/** -1: a signal. */
+const ended = (code: number) => (code === -1 ? "it was killed by a signal" : `it exited with code ${code}`)
 
 /** Dispose ends tools and stores what was streamed; SIGTERM alone loses both. With a stubborn tool it took 4.1 s. */
 const disposeLimit = "5 seconds"

@@ -2,20 +2,25 @@
  * Keeps at most one server alive, and shares its start.
  *
  * ```
- *  use ──▶ starting (one, shared) ──ok──▶ running ──exits──▶ swept ──▶ none ──next use──▶ starting …
- *                └──────────── fails ────────────────────────────────▶ none
+ *  use ──▶ starting (one, shared) ──ok──▶ running ──exits──▶ swept ──backoff──▶ starting …
+ *             │                             ├── idle ────────▶ none ──next use──▶ starting …
+ *             │                             └── large, old ──▶ swept ──────────▶ starting …
+ *             └── fails ──▶ none; too often ──▶ given up until `retryAfter`
  * ```
  *
  * Invariants
  * - A server is started only after the one before it, with all that it had started, is gone.
  * - A caller that is interrupted does not stop the start that others wait for.
- * - A failed start is told to those who wait for it, and not remembered.
+ * - A failed start is told to those who wait for it; the next use tries again, after the backoff.
+ * - A server that is used is never retired.
  */
-import { Clock, Deferred, Duration, Effect, Exit, Fiber, Latch, Ref, Scope, Semaphore } from "effect"
+import { Clock, Deferred, Duration, Effect, Exit, Fiber, Latch, Random, Ref, Schedule, Scope, Semaphore } from "effect"
 import { HttpClient } from "effect/http"
-import { HostError, Timeout, Unavailable } from "../HostError.ts"
+import { GaveUp, HostError, Timeout, Unavailable } from "../HostError.ts"
 import { type Hub, pump, stallAfter } from "./hub.ts"
-import { get, health, type Instance } from "./instance.ts"
+import { get, hasBusySession, health, type Instance } from "./instance.ts"
+import { type Failure, recent, type RestartPolicy, verdict } from "./restarts.ts"
+import { type RetirementOptions, retirement, type Usage } from "./retirement.ts"
 
 /** A server with its event stream. */
 export interface Running extends Instance {
@@ -23,34 +28,67 @@ export interface Running extends Instance {
   readonly primed: Effect.Effect<void, HostError>
 }
 
-export const makeSupervisor = Effect.fnUntraced(function* <R>(options: {
+export interface Supervisor {
+  /** The running server, started if there is none. */
+  readonly running: Effect.Effect<Running, HostError>
+  /** Runs something with the server, which is not idle meanwhile. */
+  readonly use: <A, E, R>(run: (running: Running) => Effect.Effect<A, E, R>) => Effect.Effect<A, E | HostError, R>
+  /** The server is not idle until the scope closes. Fails once the host is closing. */
+  readonly hold: Effect.Effect<void, HostError, Scope.Scope>
+}
+
+export interface SupervisorOptions<R> {
   readonly start: Effect.Effect<Instance, HostError, R | Scope.Scope>
   readonly hub: Hub
   readonly directory: string
-}) {
+  /** Absent for a server that is not ours: each use attaches again, and nothing is counted. */
+  readonly restart?: RestartPolicy | undefined
+  readonly limits?: RetirementOptions | undefined
+  /** How long closing waits for sessions that are busy, those of foreign clients too. */
+  readonly stopTimeout?: Duration.Input | undefined
+}
+
+export const makeSupervisor = Effect.fnUntraced(function* <R>(options: SupervisorOptions<R>) {
+  const { directory, hub, restart } = options
   const context = yield* Effect.context<Exclude<R, Scope.Scope> | HttpClient.HttpClient>()
-  const scope = yield* Effect.scope
   const oneAtATime = yield* Semaphore.make(1)
+  /** All servers live in it. It closes only after the last one was given time to finish. */
+  const lives = yield* Scope.make()
+  const usage: Usage = { inFlight: 0, lastAt: 0, used: false }
   let current: Deferred.Deferred<Running, HostError> | undefined
-  let closed = false
+  let failures: ReadonlyArray<Failure> = []
+  let closing = false
   let started = 0
 
-  yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => {
-      closed = true
-      return current === undefined ? Effect.void : Deferred.fail(current, unavailable("the host is closed"))
-    })
-  )
+  const touch = Effect.map(Clock.currentTimeMillis, (now) => {
+    usage.lastAt = now
+  })
+
+  const failed = Effect.fnUntraced(function* (why: string) {
+    const now = yield* Clock.currentTimeMillis
+    if (restart !== undefined) failures = [...recent(failures, restart, now), { at: now, why }]
+  })
+
+  /** Waits as long as the failures so far ask for, or fails with `GaveUp`. */
+  const backOff = Effect.gen(function* () {
+    if (restart === undefined) return
+    const next = verdict(failures, restart, yield* Clock.currentTimeMillis)
+    if (next._tag === "GivenUp") {
+      const { retryMillis } = next
+      const reason = new GaveUp({ failures: failures.length, last: failures.at(-1)?.why ?? "", retryMillis })
+      return yield* new HostError({ reason })
+    }
+    yield* Effect.sleep(Duration.millis(next.delayMillis * (yield* Random.nextBetween(0.75, 1.25))))
+  })
 
   const begin = Effect.fnUntraced(function* () {
     const instance = yield* options.start
     const connected = yield* Latch.make()
     const resumes = started++ === 0 ? undefined : ("restart" as const)
-    const { hub, directory } = options
     const access = instance.server
     const lastHeard = yield* Ref.make(yield* Clock.currentTimeMillis)
     const heard = Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.set(lastHeard, now))
-    yield* Effect.forkScoped(pump({ hub, access, directory, connected, heard, resumes }))
+    yield* Effect.forkScoped(pump({ hub, access, directory, connected, heard, active: touch, resumes }))
     yield* Effect.forkScoped(endIfHung(instance, lastHeard))
     const loaded = yield* Effect.forkScoped(warmUp(access, directory))
     const primed = Effect.all([connected.await, Fiber.join(loaded)], { discard: true }).pipe(
@@ -60,29 +98,122 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: {
         orElse: () => new HostError({ reason: new Timeout({ operation: "loading the directory", millis: primeLimit }) })
       })
     )
+    yield* touch
+    usage.used = usage.inFlight > 0
     return { ...instance, primed } satisfies Running
   })
 
-  const life = Effect.fnUntraced(function* (deferred: Deferred.Deferred<Running, HostError>) {
-    const own = yield* Scope.fork(scope)
-    const exit = yield* begin().pipe(Scope.provide(own), Effect.provide(context), Effect.exit)
-    if (Exit.isSuccess(exit)) {
-      yield* Deferred.succeed(deferred, exit.value)
-      yield* exit.value.exited
-      yield* Effect.logWarning("OpenCode has ended; the next use starts it, or attaches to it, again")
+  /** Lives as long as the server; whether another one should follow at once. */
+  const life = Effect.fnUntraced(function* (deferred: Deferred.Deferred<Running, HostError>, server: Running) {
+    const claim = () => {
+      if (closing || current !== deferred) return false
+      current = undefined
+      return true
     }
-    if (current === deferred) current = undefined
-    yield* Scope.close(own, Exit.void)
-    if (Exit.isFailure(exit)) yield* Deferred.done(deferred, exit)
+    const isBusy = hasBusySession(server.server, directory).pipe(
+      Effect.orElseSucceed(() => true),
+      Effect.provide(context)
+    )
+    const { pid, startedAt } = server.server
+    const limits = options.limits ?? {}
+    const end = yield* Effect.raceFirst(
+      Effect.map(server.exited, (why) => ({ died: why })),
+      Effect.map(retirement({ limits, pid, startedAt, usage, isBusy, claim }), (retired) => ({ retired }))
+    )
+    if ("died" in end) {
+      yield* failed(end.died)
+      yield* Effect.logWarning(`OpenCode has ended: ${end.died}`)
+      return true
+    }
+    yield* Effect.logInfo(`OpenCode is stopped (${end.retired})`)
+    return end.retired !== "idle"
   })
 
-  return Effect.suspend((): Effect.Effect<Running, HostError> => {
-    if (closed) return Effect.fail(unavailable("the host is closed"))
+  /** One server from its start to its end. Failed starts are repeated only where nobody was told of the failure. */
+  const serve: (deferred: Deferred.Deferred<Running, HostError>, byItself: boolean) => Effect.Effect<void> =
+    Effect.fnUntraced(function* (deferred, byItself) {
+      const own = yield* Scope.fork(lives)
+      const exit = yield* Effect.andThen(backOff, begin()).pipe(
+        Scope.provide(own),
+        Effect.provide(context),
+        Effect.exit
+      )
+      let again = false
+      if (Exit.isSuccess(exit)) {
+        yield* Deferred.succeed(deferred, exit.value)
+        again = yield* life(deferred, exit.value)
+      }
+      if (current === deferred) current = undefined
+      yield* Scope.close(own, Exit.void)
+      if (Exit.isFailure(exit)) {
+        const error = Exit.findErrorOption(exit)
+        const gaveUp = error._tag === "Some" && error.value.reason._tag === "GaveUp"
+        if (error._tag === "Some" && !gaveUp) yield* failed(error.value.message)
+        if (byItself && error._tag === "Some") yield* Effect.logError(error.value.message)
+        yield* Deferred.done(deferred, exit)
+        again = byItself && !gaveUp
+      }
+      if (again && restart !== undefined && current === undefined && !closing) yield* launch(true)
+    })
+
+  const launch = (byItself: boolean): Effect.Effect<Deferred.Deferred<Running, HostError>> =>
+    Effect.suspend(() => {
+      const deferred = Deferred.makeUnsafe<Running, HostError>()
+      current = deferred
+      return Effect.as(Effect.forkIn(oneAtATime.withPermit(serve(deferred, byItself)), lives), deferred)
+    })
+
+  const running = Effect.suspend((): Effect.Effect<Running, HostError> => {
     if (current !== undefined) return Deferred.await(current)
-    const deferred = Deferred.makeUnsafe<Running, HostError>()
-    current = deferred
-    return Effect.andThen(Effect.forkIn(oneAtATime.withPermit(life(deferred)), scope), Deferred.await(deferred))
+    return closing ? Effect.fail(unavailable("the host is closed")) : Effect.flatMap(launch(false), Deferred.await)
   })
+
+  const enter = Effect.sync(() => {
+    usage.inFlight += 1
+    usage.used = true
+  })
+  const leave = Effect.suspend(() => {
+    usage.inFlight -= 1
+    return touch
+  })
+
+  yield* Effect.addFinalizer(() =>
+    Effect.gen(function* () {
+      closing = true
+      const last = current
+      if (last !== undefined && Deferred.isDoneUnsafe(last)) {
+        const { server } = yield* Deferred.await(last)
+        yield* hasBusySession(server, directory).pipe(
+          Effect.repeat({ while: (busy) => busy, schedule: Schedule.spaced("100 millis") }),
+          Effect.timeout(options.stopTimeout ?? "5 seconds")
+        )
+      }
+    }).pipe(
+      Effect.ignore,
+      Effect.andThen(
+        Effect.suspend(() => {
+          const last = current
+          current = undefined
+          return last === undefined ? Effect.void : Deferred.fail(last, unavailable("the host is closed"))
+        })
+      ),
+      Effect.andThen(Scope.close(lives, Exit.void)),
+      Effect.provide(context)
+    )
+  )
+
+  return {
+    running,
+    use: (run) =>
+      Effect.acquireUseRelease(
+        enter,
+        () => Effect.flatMap(running, run),
+        () => leave
+      ),
+    hold: Effect.suspend(() =>
+      closing ? Effect.fail(unavailable("the host is closing")) : Effect.acquireRelease(enter, () => leave)
+    )
+  } satisfies Supervisor
 })
 
 const probeEvery = Duration.seconds(10)

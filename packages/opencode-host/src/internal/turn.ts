@@ -32,6 +32,8 @@ export interface RunningTurn {
 
 export interface TurnHost {
   readonly client: OpenCodeClient
+  /** Keeps the server from being taken for idle; fails when the host is closing. */
+  readonly hold: Effect.Effect<void, HostError, Scope.Scope>
   readonly running: Effect.Effect<Running, HostError>
   readonly listen: Effect.Effect<Queue.Dequeue<HostEvent>, never, Scope.Scope>
   readonly turns: Map<string, RunningTurn>
@@ -72,6 +74,7 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
     }),
     () => Effect.sync(() => turns.delete(sessionId))
   )
+  yield* host.hold
   const events = yield* host.listen
   const server = yield* host.running
   yield* server.primed
