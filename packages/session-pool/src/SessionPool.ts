@@ -109,16 +109,18 @@ export interface SessionPool<K, out A, out E = never> {
   readonly drain: (options?: { readonly timeout?: Duration.Input | undefined }) => Effect.Effect<void, SessionPoolError>
 }
 
-/** What a caller hears: that its turn has come, or why it will not. */
-type Turn<A, E> = Deferred.Deferred<Residence<A, E>, SessionPoolError>
+/** What a caller hears: the resource when its turn has come, or why it will not get it. */
+type Turn<A, E> = Deferred.Deferred<A, E | SessionPoolError>
 
 /** What the pool keeps of a resource. */
 interface Residence<A, E> {
   readonly scope: Scope.Closeable
-  readonly resource: Deferred.Deferred<A, E>
   readonly closed: Deferred.Deferred<void>
   opening: Fiber.Fiber<void> | undefined
+  outcome: Exit.Exit<A, E>
 }
+
+const pending = Exit.die("The resource was given out before it was opened")
 
 /**
  * Makes a pool. Closing its scope drains it, without a limit: drain it before, if a holder may never leave.
@@ -144,9 +146,9 @@ export const make = Effect.fnUntraced(function* <K, A, E, R>(
     ...settings,
     residence: () => ({
       scope: Scope.makeUnsafe(),
-      resource: Deferred.makeUnsafe(),
       closed: Deferred.makeUnsafe(),
-      opening: undefined
+      opening: undefined,
+      outcome: pending
     })
   })
 
@@ -176,9 +178,12 @@ export const make = Effect.fnUntraced(function* <K, A, E, R>(
       case "LetIn": {
         const { ticket, residence, hit } = command
         if (hit) publish({ _tag: "Reused", key: residence.entry.key })
-        Deferred.doneUnsafe(ticket.payload, Exit.succeed(residence.payload))
+        Deferred.doneUnsafe(ticket.payload, residence.payload.outcome)
         return
       }
+      case "LetDown":
+        Deferred.doneUnsafe(command.ticket.payload, command.residence.payload.outcome)
+        return
       case "TurnAway":
         Deferred.doneUnsafe(command.ticket.payload, Exit.fail(error(new Draining())))
         return
@@ -197,44 +202,45 @@ export const make = Effect.fnUntraced(function* <K, A, E, R>(
         Scope.provide(place.payload.scope),
         span("SessionPool.open", place.entry.key),
         Effect.exit,
-        Effect.flatMap((exit) => (Exit.isSuccess(exit) ? opened(place, exit) : failed(place, exit)))
+        Effect.flatMap((exit) => {
+          place.payload.outcome = exit
+          return Exit.isSuccess(exit) ? opened(place) : failed(place, exit)
+        })
       )
     )
 
-  const opened = (place: Place, exit: Exit.Exit<A, E>) =>
+  const opened = (place: Place) =>
     Effect.sync(() => {
-      admission.opened(place)
+      if (!admission.opened(place)) return
       publish({ _tag: "Opened", key: place.entry.key })
-      Deferred.doneUnsafe(place.payload.resource, exit)
       carryOut()
     })
 
+  // An attempt that was abandoned is closed by its closing, which waits for this fiber.
   const failed = (place: Place, exit: Exit.Failure<A, E>) =>
-    // An abandoned attempt is closed by its closing, which waits for this fiber.
-    place.phase === "Closing"
-      ? Effect.void
-      : Effect.andThen(
-          release(place, exit),
-          Effect.sync(() => {
-            if (place.phase === "Closing") return
-            admission.failed(place)
-            publish({ _tag: "Failed", key: place.entry.key })
-            Deferred.doneUnsafe(place.payload.resource, exit)
-            carryOut()
-          })
-        )
+    Effect.suspend(() => {
+      if (!admission.failed(place)) return Effect.void
+      publish({ _tag: "Failed", key: place.entry.key })
+      carryOut()
+      return Effect.andThen(release(place, exit), closed(place))
+    })
 
   const close = (place: Place, reason: CloseReason) =>
     Effect.uninterruptible(
       Effect.gen(function* () {
         if (place.payload.opening) yield* Fiber.interrupt(place.payload.opening)
         yield* release(place, Exit.void)
-        admission.closed(place)
         publish({ _tag: "Closed", key: place.entry.key, reason })
-        Deferred.doneUnsafe(place.payload.closed, Exit.void)
-        carryOut()
+        yield* closed(place)
       })
     )
+
+  const closed = (place: Place) =>
+    Effect.sync(() => {
+      admission.closed(place)
+      Deferred.doneUnsafe(place.payload.closed, Exit.void)
+      carryOut()
+    })
 
   const release = (place: Place, exit: Exit.Exit<unknown, unknown>) =>
     Scope.close(place.payload.scope, exit).pipe(
@@ -258,11 +264,7 @@ export const make = Effect.fnUntraced(function* <K, A, E, R>(
           publish({ _tag: "Rejected", key })
           return Effect.fail(error(new TooManyWaiting({ waiting: maxWaiting, capacity })))
         }),
-        (ticket) =>
-          Deferred.await(ticket.payload).pipe(
-            Effect.flatMap(({ resource }) => Deferred.await(resource)),
-            Effect.flatMap(f)
-          ),
+        (ticket) => Effect.flatMap(Deferred.await(ticket.payload), f),
         (ticket) =>
           Effect.map(Clock.currentTimeMillis, (now) => {
             admission.leave(ticket, now)

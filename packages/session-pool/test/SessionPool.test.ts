@@ -220,6 +220,44 @@ describe("SessionPool.use", () => {
     })
   )
 
+  it.effect("those who share an attempt begin before anyone who comes later, however short their use", () =>
+    Effect.gen(function* () {
+      const { use, log } = yield* logged({ concurrency: 2, open: (key) => Effect.as(Effect.sleep("1 second"), key) })
+      const order: Array<number> = []
+      const users = yield* Effect.forEach([1, 2, 3, 4], (n) =>
+        Effect.forkChild(
+          Effect.andThen(
+            use("a"),
+            Effect.sync(() => order.push(n))
+          )
+        )
+      )
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.joinAll(users)
+      assert.deepStrictEqual(order, [1, 2, 3, 4])
+      assert.deepStrictEqual(log, ["a", "a", "a", "a"])
+    })
+  )
+
+  it.effect("counts an open that failed as a failure, also when its only caller leaves before it is closed", () =>
+    Effect.gen(function* () {
+      const { pool, use } = yield* logged({
+        open: () =>
+          Effect.andThen(
+            Effect.acquireRelease(Effect.void, () => Effect.sleep("1 second")),
+            Effect.die("boom")
+          )
+      })
+      const user = yield* Effect.forkChild(use("a"))
+      yield* TestClock.adjust("500 millis")
+      yield* Fiber.interrupt(user)
+      assert.deepInclude(yield* pool.stats, { opens: 1, failures: 1, resident: 1, inUse: 0 })
+      yield* pool.invalidate("a").pipe(Effect.forkChild)
+      yield* TestClock.adjust("500 millis")
+      assert.deepInclude(yield* pool.stats, { failures: 1, resident: 0 })
+    })
+  )
+
   it.effect("passes a dying open on, and goes on", () =>
     Effect.gen(function* () {
       const { pool, use } = yield* logged({ open: (key) => (key === "bad" ? Effect.die("boom") : Effect.succeed(key)) })

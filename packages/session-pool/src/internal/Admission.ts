@@ -5,7 +5,9 @@
  * Invariants
  * - At most `capacity` residences exist, those being opened or closed included; a key has at most one.
  * - At most `concurrency` tickets hold a residence, let in in the order in which they came.
- * - A residence that is held is never closed.
+ * - A residence that is held is never closed, unless its attempt to open has failed.
+ * - Holders are answered in the order in which they came, also those who came before the resource was open.
+ * - An attempt ends in one of three ways: it opens, it fails, or it is abandoned.
  * - While a claim has no place in sight, nothing is idle, and no ticket that came after that claim is let in anywhere.
  *
  * ```
@@ -40,7 +42,8 @@ export interface Residence<K, T, R> {
   phase: "Opening" | "Open" | "Closing"
   /** Invalidated: let nobody in, close when the last holder has left. */
   stale: boolean
-  holders: number
+  /** In the order in which they came. They are let in once the residence is open. */
+  readonly holders: Set<Ticket<K, T, R>>
   used: boolean
   idleSince: number
 }
@@ -53,6 +56,7 @@ export type Command<K, T, R> =
       readonly residence: Residence<K, T, R>
       readonly hit: boolean
     }
+  | { readonly _tag: "LetDown"; readonly ticket: Ticket<K, T, R>; readonly residence: Residence<K, T, R> }
   | { readonly _tag: "TurnAway"; readonly ticket: Ticket<K, T, R> }
   | { readonly _tag: "Close"; readonly residence: Residence<K, T, R>; readonly reason: CloseReason }
   | { readonly _tag: "Empty" }
@@ -109,15 +113,21 @@ export const make = <K, T, R>(options: {
     if (at >= 0) claims.splice(at, 1)
   }
 
-  const letIn = (ticket: Ticket<K, T, R>, residence: Residence<K, T, R>) => {
+  const hold = (ticket: Ticket<K, T, R>, residence: Residence<K, T, R>) => {
     ticket.entry.queue.delete(ticket)
     ticket.residence = residence
     waiting--
-    if (residence.holders++ === 0) held++
+    if (residence.holders.size === 0) held++
+    residence.holders.add(ticket)
     idle.delete(residence)
-    if (residence.used) counts.hits++
-    commands.push({ _tag: "LetIn", ticket, residence, hit: residence.used })
+    if (residence.phase === "Open") letIn(ticket, residence)
+  }
+
+  const letIn = (ticket: Ticket<K, T, R>, residence: Residence<K, T, R>) => {
+    const hit = residence.used
+    if (hit) counts.hits++
     residence.used = true
+    commands.push({ _tag: "LetIn", ticket, residence, hit })
   }
 
   /** Does for an entry what can be done without taking a place from another. */
@@ -132,16 +142,20 @@ export const make = <K, T, R>(options: {
     }
     if (residence.stale || residence.phase === "Closing") return
     for (const ticket of queue) {
-      if (residence.holders === options.concurrency) return
+      if (residence.holders.size === options.concurrency) return
       if (!isFirst(ticket)) return void yielding.add(entry)
-      letIn(ticket, residence)
+      hold(ticket, residence)
     }
   }
 
-  const close = (residence: Residence<K, T, R>, reason: CloseReason) => {
+  const retire = (residence: Residence<K, T, R>) => {
     idle.delete(residence)
     residence.phase = "Closing"
     closing++
+  }
+
+  const close = (residence: Residence<K, T, R>, reason: CloseReason) => {
+    retire(residence)
     commands.push({ _tag: "Close", residence, reason })
   }
 
@@ -155,7 +169,7 @@ export const make = <K, T, R>(options: {
           payload: options.residence(),
           phase: "Opening",
           stale: false,
-          holders: 0,
+          holders: new Set(),
           used: false,
           idleSince: 0
         }
@@ -174,13 +188,6 @@ export const make = <K, T, R>(options: {
     // Of what yields now: `advance` puts back whoever still has to.
     Array.from(yielding).forEach(advance)
     if (draining && resident === 0) commands.push({ _tag: "Empty" })
-  }
-
-  const vacate = (residence: Residence<K, T, R>) => {
-    residence.entry.residence = undefined
-    resident--
-    advance(residence.entry)
-    settle()
   }
 
   const residenceOf = (key: K) => Option.getOrUndefined(MutableHashMap.get(entries, key))?.residence
@@ -219,11 +226,12 @@ export const make = <K, T, R>(options: {
         advance(entry)
         return settle()
       }
-      if (--residence.holders === 0) held--
+      residence.holders.delete(ticket)
       // It held an attempt that failed, whose place was given back then.
       if (residence !== entry.residence) return
+      if (residence.holders.size === 0) held--
       advance(entry)
-      if (residence.holders === 0) {
+      if (residence.holders.size === 0 && residence.phase !== "Closing") {
         if (residence.phase === "Opening") close(residence, "Abandoned")
         else if (residence.stale) close(residence, "Invalidated")
         else if (draining) close(residence, "Drained")
@@ -235,19 +243,31 @@ export const make = <K, T, R>(options: {
       settle()
     },
 
-    opened: (residence: Residence<K, T, R>) => {
-      if (residence.phase === "Opening") residence.phase = "Open"
+    /** The attempt to open succeeded. Says whether anybody still waits for it. */
+    opened: (residence: Residence<K, T, R>): boolean => {
+      if (residence.phase === "Closing") return false
+      residence.phase = "Open"
+      for (const ticket of residence.holders) letIn(ticket, residence)
+      return true
     },
 
-    /** The attempt to open failed, and is closed already: its holders will leave with its failure. */
-    failed: (residence: Residence<K, T, R>) => {
+    /** The attempt to open failed, and has to be closed. Says whether anybody still waits for it. */
+    failed: (residence: Residence<K, T, R>): boolean => {
+      if (residence.phase === "Closing") return false
       counts.failures++
-      vacate(residence)
+      retire(residence)
+      settle()
+      return true
     },
 
     closed: (residence: Residence<K, T, R>) => {
       closing--
-      vacate(residence)
+      resident--
+      residence.entry.residence = undefined
+      if (residence.holders.size > 0) held--
+      for (const ticket of residence.holders) commands.push({ _tag: "LetDown", ticket, residence })
+      advance(residence.entry)
+      settle()
     },
 
     /** Gives the residence that will not be given out again. */
@@ -255,7 +275,7 @@ export const make = <K, T, R>(options: {
       const residence = residenceOf(key)
       if (residence === undefined) return undefined
       residence.stale = true
-      if (residence.holders === 0 && residence.phase === "Open") close(residence, "Invalidated")
+      if (residence.holders.size === 0 && residence.phase === "Open") close(residence, "Invalidated")
       return residence
     },
 
@@ -295,7 +315,7 @@ export const make = <K, T, R>(options: {
 
     keys: (): ReadonlyArray<K> => {
       const keys = Array.from(idle, ({ entry }) => entry.key)
-      for (const [key, { residence }] of entries) if (residence && residence.holders > 0) keys.push(key)
+      for (const [key, { residence }] of entries) if (residence && residence.holders.size > 0) keys.push(key)
       return keys
     },
 
