@@ -1,26 +1,35 @@
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { defineConfig } from "tsup"
+import { defineConfig, type Options } from "tsup"
 
 const backend = dirname(fileURLToPath(import.meta.resolve("@opencode-worker/convex-backend/package.json")))
+
+const common: Options = {
+  format: "esm",
+  target: "node22",
+  platform: "node",
+  sourcemap: true,
+  noExternal: [/.*/],
+  external: ["esbuild"],
+  // `node:sqlite` has no name without the prefix.
+  removeNodeProtocol: false
+}
+const requireBanner = 'import { createRequire as __cr } from "node:module"; const require = __cr(import.meta.url);'
 
 // The command in one file, and beside it the functions that its embedded deployment serves: `functionsDir` of
 // convex-backend is `../convex` from the file that it is bundled into.
 export default defineConfig([
   {
+    ...common,
     entry: { "bin/main": "src/main.ts" },
-    format: "esm",
-    target: "node22",
-    platform: "node",
-    sourcemap: true,
     clean: true,
-    noExternal: [/.*/],
-    external: ["esbuild"],
-    // `node:sqlite` has no name without the prefix.
-    removeNodeProtocol: false,
-    banner: {
-      js: '#!/usr/bin/env node\nimport { createRequire as __cr } from "node:module"; const require = __cr(import.meta.url);'
-    }
+    banner: { js: `#!/usr/bin/env node\n${requireBanner}` }
+  },
+  // The threads of the embedded deployment: a file of this name beside the one that starts them.
+  {
+    ...common,
+    entry: { "bin/convex-thread": fileURLToPath(import.meta.resolve("@opencode-worker/convex-embedded/thread")) },
+    banner: { js: requireBanner }
   },
   {
     entry: [join(backend, "convex/*.ts")],

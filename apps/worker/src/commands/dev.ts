@@ -133,13 +133,17 @@ const chat = Effect.fnUntraced(function* (folder: DataFolder, { model, prompt, s
   yield* Effect.forkScoped(Effect.ignore(models.get))
   const worker = yield* readyWorker(folder)
   const readyMillis = process.uptime() * 1000
-  const sessionId = yield* conversation(worker.workerId, session)
+  // Made by the first prompt: a chat that is only opened and left leaves no empty conversation behind.
+  const current = yield* conversation(worker.workerId, session).pipe(
+    Effect.tap((sessionId) => Console.log(`session     ${sessionId} (--session goes on with it)`)),
+    Effect.cached
+  )
   const { interactive, prompts } = yield* promptSource({ given: prompt, opening: sample ? [demoPrompt] : [] })
 
   yield* Console.log(`data        ${folder.root}`)
   yield* Console.log(`directory   ${host.directory}`)
   yield* Console.log(`deployment  ${deployment.url} (embedded)`)
-  yield* Console.log(`session     ${sessionId} (--session goes on with it)`)
+  if (Option.isSome(session)) yield* current
   if (interactive) yield* Console.log("Type a prompt; /exit or Ctrl-D leaves.")
 
   if (Option.isSome(model)) yield* knownModel(model.value)
@@ -147,7 +151,9 @@ const chat = Effect.fnUntraced(function* (folder: DataFolder, { model, prompt, s
   const tally = yield* Ref.make(noTurns)
   const style = color ? Transcript.colored : Transcript.plain
   yield* prompts.pipe(
-    Stream.runForEach((text) => ask({ sessionId, prompt: text, model, style, tally, echo: !interactive }))
+    Stream.runForEach((text) =>
+      Effect.flatMap(current, (sessionId) => ask({ sessionId, prompt: text, model, style, tally, echo: !interactive }))
+    )
   )
   yield* Effect.orDie(worker.lifecycle.send(WorkerEvent.cases.Stop.make({})))
   yield* worker.lifecycle.stopped
