@@ -30,6 +30,12 @@ export const MAX_PARTS = 2_000
 export const MAX_PARTS_TOTAL = 3_000_000
 /** One row of `parts`; a longer payload takes several rows. */
 export const MAX_PART_ROW = 250_000
+/** One request as OpenCode tells it: a list of 100 stays below the 16 MiB that a query may read. */
+export const MAX_REQUEST = 50_000
+/** Questions of one request, and answers to one question. */
+export const MAX_ANSWERS = 100
+/** Requests of one turn that may be open at the same time. */
+export const MAX_OPEN_REQUESTS = 100
 /** Deltas deleted in one transaction. The rest follows in scheduled ones. */
 export const PURGE_BATCH = 100
 /** Pairings that may wait for approval at the same time: the only rows that a stranger can create. */
@@ -37,6 +43,10 @@ export const MAX_PENDING_PAIRINGS = 200
 
 /** A code is short because a person types it, so it is short-lived, too. Milliseconds. */
 export const PAIRING_LIFETIME = 10 * 60_000
+/** Longest time that a request may wait for a person. Milliseconds. */
+export const MAX_REQUEST_TIME = 24 * 3_600_000
+/** What a worker has to say itself that a request's time is over, before the server does. Milliseconds. */
+export const REQUEST_GRACE = 60_000
 /** Two missed heartbeats of 10 s each, and 5 s for the third to arrive. Milliseconds. */
 export const LEASE_LIFETIME = 25_000
 

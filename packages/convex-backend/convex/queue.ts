@@ -12,8 +12,9 @@
  * @since 0.1.0
  */
 import { v } from "convex/values"
-import type { Doc, Id } from "./_generated/dataModel.ts"
+import type { Doc } from "./_generated/dataModel.ts"
 import type { QueryCtx } from "./_generated/server.ts"
+import { assignedTurn } from "./assigned.ts"
 import { workerMutation, workerQuery } from "./builders.ts"
 import { deleteDeltas, deltasAfter } from "./deltas.ts"
 import { refusal } from "./errors.ts"
@@ -29,15 +30,8 @@ import {
   MAX_PROMPT_PARTS
 } from "./limits.ts"
 import { splitParts } from "./payloads.ts"
+import { closeRequests } from "./requests.ts"
 import { segment, turnError, turnOutcome, turnUsage } from "./tables.ts"
-
-type WorkerCtx = { readonly worker: Doc<"workers"> }
-
-const assignedTurn = async (ctx: QueryCtx & WorkerCtx, turnId: Id<"turns">): Promise<Doc<"turns">> => {
-  const turn = await ctx.db.get(turnId)
-  if (turn?.workerId !== ctx.worker._id) throw refusal("NotFound", "This worker has no such turn")
-  return turn
-}
 
 const sessionOf = async (ctx: QueryCtx, turn: Doc<"turns">): Promise<Doc<"sessions">> => {
   const session = await ctx.db.get(turn.sessionId)
@@ -157,8 +151,8 @@ export const appendDeltas = workerMutation({
 })
 
 /**
- * Ends a turn: its parts, its status, the end of its deltas and the readiness of the session's next turn are one
- * transaction. Also for turns of an earlier process, which is how they are settled.
+ * Ends a turn: its parts, its status, the end of its deltas and requests, and the readiness of the session's next turn
+ * are one transaction. Also for turns of an earlier process, which is how they are settled.
  */
 export const finish = workerMutation({
   args: {
@@ -187,6 +181,7 @@ export const finish = workerMutation({
       ...(usage !== undefined && { usage })
     })
     await deleteDeltas(ctx, turnId)
+    await closeRequests(ctx, turnId)
     await ctx.db.patch(turn.sessionId, { status: "idle", lastActivityAt: finishedAt })
     const next = await ctx.db
       .query("turns")
@@ -223,6 +218,7 @@ export const requeue = workerMutation({
       partIds: undefined
     })
     await deleteDeltas(ctx, turnId)
+    await closeRequests(ctx, turnId)
     await ctx.db.patch(turn.sessionId, { status: "idle" })
     return null
   }

@@ -7,6 +7,7 @@ import { paginationOptsValidator } from "convex/server"
 import { v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { QueryCtx } from "./_generated/server.ts"
+import { assignedSession } from "./assigned.ts"
 import { operatorMutation, operatorQuery, workerMutation, workerQuery } from "./builders.ts"
 import { refusal } from "./errors.ts"
 import { bounded, checkText, MAX_NAME, MAX_SMALL_PAGE } from "./limits.ts"
@@ -89,15 +90,6 @@ export const get = operatorQuery({
     return session?.ownerId === ctx.operator ? view(session) : null
   }
 })
-
-const assignedSession = async (
-  ctx: QueryCtx & { readonly worker: Doc<"workers"> },
-  sessionId: Id<"sessions">
-): Promise<Doc<"sessions">> => {
-  const session = await ctx.db.get(sessionId)
-  if (session?.workerId !== ctx.worker._id) throw refusal("NotFound", "This worker has no such session")
-  return session
-}
 
 /** One session as its worker needs it: which OpenCode session it is, null before its first turn. */
 export const assigned = workerQuery({

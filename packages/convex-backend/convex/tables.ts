@@ -6,7 +6,7 @@
  *   no list reads either.
  * - A session's turns run one after another in the order of `seq`: among its unfinished turns only the first can be
  *   `ready`, `claimed` or `running`.
- * - A turn has deltas only while it is unfinished, and parts only when it is finished.
+ * - A turn has deltas and open requests only while it is unfinished, and parts only when it is finished.
  *
  * @since 0.1.0
  */
@@ -38,6 +38,19 @@ export const segment = v.object({
   kind: v.union(v.literal("text"), v.literal("reasoning"), v.literal("tool")),
   text: v.string()
 })
+
+/** What a person says to a request: the first three to a permission, the last two to a question. */
+export const requestAnswer = v.union(
+  v.object({ type: v.literal("once") }),
+  /** For all that is like it, as long as this OpenCode server runs. */
+  v.object({ type: v.literal("always") }),
+  /** With a message the model goes on and reads it; without one the turn ends. */
+  v.object({ type: v.literal("reject"), message: v.optional(v.string()) }),
+  /** For each question the chosen labels, or free text. */
+  v.object({ type: v.literal("answers"), answers: v.array(v.array(v.string())) }),
+  /** Ends the turn. */
+  v.object({ type: v.literal("dismiss") })
+)
 
 /**
  * @category schemas
@@ -150,10 +163,39 @@ export const tables = {
     segments: v.array(segment)
   }).index("by_turn", ["turnId", "seq"]),
 
+  /** What OpenCode asks a person. */
+  requests: defineTable({
+    ownerId: v.string(),
+    workerId: v.id("workers"),
+    sessionId: v.id("sessions"),
+    turnId: v.id("turns"),
+    /** OpenCode's own id of it. */
+    opencodeId: v.string(),
+    kind: v.union(v.literal("permission"), v.literal("question")),
+    /** What it is about, in a line. */
+    subject: v.string(),
+    /** OpenCode's request as JSON. */
+    payload: v.string(),
+    status: v.union(v.literal("pending"), v.literal("answered"), v.literal("expired"), v.literal("cancelled")),
+    /** The worker has not done with it: it waits for an answer, or has one to pass on. */
+    open: v.boolean(),
+    answer: v.optional(requestAnswer),
+    answeredBy: v.optional(v.string()),
+    /** Milliseconds of the server's clock. */
+    expiresAt: v.number()
+  })
+    .index("by_worker_opencode", ["workerId", "opencodeId"])
+    .index("by_worker_open", ["workerId", "open", "status"])
+    .index("by_turn_open", ["turnId", "open"])
+    .index("by_owner_status", ["ownerId", "status"])
+    .index("by_session_status", ["sessionId", "status"]),
+
   /** Security-relevant acts: `_creationTime` says when. */
   audit: defineTable({
     actorId: v.string(),
-    action: v.union(v.literal("approve"), v.literal("revoke")),
-    workerId: v.id("workers")
+    action: v.union(v.literal("approve"), v.literal("revoke"), v.literal("answer")),
+    workerId: v.id("workers"),
+    /** What was done, where the action alone does not say it. */
+    detail: v.optional(v.string())
   }).index("by_worker", ["workerId"])
 }

@@ -10,6 +10,7 @@ import {
   newSecret,
   newSession,
   pair,
+  permission,
   refusalOf,
   send,
   sha256,
@@ -27,7 +28,8 @@ const world = async () => {
   const sessionId = await newSession(operator, worker.workerId)
   const turnId = await send(operator, sessionId)
   await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
-  return { operator, worker, sessionId, turnId }
+  const requestId = await operator.mutation(api.requests.open, { ...worker, turnId, ...permission })
+  return { operator, worker, sessionId, turnId, requestId }
 }
 type World = Awaited<ReturnType<typeof world>>
 
@@ -44,7 +46,9 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
   "turns:send": [({ sessionId }) => ({ sessionId, text: "Hi", idempotencyKey: "k" }), "NotFound"],
   "turns:list": [({ sessionId }) => ({ sessionId, paginationOpts }), "NotFound"],
   "turns:live": [({ turnId }) => ({ turnId, after: 0 }), "NotFound"],
-  "turns:parts": [({ turnId }) => ({ turnId }), "NotFound"]
+  "turns:parts": [({ turnId }) => ({ turnId }), "NotFound"],
+  "requests:pending": [({ sessionId }) => ({ sessionId }), "NotFound"],
+  "requests:answer": [({ requestId }) => ({ requestId, answer: { type: "once" } }), "NotFound"]
 }
 
 /** What a worker's function takes besides its credentials, and what another worker's call of it gives. */
@@ -64,7 +68,10 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
   ],
   "queue:streamed": [({ turnId }) => ({ turnId, after: 0 }), "NotFound"],
   "queue:finish": [({ turnId }) => ({ turnId, outcome: "completed", parts: [] }), "NotFound"],
-  "queue:requeue": [({ turnId }) => ({ turnId }), "NotFound"]
+  "queue:requeue": [({ turnId }) => ({ turnId }), "NotFound"],
+  "requests:open": [({ turnId }) => ({ turnId, ...permission }), "NotFound"],
+  "requests:answers": [() => ({ limit: 10 }), { accepted: [] }],
+  "requests:close": [({ requestId }) => ({ requestId, as: "cancelled" }), "NotFound"]
 }
 
 const pathsOf = (caller: string) => functions.filter((each) => each.caller === caller).map(({ path }) => path)

@@ -14,6 +14,7 @@ import type {
   FunctionReference,
 } from "convex/server";
 import { anyApi } from "convex/server";
+import type * as assigned from "../assigned.js";
 import type * as builders from "../builders.js";
 import type * as deltas from "../deltas.js";
 import type * as errors from "../errors.js";
@@ -23,6 +24,7 @@ import type * as pairing from "../pairing.js";
 import type * as payloads from "../payloads.js";
 import type * as presence from "../presence.js";
 import type * as queue from "../queue.js";
+import type * as requests from "../requests.js";
 import type * as secrets from "../secrets.js";
 import type * as sessions from "../sessions.js";
 import type * as tables from "../tables.js";
@@ -30,6 +32,7 @@ import type * as turns from "../turns.js";
 import type * as workers from "../workers.js";
 
 const fullApi: ApiFromModules<{
+  assigned: typeof assigned;
   builders: typeof builders;
   deltas: typeof deltas;
   errors: typeof errors;
@@ -39,6 +42,7 @@ const fullApi: ApiFromModules<{
   payloads: typeof payloads;
   presence: typeof presence;
   queue: typeof queue;
+  requests: typeof requests;
   secrets: typeof secrets;
   sessions: typeof sessions;
   tables: typeof tables;

@@ -118,6 +118,15 @@ export const newSession = (operator: ConvexHttpClient, workerId: Id<"workers">, 
 export const send = (operator: ConvexHttpClient, sessionId: Id<"sessions">, text = "Hello") =>
   operator.mutation(api.turns.send, { sessionId, text, idempotencyKey: randomUUID() })
 
+/** What OpenCode asks before it runs a command. */
+export const permission = {
+  opencodeId: "per_1",
+  kind: "permission" as const,
+  subject: "bash: touch a.txt",
+  payload: JSON.stringify({ id: "per_1", permission: "bash", patterns: ["touch a.txt"] }),
+  timeLimit: 60_000
+}
+
 export const ids = { messageId: "msg_1", partIds: ["prt_1"] }
 
 /** What a call was refused with: a refusal's code, or `invalid` where the arguments' types were wrong. */
