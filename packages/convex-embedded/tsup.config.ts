@@ -1,4 +1,16 @@
 import { defineConfig } from "tsup"
 
-// `node:sqlite` has no name without the prefix, which tsup strips unless told.
-export default defineConfig({ removeNodeProtocol: false })
+export default defineConfig({
+  // The thread's entry stays beside whatever chunk starts it.
+  entry: {
+    cli: "src/cli.ts",
+    "convex-thread": "src/internal/convex-thread.ts",
+    effect: "src/effect.ts",
+    index: "src/index.ts"
+  },
+  format: "esm",
+  sourcemap: true,
+  clean: true,
+  // `node:sqlite` has no name without the prefix, which tsup strips unless told.
+  removeNodeProtocol: false
+})

@@ -2,12 +2,16 @@
  * A Convex deployment in this process, stored in a SQLite file, for the real Convex clients.
  *
  * ```
- *   ConvexClient ──WebSocket──▶ Session ──┐                ┌─▶ Transaction ─▶ Store (SQLite)
- *   ConvexHttpClient ──HTTP───▶ server ───┼─▶ Executor ────┤       ▲ syscalls
- *                               Scheduler ┘   one at a time└─▶ functions of your convex/ folder
- *                                     ▲            │ commit: changed index keys
- *                                     └────────────┴─▶ Subscriptions: which results are outdated
+ *               this thread              │             threads of the functions
+ *
+ *   ConvexClient ──WebSocket──▶ Session ─┐│
+ *   ConvexHttpClient ──HTTP───▶ server ──┼┼─▶ Executor ─┬─▶ Engine ─▶ Transaction ─▶ Store (SQLite)
+ *                  Scheduler, CronTimer ─┘│     ▲       │      └──▶ queries and mutations ──▲ syscalls
+ *                                         │     │       └─▶ actions and HTTP actions ─┐
+ *   Subscriptions ◀── commits: outdated ──┘     └── their queries and mutations ──────┘
  * ```
+ *
+ * A thread that a function holds is ended and replaced; nothing of this thread is in it.
  *
  * @since 0.1.0
  */
@@ -15,18 +19,15 @@ import { existsSync, rmSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { ConvexEmbeddedError } from "./ConvexEmbeddedError.ts"
 import { type AuthProvider, makeVerifier } from "./internal/auth.ts"
-import { Catalog } from "./internal/catalog.ts"
-import { Crons } from "./internal/crons.ts"
+import { CronTimer } from "./internal/cron-timer.ts"
 import { messageOf } from "./internal/errors.ts"
 import { Executor } from "./internal/executor.ts"
 import { FileUrls } from "./internal/files.ts"
 import { acquireLock } from "./internal/lock.ts"
-import { loadFunctions } from "./internal/modules.ts"
+import { findModules } from "./internal/modules.ts"
 import { Scheduler } from "./internal/scheduler.ts"
 import { serve } from "./internal/server.ts"
-import { type Durability, Store } from "./internal/store.ts"
-import { Subscriptions } from "./internal/subscriptions.ts"
-import type { Change } from "./internal/transaction.ts"
+import type { Durability } from "./internal/store.ts"
 
 /**
  * @category models
@@ -111,81 +112,64 @@ const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deploymen
   removeCache()
   cleanup.defer(removeCache)
   let loads = 0
-  const load = async () => {
-    const bundle = join(cacheDir, `${process.pid}-${Date.now()}-${loads}`)
-    const functions = await loadFunctions({
-      cacheDir: bundle,
+  const modules = () =>
+    findModules({
+      cacheDir: join(cacheDir, `${process.pid}-${Date.now()}-${loads}`),
       folder: resolve(options.functions),
       isReload: loads++ > 0
     })
-    return { functions, verifyToken: makeVerifier(options.auth?.providers ?? functions.authProviders) }
-  }
-  let current = await load()
 
-  const store = Store.open(join(dataDir, "data.sqlite"), options.durability ?? "full")
-  cleanup.defer(() => store.close())
-  const catalog = new Catalog(store)
-  catalog.sync(current.functions.schema)
-
-  const subscriptions = new Subscriptions()
-  const onCommit = (changes: ReadonlyArray<Change>) => {
-    subscriptions.onCommit(changes)
-    scheduler.onCommit(changes)
-  }
-  const executor = new Executor({
-    catalog,
-    fileUrls: new FileUrls(),
-    functions: () => current.functions,
-    onCommit,
-    store,
+  const secret = FileUrls.secret()
+  const executor = await Executor.start({
+    durability: options.durability ?? "full",
+    file: join(dataDir, "data.sqlite"),
+    modules: await modules(),
+    origin: "",
+    secret,
     userTimeLimit: options.userTimeLimit ?? 1000
   })
   cleanup.defer(() => executor.close())
-  const scheduler = new Scheduler(executor, catalog)
+  const verifier = () => makeVerifier(options.auth?.providers ?? executor.info.authProviders)
+  let verifyToken = verifier()
+  const scheduler = new Scheduler(executor)
   cleanup.defer(() => scheduler.close())
-  const crons = new Crons(executor, catalog)
+  const crons = new CronTimer(executor)
   cleanup.defer(() => crons.close())
+  await executor.perform("recoverJobs")
 
   const { host = "127.0.0.1", port = 0 } = options
-  const server = await serve({
-    executor,
-    functions: () => current.functions,
-    host,
-    port,
-    subscriptions,
-    verifyToken: (token) => current.verifyToken(token)
-  })
+  // No function runs before it can know the URL.
+  const server = await executor.serving(() =>
+    serve({
+      executor,
+      fileUrls: new FileUrls(secret, ""),
+      host,
+      port,
+      verifyToken: (token) => verifyToken(token)
+    })
+  )
   cleanup.defer(() => server.close())
-  executor.fileUrls.origin = server.url
-  await scheduler.start()
-  await crons.sync(current.functions.crons)
+  executor.onJobs = () => scheduler.wake()
+  scheduler.wake()
+  await crons.sync()
   lock.announce(server.url)
 
   const reloadOnce = async () => {
-    const next = await load()
-    await executor.exclusive(async () => {
-      catalog.sync(next.functions.schema)
-      current = next
-      subscriptions.outdateAll()
-    })
-    await crons.sync(next.functions.crons)
+    await executor.reload(await modules())
+    verifyToken = verifier()
+    await crons.sync()
   }
   let reloading: Promise<void> = Promise.resolve()
   const reload = () => (reloading = reloading.catch(() => undefined).then(reloadOnce))
-  const backup = (file: string) => executor.exclusive(async () => backupTo(store, file))
-  return { backup, reload, url: server.url }
-}
-
-const backupTo = (store: Store, file: string): void => {
-  if (existsSync(file))
-    throw new ConvexEmbeddedError("InvalidOptions", `The file ${file} exists: choose another one for the backup.`)
-  try {
-    store.backup(file)
-  } catch (cause) {
-    throw new ConvexEmbeddedError("InvalidOptions", `The backup cannot be written to ${file}: ${messageOf(cause)}.`, {
-      cause
+  const backup = async (file: string) => {
+    if (existsSync(file))
+      throw new ConvexEmbeddedError("InvalidOptions", `The file ${file} exists: choose another one for the backup.`)
+    await executor.perform("backup", resolve(file)).catch((cause: unknown) => {
+      const message = `The backup cannot be written to ${file}: ${messageOf(cause)}.`
+      throw new ConvexEmbeddedError("InvalidOptions", message, { cause })
     })
   }
+  return { backup, reload, url: server.url }
 }
 
 /** Undoes in reverse order what was started, once. */

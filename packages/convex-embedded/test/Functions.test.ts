@@ -95,11 +95,11 @@ describe("functions", () => {
       const missing = await failure(client.query(messages["nothing"]!, { channel: "c" }))
       assert.match(missing.message, /Could not find public function for 'messages:nothing'/)
       for (const attempt of [
-        client.query(messages["secretList"]!, { channel: "c" }),
-        client.mutation(messages["secretSend"]!, { channel: "c", text: "x" }),
-        client.mutation(messages["secretList"]!, { channel: "c" })
+        () => client.query(messages["secretList"]!, { channel: "c" }),
+        () => client.mutation(messages["secretSend"]!, { channel: "c", text: "x" }),
+        () => client.mutation(messages["secretList"]!, { channel: "c" })
       ]) {
-        assert.match((await failure(attempt)).message, /Could not find public function for 'messages:secret/)
+        assert.match((await failure(attempt())).message, /Could not find public function for 'messages:secret/)
       }
     }
     const any = await post(deployment, "/api/function", {

@@ -2,13 +2,11 @@
  * The cron jobs of `crons.ts`. When one is due, it becomes a scheduled function in the same commit that sets its next
  * time: so each of its times is run exactly as scheduled functions are. Times missed while nobody served are run once.
  */
-// Not the global ones, which refuse to work inside of a query or mutation.
-import { clearTimeout, setTimeout } from "node:timers"
 import type { JSONValue } from "convex/values"
 import { Cron } from "croner"
-import { type Catalog, CRON_JOBS } from "./catalog.ts"
+import { CRON_JOBS } from "./catalog.ts"
 import { messageOf } from "./errors.ts"
-import type { Executor } from "./executor.ts"
+import type { Engine } from "./engine.ts"
 import type { CronDefinition, CronSchedule } from "./functions.ts"
 import { insertJob, readJob } from "./jobs.ts"
 import { HIGHEST, LOWEST } from "./keys.ts"
@@ -25,80 +23,49 @@ interface CronJob extends Document {
   readonly lastJob?: string
 }
 
-const LONGEST_WAIT_MILLIS = 2 ** 31 - 1
-const RETRY_MILLIS = 1000
-
-export class Crons {
-  readonly #executor: Executor
-  readonly #catalog: Catalog
-  #timer: NodeJS.Timeout | undefined
-  #closed = false
-
-  constructor(executor: Executor, catalog: Catalog) {
-    this.#executor = executor
-    this.#catalog = catalog
-  }
-
-  /** Makes `declared` the cron jobs; those that were there go on as they are. */
-  async sync(declared: ReadonlyMap<string, CronDefinition>): Promise<void> {
-    await this.#executor.transact((transaction) => {
-      const known = new Map(this.#jobs(transaction).map((job) => [job.name, job]))
-      for (const [name, job] of known) {
-        const definition = declared.get(name)
-        if (definition === undefined || JSON.stringify(definition) !== job.definition) {
-          transaction.removeSystem(job)
-          known.delete(name)
-        }
+/** Makes the declared cron jobs those that there are; what was there before goes on as it is. */
+export const syncCrons = (engine: Engine): Promise<void> =>
+  engine.write((transaction) => {
+    const declared = engine.functions.crons
+    const known = new Map(cronJobs(transaction).map((job) => [job.name, job]))
+    for (const [name, job] of known) {
+      const definition = declared.get(name)
+      if (definition === undefined || JSON.stringify(definition) !== job.definition) {
+        transaction.removeSystem(job)
+        known.delete(name)
       }
-      for (const [name, definition] of declared) {
-        if (known.has(name)) continue
-        const nextTime =
-          definition.schedule.type === "interval" ? Date.now() : nextRun(name, definition.schedule, Date.now())
-        transaction.insertSystem(CRON_JOBS, { definition: JSON.stringify(definition), name, nextTime })
-      }
-    })
-    await this.#runDue()
-  }
+    }
+    for (const [name, definition] of declared) {
+      if (known.has(name)) continue
+      const { schedule } = definition
+      const nextTime = schedule.type === "interval" ? Date.now() : nextRun(name, schedule, Date.now())
+      transaction.insertSystem(CRON_JOBS, { definition: JSON.stringify(definition), name, nextTime })
+    }
+  })
 
-  close(): void {
-    this.#closed = true
-    clearTimeout(this.#timer)
-  }
+/** Schedules what is due, and gives the time of the next cron job; `Infinity` when there is none. */
+export const runCrons = (engine: Engine): Promise<number> =>
+  engine.write((transaction) => {
+    for (const job of cronJobs(transaction)) if (job.nextTime <= Date.now()) runCron(engine, transaction, job)
+    return Math.min(...cronJobs(transaction).map((job) => job.nextTime))
+  })
 
-  async #runDue(): Promise<void> {
-    clearTimeout(this.#timer)
-    const next = await this.#executor.transact((transaction) => {
-      for (const job of this.#jobs(transaction)) if (job.nextTime <= Date.now()) this.#run(transaction, job)
-      return Math.min(...this.#jobs(transaction).map((job) => job.nextTime))
-    })
-    this.#arm(next - Date.now())
-  }
+/** A time is left out while the function of the time before still runs. */
+const runCron = (engine: Engine, transaction: Transaction, job: CronJob): void => {
+  const { args, name: path, schedule } = JSON.parse(job.definition) as CronDefinition
+  const nextTime = nextRun(job.name, schedule, Math.max(Date.now(), job.nextTime))
+  const last = job.lastJob === undefined ? null : readJob(transaction, job.lastJob)
+  const isRunning = last?.state.kind === "pending" || last?.state.kind === "inProgress"
+  if (isRunning) return transaction.replaceSystem({ ...job, nextTime })
+  const argument: JSONValue = args[0] ?? {}
+  const lastJob = insertJob(engine, transaction, { args: argument, name: path, ts: job.nextTime / 1000 })
+  transaction.replaceSystem({ ...job, lastJob, nextTime })
+}
 
-  #arm(wait: number): void {
-    if (this.#closed || wait === Infinity) return
-    this.#timer = setTimeout(
-      () => this.#runDue().catch(() => this.#arm(RETRY_MILLIS)),
-      Math.min(Math.max(wait, 0), LONGEST_WAIT_MILLIS)
-    )
-  }
-
-  /** A time is left out while the function of the time before still runs. */
-  #run(transaction: Transaction, job: CronJob): void {
-    const { args, name: path, schedule } = JSON.parse(job.definition) as CronDefinition
-    const nextTime = nextRun(job.name, schedule, Math.max(Date.now(), job.nextTime))
-    const last = job.lastJob === undefined ? null : readJob(transaction, job.lastJob)
-    const isRunning = last?.state.kind === "pending" || last?.state.kind === "inProgress"
-    if (isRunning) return transaction.replaceSystem({ ...job, nextTime })
-    const argument: JSONValue = args[0] ?? {}
-    const lastJob = insertJob(this.#executor, transaction, { args: argument, name: path, ts: job.nextTime / 1000 })
-    transaction.replaceSystem({ ...job, lastJob, nextTime })
-  }
-
-  #jobs(transaction: Transaction): ReadonlyArray<CronJob> {
-    const index = this.#catalog.table(CRON_JOBS).indexes.get("by_creation_time")!
-    const rows = transaction.scan({ high: HIGHEST, index, low: LOWEST }, "asc", 64)
-    return Array.from(rows, (row) => parseDocument(row.json) as CronJob)
-  }
+const cronJobs = (transaction: Transaction): ReadonlyArray<CronJob> => {
+  const index = transaction.catalog.table(CRON_JOBS).indexes.get("by_creation_time")!
+  const rows = transaction.scan({ high: HIGHEST, index, low: LOWEST }, "asc", 64)
+  return Array.from(rows, (row) => parseDocument(row.json) as CronJob)
 }
 
 const DAYS = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]

@@ -1,27 +1,61 @@
 /** How failures of functions reach their callers. */
 import { randomBytes } from "node:crypto"
 import type { JSONValue } from "convex/values"
+import { ConvexEmbeddedError, type ConvexEmbeddedErrorCode } from "../ConvexEmbeddedError.ts"
 
 /** A failure that Convex itself reports, such as wrong arguments: shown without `Uncaught`. */
 export class FunctionFailure extends Error {
   override readonly name: string = "FunctionFailure"
 }
 
+/** A failure as it crosses between threads. */
+export interface FailureJson {
+  readonly message: string
+  /** As a client gets to see it. */
+  readonly shown: string
+  /** The data of a `ConvexError`. */
+  readonly data?: JSONValue
+  readonly code?: ConvexEmbeddedErrorCode
+}
+
+/** A failure that happened in another thread. */
+export class RemoteFailure extends Error {
+  override readonly name: string = "RemoteFailure"
+  readonly failure: FailureJson
+
+  constructor(failure: FailureJson) {
+    super(failure.message)
+    this.failure = failure
+  }
+}
+
+export const failureOf = (cause: unknown): FailureJson => {
+  if (cause instanceof RemoteFailure) return cause.failure
+  const data = convexErrorData(cause)
+  return {
+    message: messageOf(cause),
+    shown: shown(cause),
+    ...(data === undefined ? {} : { data }),
+    ...(cause instanceof ConvexEmbeddedError ? { code: cause.code } : {})
+  }
+}
+
+export const revive = (failure: FailureJson): Error =>
+  failure.code === undefined ? new RemoteFailure(failure) : new ConvexEmbeddedError(failure.code, failure.message)
+
 export interface ErrorPayload {
   readonly errorMessage: string
-  /** The data of a `ConvexError`. */
   readonly errorData?: JSONValue
 }
 
 /** What a client gets to see: the message of the failure, as a Convex development deployment shows it. */
-export const errorPayload = (cause: unknown): ErrorPayload => {
-  const errorMessage = `[Request ID: ${randomBytes(8).toString("hex")}] Server Error\n${shown(cause)}`
-  const data = convexErrorData(cause)
+export const errorPayload = ({ data, shown: text }: FailureJson): ErrorPayload => {
+  const errorMessage = `[Request ID: ${randomBytes(8).toString("hex")}] Server Error\n${text}`
   return data === undefined ? { errorMessage } : { errorData: data, errorMessage }
 }
 
 /** The data of a `ConvexError`, which the `convex` package leaves on it as JSON text; `undefined` for other failures. */
-export const convexErrorData = (cause: unknown): JSONValue | undefined =>
+const convexErrorData = (cause: unknown): JSONValue | undefined =>
   cause instanceof Error && "ConvexErrorSymbol" in cause && "data" in cause && typeof cause.data === "string"
     ? (JSON.parse(cause.data) as JSONValue)
     : undefined
@@ -37,3 +71,6 @@ export const missingFunction = (path: string): FunctionFailure =>
   new FunctionFailure(
     `Could not find public function for '${path}'. Did you forget to run \`npx convex dev\` or \`npx convex deploy\`?`
   )
+
+export const timedOut = (milliseconds: number): FunctionFailure =>
+  new FunctionFailure(`Function execution timed out (maximum duration: ${milliseconds / 1000}s)`)

@@ -16,7 +16,7 @@ export interface FileContent {
   readonly contentType: string | null
 }
 
-interface FoundFile extends FileContent {
+export interface FoundFile extends FileContent {
   /** In base 64. */
   readonly sha256: string
 }
@@ -68,9 +68,18 @@ const UPLOAD_MILLIS = 3_600_000
 
 /** The URLs of files and uploads. Those of uploads are good for an hour, and until the deployment ends. */
 export class FileUrls {
-  readonly #secret = randomBytes(32)
+  readonly #secret: Uint8Array
   /** Known as soon as the deployment listens, before any function runs. */
-  origin = ""
+  origin: string
+
+  constructor(secret: Uint8Array, origin: string) {
+    this.#secret = secret
+    this.origin = origin
+  }
+
+  static secret(): Uint8Array {
+    return randomBytes(32)
+  }
 
   file(id: string): string {
     return `${this.origin}${FILES_PATH}${id}`

@@ -1,7 +1,7 @@
 /** Scheduled functions, kept as documents of the system table that `ctx.db.system` shows. */
 import type { JSONValue, Value } from "convex/values"
 import { SCHEDULED_FUNCTIONS } from "./catalog.ts"
-import type { Executor } from "./executor.ts"
+import type { Engine } from "./engine.ts"
 import { type ConvexFunction, canonicalPath, type FunctionAddress, pathOf } from "./functions.ts"
 import { encodeKey, successor } from "./keys.ts"
 import type { Transaction } from "./transaction.ts"
@@ -22,11 +22,11 @@ export interface Job extends Document {
 }
 
 export const insertJob = (
-  executor: Executor,
+  engine: Engine,
   transaction: Transaction,
   request: FunctionAddress & { readonly args: JSONValue; readonly ts: number }
 ): string => {
-  const found = jobFunction(executor, pathOf(request))
+  const found = jobFunction(engine, pathOf(request))
   return transaction.insertSystem(SCHEDULED_FUNCTIONS, {
     args: [fromJson(request.args) ?? {}],
     name: found.path.replace(/:(?=[^:]*$)/, ".js:"),
@@ -36,8 +36,8 @@ export const insertJob = (
 }
 
 /** The function that a job runs: a mutation or an action, public or not. */
-export const jobFunction = (executor: Executor, path: string): ConvexFunction => {
-  const found = executor.lookup(canonicalPath(path))
+export const jobFunction = (engine: Engine, path: string): ConvexFunction => {
+  const found = engine.lookup(canonicalPath(path))
   if (found === undefined) throw new Error(`Attempted to schedule function at nonexistent path: ${path}`)
   if (found.kind === "query") throw new Error(`Unsupported function type for scheduling: ${path} is a query.`)
   return found

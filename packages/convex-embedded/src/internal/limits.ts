@@ -15,6 +15,9 @@ export const limits = {
   returnBytes: 16 * MiB,
   scheduledFunctions: 1000,
   actionMillis: 10 * 60_000,
+  /** What a function may write to its console. */
+  logLines: 256,
+  logLineCharacters: 4096,
   /** One frame or request body: arguments with room for their envelope. */
   messageBytes: 20 * MiB,
   /** One file of the storage: it is held in memory while it is stored or read. */

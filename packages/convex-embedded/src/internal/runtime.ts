@@ -1,23 +1,50 @@
 /**
- * What a Convex function finds in its global scope. The `convex` package calls `globalThis.Convex`, so there can be
- * only one per process: it looks up the running function in its asynchronous context and passes the call on to it.
- * That way several deployments, and several copies of this module, live side by side.
+ * What a Convex function finds in its global scope. Only the threads of the functions load this module: the program
+ * around them keeps its globals as they are. What runs at the moment is found in the asynchronous context.
  */
 import { AsyncLocalStorage } from "node:async_hooks"
+import { inspect } from "node:util"
+import { limits } from "./limits.ts"
 
 export interface Frame {
   readonly kind: "query" | "mutation" | "action"
   readonly syscall: (operation: string, argument: string) => string
   readonly asyncSyscall: (operation: string, argument: string) => Promise<string>
   readonly jsSyscall: (operation: string, argument: Record<string, unknown>) => unknown
+  readonly console: Console
+  /** Actions have the real time and chance. */
+  readonly determinism: Determinism | null
 }
 
-type Syscalls = Pick<Frame, "syscall" | "asyncSyscall" | "jsSyscall">
+/** What a function writes to its console, in the form in which clients show it. */
+export class Console {
+  readonly logLines: Array<string> = []
 
-const KEY = Symbol.for("@opencode-worker/convex-embedded/frames")
-const globals = globalThis as typeof globalThis & { Convex?: Syscalls; [KEY]?: AsyncLocalStorage<Frame> }
+  write(level: string, values: ReadonlyArray<unknown>): void {
+    if (this.logLines.length >= limits.logLines) return
+    const line = `[${level}] ${values.map((value) => (typeof value === "string" ? `'${value}'` : inspect(value))).join(" ")}`
+    this.logLines.push(
+      line.length > limits.logLineCharacters ? `${line.slice(0, limits.logLineCharacters)} (truncated)` : line
+    )
+  }
+}
 
-const frames = (globals[KEY] ??= install(new AsyncLocalStorage<Frame>()))
+/** Time and chance, the same for the whole of a query or mutation. */
+export class Determinism {
+  readonly now = Date.now()
+  #seed = Math.floor(random() * 2 ** 32)
+
+  /** mulberry32 */
+  readonly random = (): number => {
+    this.#seed = (this.#seed + 0x6d2b79f5) | 0
+    let mixed = Math.imul(this.#seed ^ (this.#seed >>> 15), 1 | this.#seed)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+const random = Math.random
+const frames = new AsyncLocalStorage<Frame>()
 
 /** Runs a function of a deployment; what it awaits belongs to the frame too. */
 export const inFrame = <A>(frame: Frame, run: () => A): A => frames.run(frame, run)
@@ -25,39 +52,36 @@ export const inFrame = <A>(frame: Frame, run: () => A): A => frames.run(frame, r
 /** Leaves the frame: for work of the deployment itself that a syscall starts. */
 export const outsideFrame = <A>(run: () => A): A => frames.exit(run)
 
-function install(storage: AsyncLocalStorage<Frame>): AsyncLocalStorage<Frame> {
-  let other = globals.Convex
-  const current = (operation: string): Syscalls => {
-    const frame = storage.getStore() ?? other
-    if (frame === undefined)
-      throw new Error(`A Convex function is needed around ${operation}: ctx was used outside of one.`)
-    return frame
-  }
-  const dispatch: Syscalls = {
+const current = (operation: string): Frame => {
+  const frame = frames.getStore()
+  if (frame !== undefined) return frame
+  throw new Error(`A Convex function is needed around ${operation}: ctx was used outside of one.`)
+}
+
+/** The time at which a query or mutation began. */
+const frozenNow = (): number | undefined => frames.getStore()?.determinism?.now
+
+/** Makes this thread one for Convex functions. */
+export const install = (): void => {
+  const syscalls: Pick<Frame, "syscall" | "asyncSyscall" | "jsSyscall"> = {
     asyncSyscall: async (operation, argument) => current(operation).asyncSyscall(operation, argument),
     jsSyscall: (operation, argument) => current(operation).jsSyscall(operation, argument),
     syscall: (operation, argument) => current(operation).syscall(operation, argument)
   }
-  // Others, such as convex-test, set the global too: theirs is used outside of our functions.
-  Object.defineProperty(globals, "Convex", {
-    configurable: true,
-    get: () => dispatch,
-    set: (value: Syscalls) => {
-      other = value
-    }
-  })
-  refuse(storage, "fetch", "fetch()")
-  refuse(storage, "setTimeout", "setTimeout")
-  refuse(storage, "setInterval", "setInterval")
-  return storage
+  Object.assign(globalThis, { Convex: syscalls })
+  refuse("fetch", "fetch()")
+  refuse("setTimeout", "setTimeout")
+  refuse("setInterval", "setInterval")
+  captureConsole()
+  freezeTime()
+  Math.random = () => (frames.getStore()?.determinism?.random ?? random)()
 }
 
-/** Queries and mutations run again and again, so they must not reach outside; elsewhere the global works as before. */
-function refuse(storage: AsyncLocalStorage<Frame>, name: "fetch" | "setTimeout" | "setInterval", shown: string): void {
-  const original = globalThis[name]
-  const guarded = new Proxy(original, {
+/** Queries and mutations run again and again, so they must not reach outside. */
+const refuse = (name: "fetch" | "setTimeout" | "setInterval", shown: string): void => {
+  const guarded = new Proxy(globalThis[name], {
     apply: (target, self, argumentList) => {
-      const frame = storage.getStore()
+      const frame = frames.getStore()
       if (frame !== undefined && frame.kind !== "action") {
         throw new Error(
           `Can't use ${shown} in queries and mutations. Please consider using an action. ` +
@@ -68,4 +92,32 @@ function refuse(storage: AsyncLocalStorage<Frame>, name: "fetch" | "setTimeout" 
     }
   })
   Object.defineProperty(globalThis, name, { configurable: true, value: guarded, writable: true })
+}
+
+const LEVELS = { debug: "DEBUG", error: "ERROR", info: "INFO", log: "LOG", warn: "WARN" } as const
+
+const captureConsole = (): void => {
+  for (const [method, level] of Object.entries(LEVELS) as Array<[keyof typeof LEVELS, string]>) {
+    const original = console[method].bind(console)
+    console[method] = (...values: Array<unknown>) => {
+      frames.getStore()?.console.write(level, values)
+      original(...values)
+    }
+  }
+}
+
+const freezeTime = (): void => {
+  const { now: realNow } = Date
+  globalThis.Date = new Proxy(Date, {
+    apply: (target) => {
+      const frozen = frozenNow()
+      return frozen === undefined ? target() : new target(frozen).toString()
+    },
+    construct: (target, argumentList: Array<never>, created) => {
+      const frozen = argumentList.length === 0 ? frozenNow() : undefined
+      return Reflect.construct(target, frozen === undefined ? argumentList : [frozen], created) as object
+    }
+  })
+  Date.now = () => frozenNow() ?? realNow()
+  Object.assign(Date.prototype, { constructor: Date })
 }

@@ -1,28 +1,25 @@
 /** The HTTP API and the door for sync connections. */
+import { once } from "node:events"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
-import type { RoutableMethod } from "convex/server"
 import type { JSONValue } from "convex/values"
 import { WebSocketServer } from "ws"
 import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
 import type { Identity, VerifyToken } from "./auth.ts"
-import { errorPayload, messageOf, missingFunction } from "./errors.ts"
-import type { Call, Executor } from "./executor.ts"
-import { FILES_PATH, readFile, storeFile, UPLOAD_PATH } from "./files.ts"
-import { canonicalPath, type FunctionKind, type Functions } from "./functions.ts"
+import type { Call, Run } from "./calls.ts"
+import { errorPayload, failureOf, messageOf, missingFunction } from "./errors.ts"
+import type { Executor } from "./executor.ts"
+import { FILES_PATH, type FileUrls, UPLOAD_PATH } from "./files.ts"
+import { canonicalPath, type FunctionKind } from "./functions.ts"
 import { limits } from "./limits.ts"
 import { encodeTs, parseJson } from "./protocol.ts"
-import { inFrame } from "./runtime.ts"
 import { Session } from "./session.ts"
-import type { Subscriptions } from "./subscriptions.ts"
-import { actionFrame } from "./syscalls.ts"
 
 export interface ServerOptions {
   readonly host: string
   readonly port: number
   readonly executor: Executor
-  readonly subscriptions: Subscriptions
-  readonly functions: () => Functions
+  readonly fileUrls: FileUrls
   readonly verifyToken: VerifyToken
 }
 
@@ -115,12 +112,15 @@ const handle = async (options: ServerOptions, request: IncomingMessage, response
   } catch (cause) {
     return respond(response, 401, { code: "InvalidAuthHeader", message: messageOf(cause) })
   }
-  try {
-    const value = await call(options.executor, kind, { ...called, caller: "client", identity })
-    sendJson(response, 200, `{"status":"success","logLines":[],"value":${value}}`)
-  } catch (cause) {
-    respond(response, FUNCTION_FAILED, { status: "error", ...errorPayload(cause), logLines: [] })
+  const { logLines, outcome } = await call(options.executor, kind, { ...called, caller: "client", identity })
+  if ("json" in outcome) {
+    return sendJson(
+      response,
+      200,
+      `{"status":"success","logLines":${JSON.stringify(logLines)},"value":${outcome.json}}`
+    )
   }
+  respond(response, FUNCTION_FAILED, { status: "error", ...errorPayload(outcome.failure), logLines })
 }
 
 const KINDS: Record<string, FunctionKind | "any"> = {
@@ -131,14 +131,11 @@ const KINDS: Record<string, FunctionKind | "any"> = {
   "/api/query_at_ts": "query"
 }
 
-const call = async (executor: Executor, kind: FunctionKind | "any", request: Call): Promise<string> => {
-  if (kind === "any") {
-    const found = executor.lookup(canonicalPath(request.path))
-    if (found === undefined) throw missingFunction(request.path)
-    return call(executor, found.kind, request)
-  }
-  if (kind === "mutation") return (await executor.mutation(request, null)).json
-  return kind === "query" ? executor.query(request) : executor.action(request)
+const call = async (executor: Executor, kind: FunctionKind | "any", request: Call): Promise<Run> => {
+  if (kind !== "any") return kind === "mutation" ? executor.mutation(request, null) : executor[kind](request)
+  const found = await executor.perform("kindOf", canonicalPath(request.path))
+  if (found !== null) return call(executor, found, request)
+  return { logLines: [], outcome: { failure: failureOf(missingFunction(request.path)) } }
 }
 
 const decodeCall = (text: string): { readonly path: string; readonly args: JSONValue } | null => {
@@ -161,19 +158,19 @@ const identify = async ({ verifyToken }: ServerOptions, request: IncomingMessage
 
 /** Uploads, and files by their ID: whoever has the URL has the right. */
 const handleFile = async (
-  { executor }: ServerOptions,
+  { executor, fileUrls }: ServerOptions,
   request: IncomingMessage,
   response: ServerResponse
 ): Promise<void> => {
   const path = pathOf(request)
   if (path !== UPLOAD_PATH) {
-    const file = await executor.transact((transaction) => readFile(transaction, path.slice(FILES_PATH.length)))
+    const file = await executor.perform("readFile", path.slice(FILES_PATH.length))
     if (file === null) return respond(response, 404, { code: "FileNotFound", message: "There is no such file." })
     const headers = { "content-type": file.contentType ?? "application/octet-stream", digest: `sha-256=${file.sha256}` }
     return void response.writeHead(200, headers).end(file.bytes)
   }
-  const token = new URL(request.url ?? "", executor.fileUrls.origin).searchParams.get("token") ?? ""
-  if (request.method !== "POST" || !executor.fileUrls.isUpload(token)) {
+  const token = new URL(request.url ?? "", "http://localhost").searchParams.get("token") ?? ""
+  if (request.method !== "POST" || !fileUrls.isUpload(token)) {
     return respond(response, 403, {
       code: "InvalidUpload",
       message: "Use POST with a URL that is less than an hour old."
@@ -187,7 +184,7 @@ const handleFile = async (
   const contentType = request.headers["content-type"] ?? null
   const sha256 = /^sha-256=(.+)$/.exec(String(request.headers["digest"] ?? ""))?.[1]
   try {
-    const storageId = await executor.transact((transaction) => storeFile(transaction, { bytes, contentType }, sha256))
+    const storageId = await executor.perform("storeFile", { bytes, contentType }, sha256)
     respond(response, 200, { storageId })
   } catch (cause) {
     respond(response, 400, { code: "UploadFailed", message: messageOf(cause) })
@@ -200,26 +197,28 @@ const handleHttpAction = async (
   request: IncomingMessage,
   response: ServerResponse
 ): Promise<void> => {
-  const path = pathOf(request)
-  const [action] = options.functions().http?.lookup(path, request.method as RoutableMethod) ?? []
-  if (action === undefined) return void response.writeHead(404).end("No matching routes found")
   const body = await readBody(request)
   if (body === null) return void response.writeHead(413).end()
-  const identity = await identify(options, request).catch(() => null)
-  const headers = Object.entries(request.headersDistinct).flatMap(([name, values = []]) =>
-    values.map((value): [string, string] => [name, value])
+  const found = await options.executor.http(
+    {
+      body: new Uint8Array(body),
+      headers: Object.entries(request.headersDistinct).flatMap(([name, values = []]) =>
+        values.map((value): [string, string] => [name, value])
+      ),
+      identity: await identify(options, request).catch(() => null),
+      method: request.method ?? "GET",
+      url: `http://${request.headers.host ?? "localhost"}${request.url}`
+    },
+    {
+      chunk: async (bytes) => {
+        if (!response.write(bytes) && !response.closed)
+          await Promise.race([once(response, "drain"), once(response, "close")])
+      },
+      head: (status, headers) => void response.writeHead(status, headers.flat())
+    }
   )
-  const received = new Request(`http://${request.headers.host ?? "localhost"}${request.url}`, {
-    headers,
-    method: request.method ?? "GET",
-    ...(body.length === 0 ? {} : { body: new Uint8Array(body) })
-  })
-  // The handler is made by the `convex` package, whose types hide how it is invoked.
-  const { invokeHttpAction } = action as unknown as { invokeHttpAction: (request: Request) => Promise<Response> }
-  const answer = await inFrame(actionFrame(options.executor, null, identity), () => invokeHttpAction(received))
-  response.writeHead(answer.status, [...answer.headers].flat())
-  if (answer.body !== null) for await (const chunk of answer.body) response.write(chunk)
-  response.end()
+  if (found) response.end()
+  else response.writeHead(404).end("No matching routes found")
 }
 
 const pathOf = (request: IncomingMessage): string => (request.url ?? "/").split("?")[0]!

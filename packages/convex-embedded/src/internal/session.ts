@@ -7,13 +7,12 @@
  * - After the response to a mutation comes a Transition at its timestamp or later: the client waits for it.
  * - At most one Transition is on its way to a client: a slow one gets fewer and larger steps, and delays nobody.
  */
-// Not the global ones, which refuse to work inside of a query or mutation.
-import { clearInterval, clearTimeout, setInterval, setTimeout } from "node:timers"
 import type { JSONValue } from "convex/values"
 import { WebSocket } from "ws"
 import type { Identity, VerifyToken } from "./auth.ts"
-import { errorPayload, messageOf } from "./errors.ts"
-import type { Call, Executor, QueryRun, RequestKey } from "./executor.ts"
+import type { Call, RequestKey, Run } from "./calls.ts"
+import { errorPayload, failureOf, messageOf } from "./errors.ts"
+import type { Executor } from "./executor.ts"
 import { limits } from "./limits.ts"
 import {
   type ClientMessage,
@@ -23,7 +22,7 @@ import {
   type QueryModification,
   type Version
 } from "./protocol.ts"
-import type { LiveResult, Subscriptions } from "./subscriptions.ts"
+import type { LiveResult } from "./subscriptions.ts"
 
 /** A client that hears nothing for 30 s reconnects. */
 const PING_INTERVAL_MILLIS = 15_000
@@ -49,14 +48,12 @@ interface Query {
 export interface SessionOptions {
   readonly socket: WebSocket
   readonly executor: Executor
-  readonly subscriptions: Subscriptions
   readonly verifyToken: VerifyToken
 }
 
 export class Session {
   readonly #socket: WebSocket
   readonly #executor: Executor
-  readonly #subscriptions: Subscriptions
   readonly #verifyToken: VerifyToken
   readonly #queries = new Map<number, Query>()
   #removed: Array<number> = []
@@ -78,7 +75,6 @@ export class Session {
   constructor(options: SessionOptions) {
     this.#socket = options.socket
     this.#executor = options.executor
-    this.#subscriptions = options.subscriptions
     this.#verifyToken = options.verifyToken
     this.#ping = setInterval(() => this.#keepAlive(), PING_INTERVAL_MILLIS)
     options.socket.on("message", (data: Buffer, isBinary) => this.#receive(data, isBinary))
@@ -90,7 +86,8 @@ export class Session {
   #dispose(): void {
     clearInterval(this.#ping)
     clearTimeout(this.#expiry)
-    for (const { live } of this.#queries.values()) if (live !== null) this.#subscriptions.unwatch(live, this.#outdated)
+    for (const { live } of this.#queries.values())
+      if (live !== null) this.#executor.subscriptions.unwatch(live, this.#outdated)
     this.#queries.clear()
   }
 
@@ -193,7 +190,7 @@ export class Session {
   }
 
   #forget(query: Query): void {
-    if (query.live !== null) this.#subscriptions.unwatch(query.live, this.#outdated)
+    if (query.live !== null) this.#executor.subscriptions.unwatch(query.live, this.#outdated)
     query.live = null
   }
 
@@ -210,19 +207,13 @@ export class Session {
   async #runMutation(call: Call, request: RequestKey): Promise<void> {
     const { requestId } = request
     try {
-      const { json, ts } = await this.#executor.mutation(call, request)
-      const head = JSON.stringify({
-        logLines: [],
-        requestId,
-        success: true,
-        ts: encodeTs(ts),
-        type: "MutationResponse"
-      })
-      void this.#send(`${head.slice(0, -1)},"result":${json}}`)
+      const run = await this.#executor.mutation(call, request)
+      void this.#send(response("MutationResponse", requestId, run, { ts: encodeTs(run.ts) }))
+      if ("failure" in run.outcome) return
       this.#owesTransition = true
       this.#update()
     } catch (cause) {
-      this.#respondFailure("MutationResponse", requestId, cause)
+      this.#refuse("MutationResponse", requestId, cause)
     } finally {
       this.#waitingMutations--
     }
@@ -230,17 +221,16 @@ export class Session {
 
   async #action({ args, requestId, udfPath: path }: ClientMessage & { type: "Mutation" | "Action" }): Promise<void> {
     try {
-      const json = await this.#executor.action({ args, caller: "client", identity: this.#identity, path })
-      const head = JSON.stringify({ logLines: [], requestId, success: true, type: "ActionResponse" })
-      void this.#send(`${head.slice(0, -1)},"result":${json}}`)
+      const run = await this.#executor.action({ args, caller: "client", identity: this.#identity, path })
+      void this.#send(response("ActionResponse", requestId, run, {}))
     } catch (cause) {
-      this.#respondFailure("ActionResponse", requestId, cause)
+      this.#refuse("ActionResponse", requestId, cause)
     }
   }
 
-  #respondFailure(type: "MutationResponse" | "ActionResponse", requestId: number, cause: unknown): void {
-    const { errorData, errorMessage } = errorPayload(cause)
-    void this.#send(JSON.stringify({ errorData, logLines: [], requestId, result: errorMessage, success: false, type }))
+  /** The deployment itself failed, or has ended. */
+  #refuse(type: ResponseType, requestId: number, cause: unknown): void {
+    void this.#send(response(type, requestId, { logLines: [], outcome: { failure: failureOf(cause) } }, {}))
   }
 
   readonly #outdated = (): void => this.#update()
@@ -292,8 +282,10 @@ export class Session {
   async #refresh(queryId: number, query: Query, identity: Identity | null): Promise<string | null> {
     if (query.live !== null && !query.live.outdated) return null
     const { args, journal, path } = query
-    query.live = await this.#subscriptions.watch(JSON.stringify([path, args, identity, journal]), this.#outdated, () =>
-      this.#executor.runQuery({ args, caller: "client", identity, path }, journal)
+    query.live = await this.#executor.subscriptions.watch(
+      JSON.stringify([path, args, identity, journal]),
+      this.#outdated,
+      (id) => this.#executor.watch({ args, caller: "client", identity, path }, journal, id)
     )
     const { run } = query.live
     // Meanwhile the query may have been removed, or the client may have become another one.
@@ -303,7 +295,8 @@ export class Session {
     const result = describeOutcome(run)
     if (result.comparable === query.sent) return null
     query.sent = result.comparable
-    return `{"queryId":${queryId},"logLines":[],"journal":${JSON.stringify(run.journal)},${result.fields}}`
+    const { journal: reached, logLines } = run
+    return `{"queryId":${queryId},"logLines":${JSON.stringify(logLines)},"journal":${JSON.stringify(reached)},${result.fields}}`
   }
 
   /** Settles when the message has left this process: the socket's pace is the pace of the updates. */
@@ -320,11 +313,21 @@ export class Session {
   }
 }
 
+type ResponseType = "MutationResponse" | "ActionResponse"
+
+const response = (type: ResponseType, requestId: number, { logLines, outcome }: Run, more: object): string => {
+  if ("json" in outcome) {
+    const head = JSON.stringify({ logLines, requestId, success: true, type, ...more })
+    return `${head.slice(0, -1)},"result":${outcome.json}}`
+  }
+  const { errorData, errorMessage } = errorPayload(outcome.failure)
+  return JSON.stringify({ errorData, logLines, requestId, result: errorMessage, success: false, type })
+}
+
 /** Two failures with the same message are the same result, though each has a request id of its own. */
-const describeOutcome = ({ outcome }: QueryRun): { readonly fields: string; readonly comparable: string } => {
+const describeOutcome = ({ outcome }: Run): { readonly fields: string; readonly comparable: string } => {
   if ("json" in outcome) return { comparable: outcome.json, fields: `"type":"QueryUpdated","value":${outcome.json}` }
   const { errorData, errorMessage } = errorPayload(outcome.failure)
   const fields = JSON.stringify({ errorData, errorMessage, type: "QueryFailed" })
-  const comparable = `${errorMessage.replace(/^\[Request ID: \w+\] /, "failed: ")}${JSON.stringify(errorData)}`
-  return { comparable, fields: fields.slice(1, -1) }
+  return { comparable: `failed: ${outcome.failure.shown}${JSON.stringify(errorData)}`, fields: fields.slice(1, -1) }
 }

@@ -1,17 +1,16 @@
 /** What `ctx` can do: the operations that the `convex` package asks for, by their names on that border. */
 import type { JSONValue } from "convex/values"
-import type { Identity } from "./auth.ts"
-import { convexErrorData, messageOf } from "./errors.ts"
-import type { Executor, Invocation } from "./executor.ts"
+import type { Engine, Invocation } from "./engine.ts"
+import { failureOf, timedOut } from "./errors.ts"
 import { deleteFile, describeFile, fileMetadata, readFile, storeFile } from "./files.ts"
-import { type ConvexFunction, type FunctionAddress, functionHandle, pathOf } from "./functions.ts"
+import { type FunctionAddress, functionHandle, pathOf } from "./functions.ts"
 import { cancelJob, insertJob } from "./jobs.ts"
 import { page, type PageRequest, type SerializedQuery, stream } from "./query.ts"
-import { type Frame, outsideFrame } from "./runtime.ts"
+import type { Frame } from "./runtime.ts"
 import type { Row } from "./store.ts"
 import type { Transaction } from "./transaction.ts"
 
-type Operations = Record<string, (argument: never) => string | Promise<string>>
+export type Operations = Record<string, (argument: never) => string | Promise<string>>
 
 interface DocumentReference {
   readonly id: string
@@ -19,15 +18,16 @@ interface DocumentReference {
   readonly isSystem?: boolean
 }
 
-type RunArgument = FunctionAddress & { readonly args: JSONValue }
+export type RunArgument = FunctionAddress & { readonly args: JSONValue }
 type ScheduleArgument = RunArgument & { readonly ts: number }
 
 const NOTHING = "{}"
 
 /** The border of a query or mutation. */
-export const transactionFrame = (executor: Executor, transaction: Transaction, invocation: Invocation): Frame => {
+export const transactionFrame = (engine: Engine, transaction: Transaction, invocation: Invocation): Frame => {
   const { catalog } = transaction
-  const { function: running, identity, page: paging, stopwatch } = invocation
+  const { execution, function: running, stopwatch } = invocation
+  const { identity, page: paging } = execution
   const streams = new Map<number, Generator<Row>>()
   let [nextStream, hasPaginated] = [0, false]
 
@@ -70,12 +70,12 @@ export const transactionFrame = (executor: Executor, transaction: Transaction, i
       cancelJob(transaction, id)
       return "null"
     },
-    "1.0/createFunctionHandle": (address: FunctionAddress) => handleOf(executor, address),
+    "1.0/createFunctionHandle": (address: FunctionAddress) => handleOf(engine, address),
     "1.0/get": (reference: DocumentReference) => {
       checkReference("get", reference)
       return transaction.get(reference.id) ?? "null"
     },
-    "1.0/getFunctionMetadata": () => metadata(running),
+    "1.0/getFunctionMetadata": () => metadata(running.path),
     "1.0/getUserIdentity": () => JSON.stringify(identity),
     "1.0/insert": ({ table, value }: { table: string; value: JSONValue }) =>
       JSON.stringify({ _id: transaction.insert(table, value) }),
@@ -109,20 +109,17 @@ export const transactionFrame = (executor: Executor, transaction: Transaction, i
     [RUN_FUNCTION]: (argument: RunArgument & { udfType: string }) => {
       if (argument.udfType === "snapshotQuery") throw notSupported("runQuery with useStaleSnapshot")
       const kind = argument.udfType === "mutation" ? "mutation" : "query"
-      const found = executor.find({ caller: "function", path: pathOf(argument) }, kind)
-      const run = () => executor.invoke(found, { args: argument.args, identity }, transaction)
-      return rethrowing(() => (kind === "mutation" ? transaction.nested(run) : run()))
+      const found = engine.find({ caller: "function", path: pathOf(argument) }, kind)
+      const run = () => engine.invoke(found, argument.args, execution, transaction)
+      // The nested function leaves the thread to the one around it.
+      const resume = () => engine.pulse.enter()
+      return rethrowing(() => (kind === "mutation" ? transaction.nested(run) : run())).finally(resume)
     },
     "1.0/schedule": (argument: ScheduleArgument) => {
       transaction.countScheduled()
-      return JSON.stringify(insertJob(executor, transaction, argument))
+      return JSON.stringify(insertJob(engine, transaction, argument))
     },
-    ...Object.fromEntries(
-      Object.entries(storageOperations).map(([name, operation]) => [
-        name,
-        (argument: StorageArgument) => operation(executor, transaction, argument)
-      ])
-    ),
+    ...storageIn(engine, transaction),
     "1.0/shallowMerge": (argument: DocumentReference & { value: Record<string, JSONValue> }) => {
       checkReference("patch", argument)
       transaction.patch(argument.id, argument.value)
@@ -138,7 +135,19 @@ export const transactionFrame = (executor: Executor, transaction: Transaction, i
     return result
   }
 
+  /** A function whose time is up stays the one that has the thread, whatever it asks for. */
+  const asDeployment = <A>(run: () => A): A => {
+    assertRunning()
+    const since = engine.pulse.leave()
+    try {
+      return run()
+    } finally {
+      engine.pulse.enter(stopwatch.left > 0 ? undefined : since)
+    }
+  }
+
   const assertRunning = () => {
+    if (stopwatch.left <= 0) throw timedOut(engine.userTimeLimit)
     if (invocation.ended) throw new Error(`The function ${running.path} has ended: it can no longer use its ctx.`)
   }
 
@@ -146,14 +155,13 @@ export const transactionFrame = (executor: Executor, transaction: Transaction, i
     asyncSyscall: async (operation, argument) => {
       stopwatch.pause()
       try {
-        return await inOrder(operation, () => {
-          assertRunning()
-          return perform(asyncSyscalls, operation, argument)
-        })
+        return await inOrder(operation, () => asDeployment(() => perform(asyncSyscalls, operation, argument)))
       } finally {
         stopwatch.resume()
       }
     },
+    console: execution.console,
+    determinism: execution.determinism,
     jsSyscall: (operation) => {
       throw notSupported(operation)
     },
@@ -161,58 +169,6 @@ export const transactionFrame = (executor: Executor, transaction: Transaction, i
     syscall: (operation, argument) => {
       assertRunning()
       return perform(syscalls, operation, argument) as string
-    }
-  }
-}
-
-/** The border of an action: each of its calls is a transaction of its own. */
-export const actionFrame = (executor: Executor, running: ConvexFunction | null, identity: Identity | null): Frame => {
-  const call = (argument: RunArgument) =>
-    ({ args: argument.args, caller: "function", identity, path: pathOf(argument) }) as const
-
-  const asyncSyscalls: Operations = {
-    "1.0/actions/action": (argument: RunArgument) => rethrowing(() => executor.action(call(argument))),
-    "1.0/actions/cancel_job": ({ id }: { id: string }) =>
-      executor.transact((transaction) => {
-        cancelJob(transaction, id)
-        return "null"
-      }),
-    "1.0/actions/mutation": (argument: RunArgument) =>
-      rethrowing(async () => (await executor.mutation(call(argument), null)).json),
-    "1.0/actions/query": (argument: RunArgument) => rethrowing(() => executor.query(call(argument))),
-    "1.0/actions/schedule": (argument: ScheduleArgument) =>
-      executor.transact((transaction) => JSON.stringify(insertJob(executor, transaction, argument))),
-    "1.0/createFunctionHandle": (address: FunctionAddress) => handleOf(executor, address),
-    "1.0/getFunctionMetadata": () => metadata(running),
-    "1.0/getUserIdentity": () => JSON.stringify(identity),
-    ...Object.fromEntries(
-      Object.entries(storageOperations).map(([name, operation]) => [
-        name,
-        (argument: StorageArgument) => executor.transact((transaction) => operation(executor, transaction, argument))
-      ])
-    )
-  }
-
-  const jsSyscalls: Record<string, (argument: never) => Promise<unknown>> = {
-    "storage/getBlob": async ({ storageId }: { storageId: string }) => {
-      const found = await executor.transact((transaction) => readFile(transaction, storageId))
-      return found === null ? null : new Blob([new Uint8Array(found.bytes)], { type: found.contentType ?? "" })
-    },
-    "storage/storeBlob": async ({ blob, options }: { blob: Blob; options?: { sha256?: string } }) => {
-      const content = { bytes: new Uint8Array(await blob.arrayBuffer()), contentType: blob.type || null }
-      return executor.transact((transaction) => storeFile(transaction, content, options?.sha256))
-    }
-  }
-
-  return {
-    asyncSyscall: async (operation, argument) => outsideFrame(() => perform(asyncSyscalls, operation, argument)),
-    jsSyscall: (operation, argument) => {
-      if (!Object.hasOwn(jsSyscalls, operation)) throw notSupported(operation)
-      return outsideFrame(() => jsSyscalls[operation]!(argument as never))
-    },
-    kind: "action",
-    syscall: (operation) => {
-      throw notSupported(operation)
     }
   }
 }
@@ -227,7 +183,7 @@ interface StorageArgument {
   readonly sha256?: string
 }
 
-type StorageOperation = (executor: Executor, transaction: Transaction, argument: StorageArgument) => string
+type StorageOperation = (engine: Engine, transaction: Transaction, argument: StorageArgument) => string
 
 /** `ctx.storage`, which is the same everywhere but for blobs in actions. */
 const storageOperations: Record<string, StorageOperation> = {
@@ -250,31 +206,57 @@ const storageOperations: Record<string, StorageOperation> = {
   }
 }
 
-const perform = (operations: Operations, name: string, argument: string): string | Promise<string> => {
+/** What an action asks for that is a transaction of its own. */
+export const performForAction = (
+  engine: Engine,
+  transaction: Transaction,
+  operation: string,
+  argument: string
+): string => {
+  const operations: Operations = {
+    "1.0/actions/cancel_job": ({ id }: { id: string }) => {
+      cancelJob(transaction, id)
+      return "null"
+    },
+    "1.0/actions/schedule": (request: ScheduleArgument) => JSON.stringify(insertJob(engine, transaction, request)),
+    "1.0/createFunctionHandle": (address: FunctionAddress) => handleOf(engine, address),
+    ...storageIn(engine, transaction)
+  }
+  return perform(operations, operation, argument) as string
+}
+
+const storageIn = (engine: Engine, transaction: Transaction): Operations =>
+  Object.fromEntries(
+    Object.entries(storageOperations).map(([name, operation]) => [
+      name,
+      (argument: StorageArgument) => operation(engine, transaction, argument)
+    ])
+  )
+
+export const perform = (operations: Operations, name: string, argument: string): string | Promise<string> => {
   if (!Object.hasOwn(operations, name)) throw notSupported(name)
   return operations[name]!(JSON.parse(argument) as never)
 }
 
-const notSupported = (name: string) => new Error(`${name} is not supported by convex-embedded.`)
+export const notSupported = (name: string) => new Error(`${name} is not supported by convex-embedded.`)
 
 /** A failure of a called function, as the `convex` package expects it: the data of a `ConvexError` beside the message. */
-const rethrowing = async (run: () => Promise<string>): Promise<string> => {
+export const rethrowing = async (run: () => Promise<string>): Promise<string> => {
   try {
     return await run()
   } catch (cause) {
-    const data = convexErrorData(cause)
-    throw data === undefined ? cause : Object.assign(new Error(messageOf(cause)), { data })
+    const { data, message } = failureOf(cause)
+    throw data === undefined ? cause : Object.assign(new Error(message), { data })
   }
 }
 
-const handleOf = (executor: Executor, address: FunctionAddress): string => {
+const handleOf = (engine: Engine, address: FunctionAddress): string => {
   const path = pathOf(address)
-  if (executor.lookup(path) === undefined) throw new Error(`No function exists at '${path}'.`)
+  if (engine.lookup(path) === undefined) throw new Error(`No function exists at '${path}'.`)
   return JSON.stringify(functionHandle(path))
 }
 
-const metadata = (running: ConvexFunction | null): string =>
-  JSON.stringify({ componentPath: "", name: running?.path ?? "http" })
+export const metadata = (path: string): string => JSON.stringify({ componentPath: "", name: path })
 
 const integer = (value: bigint): string => {
   const bytes = Buffer.alloc(8)

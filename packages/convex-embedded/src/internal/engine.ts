@@ -1,0 +1,221 @@
+/**
+ * Runs queries and mutations, in the thread that has the store.
+ *
+ * Invariant: one request at a time works here (see `EngineThread`), which is what makes transactions serializable.
+ */
+import type { JSONValue } from "convex/values"
+import type { Identity } from "./auth.ts"
+import type { Call, Commit, MutationRun, RequestKey, Run, WatchedRun } from "./calls.ts"
+import type { Catalog } from "./catalog.ts"
+import { failureOf, FunctionFailure, missingFunction, timedOut } from "./errors.ts"
+import type { FileUrls } from "./files.ts"
+import { canonicalPath, type ConvexFunction, type FunctionKind, type Functions } from "./functions.ts"
+import { limits } from "./limits.ts"
+import type { Pulse } from "./pulse.ts"
+import { ReadSets } from "./read-sets.ts"
+import { Console, Determinism, inFrame } from "./runtime.ts"
+import { Stopwatch } from "./stopwatch.ts"
+import type { Store } from "./store.ts"
+import { transactionFrame } from "./syscalls.ts"
+import { type Change, Transaction } from "./transaction.ts"
+import { mismatch } from "./validators.ts"
+import { fromJson } from "./values.ts"
+
+/** What all functions of one request share. */
+export interface Execution {
+  readonly identity: Identity | null
+  readonly console: Console
+  readonly determinism: Determinism
+  readonly page: { readonly previous: string | null; journal: string | null }
+}
+
+/** One run of a function. */
+export interface Invocation {
+  readonly function: ConvexFunction
+  readonly execution: Execution
+  readonly stopwatch: Stopwatch
+  /** Once set, the function can do nothing any more, even if it was stopped and does not know. */
+  ended: boolean
+}
+
+export interface EngineOptions {
+  readonly store: Store
+  readonly catalog: Catalog
+  readonly functions: Functions
+  readonly userTimeLimit: number
+  readonly fileUrls: FileUrls
+  readonly pulse: Pulse
+  /** The index of the jobs: who runs them wants to know when it changes. */
+  readonly jobsIndex: number
+}
+
+export class Engine {
+  readonly catalog: Catalog
+  readonly fileUrls: FileUrls
+  readonly pulse: Pulse
+  /** Milliseconds of its own time that a query or mutation may take. */
+  readonly userTimeLimit: number
+  readonly readSets = new ReadSets()
+  functions: Functions
+  readonly #store: Store
+  readonly #jobsIndex: number
+  #outdated: ReadonlyArray<number> = []
+  #jobs = false
+
+  constructor(options: EngineOptions) {
+    this.catalog = options.catalog
+    this.fileUrls = options.fileUrls
+    this.functions = options.functions
+    this.pulse = options.pulse
+    this.#store = options.store
+    this.userTimeLimit = options.userTimeLimit
+    this.#jobsIndex = options.jobsIndex
+  }
+
+  /** What was committed since this was asked last. */
+  takeCommit(): Commit {
+    const commit = { jobs: this.#jobs, outdated: this.#outdated, ts: this.#store.ts }
+    this.#outdated = []
+    this.#jobs = false
+    return commit
+  }
+
+  /** Finds a function as a caller may; a function that is not for this caller is as good as missing. */
+  find({ caller, path }: Pick<Call, "caller" | "path">, kind: FunctionKind): ConvexFunction {
+    const found = this.lookup(canonicalPath(path))
+    if (found === undefined || (caller === "client" && !found.isPublic)) throw missingFunction(path)
+    if (found.kind !== kind) {
+      throw new FunctionFailure(
+        `Trying to execute ${path} as ${title(kind)}, but it is defined as ${title(found.kind)}.`
+      )
+    }
+    return found
+  }
+
+  /** Whoever may call it; the path is canonical. */
+  lookup(path: string): ConvexFunction | undefined {
+    return this.functions.byPath.get(path)
+  }
+
+  async query(call: Call): Promise<Run> {
+    const { outcome, logLines } = await this.#read(call, null)
+    return { logLines, outcome }
+  }
+
+  /** A query whose result somebody watches, under the number `id`. A failure depends on what was read as a result does. */
+  async watch(call: Call, journal: string | null, id: number): Promise<WatchedRun> {
+    const { reads, ...run } = await this.#read(call, journal)
+    this.readSets.set(id, reads)
+    return run
+  }
+
+  async #read(call: Call, previous: string | null) {
+    const transaction = new Transaction(this.#store, this.catalog, "read")
+    const execution = executionOf(call.identity, previous)
+    const run = await this.#run(execution, () =>
+      this.invoke(this.find(call, "query"), call.args, execution, transaction)
+    )
+    transaction.rollback()
+    return { ...run, journal: execution.page.journal ?? previous, reads: transaction.reads }
+  }
+
+  /** Runs a mutation; with the `request` of a client at most once, however often it is sent. */
+  async mutation(call: Call, request: RequestKey | null): Promise<MutationRun> {
+    const known = request === null ? null : this.answer(request)
+    if (known !== null) return known
+    const execution = executionOf(call.identity)
+    let ts = 0n
+    const run = await this.#run(execution, () =>
+      this.write(async (transaction) => {
+        ts = transaction.ts
+        const json = await this.invoke(this.find(call, "mutation"), call.args, execution, transaction)
+        if (request !== null) transaction.putAnswer(request.sessionId, request.requestId, json)
+        return json
+      })
+    )
+    return { ...run, ts }
+  }
+
+  /** What a mutation answered when it was committed, if it was. */
+  answer({ requestId, sessionId }: RequestKey): MutationRun | null {
+    const known = this.#store.answer(sessionId, requestId)
+    return known === null ? null : { logLines: [], outcome: { json: known.result }, ts: known.ts }
+  }
+
+  async #run(execution: Execution, run: () => Promise<string>): Promise<Run> {
+    const { logLines } = execution.console
+    try {
+      return { logLines, outcome: { json: await run() } }
+    } catch (cause) {
+      return { logLines, outcome: { failure: failureOf(cause) } }
+    }
+  }
+
+  /** All of `work` is committed, or none of it. */
+  async write<A>(work: (transaction: Transaction) => A | Promise<A>): Promise<A> {
+    const transaction = new Transaction(this.#store, this.catalog, "write")
+    try {
+      const result = await work(transaction)
+      if (transaction.commit()) this.#onCommit(transaction.changes)
+      return result
+    } catch (cause) {
+      transaction.rollback()
+      throw cause
+    }
+  }
+
+  #onCommit(changes: ReadonlyArray<Change>): void {
+    this.#outdated = [...this.#outdated, ...this.readSets.take(changes)]
+    this.#jobs ||= changes.some((change) => change.indexId === this.#jobsIndex)
+  }
+
+  /** Runs a query or mutation in a transaction that its caller ends. */
+  async invoke(
+    found: ConvexFunction,
+    args: JSONValue,
+    execution: Execution,
+    transaction: Transaction
+  ): Promise<string> {
+    this.checkArguments(found, args)
+    const stopwatch = new Stopwatch(this.userTimeLimit)
+    const invocation: Invocation = { ended: false, execution, function: found, stopwatch }
+    try {
+      const frame = transactionFrame(this, transaction, invocation)
+      this.pulse.enter()
+      const work = inFrame(frame, () => found.invoke(JSON.stringify([args])))
+      const json = await stopwatch.limit(work, () => timedOut(this.userTimeLimit))
+      this.pulse.leave()
+      this.checkResult(found, json)
+      return json
+    } finally {
+      this.pulse.leave()
+      invocation.ended = true
+    }
+  }
+
+  checkArguments(found: ConvexFunction, args: JSONValue): void {
+    const reason = mismatch(found.args, fromJson(args), this.catalog.isId)
+    if (reason !== null) throw new FunctionFailure(`ArgumentValidationError: ${reason}`)
+  }
+
+  checkResult(found: ConvexFunction, json: string): void {
+    const size = Buffer.byteLength(json)
+    if (size > limits.returnBytes) {
+      throw new FunctionFailure(
+        `Function ${found.path} return value is too large (actual: ${size} bytes, limit: ${limits.returnBytes} bytes)`
+      )
+    }
+    if (found.returns === null) return
+    const reason = mismatch(found.returns, fromJson(JSON.parse(json) as JSONValue), this.catalog.isId)
+    if (reason !== null) throw new FunctionFailure(`ReturnsValidationError: ${reason}`)
+  }
+}
+
+export const executionOf = (identity: Identity | null, previous: string | null = null): Execution => ({
+  console: new Console(),
+  determinism: new Determinism(),
+  identity,
+  page: { journal: null, previous }
+})
+
+const title = (word: string) => word[0]!.toUpperCase() + word.slice(1)

@@ -1,0 +1,54 @@
+/** Starts and ends the threads in which functions run. */
+import { existsSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { SHARE_ENV, Worker } from "node:worker_threads"
+import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
+import type { ThreadData } from "./convex-thread.ts"
+import { RemoteFailure } from "./errors.ts"
+import { type Api, Peer } from "./rpc.ts"
+
+/** Beside this file, in TypeScript as in JavaScript. */
+const ENTRY = new URL(`./convex-thread.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url)
+
+/** The thread ended before it answered. */
+export class ThreadEnded extends RemoteFailure {
+  constructor(reason: string) {
+    const message = `The thread of the functions ended: ${reason}`
+    super({ message, shown: message })
+  }
+}
+
+export interface Thread<Remote extends Api> {
+  readonly peer: Peer<Remote>
+  /** Resolves when it has ended; every call that waits then fails with `cause`. */
+  readonly end: (cause: Error) => Promise<void>
+  readonly hasEnded: () => boolean
+}
+
+export const startThread = <Remote extends Api>(data: ThreadData, local: Api): Thread<Remote> => {
+  if (!existsSync(ENTRY)) {
+    throw new ConvexEmbeddedError(
+      "InvalidOptions",
+      `The file ${fileURLToPath(ENTRY)} is missing. Whoever bundles @opencode-worker/convex-embedded has to bundle ` +
+        "@opencode-worker/convex-embedded/thread too, into a file of this name beside the bundle."
+    )
+  }
+  // Functions see the environment of the program, as those of Convex see that of their deployment.
+  const worker = new Worker(ENTRY, { env: SHARE_ENV, name: `convex ${data.kind}`, workerData: data })
+  const peer = new Peer<Remote>(worker, local)
+  let ended = false
+  const over = (cause: Error) => {
+    ended = true
+    peer.end(cause)
+  }
+  worker.on("error", (cause) => over(new ThreadEnded(cause instanceof Error ? cause.message : String(cause))))
+  worker.on("exit", (code) => over(new ThreadEnded(`exit code ${code}`)))
+  return {
+    end: async (cause) => {
+      over(cause)
+      await worker.terminate()
+    },
+    hasEnded: () => ended,
+    peer
+  }
+}

@@ -1,0 +1,77 @@
+import { assert, describe, it } from "vitest"
+import { connect, connectHttp, deploy, watch } from "./deployment.ts"
+import { api } from "./fixtures/convex/_generated/api.js"
+
+const failure = (promise: Promise<unknown>): Promise<Error> =>
+  promise.then(
+    (value) => assert.fail(`It should have failed, and gave ${JSON.stringify(value)}`),
+    (cause: Error) => cause
+  )
+
+const deployQuick = () => deploy({ userTimeLimit: 500 })
+
+describe("a function that holds its thread", () => {
+  it("fails as one that takes too long, undone, and the others go on", async () => {
+    const deployment = await deployQuick()
+    const other = connect(deployment)
+    const counter = watch(other, api.counters.read, { name: "n" })
+    assert.equal(await other.mutation(api.counters.add, { name: "n" }), 1)
+    for (const held of ["writing", "microtasks", "insisting", "afterNested"] as const) {
+      const args = held === "writing" ? { name: "n" } : {}
+      const caller = connect(deployment)
+      const stuck = failure(caller.mutation(api.stuck[held], args))
+      // Sent behind it, by another client and by its own.
+      const value = await other.mutation(api.counters.add, { name: "n" })
+      assert.include((await stuck).message, "Function execution timed out (maximum duration: 0.5s)", held)
+      await counter.until((seen) => seen === value)
+      assert.isAbove(await caller.mutation(api.counters.add, { name: held }), 0)
+    }
+    assert.equal(await other.query(api.counters.read, { name: "n" }), 5)
+    assert.equal(other.connectionState().connectionRetries, 0)
+  })
+
+  it("is not run again for its client, and other subscriptions see what is written later", async () => {
+    const deployment = await deployQuick()
+    const client = connect(deployment)
+    const told = watch(client, api.stuck.whenTold, {})
+    await told.until((value) => value === "waiting")
+    const counter = watch(client, api.counters.read, { name: "n" })
+    await client.mutation(api.messages.send, { author: "a", channel: "c", text: "unrelated" })
+    await connectHttp(deployment).mutation(api.jobs.schedule, { delay: 0, kind: "mutation", name: "told" })
+    const failed = await told.until((value) => value instanceof Error)
+    assert.include((failed as Error).message, "Function execution timed out")
+    for (const value of [1, 2]) {
+      assert.equal(await client.mutation(api.counters.add, { name: "n" }), value)
+      await counter.until((seen) => seen === value)
+    }
+    assert.equal(told.seen.length, 2)
+  })
+
+  it("ends alone when it ends its thread, or leaves behind what holds it", async () => {
+    const client = connect(await deployQuick())
+    assert.include((await failure(client.mutation(api.stuck.exiting, {}))).message, "exit code 3")
+    assert.equal(await client.mutation(api.counters.add, { name: "n" }), 1)
+    await client.mutation(api.stuck.leaving, {})
+    assert.equal(await client.mutation(api.counters.add, { name: "n" }), 2)
+  })
+
+  it("fails when it is scheduled, and later jobs run", async () => {
+    const client = connect(await deployQuick())
+    const id = await client.mutation(api.stuck.scheduleJob, {})
+    const state = watch(client, api.jobs.state, { id })
+    const failed = await state.until((value) => !(value instanceof Error) && value?.kind === "failed")
+    assert.include(JSON.stringify(failed), "Function execution timed out")
+    const events = watch(client, api.jobs.events, {})
+    await client.mutation(api.jobs.schedule, { delay: 0, kind: "mutation", name: "later" })
+    await events.until((seen) => !(seen instanceof Error) && seen.includes("later"))
+  })
+
+  it("delays no query and no mutation when it is an action, and the next action has another thread", async () => {
+    const deployment = await deploy()
+    const client = connect(deployment)
+    const stuck = failure(client.action(api.stuck.acting, {}))
+    assert.equal(await client.mutation(api.counters.add, { name: "n" }), 1)
+    assert.include((await stuck).message, "computed for 5 s without a pause")
+    assert.equal(await client.action(api.messages.throughAction, { channel: "c", text: "x" }), 1)
+  })
+})
