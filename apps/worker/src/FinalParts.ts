@@ -69,3 +69,26 @@ export const finalParts = (
     payload: JSON.stringify(payload)
   }))
 }
+
+/** What the deployment takes of one turn, a little below its limits: parts, and characters of all payloads together. */
+const mostParts = 1_900
+const mostCharacters = 2_900_000
+
+/**
+ * The parts that the deployment can take, and a notice of how many it cannot. Most turns lose nothing.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const bounded = (parts: ReadonlyArray<FinalPart>): ReadonlyArray<FinalPart> => {
+  let characters = 0
+  const kept = parts.filter(({ payload }, position) => {
+    const fits = position < mostParts && characters + payload.length <= mostCharacters
+    if (fits) characters += payload.length
+    return fits
+  })
+  const missing = parts.length - kept.length
+  if (missing === 0) return parts
+  const text = `${missing} of ${parts.length} parts are too large to be kept here. OpenCode has them.`
+  return [...kept, { index: parts.length, kind: "notice", payload: JSON.stringify({ text }) }]
+}

@@ -4,10 +4,10 @@
  * @since 0.1.0
  */
 import { api, type Id } from "@opencode-worker/convex-backend/api"
-import { DeltaWriter, isTransient, Lease } from "@opencode-worker/convex-sync"
+import { DeltaWriter, Lease } from "@opencode-worker/convex-sync"
 import type { TurnOutcome, TurnUsage } from "@opencode-worker/opencode-host"
-import { Effect, Schedule } from "effect"
-import type { FinalPart } from "./FinalParts.ts"
+import { Effect } from "effect"
+import { bounded, type FinalPart } from "./FinalParts.ts"
 
 export interface Outcome {
   readonly outcome: TurnOutcome
@@ -15,9 +15,6 @@ export interface Outcome {
   readonly usage?: TurnUsage | undefined
   readonly parts: ReadonlyArray<FinalPart>
 }
-
-/** A result is never given up while this process lives: the deployment takes it when it is back. */
-const untilReachable = Schedule.spaced("1 second")
 
 /**
  * Final parts in, streamed text out, in one transaction. Repeating it changes nothing.
@@ -30,14 +27,13 @@ export const finish = Effect.fn("Turn.finish")(function* (turnId: Id<"turns">, r
   const lease = yield* Lease
   const deltas = yield* DeltaWriter
   yield* deltas.end(turnId)
-  const tell = lease.mutation(api.queue.finish, {
+  yield* lease.mutation(api.queue.finish, {
     turnId,
     outcome,
-    parts: [...parts],
+    parts: [...bounded(parts)],
     ...(error !== undefined && { error: { name: error.name, message: error.message } }),
     ...(usage !== undefined && { usage })
   })
-  yield* Effect.retry(tell, { schedule: untilReachable, while: isTransient })
 })
 
 /** A turn that could not be carried through, for a reason that its operator can read. */

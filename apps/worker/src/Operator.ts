@@ -68,6 +68,8 @@ const make = Effect.gen(function* () {
         ...(Option.isSome(model) && { model: model.value })
       }),
     follow,
+    /** How a turn stands now. */
+    status: (turnId: Id<"turns">) => convex.query(api.turns.live, { turnId, after: Number.MAX_SAFE_INTEGER }),
     parts: (turnId: Id<"turns">) => convex.query(api.turns.parts, { turnId })
   }
 })

@@ -130,15 +130,29 @@ export const settle = Effect.fn("Settlement.settle")(function* (turn: Unsettled)
 const window = 20
 
 /**
- * Settles all that earlier processes left. Costs one query when there is nothing, and no OpenCode server then.
+ * Settles all that earlier processes left. Costs one query when there is nothing, and no OpenCode server then. A turn
+ * that cannot be settled now holds up no other, and is tried again at the next start.
  *
  * @category operations
  * @since 0.1.0
  */
 export const settleAll = Effect.gen(function* () {
   const lease = yield* Lease
-  const next = lease.query(api.queue.unsettled, { limit: window })
+  const failed = new Set<string>()
+  const next = lease
+    .query(api.queue.unsettled, { limit: window })
+    .pipe(Effect.map((turns) => turns.filter(({ turnId }) => !failed.has(turnId))))
   for (let turns = yield* next; turns.length > 0; turns = yield* next) {
-    yield* Effect.forEach(turns, settle, { discard: true })
+    yield* Effect.forEach(
+      turns,
+      (turn) =>
+        settle(turn).pipe(
+          Effect.catch((error) => {
+            failed.add(turn.turnId)
+            return Effect.logWarning(`A turn of an earlier start could not be settled: ${error.message}`)
+          })
+        ),
+      { discard: true }
+    )
   }
 })

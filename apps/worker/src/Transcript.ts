@@ -53,10 +53,8 @@ type Step = readonly [Transcript, string]
 const indent = (text: string, by: string) => text.trimEnd().replaceAll("\n", `\n${by}`)
 
 const text = (state: Transcript, style: Style, kind: string, partId: string, added: string): Step => {
-  const heading =
-    state.open === partId
-      ? ""
-      : `${state.open === undefined ? "" : "\n"}${kind === "reasoning" ? style.faint("thinking: ") : ""}`
+  const label = kind === "text" ? "" : style.faint(kind === "reasoning" ? "thinking: " : `${kind}: `)
+  const heading = state.open === partId ? "" : `${state.open === undefined ? "" : "\n"}${label}`
   return [
     {
       ...state,

@@ -20,7 +20,7 @@ import {
   type TurnEvent,
   type TurnInput
 } from "@opencode-worker/opencode-host"
-import { Effect, Option, Ref, Schedule, Stream } from "effect"
+import { Cause, Effect, Option, Predicate, Ref, Schedule, Stream } from "effect"
 import { finalParts } from "./FinalParts.ts"
 import { fail, finish } from "./Finish.ts"
 import { Sessions } from "./Sessions.ts"
@@ -76,12 +76,22 @@ export const runTurn = Effect.fn("Turn.run")(function* ({ agent, model, sessionI
       )
     })
   })
-  yield* Effect.catchTags(answer, {
-    HostError: (error) => fail(turnId, error.reason._tag, error.message),
-    ModelCacheError: (error) => fail(turnId, error.reason._tag, error.message),
-    SessionPoolError: (error) => fail(turnId, error.reason._tag, error.message)
-  })
+  yield* Effect.catchCauseIf(
+    answer,
+    (cause) => !Cause.hasInterrupts(cause),
+    (cause) => {
+      const { name, message } = reasonOf(Cause.squash(cause))
+      return Effect.andThen(Effect.logWarning(`A turn failed: ${message}`), fail(turnId, name, message))
+    }
+  )
 })
+
+/** What the operator is told: the reason of a library's error, or whatever broke. */
+const reasonOf = (error: unknown) => {
+  const message = error instanceof Error ? error.message : String(error)
+  const reason = Predicate.hasProperty(error, "reason") ? error.reason : error
+  return { name: Predicate.hasProperty(reason, "_tag") ? String(reason._tag) : "WorkerError", message }
+}
 
 /** Sends the prompt and passes on what comes, until its end. */
 const prompt = Effect.fnUntraced(function* (turnId: Id<"turns">, input: TurnInput) {
@@ -102,7 +112,8 @@ const passOn = Effect.fnUntraced(function* (turnId: Id<"turns">, event: TurnEven
   const lease = yield* Lease
   switch (event._tag) {
     case "Delivered":
-      return yield* lease.mutation(api.queue.deliver, { turnId })
+      // Beside the stream: the text goes on while the deployment is away, and the turn's end says more than this does.
+      return yield* Effect.forkChild(Effect.ignore(lease.mutation(api.queue.deliver, { turnId })))
     case "TextDelta":
       return yield* deltas.append(turnId, { partId: event.partId, kind: event.kind, text: event.delta })
     case "ToolUpdated": {

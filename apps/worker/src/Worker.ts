@@ -38,6 +38,7 @@ import {
   ScopedRef,
   Stream
 } from "effect"
+import { patientLease } from "./PatientLease.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 import { Sessions } from "./Sessions.ts"
 import { settleAll } from "./Settlement.ts"
@@ -81,7 +82,7 @@ const failure = ({ message, reason }: ConvexSyncError, credentials: string) => {
 const tenancy = Effect.fnUntraced(function* (credentials: WorkerCredentials, processId: string) {
   const services = yield* Layer.build(
     Layer.mergeAll(Inbox.layer(), DeltaWriter.layer(), Sessions.layer).pipe(
-      Layer.provideMerge(Lease.layer(credentials, { processId }))
+      Layer.provideMerge(patientLease(credentials, { processId }))
     )
   )
   // Made last, so that it ends first: no turn outlives what it writes with.

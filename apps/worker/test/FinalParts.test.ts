@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { AssistantWithParts, Part } from "@opencode-worker/opencode-host"
-import { finalParts } from "../src/FinalParts.ts"
+import { bounded, finalParts } from "../src/FinalParts.ts"
 
 const of = { sessionID: "ses_1", messageID: "msg_1" }
 const info: AssistantWithParts["info"] = {
@@ -80,5 +80,24 @@ describe("finalParts", () => {
   it("puts notices first", () => {
     const parts = finalParts([message(text("a", "answer"))], { notices: ["started anew"] })
     assert.deepStrictEqual(read(parts)[0], ["notice", { text: "started anew" }])
+  })
+})
+
+const sized = (...sizes: ReadonlyArray<number>) =>
+  sizes.map((size, index) => ({ index, kind: "text", payload: "x".repeat(size) }))
+
+describe("bounded", () => {
+  it("leaves alone what the deployment takes", () => {
+    const all = sized(1_000_000, 1_000_000)
+    assert.strictEqual(bounded(all), all)
+  })
+
+  it("keeps what fits and says how much does not", () => {
+    const kept = bounded(sized(1_000_000, 2_500_000, 1_000_000))
+    assert.deepStrictEqual(
+      kept.map(({ index }) => index),
+      [0, 2, 3]
+    )
+    assert.match(kept.at(-1)?.payload ?? "", /1 of 3 parts are too large/)
   })
 })

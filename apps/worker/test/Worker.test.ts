@@ -1,0 +1,183 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, layer } from "@effect/vitest"
+import type { Id } from "@opencode-worker/convex-backend/api"
+import { OpenCodeHost } from "@opencode-worker/opencode-host"
+import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
+import { WorkerEvent } from "@opencode-worker/worker-fsm"
+import { Deferred, Effect, Layer, Option, Stream } from "effect"
+import { join } from "node:path"
+import type { DataFolder } from "../src/DataFolder.ts"
+import { Deployment } from "../src/Deployment.ts"
+import { Operator } from "../src/Operator.ts"
+import { stack } from "../src/Stack.ts"
+import { makeWorker } from "../src/Worker.ts"
+
+/** Says which prompt of the conversation it answers; after a tool, what the tool said. */
+const echo: Script = ({ lastUserText, prompts, toolResults }) =>
+  Reply.text(toolResults.at(-1)?.output ?? `${prompts.length}: ${lastUserText}`)
+
+/** An embedded deployment, a scripted model and the real OpenCode, whose web access is to be asked for. */
+const world = Layer.unwrap(
+  Effect.gen(function* () {
+    const { config } = yield* ScriptedProvider
+    const home = yield* OpenCodeHome.make({ config: { ...config, permission: { webfetch: "ask" } } })
+    const folder: DataFolder = {
+      root: home.root,
+      deployment: join(home.root, "deployment"),
+      operator: join(home.root, "operator.json"),
+      worker: () => join(home.root, "worker.json"),
+      demo: home.root
+    }
+    const options = { directory: home.directory, environment: home.environment, start: "eager" } as const
+    return stack(options).pipe(
+      Layer.provideMerge(Deployment.serve(folder, Option.none())),
+      Layer.merge(Layer.succeed(OpenCodeHome, home))
+    )
+  })
+).pipe(Layer.provideMerge(Layer.merge(ScriptedProvider.layer(echo), NodeServices.layer)))
+
+/** Runs the worker for as long as the scope, and gives its id. */
+const runWorker = Effect.gen(function* () {
+  const home = yield* OpenCodeHome
+  const operator = yield* Operator
+  const { lifecycle, workerId } = yield* makeWorker({
+    machine: "test",
+    directory: home.directory,
+    credentials: join(home.root, "worker.json"),
+    processId: "test",
+    onPairingCode: operator.approve
+  })
+  yield* lifecycle.send(WorkerEvent.cases.Start.make({}))
+  yield* lifecycle.awaitState("Ready")
+  return yield* Effect.flatMap(workerId, Effect.fromOption)
+})
+
+/** A conversation on the worker, which need not run. */
+const newSession = Effect.gen(function* () {
+  const operator = yield* Operator
+  return yield* operator.createSession(yield* Effect.scoped(runWorker))
+})
+
+const send = (sessionId: Id<"sessions">, text: string, model: Option.Option<string> = Option.none()) =>
+  Operator.use((operator) => operator.send(sessionId, text, model))
+
+/** Waits for the end of a turn; gives its status, its error, and its text. */
+const answer = Effect.fnUntraced(function* (turnId: Id<"turns">) {
+  const operator = yield* Operator
+  const last = yield* Effect.flatMap(Stream.runLast(operator.follow(turnId)), Effect.fromOption)
+  const parts = yield* operator.parts(turnId)
+  const texts = parts.filter(({ kind }) => kind === "text").map(({ payload }) => String(JSON.parse(payload).text))
+  const notices = parts.filter(({ kind }) => kind === "notice").map(({ payload }) => String(JSON.parse(payload).text))
+  return { status: last.status, error: last.error?.message ?? "", text: texts.join("\n"), notices }
+})
+
+const ask = (sessionId: Id<"sessions">, text: string, model?: string) =>
+  Effect.flatMap(send(sessionId, text, Option.fromUndefinedOr(model)), answer)
+
+/** OpenCode boots once, and slowly on a loaded machine. */
+const limit = { timeout: 120_000 }
+
+layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) => {
+  it.effect(
+    "answers what was asked while it was away, in order, once",
+    () =>
+      Effect.gen(function* () {
+        const provider = yield* ScriptedProvider
+        const sessionId = yield* newSession
+        const before = (yield* provider.stats).chats
+        const turns = yield* Effect.forEach(["one", "two", "three"], (text) => send(sessionId, text))
+        yield* runWorker
+        const answers = yield* Effect.forEach(turns, answer)
+        assert.deepStrictEqual(
+          answers.map(({ text }) => text),
+          ["1: one", "2: two", "3: three"]
+        )
+        assert.strictEqual((yield* provider.stats).chats - before, 3)
+      }),
+    limit
+  )
+
+  it.effect(
+    "runs conversations beside each other, and one prompt of a conversation at a time",
+    () =>
+      Effect.gen(function* () {
+        const provider = yield* ScriptedProvider
+        const operator = yield* Operator
+        const workerId = yield* runWorker
+        const gate = yield* Deferred.make<void>()
+        yield* provider.setScript((request) =>
+          request.lastUserText.includes("wait")
+            ? Reply.sequence([Reply.wait(Deferred.await(gate)), Reply.text("waited")])
+            : echo(request)
+        )
+        const [held, free] = [yield* operator.createSession(workerId), yield* operator.createSession(workerId)]
+        const first = yield* send(held, "wait")
+        const second = yield* send(held, "after")
+        assert.strictEqual((yield* ask(free, "beside")).text, "1: beside")
+        assert.deepInclude(yield* operator.status(second), { status: "queued" })
+        yield* Deferred.succeed(gate, undefined)
+        assert.strictEqual((yield* answer(first)).text, "waited")
+        assert.strictEqual((yield* answer(second)).text, "2: after")
+        yield* provider.setScript(echo)
+      }),
+    limit
+  )
+
+  it.effect(
+    "says why a prompt failed, and goes on with the conversation",
+    () =>
+      Effect.gen(function* () {
+        const provider = yield* ScriptedProvider
+        const sessionId = yield* newSession
+        yield* runWorker
+        const unknown = yield* ask(sessionId, "hello", "nobody/nothing")
+        assert.deepInclude(unknown, { status: "failed" })
+        assert.match(unknown.error, /No model "nobody\/nothing"/)
+        yield* provider.setScript(() => Reply.status(401, { message: "the key is not valid" }))
+        const refused = yield* ask(sessionId, "hello")
+        assert.deepInclude(refused, { status: "failed" })
+        assert.match(refused.error, /the key is not valid/)
+        yield* provider.setScript(echo)
+        assert.deepInclude(yield* ask(sessionId, "again"), { status: "completed" })
+      }),
+    limit
+  )
+
+  it.effect(
+    "refuses what a person would have to allow, and the model goes on",
+    () =>
+      Effect.gen(function* () {
+        const provider = yield* ScriptedProvider
+        const sessionId = yield* newSession
+        yield* runWorker
+        yield* provider.setScript((request) =>
+          request.toolResults.length === 0
+            ? Reply.toolCall("webfetch", { url: "http://127.0.0.1:9/", format: "text" })
+            : echo(request)
+        )
+        const { status, text } = yield* ask(sessionId, "look it up")
+        yield* provider.setScript(echo)
+        assert.strictEqual(status, "completed")
+        assert.match(text, /Nobody can be asked for permission here/)
+      }),
+    limit
+  )
+
+  it.effect(
+    "begins anew, and says so, when OpenCode has lost the conversation",
+    () =>
+      Effect.gen(function* () {
+        const { client } = yield* OpenCodeHost
+        const sessionId = yield* newSession
+        const known = new Set((yield* client.sessions.list()).map(({ id }) => id))
+        yield* Effect.scoped(Effect.andThen(runWorker, ask(sessionId, "remember me")))
+        for (const { id } of yield* client.sessions.list()) if (!known.has(id)) yield* client.sessions.remove(id)
+        yield* runWorker
+        const { notices, text } = yield* ask(sessionId, "who am I?")
+        assert.strictEqual(text, "1: who am I?")
+        assert.match(notices.join(), /no longer had this conversation/)
+        assert.deepStrictEqual((yield* ask(sessionId, "and now?")).notices, [])
+      }),
+    limit
+  )
+})
