@@ -1,0 +1,51 @@
+import { type ChildProcess, fork } from "node:child_process"
+import { once } from "node:events"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { ConvexClient, ConvexHttpClient } from "convex/browser"
+
+/** A deployment in a process of its own, as a server would be, and what connects to it; all gone when disposed of. */
+export const deploy = async (durability: "full" | "normal") => {
+  const dataDir = await mkdtemp(join(tmpdir(), "bench-embedded-"))
+  const child = fork(fileURLToPath(new URL("./serve.ts", import.meta.url)), [dataDir, durability])
+  const { url } = await message(child)
+  const clients: Array<ConvexClient> = []
+  return {
+    http: new ConvexHttpClient(url, { logger: false }),
+    connect: () => {
+      const client = new ConvexClient(url, { logger: false, unsavedChangesWarning: false })
+      clients.push(client)
+      return client
+    },
+    rssBytes: async () => {
+      child.send("memory")
+      return (await message(child)).rssBytes
+    },
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(clients.map((client) => client.close()))
+      child.disconnect()
+      await once(child, "exit")
+      await rm(dataDir, { force: true, recursive: true })
+    }
+  }
+}
+
+export type Deployed = Awaited<ReturnType<typeof deploy>>
+
+/** What `serve.ts` sends. */
+interface Message {
+  readonly url: string
+  readonly rssBytes: number
+}
+
+const message = (child: ChildProcess): Promise<Message> =>
+  new Promise((resolve, reject) => {
+    const onExit = (code: number | null) => reject(new Error(`The deployment ended: ${code}`))
+    child.once("exit", onExit)
+    child.once("message", (received: Message) => {
+      child.off("exit", onExit)
+      resolve(received)
+    })
+  })

@@ -1,0 +1,27 @@
+import { execFile } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { assert, describe, it } from "@effect/vitest"
+
+const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
+
+describe("bench embedded", () => {
+  it("measures each operation at each size beside convex-test", { timeout: 120_000 }, async () => {
+    const args = ["--expose-gc", "--conditions=@opencode-worker/source", main, "embedded", "--quick", "--json"]
+    const { stdout } = await promisify(execFile)(process.execPath, args)
+    const [, ...lines] = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line))
+    const ops = ["get", "page50", "mutation", "mutation", "bulk", "subscription", "fanout"]
+    assert.deepEqual(
+      lines.map(({ documents, op }) => `${documents} ${op}`),
+      [1000, 3000].flatMap((documents) => ops.map((op) => `${documents} ${op}`))
+    )
+    for (const { op, p50Ms, p99Ms, peer, perSecond, rssBytes } of lines) {
+      for (const figure of [p50Ms, p99Ms, perSecond, rssBytes]) assert.isAbove(figure, 0, op)
+      assert.strictEqual(peer.name, "convex-test")
+      assert.strictEqual(peer.p50Ms === null, op === "subscription" || op === "fanout")
+    }
+  })
+})
