@@ -51,13 +51,13 @@ export interface Stats {
   readonly waiting: number
   /** Attempts to open a resource. */
   readonly opens: number
-  /** Uses that found their resource open or being opened. */
+  /** Uses of a resource that somebody had used before. */
   readonly hits: number
   /** Idle resources closed to make room. */
   readonly evictions: number
   /** Resources closed because nobody used them for `idleTimeToLive`. */
   readonly idleCloses: number
-  /** Attempts to open a resource that failed. */
+  /** Attempts to open a resource that failed while somebody waited for it. */
   readonly failures: number
 }
 
@@ -152,7 +152,7 @@ export const make = Effect.fnUntraced(function* <K, A, E, R>(
     })
   })
 
-  // A stack trace for each use would cost more than the use.
+  // The stack would show the pool, not its caller, and its capture costs more than a use.
   const span = (name: string, key: K) =>
     Effect.withSpan(name, { attributes: { pool: settings.name, key } }, { captureStackTrace: false })
 
@@ -165,7 +165,10 @@ export const make = Effect.fnUntraced(function* <K, A, E, R>(
     busy = false
   }
 
-  const publish = (event: PoolEvent<K>) => PubSub.publishUnsafe(events, event)
+  const publish = (event: PoolEvent<K>) => {
+    // Of a full buffer only the effect drops the oldest event.
+    if (!PubSub.publishUnsafe(events, event)) fork(PubSub.publish(events, event))
+  }
 
   const run = (command: Command) => {
     switch (command._tag) {
@@ -189,7 +192,7 @@ export const make = Effect.fnUntraced(function* <K, A, E, R>(
         return
       case "Close":
         publish({ _tag: "Closing", key: command.residence.entry.key, reason: command.reason })
-        fork(close(command.residence, command.reason))
+        fork(close(command.residence, command.reason), { uninterruptible: true })
         return
       case "Empty":
         Deferred.doneUnsafe(empty, Exit.void)
@@ -226,14 +229,12 @@ export const make = Effect.fnUntraced(function* <K, A, E, R>(
     })
 
   const close = (place: Place, reason: CloseReason) =>
-    Effect.uninterruptible(
-      Effect.gen(function* () {
-        if (place.payload.opening) yield* Fiber.interrupt(place.payload.opening)
-        yield* release(place, Exit.void)
-        publish({ _tag: "Closed", key: place.entry.key, reason })
-        yield* closed(place)
-      })
-    )
+    Effect.gen(function* () {
+      if (reason === "Abandoned" && place.payload.opening) yield* Fiber.interrupt(place.payload.opening)
+      yield* release(place, Exit.void)
+      publish({ _tag: "Closed", key: place.entry.key, reason })
+      yield* closed(place)
+    })
 
   const closed = (place: Place) =>
     Effect.sync(() => {
@@ -246,6 +247,12 @@ export const make = Effect.fnUntraced(function* <K, A, E, R>(
     Scope.close(place.payload.scope, exit).pipe(
       Effect.catchCause((cause) => Effect.logWarning(`A finalizer of ${String(place.entry.key)} failed`, cause))
     )
+
+  // No span where nobody waits: it would cost as much as all of a use that finds its resource open.
+  const turn = ({ entry, payload }: Admission.Ticket<K, Turn<A, E>, Residence<A, E>>) => {
+    const heard = Deferred.await(payload)
+    return Deferred.isDoneUnsafe(payload) ? heard : span("SessionPool.wait", entry.key)(heard)
+  }
 
   const drain = Effect.suspend(() => {
     admission.drain()
@@ -264,13 +271,13 @@ export const make = Effect.fnUntraced(function* <K, A, E, R>(
           publish({ _tag: "Rejected", key })
           return Effect.fail(error(new TooManyWaiting({ waiting: maxWaiting, capacity })))
         }),
-        (ticket) => Effect.flatMap(Deferred.await(ticket.payload), f),
+        (ticket) => Effect.flatMap(turn(ticket), f),
         (ticket) =>
           Effect.map(Clock.currentTimeMillis, (now) => {
             admission.leave(ticket, now)
             carryOut()
           })
-      ).pipe(span("SessionPool.use", key)),
+      ),
 
     touch: (key) => Effect.map(Clock.currentTimeMillis, (now) => admission.touch(key, now)),
 

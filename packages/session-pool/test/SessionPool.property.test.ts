@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Random, Result, Schema } from "effect"
+import { Effect, Exit, Fiber, Random, Result, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { SessionPool } from "../src/index.ts"
 
@@ -30,10 +30,16 @@ const plan = (number: number, keys: number) =>
     } satisfies Plan
   })
 
+interface Resource {
+  closed: boolean
+  used: boolean
+  users: number
+}
+
 /** The resource under test, which writes down every rule that is broken. */
 const world = (capacity: number, concurrency: number) => {
-  const open = new Map<string, { closed: boolean; users: number }>()
-  const count = { opens: 0, failures: 0, closes: 0 }
+  const open = new Map<string, Resource>()
+  const count = { opens: 0, failures: 0, closes: 0, uses: 0, firstUses: 0 }
   const broken: Array<string> = []
   const expect = (holds: boolean, rule: string) => void (holds || broken.push(rule))
   return {
@@ -43,7 +49,7 @@ const world = (capacity: number, concurrency: number) => {
     /** Opening takes 20 ms and fails for one of ten; closing takes 10 ms. */
     make: (key: string) =>
       Effect.gen(function* () {
-        const resource = { closed: false, users: 0 }
+        const resource = { closed: false, used: false, users: 0 }
         yield* Effect.acquireRelease(
           Effect.sync(() => {
             expect(!open.has(key), `${key} is open twice`)
@@ -73,10 +79,13 @@ const world = (capacity: number, concurrency: number) => {
         }
         return resource
       }),
-    use: (resource: { closed: boolean; users: number }, { holds, fails }: Plan) =>
+    use: (resource: Resource, { holds, fails }: Plan) =>
       Effect.acquireUseRelease(
         Effect.sync(() => {
           expect(!resource.closed, "used after it was closed")
+          count.uses++
+          if (!resource.used) count.firstUses++
+          resource.used = true
           expect(++resource.users <= concurrency, "more than `concurrency` users")
         }),
         () => Effect.andThen(Effect.sleep(holds), fails ? Effect.fail("not used" as const) : Effect.void),
@@ -99,6 +108,15 @@ const scenario = (seed: number) =>
       idleTimeToLive: yield* between(50, 500),
       open: make
     })
+    const happened = new Map<string, number>()
+    const happens = (event: SessionPool.PoolEvent<string>) => {
+      const name = "reason" in event ? `${event._tag} ${event.reason}` : event._tag
+      for (const each of new Set([event._tag, name])) happened.set(each, (happened.get(each) ?? 0) + 1)
+    }
+    yield* pool.events.pipe(
+      Stream.runForEach((event) => Effect.sync(() => happens(event))),
+      Effect.forkChild({ startImmediately: true })
+    )
     const plans = yield* Effect.forEach(Array.from({ length: 60 }), (_, i) => plan(i, 8))
     plans.sort((a, b) => a.arrives - b.arrives || a.number - b.number)
     const begun = new Map<string, Array<number>>()
@@ -149,8 +167,26 @@ const scenario = (seed: number) =>
     assert.strictEqual(count.closes, count.opens)
     assert.deepStrictEqual(yield* pool.keys, [])
     const stats = yield* pool.stats
-    assert.deepInclude(stats, { resident: 0, inUse: 0, waiting: 0, failures: count.failures })
-    assert.isAtLeast(stats.opens, count.opens)
+    assert.deepInclude(stats, {
+      resident: 0,
+      inUse: 0,
+      waiting: 0,
+      opens: count.opens,
+      hits: count.uses - count.firstUses,
+      failures: count.failures
+    })
+    const events = (name: string) => happened.get(name) ?? 0
+    assert.deepInclude(stats, {
+      opens: events("Opening"),
+      hits: events("Reused"),
+      failures: events("Failed"),
+      evictions: events("Closing Evicted"),
+      idleCloses: events("Closing Idle")
+    })
+    assert.strictEqual(events("Rejected"), rejected.early)
+    assert.strictEqual(stats.opens, events("Opened") + events("Failed") + events("Closing Abandoned"))
+    assert.strictEqual(events("Closed"), events("Closing"))
+    assert.strictEqual(events("Closed") + events("Failed"), stats.opens)
   }).pipe(Random.withSeed(seed), Effect.scoped)
 
 /** More than CI has time for: `SESSION_POOL_RUNS=5000 vitest run …`. */

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Data, Deferred, Effect, Exit, Fiber, Metric, Result, Scope, Stream } from "effect"
+import { Cause, Data, Deferred, Effect, Exit, Fiber, Metric, Result, Scope, Stream, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { SessionPool, SessionPoolError } from "../src/index.ts"
 
@@ -520,6 +520,55 @@ describe("SessionPool observation", () => {
         "Closing b Invalidated",
         "Closed b Invalidated"
       ])
+    })
+  )
+
+  it.effect("a subscriber that falls behind loses the oldest events", () =>
+    Effect.gen(function* () {
+      const { pool, use } = yield* logged({ capacity: 1 })
+      const [begun, goOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const events = yield* pool.events.pipe(
+        Stream.tap(() => Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(goOn))),
+        Stream.takeUntil((event) => event.key === "last" && event._tag === "Opened"),
+        Stream.runCollect,
+        Effect.forkChild
+      )
+      yield* TestClock.adjust(0)
+      yield* use("first")
+      yield* Deferred.await(begun)
+      for (let i = 0; i < 2000; i++) yield* use("first")
+      yield* use("last")
+      yield* Deferred.succeed(goOn, undefined)
+      assert.isBelow((yield* Fiber.join(events)).length, 1100)
+    })
+  )
+
+  it.effect("spans tell of opening and of waiting, and of nothing where there is neither", () =>
+    Effect.gen(function* () {
+      const spans: Array<string> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          spans.push(options.name)
+          return new Tracer.NativeSpan(options)
+        }
+      })
+      yield* Effect.gen(function* () {
+        const { use } = yield* logged()
+        yield* use("a")
+        assert.sameMembers(spans.splice(0), ["SessionPool.open"])
+        yield* use("a")
+        assert.deepStrictEqual(spans, [])
+      }).pipe(Effect.provideService(Tracer.Tracer, tracer))
+      yield* Effect.gen(function* () {
+        const { pool, use } = yield* logged()
+        const { end } = yield* hold(pool, "a")
+        spans.splice(0)
+        const waiting = yield* Effect.forkChild(use("a"))
+        yield* TestClock.adjust(0)
+        yield* end
+        yield* Fiber.join(waiting)
+        assert.deepStrictEqual(spans, ["SessionPool.wait"])
+      }).pipe(Effect.provideService(Tracer.Tracer, tracer))
     })
   )
 

@@ -9,10 +9,10 @@ const gauges = [
 
 const counters = [
   ["opens", "session_pool_opens_total", "Attempts to open a resource"],
-  ["hits", "session_pool_hits_total", "Uses that found their resource"],
+  ["hits", "session_pool_hits_total", "Uses of a resource that somebody had used before"],
   ["evictions", "session_pool_evictions_total", "Resources closed to make room"],
   ["idleCloses", "session_pool_idle_closes_total", "Resources closed because nobody used them"],
-  ["failures", "session_pool_failures_total", "Attempts to open a resource that failed"]
+  ["failures", "session_pool_failures_total", "Attempts to open a resource that failed while somebody waited"]
 ] as const
 
 const ignored = { update: () => {}, modify: () => {} }
