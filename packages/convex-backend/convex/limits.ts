@@ -32,8 +32,8 @@ export const MAX_PARTS_TOTAL = 3_000_000
 export const MAX_PART_ROW = 250_000
 /** One request as OpenCode tells it: a list of 100 stays below the 16 MiB that a query may read. */
 export const MAX_REQUEST = 50_000
-/** Questions of one request, and answers to one question. */
-export const MAX_ANSWERS = 100
+/** An answer as JSON. */
+export const MAX_ANSWER = 20_000
 /** Requests of one turn that may be open at the same time. */
 export const MAX_OPEN_REQUESTS = 100
 /** Deltas deleted in one transaction. The rest follows in scheduled ones. */
