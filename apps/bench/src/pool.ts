@@ -1,7 +1,7 @@
 /**
- * A pool of 50 seen by 20,000 keys, and a pool of 20 fought over by 90, each beside the same job done by hand with
- * `lru-cache` and `p-queue`. Opening, using and closing take one turn of the event loop each, so what is measured is the
- * pooling.
+ * A pool of 50 seen by 20,000 keys, a pool of 20 fought over by 90, and a pool of 50 that holds all of its keys, each beside
+ * the same job done by hand with `lru-cache` and `p-queue`. Opening, using and closing take one turn of the event loop each,
+ * so what is measured is the pooling.
  */
 import { setImmediate as turn } from "node:timers/promises"
 import { SessionPool } from "@opencode-worker/session-pool"
@@ -22,7 +22,8 @@ const cases = (quick: boolean): ReadonlyArray<Case> => {
   const distinct = quick ? 1000 : 20_000
   return [
     { case: "distinct", keys: distinct, uses: distinct, concurrency: 200, capacity: 50 },
-    { case: "contended", keys: 90, uses: quick ? 900 : 9000, concurrency: 500, capacity: 20 }
+    { case: "contended", keys: 90, uses: quick ? 900 : 9000, concurrency: 500, capacity: 20 },
+    { case: "resident", keys: 50, uses: quick ? 2000 : 50_000, concurrency: 50, capacity: 50 }
   ]
 }
 
@@ -62,9 +63,9 @@ const heap = () => {
   return process.memoryUsage().heapUsed
 }
 
-/** Every key once, or one of the keys without a pattern, the same in each run (a multiplicative hash). */
-const keyOf = (use: number, { keys, uses }: Case) =>
-  `session-${keys === uses ? use : (Math.imul(use, 2_654_435_761) >>> 8) % keys}`
+/** Each key in turn, or where they are contended without a pattern, the same in each run (a multiplicative hash). */
+const keyOf = (use: number, { capacity, keys, uses }: Case) =>
+  `session-${keys === uses || keys === capacity ? use % keys : (Math.imul(use, 2_654_435_761) >>> 8) % keys}`
 
 const perSecond = ({ uses }: Case, began: number) => (uses / (performance.now() - began)) * 1000
 

@@ -10,7 +10,7 @@ const bench = (...args: ReadonlyArray<string>) =>
 describe("bench pool", () => {
   it("keeps the pool's numbers: the bound, no overlap, one open a key, a flat heap", { timeout: 60_000 }, async () => {
     const { stdout } = await bench("pool", "--quick", "--json")
-    const [first, distinct, contended] = stdout
+    const [first, distinct, contended, resident] = stdout
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line))
@@ -30,7 +30,16 @@ describe("bench pool", () => {
     assert.isAtMost(contended.opens, contended.uses)
     assert.strictEqual(contended.opens - contended.evictions, 20)
     assert.isBelow(contended.heapGrowthBytes, 5_000_000)
-    for (const { peer, usesPerSecond } of [distinct, contended]) {
+    assert.deepInclude(resident, {
+      bench: "pool",
+      case: "resident",
+      maxResident: 50,
+      overlaps: 0,
+      opens: 50,
+      evictions: 0
+    })
+    assert.isBelow(resident.heapGrowthBytes, 5_000_000)
+    for (const { peer, usesPerSecond } of [distinct, contended, resident]) {
       assert.deepInclude(peer, { name: "lru-cache + p-queue", overlaps: 0 })
       assert.isAbove(peer.usesPerSecond, 0)
       assert.isAbove(usesPerSecond, 0)
@@ -39,7 +48,7 @@ describe("bench pool", () => {
 
   it("prints a table for people", { timeout: 60_000 }, async () => {
     const { stdout } = await bench("pool", "--quick")
-    assert.match(stdout, /^maxResident +50 +20$/m)
+    assert.match(stdout, /^maxResident +50 +20 +50$/m)
   })
 
   it("says which benchmarks there are", async () => {
