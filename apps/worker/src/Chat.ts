@@ -5,6 +5,7 @@
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { Clock, Effect, Option, Ref, Stream, Terminal } from "effect"
+import { answerRequests } from "./Asking.ts"
 import { Operator } from "./Operator.ts"
 import * as Transcript from "./Transcript.ts"
 
@@ -32,17 +33,17 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
   readonly model: Option.Option<string>
   readonly style: Transcript.Style
   readonly tally: Ref.Ref<Tally>
-  /** Writes the prompt first: for one that nobody typed here. */
-  readonly echo: boolean
+  /** Whether a person is there: to be asked, and who sees already what was typed. */
+  readonly interactive: boolean
 }) {
-  const { echo, model, prompt, sessionId, style, tally } = options
+  const { interactive, model, prompt, sessionId, style, tally } = options
   const operator = yield* Operator
   const terminal = yield* Terminal.Terminal
-  if (echo) yield* terminal.display(`\n> ${prompt}\n`)
+  if (!interactive) yield* terminal.display(`\n> ${prompt}\n`)
   const sentAt = yield* Clock.currentTimeMillis
   const turnId = yield* operator.send(sessionId, prompt, model)
 
-  const last = yield* operator.follow(turnId).pipe(
+  const answer = operator.follow(turnId).pipe(
     Stream.runFoldEffect(
       () => ({ transcript: Transcript.empty, status: "", error: null as { readonly message: string } | null }),
       Effect.fnUntraced(function* ({ transcript }, { deltas, error, status }) {
@@ -64,6 +65,7 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
       })
     )
   )
+  const last = yield* Effect.raceFirst(answer, Effect.andThen(answerRequests(sessionId, interactive), Effect.never))
   const [, rest] = Transcript.end(last.transcript, style, last, yield* operator.parts(turnId))
   yield* terminal.display(rest)
   yield* Ref.update(tally, (sum) => ({

@@ -6,10 +6,12 @@
 import { randomUUID } from "node:crypto"
 import { api, type Id } from "@opencode-worker/convex-backend/api"
 import { ConvexClient } from "@opencode-worker/convex-sync"
-import type { FunctionReturnType } from "convex/server"
+import type { FunctionArgs, FunctionReturnType } from "convex/server"
 import { Context, Effect, Layer, Option, Stream } from "effect"
 
 type Live = FunctionReturnType<typeof api.turns.live>
+export type PendingRequest = FunctionReturnType<typeof api.requests.pending>[number]
+export type Answer = FunctionArgs<typeof api.requests.answer>["answer"]
 export type Part = FunctionReturnType<typeof api.turns.parts>[number]
 export type Segment = Live["deltas"][number]["segments"][number]
 
@@ -70,6 +72,9 @@ const make = Effect.gen(function* () {
     follow,
     /** How a turn stands now. */
     status: (turnId: Id<"turns">) => convex.query(api.turns.live, { turnId, after: Number.MAX_SAFE_INTEGER }),
+    /** What waits for an answer in a session, now and at each change. */
+    pending: (sessionId: Id<"sessions">) => convex.subscribe(api.requests.pending, { sessionId }),
+    answer: (requestId: Id<"requests">, answer: Answer) => convex.mutation(api.requests.answer, { requestId, answer }),
     parts: (turnId: Id<"turns">) => convex.query(api.turns.parts, { turnId })
   }
 })

@@ -11,7 +11,7 @@
  * @since 0.1.0
  */
 import { api, type Id } from "@opencode-worker/convex-backend/api"
-import { type ConvexSyncError, DeltaWriter, Inbox, Lease, type ReadyTurn } from "@opencode-worker/convex-sync"
+import { type ConvexSyncError, DeltaWriter, Inbox, Lease, type ReadyTurn, Requests } from "@opencode-worker/convex-sync"
 import { ModelCache } from "@opencode-worker/model-cache"
 import {
   ascendingId,
@@ -35,9 +35,6 @@ const whileUndelivered = Schedule.exponential("500 millis").pipe(Schedule.upTo({
 const isUndelivered = (error: HostError | ConvexSyncError) =>
   error._tag === "HostError" && (error.reason._tag === "Unavailable" || error.reason._tag === "Timeout")
 
-/** What the model is told when it asks for something that only a person may allow, and nobody can be asked. */
-const nobodyThere = "Nobody can be asked for permission here. Go on without it, or say what you would need."
-
 /** How long a stopping worker tries to settle a turn itself. */
 const goodbye = "5 seconds"
 
@@ -51,6 +48,7 @@ const goodbye = "5 seconds"
 export const runTurn = Effect.fn("Turn.run")(function* ({ agent, model, sessionId, text, turnId }: ReadyTurn) {
   const inbox = yield* Inbox
   const models = yield* ModelCache
+  const requests = yield* Requests
   const sessions = yield* Sessions
   const messageId = yield* ascendingId("msg")
   const partId = yield* ascendingId("prt")
@@ -60,7 +58,8 @@ export const runTurn = Effect.fn("Turn.run")(function* ({ agent, model, sessionI
     const { id } = yield* models.resolve(model ?? undefined)
     yield* sessions.use(sessionId, ({ notice, opencodeSessionId }) => {
       const input = { sessionId: opencodeSessionId, messageId, partIds: [partId], text, model: id, deadline } as const
-      return prompt(turnId, { ...input, agent: agent ?? undefined }).pipe(
+      return requests.follow({ turnId, opencodeSessionId }).pipe(
+        Effect.andThen(prompt(turnId, { ...input, agent: agent ?? undefined })),
         Effect.flatMap(({ error, messages, outcome, usage }) =>
           Effect.flatMap(Ref.getAndSet(notice, Option.none()), (said) =>
             finish(turnId, { outcome, error, usage, parts: finalParts(messages, { notices: Option.toArray(said) }) })
@@ -72,7 +71,8 @@ export const runTurn = Effect.fn("Turn.run")(function* ({ agent, model, sessionI
             Effect.timeoutOption(goodbye),
             Effect.ignore
           )
-        )
+        ),
+        Effect.scoped
       )
     })
   })
@@ -108,7 +108,6 @@ const prompt = Effect.fnUntraced(function* (turnId: Id<"turns">, input: TurnInpu
 
 const passOn = Effect.fnUntraced(function* (turnId: Id<"turns">, event: TurnEvent) {
   const deltas = yield* DeltaWriter
-  const { client } = yield* OpenCodeHost
   const lease = yield* Lease
   switch (event._tag) {
     case "Delivered":
@@ -123,12 +122,10 @@ const passOn = Effect.fnUntraced(function* (turnId: Id<"turns">, event: TurnEven
       }
       return
     }
-    case "PermissionAsked":
-      return yield* Effect.ignore(client.permissions.reply(event.request.id, "reject", nobodyThere))
-    case "QuestionAsked":
-      return yield* Effect.ignore(client.questions.reject(event.request.id))
     case "RetryScheduled":
       return yield* Effect.logInfo(`The model's provider failed, OpenCode tries again: ${event.message}`)
+    case "PermissionAsked":
+    case "QuestionAsked":
     case "Ended":
       return
   }

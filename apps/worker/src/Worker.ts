@@ -20,6 +20,7 @@ import {
   Inbox,
   Lease,
   Pairing,
+  Requests,
   type WorkerCredentials
 } from "@opencode-worker/convex-sync"
 import type { ModelCache } from "@opencode-worker/model-cache"
@@ -38,6 +39,7 @@ import {
   ScopedRef,
   Stream
 } from "effect"
+import { openCodeRequests } from "./OpenCodeRequests.ts"
 import { patientLease } from "./PatientLease.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 import { Sessions } from "./Sessions.ts"
@@ -78,10 +80,13 @@ const failure = ({ message, reason }: ConvexSyncError, credentials: string) => {
     : Fail.make({ reason: "Temporary", detail: message })
 }
 
+/** OpenCode's own configuration says what is asked: whoever runs a worker at this machine could change it anyway. */
+const requests = Layer.unwrap(Effect.map(openCodeRequests, (port) => Requests.layer(port, { policy: "inherit" })))
+
 /** All that lives under the lease: it begins with it and ends with it. */
 const tenancy = Effect.fnUntraced(function* (credentials: WorkerCredentials, processId: string) {
   const services = yield* Layer.build(
-    Layer.mergeAll(Inbox.layer(), DeltaWriter.layer(), Sessions.layer).pipe(
+    Layer.mergeAll(Inbox.layer(), DeltaWriter.layer(), requests, Sessions.layer).pipe(
       Layer.provideMerge(patientLease(credentials, { processId }))
     )
   )

@@ -5,7 +5,9 @@ import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
 import { WorkerEvent } from "@opencode-worker/worker-fsm"
 import { Deferred, Effect, Layer, Option, Stream } from "effect"
+import { createServer, type Server } from "node:http"
 import { join } from "node:path"
+import { answerRequests } from "../src/Asking.ts"
 import type { DataFolder } from "../src/DataFolder.ts"
 import { Deployment } from "../src/Deployment.ts"
 import { Operator } from "../src/Operator.ts"
@@ -73,6 +75,22 @@ const answer = Effect.fnUntraced(function* (turnId: Id<"turns">) {
 
 const ask = (sessionId: Id<"sessions">, text: string, model?: string) =>
   Effect.flatMap(send(sessionId, text, Option.fromUndefinedOr(model)), answer)
+
+/** The address of a page on this machine. */
+const servedPage = Effect.acquireRelease(
+  Effect.callback<Server>((resume) => {
+    const server = createServer((_, response) =>
+      response.setHeader("content-type", "text/plain").end("the page says hello")
+    )
+    server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+  }),
+  (server) => Effect.sync(() => server.close())
+).pipe(
+  Effect.map((server) => {
+    const address = server.address()
+    return `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}/page`
+  })
+)
 
 /** OpenCode boots once, and slowly on a loaded machine. */
 const limit = { timeout: 120_000 }
@@ -144,7 +162,39 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
   )
 
   it.effect(
-    "refuses what a person would have to allow, and the model goes on",
+    "brings what OpenCode asks to the operator, and the answer back",
+    () =>
+      Effect.gen(function* () {
+        const provider = yield* ScriptedProvider
+        const operator = yield* Operator
+        const page = yield* servedPage
+        const sessionId = yield* newSession
+        yield* runWorker
+        yield* provider.setScript((request) =>
+          request.toolResults.length === 0 ? Reply.toolCall("webfetch", { url: page, format: "text" }) : echo(request)
+        )
+        const asked = operator
+          .pending(sessionId)
+          .pipe(Stream.flattenIterable, Stream.runHead, Effect.flatMap(Effect.fromOption))
+        const allowed = yield* send(sessionId, "look it up")
+        const request = yield* asked
+        assert.strictEqual(request.subject, `webfetch: ${page}`)
+        yield* operator.answer(request.requestId, { type: "once" })
+        assert.deepInclude(yield* answer(allowed), { status: "completed", text: "the page says hello" })
+
+        const refused = yield* send(sessionId, "and again")
+        const again = yield* Effect.repeat(asked, { until: ({ requestId }) => requestId !== request.requestId })
+        yield* operator.answer(again.requestId, { type: "reject", message: "look in the cache instead" })
+        const { status, text } = yield* answer(refused)
+        yield* provider.setScript(echo)
+        assert.strictEqual(status, "completed")
+        assert.match(text, /look in the cache instead/)
+      }),
+    limit
+  )
+
+  it.effect(
+    "lets the model go on where nobody is there to be asked",
     () =>
       Effect.gen(function* () {
         const provider = yield* ScriptedProvider
@@ -155,6 +205,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
             ? Reply.toolCall("webfetch", { url: "http://127.0.0.1:9/", format: "text" })
             : echo(request)
         )
+        yield* Effect.forkScoped(answerRequests(sessionId, false))
         const { status, text } = yield* ask(sessionId, "look it up")
         yield* provider.setScript(echo)
         assert.strictEqual(status, "completed")

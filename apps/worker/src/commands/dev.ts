@@ -152,7 +152,7 @@ const chat = Effect.fnUntraced(function* (folder: DataFolder, { model, prompt, s
   const style = color ? Transcript.colored : Transcript.plain
   yield* prompts.pipe(
     Stream.runForEach((text) =>
-      Effect.flatMap(current, (sessionId) => ask({ sessionId, prompt: text, model, style, tally, echo: !interactive }))
+      Effect.flatMap(current, (sessionId) => ask({ sessionId, prompt: text, model, style, tally, interactive }))
     )
   )
   yield* Effect.orDie(worker.lifecycle.send(WorkerEvent.cases.Stop.make({})))
