@@ -120,6 +120,21 @@ export class NotFound extends Schema.TaggedClass<NotFound>()("NotFound", {
 }
 
 /**
+ * The engine of OpenCode that is spoken to cannot do this. Recovery: look at `client.capabilities` first.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Unsupported extends Schema.TaggedClass<Unsupported>()("Unsupported", {
+  operation: Schema.String,
+  engine: Schema.String
+}) {
+  get message() {
+    return `OpenCode's ${this.engine} engine has no ${this.operation}. See the capabilities of the client.`
+  }
+}
+
+/**
  * The session is running a turn already. Recovery: wait for its end; two prompts at once would share one answer.
  *
  * @category reasons
@@ -205,6 +220,7 @@ export const HostErrorReason = Schema.Union([
   GaveUp,
   UnsupportedVersion,
   NotFound,
+  Unsupported,
   Busy,
   Unauthorized,
   Unavailable,

@@ -1,34 +1,59 @@
 /**
- * What a program asks of an OpenCode server: the port. The adapter for OpenCode 1.18 is `internal/classic.ts`.
+ * What a program asks of an OpenCode server: the port. Its adapters are `internal/classic.ts` and `internal/next.ts`.
  *
  * @since 0.1.0
  */
 import type {
-  Agent,
+  Agent as ClassicAgent,
   AssistantMessage,
-  Message,
   Part,
   PermissionRequest,
   QuestionRequest,
-  Session,
-  SessionStatus
+  Session as ClassicSession,
+  SessionStatus,
+  UserMessage as ClassicUserMessage
 } from "@opencode-ai/sdk/v2/client"
 import type { Duration, Effect } from "effect"
+import type { Capabilities } from "./Capabilities.ts"
 import type { HostError } from "./HostError.ts"
 
 export type {
-  Agent,
   AssistantMessage,
   Event as OpenCodeEvent,
-  Message,
   Part,
   PermissionRequest,
   QuestionRequest,
-  Session,
   SessionStatus,
-  ToolPart,
-  UserMessage
+  ToolPart
 } from "@opencode-ai/sdk/v2/client"
+
+/**
+ * A conversation. The times are epoch ms.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Session = Pick<ClassicSession, "id" | "projectID" | "directory" | "title" | "time"> &
+  Partial<Pick<ClassicSession, "parentID" | "metadata" | "agent" | "model" | "cost" | "tokens">>
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type UserMessage = Pick<ClassicUserMessage, "id" | "sessionID" | "role" | "time"> &
+  Partial<Pick<ClassicUserMessage, "agent" | "model" | "system">>
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Message = UserMessage | AssistantMessage
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Agent = Pick<ClassicAgent, "name" | "mode"> & Partial<Pick<ClassicAgent, "description" | "hidden">>
 
 /**
  * A message with its parts, in part order.
@@ -59,7 +84,7 @@ export interface ModelInfo {
   readonly modelId: string
   readonly name: string
   readonly providerName: string
-  /** Whether the model can call tools, and whether it reasons. */
+  /** Whether the model can call tools, and whether it is known to reason. */
   readonly tools: boolean
   readonly reasoning: boolean
   /** Tokens. */
@@ -124,6 +149,8 @@ export interface MessagePage {
  * @since 0.1.0
  */
 export interface OpenCodeClient {
+  /** What the engine of the running server can do. */
+  readonly capabilities: Effect.Effect<Capabilities, HostError>
   readonly sessions: {
     /** With a title, OpenCode spends no model call on inventing one. The id is always OpenCode's own. */
     readonly create: (input: {
@@ -158,7 +185,10 @@ export interface OpenCodeClient {
     /** Fails with `NotFound` when OpenCode does not have it (yet). */
     readonly get: (sessionId: string, messageId: string) => Effect.Effect<MessageWithParts, HostError>
   }
-  /** Sends a prompt and returns at once. Success is NOT delivery: `OpenCodeHost.turn` takes care of that. */
+  /**
+   * Sends a prompt and returns at once. Success is NOT delivery: `OpenCodeHost.turn` takes care of that. An unknown model
+   * or agent is refused here (`NotFound`) by the next engine, and by the classic one in the turn (`failed`).
+   */
   readonly prompt: (input: PromptInput) => Effect.Effect<void, HostError>
   /** Asks once. `OpenCodeHost.abort` is the one that waits until the session is idle. */
   readonly abort: (sessionId: string) => Effect.Effect<void, HostError>

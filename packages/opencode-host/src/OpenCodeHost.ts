@@ -8,6 +8,7 @@ import { NodeServices } from "@effect/platform-node"
 import { Clock, Context, Deferred, Duration, Effect, Layer, Redacted, Stream } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { UserDirectories } from "effect/persistence"
+import type { Engine } from "./Capabilities.ts"
 import type { HostError } from "./HostError.ts"
 import type { HostEvent } from "./HostEvent.ts"
 import type { OpenCodeClient, TurnInput } from "./OpenCodeClient.ts"
@@ -15,12 +16,12 @@ import type { OpenCodeServer } from "./OpenCodeServer.ts"
 import type { TurnEvent } from "./TurnEvent.ts"
 import { abortSession } from "./internal/abort.ts"
 import { findBinary } from "./internal/binary.ts"
-import { classicClient } from "./internal/classic.ts"
 import { resolveDirectory } from "./internal/directory.ts"
+import { makeClient } from "./internal/engine.ts"
 import { serverEnvironment } from "./internal/environment.ts"
 import { makeGuard } from "./internal/guard.ts"
 import { makeHub } from "./internal/hub.ts"
-import { health, type Instance } from "./internal/instance.ts"
+import { engineOf, health, type Instance } from "./internal/instance.ts"
 import { holdDirectory } from "./internal/lock.ts"
 import { restartPolicy } from "./internal/restarts.ts"
 import { spawnServer } from "./internal/spawn.ts"
@@ -66,6 +67,11 @@ export interface Options {
   readonly binary?: string | undefined
   /** Run versions outside 1.18 too. Default false. */
   readonly allowUntestedVersion?: boolean | undefined
+  /**
+   * Which engine to speak to. Default: `classic` for OpenCode 1.x, `next` for later ones. They do not see each other's
+   * messages: stay with one. `next` reads its providers from configuration files only, not from `config`.
+   */
+  readonly engine?: Engine | undefined
   /** Added to the few variables that the server inherits. Tools of the agent see all of it: keep secrets out. */
   readonly environment?: Readonly<Record<string, string>> | undefined
   /** OpenCode configuration, merged over the user's. Handed over as a private file, not in the environment. */
@@ -138,9 +144,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const directory = yield* resolveDirectory(options.directory)
   const hostId = randomUUID()
   const start =
-    options.attach === undefined
-      ? yield* ownServer(options, directory, hostId)
-      : attachServer(options.attach, options.allowUntestedVersion ?? false)
+    options.attach === undefined ? yield* ownServer(options, directory, hostId) : attachServer(options.attach, options)
   const hub = yield* makeHub()
   const { hold, running, use } = yield* makeSupervisor({
     start,
@@ -150,7 +154,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     limits: options.attach === undefined ? options : undefined,
     stopTimeout: options.attach === undefined ? options.stopTimeout : 0
   })
-  const client = classicClient(use, directory)
+  const client = makeClient(use, directory)
   const turns = new Map<string, RunningTurn>()
   const abort = (sessionId: string) => abortSession(client, turns, sessionId)
   if (options.start === "eager") yield* Effect.forkScoped(Effect.ignore(running))
@@ -180,19 +184,28 @@ const ownServer = Effect.fnUntraced(function* (options: Options, directory: stri
     environment,
     config: options.config,
     timeout: Duration.fromInputUnsafe(options.startTimeout ?? "30 seconds"),
-    allowUntestedVersion: options.allowUntestedVersion ?? false
+    allowUntestedVersion: options.allowUntestedVersion ?? false,
+    engine: options.engine
   })
 })
 
 const attachServer = Effect.fnUntraced(function* (
   attach: NonNullable<Options["attach"]>,
-  allowUntestedVersion: boolean
+  { allowUntestedVersion = false, engine }: Options
 ) {
   const password = Redacted.isRedacted(attach.password) ? attach.password : Redacted.make(attach.password)
   const access = { url: attach.url, password }
   const version = yield* health(access, allowUntestedVersion)
   const startedAt = yield* Clock.currentTimeMillis
-  const server = { ...access, version, pid: undefined, binary: undefined, bootMillis: 0, startedAt }
+  const server = {
+    ...access,
+    version,
+    engine: engine ?? engineOf(version),
+    pid: undefined,
+    binary: undefined,
+    bootMillis: 0,
+    startedAt
+  }
   const exited = yield* Deferred.make<string>()
   const kill = Effect.asVoid(Deferred.succeed(exited, "it was given up"))
   return { server, exited: Deferred.await(exited), kill } satisfies Instance

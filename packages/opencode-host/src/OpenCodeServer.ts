@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { Redacted } from "effect"
+import type { Engine } from "./Capabilities.ts"
 
 /**
  * The binary and the place where it was found.
@@ -28,6 +29,8 @@ export interface OpenCodeServer {
   /** For HTTP Basic auth, with the user `opencode`. Whoever has it controls the agent. */
   readonly password: Redacted.Redacted
   readonly version: string
+  /** Which of its engines is spoken to. */
+  readonly engine: Engine
   /** Undefined for a server that was attached to. */
   readonly pid: number | undefined
   readonly binary: Binary | undefined

@@ -1,4 +1,5 @@
 export * from "./Async.ts"
+export type { Capabilities, Engine } from "./Capabilities.ts"
 export * from "./HostError.ts"
 export * from "./HostEvent.ts"
 export * from "./Ids.ts"

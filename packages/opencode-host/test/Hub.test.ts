@@ -37,11 +37,11 @@ const setting = Effect.fnUntraced(function* (...connections: ReadonlyArray<Conne
       return HttpClientResponse.fromWeb(request, new Response(body(connection), { status: connection.status ?? 200 }))
     })
   )
-  const access = { url: "http://127.0.0.1:1", password: Redacted.make("x") }
+  const server = { url: "http://127.0.0.1:1", password: Redacted.make("x"), engine: "classic" } as const
   const listener = yield* hub.listen
   yield* pump({
     hub,
-    access,
+    server,
     directory: "/d",
     connected,
     heard: Effect.void,

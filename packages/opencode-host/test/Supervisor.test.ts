@@ -12,6 +12,7 @@ const server = {
   url: "http://127.0.0.1:1",
   password: Redacted.make("x"),
   version: "1.18.33",
+  engine: "classic" as const,
   // Its memory is what recycling measures.
   pid: process.pid,
   binary: undefined,

@@ -52,7 +52,8 @@ export const promptOf = Effect.fnUntraced(function* (sessionId: string, text: st
 
 export const newSession = Effect.gen(function* () {
   const { client } = yield* OpenCodeHost
-  return (yield* client.sessions.create({ title: "test" })).id
+  const { sessionDetails } = yield* client.capabilities
+  return (yield* client.sessions.create(sessionDetails ? { title: "test" } : {})).id
 })
 
 /** Runs a prompt in a new session to its end. */

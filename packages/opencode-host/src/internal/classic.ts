@@ -1,68 +1,13 @@
 /** The client port over OpenCode 1.x's classic engine (`/session/*`), through the SDK's v2 entry. */
-import { createOpencodeClient, type OpencodeClient } from "@opencode-ai/sdk/v2/client"
-import { Effect, Predicate, Redacted } from "effect"
-import {
-  HostError,
-  type HostErrorReason,
-  NotFound,
-  Protocol,
-  Timeout,
-  Unauthorized,
-  Unavailable
-} from "../HostError.ts"
-import type { ModelInfo, OpenCodeClient } from "../OpenCodeClient.ts"
-import { type Instance, user } from "./instance.ts"
+import { Effect } from "effect"
+import type { EngineClient } from "./engine.ts"
+import type { ModelInfo } from "../OpenCodeClient.ts"
 import { splitModel } from "./model.ts"
-import type { Supervisor } from "./supervisor.ts"
+import type { Transport } from "./transport.ts"
 
-/** What the SDK answers; `response` is absent when the server was not reached. */
-interface Answer<A> {
-  readonly data?: A | undefined
-  readonly error?: unknown
-  readonly response?: Response | undefined
-}
-
-/** The slowest known request (5,000 sessions while the server loads) takes seconds. */
-const limitMillis = 30_000
 const pageSize = 100
 
-export const classicClient = (use: Supervisor["use"], directory: string): OpenCodeClient => {
-  const sdks = new WeakMap<Instance, OpencodeClient>()
-  const sdkOf = (instance: Instance) => {
-    const known = sdks.get(instance)
-    if (known !== undefined) return known
-    const credentials = Buffer.from(`${user}:${Redacted.value(instance.server.password)}`).toString("base64")
-    const sdk = createOpencodeClient({
-      baseUrl: instance.server.url,
-      headers: { authorization: `Basic ${credentials}` }
-    })
-    sdks.set(instance, sdk)
-    return sdk
-  }
-
-  const ask = <A>(
-    operation: string,
-    run: (sdk: OpencodeClient, options: { readonly signal: AbortSignal }) => Promise<Answer<A>>
-  ): Effect.Effect<{ readonly data: A; readonly response: Response }, HostError> =>
-    use((instance) =>
-      Effect.tryPromise({
-        try: (signal) => run(sdkOf(instance), { signal }),
-        catch: (cause) => new HostError({ reason: new Protocol({ operation, detail: describe(cause) }) })
-      }).pipe(
-        Effect.timeoutOrElse({
-          duration: limitMillis,
-          orElse: () => new HostError({ reason: new Timeout({ operation, millis: limitMillis }) })
-        }),
-        Effect.flatMap(({ data, error, response }) =>
-          response?.ok === true && data !== undefined
-            ? Effect.succeed({ data, response })
-            : Effect.fail(new HostError({ reason: reasonOf(operation, error, response) }))
-        )
-      )
-    ).pipe(Effect.withSpan(`OpenCodeClient.${operation}`))
-
-  const call = <A>(...args: Parameters<typeof ask<A>>) => Effect.map(ask(...args), ({ data }) => data)
-
+export const classicClient = ({ ask, call }: Transport, directory: string): EngineClient => {
   return {
     sessions: {
       create: ({ title, metadata, parentId }) =>
@@ -181,27 +126,4 @@ export const classicClient = (use: Supervisor["use"], directory: string): OpenCo
     }),
     agents: call("agents", (sdk, options) => sdk.app.agents({ directory }, options))
   }
-}
-
-const reasonOf = (operation: string, error: unknown, response: Response | undefined): HostErrorReason => {
-  const detail = describe(error)
-  // The SDK turns an HTML answer into an error without a response; only a refused connection is a TypeError.
-  if (response === undefined) {
-    return error instanceof TypeError
-      ? new Unavailable({ operation, detail: describe(error.cause ?? error) })
-      : new Protocol({ operation, detail })
-  }
-  if (response.status === 401) return new Unauthorized({ operation })
-  if (response.status === 404) return new NotFound({ operation, detail })
-  return new Protocol({ operation, status: response.status, detail })
-}
-
-/** OpenCode's errors are `{name, data: {message}}`; anything else is cut short. */
-const describe = (error: unknown): string => {
-  if (Predicate.hasProperty(error, "data") && Predicate.hasProperty(error.data, "message")) {
-    return String(error.data.message)
-  }
-  if (Predicate.hasProperty(error, "message") && error.message !== "") return String(error.message)
-  const text = typeof error === "string" ? error : (JSON.stringify(error) ?? "nothing")
-  return text === "{}" || text === "" ? "no details" : text.slice(0, 500)
 }

@@ -9,12 +9,14 @@
  *
  * The server replays nothing, so a Gap is sent once events flow again: what is read after it misses nothing.
  */
-import { Duration, Effect, Latch, Predicate, Queue, Random, Schema, type Scope, Stream } from "effect"
+import { Duration, Effect, Latch, Queue, Random, Schema, type Scope, Stream } from "effect"
 import { Sse } from "effect/encoding"
 import { HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
 import type { Gap, HostEvent } from "../HostEvent.ts"
 import type { OpenCodeEvent } from "../OpenCodeClient.ts"
-import { type Access, get } from "./instance.ts"
+import type { OpenCodeServer } from "../OpenCodeServer.ts"
+import { get } from "./instance.ts"
+import { isEvent, readNext, translateNext } from "./nextEvents.ts"
 
 /** Events that a listener may lag behind; about 4 MB of text deltas. */
 const backlog = 8192
@@ -49,7 +51,7 @@ export const makeHub = Effect.fnUntraced(function* () {
 
 export interface PumpOptions {
   readonly hub: Hub
-  readonly access: Access
+  readonly server: Pick<OpenCodeServer, "url" | "password" | "engine">
   readonly directory: string
   /** Opened by the first connection. */
   readonly connected: Latch.Latch
@@ -66,27 +68,27 @@ export const stallAfter = Duration.seconds(25)
 const firstDelayMillis = 250
 const maxDelayMillis = 10_000
 
-// The payloads are OpenCode's own, typed by its SDK; only the envelope is checked.
-const Envelope = Schema.declare(
-  (input): input is OpenCodeEvent =>
-    Predicate.hasProperty(input, "type") &&
-    Predicate.isString(input.type) &&
-    Predicate.hasProperty(input, "properties") &&
-    Predicate.isObject(input.properties)
-)
-
 /** Never returns: reads, reconnects, and marks the gaps. */
 export const pump = Effect.fnUntraced(function* (options: PumpOptions) {
-  const { hub, access, directory, connected, heard, active, resumes } = options
+  const { hub, server, directory, connected, heard, active, resumes } = options
   let gap = resumes
   // Attempts since the last event that carried something: a server that says hello and dies must not be a hot loop.
   let fruitless = 0
 
-  const receive = Effect.fnUntraced(function* (event: OpenCodeEvent) {
-    yield* heard
+  const tell = (event: OpenCodeEvent) => hub.publish({ _tag: "Event", event })
+  const translate = yield* translateNext({ access: server, directory, publish: tell })
+  const { path, read } =
+    server.engine === "next"
+      ? { path: "/api/event", read: (input: unknown) => readNext(input, directory) }
+      : { path: "/event", read: (input: unknown) => (isEvent(input) ? input : undefined) }
+
+  const receive = Effect.fnUntraced(function* (input: unknown) {
+    const event = read(input)
+    if (event === undefined) return
     if (event.type === "server.connected") {
       if (gap !== undefined) yield* hub.publish({ _tag: "Gap", cause: gap })
       gap = undefined
+      yield* translate(event)
       yield* connected.open
       return
     }
@@ -94,19 +96,22 @@ export const pump = Effect.fnUntraced(function* (options: PumpOptions) {
     // A heartbeat is known to the server, but not to the SDK's types.
     if ((event.type as string) === "server.heartbeat") return
     yield* active
-    yield* hub.publish({ _tag: "Event", event })
+    if (server.engine === "classic") yield* tell(event)
+    else yield* Effect.forEach(yield* translate(event), tell, { discard: true })
   })
 
-  const request = get(access, "/event").pipe(
+  const request = get(server, path).pipe(
     HttpClientRequest.setUrlParam("directory", directory),
     HttpClientRequest.accept("text/event-stream")
   )
   const connection = HttpClient.execute(request).pipe(
     Effect.flatMap(HttpClientResponse.filterStatusOk),
     HttpClientResponse.stream,
-    Stream.decodeText(),
-    Stream.pipeThroughChannel(Sse.decodeDataSchema(Envelope)),
+    // Before decoding: the next engine's heartbeats are comments.
     Stream.timeoutOrElse({ duration: stallAfter, orElse: () => Stream.fail("stall" as const) }),
+    Stream.tap(() => heard),
+    Stream.decodeText(),
+    Stream.pipeThroughChannel(Sse.decodeDataSchema(Schema.Unknown)),
     Stream.runForEach(({ data }) => receive(data)),
     Effect.as("ended" as const),
     Effect.catch((error) => Effect.succeed(error === "stall" ? error : ("error" as const)))

@@ -1,6 +1,7 @@
 /** One living server, ours or attached to, as the rest of the package sees it. */
 import { Effect, type Redacted, Schema } from "effect"
 import { HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
+import type { Engine } from "../Capabilities.ts"
 import { HostError, Protocol, Unauthorized, Unavailable, UnsupportedVersion } from "../HostError.ts"
 import type { OpenCodeServer } from "../OpenCodeServer.ts"
 
@@ -14,6 +15,9 @@ export interface Instance {
 
 /** OpenCode's fixed user name for HTTP Basic auth. */
 export const user = "opencode"
+
+/** OpenCode 1.x works with its classic engine by itself, and 2.x has the next one only. */
+export const engineOf = (version: string): Engine => (version.startsWith("1.") ? "classic" : "next")
 
 export type Access = { readonly url: string; readonly password: Redacted.Redacted }
 
@@ -54,12 +58,18 @@ export const health = Effect.fnUntraced(function* (access: Access, allowUntested
 const Sessions = Schema.Record(Schema.String, Schema.Unknown)
 const Active = Schema.Struct({ data: Sessions })
 
+/** What the next engine runs, in all directories, by session. */
+export const activeSessions = (access: Access) =>
+  HttpClient.execute(get(access, "/api/session/active")).pipe(
+    Effect.flatMap(HttpClientResponse.schemaBodyJson(Active)),
+    Effect.map(({ data }) => data)
+  )
+
 /** Whether any session runs something, in either engine, whoever asked for it. */
-export const hasBusySession = Effect.fnUntraced(function* (access: Access, directory: string) {
+export const hasBusySession = Effect.fnUntraced(function* ({ engine, ...access }: OpenCodeServer, directory: string) {
+  if (Object.keys(yield* activeSessions(access)).length > 0) return true
+  if (engine === "next") return false
   const classic = get(access, "/session/status").pipe(HttpClientRequest.setUrlParam("directory", directory))
-  const [status, active] = yield* Effect.all([
-    Effect.flatMap(HttpClient.execute(classic), HttpClientResponse.schemaBodyJson(Sessions)),
-    Effect.flatMap(HttpClient.execute(get(access, "/api/session/active")), HttpClientResponse.schemaBodyJson(Active))
-  ])
-  return Object.keys({ ...status, ...active.data }).length > 0
+  const response = yield* HttpClient.execute(classic)
+  return Object.keys(yield* HttpClientResponse.schemaBodyJson(Sessions)(response)).length > 0
 })

@@ -11,11 +11,12 @@ import { createServer } from "node:net"
 import { Clock, Deferred, Duration, Effect, Exit, Fiber, Redacted, Stream } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { ChildProcess, type ChildProcessSpawner } from "effect/process"
+import type { Engine } from "../Capabilities.ts"
 import { HostError, StartFailed } from "../HostError.ts"
 import type { Binary } from "../OpenCodeServer.ts"
 import { markVariable, sweep } from "../Processes.ts"
 import type { Guard } from "./guard.ts"
-import { type Instance, health, user } from "./instance.ts"
+import { engineOf, type Instance, health, user } from "./instance.ts"
 import { privateFiles } from "./privateFiles.ts"
 import { redact } from "./redact.ts"
 
@@ -29,6 +30,8 @@ export interface SpawnOptions {
   readonly config: Readonly<Record<string, unknown>> | undefined
   readonly timeout: Duration.Duration
   readonly allowUntestedVersion: boolean
+  /** Default: what the version works with. */
+  readonly engine: Engine | undefined
 }
 
 /** Somebody may take the free port between our asking and OpenCode's listening. */
@@ -117,6 +120,7 @@ const spawnOn = Effect.fnUntraced(function* (
       url: yield* Deferred.await(url),
       password,
       version,
+      engine: options.engine ?? engineOf(version),
       pid: handle.pid,
       binary: options.binary,
       bootMillis: startedAt - spawnedAt,

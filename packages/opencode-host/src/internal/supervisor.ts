@@ -18,6 +18,7 @@ import { Clock, Deferred, Duration, Effect, Exit, Fiber, Latch, Random, Ref, Sch
 import { HttpClient } from "effect/http"
 import { GaveUp, HostError, Timeout, Unavailable } from "../HostError.ts"
 import { type Hub, pump, stallAfter } from "./hub.ts"
+import type { OpenCodeServer } from "../OpenCodeServer.ts"
 import { get, hasBusySession, health, type Instance } from "./instance.ts"
 import { type Failure, recent, type RestartPolicy, verdict } from "./restarts.ts"
 import { type RetirementOptions, retirement, type Usage } from "./retirement.ts"
@@ -88,7 +89,7 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
     const access = instance.server
     const lastHeard = yield* Ref.make(yield* Clock.currentTimeMillis)
     const heard = Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.set(lastHeard, now))
-    yield* Effect.forkScoped(pump({ hub, access, directory, connected, heard, active: touch, resumes }))
+    yield* Effect.forkScoped(pump({ hub, server: access, directory, connected, heard, active: touch, resumes }))
     yield* Effect.forkScoped(endIfHung(instance, lastHeard))
     const loaded = yield* Effect.forkScoped(warmUp(access, directory))
     const primed = Effect.all([connected.await, Fiber.join(loaded)], { discard: true }).pipe(
@@ -245,12 +246,13 @@ const unavailable = (detail: string) => new HostError({ reason: new Unavailable(
  * Makes a fresh server load what a prompt needs (providers, tools, agents). Before that, a prompt that was accepted may
  * be lost in a crash: 48 of 49 were; after it, 5 of 5 were kept. It needs no model call and leaves no trace.
  */
-const warmUp = Effect.fnUntraced(function* (access: Parameters<typeof get>[0], directory: string) {
-  const query = `directory=${encodeURIComponent(directory)}`
+const warmUp = Effect.fnUntraced(function* (server: OpenCodeServer, directory: string) {
+  const place = encodeURIComponent(directory)
+  const paths =
+    server.engine === "next"
+      ? ["/api/model", "/api/agent"].map((path) => `${path}?location[directory]=${place}`)
+      : ["/config/providers", "/experimental/tool/ids", "/agent"].map((path) => `${path}?directory=${place}`)
   const load = (path: string) =>
-    Effect.ignore(Effect.flatMap(HttpClient.execute(get(access, `${path}?${query}`)), (response) => response.text))
-  yield* Effect.forEach(["/config/providers", "/experimental/tool/ids", "/agent"], load, {
-    concurrency: "unbounded",
-    discard: true
-  })
+    Effect.ignore(Effect.flatMap(HttpClient.execute(get(server, path)), (response) => response.text))
+  yield* Effect.forEach(paths, load, { concurrency: "unbounded", discard: true })
 })
