@@ -36,6 +36,8 @@ export const MAX_REQUEST = 50_000
 export const MAX_ANSWER = 20_000
 /** Requests of one turn that may be open at the same time. */
 export const MAX_OPEN_REQUESTS = 100
+/** Commands that may wait for one worker. */
+export const MAX_QUEUED_COMMANDS = 100
 /** Deltas deleted in one transaction. The rest follows in scheduled ones. */
 export const PURGE_BATCH = 100
 /** Pairings that may wait for approval at the same time: the only rows that a stranger can create. */

@@ -17,6 +17,7 @@ import type { QueryCtx } from "./_generated/server.ts"
 import { assignedTurn } from "./assigned.ts"
 import { workerMutation, workerQuery } from "./builders.ts"
 import { deleteDeltas, deltasAfter } from "./deltas.ts"
+import { endTurn } from "./ending.ts"
 import { refusal } from "./errors.ts"
 import {
   bounded,
@@ -102,6 +103,7 @@ export const claim = workerMutation({
     const turn = await assignedTurn(ctx, turnId)
     if (turn.status === "claimed" && turn.epoch === epoch && turn.messageId === messageId) return { claimed: true }
     if (turn.status !== "queued" || !turn.ready) return { claimed: false }
+    if ((await sessionOf(ctx, turn)).status === "deleting") return { claimed: false }
     await ctx.db.patch(turnId, { status: "claimed", ready: false, epoch, messageId, partIds })
     await ctx.db.patch(turn.sessionId, { status: "running" })
     return { claimed: true }
@@ -172,22 +174,11 @@ export const finish = workerMutation({
     if (turn.finished) return null
     if (turn.status === "queued") throw refusal("Conflict", "A turn that was not claimed cannot be finished")
     for (const row of rows) await ctx.db.insert("parts", { turnId, ...row })
-    const finishedAt = Date.now()
-    await ctx.db.patch(turnId, {
+    await endTurn(ctx, turn, {
       status: outcome,
-      finished: true,
-      finishedAt,
       ...(error !== undefined && { error }),
       ...(usage !== undefined && { usage })
     })
-    await deleteDeltas(ctx, turnId)
-    await closeRequests(ctx, turnId)
-    await ctx.db.patch(turn.sessionId, { status: "idle", lastActivityAt: finishedAt })
-    const next = await ctx.db
-      .query("turns")
-      .withIndex("by_session_finished", (q) => q.eq("sessionId", turn.sessionId).eq("finished", false))
-      .first()
-    if (next !== null) await ctx.db.patch(next._id, { ready: true })
     return null
   }
 })
@@ -212,14 +203,15 @@ export const requeue = workerMutation({
     }
     await ctx.db.patch(turnId, {
       status: "queued",
-      ready: true,
+      ready: (await sessionOf(ctx, turn)).status !== "deleting",
       epoch: undefined,
       messageId: undefined,
       partIds: undefined
     })
     await deleteDeltas(ctx, turnId)
     await closeRequests(ctx, turnId)
-    await ctx.db.patch(turn.sessionId, { status: "idle" })
+    const { status } = await sessionOf(ctx, turn)
+    if (status === "running") await ctx.db.patch(turn.sessionId, { status: "idle" })
     return null
   }
 })

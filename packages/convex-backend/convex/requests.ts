@@ -33,7 +33,7 @@ import {
   MAX_SMALL_PAGE,
   REQUEST_GRACE
 } from "./limits.ts"
-import { ownedSession } from "./sessions.ts"
+import { ownedSession } from "./owned.ts"
 import { requestAnswer } from "./tables.ts"
 
 type Answer = Infer<typeof requestAnswer>

@@ -5,12 +5,13 @@
  */
 import { paginationOptsValidator } from "convex/server"
 import { v } from "convex/values"
-import type { Doc, Id } from "./_generated/dataModel.ts"
-import type { QueryCtx } from "./_generated/server.ts"
+import type { Doc } from "./_generated/dataModel.ts"
 import { assignedSession } from "./assigned.ts"
 import { operatorMutation, operatorQuery, workerMutation, workerQuery } from "./builders.ts"
-import { refusal } from "./errors.ts"
+import { issue } from "./commands.ts"
 import { bounded, checkText, MAX_NAME, MAX_SMALL_PAGE } from "./limits.ts"
+import { ownedSession, usableWorker } from "./owned.ts"
+import { purgeSession } from "./purge.ts"
 
 const view = (session: Doc<"sessions">) => ({
   sessionId: session._id,
@@ -20,27 +21,6 @@ const view = (session: Doc<"sessions">) => ({
   origin: session.origin,
   lastActivityAt: session.lastActivityAt
 })
-
-/** The operator's session, else `NotFound`. */
-export const ownedSession = async (
-  ctx: QueryCtx & { readonly operator: string },
-  sessionId: Id<"sessions">
-): Promise<Doc<"sessions">> => {
-  const session = await ctx.db.get(sessionId)
-  if (session?.ownerId !== ctx.operator) throw refusal("NotFound", "You have no such session")
-  return session
-}
-
-/** The operator's worker, approved; else `NotFound` or `Revoked`. */
-export const usableWorker = async (
-  ctx: QueryCtx & { readonly operator: string },
-  workerId: Id<"workers">
-): Promise<Doc<"workers">> => {
-  const worker = await ctx.db.get(workerId)
-  if (worker?.ownerId !== ctx.operator) throw refusal("NotFound", "You have no such worker")
-  if (worker.approval === "revoked") throw refusal("Revoked", "This worker was revoked: choose another one")
-  return worker
-}
 
 /** Creates a session on a worker, online or not. The same key gives the same session. */
 export const create = operatorMutation({
@@ -88,6 +68,54 @@ export const get = operatorQuery({
   handler: async (ctx, { sessionId }) => {
     const session = await ctx.db.get(sessionId)
     return session?.ownerId === ctx.operator ? view(session) : null
+  }
+})
+
+const command = { sessionId: v.id("sessions"), idempotencyKey: v.string() }
+
+/** Gives a session your title, which no later one of OpenCode's replaces. Gives the command that tells OpenCode. */
+export const rename = operatorMutation({
+  args: { ...command, title: v.string() },
+  handler: async (ctx, { sessionId, title, idempotencyKey }) => {
+    checkText("title", title, MAX_NAME)
+    const { workerId } = await ownedSession(ctx, sessionId)
+    const commandId = await issue(ctx, workerId, { kind: "rename", sessionId, title }, idempotencyKey)
+    await ctx.db.patch(sessionId, { title, titledBy: "operator" })
+    return commandId
+  }
+})
+
+/**
+ * Deletes a session, here and in OpenCode. It takes no prompts from now on, and is gone when its worker has deleted it.
+ * Gives the command that says whether it could; null where no worker is needed for it.
+ */
+export const remove = operatorMutation({
+  args: command,
+  handler: async (ctx, { sessionId, idempotencyKey }) => {
+    checkText("idempotencyKey", idempotencyKey, MAX_NAME)
+    const session = await ownedSession(ctx, sessionId)
+    const worker = await ctx.db.get(session.workerId)
+    const head = await ctx.db
+      .query("turns")
+      .withIndex("by_session_finished", (q) => q.eq("sessionId", sessionId).eq("finished", false))
+      .first()
+    if (head?.status === "queued" && head.ready) await ctx.db.patch(head._id, { ready: false })
+    await ctx.db.patch(sessionId, { status: "deleting" })
+    const unknown = session.opencodeSessionId === undefined && session.status !== "running"
+    if (unknown || worker?.approval !== "approved") {
+      await purgeSession(ctx, sessionId)
+      return null
+    }
+    return issue(ctx, session.workerId, { kind: "delete", sessionId }, idempotencyKey)
+  }
+})
+
+/** Asks the worker for what was said in OpenCode before. Gives the command. */
+export const loadHistory = operatorMutation({
+  args: command,
+  handler: async (ctx, { sessionId, idempotencyKey }) => {
+    const { workerId } = await ownedSession(ctx, sessionId)
+    return issue(ctx, workerId, { kind: "loadHistory", sessionId }, idempotencyKey)
   }
 })
 

@@ -52,6 +52,18 @@ export const requestAnswer = v.union(
   v.object({ type: v.literal("dismiss") })
 )
 
+/** What an operator can tell a worker to do. */
+export const command = v.union(
+  v.object({ kind: v.literal("abort"), turnId: v.id("turns"), sessionId: v.id("sessions") }),
+  v.object({ kind: v.literal("rename"), sessionId: v.id("sessions"), title: v.string() }),
+  v.object({ kind: v.literal("delete"), sessionId: v.id("sessions") }),
+  v.object({ kind: v.literal("loadHistory"), sessionId: v.id("sessions") }),
+  v.object({ kind: v.literal("refreshModels") }),
+  v.object({ kind: v.literal("pause") }),
+  v.object({ kind: v.literal("resume") }),
+  v.object({ kind: v.literal("drain") })
+)
+
 /**
  * @category schemas
  * @since 0.1.0
@@ -104,7 +116,8 @@ export const tables = {
     /** Who gave the title; a later one in this order may replace it, an earlier one may not. */
     titledBy: v.union(v.literal("nobody"), v.literal("prompt"), v.literal("opencode"), v.literal("operator")),
     origin: v.union(v.literal("operator"), v.literal("opencode")),
-    status: v.union(v.literal("idle"), v.literal("running")),
+    /** `deleting`: until the worker has deleted it in OpenCode, and all that belongs to it is gone here. */
+    status: v.union(v.literal("idle"), v.literal("running"), v.literal("deleting")),
     lastActivityAt: v.number(),
     idempotencyKey: v.string()
   })
@@ -189,6 +202,21 @@ export const tables = {
     .index("by_turn_open", ["turnId", "open"])
     .index("by_owner_status", ["ownerId", "status"])
     .index("by_session_status", ["sessionId", "status"]),
+
+  commands: defineTable({
+    ownerId: v.string(),
+    workerId: v.id("workers"),
+    command,
+    status: v.union(v.literal("queued"), v.literal("done"), v.literal("failed")),
+    /** Why it failed. */
+    error: v.optional(v.string()),
+    /** The worker's when it was issued. */
+    epoch: v.number(),
+    finishedAt: v.optional(v.number()),
+    idempotencyKey: v.string()
+  })
+    .index("by_worker_status", ["workerId", "status"])
+    .index("by_owner_key", ["ownerId", "idempotencyKey"]),
 
   /** Security-relevant acts: `_creationTime` says when. */
   audit: defineTable({

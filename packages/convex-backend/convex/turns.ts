@@ -5,14 +5,15 @@
  */
 import { paginationOptsValidator } from "convex/server"
 import { v } from "convex/values"
-import type { Doc, Id } from "./_generated/dataModel.ts"
-import type { QueryCtx } from "./_generated/server.ts"
+import type { Doc } from "./_generated/dataModel.ts"
 import { operatorMutation, operatorQuery } from "./builders.ts"
+import { issue } from "./commands.ts"
 import { deltasAfter } from "./deltas.ts"
+import { endTurn } from "./ending.ts"
 import { refusal } from "./errors.ts"
 import { bounded, checkText, MAX_AUTOMATIC_TITLE, MAX_NAME, MAX_PAGE, MAX_PROMPT, MAX_PARTS } from "./limits.ts"
 import { joinParts } from "./payloads.ts"
-import { ownedSession, usableWorker } from "./sessions.ts"
+import { ownedSession, ownedTurn, usableWorker } from "./owned.ts"
 
 const view = (turn: Doc<"turns">) => ({
   turnId: turn._id,
@@ -27,12 +28,6 @@ const view = (turn: Doc<"turns">) => ({
   createdAt: turn._creationTime,
   finishedAt: turn.finishedAt ?? null
 })
-
-const ownedTurn = async (ctx: QueryCtx & { readonly operator: string }, turnId: Id<"turns">): Promise<Doc<"turns">> => {
-  const turn = await ctx.db.get(turnId)
-  if (turn?.ownerId !== ctx.operator) throw refusal("NotFound", "You have no such turn")
-  return turn
-}
 
 /** The first line that has something in it. */
 const titleOf = (text: string): string => {
@@ -58,6 +53,7 @@ export const send = operatorMutation({
       if (!/^[^/\s]+\/\S+$/.test(model)) throw refusal("InvalidArgument", "model is not written provider/model")
     }
     const session = await ownedSession(ctx, sessionId)
+    if (session.status === "deleting") throw refusal("Conflict", "This session is being deleted: create another one")
     const existing = await ctx.db
       .query("turns")
       .withIndex("by_session_key", (q) => q.eq("sessionId", sessionId).eq("idempotencyKey", idempotencyKey))
@@ -92,6 +88,25 @@ export const send = operatorMutation({
       ...(session.titledBy === "nobody" && title !== "" && { title, titledBy: "prompt" as const })
     })
     return turnId
+  }
+})
+
+/**
+ * Stops a turn. One that still waits is `aborted` at once; one that runs when its worker has stopped it, keeping its text.
+ * Gives the command that says so, or null where nothing is left to do.
+ */
+export const abort = operatorMutation({
+  args: { turnId: v.id("turns"), idempotencyKey: v.string() },
+  handler: async (ctx, { turnId, idempotencyKey }) => {
+    checkText("idempotencyKey", idempotencyKey, MAX_NAME)
+    const turn = await ownedTurn(ctx, turnId)
+    if (turn.finished) return null
+    if (turn.status === "queued") {
+      await endTurn(ctx, turn, { status: "aborted" })
+      return null
+    }
+    const { sessionId, workerId } = turn
+    return issue(ctx, workerId, { kind: "abort", turnId, sessionId }, idempotencyKey)
   }
 })
 

@@ -1,12 +1,15 @@
 /**
- * What an operator sees of their workers, and how they take one's approval back.
+ * What an operator sees of their workers, tells them, and how they take one's approval back.
  *
  * @since 0.1.0
  */
 import { v } from "convex/values"
+import type { Id } from "./_generated/dataModel.ts"
 import { operatorMutation, operatorQuery } from "./builders.ts"
+import { issue } from "./commands.ts"
 import { refusal } from "./errors.ts"
 import { MAX_SMALL_PAGE } from "./limits.ts"
+import { usableWorker } from "./owned.ts"
 import { presenceOf, setPresence } from "./presence.ts"
 
 /** Your workers, the newest 100 first. A heartbeat does not run it again; a change of phase does. */
@@ -40,3 +43,25 @@ export const revoke = operatorMutation({
     return null
   }
 })
+
+/** Tells a worker's process something. It must be online: what was said to a process that is gone is not for the next. */
+const tell = (kind: "pause" | "resume" | "drain" | "refreshModels") =>
+  operatorMutation({
+    args: { workerId: v.id("workers"), idempotencyKey: v.string() },
+    handler: async (ctx, { workerId, idempotencyKey }): Promise<Id<"commands">> => {
+      await usableWorker(ctx, workerId)
+      if (!(await presenceOf(ctx, workerId)).online) {
+        throw refusal("Conflict", "This worker is offline: start it first")
+      }
+      return issue(ctx, workerId, { kind }, idempotencyKey)
+    }
+  })
+
+/** The worker takes no more turns; what runs goes on. Gives the command. */
+export const pause = tell("pause")
+/** The worker takes turns again. Gives the command. */
+export const resume = tell("resume")
+/** The worker lets what runs end, then stops. Gives the command. */
+export const drain = tell("drain")
+/** The worker asks OpenCode for its models again. Gives the command. */
+export const refreshModels = tell("refreshModels")

@@ -29,7 +29,8 @@ const world = async () => {
   const turnId = await send(operator, sessionId)
   await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
   const requestId = await operator.mutation(api.requests.open, { ...worker, turnId, ...permission })
-  return { operator, worker, sessionId, turnId, requestId }
+  const commandId = await operator.mutation(api.sessions.rename, { sessionId, title: "T", idempotencyKey: "rename" })
+  return { operator, worker, sessionId, turnId, requestId, commandId }
 }
 type World = Awaited<ReturnType<typeof world>>
 
@@ -47,6 +48,15 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
   "turns:list": [({ sessionId }) => ({ sessionId, paginationOpts }), "NotFound"],
   "turns:live": [({ turnId }) => ({ turnId, after: 0 }), "NotFound"],
   "turns:parts": [({ turnId }) => ({ turnId }), "NotFound"],
+  "turns:abort": [({ turnId }) => ({ turnId, idempotencyKey: "k" }), "NotFound"],
+  "sessions:rename": [({ sessionId }) => ({ sessionId, title: "T", idempotencyKey: "k" }), "NotFound"],
+  "sessions:remove": [({ sessionId }) => ({ sessionId, idempotencyKey: "k" }), "NotFound"],
+  "sessions:loadHistory": [({ sessionId }) => ({ sessionId, idempotencyKey: "k" }), "NotFound"],
+  "workers:pause": [({ worker }) => ({ workerId: worker.workerId, idempotencyKey: "k" }), "NotFound"],
+  "workers:resume": [({ worker }) => ({ workerId: worker.workerId, idempotencyKey: "k" }), "NotFound"],
+  "workers:drain": [({ worker }) => ({ workerId: worker.workerId, idempotencyKey: "k" }), "NotFound"],
+  "workers:refreshModels": [({ worker }) => ({ workerId: worker.workerId, idempotencyKey: "k" }), "NotFound"],
+  "commands:get": [({ commandId }) => ({ commandId }), { accepted: null }],
   "requests:pending": [({ sessionId }) => ({ sessionId }), "NotFound"],
   "requests:answer": [({ requestId }) => ({ requestId, answer: { type: "once" } }), "NotFound"]
 }
@@ -69,6 +79,8 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
   "queue:streamed": [({ turnId }) => ({ turnId, after: 0 }), "NotFound"],
   "queue:finish": [({ turnId }) => ({ turnId, outcome: "completed", parts: [] }), "NotFound"],
   "queue:requeue": [({ turnId }) => ({ turnId }), "NotFound"],
+  "commands:queued": [() => ({ limit: 10 }), { accepted: [] }],
+  "commands:settle": [({ commandId }) => ({ commandId }), "NotFound"],
   "requests:open": [({ turnId }) => ({ turnId, ...permission }), "NotFound"],
   "requests:answers": [() => ({ limit: 10 }), { accepted: [] }],
   "requests:close": [({ requestId }) => ({ requestId, as: "cancelled" }), "NotFound"]

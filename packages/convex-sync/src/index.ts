@@ -13,3 +13,4 @@ export * as Pairing from "./Pairing.ts"
 /** @since 0.1.0 */
 export * as Policy from "./Policy.ts"
 export * from "./Requests.ts"
+export * from "./Commands.ts"

@@ -1,0 +1,116 @@
+/**
+ * What an operator tells a worker to do, and what became of it.
+ *
+ * ```
+ *   issued ──▶ queued ──settle──▶ done | failed
+ * ```
+ *
+ * A command is carried out at least once: a worker that dies between doing and saying so does it again. Each is such that
+ * doing it twice is doing it once.
+ *
+ * @since 0.1.0
+ */
+import { type Infer, v } from "convex/values"
+import type { Doc, Id } from "./_generated/dataModel.ts"
+import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
+import { operatorQuery, workerMutation, workerQuery } from "./builders.ts"
+import { readyNext } from "./ending.ts"
+import { refusal } from "./errors.ts"
+import { bounded, checkText, MAX_MESSAGE, MAX_NAME, MAX_PAGE, MAX_QUEUED_COMMANDS } from "./limits.ts"
+import { purgeSession } from "./purge.ts"
+import type { command } from "./tables.ts"
+
+/** Queues a command. The same key of the same operator gives the same command. */
+export const issue = async (
+  ctx: MutationCtx & { readonly operator: string },
+  workerId: Id<"workers">,
+  what: Infer<typeof command>,
+  idempotencyKey: string
+): Promise<Id<"commands">> => {
+  checkText("idempotencyKey", idempotencyKey, MAX_NAME)
+  const existing = await ctx.db
+    .query("commands")
+    .withIndex("by_owner_key", (q) => q.eq("ownerId", ctx.operator).eq("idempotencyKey", idempotencyKey))
+    .unique()
+  if (existing !== null) return existing._id
+  const waiting = await ctx.db
+    .query("commands")
+    .withIndex("by_worker_status", (q) => q.eq("workerId", workerId).eq("status", "queued"))
+    .take(MAX_QUEUED_COMMANDS)
+  if (waiting.length === MAX_QUEUED_COMMANDS) {
+    throw refusal("RateLimited", `${MAX_QUEUED_COMMANDS} commands wait for this worker: try again when it is online`)
+  }
+  const worker = await ctx.db.get(workerId)
+  return ctx.db.insert("commands", {
+    ownerId: ctx.operator,
+    workerId,
+    epoch: worker?.epoch ?? 0,
+    command: what,
+    status: "queued",
+    idempotencyKey
+  })
+}
+
+/** What became of one of your commands; null: it is not there (any more). */
+export const get = operatorQuery({
+  args: { commandId: v.id("commands") },
+  handler: async (ctx, { commandId }) => {
+    const row = await ctx.db.get(commandId)
+    if (row?.ownerId !== ctx.operator) return null
+    return { command: row.command, status: row.status, error: row.error ?? null, createdAt: row._creationTime }
+  }
+})
+
+const opencodeSessionOf = async (ctx: QueryCtx, row: Doc<"commands">) => {
+  const sessionId = "sessionId" in row.command ? row.command.sessionId : undefined
+  return sessionId === undefined ? null : ((await ctx.db.get(sessionId))?.opencodeSessionId ?? null)
+}
+
+/**
+ * What waits to be done, the oldest first, at most `limit` (up to 20). `epoch` is the worker's when the command was
+ * issued: `pause`, `resume` and `drain` mean the process of that epoch and no later one.
+ */
+export const queued = workerQuery({
+  args: { limit: v.number() },
+  handler: async (ctx, { limit }) => {
+    const rows = await ctx.db
+      .query("commands")
+      .withIndex("by_worker_status", (q) => q.eq("workerId", ctx.worker._id).eq("status", "queued"))
+      .take(bounded(limit, MAX_PAGE))
+    return Promise.all(
+      rows.map(async (row) => ({
+        commandId: row._id,
+        command: row.command,
+        opencodeSessionId: await opencodeSessionOf(ctx, row),
+        epoch: row.epoch
+      }))
+    )
+  }
+})
+
+/** The worker has done a command, or could not for the reason in `error`. A settled command stays as it is. */
+export const settle = workerMutation({
+  args: { commandId: v.id("commands"), error: v.optional(v.string()) },
+  handler: async (ctx, { commandId, error }) => {
+    if (error !== undefined) checkText("error", error, MAX_MESSAGE, 0)
+    const row = await ctx.db.get(commandId)
+    if (row?.workerId !== ctx.worker._id) throw refusal("NotFound", "This worker has no such command")
+    if (row.status !== "queued") return null
+    await ctx.db.patch(commandId, {
+      status: error === undefined ? "done" : "failed",
+      finishedAt: Date.now(),
+      ...(error !== undefined && { error })
+    })
+    if (row.command.kind !== "delete") return null
+    const session = await ctx.db.get(row.command.sessionId)
+    if (session === null) return null
+    if (error === undefined) {
+      await purgeSession(ctx, session._id)
+    } else {
+      // It is still there, so it is to be used again.
+      await ctx.db.patch(session._id, { status: "idle" })
+      await readyNext(ctx, session)
+    }
+    return null
+  }
+})

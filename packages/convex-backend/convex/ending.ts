@@ -1,0 +1,39 @@
+/**
+ * How a turn ends, whoever ends it.
+ *
+ * @since 0.1.0
+ */
+import type { Doc } from "./_generated/dataModel.ts"
+import type { MutationCtx } from "./_generated/server.ts"
+import { deleteDeltas } from "./deltas.ts"
+import { closeRequests } from "./requests.ts"
+
+type Ending = Pick<Doc<"turns">, "error" | "usage"> & {
+  readonly status: Exclude<Doc<"turns">["status"], "queued" | "claimed" | "running">
+}
+
+/**
+ * Its final status, the end of its deltas and requests, and the readiness of the session's next turn, in the caller's
+ * transaction. The turn must be unfinished.
+ */
+export const endTurn = async (ctx: MutationCtx, turn: Doc<"turns">, ending: Ending): Promise<void> => {
+  const finishedAt = Date.now()
+  await ctx.db.patch(turn._id, { ...ending, ready: false, finished: true, finishedAt })
+  await deleteDeltas(ctx, turn._id)
+  await closeRequests(ctx, turn._id)
+  const session = await ctx.db.get(turn.sessionId)
+  if (session === null) return
+  const ran = turn.status !== "queued"
+  const status = session.status === "running" && ran ? "idle" : session.status
+  await ctx.db.patch(session._id, { status, lastActivityAt: finishedAt })
+  if (status !== "deleting") await readyNext(ctx, session)
+}
+
+/** Lets the first unfinished turn of a session run, if none runs. */
+export const readyNext = async (ctx: MutationCtx, session: Doc<"sessions">): Promise<void> => {
+  const next = await ctx.db
+    .query("turns")
+    .withIndex("by_session_finished", (q) => q.eq("sessionId", session._id).eq("finished", false))
+    .first()
+  if (next?.status === "queued" && !next.ready) await ctx.db.patch(next._id, { ready: true })
+}

@@ -1,0 +1,41 @@
+/**
+ * Deletes a session with all that belongs to it, in as many transactions as that takes.
+ *
+ * @since 0.1.0
+ */
+import { v } from "convex/values"
+import { internal } from "./_generated/api.ts"
+import type { Id } from "./_generated/dataModel.ts"
+import { internalMutation, type MutationCtx } from "./_generated/server.ts"
+
+/** Rows of the largest size that one transaction may read: 8 × 750 kB, 40 × 100 kB and 20 × 150 kB stay below 16 MiB. */
+const [PARTS, DELTAS, REQUESTS] = [8, 40, 20]
+
+/** Takes the session out of every list by and by, beginning when the caller's transaction is done. */
+export const purgeSession = async (ctx: MutationCtx, sessionId: Id<"sessions">): Promise<void> => {
+  await ctx.scheduler.runAfter(0, internal.purge.session, { sessionId })
+}
+
+/** Deletes some, and schedules itself until nothing is left. */
+export const session = internalMutation({
+  args: { sessionId: v.id("sessions") },
+  handler: async (ctx, { sessionId }): Promise<null> => {
+    const turn = await ctx.db
+      .query("turns")
+      .withIndex("by_session", (q) => q.eq("sessionId", sessionId))
+      .first()
+    if (turn === null) {
+      if ((await ctx.db.get(sessionId)) !== null) await ctx.db.delete(sessionId)
+      return null
+    }
+    const turnId = turn._id
+    const parts = ctx.db.query("parts").withIndex("by_turn", (q) => q.eq("turnId", turnId))
+    const deltas = ctx.db.query("deltas").withIndex("by_turn", (q) => q.eq("turnId", turnId))
+    const requests = ctx.db.query("requests").withIndex("by_turn_open", (q) => q.eq("turnId", turnId))
+    const rows = [...(await parts.take(PARTS)), ...(await deltas.take(DELTAS)), ...(await requests.take(REQUESTS))]
+    for (const { _id } of rows) await ctx.db.delete(_id)
+    if (rows.length === 0) await ctx.db.delete(turnId)
+    await purgeSession(ctx, sessionId)
+    return null
+  }
+})

@@ -1,0 +1,160 @@
+/**
+ * Carries out what operators tell the worker.
+ *
+ * Invariants
+ * - A command is begun once by a process, whatever the deployment shows again. One that an earlier process left is begun
+ *   anew, so what is done must be such that doing it twice is doing it once.
+ * - The commands of one session are carried out one after another, in their order; so are those of the worker itself.
+ *   An abort waits for nobody.
+ * - Every command that was begun is settled: as done, or as failed with the reason.
+ *
+ * @since 0.1.0
+ */
+import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
+import type { FunctionReturnType } from "convex/server"
+import { Cause, Context, type Duration, Effect, Fiber, Layer, Schedule, Stream } from "effect"
+import { api } from "./Backend.ts"
+import { type ConvexSyncError, isTransient } from "./ConvexSyncError.ts"
+import { Lease } from "./Lease.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type QueuedCommand = FunctionReturnType<typeof backendApi.commands.queued>[number]
+
+/**
+ * What is needed from a deployment.
+ *
+ * @category ports
+ * @since 0.1.0
+ */
+export interface CommandsPort {
+  /** Of this process's lease. */
+  readonly epoch: number
+  /** The oldest commands that are not settled, now and at each change. */
+  readonly windows: Stream.Stream<ReadonlyArray<QueuedCommand>, ConvexSyncError>
+  /** `error`: why it could not be done. May be repeated. */
+  readonly settle: (commandId: Id<"commands">, error: string | undefined) => Effect.Effect<unknown, ConvexSyncError>
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface CommandsOptions {
+  /** How long one command may take before it is given up as failed. Default 2 minutes. */
+  readonly timeLimit?: Duration.Input
+}
+
+/**
+ * @category services
+ * @since 0.1.0
+ */
+export class Commands extends Context.Service<
+  Commands,
+  {
+    /**
+     * Carries out each command with `execute`, whose failure becomes the command's, for ever. Fails when the lease is
+     * lost. Run it once a process.
+     */
+    readonly run: <E extends Error, R>(
+      execute: (command: QueuedCommand) => Effect.Effect<unknown, E, R>
+    ) => Effect.Effect<void, ConvexSyncError, R>
+  }
+>()("@opencode-worker/convex-sync/Commands") {
+  /** Over any deployment. */
+  static readonly make = (port: CommandsPort, options: CommandsOptions = {}): Commands["Service"] =>
+    Commands.of({ run: (execute) => Effect.scoped(run(port, options, execute)) })
+
+  /** Over the lease. */
+  static readonly layer = (options?: CommandsOptions): Layer.Layer<Commands, never, Lease> =>
+    Layer.effect(
+      Commands,
+      Effect.map(Lease, (lease) =>
+        Commands.make(
+          {
+            epoch: lease.epoch,
+            windows: lease.subscribe(api.commands.queued, { limit: window }),
+            settle: (commandId, error) =>
+              lease.mutation(api.commands.settle, { commandId, ...(error !== undefined && { error }) })
+          },
+          options
+        )
+      )
+    )
+}
+
+/** Commands that the deployment shows at once. */
+const window = 20
+/** Of what the backend takes. */
+const maxError = 4_000
+/** While the deployment is away. Every attempt waits for its own time limit, too. */
+const patiently = Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("5 seconds")])
+
+/** What a process was told dies with it; what a session was told does not. */
+const ofProcess: ReadonlySet<string> = new Set(["pause", "resume", "drain"])
+
+/** Commands with the same one are carried out one after another. */
+const laneOf = ({ command, commandId }: QueuedCommand): string => {
+  if (command.kind === "abort") return commandId
+  return "sessionId" in command ? command.sessionId : "worker"
+}
+
+const run = Effect.fnUntraced(function* <E extends Error, R>(
+  { epoch, settle, windows }: CommandsPort,
+  options: CommandsOptions,
+  execute: (command: QueuedCommand) => Effect.Effect<unknown, E, R>
+) {
+  /** Begun, and in the window that came last: what left it does not come back. */
+  let begun: ReadonlySet<string> = new Set()
+  const lanes = new Map<string, Fiber.Fiber<void>>()
+
+  const outcome = (queued: QueuedCommand) => {
+    if (queued.epoch !== epoch && ofProcess.has(queued.command.kind)) {
+      return Effect.succeed("It was meant for a process that has ended")
+    }
+    const duration = options.timeLimit ?? "2 minutes"
+    return Effect.suspend(() => execute(queued)).pipe(
+      Effect.timeout(duration),
+      Effect.as(undefined),
+      Effect.catchCause((cause) => {
+        if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause).pipe(Effect.orDie)
+        const failed = Cause.squash(cause)
+        return Effect.succeed((failed instanceof Error ? failed.message : String(failed)).slice(0, maxError))
+      }),
+      Effect.withSpan("Commands.execute", { attributes: { kind: queued.command.kind } })
+    )
+  }
+
+  const carryOut = Effect.fnUntraced(function* (queued: QueuedCommand) {
+    const error = yield* outcome(queued)
+    if (error !== undefined) yield* Effect.logWarning(`A command to ${queued.command.kind} failed: ${error}`)
+    yield* settle(queued.commandId, error).pipe(
+      Effect.retry({ schedule: patiently, while: isTransient }),
+      Effect.catch((refused) => Effect.logWarning("A command could not be settled", refused.message))
+    )
+  })
+
+  const begin = Effect.fnUntraced(function* (queued: QueuedCommand) {
+    const lane = laneOf(queued)
+    const before = lanes.get(lane)
+    const free = Effect.sync(() => {
+      if (lanes.get(lane) === fiber) lanes.delete(lane)
+    })
+    const fiber: Fiber.Fiber<void> = yield* (before === undefined ? Effect.void : Fiber.await(before)).pipe(
+      Effect.andThen(carryOut(queued)),
+      Effect.ensuring(Effect.suspend(() => free)),
+      Effect.forkScoped
+    )
+    lanes.set(lane, fiber)
+  })
+
+  yield* windows.pipe(
+    Stream.runForEach((shown) => {
+      const fresh = shown.filter(({ commandId }) => !begun.has(commandId))
+      begun = new Set(shown.map(({ commandId }) => commandId))
+      return Effect.forEach(fresh, begin, { discard: true })
+    })
+  )
+})

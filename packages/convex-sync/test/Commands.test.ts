@@ -1,0 +1,178 @@
+import { assert, describe, it, layer } from "@effect/vitest"
+import type { Id } from "@opencode-worker/convex-backend/api"
+import { Data, Deferred, Effect, Exit, Layer, Queue, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import {
+  api,
+  Commands,
+  type CommandsOptions,
+  ConvexClient,
+  ConvexSyncError,
+  Lease,
+  type QueuedCommand,
+  Unreachable
+} from "../src/index.ts"
+import { connection, Deployment, pair } from "./support/deployment.ts"
+
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only a deployment makes real ones
+const idOf = <Table extends "commands" | "sessions" | "turns">(name: string) => name as Id<Table>
+const queued = (name: string, command: QueuedCommand["command"], epoch = 1): QueuedCommand => ({
+  commandId: idOf<"commands">(name),
+  command,
+  opencodeSessionId: null,
+  epoch
+})
+const rename = (name: string, session = "a") =>
+  queued(name, { kind: "rename", sessionId: idOf<"sessions">(session), title: name })
+const abort = (name: string) =>
+  queued(name, { kind: "abort", sessionId: idOf<"sessions">("a"), turnId: idOf<"turns">("t") })
+const away = new ConvexSyncError({ operation: "commands:settle", reason: new Unreachable({ millis: 1 }) })
+const returning = (call: number) => (call < 4 ? Effect.fail(away) : Effect.void)
+
+class Refused extends Data.TaggedError("Refused")<{ readonly message: string }> {}
+
+/** Runs what `execute` does with commands, and remembers what was begun and settled. */
+const setUp = Effect.fnUntraced(function* (
+  execute: (name: string) => Effect.Effect<unknown, Error> = () => Effect.void,
+  options?: CommandsOptions & { readonly settle?: (call: number) => Effect.Effect<void, ConvexSyncError> }
+) {
+  const windows = yield* Queue.unbounded<ReadonlyArray<QueuedCommand>>()
+  const begun: Array<string> = []
+  const settled: Array<readonly [string, string | undefined]> = []
+  let calls = 0
+  const { run } = Commands.make(
+    {
+      epoch: 1,
+      windows: Stream.fromQueue(windows),
+      settle: (commandId, error) =>
+        Effect.andThen(
+          Effect.suspend(() => options?.settle?.(++calls) ?? Effect.void),
+          Effect.sync(() => settled.push([commandId, error]))
+        )
+    },
+    options
+  )
+  yield* Effect.forkScoped(
+    run(({ commandId }) =>
+      Effect.suspend(() => {
+        begun.push(commandId)
+        return execute(commandId)
+      })
+    )
+  )
+  return {
+    begun,
+    settled,
+    show: (...shown: ReadonlyArray<QueuedCommand>) =>
+      Effect.andThen(Queue.offer(windows, shown), Effect.repeat(TestClock.adjust(0), { times: 4 }))
+  }
+})
+
+describe("Commands", () => {
+  it.effect("carries each out once, however often it is shown, and settles it", () =>
+    Effect.gen(function* () {
+      const { begun, settled, show } = yield* setUp()
+      yield* show(rename("1"), rename("2"))
+      yield* show(rename("2"))
+      yield* show(rename("2"), rename("3"))
+      assert.deepStrictEqual(begun, ["1", "2", "3"])
+      assert.deepStrictEqual(settled, [
+        ["1", undefined],
+        ["2", undefined],
+        ["3", undefined]
+      ])
+    })
+  )
+
+  it.effect("those of one session wait for each other, those of others and aborts do not", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { begun, settled, show } = yield* setUp((name) => (name === "1" ? Deferred.await(gate) : Effect.void))
+      yield* show(rename("1"), rename("2"), rename("3", "b"), abort("4"))
+      assert.deepStrictEqual(begun.toSorted(), ["1", "3", "4"])
+      yield* Deferred.done(gate, Exit.void)
+      yield* show(rename("1"), rename("2"))
+      assert.deepStrictEqual(begun.at(-1), "2")
+      assert.strictEqual(settled.length, 4)
+    })
+  )
+
+  it.effect("a failure is the command's, and the next goes on", () =>
+    Effect.gen(function* () {
+      const { settled, show } = yield* setUp((name) =>
+        name === "1"
+          ? Effect.fail(new Refused({ message: "No such session" }))
+          : name === "2"
+            ? Effect.die("a bug")
+            : Effect.void
+      )
+      yield* show(rename("1"), rename("2"), rename("3"))
+      assert.deepStrictEqual(settled, [
+        ["1", "No such session"],
+        ["2", "a bug"],
+        ["3", undefined]
+      ])
+    })
+  )
+
+  it.effect("one that takes too long is given up", () =>
+    Effect.gen(function* () {
+      const { settled, show } = yield* setUp(() => Effect.never, { timeLimit: "10 seconds" })
+      yield* show(rename("1"))
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(settled[0]?.[0], "1")
+      assert.isString(settled[0]?.[1])
+    })
+  )
+
+  it.effect("what an earlier process was told to do with itself is not done; what a session was told is", () =>
+    Effect.gen(function* () {
+      const { begun, settled, show } = yield* setUp()
+      yield* show(queued("drain", { kind: "drain" }, 0), { ...rename("rename"), epoch: 0 })
+      assert.deepStrictEqual(begun, ["rename"])
+      assert.match(settled.find(([name]) => name === "drain")?.[1] ?? "", /process that has ended/)
+    })
+  )
+
+  it.effect("is settled when the deployment is back", () =>
+    Effect.gen(function* () {
+      const { begun, settled, show } = yield* setUp(() => Effect.void, { settle: returning })
+      yield* show(rename("1"))
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual([begun, settled], [["1"], [["1", undefined]]])
+    })
+  )
+})
+
+layer(Deployment.layer, { excludeTestServices: true })("Commands over a deployment", (test) => {
+  test.effect("an operator's command reaches the worker, and its outcome the operator", () =>
+    Effect.gen(function* () {
+      const operator = yield* connection("ann")
+      const credentials = yield* pair(operator)
+      const { workerId } = credentials
+      yield* Effect.gen(function* () {
+        const { run } = yield* Commands
+        yield* Effect.forkScoped(
+          run(({ command }) =>
+            command.kind === "pause" ? Effect.void : Effect.fail(new Refused({ message: "Not now" }))
+          )
+        )
+        const outcome = Effect.fnUntraced(function* (commandId: Id<"commands">) {
+          return yield* operator.subscribe(api.commands.get, { commandId }).pipe(
+            Stream.filter((known) => known !== null && known.status !== "queued"),
+            Stream.map((known) => [known?.status, known?.error]),
+            Stream.runHead
+          )
+        })
+        const paused = yield* operator.mutation(api.workers.pause, { workerId, idempotencyKey: "1" })
+        const drained = yield* operator.mutation(api.workers.drain, { workerId, idempotencyKey: "2" })
+        assert.deepInclude(yield* outcome(paused), { value: ["done", null] })
+        assert.deepInclude(yield* outcome(drained), { value: ["failed", "Not now"] })
+      }).pipe(
+        Effect.provide(Commands.layer().pipe(Layer.provideMerge(Lease.layer(credentials, { processId: "p" })))),
+        Effect.scoped,
+        Effect.provideService(ConvexClient, operator)
+      )
+    })
+  )
+})
