@@ -10,7 +10,7 @@ export const outputOf = (content: Content): string => content.flatMap(({ text })
 
 /** What the engine says of a step that was interrupted; it has no other mark. */
 const interrupted = /\binterrupted$/
-export const errorOf = ({ message }: { readonly message: string }): NonNullable<AssistantMessage["error"]> =>
+const errorOf = ({ message }: { readonly message: string }): NonNullable<AssistantMessage["error"]> =>
   interrupted.test(message)
     ? { name: "MessageAbortedError", data: { message } }
     : { name: "UnknownError", data: { message } }

@@ -1,0 +1,116 @@
+/**
+ * Ninety callers that want the models at once: from one running server through the cache, beside the command
+ * `opencode models`, once and eight times in parallel. Same machine, same run, in turn.
+ */
+import { execFile } from "node:child_process"
+import { promisify } from "node:util"
+import { modelCache } from "@opencode-worker/model-cache"
+import { openHost, survivors } from "@opencode-worker/opencode-host"
+import { openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
+import { Effect } from "effect"
+import type { Line } from "./report.ts"
+
+const callers = 90
+
+const percentile = (values: ReadonlyArray<number>, share: number) =>
+  values.toSorted((a, b) => a - b)[Math.ceil(values.length * share) - 1] ?? 0
+const median = (values: ReadonlyArray<number>) => percentile(values, 0.5)
+const round = (value: number) => Math.round(value * 10) / 10
+
+/** Counts the requests of this process for the list and its default: the host probes the server's health, too. */
+const countRequests = () => {
+  const original = globalThis.fetch
+  const counted = { requests: 0 }
+  globalThis.fetch = (input, init) => {
+    const url = new URL(input instanceof Request ? input.url : input)
+    if (url.pathname.startsWith("/config")) counted.requests++
+    return original(input, init)
+  }
+  return Object.assign(counted, { [Symbol.dispose]: () => void (globalThis.fetch = original) })
+}
+
+const timed = async <A>(run: () => Promise<A>) => {
+  const began = performance.now()
+  const result = await run()
+  return { ms: performance.now() - began, result }
+}
+
+export async function* models(quick: boolean): AsyncGenerator<Line> {
+  await using provider = await scriptedProvider(() => Reply.text("Hello."))
+  await using home = await openCodeHome({ config: provider.config })
+  using counted = countRequests()
+  const { directory, environment, root } = home
+  await using host = await openHost({ directory, environment, stateDirectory: `${root}/state`, start: "eager" })
+  const { bootMillis, binary } = await host.server()
+  await host.client.agents()
+
+  const ours = async () => {
+    const before = new Set(await Effect.runPromise(survivors(host.hostId)))
+    await using cache = await modelCache({
+      fetch: async () => {
+        const { default: preferred, models: list } = await host.client.models()
+        return {
+          default: preferred ?? null,
+          models: list.map((model) => ({
+            id: model.id,
+            providerID: model.providerId,
+            modelID: model.modelId,
+            name: model.name,
+            limit: { context: model.contextLimit, output: model.outputLimit },
+            capabilities: { tools: model.tools, reasoning: model.reasoning },
+            status: model.status
+          }))
+        }
+      }
+    })
+    counted.requests = 0
+    const answers = await Promise.all(Array.from({ length: callers }, () => timed(cache.get)))
+    const { requests: httpRequests } = counted
+    const after = await Effect.runPromise(survivors(host.hostId))
+    return {
+      times: answers.map(({ ms }) => ms),
+      ids: answers[0]?.result.models.map(({ id }) => id) ?? [],
+      requests: cache.stats().fetches,
+      httpRequests,
+      processes: after.filter((pid) => !before.has(pid)).length
+    }
+  }
+
+  const list = () =>
+    promisify(execFile)(binary?.path ?? "opencode", ["models"], {
+      cwd: directory,
+      env: { ...environment },
+      maxBuffer: 2 ** 24
+    })
+  const cli = (parallel: number) => timed(() => Promise.all(Array.from({ length: parallel }, list)))
+
+  const rounds = quick ? 1 : 3
+  const results: Array<Awaited<ReturnType<typeof ours>>> = []
+  const alone: Array<number> = []
+  const together: Array<number> = []
+  for (let i = 0; i < rounds; i++) {
+    const mine = await ours()
+    results.push(mine)
+    const { ms, result } = await cli(1)
+    alone.push(ms)
+    together.push((await cli(8)).ms)
+    const listed = result[0]?.stdout.trim().split("\n") ?? []
+    if (listed.toSorted().join() !== mine.ids.toSorted().join()) throw new Error("The two ways list different models")
+  }
+  const times = results.flatMap((result) => result.times)
+  const most = (field: "requests" | "httpRequests" | "processes") => Math.max(...results.map((result) => result[field]))
+  yield {
+    bench: "models",
+    callers,
+    rounds,
+    models: results[0]?.ids.length ?? 0,
+    // Fetches of the cache. Each is two small HTTP requests side by side, since OpenCode's list does not say its default.
+    requests: most("requests"),
+    httpRequests: most("httpRequests"),
+    processes: most("processes"),
+    p50Ms: round(median(times)),
+    p99Ms: round(percentile(times, 0.99)),
+    serverBootMs: Math.round(bootMillis),
+    cli: { parallel1Ms: Math.round(median(alone)), parallel8Ms: Math.round(median(together)) }
+  }
+}
