@@ -49,6 +49,10 @@ export const PAIRING_LIFETIME = 10 * 60_000
 export const MAX_REQUEST_TIME = 24 * 3_600_000
 /** What a worker has to say itself that a request's time is over, before the server does. Milliseconds. */
 export const REQUEST_GRACE = 60_000
+/** Who reads along says so every 20 s, and once may be missed. Milliseconds. */
+export const WATCH_LIFETIME = 45_000
+/** With that much left, saying it again writes nothing: so several readers cost as much as one. Milliseconds. */
+export const WATCH_RENEWAL = 30_000
 /** Two missed heartbeats of 10 s each, and 5 s for the third to arrive. Milliseconds. */
 export const LEASE_LIFETIME = 25_000
 

@@ -7,6 +7,7 @@ import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
 import type { Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx } from "./_generated/server.ts"
+import { deleteWatch } from "./watches.ts"
 
 /** Rows of the largest size that one transaction may read: 8 × 750 kB, 40 × 100 kB and 20 × 150 kB stay below 16 MiB. */
 const [PARTS, DELTAS, REQUESTS] = [8, 40, 20]
@@ -25,6 +26,7 @@ export const session = internalMutation({
       .withIndex("by_session", (q) => q.eq("sessionId", sessionId))
       .first()
     if (turn === null) {
+      await deleteWatch(ctx, sessionId)
       if ((await ctx.db.get(sessionId)) !== null) await ctx.db.delete(sessionId)
       return null
     }

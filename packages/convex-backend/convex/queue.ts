@@ -12,7 +12,7 @@
  * @since 0.1.0
  */
 import { v } from "convex/values"
-import type { Doc } from "./_generated/dataModel.ts"
+import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { QueryCtx } from "./_generated/server.ts"
 import { assignedTurn } from "./assigned.ts"
 import { workerMutation, workerQuery } from "./builders.ts"
@@ -33,6 +33,7 @@ import {
 import { splitParts } from "./payloads.ts"
 import { closeRequests } from "./requests.ts"
 import { segment, turnError, turnOutcome, turnUsage } from "./tables.ts"
+import { isWatched } from "./watches.ts"
 
 const sessionOf = async (ctx: QueryCtx, turn: Doc<"turns">): Promise<Doc<"sessions">> => {
   const session = await ctx.db.get(turn.sessionId)
@@ -126,12 +127,14 @@ export const deliver = workerMutation({
 
 /**
  * Streamed text of any number of turns (up to 100), in one transaction. A batch that is there already, or whose turn
- * this process does not run, is passed over: live text is a courtesy, the final parts are the truth.
+ * this process does not run, is passed over: live text is a courtesy, the final parts are the truth. Gives the turns
+ * among them that somebody reads along, which is how a worker knows without asking.
  */
 export const appendDeltas = workerMutation({
   args: { batches: v.array(v.object({ turnId: v.id("turns"), seq: v.number(), segments: v.array(segment) })) },
   handler: async (ctx, { batches }) => {
     checkCount("batches", batches.length, MAX_BATCHES)
+    const watched: Array<Id<"turns">> = []
     for (const { turnId, seq, segments } of batches) {
       const size = segments.reduce((sum, { partId, text }) => sum + partId.length + text.length, 0)
       if (size > MAX_DELTA) {
@@ -147,8 +150,9 @@ export const appendDeltas = workerMutation({
         .withIndex("by_turn", (q) => q.eq("turnId", turnId).eq("seq", seq))
         .unique()
       if (existing === null) await ctx.db.insert("deltas", { turnId, seq, segments })
+      if (await isWatched(ctx, turn.sessionId)) watched.push(turnId)
     }
-    return null
+    return { watched }
   }
 })
 

@@ -203,6 +203,12 @@ export const tables = {
     .index("by_owner_status", ["ownerId", "status"])
     .index("by_session_status", ["sessionId", "status"]),
 
+  /** Until when somebody reads along, in milliseconds. In no list, because every reader writes it again and again. */
+  watches: defineTable({
+    sessionId: v.id("sessions"),
+    until: v.number()
+  }).index("by_session", ["sessionId"]),
+
   commands: defineTable({
     ownerId: v.string(),
     workerId: v.id("workers"),

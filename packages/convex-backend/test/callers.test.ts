@@ -50,6 +50,7 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
   "turns:parts": [({ turnId }) => ({ turnId }), "NotFound"],
   "turns:abort": [({ turnId }) => ({ turnId, idempotencyKey: "k" }), "NotFound"],
   "sessions:rename": [({ sessionId }) => ({ sessionId, title: "T", idempotencyKey: "k" }), "NotFound"],
+  "sessions:watch": [({ sessionId }) => ({ sessionId }), "NotFound"],
   "sessions:remove": [({ sessionId }) => ({ sessionId, idempotencyKey: "k" }), "NotFound"],
   "sessions:loadHistory": [({ sessionId }) => ({ sessionId, idempotencyKey: "k" }), "NotFound"],
   "workers:pause": [({ worker }) => ({ workerId: worker.workerId, idempotencyKey: "k" }), "NotFound"],
@@ -74,7 +75,7 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
   "queue:deliver": [({ turnId }) => ({ turnId }), "NotFound"],
   "queue:appendDeltas": [
     ({ turnId }) => ({ batches: [{ turnId, seq: 1, segments: [{ partId: "p", kind: "text", text: "forged" }] }] }),
-    { accepted: null }
+    { accepted: { watched: [] } }
   ],
   "queue:streamed": [({ turnId }) => ({ turnId, after: 0 }), "NotFound"],
   "queue:finish": [({ turnId }) => ({ turnId, outcome: "completed", parts: [] }), "NotFound"],

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto"
-import { assert, describe, it } from "vitest"
+import { afterEach, assert, describe, it, vi } from "vitest"
 import { api, type Id } from "../src/api.ts"
 import {
   enlist,
@@ -13,6 +13,14 @@ import {
 } from "./support/deployment.ts"
 
 const deployment = useDeployment()
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+/** The deployment runs in this process, so its clock is ours. */
+const passSeconds = (seconds: number) => {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + seconds * 1000 })
+}
 
 const setUp = async () => {
   const operator = await deployment().operator()
@@ -188,6 +196,21 @@ describe("streaming", () => {
     await finish(queued, [], later)
     await append(queued, 3, "late", later)
     assert.deepStrictEqual((await live(queued)).deltas, [])
+  })
+
+  it("says who reads along, for as long as somebody does", async () => {
+    const { operator, sessionId, claim, append } = await setUp()
+    const turnId = await send(operator, sessionId)
+    await claim(turnId)
+    assert.deepStrictEqual(await append(turnId, 1, "a"), { watched: [] })
+    await operator.mutation(api.sessions.watch, { sessionId })
+    assert.deepStrictEqual(await append(turnId, 2, "b"), { watched: [turnId] })
+    passSeconds(20)
+    await operator.mutation(api.sessions.watch, { sessionId })
+    passSeconds(44)
+    assert.deepStrictEqual(await append(turnId, 3, "c"), { watched: [turnId] })
+    passSeconds(1)
+    assert.deepStrictEqual(await append(turnId, 4, "d"), { watched: [] })
   })
 
   it("refuses too many batches and over-long text", async () => {

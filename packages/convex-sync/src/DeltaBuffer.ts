@@ -8,7 +8,7 @@
  *
  * ```
  *   first text of a turn ─────────────────────────────────────▶ at once
- *   later text ── window (250 ms) or size (4 kB) ── spacing ──▶ then
+ *   later text ── window (250 ms, or 4 s if nobody reads) or size (4 kB, or 16 kB) ── spacing ──▶ then
  * ```
  *
  * @since 0.1.0
@@ -49,6 +49,22 @@ export interface Cadence {
  * @since 0.1.0
  */
 export const watched: Cadence = { window: 250, size: 4_096, spacing: 250 }
+
+/**
+ * Nobody reads along: a turn of 1,000 tokens takes about six writes.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const unwatched: Cadence = { window: 4_000, size: 16_384, spacing: 250 }
+
+/**
+ * The cadence of a turn, by whether somebody reads along.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const cadenceOf = (isWatched: boolean): Cadence => (isWatched ? watched : unwatched)
 
 /**
  * The most that one write holds of one turn, in code units; half of what the backend takes.
@@ -123,6 +139,16 @@ export const dueAt = (buffer: Buffer, lastWrite: number, cadence: Cadence): numb
   const gathered = buffer.size >= cadence.size ? buffer.since : buffer.since + cadence.window
   return Math.max(gathered, lastWrite + cadence.spacing)
 }
+
+/**
+ * Whether waiting text goes along with a write that is made at `now` anyway: when it has waited half of its window. So the
+ * turns of one cadence fall into step, and those of a slow one are not drawn into every write of a fast one.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const joins = (buffer: Buffer, now: number, cadence: Cadence): boolean =>
+  buffer.size > 0 && (buffer.seq === 1 || buffer.size >= cadence.size || now >= buffer.since + cadence.window / 2)
 
 const isHighSurrogate = (unit: number): boolean => unit >= 0xd8_00 && unit <= 0xdb_ff
 

@@ -2,7 +2,7 @@
  * Writes streamed text of many turns with few calls.
  *
  * Invariants
- * - One write is in flight, whatever the number of turns, and it holds all that waits (50 turns at most).
+ * - One write is in flight, whatever the number of turns, and it holds all that has waited long enough (50 turns at most).
  * - A turn's writes are numbered from 1 without reuse; a write that is repeated has the same numbers and the same text.
  * - What waits in memory is bounded by `capacity`. A turn that finds no room gets no more live text; its final parts,
  *   which do not come this way, have everything.
@@ -29,20 +29,23 @@ export interface Batch {
 }
 
 /**
- * What a writer needs: one call that writes all batches or none, and passes over a batch that is there already.
+ * What a writer needs: one call that writes all batches or none, and passes over a batch that is there already. It tells
+ * which of the turns somebody reads along; telling nothing means all.
  *
  * @category ports
  * @since 0.1.0
  */
-export type WriteDeltas = (batches: ReadonlyArray<Batch>) => Effect.Effect<unknown, ConvexSyncError>
+export type WriteDeltas = (
+  batches: ReadonlyArray<Batch>
+) => Effect.Effect<void | { readonly watched: ReadonlyArray<Id<"turns">> }, ConvexSyncError>
 
 /**
  * @category models
  * @since 0.1.0
  */
 export interface DeltaWriterOptions {
-  /** Default `DeltaBuffer.watched`: 250 ms or 4 kB. */
-  readonly cadence?: DeltaBuffer.Cadence
+  /** By whether somebody reads along. Default `DeltaBuffer.cadenceOf`: 250 ms or 4 kB; 4 s or 16 kB if nobody does. */
+  readonly cadence?: (isWatched: boolean) => DeltaBuffer.Cadence
   /** Text that may wait while the deployment is away, in UTF-16 code units over all turns. Default 1,000,000. */
   readonly capacity?: number
   /** How long closing waits for the last write. Default 2 seconds. */
@@ -99,6 +102,8 @@ interface Entry {
   buffer: DeltaBuffer.Buffer
   /** Its text is part of the write in flight. */
   writing: boolean
+  /** Somebody reads along, as far as the last write told; so it is believed of a turn that was not written yet. */
+  watched: boolean
   /** It found no room, and gets no more live text. */
   muted: boolean
   /** Who waits until nothing of it waits. While there are any, it is due at once. */
@@ -106,7 +111,7 @@ interface Entry {
 }
 
 const open = Effect.fnUntraced(function* (write: WriteDeltas, options: DeltaWriterOptions = {}) {
-  const cadence = options.cadence ?? DeltaBuffer.watched
+  const cadenceOf = options.cadence ?? DeltaBuffer.cadenceOf
   const capacity = options.capacity ?? defaultCapacity
   const entries = new Map<Id<"turns">, Entry>()
   const wake = yield* Queue.sliding<void>(1)
@@ -116,12 +121,15 @@ const open = Effect.fnUntraced(function* (write: WriteDeltas, options: DeltaWrit
   const dueAt = (entry: Entry): number =>
     entry.flushes.length > 0 && entry.buffer.size > 0
       ? Number.NEGATIVE_INFINITY
-      : DeltaBuffer.dueAt(entry.buffer, lastWrite, cadence)
+      : DeltaBuffer.dueAt(entry.buffer, lastWrite, cadenceOf(entry.watched))
 
-  const takeBatches = (): Array<Batch> => {
+  const goesAlong = ({ buffer, flushes, watched }: Entry, now: number): boolean =>
+    buffer.size > 0 && (flushes.length > 0 || DeltaBuffer.joins(buffer, now, cadenceOf(watched)))
+
+  const takeBatches = (now: number): Array<Batch> => {
     const batches: Array<Batch> = []
     for (const [turnId, entry] of entries) {
-      if (entry.buffer.size === 0) continue
+      if (!goesAlong(entry, now)) continue
       if (batches.length === maxBatches) break
       const [segments, rest] = DeltaBuffer.take(entry.buffer)
       batches.push({ turnId, seq: entry.buffer.seq, segments })
@@ -132,14 +140,24 @@ const open = Effect.fnUntraced(function* (write: WriteDeltas, options: DeltaWrit
     return batches
   }
 
+  const attempt = (batches: ReadonlyArray<Batch>) =>
+    write(batches).pipe(
+      Effect.retry({ schedule: retries, while: isTransient }),
+      Effect.tapError((error) => Effect.logWarning("Live text was refused", error.message)),
+      Effect.withSpan("DeltaWriter.write", { attributes: { turns: batches.length } }),
+      Effect.exit
+    )
+
   const settle = Effect.fnUntraced(function* (
     batches: ReadonlyArray<Batch>,
-    exit: Exit.Exit<unknown, ConvexSyncError>
+    exit: Effect.Success<ReturnType<typeof attempt>>
   ) {
+    const reply = Exit.isSuccess(exit) ? exit.value : undefined
     for (const { turnId } of batches) {
       const entry = entries.get(turnId)
       if (entry === undefined) continue
       entry.writing = false
+      if (reply !== undefined) entry.watched = reply.watched.includes(turnId)
       // To the end of the line, so that with more turns than one write holds each gets its turn.
       entries.delete(turnId)
       entries.set(turnId, entry)
@@ -150,23 +168,17 @@ const open = Effect.fnUntraced(function* (write: WriteDeltas, options: DeltaWrit
     }
   })
 
-  const writeNow = Effect.gen(function* () {
-    const batches = takeBatches()
-    const exit = yield* write(batches).pipe(
-      Effect.retry({ schedule: retries, while: isTransient }),
-      Effect.tapError((error) => Effect.logWarning("Live text was refused", error.message)),
-      Effect.withSpan("DeltaWriter.write", { attributes: { turns: batches.length } }),
-      Effect.exit
-    )
-    yield* settle(batches, exit)
+  const writeAt = Effect.fnUntraced(function* (now: number) {
+    lastWrite = now
+    const batches = takeBatches(now)
+    yield* settle(batches, yield* attempt(batches))
   })
 
   const step = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     const due = Math.min(Number.POSITIVE_INFINITY, ...Array.from(entries.values(), dueAt))
     if (due <= now) {
-      lastWrite = now
-      yield* writeNow
+      yield* writeAt(now)
     } else if (due === Number.POSITIVE_INFINITY) {
       yield* Queue.take(wake)
     } else {
@@ -176,7 +188,13 @@ const open = Effect.fnUntraced(function* (write: WriteDeltas, options: DeltaWrit
 
   const append = (turnId: Id<"turns">, segment: DeltaBuffer.Segment) =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const entry = entries.get(turnId) ?? { buffer: DeltaBuffer.empty, writing: false, muted: false, flushes: [] }
+      const entry = entries.get(turnId) ?? {
+        buffer: DeltaBuffer.empty,
+        writing: false,
+        watched: true,
+        muted: false,
+        flushes: []
+      }
       entries.set(turnId, entry)
       if (entry.muted) return Effect.void
       const buffer = DeltaBuffer.append(entry.buffer, segment, now)

@@ -88,6 +88,25 @@ describe("DeltaBuffer", () => {
 /** A turn with text that came at `at`. */
 const waiting = (seq: number, at: number, of = "x") => DeltaBuffer.append({ ...DeltaBuffer.empty, seq }, text(of), at)
 
+describe("DeltaBuffer.joins", () => {
+  it.effect.prop(
+    "what is due goes along, with whichever cadence",
+    [Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 3 })), Schema.Int, Repeat, Schema.Boolean],
+    ([seq, since, length, isWatched]) =>
+      Effect.sync(() => {
+        const cadence = DeltaBuffer.cadenceOf(isWatched)
+        const buffer = waiting(seq, since, "x".repeat(length * 10))
+        const due = DeltaBuffer.dueAt(buffer, Number.NEGATIVE_INFINITY, cadence)
+        assert.isTrue(DeltaBuffer.joins(buffer, due, cadence))
+      })
+  )
+
+  it("nothing that has just come", () => {
+    assert.isFalse(DeltaBuffer.joins(waiting(2, 1_000), 1_001, DeltaBuffer.watched))
+    assert.isFalse(DeltaBuffer.joins(DeltaBuffer.empty, 1_001, DeltaBuffer.watched))
+  })
+})
+
 describe("DeltaBuffer.dueAt", () => {
   const cadence = DeltaBuffer.watched
 

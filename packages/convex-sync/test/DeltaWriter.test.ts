@@ -9,7 +9,8 @@ import {
   DeltaWriter,
   type DeltaWriterOptions,
   Rejected,
-  Unreachable
+  Unreachable,
+  type WriteDeltas
 } from "../src/index.ts"
 
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only a deployment makes real ones
@@ -21,7 +22,7 @@ const refused = failure(new Rejected({ code: "InvalidArgument", message: "no", d
 
 /** A store that remembers its calls. `answer` decides what becomes of each, counted from 1. */
 const setUp = Effect.fnUntraced(function* (
-  answer: (call: number) => Effect.Effect<void, ConvexSyncError> = () => Effect.void,
+  answer: (call: number) => ReturnType<WriteDeltas> = () => Effect.void,
   options?: DeltaWriterOptions
 ) {
   const calls: Array<ReadonlyArray<Batch>> = []
@@ -243,6 +244,55 @@ describe("DeltaWriter", () => {
       const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
       yield* TestClock.adjust("2 seconds")
       yield* Fiber.join(closing)
+    })
+  )
+
+  it.effect("nobody reads along: 1,000 tokens take at most 8 writes, and are there at the end", () =>
+    Effect.gen(function* () {
+      const { writer, calls } = yield* setUp(() => Effect.succeed({ watched: [] }))
+      for (let token = 0; token < 1_000; token++) {
+        yield* writer.append(turn(1), text("word "))
+        yield* TestClock.adjust(20)
+      }
+      yield* writer.end(turn(1))
+      assert.isAtMost(calls.length, 8)
+      const written = calls.flat().flatMap(({ segments }) => segments.map((segment) => segment.text))
+      assert.strictEqual(written.join(""), "word ".repeat(1_000))
+    })
+  )
+
+  it.effect("who comes to read has the text fast from the next write on, and slows it down by leaving", () =>
+    Effect.gen(function* () {
+      let watched = [turn(1)]
+      const { writer, calls } = yield* setUp(() => Effect.sync(() => ({ watched })))
+      const writesIn = Effect.fnUntraced(function* (seconds: number) {
+        const before = calls.length
+        for (let tick = 0; tick < seconds * 10; tick++) {
+          yield* writer.append(turn(1), text("x"))
+          yield* TestClock.adjust(100)
+        }
+        return calls.length - before
+      })
+      assert.isAtLeast(yield* writesIn(4), 12)
+      watched = []
+      assert.isAtMost(yield* writesIn(8), 4)
+      watched = [turn(1)]
+      yield* writesIn(4)
+      assert.isAtLeast(yield* writesIn(4), 12)
+    })
+  )
+
+  it.effect("a turn that nobody reads is not drawn into every write of one that somebody reads", () =>
+    Effect.gen(function* () {
+      const { writer, calls } = yield* setUp(() => Effect.succeed({ watched: [turn("read")] }))
+      for (let tick = 0; tick < 200; tick++) {
+        yield* writer.append(turn("read"), text("x"))
+        yield* writer.append(turn("unread"), text("x"))
+        yield* TestClock.adjust(100)
+      }
+      const rows = (name: string) => calls.flat().filter(({ turnId }) => turnId === turn(name)).length
+      assert.isAtLeast(rows("read"), 50)
+      assert.isAtMost(rows("unread"), 12)
     })
   )
 

@@ -33,6 +33,7 @@ import type * as secrets from "../secrets.js";
 import type * as sessions from "../sessions.js";
 import type * as tables from "../tables.js";
 import type * as turns from "../turns.js";
+import type * as watches from "../watches.js";
 import type * as workers from "../workers.js";
 
 const fullApi: ApiFromModules<{
@@ -55,6 +56,7 @@ const fullApi: ApiFromModules<{
   sessions: typeof sessions;
   tables: typeof tables;
   turns: typeof turns;
+  watches: typeof watches;
   workers: typeof workers;
 }> = anyApi as any;
 

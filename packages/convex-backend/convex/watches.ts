@@ -1,0 +1,31 @@
+/**
+ * Who reads along, so that text is written fast for somebody and rarely for nobody.
+ *
+ * @since 0.1.0
+ */
+import type { Doc, Id } from "./_generated/dataModel.ts"
+import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
+import { WATCH_LIFETIME, WATCH_RENEWAL } from "./limits.ts"
+
+const watchOf = (ctx: QueryCtx, sessionId: Id<"sessions">): Promise<Doc<"watches"> | null> =>
+  ctx.db
+    .query("watches")
+    .withIndex("by_session", (q) => q.eq("sessionId", sessionId))
+    .unique()
+
+/** Whether somebody reads a session now. Only for mutations: a query would not run again when the time is over. */
+export const isWatched = async (ctx: MutationCtx, sessionId: Id<"sessions">): Promise<boolean> =>
+  ((await watchOf(ctx, sessionId))?.until ?? 0) > Date.now()
+
+/** Somebody reads it for 45 s from now. */
+export const renewWatch = async (ctx: MutationCtx, sessionId: Id<"sessions">): Promise<void> => {
+  const now = Date.now()
+  const watch = await watchOf(ctx, sessionId)
+  if (watch === null) await ctx.db.insert("watches", { sessionId, until: now + WATCH_LIFETIME })
+  else if (watch.until < now + WATCH_RENEWAL) await ctx.db.patch(watch._id, { until: now + WATCH_LIFETIME })
+}
+
+export const deleteWatch = async (ctx: MutationCtx, sessionId: Id<"sessions">): Promise<void> => {
+  const watch = await watchOf(ctx, sessionId)
+  if (watch !== null) await ctx.db.delete(watch._id)
+}
