@@ -36,6 +36,10 @@ export const MAX_REQUEST = 50_000
 export const MAX_ANSWER = 20_000
 /** Requests of one turn that may be open at the same time. */
 export const MAX_OPEN_REQUESTS = 100
+/** A worker's models as JSON: about 5,000 of them. */
+export const MAX_CATALOG = 3_000_000
+/** More than its pieces ever are: one that would end within a character is a unit shorter. */
+export const MAX_CATALOG_ROWS = 20
 /** Commands that may wait for one worker. */
 export const MAX_QUEUED_COMMANDS = 100
 /** Deltas deleted in one transaction. The rest follows in scheduled ones. */

@@ -203,6 +203,16 @@ export const tables = {
     .index("by_owner_status", ["ownerId", "status"])
     .index("by_session_status", ["sessionId", "status"]),
 
+  /** What a worker offers. A catalogue too long for one row goes on in the next `chunk`. */
+  modelCatalogs: defineTable({
+    workerId: v.id("workers"),
+    hash: v.string(),
+    /** `provider/model`; null: OpenCode says none. */
+    default: v.union(v.string(), v.null()),
+    chunk: v.number(),
+    models: v.string()
+  }).index("by_worker", ["workerId", "chunk"]),
+
   /** Until when somebody reads along, in milliseconds. In no list, because every reader writes it again and again. */
   watches: defineTable({
     sessionId: v.id("sessions"),

@@ -12,9 +12,10 @@
  */
 import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
 import type { FunctionReturnType } from "convex/server"
-import { Cause, Context, type Duration, Effect, Fiber, Layer, Schedule, Stream } from "effect"
+import { Cause, Context, type Duration, Effect, Fiber, Layer, Stream } from "effect"
 import { api } from "./Backend.ts"
-import { type ConvexSyncError, isTransient } from "./ConvexSyncError.ts"
+import type { ConvexSyncError } from "./ConvexSyncError.ts"
+import { patiently } from "./internal/patiently.ts"
 import { Lease } from "./Lease.ts"
 
 /**
@@ -89,8 +90,6 @@ export class Commands extends Context.Service<
 const window = 20
 /** Of what the backend takes. */
 const maxError = 4_000
-/** While the deployment is away. Every attempt waits for its own time limit, too. */
-const patiently = Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("5 seconds")])
 
 /** What a process was told dies with it; what a session was told does not. */
 const ofProcess: ReadonlySet<string> = new Set(["pause", "resume", "drain"])
@@ -130,8 +129,7 @@ const run = Effect.fnUntraced(function* <E extends Error, R>(
   const carryOut = Effect.fnUntraced(function* (queued: QueuedCommand) {
     const error = yield* outcome(queued)
     if (error !== undefined) yield* Effect.logWarning(`A command to ${queued.command.kind} failed: ${error}`)
-    yield* settle(queued.commandId, error).pipe(
-      Effect.retry({ schedule: patiently, while: isTransient }),
+    yield* patiently(settle(queued.commandId, error)).pipe(
       Effect.catch((refused) => Effect.logWarning("A command could not be settled", refused.message))
     )
   })

@@ -14,3 +14,5 @@ export * as Pairing from "./Pairing.ts"
 export * as Policy from "./Policy.ts"
 export * from "./Requests.ts"
 export * from "./Commands.ts"
+/** @since 0.1.0 */
+export * as ModelPublisher from "./ModelPublisher.ts"

@@ -22,6 +22,7 @@ import type * as ending from "../ending.js";
 import type * as errors from "../errors.js";
 import type * as lease from "../lease.js";
 import type * as limits from "../limits.js";
+import type * as models from "../models.js";
 import type * as owned from "../owned.js";
 import type * as pairing from "../pairing.js";
 import type * as payloads from "../payloads.js";
@@ -45,6 +46,7 @@ const fullApi: ApiFromModules<{
   errors: typeof errors;
   lease: typeof lease;
   limits: typeof limits;
+  models: typeof models;
   owned: typeof owned;
   pairing: typeof pairing;
   payloads: typeof payloads;

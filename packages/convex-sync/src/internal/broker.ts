@@ -17,7 +17,7 @@
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { Deferred, Duration, Effect, Fiber, Option, Ref, Schedule, Scope, Stream } from "effect"
-import { isLoss, isTransient } from "../ConvexSyncError.ts"
+import { isLoss } from "../ConvexSyncError.ts"
 import * as Policy from "../Policy.ts"
 import type {
   Answer,
@@ -29,14 +29,13 @@ import type {
   RequestsOptions,
   StorePort
 } from "../Requests.ts"
+import { patiently } from "./patiently.ts"
 import { shorten } from "./shorten.ts"
 
 const defaultTimeLimit = Duration.minutes(10)
 /** Of what the backend takes. */
 const maxPayload = 50_000
 const maxSubject = 500
-/** While the deployment is away. Every attempt waits for its own time limit, too. */
-const patiently = Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("5 seconds")])
 /** OpenCode is next door: what fails for longer than this is noticed as a gap. */
 const briefly = Schedule.exponential("100 millis").pipe(Schedule.upTo({ times: 4 }))
 /** Leaving a turn waits no longer than this for either side. */
@@ -114,9 +113,7 @@ export const broker = Effect.fnUntraced(function* (
     const shown = yield* Ref.make(Option.none<Id<"requests">>())
     const close = (as: "answered" | "expired" | "cancelled") =>
       Effect.flatMap(Ref.get(shown), Effect.fromOption).pipe(
-        Effect.flatMap((requestId) =>
-          Effect.retry(store.close(requestId, as), { schedule: patiently, while: isTransient })
-        ),
+        Effect.flatMap((requestId) => patiently(store.close(requestId, as))),
         Effect.ignore
       )
     const open = store.open({
@@ -127,7 +124,7 @@ export const broker = Effect.fnUntraced(function* (
       payload: shorten(request, maxPayload),
       timeLimit: Duration.toMillis(timeLimit)
     })
-    const outcome = yield* Effect.retry(open, { schedule: patiently, while: isTransient }).pipe(
+    const outcome = yield* patiently(open).pipe(
       Effect.flatMap((requestId) => Ref.set(shown, Option.some(requestId))),
       Effect.andThen(Deferred.await(told)),
       Effect.raceFirst(Deferred.await(told)),

@@ -1,0 +1,66 @@
+/**
+ * The models that a worker offers, as OpenCode told it.
+ *
+ * @since 0.1.0
+ */
+import { v } from "convex/values"
+import type { Doc, Id } from "./_generated/dataModel.ts"
+import type { QueryCtx } from "./_generated/server.ts"
+import { operatorQuery, workerMutation, workerQuery } from "./builders.ts"
+import { refusal } from "./errors.ts"
+import { checkText, MAX_CATALOG, MAX_CATALOG_ROWS, MAX_NAME, MAX_PART_ROW } from "./limits.ts"
+import { cut } from "./payloads.ts"
+
+/** In the order of their chunks. */
+const catalogOf = (ctx: QueryCtx, workerId: Id<"workers">): Promise<Array<Doc<"modelCatalogs">>> =>
+  ctx.db
+    .query("modelCatalogs")
+    .withIndex("by_worker", (q) => q.eq("workerId", workerId))
+    .take(MAX_CATALOG_ROWS)
+
+const hashOf = async (ctx: QueryCtx, workerId: Id<"workers">): Promise<string | null> => {
+  const first = await ctx.db
+    .query("modelCatalogs")
+    .withIndex("by_worker", (q) => q.eq("workerId", workerId))
+    .first()
+  return first?.hash ?? null
+}
+
+/** The hash of what this worker published last; null: nothing yet. Asked once at a start, instead of sending it all. */
+export const published = workerQuery({
+  args: {},
+  handler: (ctx) => hashOf(ctx, ctx.worker._id)
+})
+
+/**
+ * Replaces the worker's catalogue: `models` is JSON, `hash` that of its content, `default` `provider/model`. With the hash
+ * that is there already nothing is written.
+ */
+export const publish = workerMutation({
+  args: { hash: v.string(), models: v.string(), default: v.union(v.string(), v.null()) },
+  handler: async (ctx, { hash, models, default: chosen }) => {
+    checkText("hash", hash, MAX_NAME)
+    checkText("models", models, MAX_CATALOG)
+    if (chosen !== null) checkText("default", chosen, MAX_NAME)
+    const workerId = ctx.worker._id
+    if ((await hashOf(ctx, workerId)) === hash) return null
+    for (const { _id } of await catalogOf(ctx, workerId)) await ctx.db.delete(_id)
+    for (const [chunk, piece] of cut(models, MAX_PART_ROW).entries()) {
+      await ctx.db.insert("modelCatalogs", { workerId, hash, default: chosen, chunk, models: piece })
+    }
+    return null
+  }
+})
+
+/** What one of your workers offers, null before it published: `models` is JSON. */
+export const get = operatorQuery({
+  args: { workerId: v.id("workers") },
+  handler: async (ctx, { workerId }) => {
+    const worker = await ctx.db.get(workerId)
+    if (worker?.ownerId !== ctx.operator) throw refusal("NotFound", "You have no such worker")
+    const rows = await catalogOf(ctx, workerId)
+    const [first] = rows
+    if (first === undefined) return null
+    return { hash: first.hash, default: first.default, models: rows.map(({ models }) => models).join("") }
+  }
+})

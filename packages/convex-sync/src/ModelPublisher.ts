@@ -1,0 +1,83 @@
+/**
+ * Shows operators the models that a worker offers, at the cost of a write only when they changed.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Stream } from "effect"
+import { api } from "./Backend.ts"
+import type { ConvexSyncError } from "./ConvexSyncError.ts"
+import { patiently } from "./internal/patiently.ts"
+import { Lease } from "./Lease.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface ModelCatalog {
+  /** Of the content: the same hash means the same models. */
+  readonly hash: string
+  /** Anything that JSON can say, up to 3,000,000 characters of it. */
+  readonly models: unknown
+  /** `provider/model`; undefined: there is none. */
+  readonly default: string | undefined
+}
+
+/**
+ * What is needed from a deployment.
+ *
+ * @category ports
+ * @since 0.1.0
+ */
+export interface ModelPublisherPort {
+  /** The hash of what is there; null: nothing. */
+  readonly published: Effect.Effect<string | null, ConvexSyncError>
+  /** May be repeated. */
+  readonly publish: (catalog: {
+    readonly hash: string
+    readonly models: string
+    readonly default: string | null
+  }) => Effect.Effect<unknown, ConvexSyncError>
+}
+
+/**
+ * Publishes each catalogue whose hash is not the published one, as long as the stream goes on; over any deployment. What
+ * the deployment refuses is logged, and the next one tried, unless the stream or the lease ends.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const publishTo = Effect.fn("ModelPublisher.publish")(function* <E, R>(
+  port: ModelPublisherPort,
+  catalogs: Stream.Stream<ModelCatalog, E, R>
+) {
+  let known = yield* patiently(port.published)
+  const publish = Effect.fnUntraced(function* ({ default: chosen, hash, models }: ModelCatalog) {
+    if (hash === known) return
+    yield* patiently(port.publish({ hash, models: JSON.stringify(models), default: chosen ?? null }))
+    known = hash
+  })
+  yield* Stream.runForEach(catalogs, (catalog) =>
+    publish(catalog).pipe(
+      Effect.catch((error) => Effect.logWarning("The models could not be published", error.message))
+    )
+  )
+})
+
+/**
+ * As `publishTo`, under the lease.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const publish = <E, R>(
+  catalogs: Stream.Stream<ModelCatalog, E, R>
+): Effect.Effect<void, ConvexSyncError | E, R | Lease> =>
+  Effect.flatMap(Lease, (lease) =>
+    publishTo(
+      {
+        published: lease.query(api.models.published, {}),
+        publish: (catalog) => lease.mutation(api.models.publish, catalog)
+      },
+      catalogs
+    )
+  )
