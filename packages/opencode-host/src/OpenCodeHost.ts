@@ -176,7 +176,7 @@ const ownServer = Effect.fnUntraced(function* (options: Options, directory: stri
   yield* holdDirectory({ stateDirectory, directory, hostId })
   const environment = yield* serverEnvironment(options.environment ?? {})
   const guard = yield* makeGuard(hostId, environment["PATH"] ?? "/usr/bin:/bin")
-  return spawnServer({
+  const start = spawnServer({
     binary,
     directory,
     hostId,
@@ -187,6 +187,8 @@ const ownServer = Effect.fnUntraced(function* (options: Options, directory: stri
     allowUntestedVersion: options.allowUntestedVersion ?? false,
     engine: options.engine
   })
+  // It may be gone by the time of a restart, and OpenCode would not say so.
+  return Effect.andThen(resolveDirectory(directory), start)
 })
 
 const attachServer = Effect.fnUntraced(function* (

@@ -1,11 +1,11 @@
-import { type ChildProcess, spawn } from "node:child_process"
+import type { ChildProcess } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { assert, describe, it } from "@effect/vitest"
-import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
+import { Reply } from "@opencode-worker/testkit"
 import { Effect, Fiber, Layer, Schema, Stream } from "effect"
 import { OpenCodeHost, type Options, survivors } from "../src/index.ts"
-import { endOf, eventually, promptOf } from "./support.ts"
+import { endOf, eventually, parent, promptOf, setting } from "./support.ts"
 
 /** Five ways to outlive the one who started you, and one that drops the mark. */
 const stubborn = [
@@ -19,15 +19,14 @@ const stubborn = [
 /** The server, the tool's shell, and the five. */
 const processes = 7
 
-const setting = Effect.gen(function* () {
-  const provider = yield* ScriptedProvider.make(({ toolResults, messages }) =>
+const staying = Effect.map(
+  setting(({ toolResults, messages }) =>
     toolResults.length === 0 && messages.at(-1)?.text === "stay"
       ? Reply.toolCall("bash", { command: stubborn, description: "stay" })
       : Reply.text("Hello again.")
-  )
-  const home = yield* OpenCodeHome.make({ config: { ...provider.config, snapshot: false } })
-  return { directory: home.directory, environment: home.environment, stateDirectory: `${home.root}/state` }
-})
+  ),
+  ({ options }) => options
+)
 
 const isAlive = (pid: number): boolean => {
   try {
@@ -55,22 +54,6 @@ const Started = Schema.fromJsonString(
   Schema.Struct({ hostId: Schema.String, url: Schema.String, sessionId: Schema.String })
 )
 
-const parent = (options: object) =>
-  Effect.acquireRelease(
-    Effect.sync(() =>
-      spawn(
-        process.execPath,
-        [
-          "--conditions=@opencode-worker/source",
-          new URL("./fixtures/parent.ts", import.meta.url).pathname,
-          JSON.stringify({ ...options, text: "stay" })
-        ],
-        { stdio: ["ignore", "pipe", "inherit"] }
-      )
-    ),
-    (child) => Effect.sync(() => child.kill("SIGKILL"))
-  )
-
 const started = (child: ChildProcess) =>
   Effect.callback<string>((resume) => {
     if (child.stdout !== null) createInterface(child.stdout).once("line", (line) => resume(Effect.succeed(line)))
@@ -80,7 +63,7 @@ const limit = 120_000
 
 /** Kills a host with `signal` while its tools run: they are gone, and so is everything else that it held. */
 const killed = Effect.fnUntraced(function* (signal: NodeJS.Signals) {
-  const options = yield* setting
+  const options = yield* staying
   const child = yield* parent(options)
   const { hostId, url } = yield* started(child)
   const pids = yield* eventually(survivors(hostId), (found) => found.length >= processes)
@@ -116,7 +99,7 @@ describe.skipIf(process.platform !== "linux")("processes", () => {
     "of a host that lives: one start for all, a killed server replaced, nothing left at the end",
     () =>
       Effect.gen(function* () {
-        const options = yield* setting
+        const options = yield* staying
         const hostId = yield* Effect.gen(function* () {
           const host = yield* OpenCodeHost
           const first = yield* sharedStart(host)

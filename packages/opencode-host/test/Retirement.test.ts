@@ -5,7 +5,7 @@ import { OpenCodeHost, survivors } from "../src/index.ts"
 import { endOf, eventually, layerHost, runPrompt } from "./support.ts"
 
 // A megabyte is less than any server needs: the first idle moment after a use is the end of it.
-const host = layerHost(() => Reply.text("Hello."), { idleTimeout: "8 seconds", recycle: { memory: 1_000_000 } })
+const host = layerHost(() => Reply.text("Hello."), { idleTimeout: "5 seconds", recycle: { memory: 1_000_000 } })
 
 describe.skipIf(process.platform !== "linux")("a server that is idle", () => {
   it.live(

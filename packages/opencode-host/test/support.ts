@@ -1,4 +1,5 @@
-import { OpenCodeHome, type Reply, ScriptedProvider } from "@opencode-worker/testkit"
+import { OpenCodeHome, type Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
+import { spawn } from "node:child_process"
 import { assert } from "@effect/vitest"
 import { Effect, Layer, Schedule, Stream } from "effect"
 import { ascendingId, type Ended, OpenCodeHost, type Options, type TurnEvent } from "../src/index.ts"
@@ -74,8 +75,41 @@ export const textOf = (events: ReadonlyArray<TurnEvent>, kind: "text" | "reasoni
 export const tags = (events: ReadonlyArray<TurnEvent>): ReadonlyArray<string> => events.map((event) => event._tag)
 
 /** Looks again and again, for 30 seconds at most. */
-export const eventually = <A, E>(look: Effect.Effect<A, E>, until: (found: A) => boolean) =>
+export const eventually = <A, E, R>(look: Effect.Effect<A, E, R>, until: (found: A) => boolean) =>
   look.pipe(
     Effect.repeat({ until, schedule: Schedule.spaced("100 millis"), times: 300 }),
     Effect.tap((found) => Effect.sync(() => assert.isTrue(until(found), JSON.stringify(found))))
   )
+
+/** A home for hosts that come and go, and the options of one. */
+export const setting = Effect.fnUntraced(function* (script: Script) {
+  const provider = yield* ScriptedProvider.make(script)
+  const home = yield* OpenCodeHome.make({ config: { ...provider.config, snapshot: false } })
+  const { directory, environment, root } = home
+  return { root, options: { directory, environment, stateDirectory: `${root}/state` } }
+})
+
+/** Runs with a host of its own, and closes it. */
+export const hosted = <A, E>(options: Options, run: Effect.Effect<A, E, OpenCodeHost>) =>
+  Effect.provide(run, Layer.fresh(OpenCodeHost.layer(options)))
+
+/** A process of its own that hosts, and prompts "stay"; killed at the end. */
+export const parent = (options: object) =>
+  Effect.acquireRelease(
+    Effect.sync(() =>
+      spawn(
+        process.execPath,
+        [
+          "--conditions=@opencode-worker/source",
+          new URL("./fixtures/parent.ts", import.meta.url).pathname,
+          JSON.stringify({ ...options, text: "stay" })
+        ],
+        { stdio: ["ignore", "pipe", "inherit"] }
+      )
+    ),
+    (child) => Effect.sync(() => child.kill("SIGKILL"))
+  )
+
+/** Numbered words, so that a lost one, a repeated one and a swapped pair all show. */
+export const numbered = (name: string, count: number) =>
+  Array.from({ length: count }, (_, index) => `${name}-${index}`).join(" ")

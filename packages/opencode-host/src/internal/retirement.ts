@@ -22,7 +22,7 @@ export type Retirement = "idle" | "memory" | "age"
 
 const every = Duration.seconds(1)
 /** A pause between two calls is no idleness: so long nothing may happen before a server is replaced. */
-const quietMillis = 5_000
+const quietMillis = 3_000
 
 const millis = (input: Duration.Input | undefined) =>
   input === undefined ? Number.POSITIVE_INFINITY : Duration.toMillis(Duration.fromInputUnsafe(input))

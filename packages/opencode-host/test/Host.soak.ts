@@ -1,0 +1,253 @@
+/**
+ * What takes too long for every run: `pnpm run soak`. `SOAK_SEED` and `SOAK_ROUNDS` (default 20) choose the kills.
+ */
+import type { ChildProcess } from "node:child_process"
+import { readdirSync, readFileSync } from "node:fs"
+import { writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+import { assert, describe, it } from "@effect/vitest"
+import { Reply } from "@opencode-worker/testkit"
+import { Config, Console, Effect, Fiber, Random, Result, Stream } from "effect"
+import { OpenCodeHost, survivors } from "../src/index.ts"
+import {
+  endOf,
+  eventually,
+  hosted,
+  newSession,
+  numbered,
+  parent,
+  promptOf,
+  runPrompt,
+  setting,
+  textOf
+} from "./support.ts"
+
+const limit = 900_000
+const hello = () => Reply.text("Hello.")
+
+/** Living processes that were started with this home, whatever host marked them. */
+const processesOf = (root: string) =>
+  Effect.sync(() =>
+    readdirSync("/proc").filter((name) => {
+      if (!/^\d+$/.test(name) || Number(name) === process.pid) return false
+      try {
+        const zombie = /\) [ZX] /.test(readFileSync(`/proc/${name}/stat`, "latin1"))
+        return !zombie && readFileSync(`/proc/${name}/environ`, "latin1").includes(`HOME=${root}/`)
+      } catch {
+        return false
+      }
+    })
+  )
+
+const firstOutput = (child: ChildProcess) =>
+  Effect.callback<void>((resume) => {
+    child.stdout?.once("data", () => resume(Effect.void))
+  })
+
+const heap = (() => {
+  setFlagsFromString("--expose-gc")
+  const collect: unknown = runInNewContext("gc")
+  return () => {
+    if (typeof collect === "function") collect()
+    return process.memoryUsage().heapUsed
+  }
+})()
+
+describe("a soak", () => {
+  it.live(
+    "a host that is killed at any moment leaves no process, and no lock that blocks the next",
+    () =>
+      Effect.gen(function* () {
+        const rounds = yield* Config.Int("SOAK_ROUNDS").pipe(Config.withDefault(20))
+        const seed = yield* Config.String("SOAK_SEED").pipe(Config.withDefault("opencode-host"))
+        const { options, root } = yield* setting(({ lastUserText, toolResults }) =>
+          lastUserText === "stay" && toolResults.length === 0
+            ? Reply.toolCall("bash", { command: "sleep 300 & setsid sleep 301 & wait", description: "stay" })
+            : Reply.text("word ".repeat(100), { every: "20 millis" })
+        )
+        yield* Effect.gen(function* () {
+          for (let round = 1; round <= rounds; round++) {
+            // In its start, or in its use.
+            const inUse = yield* Random.nextBoolean
+            const millis = yield* Random.nextIntBetween(0, inUse ? 3000 : 8000)
+            yield* Effect.scoped(
+              Effect.gen(function* () {
+                const child = yield* parent(options)
+                if (inUse) yield* firstOutput(child)
+                yield* Effect.sleep(millis)
+                const before = (yield* processesOf(root)).length
+                child.kill("SIGKILL")
+                const left = yield* eventually(processesOf(root), (found) => found.length === 0)
+                yield* Console.log(
+                  `round ${round}: killed ${millis} ms into its ${inUse ? "use" : "start"} with ${before} processes, left ${left.length}`
+                )
+              })
+            )
+          }
+        }).pipe(Random.withSeed(seed))
+        const end = yield* hosted(options, runPrompt("hi"))
+        assert.strictEqual(endOf(end).outcome, "completed")
+      }).pipe(Effect.scoped),
+    limit
+  )
+
+  it.live(
+    "a server that is stopped in a stream is ended and replaced, its listeners are told, and its turn ends",
+    () =>
+      Effect.gen(function* () {
+        const { options } = yield* setting(({ lastUserText }) =>
+          lastUserText === "slow" ? Reply.text("word ".repeat(3000), { every: "50 millis" }) : Reply.text("Hello.")
+        )
+        yield* hosted(
+          options,
+          Effect.gen(function* () {
+            const { server, turn, events } = yield* OpenCodeHost
+            const { pid = 0 } = yield* server
+            const gap = yield* events.pipe(
+              Stream.filter((event) => event._tag === "Gap"),
+              Stream.runHead,
+              Effect.forkChild({ startImmediately: true })
+            )
+            let stopped = false
+            const turned = yield* turn(yield* promptOf(yield* newSession, "slow")).pipe(
+              Stream.tap((event) =>
+                Effect.sync(() => {
+                  if (event._tag !== "TextDelta" || stopped) return
+                  stopped = true
+                  process.kill(pid, "SIGSTOP")
+                })
+              ),
+              Stream.runCollect
+            )
+            assert.strictEqual(endOf(turned).error?.name, "ServerDied")
+            yield* Fiber.join(gap)
+            assert.notStrictEqual((yield* server).pid, pid)
+            assert.strictEqual(endOf(yield* runPrompt("hi")).outcome, "completed")
+          })
+        )
+      }).pipe(Effect.scoped),
+    limit
+  )
+
+  it.live(
+    "a disk without room for OpenCode's data fails the start or the turn in words, and leaves nothing behind",
+    () =>
+      Effect.gen(function* () {
+        const { options, root } = yield* setting(() => Reply.text("Hello."))
+        const { path } = yield* hosted(
+          options,
+          Effect.gen(function* () {
+            assert.strictEqual(endOf(yield* runPrompt("hi")).outcome, "completed")
+            return (yield* (yield* OpenCodeHost).server).binary ?? { path: "" }
+          })
+        )
+        // No file may grow beyond the limit, in blocks of 512 bytes; a write beyond it fails.
+        const limited = (blocks: number) =>
+          Effect.gen(function* () {
+            const binary = join(root, `limited-${blocks}`)
+            const script = `#!/bin/sh\ntrap '' XFSZ\nulimit -f ${blocks}\nexec ${path} "$@"\n`
+            yield* Effect.promise(() => writeFile(binary, script, { mode: 0o755 }))
+            return { ...options, binary }
+          })
+
+        const failure = yield* Effect.flip(hosted(yield* limited(0), newSession))
+        assert.include(["StartFailed", "Protocol"], failure.reason._tag, failure.message)
+
+        // Room for what is there, and none for a prompt of 16 MB.
+        yield* hosted(
+          yield* limited(16_384),
+          Effect.gen(function* () {
+            const { hostId, turn } = yield* OpenCodeHost
+            const prompt = yield* promptOf(yield* newSession, "x".repeat(16_000_000))
+            const told = yield* Effect.result(Stream.runCollect(turn(prompt)))
+            assert.notStrictEqual(Result.isSuccess(told) ? endOf(told.success).outcome : "failed", "completed")
+            return hostId
+          })
+        ).pipe(Effect.tap((hostId) => Effect.map(survivors(hostId), (left) => assert.deepStrictEqual(left, []))))
+
+        yield* hosted(
+          options,
+          Effect.gen(function* () {
+            assert.strictEqual(endOf(yield* runPrompt("hi")).outcome, "completed")
+          })
+        )
+      }),
+    limit
+  )
+
+  it.live(
+    "ten thousand deltas a session, eight sessions, and a listener that hardly reads: nothing lost, the heap flat",
+    () =>
+      Effect.gen(function* () {
+        const { options } = yield* setting(({ lastUserText }) => Reply.text(numbered(lastUserText, 10_000)))
+        yield* hosted(
+          options,
+          Effect.gen(function* () {
+            const { events } = yield* OpenCodeHost
+            assert.strictEqual(endOf(yield* runPrompt("warm")).outcome, "completed")
+            const seen = { events: 0, gaps: 0 }
+            yield* events.pipe(
+              Stream.runForEach((event) => {
+                if (event._tag === "Gap") seen.gaps += 1
+                else seen.events += 1
+                return Effect.sleep("20 millis")
+              }),
+              Effect.forkScoped({ startImmediately: true })
+            )
+            const sizes = [heap()]
+            for (let round = 0; round < 3; round++) {
+              yield* Effect.forEach(
+                Array.from({ length: 8 }, (_, index) => `r${round}s${index}`),
+                (name) =>
+                  Effect.map(runPrompt(name), (turned) => {
+                    assert.isTrue(textOf(turned) === numbered(name, 10_000), `${name} lost or swapped text`)
+                    assert.strictEqual(endOf(turned).outcome, "completed")
+                  }),
+                { concurrency: "unbounded" }
+              )
+              sizes.push(heap())
+            }
+            yield* Console.log(`heap in MB after each round: ${sizes.map((size) => Math.round(size / 1e6)).join(", ")}`)
+            yield* Console.log(`the slow listener took ${seen.events} events and was told of ${seen.gaps} overflows`)
+            assert.isAbove(seen.gaps, 0)
+            // What the slow listener's backlog may hold, and no more for more events.
+            assert.isBelow((sizes.at(-1) ?? 0) - (sizes[1] ?? 0), 16_000_000)
+          }).pipe(Effect.scoped)
+        )
+      }).pipe(Effect.scoped),
+    limit
+  )
+
+  it.live(
+    "five thousand sessions are listed once each, by both engines",
+    () =>
+      Effect.gen(function* () {
+        const { options } = yield* setting(hello)
+        const made = yield* hosted(
+          options,
+          Effect.gen(function* () {
+            const { client } = yield* OpenCodeHost
+            const create = Effect.map(client.sessions.create({ title: "many" }), ({ id }) => id)
+            const ids = yield* Effect.replicateEffect(create, 5000, { concurrency: 8 })
+            assert.sameMembers(
+              (yield* client.sessions.list()).map(({ id }) => id),
+              ids
+            )
+            return ids
+          })
+        )
+        const listed = yield* hosted(
+          { ...options, engine: "next" },
+          Effect.flatMap(OpenCodeHost, ({ client }) => client.sessions.list())
+        )
+        assert.sameMembers(
+          listed.map(({ id }) => id),
+          made
+        )
+        assert.lengthOf(new Set(made), 5000)
+      }).pipe(Effect.scoped),
+    limit
+  )
+})
