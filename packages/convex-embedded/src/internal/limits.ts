@@ -22,8 +22,13 @@ export const limits = {
   messageBytes: 20 * MiB,
   /** One file of the storage: it is held in memory while it is stored or read. */
   fileBytes: 256 * MiB,
-  /** Mutations that one connection may have waiting. */
-  queuedMutations: 1000,
+  /** Larger transitions go in parts. */
+  transitionCharacters: 5_000_000,
+  /** What a connection may have unsent when there is more to send: its client does not read. */
+  unsentBytes: 64 * MiB,
+  connections: 1000,
+  /** Mutations and actions that one connection may have waiting; further messages of it wait unread. */
+  waitingCalls: 1000,
   /** Queries that one connection may subscribe to. */
   subscriptions: 1000
 } as const

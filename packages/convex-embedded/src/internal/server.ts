@@ -44,7 +44,9 @@ export const serve = async (options: ServerOptions): Promise<RunningServer> => {
   const sockets = new WebSocketServer({ maxPayload: limits.messageBytes, noServer: true })
   server.on("upgrade", (request, socket, head) => {
     socket.on("error", () => socket.destroy())
-    if (SYNC_PATH.test(pathOf(request))) {
+    if (sockets.clients.size >= limits.connections) {
+      socket.end("HTTP/1.1 503 Service Unavailable\r\n\r\n")
+    } else if (SYNC_PATH.test(pathOf(request))) {
       sockets.handleUpgrade(request, socket, head, (accepted) => new Session({ ...options, socket: accepted }))
     } else {
       socket.end("HTTP/1.1 404 Not Found\r\n\r\n")

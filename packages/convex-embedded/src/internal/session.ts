@@ -6,6 +6,7 @@
  * - Every Transition starts at the version at which the one before ended, and all queries in it are at one timestamp.
  * - After the response to a mutation comes a Transition at its timestamp or later: the client waits for it.
  * - At most one Transition is on its way to a client: a slow one gets fewer and larger steps, and delays nobody.
+ * - A client that asks for more than can be done at once waits: its messages stay unread.
  */
 import type { JSONValue } from "convex/values"
 import { WebSocket } from "ws"
@@ -14,6 +15,7 @@ import type { Call, RequestKey, Run } from "./calls.ts"
 import { errorPayload, failureOf, messageOf } from "./errors.ts"
 import type { Executor } from "./executor.ts"
 import { limits } from "./limits.ts"
+import { Outbox } from "./outbox.ts"
 import {
   type ClientMessage,
   decodeClientMessage,
@@ -34,7 +36,6 @@ const LONGEST_WAIT_MILLIS = 2 ** 31 - 1
 const NORMAL = 1000
 const POLICY_VIOLATION = 1008
 const INTERNAL_ERROR = 1011
-const TRY_AGAIN_LATER = 1013
 
 interface Query {
   readonly path: string
@@ -53,6 +54,7 @@ export interface SessionOptions {
 
 export class Session {
   readonly #socket: WebSocket
+  readonly #outbox: Outbox
   readonly #executor: Executor
   readonly #verifyToken: VerifyToken
   readonly #queries = new Map<number, Query>()
@@ -64,7 +66,7 @@ export class Session {
   #alive = true
   #inbox: Promise<void> = Promise.resolve()
   #mutations: Promise<void> = Promise.resolve()
-  #waitingMutations = 0
+  #waitingCalls = 0
   /** What the client has, and what it asked for. */
   #version: Version = { identity: 0, querySet: 0, ts: 0n }
   #wanted = { identity: 0, querySet: 0 }
@@ -74,6 +76,7 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#socket = options.socket
+    this.#outbox = new Outbox(options.socket)
     this.#executor = options.executor
     this.#verifyToken = options.verifyToken
     this.#ping = setInterval(() => this.#keepAlive(), PING_INTERVAL_MILLIS)
@@ -94,9 +97,10 @@ export class Session {
   /** Neither side would notice otherwise that the other one is gone. */
   #keepAlive(): void {
     if (!this.#alive) return this.#socket.terminate()
-    this.#alive = false
+    // A connection that waits unread cannot hear the answer.
+    this.#alive = this.#socket.isPaused
     this.#socket.ping()
-    void this.#send('{"type":"Ping"}')
+    void this.#outbox.send('{"type":"Ping"}')
   }
 
   #receive(data: Buffer, isBinary: boolean): void {
@@ -162,7 +166,7 @@ export class Session {
 
   #authError(error: string, authUpdateAttempted: boolean): void {
     const baseVersion = authUpdateAttempted ? this.#wanted.identity : this.#wanted.identity - 1
-    void this.#send(JSON.stringify({ authUpdateAttempted, baseVersion, error, type: "AuthError" }))
+    void this.#outbox.send(JSON.stringify({ authUpdateAttempted, baseVersion, error, type: "AuthError" }))
     this.#close(NORMAL, "AuthError")
   }
 
@@ -195,9 +199,7 @@ export class Session {
   }
 
   #mutation(message: ClientMessage & { type: "Mutation" | "Action" }, sessionId: string): void {
-    if (++this.#waitingMutations > limits.queuedMutations) {
-      return this.#close(TRY_AGAIN_LATER, "TooManyConcurrentMutations")
-    }
+    this.#callBegins()
     const { args, requestId, udfPath: path } = message
     const call = { args, caller: "client", identity: this.#identity, path } as const
     this.#mutations = this.#mutations.then(() => this.#runMutation(call, { requestId, sessionId }))
@@ -208,29 +210,40 @@ export class Session {
     const { requestId } = request
     try {
       const run = await this.#executor.mutation(call, request)
-      void this.#send(response("MutationResponse", requestId, run, { ts: encodeTs(run.ts) }))
+      void this.#outbox.send(response("MutationResponse", requestId, run, { ts: encodeTs(run.ts) }))
       if ("failure" in run.outcome) return
       this.#owesTransition = true
       this.#update()
     } catch (cause) {
       this.#refuse("MutationResponse", requestId, cause)
     } finally {
-      this.#waitingMutations--
+      this.#callEnds()
     }
   }
 
   async #action({ args, requestId, udfPath: path }: ClientMessage & { type: "Mutation" | "Action" }): Promise<void> {
+    this.#callBegins()
     try {
       const run = await this.#executor.action({ args, caller: "client", identity: this.#identity, path })
-      void this.#send(response("ActionResponse", requestId, run, {}))
+      void this.#outbox.send(response("ActionResponse", requestId, run, {}))
     } catch (cause) {
       this.#refuse("ActionResponse", requestId, cause)
+    } finally {
+      this.#callEnds()
     }
+  }
+
+  #callBegins(): void {
+    if (++this.#waitingCalls === limits.waitingCalls) this.#socket.pause()
+  }
+
+  #callEnds(): void {
+    if (--this.#waitingCalls === limits.waitingCalls - 1) this.#socket.resume()
   }
 
   /** The deployment itself failed, or has ended. */
   #refuse(type: ResponseType, requestId: number, cause: unknown): void {
-    void this.#send(response(type, requestId, { logLines: [], outcome: { failure: failureOf(cause) } }, {}))
+    void this.#outbox.send(response(type, requestId, { logLines: [], outcome: { failure: failureOf(cause) } }, {}))
   }
 
   readonly #outdated = (): void => this.#update()
@@ -245,7 +258,7 @@ export class Session {
         while (this.#stale && this.#socket.readyState === WebSocket.OPEN) {
           this.#stale = false
           const transition = await this.#executor.exclusive(() => this.#transition())
-          if (transition !== null) await this.#send(transition)
+          if (transition !== null) await this.#outbox.sendTransition(transition)
         }
       } finally {
         this.#updating = false
@@ -297,14 +310,6 @@ export class Session {
     query.sent = result.comparable
     const { journal: reached, logLines } = run
     return `{"queryId":${queryId},"logLines":${JSON.stringify(logLines)},"journal":${JSON.stringify(reached)},${result.fields}}`
-  }
-
-  /** Settles when the message has left this process: the socket's pace is the pace of the updates. */
-  #send(message: string): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#socket.readyState !== WebSocket.OPEN) resolve()
-      else this.#socket.send(message, () => resolve())
-    })
   }
 
   /** The reason of a close may have 123 bytes: so it is ASCII, where a character is a byte. */

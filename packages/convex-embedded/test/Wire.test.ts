@@ -1,0 +1,144 @@
+import { once } from "node:events"
+import { assert, describe, it, onTestFinished } from "vitest"
+import { WebSocket } from "ws"
+import { limits } from "../src/internal/limits.ts"
+import { connect, deploy, watch } from "./deployment.ts"
+import { api } from "./fixtures/convex/_generated/api.js"
+import { randomOf } from "./random.ts"
+
+const syncUrl = (url: string) => `${url.replace("http", "ws")}/api/1.48.0/sync`
+
+const open = async (url: string): Promise<WebSocket> => {
+  const socket = new WebSocket(syncUrl(url))
+  socket.on("error", () => undefined)
+  onTestFinished(() => socket.terminate())
+  await once(socket, "open")
+  return socket
+}
+
+/** Messages as a client sends them, to be damaged. */
+const messages = (sessionId: string): ReadonlyArray<Record<string, unknown>> => [
+  { connectionCount: 0, lastCloseReason: null, sessionId, type: "Connect" },
+  { baseVersion: 0, tokenType: "None", type: "Authenticate" },
+  { baseVersion: 0, tokenType: "User", type: "Authenticate", value: "a.b.c" },
+  {
+    baseVersion: 0,
+    modifications: [
+      { args: [{ name: "fuzz" }], queryId: 0, type: "Add", udfPath: "counters:read" },
+      { queryId: 0, type: "Remove" }
+    ],
+    newVersion: 1,
+    type: "ModifyQuerySet"
+  },
+  { args: [{ name: "fuzz" }], requestId: 0, type: "Mutation", udfPath: "counters:add" },
+  { args: [{ channel: "fuzz", text: "x" }], requestId: 1, type: "Action", udfPath: "messages:throughAction" },
+  { event: {}, eventType: "ClientConnect", type: "Event" }
+]
+
+const WRONG = [null, -1, 1.5, "", "x".repeat(5000), [], {}, [[[[]]]], true, 2 ** 60, { $integer: "?" }, "__proto__"]
+
+const ROUNDS = 150
+
+/** Of a megabyte each: more than may be unsent. */
+const CALLS = 120
+
+describe("the wire", () => {
+  it("random, damaged and disordered messages harm only the connection that they come over", async () => {
+    const deployment = await deploy()
+    const random = randomOf(11)
+    const pick = <A>(list: ReadonlyArray<A>): A => list[Math.floor(random() * list.length)]!
+    const damage = (value: unknown): unknown => {
+      if (value === null || typeof value !== "object" || random() < 0.3) return pick(WRONG)
+      const entries = Object.entries(value)
+      const at = Math.floor(random() * entries.length)
+      const changed = entries.flatMap(([field, inner], i) =>
+        i !== at ? [[field, inner]] : random() < 0.3 ? [] : [[field, damage(inner)]]
+      )
+      return Array.isArray(value) ? changed.map(([, inner]) => inner) : Object.fromEntries(changed)
+    }
+    const frame = (message: unknown): string | Buffer => {
+      const text = JSON.stringify(random() < 0.6 ? damage(message) : message)
+      if (random() < 0.1) return text.slice(0, Math.floor(random() * text.length))
+      return random() < 0.05 ? Buffer.from(text) : text
+    }
+
+    const client = connect(deployment)
+    const counter = watch(client, api.counters.read, { name: "n" })
+    await counter.until((value) => value === 0)
+    for (let round = 0; round < ROUNDS; round++) {
+      const socket = await open(deployment.url)
+      const all = messages(crypto.randomUUID())
+      if (random() < 0.7) socket.send(JSON.stringify(all[0]))
+      for (let i = 0; i < 6; i++) socket.send(frame(pick(all)))
+      if (random() < 0.5) socket.terminate()
+      else socket.close()
+      if (round % 30 === 0) {
+        const value = await client.mutation(api.counters.add, { name: "n" })
+        await counter.until((seen) => seen === value)
+      }
+    }
+    assert.equal(counter.seen.length, 1 + ROUNDS / 30)
+    assert.isTrue(counter.seen.every((value) => typeof value === "number"))
+    assert.equal(client.connectionState().connectionRetries, 0)
+    assert.equal(client.connectionState().connectionCount, 1)
+  })
+
+  it("a large transition comes in parts, and the client puts it together", async () => {
+    const deployment = await deploy()
+    const client = connect(deployment)
+    const value = "é🙂".repeat(150_000)
+    for (let i = 0; i < 13; i++) await client.mutation(api.misc.put, { value })
+    const raw = await open(deployment.url)
+    const types = new Set<string>()
+    const complete = new Promise<void>((resolve) => {
+      raw.on("message", (data: Buffer) => {
+        const message = JSON.parse(data.toString()) as { partNumber?: number; totalParts?: number; type: string }
+        types.add(message.type)
+        if (message.totalParts !== undefined && message.partNumber === message.totalParts - 1) resolve()
+      })
+    })
+    const add = { args: [{}], queryId: 0, type: "Add", udfPath: "misc:sorted" }
+    raw.send(JSON.stringify(messages(crypto.randomUUID())[0]))
+    raw.send(JSON.stringify({ baseVersion: 0, modifications: [add], newVersion: 1, type: "ModifyQuerySet" }))
+    await complete
+    assert.isTrue(types.has("TransitionChunk"))
+    const found = await connect(deployment).query(api.misc.sorted, {})
+    assert.lengthOf(found, 13)
+    assert.isTrue(found.every((each) => each === value))
+  })
+
+  it("more mutations at once than may wait are all done, in order", async () => {
+    const client = connect(await deploy())
+    const count = 2 * limits.waitingCalls + 10
+    const results = await Promise.all(
+      Array.from({ length: count }, () => client.mutation(api.counters.add, { name: "n" }))
+    )
+    assert.deepEqual(
+      results,
+      Array.from({ length: count }, (_, i) => i + 1)
+    )
+    assert.equal(client.connectionState().connectionCount, 1)
+  })
+
+  it("a client that asks and never reads is cut off, and the others go on", async () => {
+    const deployment = await deploy()
+    const slow = await open(deployment.url)
+    const value = "x".repeat(900_000)
+    slow.pause()
+    slow.send(JSON.stringify(messages(crypto.randomUUID())[0]))
+    let received = 0
+    slow.on("message", () => received++)
+    const closed = once(slow, "close")
+    for (let requestId = 0; requestId < CALLS; requestId++) {
+      slow.send(JSON.stringify({ args: [{ value }], requestId, type: "Mutation", udfPath: "misc:echo" }))
+    }
+    const client = connect(deployment)
+    assert.equal(await client.mutation(api.counters.add, { name: "n" }), 1)
+    const done = watch(client, api.jobs.events, {})
+    await done.until((events) => !(events instanceof Error) && events.length === CALLS)
+    slow.resume()
+    await closed
+    assert.isBelow(received, CALLS)
+    assert.equal(await client.mutation(api.counters.add, { name: "n" }), 2)
+  })
+})
