@@ -123,7 +123,8 @@ export const tables = {
   })
     .index("by_owner_activity", ["ownerId", "lastActivityAt"])
     .index("by_owner_worker_activity", ["ownerId", "workerId", "lastActivityAt"])
-    .index("by_owner_key", ["ownerId", "idempotencyKey"]),
+    .index("by_owner_key", ["ownerId", "idempotencyKey"])
+    .index("by_worker_opencode", ["workerId", "opencodeSessionId"]),
 
   turns: defineTable({
     sessionId: v.id("sessions"),
@@ -218,6 +219,12 @@ export const tables = {
     sessionId: v.id("sessions"),
     until: v.number()
   }).index("by_session", ["sessionId"]),
+
+  /** Up to when a worker has told the changes of OpenCode's sessions, in milliseconds of its clock. */
+  syncCursors: defineTable({
+    workerId: v.id("workers"),
+    watermark: v.number()
+  }).index("by_worker", ["workerId"]),
 
   commands: defineTable({
     ownerId: v.string(),

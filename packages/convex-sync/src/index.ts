@@ -16,3 +16,7 @@ export * from "./Requests.ts"
 export * from "./Commands.ts"
 /** @since 0.1.0 */
 export * as ModelPublisher from "./ModelPublisher.ts"
+/** @since 0.1.0 */
+export * as SessionMerge from "./SessionMerge.ts"
+/** @since 0.1.0 */
+export * as SessionSync from "./SessionSync.ts"

@@ -32,6 +32,7 @@ import type * as queue from "../queue.js";
 import type * as requests from "../requests.js";
 import type * as secrets from "../secrets.js";
 import type * as sessions from "../sessions.js";
+import type * as sync from "../sync.js";
 import type * as tables from "../tables.js";
 import type * as turns from "../turns.js";
 import type * as watches from "../watches.js";
@@ -56,6 +57,7 @@ const fullApi: ApiFromModules<{
   requests: typeof requests;
   secrets: typeof secrets;
   sessions: typeof sessions;
+  sync: typeof sync;
   tables: typeof tables;
   turns: typeof turns;
   watches: typeof watches;

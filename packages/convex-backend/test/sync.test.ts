@@ -1,0 +1,135 @@
+import { assert, describe, it } from "vitest"
+import { api, type Id } from "../src/api.ts"
+import { enlist, eventually, newSession, refusalOf, send, useDeployment } from "./support/deployment.ts"
+
+const deployment = useDeployment()
+
+interface Told {
+  readonly opencodeSessionId: string
+  readonly title: string
+  readonly updatedAt: number
+  readonly madeFor?: string
+}
+const told = (opencodeSessionId: string, change: Partial<Told> = {}): Told => ({
+  opencodeSessionId,
+  title: `Title of ${opencodeSessionId}`,
+  updatedAt: 1_000,
+  ...change
+})
+
+const setUp = async () => {
+  const operator = await deployment().operator()
+  const worker = await enlist(operator)
+  const { workerId } = worker
+  return {
+    operator,
+    worker,
+    workerId,
+    apply: (sessions: ReadonlyArray<Told>, watermark?: number) =>
+      operator.mutation(api.sync.apply, {
+        ...worker,
+        sessions: [...sessions],
+        ...(watermark !== undefined && { watermark })
+      }),
+    forget: (...opencodeSessionIds: Array<string>) =>
+      operator.mutation(api.sync.forget, { ...worker, opencodeSessionIds }),
+    watermark: () => operator.query(api.sync.watermark, worker),
+    assigned: (sessionId: Id<"sessions">) => operator.query(api.sessions.assigned, { ...worker, sessionId }),
+    list: async () =>
+      (await operator.query(api.sessions.list, { workerId, paginationOpts: { numItems: 100, cursor: null } })).page
+  }
+}
+
+describe("sync", () => {
+  it("shows OpenCode's sessions to the owner, the latest activity first, and told twice they are there once", async () => {
+    const { apply, list } = await setUp()
+    const sessions = [told("ses_old"), told("ses_new", { updatedAt: 2_000 })]
+    await apply(sessions)
+    await apply(sessions)
+    assert.deepStrictEqual(
+      (await list()).map(({ title, origin, status, lastActivityAt }) => [title, origin, status, lastActivityAt]),
+      [
+        ["Title of ses_new", "opencode", "idle", 2_000],
+        ["Title of ses_old", "opencode", "idle", 1_000]
+      ]
+    )
+  })
+
+  it("no activity lies in the future, whatever the worker's clock says", async () => {
+    const { apply, list } = await setUp()
+    await apply([told("ses_1", { updatedAt: Date.now() + 86_400_000 })])
+    assert.isAtMost((await list())[0]?.lastActivityAt ?? Number.NaN, Date.now())
+  })
+
+  it("keeps the watermark in the same transaction, and it only rises", async () => {
+    const { apply, watermark } = await setUp()
+    assert.strictEqual(await watermark(), 0)
+    await apply([told("ses_1")], 1_000)
+    await apply([], 500)
+    await apply([told("ses_2")])
+    assert.strictEqual(await watermark(), 1_000)
+    assert.strictEqual(await refusalOf(apply([told("ses_3"), told("")], 2_000)), "InvalidArgument")
+    assert.strictEqual(await watermark(), 1_000)
+  })
+
+  it("a title of OpenCode's follows, one of the operator's stays", async () => {
+    const { operator, apply, list } = await setUp()
+    await apply([told("ses_1"), told("ses_2")])
+    const own = (await list()).find(({ title }) => title === "Title of ses_1")
+    if (own === undefined) return assert.fail("It is not there")
+    await operator.mutation(api.sessions.rename, { sessionId: own.sessionId, title: "Mine", idempotencyKey: "k" })
+    await apply([told("ses_1", { title: "Theirs" }), told("ses_2", { title: "Theirs" })])
+    assert.sameMembers(
+      (await list()).map(({ title }) => title),
+      ["Mine", "Theirs"]
+    )
+  })
+
+  it("finds the session that it was made for, before and after it was bound; a fork is a session of its own", async () => {
+    const { operator, worker, workerId, apply, assigned, list } = await setUp()
+    const sessionId = await newSession(operator, workerId)
+    await apply([told("ses_1", { madeFor: sessionId })])
+    assert.strictEqual((await assigned(sessionId)).opencodeSessionId, "ses_1")
+    await operator.mutation(api.sessions.bind, { ...worker, sessionId, opencodeSessionId: "ses_1" })
+    await apply([told("ses_1", { madeFor: sessionId }), told("ses_fork", { madeFor: sessionId })])
+    assert.strictEqual((await list()).length, 2)
+    assert.strictEqual((await assigned(sessionId)).opencodeSessionId, "ses_1")
+    await apply([told("ses_odd", { madeFor: "nonsense" })])
+    assert.strictEqual((await list()).length, 3)
+  })
+
+  it("does not give a worker another one's session", async () => {
+    const { operator, apply, assigned, workerId } = await setUp()
+    const another = await enlist(operator)
+    const sessionId = await newSession(operator, workerId)
+    const sessions = [told("ses_1", { madeFor: sessionId })]
+    await operator.mutation(api.sync.apply, { ...another, sessions })
+    assert.isNull((await assigned(sessionId)).opencodeSessionId)
+    await apply([])
+  })
+
+  it("what OpenCode deleted goes, but an operator's session stays and is made anew", async () => {
+    const { operator, workerId, apply, assigned, forget, list } = await setUp()
+    const sessionId = await newSession(operator, workerId)
+    const turnId = await send(operator, sessionId)
+    await apply([told("ses_own", { madeFor: sessionId }), told("ses_foreign")])
+    await forget("ses_own", "ses_foreign", "ses_unknown")
+    await forget("ses_own", "ses_foreign")
+    await eventually(list, (sessions) => sessions.length === 1)
+    assert.isNull((await assigned(sessionId)).opencodeSessionId)
+    assert.strictEqual((await operator.query(api.turns.live, { turnId, after: 0 })).status, "queued")
+  })
+
+  it("refuses over-long input, naming the field", async () => {
+    const { apply, forget } = await setUp()
+    const long = "x".repeat(501)
+    const many = Array.from({ length: 101 }, (_, index) => `ses_${index}`)
+    const refusals = [
+      apply([told(long)]),
+      apply([told("ses_1", { title: long })]),
+      apply(many.map((id) => told(id))),
+      forget(...many)
+    ]
+    assert.deepStrictEqual(new Set(await Promise.all(refusals.map(refusalOf))), new Set(["InvalidArgument"]))
+  })
+})

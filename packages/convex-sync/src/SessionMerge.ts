@@ -1,0 +1,139 @@
+/**
+ * What has to be told of OpenCode's sessions. Pure: the effects are in `SessionSync`.
+ *
+ * ```
+ *   watermark ─ overlap          watermark                 now
+ *        │ told, maybe not all      │ what changed since     │
+ *        └──────── one list ────────┴────────────────────────┘
+ *                     │ minus what was told the same way
+ *                     ▼
+ *        batches of 100, the oldest change first, each with the watermark that holds after it
+ * ```
+ *
+ * Invariants, property-tested
+ * - Whatever was lost or told twice, after a list of everything all that OpenCode has was told as it is.
+ * - Telling again without a change makes no batch; k changes make k entries.
+ * - A watermark never stands beyond something of its list that was not told.
+ *
+ * @since 0.1.0
+ */
+import { HashMap, Option } from "effect"
+
+/**
+ * A session as OpenCode lists it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Listed {
+  readonly id: string
+  readonly title: string
+  /** Milliseconds. A rename does not move it. */
+  readonly updated: number
+  /** The session of ours that it was made for, from its metadata. */
+  readonly madeFor?: string | undefined
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface State {
+  /** Milliseconds of OpenCode's clock up to which every change was told; 0: none was. */
+  readonly watermark: number
+  /** What was told of each session, in this process. */
+  readonly told: HashMap.HashMap<string, Listed>
+}
+
+/**
+ * What one call tells.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Batch {
+  readonly sessions: ReadonlyArray<Listed>
+  /** Holds when the sessions were told; undefined: it stays. */
+  readonly watermark: number | undefined
+}
+
+/** Sessions in one call: what the backend takes. */
+const maxBatch = 100
+
+/** Changes commit out of order and clocks have a grain: a list begins that much before the watermark. Milliseconds. */
+const overlap = 15_000
+
+/**
+ * @category constructors
+ * @since 0.1.0
+ */
+export const begin = (watermark: number): State => ({ watermark, told: HashMap.empty() })
+
+/**
+ * From when on OpenCode is to be listed, in milliseconds; undefined: everything.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const since = ({ watermark }: State): number | undefined =>
+  watermark === 0 ? undefined : Math.max(0, watermark - overlap)
+
+const batches = (sessions: ReadonlyArray<Listed>): ReadonlyArray<ReadonlyArray<Listed>> =>
+  Array.from({ length: Math.ceil(sessions.length / maxBatch) }, (_, index) =>
+    sessions.slice(index * maxBatch, (index + 1) * maxBatch)
+  )
+
+/**
+ * What a list of all that changed since `since` makes to be told.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const ofList = (state: State, listed: ReadonlyArray<Listed>): ReadonlyArray<Batch> => {
+  const isNews = ({ id, title, updated }: Listed) =>
+    Option.match(HashMap.get(state.told, id), {
+      onNone: () => true,
+      onSome: (known) => known.title !== title || known.updated !== updated
+    })
+  const sessions = listed.filter(isNews).toSorted((one, other) => one.updated - other.updated)
+  return batches(sessions).map((batch) => ({ sessions: batch, watermark: batch.at(-1)?.updated }))
+}
+
+/**
+ * What single events make to be told, the last one of each session: it is new, or renamed. That it was only worked on is
+ * left to the next list, or a running turn would cost a call again and again. Events say nothing of other sessions, so the
+ * watermark stays.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const ofEvents = (state: State, changed: ReadonlyArray<Listed>): ReadonlyArray<Batch> => {
+  const latest = new Map(changed.map((session) => [session.id, session]))
+  const isNews = ({ id, title }: Listed) => Option.getOrUndefined(HashMap.get(state.told, id))?.title !== title
+  return batches([...latest.values()].filter(isNews)).map((sessions) => ({ sessions, watermark: undefined }))
+}
+
+/**
+ * A batch was told.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const told = (state: State, { sessions, watermark }: Batch): State => ({
+  watermark: Math.max(state.watermark, watermark ?? 0),
+  told: HashMap.setMany(
+    state.told,
+    sessions.map((session) => [session.id, session] as const)
+  )
+})
+
+/**
+ * Sessions are gone.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const forgotten = (state: State, ids: ReadonlyArray<string>): State => ({
+  ...state,
+  told: HashMap.removeMany(state.told, ids)
+})

@@ -1,0 +1,193 @@
+/**
+ * Keeps the deployment's sessions as OpenCode has them: by its events, by a list of what changed, and now and then by a
+ * list of everything, because a rename that no event told moves no time.
+ *
+ * Invariants
+ * - One thing is told after another, so nothing older overtakes something newer.
+ * - A session is taken for deleted by an event only, never because a list lacks it.
+ * - While nothing changes, lists become rare; a list without changes makes no call to the deployment.
+ *
+ * @since 0.1.0
+ */
+import { Clock, Duration, Effect, Option, Queue, Stream } from "effect"
+import { api } from "./Backend.ts"
+import { type ConvexSyncError, isLoss } from "./ConvexSyncError.ts"
+import { patiently } from "./internal/patiently.ts"
+import { Lease } from "./Lease.ts"
+import * as SessionMerge from "./SessionMerge.ts"
+
+/**
+ * `Gap`: events may be missing before it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SessionEvent =
+  | { readonly _tag: "Changed"; readonly session: SessionMerge.Listed }
+  | { readonly _tag: "Deleted"; readonly id: string }
+  | { readonly _tag: "Gap" }
+
+/**
+ * What is needed from OpenCode. Sub-agents' sessions are left out of both.
+ *
+ * @category ports
+ * @since 0.1.0
+ */
+export interface SessionSource {
+  readonly events: Stream.Stream<SessionEvent>
+  /** All sessions that changed at `since` or later, in milliseconds; undefined: all there are. In any order. */
+  readonly list: (since: number | undefined) => Effect.Effect<ReadonlyArray<SessionMerge.Listed>, Error>
+}
+
+/**
+ * What is needed from a deployment. Everything may be repeated.
+ *
+ * @category ports
+ * @since 0.1.0
+ */
+export interface SessionStore {
+  /** 0: nothing was told yet. */
+  readonly watermark: Effect.Effect<number, ConvexSyncError>
+  /** The sessions and the watermark in one transaction. */
+  readonly apply: (batch: SessionMerge.Batch) => Effect.Effect<unknown, ConvexSyncError>
+  readonly forget: (ids: ReadonlyArray<string>) => Effect.Effect<unknown, ConvexSyncError>
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface SessionSyncOptions {
+  /** Between two lists while something changes. Default 30 seconds. */
+  readonly interval?: Duration.Input
+  /** Between two lists when nothing has changed for long. Default 5 minutes. */
+  readonly maxInterval?: Duration.Input
+  /** Between two lists of everything. Default 1 hour. */
+  readonly fullInterval?: Duration.Input
+}
+
+/** Events that may wait: beyond it the source feels it. */
+const backlog = 1_000
+/** Events that come together are told together. */
+const gathering = "250 millis"
+const maxForget = 100
+/** Of what the backend takes. */
+const maxTitle = 500
+
+/**
+ * Synchronises for ever, over any two. Fails only when the lease is lost: what else goes wrong is logged, and made good by
+ * a later list.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const runBetween = Effect.fnUntraced(function* (
+  source: SessionSource,
+  store: SessionStore,
+  options: SessionSyncOptions = {}
+) {
+  const interval = Duration.toMillis(options.interval ?? "30 seconds")
+  const maxInterval = Duration.toMillis(options.maxInterval ?? "5 minutes")
+  const fullInterval = Duration.toMillis(options.fullInterval ?? "1 hour")
+  const events = yield* Queue.bounded<SessionEvent>(backlog)
+  yield* Effect.forkScoped(Stream.runForEach(source.events, (event) => Queue.offer(events, event)))
+
+  let state = SessionMerge.begin(yield* patiently(store.watermark))
+  let [pause, nextList, nextFull] = [interval, 0, (yield* Clock.currentTimeMillis) + fullInterval]
+
+  const tell = Effect.fnUntraced(function* (batches: ReadonlyArray<SessionMerge.Batch>) {
+    for (const batch of batches) {
+      // What was refused is told again by a later list, so nothing after it may move the watermark beyond.
+      if (!(yield* forgiving(store.apply(batch)))) return
+      state = SessionMerge.told(state, batch)
+    }
+  })
+
+  const list = Effect.fn("SessionSync.list")(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const full = now >= nextFull
+    const listed = yield* Effect.option(
+      Effect.tapError(source.list(full ? undefined : SessionMerge.since(state)), (error) =>
+        Effect.logDebug(error.message)
+      )
+    )
+    const batches = SessionMerge.ofList(state, Option.getOrElse(listed, () => []).map(shortened))
+    yield* tell(batches)
+    if (full && Option.isSome(listed)) nextFull = now + fullInterval
+    pause = batches.length > 0 ? interval : Math.min(maxInterval, pause * 2)
+    nextList = now + pause
+  })
+
+  const take = Effect.fn("SessionSync.take")(function* (batch: ReadonlyArray<SessionEvent>) {
+    const changed = new Map<string, SessionMerge.Listed>()
+    const deleted = new Set<string>()
+    for (const event of batch) {
+      if (event._tag === "Changed") changed.set(event.session.id, shortened(event.session))
+      else if (event._tag === "Deleted") deleted.add(event.id)
+      else nextList = 0
+    }
+    // Ids are never used again: what is deleted does not come back.
+    for (const id of deleted) changed.delete(id)
+    yield* tell(SessionMerge.ofEvents(state, [...changed.values()]))
+    const ids = [...deleted]
+    for (let from = 0; from < ids.length; from += maxForget) {
+      yield* forgiving(store.forget(ids.slice(from, from + maxForget)))
+    }
+    state = SessionMerge.forgotten(state, ids)
+  })
+
+  const step = Effect.gen(function* () {
+    const wait = Math.max(0, nextList - (yield* Clock.currentTimeMillis))
+    const first = yield* Effect.timeoutOption(Queue.take(events), wait)
+    if (Option.isNone(first)) return yield* list()
+    yield* Effect.sleep(gathering)
+    yield* take([first.value, ...(yield* Queue.clear(events))])
+  })
+  return yield* Effect.forever(step)
+}, Effect.scoped)
+
+/** Whether it was done. What the deployment refuses is logged; a lost lease ends it. */
+const forgiving = (call: Effect.Effect<unknown, ConvexSyncError>) =>
+  patiently(call).pipe(
+    Effect.as(true),
+    Effect.catchIf(
+      (error) => !isLoss(error),
+      (error) => Effect.as(Effect.logWarning("Sessions were refused", error.message), false)
+    )
+  )
+
+const shortened = (session: SessionMerge.Listed): SessionMerge.Listed => ({
+  ...session,
+  title: session.title.slice(0, maxTitle).toWellFormed() || "Untitled"
+})
+
+/**
+ * As `runBetween`, under the lease.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const run = (
+  source: SessionSource,
+  options?: SessionSyncOptions
+): Effect.Effect<never, ConvexSyncError, Lease> =>
+  Effect.flatMap(Lease, (lease) =>
+    runBetween(
+      source,
+      {
+        watermark: lease.query(api.sync.watermark, {}),
+        apply: ({ sessions, watermark }) =>
+          lease.mutation(api.sync.apply, {
+            sessions: sessions.map(({ id, madeFor, title, updated }) => ({
+              opencodeSessionId: id,
+              title,
+              updatedAt: updated,
+              ...(madeFor !== undefined && { madeFor })
+            })),
+            ...(watermark !== undefined && { watermark })
+          }),
+        forget: (ids) => lease.mutation(api.sync.forget, { opencodeSessionIds: [...ids] })
+      },
+      options
+    )
+  )

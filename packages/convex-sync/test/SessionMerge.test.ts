@@ -1,0 +1,139 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { SessionMerge } from "../src/index.ts"
+
+const Id = Schema.Literals(["a", "b", "c", "d", "e"])
+/** What happens to OpenCode and between the two. `heard`: the event of it arrives. */
+const Happening = Schema.Union([
+  Schema.Struct({ kind: Schema.Literals(["work"]), id: Id, heard: Schema.Boolean }),
+  Schema.Struct({ kind: Schema.Literals(["rename"]), id: Id, title: Schema.String, heard: Schema.Boolean }),
+  Schema.Struct({ kind: Schema.Literals(["list"]) }),
+  Schema.Struct({ kind: Schema.Literals(["restart"]) })
+])
+const History = Schema.Array(Happening)
+
+type Session = SessionMerge.Listed
+
+/** OpenCode, the deployment, and what goes on between them. */
+const makeWorld = () => {
+  const opencode = new Map<string, Session>()
+  const deployment = new Map<string, Session>()
+  const calls: Array<SessionMerge.Batch> = []
+  let [state, clock, watermark] = [SessionMerge.begin(0), 100_000, 0]
+  const tell = (batches: ReadonlyArray<SessionMerge.Batch>) => {
+    for (const batch of batches) {
+      calls.push(batch)
+      for (const session of batch.sessions) deployment.set(session.id, session)
+      watermark = Math.max(watermark, batch.watermark ?? 0)
+      state = SessionMerge.told(state, batch)
+    }
+  }
+  const changed = (session: Session, heard: boolean) => {
+    opencode.set(session.id, session)
+    if (heard) tell(SessionMerge.ofEvents(state, [session]))
+  }
+  const list = (from: number | undefined) => {
+    const sessions = [...opencode.values()].filter(({ updated }) => from === undefined || updated >= from)
+    tell(SessionMerge.ofList(state, sessions.toReversed()))
+  }
+  return {
+    opencode,
+    deployment,
+    calls,
+    listAll: () => list(undefined),
+    list: () => list(SessionMerge.since(state)),
+    run: (history: typeof History.Type) => {
+      for (const each of history) {
+        clock += 7_000
+        if (each.kind === "list") list(SessionMerge.since(state))
+        else if (each.kind === "restart") state = SessionMerge.begin(watermark)
+        else if (each.kind === "work") {
+          changed({ id: each.id, title: opencode.get(each.id)?.title ?? "", updated: clock }, each.heard)
+        } else {
+          const session = opencode.get(each.id)
+          if (session !== undefined) changed({ ...session, title: each.title }, each.heard)
+        }
+      }
+    }
+  }
+}
+
+const told = (batches: ReadonlyArray<SessionMerge.Batch>) => batches.flatMap(({ sessions }) => sessions)
+
+describe("SessionMerge", () => {
+  it.effect.prop(
+    "whatever was heard or missed, after a list of everything both have the same",
+    [History],
+    ([history]) =>
+      Effect.sync(() => {
+        const world = makeWorld()
+        world.run(history)
+        world.listAll()
+        assert.deepStrictEqual(
+          world.deployment,
+          new Map([...world.deployment.keys()].map((id) => [id, world.opencode.get(id)]))
+        )
+        assert.strictEqual(world.deployment.size, world.opencode.size)
+      })
+  )
+
+  it.effect.prop("a list of what changed finds all work, heard or not", [History], ([history]) =>
+    Effect.sync(() => {
+      const world = makeWorld()
+      world.run(history)
+      world.list()
+      for (const [id, { updated }] of world.opencode) assert.strictEqual(world.deployment.get(id)?.updated, updated)
+    })
+  )
+
+  it.effect.prop("twice is once", [History], ([history]) =>
+    Effect.sync(() => {
+      const world = makeWorld()
+      world.run(history)
+      world.listAll()
+      const calls = world.calls.length
+      world.listAll()
+      world.list()
+      assert.strictEqual(world.calls.length, calls)
+    })
+  )
+
+  it.effect.prop("what is told is no more than what happened", [History], ([history]) =>
+    Effect.sync(() => {
+      const world = makeWorld()
+      world.run(history.filter(({ kind }) => kind !== "restart"))
+      world.listAll()
+      const happened = history.filter(({ kind }) => kind === "work" || kind === "rename").length
+      assert.isAtMost(told(world.calls).length, happened)
+    })
+  )
+
+  it("k changes among many cost k entries, in calls of 100, the oldest first, each with its watermark", () => {
+    const all = Array.from({ length: 5_000 }, (_, index): Session => ({
+      id: `ses_${index}`,
+      title: "t",
+      updated: 1_000_000 + index
+    }))
+    const first = SessionMerge.ofList(SessionMerge.begin(0), all.toReversed())
+    assert.strictEqual(first.length, 50)
+    assert.deepStrictEqual(
+      first.map(({ watermark }) => watermark),
+      Array.from({ length: 50 }, (_, index) => 1_000_099 + index * 100)
+    )
+    const state = first.reduce(SessionMerge.told, SessionMerge.begin(0))
+    const changed = all.map((each, index) => (index % 50 === 0 ? { ...each, updated: 2_000_000 + index } : each))
+    const [batch, ...others] = SessionMerge.ofList(state, changed)
+    assert.deepStrictEqual([batch?.sessions.length, others], [100, []])
+  })
+
+  it("work that only an event told waits for a list, a new session and a new title do not", () => {
+    const session: Session = { id: "a", title: "t", updated: 1 }
+    const state = SessionMerge.told(SessionMerge.begin(0), { sessions: [session], watermark: 1 })
+    assert.deepStrictEqual(SessionMerge.ofEvents(state, [{ ...session, updated: 2 }]), [])
+    const news = [
+      { ...session, title: "u" },
+      { ...session, id: "b" }
+    ]
+    assert.deepStrictEqual(told(SessionMerge.ofEvents(state, news)), news)
+  })
+})

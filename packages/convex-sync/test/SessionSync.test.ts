@@ -1,0 +1,213 @@
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Data, Effect, Fiber, Layer, Queue, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import {
+  api,
+  ConvexClient,
+  ConvexSyncError,
+  Lease,
+  Rejected,
+  type SessionMerge,
+  SessionSync,
+  Unreachable
+} from "../src/index.ts"
+import { connection, Deployment, pair } from "./support/deployment.ts"
+
+class Away extends Data.TaggedError("Away")<{ readonly message: string }> {}
+
+const session = (id: string, updated = 1_000_000, title = id): SessionMerge.Listed => ({ id, title, updated })
+const failure = (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ operation: "sync:apply", reason })
+
+/** OpenCode as far as its sessions go. */
+const makeSource = Effect.gen(function* () {
+  const events = yield* Queue.unbounded<SessionSync.SessionEvent>()
+  const sessions = new Map<string, SessionMerge.Listed>()
+  const lists: Array<number | undefined> = []
+  const state = { away: false }
+  const source: SessionSync.SessionSource = {
+    events: Stream.fromQueue(events),
+    list: (since) =>
+      Effect.suspend(() => {
+        if (state.away) return Effect.fail(new Away({ message: "OpenCode is away" }))
+        lists.push(since)
+        return Effect.succeed([...sessions.values()].filter(({ updated }) => since === undefined || updated >= since))
+      })
+  }
+  return { source, sessions, lists, state, say: (event: SessionSync.SessionEvent) => Queue.offer(events, event) }
+})
+
+/** Synchronises with a store that remembers. `answer` decides what becomes of each `apply`, counted from 1. */
+const setUp = Effect.fnUntraced(function* (
+  options: { readonly watermark?: number } = {},
+  answer: (call: number) => Effect.Effect<void, ConvexSyncError> = () => Effect.void
+) {
+  const opencode = yield* makeSource
+  const applied: Array<SessionMerge.Batch> = []
+  const forgotten: Array<string> = []
+  let calls = 0
+  const store: SessionSync.SessionStore = {
+    watermark: Effect.succeed(options.watermark ?? 0),
+    apply: (batch) =>
+      Effect.andThen(
+        Effect.suspend(() => answer(++calls)),
+        Effect.sync(() => applied.push(batch))
+      ),
+    forget: (ids) => Effect.sync(() => forgotten.push(...ids))
+  }
+  return {
+    ...opencode,
+    forgotten,
+    ids: () => applied.flatMap(({ sessions }) => sessions.map(({ id }) => id)),
+    applied,
+    start: Effect.forkChild(SessionSync.runBetween(opencode.source, store))
+  }
+})
+
+describe("SessionSync", () => {
+  it.effect("begins where an earlier process ended, a little before", () =>
+    Effect.gen(function* () {
+      const { applied, ids, lists, sessions, start } = yield* setUp({ watermark: 1_000_000 })
+      sessions.set("old", session("old", 900_000)).set("new", session("new", 1_000_500))
+      yield* start
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual([lists, ids()], [[985_000], ["new"]])
+      assert.strictEqual(applied[0]?.watermark, 1_000_500)
+    })
+  )
+
+  it.effect("lists every 30 seconds while something changes, and ever more rarely while nothing does", () =>
+    Effect.gen(function* () {
+      const { applied, lists, sessions, start } = yield* setUp()
+      yield* start
+      yield* TestClock.adjust("55 minutes")
+      const quiet = lists.length
+      assert.isAtMost(quiet, 15)
+      assert.deepStrictEqual(applied, [])
+      for (let minute = 0; minute < 10; minute++) {
+        sessions.set("a", session("a", 2_000_000 + minute * 60_000))
+        yield* TestClock.adjust("1 minute")
+      }
+      assert.isAtLeast(lists.length - quiet, 9)
+    })
+  )
+
+  it.effect("tells new sessions and new titles at once, and a deletion", () =>
+    Effect.gen(function* () {
+      const { forgotten, applied, say, start } = yield* setUp()
+      yield* start
+      yield* TestClock.adjust("1 second")
+      yield* say({ _tag: "Changed", session: session("a") })
+      yield* say({ _tag: "Changed", session: session("a", 1_000_000, "renamed") })
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(applied, [{ sessions: [session("a", 1_000_000, "renamed")], watermark: undefined }])
+      yield* say({ _tag: "Deleted", id: "a" })
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(forgotten, ["a"])
+    })
+  )
+
+  it.effect("what is missing in a list is not deleted", () =>
+    Effect.gen(function* () {
+      const { forgotten, sessions, start } = yield* setUp()
+      sessions.set("a", session("a"))
+      yield* start
+      yield* TestClock.adjust("1 second")
+      sessions.clear()
+      yield* TestClock.adjust("2 hours")
+      assert.deepStrictEqual(forgotten, [])
+    })
+  )
+
+  it.effect("a rename that no event told is found within an hour", () =>
+    Effect.gen(function* () {
+      const { applied, sessions, start } = yield* setUp()
+      sessions.set("a", session("a")).set("later", session("later", 9_000_000))
+      yield* start
+      yield* TestClock.adjust("1 minute")
+      sessions.set("a", session("a", 1_000_000, "renamed"))
+      yield* TestClock.adjust("70 minutes")
+      assert.deepStrictEqual(applied.at(-1)?.sessions, [session("a", 1_000_000, "renamed")])
+      assert.strictEqual(applied.length, 2)
+    })
+  )
+
+  it.effect("after a gap it lists at once", () =>
+    Effect.gen(function* () {
+      const { ids, lists, sessions, say, start } = yield* setUp()
+      yield* start
+      yield* TestClock.adjust("1 second")
+      sessions.set("missed", session("missed"))
+      yield* say({ _tag: "Gap" })
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual([lists.length, ids()], [2, ["missed"]])
+    })
+  )
+
+  it.effect("goes on when OpenCode or the deployment was away", () =>
+    Effect.gen(function* () {
+      const away = failure(new Unreachable({ millis: 1 }))
+      const { ids, sessions, start, state } = yield* setUp({}, (call) => (call < 3 ? Effect.fail(away) : Effect.void))
+      state.away = true
+      sessions.set("a", session("a"))
+      yield* start
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(ids(), [])
+      state.away = false
+      yield* TestClock.adjust("5 minutes")
+      assert.deepStrictEqual(ids(), ["a"])
+    })
+  )
+
+  it.effect("what is refused holds the watermark back, and is told again", () =>
+    Effect.gen(function* () {
+      const refused = failure(new Rejected({ code: "InvalidArgument", message: "no", data: null }))
+      const { ids, sessions, start } = yield* setUp({}, (call) => (call === 1 ? Effect.fail(refused) : Effect.void))
+      for (let index = 0; index < 150; index++) sessions.set(`${index}`, session(`${index}`, 1_000_000 + index))
+      yield* start
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(ids(), [])
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(new Set(ids()).size, 150)
+    })
+  )
+
+  it.effect("ends when the lease is lost", () =>
+    Effect.gen(function* () {
+      const fenced = failure(new Rejected({ code: "Fenced", message: "no", data: null }))
+      const { sessions, start } = yield* setUp({}, () => Effect.fail(fenced))
+      sessions.set("a", session("a"))
+      const fiber = yield* start
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* Effect.flip(Fiber.join(fiber)), fenced)
+    })
+  )
+})
+
+layer(Deployment.layer, { excludeTestServices: true })("SessionSync over a deployment", (test) => {
+  test.effect("what is made in OpenCode's own terminal appears to the operator, and disappears", () =>
+    Effect.gen(function* () {
+      const operator = yield* connection("ann")
+      const credentials = yield* pair(operator)
+      const { workerId } = credentials
+      const { say, sessions, source } = yield* makeSource
+      const titles = (count: number) =>
+        operator.subscribe(api.sessions.list, { workerId, paginationOpts: { numItems: 100, cursor: null } }).pipe(
+          Stream.map(({ page }) => page.map(({ title }) => title)),
+          Stream.filter((page) => page.length === count),
+          Stream.runHead
+        )
+      sessions.set("ses_1", session("ses_1", 1_000, "Before"))
+      yield* Effect.forkScoped(
+        SessionSync.run(source).pipe(
+          Effect.provide(Layer.fresh(Lease.layer(credentials, { processId: "p" }))),
+          Effect.provideService(ConvexClient, operator)
+        )
+      )
+      assert.deepInclude(yield* titles(1), { value: ["Before"] })
+      yield* say({ _tag: "Changed", session: session("ses_2", 2_000, "Now") })
+      assert.deepInclude(yield* titles(2), { value: ["Now", "Before"] })
+      yield* say({ _tag: "Deleted", id: "ses_1" })
+      assert.deepInclude(yield* titles(1), { value: ["Now"] })
+    })
+  )
+})
