@@ -41,7 +41,7 @@ const endTool = (part: Part): Part =>
       }
 
 /**
- * The parts in order, notices first. OpenCode loses streamed text in a crash: `streamed` gives it back.
+ * The parts in order, notices first. OpenCode loses streamed text in a crash or an abort: `streamed` gives it back.
  *
  * @category constructors
  * @since 0.1.0
@@ -55,7 +55,7 @@ export const finalParts = (
     const kept = streamed.get(part.id)?.text ?? ""
     streamed.delete(part.id)
     if (!isText(part)) return [{ kind: part.type, payload: endTool(part) }]
-    const text = part.text === "" ? kept : part.text
+    const text = part.text.length < kept.length ? kept : part.text
     return text === "" ? [] : [{ kind: part.type, payload: { ...part, text } }]
   })
   const notices = (more.notices ?? []).map((text): Content => ({ kind: "notice", payload: { text } }))

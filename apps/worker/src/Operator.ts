@@ -72,6 +72,15 @@ const make = Effect.gen(function* () {
     follow,
     /** How a turn stands now. */
     status: (turnId: Id<"turns">) => convex.query(api.turns.live, { turnId, after: Number.MAX_SAFE_INTEGER }),
+    workers: convex.query(api.workers.list, {}),
+    abort: (turnId: Id<"turns">) => convex.mutation(api.turns.abort, { turnId, idempotencyKey: randomUUID() }),
+    rename: (sessionId: Id<"sessions">, title: string) =>
+      convex.mutation(api.sessions.rename, { sessionId, title, idempotencyKey: randomUUID() }),
+    remove: (sessionId: Id<"sessions">) =>
+      convex.mutation(api.sessions.remove, { sessionId, idempotencyKey: randomUUID() }),
+    pause: (workerId: Id<"workers">) => convex.mutation(api.workers.pause, { workerId, idempotencyKey: randomUUID() }),
+    resume: (workerId: Id<"workers">) =>
+      convex.mutation(api.workers.resume, { workerId, idempotencyKey: randomUUID() }),
     /** What waits for an answer in a session, now and at each change. */
     pending: (sessionId: Id<"sessions">) => convex.subscribe(api.requests.pending, { sessionId }),
     answer: (requestId: Id<"requests">, answer: Answer) => convex.mutation(api.requests.answer, { requestId, answer }),

@@ -23,8 +23,9 @@ import {
 } from "@opencode-worker/opencode-host"
 import type { FunctionReturnType } from "convex/server"
 import { Effect, Option, Stream } from "effect"
-import { finalParts, type Streamed } from "./FinalParts.ts"
+import { finalParts } from "./FinalParts.ts"
 import { finish } from "./Finish.ts"
+import { streamedText } from "./streamedText.ts"
 
 /** What settlement needs to know of a turn. `delivered`: OpenCode had shown the prompt before. */
 export type Unsettled = Pick<
@@ -90,24 +91,6 @@ const find = Effect.fnUntraced(function* (sessionId: string, messageId: string) 
 const answers = (message: MessageWithParts, messageId: string): message is AssistantWithParts =>
   message.info.role === "assistant" && message.info.parentID === messageId
 
-type Delta = FunctionReturnType<typeof api.queue.streamed>[number]
-
-const streamedBy = (lease: Lease["Service"], turnId: Unsettled["turnId"]) =>
-  Stream.paginate(0, (after: number) =>
-    lease
-      .query(api.queue.streamed, { turnId, after })
-      .pipe(Effect.map((deltas) => [deltas, Option.fromUndefinedOr(deltas.at(-1)?.seq)] as const))
-  )
-
-/** The text of each part, in the order in which the parts began. */
-const joinText = (deltas: ReadonlyArray<Delta>): ReadonlyArray<Streamed> => {
-  const parts = new Map<string, Streamed>()
-  for (const { kind, partId, text } of deltas.flatMap(({ segments }) => segments)) {
-    if (kind !== "tool") parts.set(partId, { partId, kind, text: (parts.get(partId)?.text ?? "") + text })
-  }
-  return Array.from(parts.values())
-}
-
 /**
  * Settles one turn. Safe to repeat: a turn that is settled stays as it is.
  *
@@ -121,7 +104,7 @@ export const settle = Effect.fn("Settlement.settle")(function* (turn: Unsettled)
     messageId === null || opencodeSessionId === null ? Option.none<Found>() : yield* find(opencodeSessionId, messageId)
   const decision = verdict(turn.delivered, found)
   if (decision === "requeue") return yield* lease.mutation(api.queue.requeue, { turnId })
-  const streamed = joinText(yield* Stream.runCollect(streamedBy(lease, turnId)))
+  const streamed = yield* streamedText(turnId)
   const assistants = Option.match(found, { onNone: () => [], onSome: (record) => record.assistants })
   yield* finish(turnId, { ...decision, usage: usageOf(assistants), parts: finalParts(assistants, { streamed }) })
 })

@@ -25,6 +25,7 @@ import { finalParts } from "./FinalParts.ts"
 import { fail, finish } from "./Finish.ts"
 import { Sessions } from "./Sessions.ts"
 import { settle } from "./Settlement.ts"
+import { streamedText } from "./streamedText.ts"
 import * as ToolSegment from "./ToolSegment.ts"
 
 /** No turn runs longer than this; a model that hangs is given up by OpenCode after about half an hour. */
@@ -60,10 +61,8 @@ export const runTurn = Effect.fn("Turn.run")(function* ({ agent, model, sessionI
       const input = { sessionId: opencodeSessionId, messageId, partIds: [partId], text, model: id, deadline } as const
       return requests.follow({ turnId, opencodeSessionId }).pipe(
         Effect.andThen(prompt(turnId, { ...input, agent: agent ?? undefined })),
-        Effect.flatMap(({ error, messages, outcome, usage }) =>
-          Effect.flatMap(Ref.getAndSet(notice, Option.none()), (said) =>
-            finish(turnId, { outcome, error, usage, parts: finalParts(messages, { notices: Option.toArray(said) }) })
-          )
+        Effect.flatMap((ended) =>
+          Effect.flatMap(Ref.getAndSet(notice, Option.none()), (said) => keep(turnId, ended, Option.toArray(said)))
         ),
         // A worker that stops says what became of the turn while it still can; the next start would find out, too.
         Effect.onInterrupt(() =>
@@ -92,6 +91,16 @@ const reasonOf = (error: unknown) => {
   const reason = Predicate.hasProperty(error, "reason") ? error.reason : error
   return { name: Predicate.hasProperty(reason, "_tag") ? String(reason._tag) : "WorkerError", message }
 }
+
+type Ended = Extract<TurnEvent, { readonly _tag: "Ended" }>
+
+/** A turn that was cut short keeps what was shown of it, which OpenCode may not have stored. */
+const keep = Effect.fnUntraced(function* (turnId: Id<"turns">, ended: Ended, notices: ReadonlyArray<string>) {
+  const { error, messages, outcome, usage } = ended
+  const deltas = yield* DeltaWriter
+  const streamed = outcome === "completed" ? [] : yield* Effect.andThen(deltas.flush(turnId), streamedText(turnId))
+  yield* finish(turnId, { outcome, error, usage, parts: finalParts(messages, { notices, streamed }) })
+})
 
 /** Sends the prompt and passes on what comes, until its end. */
 const prompt = Effect.fnUntraced(function* (turnId: Id<"turns">, input: TurnInput) {

@@ -14,6 +14,7 @@
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
 import {
+  Commands,
   type ConvexClient,
   ConvexSyncError,
   DeltaWriter,
@@ -39,6 +40,7 @@ import {
   ScopedRef,
   Stream
 } from "effect"
+import { execute } from "./Execute.ts"
 import { openCodeRequests } from "./OpenCodeRequests.ts"
 import { patientLease } from "./PatientLease.ts"
 import * as PrivateFile from "./PrivateFile.ts"
@@ -86,7 +88,7 @@ const requests = Layer.unwrap(Effect.map(openCodeRequests, (port) => Requests.la
 /** All that lives under the lease: it begins with it and ends with it. */
 const tenancy = Effect.fnUntraced(function* (credentials: WorkerCredentials, processId: string) {
   const services = yield* Layer.build(
-    Layer.mergeAll(Inbox.layer(), DeltaWriter.layer(), requests, Sessions.layer).pipe(
+    Layer.mergeAll(Commands.layer(), Inbox.layer(), DeltaWriter.layer(), requests, Sessions.layer).pipe(
       Layer.provideMerge(patientLease(credentials, { processId }))
     )
   )
@@ -142,7 +144,9 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
     yield* letGo
     yield* ScopedRef.set(
       held,
-      Effect.tap(tenancy(credentials, options.processId), ({ services }) => watch(Context.get(services, Lease), actor))
+      Effect.tap(tenancy(credentials, options.processId), ({ services }) =>
+        Effect.provideContext(attend(actor), services)
+      )
     )
     return Connected.make({})
   })
@@ -184,12 +188,16 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
 
 type WorkerActor = Actor.Actor<WorkerState, WorkerEvent>
 
-/** Tells operators how the worker is, and the worker when its lease is lost. */
-const watch = Effect.fnUntraced(function* (lease: Lease["Service"], actor: WorkerActor) {
+/** For as long as the lease: tells operators how the worker is, does what they say, and notices when the lease is lost. */
+const attend = Effect.fnUntraced(function* (actor: WorkerActor) {
+  const commands = yield* Commands
+  const lease = yield* Lease
   yield* actor.changes.pipe(
     Stream.runForEach((state) => lease.setPhase(state._tag.toLowerCase())),
     Effect.forkScoped
   )
+  // It fails only when the lease is lost, which is attended to below.
+  yield* commands.run((command) => execute(command, actor)).pipe(Effect.ignore, Effect.forkScoped)
   yield* lease.lost.pipe(
     Effect.catch(({ message }) => actor.send(LeaseLost.make({ detail: message }))),
     Effect.ignore,

@@ -4,7 +4,7 @@ import type { Id } from "@opencode-worker/convex-backend/api"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
 import { WorkerEvent } from "@opencode-worker/worker-fsm"
-import { Deferred, Effect, Layer, Option, Stream } from "effect"
+import { Deferred, Effect, Layer, Option, Schedule, Stream } from "effect"
 import { createServer, type Server } from "node:http"
 import { join } from "node:path"
 import { answerRequests } from "../src/Asking.ts"
@@ -92,6 +92,13 @@ const servedPage = Effect.acquireRelease(
   })
 )
 
+/** Lets the model say something else until the test ends. */
+const script = (says: Script) =>
+  ScriptedProvider.use((provider) => Effect.acquireRelease(provider.setScript(says), () => provider.setScript(echo)))
+
+/** What is waited for is asked after this often; the test's limit is the limit. */
+const schedule = Schedule.spaced("50 millis")
+
 /** OpenCode boots once, and slowly on a loaded machine. */
 const limit = { timeout: 120_000 }
 
@@ -119,11 +126,10 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
     "runs conversations beside each other, and one prompt of a conversation at a time",
     () =>
       Effect.gen(function* () {
-        const provider = yield* ScriptedProvider
         const operator = yield* Operator
         const workerId = yield* runWorker
         const gate = yield* Deferred.make<void>()
-        yield* provider.setScript((request) =>
+        yield* script((request) =>
           request.lastUserText.includes("wait")
             ? Reply.sequence([Reply.wait(Deferred.await(gate)), Reply.text("waited")])
             : echo(request)
@@ -136,7 +142,6 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
         yield* Deferred.succeed(gate, undefined)
         assert.strictEqual((yield* answer(first)).text, "waited")
         assert.strictEqual((yield* answer(second)).text, "2: after")
-        yield* provider.setScript(echo)
       }),
     limit
   )
@@ -145,17 +150,16 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
     "says why a prompt failed, and goes on with the conversation",
     () =>
       Effect.gen(function* () {
-        const provider = yield* ScriptedProvider
         const sessionId = yield* newSession
         yield* runWorker
         const unknown = yield* ask(sessionId, "hello", "nobody/nothing")
         assert.deepInclude(unknown, { status: "failed" })
         assert.match(unknown.error, /No model "nobody\/nothing"/)
-        yield* provider.setScript(() => Reply.status(401, { message: "the key is not valid" }))
+        yield* script(() => Reply.status(401, { message: "the key is not valid" }))
         const refused = yield* ask(sessionId, "hello")
         assert.deepInclude(refused, { status: "failed" })
         assert.match(refused.error, /the key is not valid/)
-        yield* provider.setScript(echo)
+        yield* script(echo)
         assert.deepInclude(yield* ask(sessionId, "again"), { status: "completed" })
       }),
     limit
@@ -165,12 +169,11 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
     "brings what OpenCode asks to the operator, and the answer back",
     () =>
       Effect.gen(function* () {
-        const provider = yield* ScriptedProvider
         const operator = yield* Operator
         const page = yield* servedPage
         const sessionId = yield* newSession
         yield* runWorker
-        yield* provider.setScript((request) =>
+        yield* script((request) =>
           request.toolResults.length === 0 ? Reply.toolCall("webfetch", { url: page, format: "text" }) : echo(request)
         )
         const asked = operator
@@ -186,7 +189,6 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
         const again = yield* Effect.repeat(asked, { until: ({ requestId }) => requestId !== request.requestId })
         yield* operator.answer(again.requestId, { type: "reject", message: "look in the cache instead" })
         const { status, text } = yield* answer(refused)
-        yield* provider.setScript(echo)
         assert.strictEqual(status, "completed")
         assert.match(text, /look in the cache instead/)
       }),
@@ -197,19 +199,77 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
     "lets the model go on where nobody is there to be asked",
     () =>
       Effect.gen(function* () {
-        const provider = yield* ScriptedProvider
         const sessionId = yield* newSession
         yield* runWorker
-        yield* provider.setScript((request) =>
+        yield* script((request) =>
           request.toolResults.length === 0
             ? Reply.toolCall("webfetch", { url: "http://127.0.0.1:9/", format: "text" })
             : echo(request)
         )
         yield* Effect.forkScoped(answerRequests(sessionId, false))
         const { status, text } = yield* ask(sessionId, "look it up")
-        yield* provider.setScript(echo)
         assert.strictEqual(status, "completed")
         assert.match(text, /Nobody can be asked for permission here/)
+      }),
+    limit
+  )
+
+  it.effect(
+    "stops an answer when told to, and keeps what was said",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        const sessionId = yield* newSession
+        yield* runWorker
+        yield* script(() => Reply.sequence([Reply.text("so far so good"), Reply.hang]))
+        const turnId = yield* send(sessionId, "go on for ever")
+        yield* operator.follow(turnId).pipe(
+          Stream.filter(({ deltas }) => deltas.length > 0),
+          Stream.runHead
+        )
+        yield* operator.abort(turnId)
+        assert.deepInclude(yield* answer(turnId), { status: "aborted", text: "so far so good" })
+        yield* script(echo)
+        assert.deepInclude(yield* ask(sessionId, "and now?"), { status: "completed" })
+      }),
+    limit
+  )
+
+  it.effect(
+    "renames and deletes in OpenCode what is renamed and deleted here",
+    () =>
+      Effect.gen(function* () {
+        const { client } = yield* OpenCodeHost
+        const operator = yield* Operator
+        const sessionId = yield* newSession
+        yield* runWorker
+        yield* ask(sessionId, "hello")
+        const inOpenCode = Effect.map(client.sessions.list(), (all) =>
+          all.find(({ metadata }) => metadata?.["opencodeWorkerSession"] === sessionId)
+        )
+        yield* operator.rename(sessionId, "a better title")
+        yield* Effect.repeat(inOpenCode, { until: (session) => session?.title === "a better title", schedule })
+        yield* operator.remove(sessionId)
+        yield* Effect.repeat(inOpenCode, { until: (session) => session === undefined, schedule })
+        yield* Effect.repeat(operator.session(sessionId), { until: (session) => session === null, schedule })
+      }),
+    limit
+  )
+
+  it.effect(
+    "begins nothing while it is paused",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        const sessionId = yield* newSession
+        const workerId = yield* runWorker
+        const phase = Effect.map(operator.workers, (all) => all.find((each) => each.workerId === workerId)?.phase)
+        yield* operator.pause(workerId)
+        yield* Effect.repeat(phase, { until: (now) => now === "paused", schedule })
+        const turnId = yield* send(sessionId, "hello")
+        assert.deepInclude(yield* operator.status(turnId), { status: "queued" })
+        yield* operator.resume(workerId)
+        assert.deepInclude(yield* answer(turnId), { status: "completed" })
       }),
     limit
   )
