@@ -123,9 +123,13 @@ async function* atSize(documents: number, quick: boolean): AsyncGenerator<Line> 
   }
   yield { documents, ...(await watched("subscription", deployed, 1, 1, quick ? 20 : 500)) }
   yield { documents, ...(await watched("fanout", deployed, 20, 10, quick ? 5 : 100)) }
+  yield { documents, ...(await watched("different", deployed, 10, quick ? 10 : 100, quick ? 2 : 10)) }
 }
 
-/** From the call of a mutation to the last of the clients that watch; the peer has no clients. */
+/**
+ * From the call of a mutation to the last of the clients that watch. Clients watch the same queries, but for
+ * `different`, where every subscription is a query of its own. The peer has no clients.
+ */
 const watched = async (op: string, deployed: Deployed, clients: number, each: number, writes: number) => {
   const writer = embedded(deployed)
   const expected = { number: -1, missing: 0, done: () => undefined as void }
@@ -138,7 +142,8 @@ const watched = async (op: string, deployed: Deployed, clients: number, each: nu
   for (let client = 0; client < clients; client++) {
     const connection = deployed.connect()
     for (let watcher = 0; watcher < each; watcher++) {
-      connection.onUpdate(api["latest"]!, { channel: op, watcher }, seen, (cause) => {
+      const query = op === "different" ? client * each + watcher : watcher
+      connection.onUpdate(api["latest"]!, { channel: op, watcher: query }, seen, (cause) => {
         throw cause
       })
     }

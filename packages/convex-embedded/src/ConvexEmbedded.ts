@@ -51,6 +51,8 @@ export interface Options {
   readonly durability?: Durability
   /** Milliseconds that the own code of a query or mutation may take; default 1000, as in Convex. */
   readonly userTimeLimit?: number
+  /** Whoever has it can export and import tables over HTTP; without one nobody can. At least 16 characters. */
+  readonly adminKey?: string
 }
 
 /**
@@ -141,6 +143,8 @@ const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deploymen
   // No function runs before it can know the URL.
   const server = await executor.serving(() =>
     serve({
+      adminKey: options.adminKey ?? null,
+      cacheDir,
       executor,
       fileUrls: new FileUrls(secret, ""),
       host,
@@ -193,12 +197,16 @@ const checkOptions = (options: Options): void => {
     const given = options[option] as string | number | undefined
     return new ConvexEmbeddedError("InvalidOptions", `The option ${option} must be ${should}, not ${given}.`)
   }
-  const { durability = "full", host = "127.0.0.1", port = 0, userTimeLimit = 1000 } = options
+  const { adminKey, durability = "full", host = "127.0.0.1", port = 0, userTimeLimit = 1000 } = options
   for (const option of ["functions", "dataDir"] as const) {
     if (typeof options[option] !== "string" || options[option] === "") throw invalid(option, "the path of a folder")
   }
   if (typeof host !== "string" || host === "") throw invalid("host", "an address such as 127.0.0.1")
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw invalid("port", "a whole number from 0 to 65535")
+  if (adminKey !== undefined && (typeof adminKey !== "string" || adminKey.length < 16)) {
+    // What was given may be a secret all the same.
+    throw new ConvexEmbeddedError("InvalidOptions", "The option adminKey must be a text of at least 16 characters.")
+  }
   if (!(userTimeLimit > 0)) throw invalid("userTimeLimit", "a number of milliseconds above 0")
   if (durability !== "full" && durability !== "normal") throw invalid("durability", '"full" or "normal"')
 }

@@ -5,18 +5,27 @@
  * @since 0.1.0
  */
 import { watch } from "node:fs"
+import { Readable } from "node:stream"
+import { pipeline } from "node:stream/promises"
 import { parseArgs } from "node:util"
 import { type Deployment, make } from "./ConvexEmbedded.ts"
 import { ConvexEmbeddedError } from "./ConvexEmbeddedError.ts"
 
 const USAGE = `Usage: convex-embedded serve <functions folder> [options]
+       convex-embedded export <table> [--url <url>]          writes JSON lines to standard output
+       convex-embedded import <table> [--url <url>] [--replace]   reads them from standard input
 
   --data <folder>        where the data are kept (default ./convex-data)
   --port <number>        the port to listen on, 0 for a free one (default 3210)
   --host <address>       the address to listen on (default 127.0.0.1: this machine only)
   --durability <level>   full: a commit survives a power loss (default); normal: it survives a crash
   --watch                load the functions anew when a file changes
+  --url <url>            the deployment to export from or import to (default http://127.0.0.1:3210)
+  --replace              import in place of what is there
   --help                 show this text
+
+Environment:
+  CONVEX_EMBEDDED_ADMIN_KEY   lets whoever has it export and import tables; the same for the server and for them
 `
 
 const say = (text: string) => void process.stdout.write(`${text}\n`)
@@ -32,6 +41,8 @@ const parse = () =>
       help: { default: false, type: "boolean" },
       host: { default: "127.0.0.1", type: "string" },
       port: { default: "3210", type: "string" },
+      replace: { default: false, type: "boolean" },
+      url: { default: "http://127.0.0.1:3210", type: "string" },
       watch: { default: false, type: "boolean" }
     }
   })
@@ -46,20 +57,61 @@ const main = async (): Promise<number> => {
     return 2
   }
   const { positionals, values } = command
-  const [verb, functions, ...rest] = positionals
+  const [verb, target, ...rest] = positionals
   if (values.help) {
     say(USAGE)
     return 0
   }
-  if (verb !== "serve" || functions === undefined || rest.length > 0) {
+  if (target === undefined || rest.length > 0) {
     complain(USAGE)
     return 2
   }
+  switch (verb) {
+    case "serve":
+      return serve(target, values)
+    case "export":
+    case "import":
+      return transfer(verb, target, values)
+    default:
+      complain(USAGE)
+      return 2
+  }
+}
+
+type Values = ReturnType<typeof parse>["values"]
+
+const adminKey = process.env["CONVEX_EMBEDDED_ADMIN_KEY"]
+
+const transfer = async (verb: "export" | "import", table: string, { replace, url }: Values): Promise<number> => {
+  const address = new URL(`/api/${verb}`, url)
+  address.searchParams.set("table", table)
+  if (replace) address.searchParams.set("mode", "replace")
+  const headers = { authorization: `Convex ${adminKey ?? ""}` }
+  try {
+    const answer = await fetch(address, {
+      headers,
+      ...(verb === "import" ? { body: Readable.toWeb(process.stdin), duplex: "half", method: "POST" } : {})
+    })
+    if (!answer.ok || answer.body === null) {
+      complain(((await answer.json()) as { message: string }).message)
+      return 1
+    }
+    if (verb === "export") await pipeline(Readable.fromWeb(answer.body as never), process.stdout, { end: false })
+    else say(`Imported ${((await answer.json()) as { documents: number }).documents} documents`)
+    return 0
+  } catch (cause) {
+    complain(new Error(`The deployment at ${url} cannot be reached`, { cause }))
+    return 1
+  }
+}
+
+const serve = async (functions: string, values: Values): Promise<number> => {
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve())
   })
   try {
     await using deployment = await make({
+      ...(adminKey === undefined ? {} : { adminKey }),
       dataDir: values.data,
       // `make` says what it should have been.
       durability: values.durability as "full",

@@ -5,6 +5,7 @@ import { assert, describe, it, onTestFinished } from "vitest"
 import { readLock } from "../src/index.ts"
 import { connect, connectHttp, FUNCTIONS, temporaryFolder } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
+import { randomOf } from "./random.ts"
 
 const serve = async (dataDir: string, port: number): Promise<{ child: ChildProcess; url: string }> => {
   const script = fileURLToPath(import.meta.resolve("./fixtures/serve.ts"))
@@ -16,11 +17,15 @@ const serve = async (dataDir: string, port: number): Promise<{ child: ChildProce
   return { child, url: line.toString().trim() }
 }
 
-const ROUNDS = 3
-const MUTATIONS = 150
+/** `pnpm run soak` runs it longer, with moments of its own each time. */
+const isSoak = process.env["SOAK"] !== undefined
+const ROUNDS = isSoak ? 20 : 3
+const MUTATIONS = 100
+const seed = isSoak ? Date.now() : 3
 
 describe("durability", () => {
-  it("kill -9 during load loses no acknowledged mutation and applies none twice", async () => {
+  it(`kill -9 during load loses no acknowledged mutation and applies none twice (seed ${seed})`, async () => {
+    const random = randomOf(seed)
     const dataDir = temporaryFolder()
     let { child, url } = await serve(dataDir, 0)
     const port = Number(new URL(url).port)
@@ -29,11 +34,12 @@ describe("durability", () => {
     for (let round = 0; round < ROUNDS; round++) {
       const acknowledged: Array<number> = []
       const enough = Promise.withResolvers<void>()
+      const moment = 1 + Math.floor(random() * (MUTATIONS - 10))
       const all = Array.from({ length: MUTATIONS }, async () => {
         const value = await client.mutation(api.counters.add, { name: "n" })
         acknowledged.push(value)
         // Somewhere in the middle of the load, which is on its way all at once.
-        if (acknowledged.length === 20 + ((40 * round) % 120)) enough.resolve()
+        if (acknowledged.length === moment) enough.resolve()
         return value
       })
       await enough.promise

@@ -94,6 +94,10 @@ export class Catalog {
     return this.#byName.size
   }
 
+  has(name: string): boolean {
+    return this.#byName.has(name)
+  }
+
   /** The table of this name; a name that was never used gets its number now. */
   table(name: string): Table {
     const known = this.#byName.get(name)

@@ -12,6 +12,7 @@ import type { ModuleList } from "./modules.ts"
 import type { Pulse } from "./pulse.ts"
 import { type Durability, Store } from "./store.ts"
 import { performForAction } from "./syscalls.ts"
+import { exportTable, type ImportMode, importTable } from "./transfers.ts"
 
 export interface EngineSettings {
   /** The data file. */
@@ -85,6 +86,8 @@ const engineApi = (engine: Engine, store: Store) => ({
     engine.functions = functions
     return describe(functions)
   },
+  exportTable: (table: string, file: string) => exportTable(engine, table, file),
+  importTable: (table: string, file: string, mode: ImportMode) => importTable(engine, table, file, mode),
   backup: (file: string) => store.backup(file),
   takeCommit: () => engine.takeCommit(),
   forget: (id: number) => engine.readSets.delete(id),

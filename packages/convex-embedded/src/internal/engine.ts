@@ -152,8 +152,16 @@ export class Engine {
   }
 
   /** All of `work` is committed, or none of it. */
-  async write<A>(work: (transaction: Transaction) => A | Promise<A>): Promise<A> {
-    const transaction = new Transaction(this.#store, this.catalog, "write")
+  write<A>(work: (transaction: Transaction) => A | Promise<A>): Promise<A> {
+    return this.#write(new Transaction(this.#store, this.catalog, "write"), work)
+  }
+
+  /** For what the deployment does itself with a whole table. */
+  writeUnlimited<A>(work: (transaction: Transaction) => A | Promise<A>): Promise<A> {
+    return this.#write(new Transaction(this.#store, this.catalog, "write", true), work)
+  }
+
+  async #write<A>(transaction: Transaction, work: (transaction: Transaction) => A | Promise<A>): Promise<A> {
     try {
       const result = await work(transaction)
       if (transaction.commit()) this.#onCommit(transaction.changes)

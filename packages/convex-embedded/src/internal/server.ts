@@ -14,6 +14,7 @@ import { canonicalPath, type FunctionKind } from "./functions.ts"
 import { limits } from "./limits.ts"
 import { encodeTs, parseJson } from "./protocol.ts"
 import { Session } from "./session.ts"
+import { handleTransfer } from "./transfer-routes.ts"
 
 export interface ServerOptions {
   readonly host: string
@@ -21,6 +22,9 @@ export interface ServerOptions {
   readonly executor: Executor
   readonly fileUrls: FileUrls
   readonly verifyToken: VerifyToken
+  readonly adminKey: string | null
+  /** Holds what is on its way in or out. */
+  readonly cacheDir: string
 }
 
 export interface RunningServer {
@@ -92,6 +96,7 @@ const handle = async (options: ServerOptions, request: IncomingMessage, response
   response.setHeader("access-control-allow-headers", "authorization, content-type, convex-client, digest")
   response.setHeader("access-control-allow-methods", "GET, POST, OPTIONS")
   if (request.method === "OPTIONS") return void response.writeHead(204).end()
+  if (path === "/api/export" || path === "/api/import") return handleTransfer(options, request, response)
   if (path.startsWith(FILES_PATH)) return handleFile(options, request, response)
   if (request.method !== "POST") return respond(response, 405, { code: "MethodNotAllowed", message: "Use POST." })
   if (path === "/api/query_ts") return respond(response, 200, { ts: encodeTs(options.executor.ts) })

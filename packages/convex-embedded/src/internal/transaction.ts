@@ -29,6 +29,15 @@ export interface Change {
   readonly key: Key
 }
 
+/** For what the deployment does itself with a whole table. */
+const unlimited = {
+  ...limits,
+  bytesRead: Infinity,
+  bytesWritten: Infinity,
+  documentsRead: Infinity,
+  documentsWritten: Infinity
+}
+
 export type Order = "asc" | "desc"
 
 export class Transaction {
@@ -40,6 +49,7 @@ export class Transaction {
   readonly #catalog: Catalog
   readonly #tables: number
   readonly #mode: "read" | "write"
+  readonly #limits: typeof limits | typeof unlimited
   readonly #usage = {
     bytesRead: 0,
     bytesWritten: 0,
@@ -52,11 +62,12 @@ export class Transaction {
   #ended = false
   #depth = 0
 
-  constructor(store: Store, catalog: Catalog, mode: "read" | "write") {
+  constructor(store: Store, catalog: Catalog, mode: "read" | "write", isUnlimited = false) {
     this.#store = store
     this.#catalog = catalog
     this.#tables = catalog.size
     this.#mode = mode
+    this.#limits = isUnlimited ? unlimited : limits
     this.ts = mode === "write" ? store.nextTs() : store.ts
   }
 
@@ -154,6 +165,19 @@ export class Transaction {
     return id
   }
 
+  /** Inserts a document that may bring its `_id` and `_creationTime`, in place of the one that has this `_id`. */
+  importDocument(tableName: string, json: JSONValue): void {
+    this.#writable(tableName)
+    this.#begin()
+    const table = this.#catalog.table(tableName)
+    const { _creationTime, _id, ...fields } = fromJson(json) as Fields
+    const id = typeof _id === "string" && this.#catalog.isId(_id, tableName) ? _id : newId(table.number)
+    const before = this.#store.document(id)
+    const created = typeof _creationTime === "number" ? _creationTime : this.#store.nextCreationTime()
+    const document = { ...checkStorable(fields), _id: id, _creationTime: created }
+    this.#write(table, before === null ? null : parseDocument(before), document)
+  }
+
   patch(id: string, json: { readonly [field: string]: JSONValue }): void {
     const { document, table } = this.#existing(id, "Update")
     const changes = Object.entries(json).map(([field, value]) => [field, this.#resolve(value)] as const)
@@ -243,11 +267,11 @@ export class Transaction {
     this.#assertOpen()
     const { _id } = (next ?? before)!
     const json = next === null ? "" : this.#encode(table, next)
-    if (++this.#usage.documentsWritten > limits.documentsWritten) {
+    if (++this.#usage.documentsWritten > this.#limits.documentsWritten) {
       throw new Error(`Too many documents written in a single function execution (limit: ${limits.documentsWritten})`)
     }
     this.#usage.bytesWritten += Buffer.byteLength(json)
-    if (this.#usage.bytesWritten > limits.bytesWritten) {
+    if (this.#usage.bytesWritten > this.#limits.bytesWritten) {
       throw new Error(`Too many bytes written in a single function execution (limit: ${limits.bytesWritten} bytes)`)
     }
     this.#begin()
@@ -301,13 +325,13 @@ export class Transaction {
   #countRead(json: string): void {
     const advice =
       "Consider using smaller limits in your queries, paginating your queries, or using indexed queries with a selective index range expressions."
-    if (++this.#usage.documentsRead > limits.documentsRead) {
+    if (++this.#usage.documentsRead > this.#limits.documentsRead) {
       throw new Error(
         `Too many documents read in a single function execution (limit: ${limits.documentsRead}). ${advice}`
       )
     }
     this.#usage.bytesRead += Buffer.byteLength(json)
-    if (this.#usage.bytesRead > limits.bytesRead) {
+    if (this.#usage.bytesRead > this.#limits.bytesRead) {
       throw new Error(
         `Too many bytes read in a single function execution (limit: ${limits.bytesRead} bytes). ${advice}`
       )

@@ -1,0 +1,65 @@
+/**
+ * `GET /api/export?table=…` and `POST /api/import?table=…&mode=append|replace`, with JSON lines, for whoever has the
+ * admin key. Both go through a file, so that a slow connection keeps no function waiting.
+ */
+import { createHash, randomUUID, timingSafeEqual } from "node:crypto"
+import { createReadStream, createWriteStream } from "node:fs"
+import { mkdir, rm } from "node:fs/promises"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import { join } from "node:path"
+import { pipeline } from "node:stream/promises"
+import { messageOf } from "./errors.ts"
+import type { Executor } from "./executor.ts"
+
+interface TransferOptions {
+  readonly executor: Executor
+  readonly adminKey: string | null
+  readonly cacheDir: string
+}
+
+export const handleTransfer = async (
+  { adminKey, cacheDir, executor }: TransferOptions,
+  request: IncomingMessage,
+  response: ServerResponse
+): Promise<void> => {
+  const refuse = (status: number, code: string, message: string) =>
+    void response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify({ code, message }))
+  const { pathname, searchParams } = new URL(request.url ?? "", "http://localhost")
+  if (!isAdmin(request, adminKey))
+    return refuse(401, "AdminKeyNeeded", "Send the admin key: Authorization: Convex <key>.")
+  const isExport = pathname === "/api/export"
+  if (request.method !== (isExport ? "GET" : "POST")) {
+    return refuse(405, "MethodNotAllowed", `Use ${isExport ? "GET" : "POST"}.`)
+  }
+  const table = searchParams.get("table")
+  const mode = searchParams.get("mode") ?? "append"
+  if (table === null) return refuse(400, "BadRequest", "Name the table: ?table=messages.")
+  if (mode !== "append" && mode !== "replace") return refuse(400, "BadRequest", "The mode is append or replace.")
+
+  await mkdir(cacheDir, { recursive: true })
+  const file = join(cacheDir, `${randomUUID()}.jsonl`)
+  try {
+    if (isExport) {
+      await executor.perform("exportTable", table, file)
+      response.writeHead(200, { "content-type": "application/x-ndjson" })
+      await pipeline(createReadStream(file), response)
+    } else {
+      await pipeline(request, createWriteStream(file, { flags: "wx", mode: 0o600 }))
+      const documents = await executor.perform("importTable", table, file, mode)
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ documents }))
+    }
+  } catch (cause) {
+    if (response.headersSent) response.destroy()
+    else refuse(400, "TransferFailed", messageOf(cause))
+  } finally {
+    await rm(file, { force: true })
+  }
+}
+
+/** Compared as hashes: so the time that it takes tells nothing. */
+const isAdmin = ({ headers }: IncomingMessage, adminKey: string | null): boolean => {
+  const [, given] = /^Convex (.+)$/.exec(headers.authorization ?? "") ?? []
+  return adminKey !== null && given !== undefined && timingSafeEqual(hash(given), hash(adminKey))
+}
+
+const hash = (text: string) => createHash("sha256").update(text).digest()
