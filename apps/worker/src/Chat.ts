@@ -40,6 +40,7 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
   const operator = yield* Operator
   const terminal = yield* Terminal.Terminal
   if (!interactive) yield* terminal.display(`\n> ${prompt}\n`)
+  yield* Effect.forkScoped(operator.watch(sessionId))
   const sentAt = yield* Clock.currentTimeMillis
   const turnId = yield* operator.send(sessionId, prompt, model)
 
@@ -73,4 +74,4 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
     turns: sum.turns + 1,
     completed: sum.completed + (last.status === "completed" ? 1 : 0)
   }))
-})
+}, Effect.scoped)

@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto"
 import { api, type Id } from "@opencode-worker/convex-backend/api"
 import { ConvexClient } from "@opencode-worker/convex-sync"
 import type { FunctionArgs, FunctionReturnType } from "convex/server"
-import { Context, Effect, Layer, Option, Stream } from "effect"
+import { Context, Effect, Layer, Option, Schedule, Stream } from "effect"
 
 type Live = FunctionReturnType<typeof api.turns.live>
 export type PendingRequest = FunctionReturnType<typeof api.requests.pending>[number]
@@ -70,6 +70,11 @@ const make = Effect.gen(function* () {
         ...(Option.isSome(model) && { model: model.value })
       }),
     follow,
+    /** Says that a person reads the session, for as long as this runs: text is then written several times a second. */
+    watch: (sessionId: Id<"sessions">) =>
+      convex
+        .mutation(api.sessions.watch, { sessionId })
+        .pipe(Effect.ignore, Effect.repeat(Schedule.spaced("20 seconds"))),
     /** How a turn stands now. */
     status: (turnId: Id<"turns">) => convex.query(api.turns.live, { turnId, after: Number.MAX_SAFE_INTEGER }),
     workers: convex.query(api.workers.list, {}),

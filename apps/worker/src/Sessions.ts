@@ -8,6 +8,7 @@ import { Lease } from "@opencode-worker/convex-sync"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { SessionPool } from "@opencode-worker/session-pool"
 import { Context, Effect, Layer, Option, Ref } from "effect"
+import { madeForKey } from "./OpenCodeSessions.ts"
 
 /** Conversations whose OpenCode session is known to exist. The bound is on turns that run at once, not on memory alone. */
 const capacity = 20
@@ -31,7 +32,7 @@ const open = Effect.fn("Sessions.open")(function* (sessionId: Id<"sessions">) {
     )
     if (exists) return yield* opened(known, Option.none())
   }
-  const { id } = yield* client.sessions.create({ title, metadata: { opencodeWorkerSession: sessionId } })
+  const { id } = yield* client.sessions.create({ title, metadata: { [madeForKey]: sessionId } })
   yield* lease.mutation(api.sessions.bind, { sessionId, opencodeSessionId: id })
   return yield* opened(id, known === null ? Option.none() : Option.some(lost))
 })

@@ -20,11 +20,13 @@ import {
   DeltaWriter,
   Inbox,
   Lease,
+  ModelPublisher,
   Pairing,
   Requests,
+  SessionSync,
   type WorkerCredentials
 } from "@opencode-worker/convex-sync"
-import type { ModelCache } from "@opencode-worker/model-cache"
+import { ModelCache } from "@opencode-worker/model-cache"
 import type { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { type Actor, WorkerEvent, WorkerLifecycle, type WorkerState } from "@opencode-worker/worker-fsm"
 import {
@@ -42,6 +44,7 @@ import {
 } from "effect"
 import { execute } from "./Execute.ts"
 import { openCodeRequests } from "./OpenCodeRequests.ts"
+import { openCodeSessions } from "./OpenCodeSessions.ts"
 import { patientLease } from "./PatientLease.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 import { Sessions } from "./Sessions.ts"
@@ -157,7 +160,8 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
     const run = inbox.turns.pipe(
       Stream.runForEach((turn) => FiberMap.run(turns, turn.turnId, logged(runTurn(turn)), { onlyIfMissing: true }))
     )
-    yield* Effect.all([logged(settleAll), run], { concurrency: 2, discard: true }).pipe(Effect.provideContext(services))
+    const mirror = Effect.all([publishModels, Effect.flatMap(openCodeSessions, SessionSync.run)], concurrently)
+    yield* Effect.all([logged(settleAll), run, mirror], concurrently).pipe(Effect.provideContext(services))
   })
 
   const drain = Effect.flatMap(current, ({ turns }) => FiberMap.awaitEmpty(turns))
@@ -202,6 +206,21 @@ const attend = Effect.fnUntraced(function* (actor: WorkerActor) {
     Effect.catch(({ message }) => actor.send(LeaseLost.make({ detail: message }))),
     Effect.ignore,
     Effect.forkScoped
+  )
+})
+
+const concurrently = { concurrency: "unbounded", discard: true } as const
+
+/** Operators see the models that there are. A list that cannot be had is tried again by the cache. */
+const publishModels = Effect.gen(function* () {
+  const models = yield* ModelCache
+  yield* Effect.forkChild(Effect.ignore(models.get))
+  yield* ModelPublisher.publish(
+    Stream.map(models.changes, ({ hash, models: all, default: chosen }) => ({
+      hash,
+      models: all,
+      default: chosen ?? undefined
+    }))
   )
 })
 

@@ -100,7 +100,7 @@ const script = (says: Script) =>
 const schedule = Schedule.spaced("50 millis")
 
 /** OpenCode boots once, and slowly on a loaded machine. */
-const limit = { timeout: 120_000 }
+const limit = { timeout: 60_000 }
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) => {
   it.effect(
@@ -270,6 +270,27 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
         assert.deepInclude(yield* operator.status(turnId), { status: "queued" })
         yield* operator.resume(workerId)
         assert.deepInclude(yield* answer(turnId), { status: "completed" })
+      }),
+    limit
+  )
+
+  it.effect(
+    "shows what was begun in OpenCode itself, and goes on with it",
+    () =>
+      Effect.gen(function* () {
+        const { client } = yield* OpenCodeHost
+        const operator = yield* Operator
+        yield* runWorker
+        const { id } = yield* client.sessions.create({ title: "begun elsewhere" })
+        const mirrored = Effect.map(operator.sessions, ({ page }) =>
+          page.filter(({ title }) => title === "begun elsewhere")
+        )
+        const [session] = yield* Effect.repeat(mirrored, { until: (found) => found.length > 0, schedule })
+        assert.deepInclude(session, { origin: "opencode" })
+        if (session !== undefined) assert.strictEqual((yield* ask(session.sessionId, "hello")).text, "1: hello")
+        const { messages } = yield* client.messages.list(id)
+        assert.strictEqual(messages.length, 2)
+        assert.strictEqual((yield* mirrored).length, 1)
       }),
     limit
   )

@@ -129,8 +129,6 @@ const chat = Effect.fnUntraced(function* (folder: DataFolder, { model, prompt, s
   const models = yield* ModelCache
   const color = yield* Stdio.Stdio.use(({ stdoutIsTerminal }) => stdoutIsTerminal)
 
-  // Fetched while the first prompt is still being typed, so that its turn finds it there.
-  yield* Effect.forkScoped(Effect.ignore(models.get))
   const worker = yield* readyWorker(folder)
   const readyMillis = process.uptime() * 1000
   // Made by the first prompt: a chat that is only opened and left leaves no empty conversation behind.

@@ -1,0 +1,38 @@
+/**
+ * The sessions that OpenCode has, whoever began them: opencode-host in the terms of convex-sync's session sync.
+ *
+ * @since 0.1.0
+ */
+import type { SessionSync } from "@opencode-worker/convex-sync"
+import { type HostEvent, OpenCodeHost, type Session } from "@opencode-worker/opencode-host"
+import { Effect, Predicate, Result, Stream } from "effect"
+
+/** In the metadata of a session that a worker made: the conversation that it was made for. */
+export const madeForKey = "opencodeWorkerSession"
+
+const listed = ({ id, metadata, time, title }: Session) => {
+  const madeFor = metadata?.[madeForKey]
+  return { id, title, updated: time.updated, madeFor: Predicate.isString(madeFor) ? madeFor : undefined }
+}
+
+const sessionEvent = (element: HostEvent): Result.Result<SessionSync.SessionEvent, undefined> => {
+  if (element._tag === "Gap") return Result.succeed({ _tag: "Gap" })
+  const { event } = element
+  if (event.type === "session.deleted") return Result.succeed({ _tag: "Deleted", id: event.properties.info.id })
+  if (event.type !== "session.created" && event.type !== "session.updated") return Result.fail(undefined)
+  const { info } = event.properties
+  return info.parentID === undefined
+    ? Result.succeed({ _tag: "Changed", session: listed(info) })
+    : Result.fail(undefined)
+}
+
+/**
+ * The source over the hosted server. Sub-agents' sessions are left out.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const openCodeSessions = Effect.map(OpenCodeHost, ({ client, events }): SessionSync.SessionSource => ({
+  events: Stream.filterMap(events, sessionEvent),
+  list: (since) => Effect.map(client.sessions.list({ since }), (sessions) => sessions.map(listed))
+}))
