@@ -140,4 +140,51 @@ describe("auth", () => {
     await who.until((value) => value === null && who.seen.length > 1)
     assert.isAbove(fetched, 1)
   })
+
+  it("while a new token is verified, the client is who it was", async () => {
+    const body = await keySet("RS256")
+    const asked = Promise.withResolvers<void>()
+    const answer = Promise.withResolvers<void>()
+    const server = createServer((_, response) => {
+      asked.resolve()
+      void answer.promise.then(() => response.end(body))
+    })
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+    onTestFinished(() => void server.close())
+    const slow = { ...(await provider("RS256")), jwks: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` }
+    const deployment = await deploy({ auth: { providers: [await provider(), slow] } })
+
+    const socket = new WebSocket(`${deployment.url.replace("http", "ws")}/api/1.48.0/sync`)
+    onTestFinished(() => socket.close())
+    const seen: Array<unknown> = []
+    let changed = Promise.withResolvers<void>()
+    socket.addEventListener("message", ({ data }) => {
+      const { modifications = [] } = JSON.parse(String(data)) as { modifications?: Array<{ value: unknown }> }
+      seen.push(...modifications.map(({ value }) => value))
+      changed.resolve()
+      changed = Promise.withResolvers()
+    })
+    const until = async (value: unknown) => {
+      while (JSON.stringify(seen.at(-1)) !== JSON.stringify(value)) await changed.promise
+    }
+    await new Promise((resolve) => socket.addEventListener("open", resolve))
+    const send = (message: object) => socket.send(JSON.stringify(message))
+    const authenticate = (baseVersion: number, value: string) =>
+      send({ baseVersion, tokenType: "User", type: "Authenticate", value })
+    const add = { args: [{}], queryId: 0, type: "Add", udfPath: "misc:whoamiAfter" }
+    send({ connectionCount: 0, lastCloseReason: null, sessionId: crypto.randomUUID(), type: "Connect" })
+    authenticate(0, await token())
+    send({ baseVersion: 0, modifications: [add], newVersion: 1, type: "ModifyQuerySet" })
+    await until(["ann", 0])
+
+    authenticate(1, await token({ algorithm: "RS256" }))
+    await asked.promise
+    await connectHttp(deployment).mutation(api.misc.put, { value: 1 })
+    await until(["ann", 1])
+    answer.resolve()
+    await connectHttp(deployment).mutation(api.misc.put, { value: 2 })
+    await until(["ann", 2])
+    assert.isFalse(seen.some((value) => Array.isArray(value) && value[0] === null))
+    assert.equal(socket.readyState, WebSocket.OPEN)
+  })
 })
