@@ -46,9 +46,30 @@ export const MAX_QUEUED_COMMANDS = 100
 export const PURGE_BATCH = 100
 /** Pairings that may wait for approval at the same time: the only rows that a stranger can create. */
 export const MAX_PENDING_PAIRINGS = 200
+/** Turns ended in one transaction: 20 prompts of the largest size are 12 MB. */
+export const EXPIRE_BATCH = 20
+/** Old rows deleted in one transaction: the largest, a request's, are 150 kB. */
+export const TRIM_BATCH = 50
 
 /** A code is short because a person types it, so it is short-lived, too. Milliseconds. */
 export const PAIRING_LIFETIME = 10 * 60_000
+/** A pairing that waited that long gives way to a new one when too many wait. Milliseconds. */
+export const PAIRING_MINIMUM = 60_000
+/** A prompt that waited that long for its worker is not answered any more. Milliseconds. */
+export const STALE_TURN = 24 * 3_600_000
+const DAY = 24 * 3_600_000
+/**
+ * How long rows are kept, from their creation. Milliseconds. Turns that end lose their deltas then: these are of turns
+ * whose worker never came back. A watch that somebody renews is made anew.
+ */
+export const RETENTION = {
+  deltas: 7 * DAY,
+  pairings: DAY,
+  requests: 30 * DAY,
+  commands: 30 * DAY,
+  watches: 7 * DAY,
+  audit: 365 * DAY
+} as const
 /** Longest time that a request may wait for a person. Milliseconds. */
 export const MAX_REQUEST_TIME = 24 * 3_600_000
 /** What a worker has to say itself that a request's time is over, before the server does. Milliseconds. */

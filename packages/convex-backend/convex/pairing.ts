@@ -13,7 +13,7 @@ import { internal } from "./_generated/api.ts"
 import { internalMutation, type QueryCtx } from "./_generated/server.ts"
 import { anonymousMutation, anonymousQuery, operatorMutation } from "./builders.ts"
 import { refusal } from "./errors.ts"
-import { checkText, MAX_NAME, MAX_PENDING_PAIRINGS, PAIRING_LIFETIME } from "./limits.ts"
+import { checkText, MAX_NAME, MAX_PENDING_PAIRINGS, PAIRING_LIFETIME, PAIRING_MINIMUM } from "./limits.ts"
 import { hashSecret, makeCode, readCode, showCode } from "./secrets.ts"
 
 const byCode = (ctx: QueryCtx, code: string) =>
@@ -35,8 +35,13 @@ export const begin = anonymousMutation({
       .query("pairings")
       .withIndex("by_status", (q) => q.eq("status", "pending"))
       .take(MAX_PENDING_PAIRINGS)
-    if (pending.length === MAX_PENDING_PAIRINGS) {
-      throw refusal("RateLimited", "Too many workers wait for approval: try again in 10 minutes")
+    const [oldest] = pending
+    if (oldest !== undefined && pending.length === MAX_PENDING_PAIRINGS) {
+      // Strangers who fill the table keep people from pairing no longer than they go on: 200 a minute is the limit.
+      if (oldest._creationTime > Date.now() - PAIRING_MINIMUM) {
+        throw refusal("RateLimited", "Too many workers wait for approval: try again in a minute")
+      }
+      await ctx.db.patch(oldest._id, { status: "expired" })
     }
     let code = makeCode()
     while ((await byCode(ctx, code)) !== null) code = makeCode()

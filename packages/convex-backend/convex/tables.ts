@@ -159,6 +159,7 @@ export const tables = {
     .index("by_session", ["sessionId", "seq"])
     .index("by_session_finished", ["sessionId", "finished", "seq"])
     .index("by_session_key", ["sessionId", "idempotencyKey"])
+    .index("by_status", ["status"])
     .index("by_worker_ready", ["workerId", "status", "ready"])
     .index("by_worker_epoch", ["workerId", "status", "epoch"]),
 

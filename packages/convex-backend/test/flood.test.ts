@@ -1,13 +1,22 @@
-import { assert, it } from "vitest"
+import { assert, it, onTestFinished, vi } from "vitest"
 import { api } from "../src/api.ts"
 import { refusalOf, sha256, useDeployment } from "./support/deployment.ts"
 
 const deployment = useDeployment()
 
-it("strangers cannot fill the table of pairings", async () => {
+it("strangers cannot fill the table of pairings, nor keep others from it for long", async () => {
   const client = deployment().nobody()
   const begin = () =>
     refusalOf(client.mutation(api.pairing.begin, { machine: "m", directory: "/d", secretHash: sha256("s") }))
-  const answers = await Promise.all(Array.from({ length: 205 }, begin))
+  const first = await client.mutation(api.pairing.begin, { machine: "m", directory: "/d", secretHash: sha256("s") })
+  const answers = await Promise.all(Array.from({ length: 204 }, begin))
   assert.strictEqual(answers.filter((answer) => answer === "RateLimited").length, 5)
+
+  // A minute later who waited longest gives way, and only they.
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 60_000 })
+  onTestFinished(() => void vi.useRealTimers())
+  const oldest = { pairingId: first.pairingId, secret: "s" }
+  assert.strictEqual((await client.query(api.pairing.status, oldest)).status, "pending")
+  assert.property(await begin(), "accepted")
+  assert.strictEqual((await client.query(api.pairing.status, oldest)).status, "expired")
 })

@@ -28,23 +28,27 @@ const start = async () => {
   const { privateKey, publicKey } = await generateKeyPair("ES256")
   const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "1", alg: "ES256", use: "sig" }] })
   const dataDir = mkdtempSync(join(tmpdir(), "convex-backend-"))
-  const deployment = await ConvexEmbedded.make({
-    functions: functionsDir,
-    dataDir,
-    durability: "normal",
-    userTimeLimit: 30_000,
-    auth: {
-      providers: [
-        {
-          type: "customJwt",
-          issuer,
-          applicationID: audience,
-          algorithm: "ES256",
-          jwks: `data:text/plain;charset=utf-8;base64,${Buffer.from(jwks).toString("base64")}`
-        }
-      ]
-    }
-  })
+  const serve = (port: number) =>
+    ConvexEmbedded.make({
+      functions: functionsDir,
+      dataDir,
+      port,
+      durability: "normal",
+      userTimeLimit: 30_000,
+      auth: {
+        providers: [
+          {
+            type: "customJwt",
+            issuer,
+            applicationID: audience,
+            algorithm: "ES256",
+            jwks: `data:text/plain;charset=utf-8;base64,${Buffer.from(jwks).toString("base64")}`
+          }
+        ]
+      }
+    })
+  let deployment = await serve(0)
+  const { url } = deployment
   const token = (subject: string) =>
     new SignJWT({})
       .setProtectedHeader({ alg: "ES256", kid: "1", typ: "JWT" })
@@ -52,12 +56,12 @@ const start = async () => {
       .setAudience(audience)
       .setSubject(subject)
       .setIssuedAt()
-      .setExpirationTime("1d")
+      .setExpirationTime("365d")
       .sign(privateKey)
 
-  const nobody = () => new ConvexHttpClient(deployment.url, { logger: false })
+  const nobody = () => new ConvexHttpClient(url, { logger: false })
   return {
-    url: deployment.url,
+    url,
     token,
     nobody,
     /** A person of their own, signed in. */
@@ -65,6 +69,11 @@ const start = async () => {
       const client = nobody()
       client.setAuth(await token(randomUUID()))
       return client
+    },
+    /** At the same address with the same data. What is due by then runs at once, cron jobs too. */
+    restart: async () => {
+      await deployment.close()
+      deployment = await serve(Number(new URL(url).port))
     },
     close: async () => {
       await deployment.close()

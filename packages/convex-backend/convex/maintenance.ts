@@ -1,0 +1,76 @@
+/**
+ * What has to be done although nobody asks for it. Every transaction is bounded, and schedules the next while there is more.
+ *
+ * A lease that ran out has its own scheduled function, `lease.expire`; its turns are settled by the next process of the
+ * worker, which knows them by their epoch.
+ *
+ * @since 0.1.0
+ */
+import { type Infer, v } from "convex/values"
+import { internal } from "./_generated/api.ts"
+import { internalMutation, type MutationCtx } from "./_generated/server.ts"
+import { endTurn } from "./ending.ts"
+import { EXPIRE_BATCH, RETENTION, STALE_TURN, TRIM_BATCH } from "./limits.ts"
+import { purgeSession } from "./purge.ts"
+
+/**
+ * Turns that waited for their worker for a day become `expired`, visibly: a prompt of yesterday is not answered unasked.
+ * The operator can send it again.
+ */
+export const expireTurns = internalMutation({
+  args: {},
+  handler: async (ctx): Promise<null> => {
+    const before = Date.now() - STALE_TURN
+    const stale = await ctx.db
+      .query("turns")
+      .withIndex("by_status", (q) => q.eq("status", "queued").lt("_creationTime", before))
+      .take(EXPIRE_BATCH)
+    for (const turn of stale) await endTurn(ctx, turn, { status: "expired" })
+    if (stale.length === EXPIRE_BATCH) await ctx.scheduler.runAfter(0, internal.maintenance.expireTurns, {})
+    return null
+  }
+})
+
+const trimmed = v.union(
+  v.literal("deltas"),
+  v.literal("pairings"),
+  v.literal("requests"),
+  v.literal("commands"),
+  v.literal("watches"),
+  v.literal("audit")
+)
+type Trimmed = Infer<typeof trimmed>
+
+const olderThan = (ctx: MutationCtx, table: Trimmed, before: number) =>
+  ctx.db
+    .query(table)
+    .withIndex("by_creation_time", (q) => q.lt("_creationTime", before))
+    .take(TRIM_BATCH)
+
+/** Starts the trimming of each table. */
+export const trimAll = internalMutation({
+  args: {},
+  handler: async (ctx): Promise<null> => {
+    for (const { value: table } of trimmed.members) {
+      await ctx.scheduler.runAfter(0, internal.maintenance.trim, { table })
+    }
+    return null
+  }
+})
+
+/** Deletes a table's oldest rows, those beyond their retention. */
+export const trim = internalMutation({
+  args: { table: trimmed },
+  handler: async (ctx, { table }): Promise<null> => {
+    const rows = await olderThan(ctx, table, Date.now() - RETENTION[table])
+    for (const row of rows) {
+      // Its worker did not come to delete it for a month: then it is deleted here alone.
+      if ("command" in row && row.command.kind === "delete" && row.status === "queued") {
+        await purgeSession(ctx, row.command.sessionId)
+      }
+      await ctx.db.delete(row._id)
+    }
+    if (rows.length === TRIM_BATCH) await ctx.scheduler.runAfter(0, internal.maintenance.trim, { table })
+    return null
+  }
+})

@@ -1,0 +1,127 @@
+import { afterAll, assert, describe, it, vi } from "vitest"
+import { makeFunctionReference } from "convex/server"
+import { api } from "../src/api.ts"
+import {
+  enlist,
+  eventually,
+  ids,
+  newSession,
+  permission,
+  refusalOf,
+  send,
+  sha256,
+  useDeployment
+} from "./support/deployment.ts"
+
+const deployment = useDeployment()
+// Time goes on from test to test: when cron jobs run next is part of the data.
+afterAll(() => {
+  vi.useRealTimers()
+})
+
+const hour = 3_600_000
+const day = 24 * hour
+
+/** The deployment runs in this process, so its clock is ours; started again, it runs the cron jobs that are due. */
+const pass = async (millis: number) => {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + millis })
+  await deployment().restart()
+}
+
+const setUp = async () => {
+  const operator = await deployment().operator()
+  const worker = await enlist(operator)
+  const { epoch: _, ...credentials } = worker
+  const sessionId = await newSession(operator, worker.workerId)
+  return {
+    operator,
+    worker,
+    sessionId,
+    /** The worker's next process: leases end while time passes. */
+    again: async () => ({
+      ...credentials,
+      ...(await operator.mutation(api.lease.acquire, { ...credentials, processId: "next" }))
+    })
+  }
+}
+
+describe("maintenance", () => {
+  it("a prompt that waited for a day is expired, visibly; one that runs, or is younger, is not", async () => {
+    const { operator, worker, sessionId } = await setUp()
+    const other = await newSession(operator, worker.workerId)
+    const waiting = [await send(operator, sessionId), await send(operator, sessionId)]
+    const running = await send(operator, other)
+    await operator.mutation(api.queue.claim, { ...worker, turnId: running, ...ids })
+    const status = async (turnId: typeof running) => (await operator.query(api.turns.live, { turnId, after: 0 })).status
+    await pass(23 * hour)
+    const young = await send(operator, sessionId)
+    await pass(2 * hour)
+    for (const turnId of waiting)
+      await eventually(
+        () => status(turnId),
+        (is) => is === "expired"
+      )
+    assert.deepStrictEqual([await status(running), await status(young)], ["claimed", "queued"])
+  })
+
+  it("what waits behind an expired prompt can run", async () => {
+    const { operator, sessionId, again } = await setUp()
+    await send(operator, sessionId)
+    await pass(23 * hour)
+    const young = await send(operator, sessionId)
+    await pass(2 * hour)
+    const { workerId, secret, epoch } = await again()
+    const ready = () => operator.query(api.queue.ready, { workerId, secret, epoch, limit: 20 })
+    const [turn] = await eventually(ready, (turns) => turns[0]?.turnId === young)
+    assert.strictEqual(turn?.turnId, young)
+  })
+
+  it("trims what is old, and nothing else", async () => {
+    const { operator, worker, sessionId } = await setUp()
+    const { workerId } = worker
+    const secret = "s"
+    const begin = () =>
+      operator.mutation(api.pairing.begin, { machine: "m", directory: "/d", secretHash: sha256(secret) })
+    const { pairingId } = await begin()
+    const turnId = await send(operator, sessionId)
+    await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
+    const requestId = await operator.mutation(api.requests.open, { ...worker, turnId, ...permission })
+    await operator.mutation(api.sessions.watch, { sessionId })
+    const batches = [{ turnId, seq: 1, segments: [{ partId: "p", kind: "text" as const, text: "x" }] }]
+    await operator.mutation(api.queue.appendDeltas, { ...worker, batches })
+    const commandId = await operator.mutation(api.workers.pause, { workerId, idempotencyKey: "k" })
+
+    const deltas = async () => (await operator.query(api.turns.live, { turnId, after: 0 })).deltas.length
+    const pairing = () => refusalOf(operator.query(api.pairing.status, { pairingId, secret }))
+    const command = () => operator.query(api.commands.get, { commandId })
+    const request = () => refusalOf(operator.mutation(api.requests.answer, { requestId, answer: { type: "once" } }))
+    await pass(2 * day)
+    await eventually(pairing, (answer) => answer === "NotFound")
+    assert.strictEqual(await deltas(), 1)
+    await pass(6 * day)
+    await eventually(deltas, (count) => count === 0)
+    assert.isNotNull(await command())
+    await pass(24 * day)
+    await eventually(command, (found) => found === null)
+    await eventually(request, (answer) => answer === "NotFound")
+    assert.strictEqual((await operator.query(api.sessions.get, { sessionId }))?.status, "running")
+  })
+
+  it("a session whose worker never came to delete it is deleted in the end", async () => {
+    const { operator, worker, sessionId } = await setUp()
+    await operator.mutation(api.sessions.bind, { ...worker, sessionId, opencodeSessionId: "ses_1" })
+    await operator.mutation(api.sessions.remove, { sessionId, idempotencyKey: "k" })
+    await pass(31 * day)
+    const session = () => operator.query(api.sessions.get, { sessionId })
+    assert.isNull(await eventually(session, (found) => found === null))
+  })
+
+  it("cannot be started from outside", async () => {
+    const trimAll = makeFunctionReference<"mutation">("maintenance:trimAll")
+    const failure = await deployment()
+      .nobody()
+      .mutation(trimAll, {})
+      .then(() => undefined, String)
+    assert.match(failure ?? "", /maintenance:trimAll/)
+  })
+})
