@@ -34,6 +34,26 @@ const world = async () => {
 }
 type World = Awaited<ReturnType<typeof world>>
 
+/** One for all tests that must not change it. */
+const shared = <A>(make: () => Promise<A>) => {
+  let made: Promise<A> | undefined
+  return () => (made ??= make())
+}
+const common = shared(world)
+const stranger = shared(() => deployment().operator())
+const another = shared(async () => enlist((await common()).operator))
+const revoked = shared(async () => {
+  const there = await world()
+  await there.operator.mutation(api.workers.revoke, { workerId: there.worker.workerId })
+  return there
+})
+const fenced = shared(async () => {
+  const there = await world()
+  await there.operator.mutation(api.lease.release, there.worker)
+  await there.operator.mutation(api.lease.acquire, { ...signed("lease:acquire", there.worker), processId: "next" })
+  return there
+})
+
 const paginationOpts = { numItems: 10, cursor: null }
 
 /** What an operator's function takes, and what somebody else's call of it gives. */
@@ -114,14 +134,13 @@ describe("operators' functions", () => {
   })
 
   it.each(Object.entries(operatorCalls))("%s is refused to who is not signed in", async (path, [args]) => {
-    assert.strictEqual(await call(deployment().nobody(), path, args(await world())), "Unauthenticated")
+    assert.strictEqual(await call(deployment().nobody(), path, args(await common())), "Unauthenticated")
   })
 
   it.each(Object.entries(operatorCalls))(
     "%s does nothing with what is somebody else's",
     async (path, [args, expected]) => {
-      const stranger = await deployment().operator()
-      const answer = await call(stranger, path, args(await world()))
+      const answer = await call(await stranger(), path, args(await common()))
       if (expected === "empty") assert.deepNestedInclude(answer, { "accepted.page": [] })
       else assert.deepStrictEqual(answer, expected)
     }
@@ -134,23 +153,20 @@ describe("workers' functions", () => {
   })
 
   it.each(Object.entries(workerCalls))("%s is refused with a wrong secret", async (path, [args]) => {
-    const there = await world()
+    const there = await common()
     const worker = { ...there.worker, secret: newSecret() }
     assert.strictEqual(await call(there.operator, path, { ...signed(path, worker), ...args(there) }), "WrongSecret")
   })
 
   it.each(Object.entries(workerCalls))("%s is refused to a revoked worker", async (path, [args]) => {
-    const there = await world()
-    await there.operator.mutation(api.workers.revoke, { workerId: there.worker.workerId })
+    const there = await revoked()
     assert.strictEqual(await call(there.operator, path, { ...signed(path, there.worker), ...args(there) }), "Revoked")
   })
 
   it.each(Object.entries(workerCalls).filter(([path]) => path !== "lease:acquire"))(
     "%s is refused under a stale epoch",
     async (path, [args]) => {
-      const there = await world()
-      await there.operator.mutation(api.lease.release, there.worker)
-      await there.operator.mutation(api.lease.acquire, { ...signed("lease:acquire", there.worker), processId: "next" })
+      const there = await fenced()
       assert.strictEqual(await call(there.operator, path, { ...signed(path, there.worker), ...args(there) }), "Fenced")
     }
   )
@@ -158,9 +174,9 @@ describe("workers' functions", () => {
   it.each(Object.entries(workerCalls).filter(([, [, expected]]) => expected !== "own"))(
     "%s does nothing with what is another worker's",
     async (path, [args, expected]) => {
-      const there = await world()
-      const another = await enlist(there.operator)
-      assert.deepStrictEqual(await call(there.operator, path, { ...signed(path, another), ...args(there) }), expected)
+      const there = await common()
+      const answer = await call(there.operator, path, { ...signed(path, await another()), ...args(there) })
+      assert.deepStrictEqual(answer, expected)
       const live = await there.operator.query(api.turns.live, { turnId: there.turnId, after: 0 })
       assert.deepStrictEqual(live, { status: "claimed", error: null, deltas: [] })
     }
