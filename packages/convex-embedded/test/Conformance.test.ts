@@ -6,8 +6,7 @@ import { randomUUID } from "node:crypto"
 import { ConvexClient, ConvexHttpClient } from "convex/browser"
 import { ConvexError } from "convex/values"
 import { assert, describe, it, onTestFinished } from "vitest"
-import { ConvexEmbedded } from "../src/index.ts"
-import { connect, connectHttp, FUNCTIONS, temporaryFolder, watch } from "./deployment.ts"
+import { connect, connectHttp, deployForAll, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 
 const { counters, messages } = api
@@ -18,29 +17,18 @@ const failure = (call: Promise<unknown>): Promise<unknown> =>
     (cause: unknown) => cause
   )
 
-const embedded = async () => {
-  const dataDir = temporaryFolder()
-  const deployment = await ConvexEmbedded.make({
-    dataDir,
-    durability: "normal",
-    functions: FUNCTIONS,
-    userTimeLimit: 30_000
-  })
-  onTestFinished(() => deployment.close())
-  return deployment.url
-}
-
 const given = process.env["CONVEX_URL"]
+const embedded = deployForAll()
 const targets = [
-  { name: "embedded", start: embedded },
-  ...(given === undefined ? [] : [{ name: given, start: () => Promise.resolve(given) }])
+  { name: "embedded", urlOf: () => embedded().url },
+  ...(given === undefined ? [] : [{ name: given, urlOf: () => given }])
 ]
 
 const texts = (value: unknown) => (value as ReadonlyArray<{ readonly text: string }>).map(({ text }) => text)
 
-describe.each(targets)("conformance of $name", ({ start }) => {
-  const setUp = async () => {
-    const url = await start()
+describe.each(targets)("conformance of $name", ({ urlOf }) => {
+  const setUp = () => {
+    const url = urlOf()
     const channel = randomUUID()
     const client = connect({ url })
     const send = (text: string) => client.mutation(messages.send, { author: "a", channel, text })
@@ -48,7 +36,7 @@ describe.each(targets)("conformance of $name", ({ start }) => {
   }
 
   it("a subscription sees what it depends on, from its own client before the mutation resolves", async () => {
-    const { channel, client, other, send } = await setUp()
+    const { channel, client, other, send } = setUp()
     const [own, foreign] = [client, other].map((each) => watch(each, messages.list, { channel }))
     await Promise.all([own, foreign].map((each) => each!.until((value) => Array.isArray(value))))
     for (const text of ["one", "two", "three"]) {
@@ -60,14 +48,14 @@ describe.each(targets)("conformance of $name", ({ start }) => {
   })
 
   it("mutations of a client run in their order, also when nobody waits between", async () => {
-    const { channel, client, send } = await setUp()
+    const { channel, client, send } = setUp()
     const numbers = Array.from({ length: 30 }, (_, i) => String(i))
     await Promise.all(numbers.map(send))
     assert.deepEqual(texts(await client.query(messages.list, { channel })), numbers)
   })
 
   it("all queries of a client are at one time", async () => {
-    const { channel: name, client } = await setUp()
+    const { channel: name, client } = setUp()
     const [from, to] = [`${name} from`, `${name} to`]
     const local = (each: string) => Number(client.client.localQueryResult("counters:read", { name: each }))
     const sums = new Set<number>()
@@ -85,7 +73,7 @@ describe.each(targets)("conformance of $name", ({ start }) => {
   })
 
   it("twenty increments by several clients are twenty", async () => {
-    const { channel: name, client, http, other } = await setUp()
+    const { channel: name, client, http, other } = setUp()
     const adders = [client, other, http]
     const results = await Promise.all(
       Array.from({ length: 20 }, (_, i) => adders[i % 3]!.mutation(counters.add, { name }))
@@ -95,7 +83,7 @@ describe.each(targets)("conformance of $name", ({ start }) => {
   })
 
   it("a failure has its data, and leaves nothing", async () => {
-    const { channel, client, http } = await setUp()
+    const { channel, client, http } = setUp()
     for (const each of [client, http]) {
       const cause = await failure(each.mutation(messages.fail, { channel, how: "convex" }))
       assert.instanceOf(cause, ConvexError)
@@ -105,7 +93,7 @@ describe.each(targets)("conformance of $name", ({ start }) => {
   })
 
   it("a subscription fails and recovers with its data", async () => {
-    const { channel, client, send } = await setUp()
+    const { channel, client, send } = setUp()
     const first = watch(client, messages.failQuery, { channel })
     const failed = await first.until((value) => value instanceof Error)
     assert.instanceOf(failed, ConvexError)
@@ -114,7 +102,7 @@ describe.each(targets)("conformance of $name", ({ start }) => {
   })
 
   it("arguments are validated, and internal functions are out of reach", async () => {
-    const { channel, client, http } = await setUp()
+    const { channel, client, http } = setUp()
     for (const each of [client, http]) {
       assert.match(String(await failure(each.query(messages.list, { channel: 1 } as never))), /ArgumentValidationError/)
       assert.match(
@@ -125,13 +113,13 @@ describe.each(targets)("conformance of $name", ({ start }) => {
   })
 
   it("an action calls what is internal", async () => {
-    const { channel, client, http } = await setUp()
+    const { channel, client, http } = setUp()
     assert.equal(await client.action(messages.throughAction, { channel, text: "x" }), 1)
     assert.equal(await http.action(messages.throughAction, { channel, text: "y" }), 2)
   })
 
   it("values of all types cross both ways", async () => {
-    const { client, http } = await setUp()
+    const { client, http } = setUp()
     const run = randomUUID()
     const value = { bytes: new Uint8Array([0, 255]).buffer, list: [1.5, -0, null, "é\n"], n: 2n ** 62n, run }
     await client.mutation(api.misc.put, { value })
@@ -142,7 +130,7 @@ describe.each(targets)("conformance of $name", ({ start }) => {
   })
 
   it("pages of a list stay without gaps while it grows at its head", async () => {
-    const { channel, client, send } = await setUp()
+    const { channel, client, send } = setUp()
     await client.mutation(messages.sendMany, { channel, count: 45 })
     interface Pages {
       readonly results: ReadonlyArray<{ readonly text: string }>
@@ -185,7 +173,7 @@ describe.each(targets)("conformance of $name", ({ start }) => {
   })
 
   it("what a function prints reaches its client", async () => {
-    const url = await start()
+    const url = urlOf()
     const lines: Array<string> = []
     const note = (...values: Array<unknown>) => void lines.push(values.join(" "))
     const logger = { error: note, log: note, logVerbose: () => undefined, warn: note }
@@ -200,7 +188,7 @@ describe.each(targets)("conformance of $name", ({ start }) => {
   })
 
   it("time stands still in a query and a mutation, chance does not", async () => {
-    const { client } = await setUp()
+    const { client } = setUp()
     for (const seen of [
       await client.query(api.misc.nondeterminism, {}),
       await client.mutation(api.misc.nondeterminismOnWrite, {})

@@ -1,6 +1,7 @@
 import { setImmediate as turn, setTimeout as wait } from "node:timers/promises"
 import { assert, describe, it } from "vitest"
-import { comparable, embedded, inConvexTest, outcome, type Subject } from "./equivalence/subject.ts"
+import { deployForAll } from "./deployment.ts"
+import { comparable, inConvexTest, outcome, type Subject, withClient } from "./equivalence/subject.ts"
 import { api, internal } from "./fixtures/convex/_generated/api.js"
 
 type Case = (subject: Subject) => Promise<unknown>
@@ -177,16 +178,18 @@ const differences: Record<string, { readonly why: string; readonly run: Case }> 
   }
 }
 
+const deployment = deployForAll({ userTimeLimit: 1000 })
+
 describe("equivalence with convex-test", () => {
   it.each(Object.keys(cases))("%s", async (name) => {
     const run = cases[name]!
     const theirs = comparable(await run(inConvexTest()))
-    assert.deepEqual(comparable(await run(await embedded())), theirs)
+    assert.deepEqual(comparable(await run(await withClient(deployment()))), theirs)
   })
 
   it.each(Object.keys(differences))("differs: %s", async (name) => {
     const { run, why } = differences[name]!
     const theirs = comparable(await run(inConvexTest()))
-    assert.notDeepEqual(comparable(await run(await embedded())), theirs, `no longer true: ${why}`)
+    assert.notDeepEqual(comparable(await run(await withClient(deployment()))), theirs, `no longer true: ${why}`)
   })
 })

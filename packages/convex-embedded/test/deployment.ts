@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { ConvexClient, ConvexHttpClient } from "convex/browser"
 import type { FunctionArgs, FunctionReference, FunctionReturnType } from "convex/server"
 import { build } from "esbuild"
-import { afterAll, onTestFinished } from "vitest"
+import { afterAll, beforeAll, onTestFinished } from "vitest"
 import { ConvexEmbedded, type Deployment, type Options } from "../src/index.ts"
 
 export const FUNCTIONS = join(import.meta.dirname, "fixtures/convex")
@@ -47,6 +47,27 @@ export const deploy = async (options: Partial<Options> = {}): Promise<Deployment
   })
   onTestFinished(() => deployment.close())
   return { ...deployment, dataDir }
+}
+
+/** One for all tests of a file, which must not mind each other. */
+export const deployForAll = (options: Partial<Options> = {}): (() => Deployment) => {
+  let deployment: Deployment | undefined
+  const dataDir = mkdtempSync(join(tmpdir(), "convex-embedded-"))
+  beforeAll(async () => {
+    const functions = await bundledFunctions()
+    deployment = await ConvexEmbedded.make({
+      dataDir,
+      durability: "normal",
+      functions,
+      userTimeLimit: 30_000,
+      ...options
+    })
+  })
+  afterAll(async () => {
+    await deployment?.close()
+    rmSync(dataDir, { force: true, recursive: true })
+  })
+  return () => deployment!
 }
 
 export const connect = ({ url }: Pick<Deployment, "url">): ConvexClient => {

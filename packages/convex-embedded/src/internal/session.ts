@@ -11,8 +11,8 @@
 import type { JSONValue } from "convex/values"
 import { WebSocket } from "ws"
 import type { Identity, VerifyToken } from "./auth.ts"
-import type { Call, RequestKey, Run } from "./calls.ts"
-import { errorPayload, failureOf, messageOf } from "./errors.ts"
+import type { Call, RequestKey } from "./calls.ts"
+import { failureOf, messageOf } from "./errors.ts"
 import type { Executor } from "./executor.ts"
 import { limits } from "./limits.ts"
 import { Outbox } from "./outbox.ts"
@@ -24,6 +24,7 @@ import {
   type QueryModification,
   type Version
 } from "./protocol.ts"
+import { describeOutcome, response, type ResponseType } from "./responses.ts"
 import type { LiveResult } from "./subscriptions.ts"
 
 /** A client that hears nothing for 30 s reconnects. */
@@ -316,23 +317,4 @@ export class Session {
   #close(code: number, reason: string): void {
     this.#socket.close(code, reason.replaceAll(/[^ -~]/g, "?").slice(0, 120))
   }
-}
-
-type ResponseType = "MutationResponse" | "ActionResponse"
-
-const response = (type: ResponseType, requestId: number, { logLines, outcome }: Run, more: object): string => {
-  if ("json" in outcome) {
-    const head = JSON.stringify({ logLines, requestId, success: true, type, ...more })
-    return `${head.slice(0, -1)},"result":${outcome.json}}`
-  }
-  const { errorData, errorMessage } = errorPayload(outcome.failure)
-  return JSON.stringify({ errorData, logLines, requestId, result: errorMessage, success: false, type })
-}
-
-/** Two failures with the same message are the same result, though each has a request id of its own. */
-const describeOutcome = ({ outcome }: Run): { readonly fields: string; readonly comparable: string } => {
-  if ("json" in outcome) return { comparable: outcome.json, fields: `"type":"QueryUpdated","value":${outcome.json}` }
-  const { errorData, errorMessage } = errorPayload(outcome.failure)
-  const fields = JSON.stringify({ errorData, errorMessage, type: "QueryFailed" })
-  return { comparable: `failed: ${outcome.failure.shown}${JSON.stringify(errorData)}`, fields: fields.slice(1, -1) }
 }

@@ -2,7 +2,9 @@
 import { ConvexError, type Value } from "convex/values"
 import type { FunctionArgs, FunctionReference, FunctionReturnType } from "convex/server"
 import { convexTest } from "convex-test"
-import { connect, deploy } from "../deployment.ts"
+import type { Deployment } from "../../src/index.ts"
+import { connect } from "../deployment.ts"
+import { api } from "../fixtures/convex/_generated/api.js"
 import schema from "../fixtures/convex/schema.ts"
 
 export interface Subject {
@@ -17,8 +19,10 @@ export interface Subject {
   ) => Promise<FunctionReturnType<F>>
 }
 
-export const embedded = async (): Promise<Subject> => {
-  const client = connect(await deploy({ userTimeLimit: 1000 }))
+/** The real client of a deployment, which is made empty. */
+export const withClient = async (deployment: Deployment): Promise<Subject> => {
+  const client = connect(deployment)
+  await client.mutation(api.misc.clear, {})
   return {
     action: (f, args) => client.action(f, args),
     mutation: (f, args) => client.mutation(f, args),
