@@ -130,7 +130,7 @@ export const tables = {
     sessionId: v.id("sessions"),
     workerId: v.id("workers"),
     ownerId: v.string(),
-    /** Position in its session, from 1. */
+    /** Position in its session: what is asked for here from 1, what OpenCode had before below that. */
     seq: v.number(),
     text: v.string(),
     /** `provider/model`; absent: OpenCode's default. */
@@ -159,6 +159,7 @@ export const tables = {
     .index("by_session", ["sessionId", "seq"])
     .index("by_session_finished", ["sessionId", "finished", "seq"])
     .index("by_session_key", ["sessionId", "idempotencyKey"])
+    .index("by_session_message", ["sessionId", "messageId"])
     .index("by_status", ["status"])
     .index("by_worker_ready", ["workerId", "status", "ready"])
     .index("by_worker_epoch", ["workerId", "status", "epoch"]),

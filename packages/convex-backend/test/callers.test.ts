@@ -101,6 +101,10 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
   "queue:streamed": [({ turnId }) => ({ turnId, after: 0 }), "NotFound"],
   "queue:finish": [({ turnId }) => ({ turnId, outcome: "completed", parts: [] }), "NotFound"],
   "queue:requeue": [({ turnId }) => ({ turnId }), "NotFound"],
+  "history:add": [
+    ({ sessionId }) => ({ sessionId, messageId: "m", text: "Hi", finishedAt: 1, outcome: "completed", parts: [] }),
+    "NotFound"
+  ],
   "sync:watermark": [() => ({}), { accepted: 0 }],
   "sync:apply": [() => ({ sessions: [{ opencodeSessionId: "ses_1", title: "T", updatedAt: 1 }] }), "own"],
   "sync:forget": [() => ({ opencodeSessionIds: ["ses_1"] }), { accepted: null }],

@@ -21,6 +21,7 @@ import type * as crons from "../crons.js";
 import type * as deltas from "../deltas.js";
 import type * as ending from "../ending.js";
 import type * as errors from "../errors.js";
+import type * as history from "../history.js";
 import type * as lease from "../lease.js";
 import type * as limits from "../limits.js";
 import type * as maintenance from "../maintenance.js";
@@ -48,6 +49,7 @@ const fullApi: ApiFromModules<{
   deltas: typeof deltas;
   ending: typeof ending;
   errors: typeof errors;
+  history: typeof history;
   lease: typeof lease;
   limits: typeof limits;
   maintenance: typeof maintenance;
