@@ -163,7 +163,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     directory,
     server: use(({ server }) => Effect.succeed(server)),
     client,
-    events: Stream.scoped(Stream.unwrap(Effect.map(hub.listen, Stream.fromQueue))),
+    events: Stream.scoped(Stream.unwrap(Effect.map(hub.listen(), Stream.fromQueue))),
     turn: (input) => runTurn({ client, hold, running, listen: hub.listen, turns, abort }, input),
     abort
   })

@@ -38,7 +38,7 @@ const setting = Effect.fnUntraced(function* (...connections: ReadonlyArray<Conne
     })
   )
   const server = { url: "http://127.0.0.1:1", password: Redacted.make("x"), engine: "classic" } as const
-  const listener = yield* hub.listen
+  const listener = yield* hub.listen()
   yield* pump({
     hub,
     server,
@@ -125,7 +125,7 @@ describe("the event hub", () => {
     Effect.gen(function* () {
       const { hub, listener } = yield* setting({ events: [], after: "silence" })
       const event = { id: "evt_1", type: "session.idle", properties: { sessionID: "ses_1" } } as const
-      const fast = yield* hub.listen
+      const fast = yield* hub.listen()
       for (let index = 0; index < 8193; index++) {
         yield* hub.publish({ _tag: "Event", event })
         yield* Queue.take(fast)

@@ -110,7 +110,7 @@ describe("the supervisor", () => {
       const connected = `data: ${JSON.stringify({ type: "server.connected", properties: {} })}\n\n`
       const event = Effect.sync(() => new Response(connected))
       const { running, starts, hub } = yield* setting({ event })
-      const listener = yield* hub.listen
+      const listener = yield* hub.listen()
       yield* (yield* running).kill
       yield* seconds(1)
       assert.strictEqual(yield* starts, 2)

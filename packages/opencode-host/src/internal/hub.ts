@@ -22,7 +22,10 @@ import { isEvent, readNext, translateNext } from "./nextEvents.ts"
 const backlog = 8192
 
 export interface Hub {
-  readonly listen: Effect.Effect<Queue.Dequeue<HostEvent>, never, Scope.Scope>
+  /** `accepts` keeps out of the backlog what the listener would only throw away; gaps always pass. */
+  readonly listen: (
+    accepts?: (event: OpenCodeEvent) => boolean
+  ) => Effect.Effect<Queue.Dequeue<HostEvent>, never, Scope.Scope>
   readonly publish: (event: HostEvent) => Effect.Effect<void>
 }
 
@@ -33,19 +36,25 @@ const offer = (queue: Queue.Queue<HostEvent>, event: HostEvent) =>
     : Effect.andThen(Queue.clear(queue), Queue.offer(queue, { _tag: "Gap", cause: "overflow" }))
 
 export const makeHub = Effect.fnUntraced(function* () {
-  const listeners = new Set<Queue.Queue<HostEvent>>()
-  yield* Effect.addFinalizer(() => Effect.forEach(listeners, Queue.shutdown, { discard: true }))
+  const listeners = new Map<Queue.Queue<HostEvent>, (event: OpenCodeEvent) => boolean>()
+  yield* Effect.addFinalizer(() => Effect.forEach(listeners.keys(), Queue.shutdown, { discard: true }))
 
   return {
-    listen: Effect.acquireRelease(
-      Effect.tap(Queue.dropping<HostEvent>(backlog), (queue) => Effect.sync(() => listeners.add(queue))),
-      (queue) =>
-        Effect.andThen(
-          Effect.sync(() => listeners.delete(queue)),
-          Queue.shutdown(queue)
-        )
-    ),
-    publish: (event) => Effect.forEach(listeners, (queue) => offer(queue, event), { discard: true })
+    listen: (accepts = () => true) =>
+      Effect.acquireRelease(
+        Effect.tap(Queue.dropping<HostEvent>(backlog), (queue) => Effect.sync(() => listeners.set(queue, accepts))),
+        (queue) =>
+          Effect.andThen(
+            Effect.sync(() => listeners.delete(queue)),
+            Queue.shutdown(queue)
+          )
+      ),
+    publish: (event) =>
+      Effect.forEach(
+        listeners,
+        ([queue, accepts]) => (event._tag === "Gap" || accepts(event.event) ? offer(queue, event) : Effect.void),
+        { discard: true }
+      )
   } satisfies Hub
 })
 

@@ -13,13 +13,14 @@
  * - A prompt that OpenCode has is never sent again.
  * - The end is what OpenCode's record says, never what an event says.
  */
-import { Duration, Effect, Exit, Match, type Queue, Schedule, type Scope, Stream } from "effect"
+import { Duration, Effect, Exit, Match, Schedule, type Scope, Stream } from "effect"
 import { Busy, HostError, Unavailable } from "../HostError.ts"
 import type { HostEvent } from "../HostEvent.ts"
 import type { AssistantWithParts, OpenCodeClient, TurnInput } from "../OpenCodeClient.ts"
 import { classifyTurn, type TurnState, usageOf } from "../Turn.ts"
 import type { Ended, TurnEvent, TurnFailure } from "../TurnEvent.ts"
 import { deliver, isDelivered } from "./delivery.ts"
+import type { Hub } from "./hub.ts"
 import type { Running } from "./supervisor.ts"
 import { rejectionOf, turnReader } from "./turnReader.ts"
 import { isBusy, turnMessages } from "./record.ts"
@@ -35,7 +36,7 @@ export interface TurnHost {
   /** Keeps the server from being taken for idle; fails when the host is closing. */
   readonly hold: Effect.Effect<void, HostError, Scope.Scope>
   readonly running: Effect.Effect<Running, HostError>
-  readonly listen: Effect.Effect<Queue.Dequeue<HostEvent>, never, Scope.Scope>
+  readonly listen: Hub["listen"]
   readonly turns: Map<string, RunningTurn>
   readonly abort: (sessionId: string) => Effect.Effect<void, HostError>
 }
@@ -75,11 +76,16 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
     () => Effect.sync(() => turns.delete(sessionId))
   )
   yield* host.hold
-  const events = yield* host.listen
+  // Text of other sessions is most of what there is; their other events may be a sub-agent's.
+  const events = yield* host.listen(
+    ({ properties, type }) => type !== "message.part.delta" || properties.sessionID === sessionId
+  )
   const server = yield* host.running
   yield* server.primed
 
-  let delivered = yield* isDelivered(client, input)
+  /** OpenCode had it before: its text may have been told to somebody else already. */
+  const followed = yield* isDelivered(client, input)
+  let delivered = followed
   let rejection: TurnFailure | undefined
   let ended = false
   if (!delivered && (yield* isBusy(client, sessionId))) {
@@ -99,7 +105,8 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
     ended = true
     const last: TurnEvent = { _tag: "Ended", outcome, error, messages, usage: usageOf(messages) }
     // A quick answer may be complete before its prompt was looked up.
-    return !delivered && messages.length > 0 ? [{ _tag: "Delivered" }, last] : [last]
+    const first: ReadonlyArray<TurnEvent> = !delivered && messages.length > 0 ? [{ _tag: "Delivered" }] : []
+    return [...first, ...(followed ? [] : reader.rest(messages)), last]
   }
 
   /** The status first: see `classifyTurn`. */

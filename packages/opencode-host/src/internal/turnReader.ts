@@ -1,7 +1,7 @@
 /** Turns the server's events into those of one turn. It reads, and decides nothing about the end. */
 import { Effect } from "effect"
 import type { HostError } from "../HostError.ts"
-import type { OpenCodeClient, OpenCodeEvent, Part, PromptInput } from "../OpenCodeClient.ts"
+import type { AssistantWithParts, OpenCodeClient, OpenCodeEvent, Part, PromptInput } from "../OpenCodeClient.ts"
 import { failureOf } from "../Turn.ts"
 import type { TurnEvent, TurnFailure } from "../TurnEvent.ts"
 import { turnMessages } from "./record.ts"
@@ -129,5 +129,11 @@ export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
     return events
   })
 
-  return { read, resync }
+  /** The text that no event has brought: gaps took it, or all came too late. Then what was sent is the whole text. */
+  const rest = (messages: ReadonlyArray<AssistantWithParts>): ReadonlyArray<TurnEvent> =>
+    messages.flatMap(({ parts }) =>
+      parts.flatMap((part) => (part.type === "text" || part.type === "reasoning" ? textPart(part) : nothing))
+    )
+
+  return { read, resync, rest }
 }
