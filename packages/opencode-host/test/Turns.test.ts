@@ -3,7 +3,7 @@ import { Reply } from "@opencode-worker/testkit"
 import { Deferred, Effect, Fiber, Option, Schedule, Stream } from "effect"
 import { vi } from "vitest"
 import { OpenCodeHost, type TurnEvent } from "../src/index.ts"
-import { endOf, layerHost, newSession, promptOf, runPrompt, tags, textOf } from "./support.ts"
+import { endOf, layerHost, newSession, numbered, promptOf, runPrompt, tags, textOf } from "./support.ts"
 
 const answer = "The quick brown fox jumps over the lazy dog, twice."
 const bash = (command: string) => Reply.toolCall("bash", { command, description: "run" })
@@ -14,14 +14,12 @@ const host = layerHost(
     const [word = "", ...rest] = prompt.split(" ")
     const argument = rest.join(" ")
     switch (word) {
-      case "think":
-        return Reply.sequence([Reply.reasoning("Let me see."), Reply.text(answer)])
       case "bash":
         return results === 0 ? bash(argument) : said
       case "slow":
         return Reply.text("word ".repeat(600), { every: "20 millis" })
-      case "unauthorized":
-        return Reply.status(401, { message: "bad key" })
+      case "count":
+        return Reply.text(numbered(argument, 100))
       case "flaky":
         return Reply.status(503)
       case "question":
@@ -180,6 +178,17 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("a turn", (it)
       assert.strictEqual(textOf(events), "Done.")
       const parent = end.messages[0]?.info.sessionID ?? ""
       assert.strictEqual((yield* client.sessions.children(parent)).length, 1)
+    })
+  )
+
+  it.effect.each([1, 8, 32])("is one of %d at once, and each gets its own text, whole and in order", (count) =>
+    Effect.gen(function* () {
+      const names = Array.from({ length: count }, (_, index) => `session${index}of${count}`)
+      const turns = yield* Effect.forEach(names, (name) => runPrompt(`count ${name}`), { concurrency: "unbounded" })
+      for (const [index, events] of turns.entries()) {
+        assert.strictEqual(textOf(events), numbered(names[index] ?? "", 100))
+        assert.strictEqual(endOf(events).outcome, "completed")
+      }
     })
   )
 
