@@ -1,4 +1,9 @@
-import { defineConfig, mergeConfig } from "vitest/config"
-import base from "../../vitest.config.ts"
+import { defineConfig } from "vitest/config"
 
-export default mergeConfig(base, defineConfig({ test: { include: ["test/**/*.soak.ts"] } }))
+const conditions = ["@opencode-worker/source"]
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
+  test: { include: ["test/**/*.soak.ts"] }
+})
