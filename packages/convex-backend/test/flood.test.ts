@@ -1,6 +1,7 @@
-import { assert, it, onTestFinished, vi } from "vitest"
+import { assert, it, onTestFinished } from "vitest"
 import { api } from "../src/api.ts"
 import { refusalOf, sha256, useDeployment } from "./support/deployment.ts"
+import { passTime, resetTime } from "./support/clock.ts"
 
 const deployment = useDeployment()
 
@@ -13,8 +14,8 @@ it("strangers cannot fill the table of pairings, nor keep others from it for lon
   assert.strictEqual(answers.filter((answer) => answer === "RateLimited").length, 5)
 
   // A minute later who waited longest gives way, and only they.
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 60_000 })
-  onTestFinished(() => void vi.useRealTimers())
+  passTime(60_000)
+  onTestFinished(resetTime)
   const oldest = { pairingId: first.pairingId, secret: "s" }
   assert.strictEqual((await client.query(api.pairing.status, oldest)).status, "pending")
   assert.property(await begin(), "accepted")

@@ -1,15 +1,16 @@
-import { afterEach, assert, describe, it, vi } from "vitest"
+import { afterEach, assert, describe, it } from "vitest"
 import { api } from "../src/api.ts"
 import { enlist, eventually, pair, refusalOf, useDeployment } from "./support/deployment.ts"
+import { passTime, resetTime } from "./support/clock.ts"
 
 const deployment = useDeployment()
 afterEach(() => {
-  vi.useRealTimers()
+  resetTime()
 })
 
 /** The deployment runs in this process, so its clock is ours. */
 const passSeconds = (seconds: number) => {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + seconds * 1000 })
+  passTime(seconds * 1000)
 }
 /** A new scheduled function makes the deployment look at those that are due. */
 const runDue = async () => enlist(await deployment().operator())

@@ -1,4 +1,4 @@
-import { afterAll, assert, describe, it, vi } from "vitest"
+import { afterAll, assert, describe, it } from "vitest"
 import { makeFunctionReference } from "convex/server"
 import { api } from "../src/api.ts"
 import {
@@ -12,11 +12,12 @@ import {
   sha256,
   useDeployment
 } from "./support/deployment.ts"
+import { passTime, resetTime } from "./support/clock.ts"
 
 const deployment = useDeployment()
 // Time goes on from test to test: when cron jobs run next is part of the data.
 afterAll(() => {
-  vi.useRealTimers()
+  resetTime()
 })
 
 const hour = 3_600_000
@@ -24,7 +25,7 @@ const day = 24 * hour
 
 /** The deployment runs in this process, so its clock is ours; started again, it runs the cron jobs that are due. */
 const pass = async (millis: number) => {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + millis })
+  passTime(millis)
   await deployment().restart()
 }
 

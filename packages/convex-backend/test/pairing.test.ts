@@ -1,10 +1,11 @@
-import { afterEach, assert, describe, it, vi } from "vitest"
+import { afterEach, assert, describe, it } from "vitest"
 import { api } from "../src/api.ts"
 import { enlist, eventually, newSecret, pair, refusalOf, sha256, useDeployment } from "./support/deployment.ts"
+import { passTime, resetTime } from "./support/clock.ts"
 
 const deployment = useDeployment()
 afterEach(() => {
-  vi.useRealTimers()
+  resetTime()
 })
 
 const begin = async () => {
@@ -20,7 +21,7 @@ const begin = async () => {
 
 /** The deployment runs in this process, so its clock is ours. A new scheduled function makes it look at those that are due. */
 const passMinutes = async (minutes: number) => {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + minutes * 60_000 })
+  passTime(minutes * 60_000)
   await begin()
 }
 

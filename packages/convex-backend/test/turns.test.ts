@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto"
-import { afterEach, assert, describe, it, vi } from "vitest"
+import { afterEach, assert, describe, it } from "vitest"
 import { api, type Id } from "../src/api.ts"
 import {
   enlist,
@@ -11,15 +11,16 @@ import {
   type Signature,
   useDeployment
 } from "./support/deployment.ts"
+import { passTime, resetTime } from "./support/clock.ts"
 
 const deployment = useDeployment()
 afterEach(() => {
-  vi.useRealTimers()
+  resetTime()
 })
 
 /** The deployment runs in this process, so its clock is ours. */
 const passSeconds = (seconds: number) => {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + seconds * 1000 })
+  passTime(seconds * 1000)
 }
 
 const setUp = async () => {

@@ -9,7 +9,7 @@ import { ConvexError } from "convex/values"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
 import { afterAll, beforeAll } from "vitest"
 import { api, type Id } from "../../src/api.ts"
-import { functionsDir } from "../../src/index.ts"
+import { functionsUnderClock } from "./clock.ts"
 
 const issuer = "https://issuer.test"
 const audience = "opencode-worker"
@@ -28,9 +28,11 @@ const start = async () => {
   const { privateKey, publicKey } = await generateKeyPair("ES256")
   const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "1", alg: "ES256", use: "sig" }] })
   const dataDir = mkdtempSync(join(tmpdir(), "convex-backend-"))
+  const functions = mkdtempSync(join(tmpdir(), "convex-functions-"))
+  functionsUnderClock(functions)
   const serve = (port: number) =>
     ConvexEmbedded.make({
-      functions: functionsDir,
+      functions,
       dataDir,
       port,
       durability: "normal",
@@ -77,7 +79,7 @@ const start = async () => {
     },
     close: async () => {
       await deployment.close()
-      rmSync(dataDir, { force: true, recursive: true })
+      for (const folder of [dataDir, functions]) rmSync(folder, { force: true, recursive: true })
     }
   }
 }
