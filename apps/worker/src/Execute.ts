@@ -7,13 +7,17 @@ import type { QueuedCommand } from "@opencode-worker/convex-sync"
 import { ModelCache } from "@opencode-worker/model-cache"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { type Actor, WorkerEvent, type WorkerState } from "@opencode-worker/worker-fsm"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { Sessions } from "./Sessions.ts"
 
 const { Drain, Pause, Resume } = WorkerEvent.cases
 
-/** Shown to the operator as it is. */
-class NotPossible extends Error {}
+/** What this worker cannot do, in words for the operator. */
+class NotPossible extends Schema.TaggedError<NotPossible>()("NotPossible", { problem: Schema.String }) {
+  override get message() {
+    return this.problem
+  }
+}
 
 /**
  * Carries out one command. `actor` is the worker's own life.
@@ -31,7 +35,7 @@ export const execute = Effect.fn("Worker.execute")(function* (
   switch (command.kind) {
     case "abort":
       if (opencodeSessionId === null)
-        return yield* Effect.fail(new NotPossible("OpenCode has not begun it yet: abort it again"))
+        return yield* new NotPossible({ problem: "OpenCode has not begun it yet: abort it again" })
       return yield* abort(opencodeSessionId)
     case "rename":
       // Without a session in OpenCode the title is used when there is one.
@@ -53,6 +57,6 @@ export const execute = Effect.fn("Worker.execute")(function* (
       // It ends what carries out commands, too: so it begins when this one is answered.
       return yield* Effect.forkDetach(Effect.ignore(actor.send(Drain.make({}))))
     case "loadHistory":
-      return yield* Effect.fail(new NotPossible("This version cannot load the history of a session"))
+      return yield* new NotPossible({ problem: "This version cannot load the history of a session" })
   }
 })
