@@ -26,7 +26,7 @@ await using deployment = await ConvexEmbedded.make({
 const worker = new ConvexHttpClient(deployment.url)
 const secret = randomBytes(32).toString("base64url")
 const secretHash = createHash("sha256").update(secret).digest("hex")
-const { code } = await worker.mutation(api.pairing.begin, { machine: "laptop", directory: "/work/app", secretHash })
+const { code } = await worker.mutation(api.pairing.begin, { machine: "laptop", directory: "/home/me/app", secretHash })
 
 // A person types the code, and asks something.
 const operator = new ConvexHttpClient(deployment.url)

@@ -46,7 +46,7 @@ const person = Effect.fn(function* (code: string) {
 })
 
 await Effect.gen(function* () {
-  const attempt = yield* Pairing.begin({ machine: "laptop", directory: "/work/app" })
+  const attempt = yield* Pairing.begin({ machine: "laptop", directory: "/home/me/app" })
   yield* Effect.forkScoped(worker(attempt))
   yield* person(attempt.code)
 }).pipe(Effect.scoped, Effect.provide(ConvexClient.layer({ url: deployment.url })), Effect.runPromise)
