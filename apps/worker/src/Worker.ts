@@ -74,7 +74,7 @@ const isConvexSyncError = Schema.is(ConvexSyncError)
 const { Approved, Connected, Fail, LeaseLost, Registered } = WorkerEvent.cases
 
 /** Refusals that no second try can change. The worker must be paired anew. */
-const final: ReadonlySet<string> = new Set(["NotFound", "NotApproved", "Revoked", "WrongSecret"])
+const final: ReadonlySet<string> = new Set(["NotFound", "Revoked", "WrongSecret"])
 
 /** What a failure of the deployment means for the worker. */
 const failure = ({ message, reason }: ConvexSyncError, credentials: string) => {
