@@ -130,7 +130,7 @@ export const tables = {
     sessionId: v.id("sessions"),
     workerId: v.id("workers"),
     ownerId: v.string(),
-    /** Position in its session: what is asked for here from 1, what OpenCode had before below that. */
+    /** Only its order means something, in its session: whole numbers as asked here, others where OpenCode had more between. */
     seq: v.number(),
     text: v.string(),
     /** `provider/model`; absent: OpenCode's default. */
@@ -153,6 +153,8 @@ export const tables = {
     partIds: v.optional(v.array(v.string())),
     error: v.optional(turnError),
     usage: v.optional(turnUsage),
+    /** Milliseconds; absent: the row's own time, because it was asked here. */
+    askedAt: v.optional(v.number()),
     finishedAt: v.optional(v.number()),
     idempotencyKey: v.string()
   })

@@ -25,7 +25,7 @@ const view = (turn: Doc<"turns">) => ({
   status: turn.status,
   error: turn.error ?? null,
   usage: turn.usage ?? null,
-  createdAt: turn._creationTime,
+  createdAt: turn.askedAt ?? turn._creationTime,
   finishedAt: turn.finishedAt ?? null
 })
 
@@ -73,7 +73,7 @@ export const send = operatorMutation({
       sessionId,
       workerId,
       ownerId: ctx.operator,
-      seq: (last?.seq ?? 0) + 1,
+      seq: Math.floor(last?.seq ?? 0) + 1,
       text,
       ...(model !== undefined && { model }),
       ...(agent !== undefined && { agent }),

@@ -102,9 +102,13 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
   "queue:finish": [({ turnId }) => ({ turnId, outcome: "completed", parts: [] }), "NotFound"],
   "queue:requeue": [({ turnId }) => ({ turnId }), "NotFound"],
   "history:add": [
-    ({ sessionId }) => ({ sessionId, messageId: "m", text: "Hi", finishedAt: 1, outcome: "completed", parts: [] }),
+    ({ sessionId }) => ({
+      sessionId,
+      turns: [{ messageId: "m", place: {}, text: "Hi", askedAt: 1, finishedAt: 1, outcome: "completed", parts: [] }]
+    }),
     "NotFound"
   ],
+  "history:known": [({ sessionId }) => ({ sessionId, messageIds: ["m"] }), "NotFound"],
   "sync:watermark": [() => ({}), { accepted: 0 }],
   "sync:apply": [() => ({ sessions: [{ opencodeSessionId: "ses_1", title: "T", updatedAt: 1 }] }), "own"],
   "sync:forget": [() => ({ opencodeSessionIds: ["ses_1"] }), { accepted: null }],

@@ -1,67 +1,157 @@
+import type { FunctionArgs } from "convex/server"
 import { assert, describe, it } from "vitest"
 import { api } from "../src/api.ts"
 import { enlist, ids, newSession, refusalOf, send, useDeployment } from "./support/deployment.ts"
 
 const deployment = useDeployment()
 
+type Told = FunctionArgs<typeof api.history.add>["turns"][number]
+
+const told = (name: string, place: Told["place"] = {}): Told => ({
+  messageId: `msg_${name}`,
+  place,
+  text: name,
+  askedAt: 1_000,
+  finishedAt: 2_000,
+  outcome: "completed",
+  parts: [{ index: 0, kind: "text", payload: JSON.stringify(`answer to ${name}`) }]
+})
+
+/** As a worker tells what OpenCode has: the oldest given first, each between its neighbours, the newest told first. */
+const chain = (...names: ReadonlyArray<string>) =>
+  names
+    .map((name, index) => {
+      const [older, newer] = [names[index - 1], names[index + 1]]
+      return told(name, {
+        ...(older !== undefined && { olderId: `msg_${older}` }),
+        ...(newer !== undefined && { newerId: `msg_${newer}` })
+      })
+    })
+    .toReversed()
+
 const setUp = async () => {
   const operator = await deployment().operator()
   const worker = await enlist(operator)
   const sessionId = await newSession(operator, worker.workerId)
-  const turn = { finishedAt: 1_000, outcome: "completed" as const, parts: [{ index: 0, kind: "text", payload: '"b"' }] }
+  const list = async () =>
+    (await operator.query(api.turns.list, { sessionId, paginationOpts: { numItems: 20, cursor: null } })).page
   return {
     operator,
     worker,
     sessionId,
-    add: (messageId: string, text: string, change: Partial<{ error: { name: string; message: string } }> = {}) =>
-      operator.mutation(api.history.add, { ...worker, sessionId, messageId, text, ...turn, ...change }),
-    list: async () =>
-      (await operator.query(api.turns.list, { sessionId, paginationOpts: { numItems: 20, cursor: null } })).page
+    add: (...turns: ReadonlyArray<Told>) =>
+      operator.mutation(api.history.add, { ...worker, sessionId, turns: [...turns] }),
+    known: (...names: ReadonlyArray<string>) =>
+      operator.query(api.history.known, { ...worker, sessionId, messageIds: names.map((name) => `msg_${name}`) }),
+    list,
+    order: async () => (await list()).map(({ text }) => text).join(" "),
+    /** A prompt asked here, which reached OpenCode under this name. */
+    asked: async (name: string) => {
+      const turnId = await send(operator, sessionId, name)
+      await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids, messageId: `msg_${name}` })
+      return {
+        turnId,
+        end: () => operator.mutation(api.queue.finish, { ...worker, turnId, outcome: "completed", parts: [] })
+      }
+    }
   }
 }
 
 describe("history", () => {
-  it("comes before what was asked here, told from the newest to the oldest, each once", async () => {
-    const { operator, worker, sessionId, add, list } = await setUp()
-    const turnId = await send(operator, sessionId, "Third")
-    await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
-    assert.isFalse(await add(ids.messageId, "Third"))
-    assert.isTrue(await add("msg_second", "Second"))
-    assert.isTrue(await add("msg_first", "First"))
-    assert.isFalse(await add("msg_second", "Second"))
-    await operator.mutation(api.queue.finish, { ...worker, turnId, outcome: "completed", parts: [] })
-    await send(operator, sessionId, "Fourth")
-    const turns = await list()
-    assert.deepStrictEqual(
-      turns.map(({ text, status }) => [text, status]),
-      [
-        ["First", "completed"],
-        ["Second", "completed"],
-        ["Third", "completed"],
-        ["Fourth", "queued"]
-      ]
-    )
-    const [first] = turns
+  it("comes before what was asked here, each once, however often it is told", async () => {
+    const { add, known, list, order, operator, sessionId, asked } = await setUp()
+    const { end } = await asked("C")
+    assert.strictEqual(await add(...chain("A", "B", "C")), 2)
+    assert.strictEqual(await add(...chain("A", "B", "C")), 0)
+    await end()
+    await send(operator, sessionId, "D")
+    assert.strictEqual(await order(), "A B C D")
+    assert.deepStrictEqual(await known("X", "C", "A"), ["msg_C", "msg_A"])
+    const [first] = await list()
     if (first === undefined) return assert.fail("There is none")
+    assert.deepInclude(first, { status: "completed", createdAt: 1_000, finishedAt: 2_000 })
     const parts = await operator.query(api.turns.parts, { turnId: first.turnId })
-    assert.deepStrictEqual(parts, [{ index: 0, kind: "text", payload: '"b"' }])
-    assert.strictEqual(first.finishedAt, 1_000)
+    assert.deepStrictEqual(parts, [{ index: 0, kind: "text", payload: '"answer to A"' }])
+  })
+
+  it("that came between what was asked here is read between it, also when it is told in pieces", async () => {
+    const { add, asked, operator, order, sessionId } = await setUp()
+    await (await asked("C")).end()
+    const running = await asked("F")
+    await send(operator, sessionId, "G")
+    const all = chain("A", "B", "C", "D", "E", "F")
+    for (const turn of all) await add(turn)
+    assert.strictEqual(await order(), "A B C D E F G")
+    await running.end()
+    assert.strictEqual(await add(...all), 0)
+  })
+
+  it("that is newer than all that reached OpenCode from here is read before what waits", async () => {
+    const { add, asked, operator, order, sessionId } = await setUp()
+    await (await asked("A")).end()
+    await send(operator, sessionId, "Z")
+    await add(...chain("A", "B", "C").slice(0, 2))
+    assert.strictEqual(await order(), "A B C Z")
+  })
+
+  it("that OpenCode answered after a turn whose end is not told here yet is read after it", async () => {
+    const { add, asked, order } = await setUp()
+    const { end } = await asked("A")
+    await add(told("B", { olderId: "msg_A" }))
+    assert.strictEqual(await order(), "A B")
+    await end()
+    await asked("C")
+    assert.strictEqual(await order(), "A B C")
   })
 
   it("of a session that nothing was asked in lets the first prompt run", async () => {
-    const { operator, worker, sessionId, add } = await setUp()
-    await add("msg_1", "Before")
-    const turnId = await send(operator, sessionId)
+    const { operator, worker, sessionId, add, order } = await setUp()
+    await add(...chain("A", "B"))
+    const turnId = await send(operator, sessionId, "C")
+    assert.strictEqual(await order(), "A B C")
     const [ready] = await operator.query(api.queue.ready, { ...worker, limit: 1 })
     assert.strictEqual(ready?.turnId, turnId)
   })
 
+  it("keeps 200 turns between two whole numbers apart and in order", async () => {
+    const { add, asked, operator, sessionId } = await setUp()
+    await (await asked("first")).end()
+    await (await asked("last")).end()
+    const names = Array.from({ length: 200 }, (_, index) => `${index}`)
+    const all = chain("first", ...names, "last").slice(1, -1)
+    for (let from = 0; from < all.length; from += 10) await add(...all.slice(from, from + 10))
+    const texts: Array<string> = []
+    const read = (cursor: string | null) =>
+      operator.query(api.turns.list, { sessionId, paginationOpts: { numItems: 20, cursor } })
+    for (let next = await read(null); ; next = await read(next.continueCursor)) {
+      texts.push(...next.page.map(({ text }) => text))
+      if (next.isDone) break
+    }
+    assert.deepStrictEqual(texts, ["first", ...names, "last"])
+  })
+
+  it("splits what is too large for a row, and gives it back whole", async () => {
+    const { add, list, operator } = await setUp()
+    const payload = JSON.stringify("x".repeat(2_000_000))
+    await add({ ...told("A"), parts: [{ index: 0, kind: "tool", payload }] })
+    const [turn] = await list()
+    if (turn === undefined) return assert.fail("There is none")
+    assert.strictEqual((await operator.query(api.turns.parts, { turnId: turn.turnId }))[0]?.payload, payload)
+  })
+
   it("refuses over-long input, naming the field", async () => {
-    const { add } = await setUp()
+    const { add, known } = await setUp()
+    const many = Array.from({ length: 11 }, (_, index) => `${index}`)
+    const changed = (change: Partial<Told>) => add({ ...told("A"), ...change })
     const refusals = [
-      add("x".repeat(501), "t"),
-      add("m", "x".repeat(200_001)),
-      add("m", "t", { error: { name: "E", message: "x".repeat(4_001) } })
+      changed({ messageId: "x".repeat(501) }),
+      changed({ place: { newerId: "x".repeat(501) } }),
+      changed({ model: "x".repeat(501) }),
+      changed({ text: "x".repeat(200_001) }),
+      changed({ error: { name: "E", message: "x".repeat(4_001) } }),
+      changed({ parts: [{ index: 0, kind: "text", payload: "x".repeat(3_000_001) }] }),
+      add(...chain(...many)),
+      known(...many)
     ]
     assert.deepStrictEqual(new Set(await Promise.all(refusals.map(refusalOf))), new Set(["InvalidArgument"]))
   })
