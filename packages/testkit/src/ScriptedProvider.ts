@@ -13,9 +13,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { text } from "node:stream/consumers"
 import { Cause, Context, Effect, FiberSet, Layer, type Scope, type Stream, SubscriptionRef } from "effect"
 import { type ChatRequest, decodeBody, fromBody } from "./ChatRequest.ts"
+import { listen } from "./internal/listen.ts"
 import { error, json, play } from "./internal/playback.ts"
 import * as Reply from "./Reply.ts"
-import { ListenFailed, TestkitError } from "./TestkitError.ts"
+import type { TestkitError } from "./TestkitError.ts"
 
 /**
  * Decides what the model answers. A script that throws is answered with status 400, which OpenCode does not retry.
@@ -155,7 +156,7 @@ const make = Effect.fnUntraced(function* (initial: Script, options: Options) {
   })
 
   const run = yield* FiberSet.makeRuntime()
-  const port = yield* listen((request, response) => {
+  const answerRequest = (request: IncomingMessage, response: ServerResponse) => {
     const fiber = run(
       route(request, response).pipe(
         Effect.catchTag("SchemaError", ({ message }) =>
@@ -169,7 +170,12 @@ const make = Effect.fnUntraced(function* (initial: Script, options: Options) {
       )
     )
     response.once("close", () => fiber.interruptUnsafe())
-  })
+  }
+  const port = yield* listen(
+    "scripted model provider",
+    () => createServer(answerRequest),
+    (server) => server.closeAllConnections()
+  )
   const url = `http://127.0.0.1:${port}/v1`
 
   return ScriptedProvider.of({
@@ -197,27 +203,4 @@ const config = (baseURL: string, models: ReadonlyArray<string>): ProviderConfig 
     }
   },
   autoupdate: false
-})
-
-const refused = (cause: unknown) => new TestkitError({ reason: new ListenFailed({ cause }) })
-
-/** Listens on a free port, and gives its number. */
-const listen = Effect.fnUntraced(function* (handle: (request: IncomingMessage, response: ServerResponse) => void) {
-  const server = yield* Effect.acquireRelease(
-    Effect.sync(() => createServer(handle)),
-    (opened) =>
-      Effect.callback<void>((resume) => {
-        opened.close(() => resume(Effect.void))
-        opened.closeAllConnections()
-      })
-  )
-  return yield* Effect.callback<number, TestkitError>((resume) => {
-    server.once("error", (cause) => resume(Effect.fail(refused(cause))))
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      resume(
-        typeof address === "object" && address !== null ? Effect.succeed(address.port) : Effect.fail(refused(address))
-      )
-    })
-  })
 })

@@ -3,10 +3,12 @@ import { Schema } from "effect"
 
 /** No port could be opened on 127.0.0.1. Recovery: none in the test; free a port or the address. */
 export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
+  /** What wanted to listen. */
+  who: Schema.String,
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `The scripted model provider could not listen on 127.0.0.1: ${String(this.cause)}`
+    return `The ${this.who} could not listen on 127.0.0.1: ${String(this.cause)}`
   }
 }
 

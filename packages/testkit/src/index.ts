@@ -1,9 +1,17 @@
 /** @since 0.1.0 */
 export type { ChatMessage, ChatRequest, ToolResult } from "./ChatRequest.ts"
 export { demoPrompt, demoScript } from "./demoScript.ts"
+export {
+  type Direction as FaultDirection,
+  FaultProxy,
+  type Stats as FaultProxyStats,
+  type Target as FaultProxyTarget
+} from "./FaultProxy.ts"
 export { OpenCodeHome, type Options as OpenCodeHomeOptions } from "./OpenCodeHome.ts"
 export {
   type AsyncScript,
+  faultProxy,
+  type FaultProxyHandle,
   openCodeHome,
   type OpenCodeHomeHandle,
   scriptedProvider,

@@ -1,10 +1,11 @@
 /**
- * The testkit for `async`/`await`: the same provider and home, as disposable objects.
+ * The testkit for `async`/`await`: the same provider, home and proxy, as disposable objects.
  *
  * @since 0.1.0
  */
-import { Effect, ManagedRuntime, Stream } from "effect"
+import { type Duration, Effect, ManagedRuntime, Stream } from "effect"
 import type { ChatRequest } from "./ChatRequest.ts"
+import { type Direction, FaultProxy, type Stats as ProxyStats, type Target } from "./FaultProxy.ts"
 import { OpenCodeHome } from "./OpenCodeHome.ts"
 import type { Options as HomeOptions } from "./OpenCodeHome.ts"
 import type { Reply } from "./Reply.ts"
@@ -49,6 +50,31 @@ export interface OpenCodeHomeHandle extends AsyncDisposable {
   readonly environment: Readonly<Record<string, string>>
 }
 
+/**
+ * `FaultProxy` without Effect.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FaultProxyHandle extends AsyncDisposable {
+  readonly port: number
+  readonly url: string
+  readonly cut: () => Promise<void>
+  readonly refuse: () => Promise<void>
+  readonly hold: (direction?: Direction) => Promise<void>
+  readonly delay: (by: Duration.Input) => Promise<void>
+  readonly restore: () => Promise<void>
+  readonly stats: () => Promise<ProxyStats>
+  /** Resolves as soon as the numbers satisfy `condition`; rejects when `signal` aborts. */
+  readonly until: (condition: (stats: ProxyStats) => boolean, signal?: AbortSignal) => Promise<void>
+}
+
+/** The first element of `changes` that satisfies `condition`. */
+const first = <A>(changes: Stream.Stream<A>, condition: (value: A) => boolean) =>
+  changes.pipe(Stream.filter(condition), Stream.runHead, Effect.asVoid)
+
+const stoppable = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal })
+
 const fromAsync =
   (script: AsyncScript): Script =>
   (request) =>
@@ -70,11 +96,7 @@ export const scriptedProvider = async (script: AsyncScript, options?: Options): 
     count: () => runtime.runPromise(provider.count),
     stats: () => runtime.runPromise(provider.stats),
     setScript: (next) => runtime.runPromise(provider.setScript(fromAsync(next))),
-    until: (condition, signal) =>
-      runtime.runPromise(
-        provider.changes.pipe(Stream.filter(condition), Stream.runHead, Effect.asVoid),
-        signal === undefined ? {} : { signal }
-      ),
+    until: (condition, signal) => runtime.runPromise(first(provider.changes, condition), stoppable(signal)),
     [Symbol.asyncDispose]: () => runtime.dispose()
   }
 }
@@ -89,4 +111,27 @@ export const openCodeHome = async (options?: HomeOptions): Promise<OpenCodeHomeH
   const runtime = ManagedRuntime.make(OpenCodeHome.layer(options))
   const home = await runtime.runPromise(OpenCodeHome)
   return { ...home, [Symbol.asyncDispose]: () => runtime.dispose() }
+}
+
+/**
+ * Starts a proxy in front of `target`; `await using` resets its connections and frees its port. Rejects with `TestkitError`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const faultProxy = async (target: Target): Promise<FaultProxyHandle> => {
+  const runtime = ManagedRuntime.make(FaultProxy.layer(target))
+  const proxy = await runtime.runPromise(FaultProxy)
+  return {
+    port: proxy.port,
+    url: proxy.url,
+    cut: () => runtime.runPromise(proxy.cut),
+    refuse: () => runtime.runPromise(proxy.refuse),
+    hold: (direction) => runtime.runPromise(proxy.hold(direction)),
+    delay: (by) => runtime.runPromise(proxy.delay(by)),
+    restore: () => runtime.runPromise(proxy.restore),
+    stats: () => runtime.runPromise(proxy.stats),
+    until: (condition, signal) => runtime.runPromise(first(proxy.changes, condition), stoppable(signal)),
+    [Symbol.asyncDispose]: () => runtime.dispose()
+  }
 }

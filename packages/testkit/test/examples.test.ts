@@ -24,7 +24,7 @@ describe("the examples of the README", { timeout: 60_000 }, () => {
   it.live("are what the README shows", () =>
     Effect.gen(function* () {
       const [readme, ...examples] = yield* Effect.forEach(
-        ["README.md", "examples/effect.ts", "examples/async-await.ts"],
+        ["README.md", "examples/effect.ts", "examples/async-await.ts", "examples/fault-proxy.ts"],
         (path) => Effect.tryPromise(() => readFile(new URL(`../${path}`, import.meta.url), "utf8"))
       )
       for (const example of examples) assert.include(readme, example)
@@ -34,6 +34,12 @@ describe("the examples of the README", { timeout: 60_000 }, () => {
   it.live("async/await", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* run("async-await"), ["Answer 1 to Hello", "model requests: 1"])
+    })
+  )
+
+  it.live("the fault proxy", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* run("fault-proxy"), ["hello", "the network is down", "hello"])
     })
   )
 })

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises"
 import { assert, describe, it } from "vitest"
-import { openCodeHome, Reply, scriptedProvider, TestkitError } from "../src/index.ts"
+import { faultProxy, openCodeHome, Reply, scriptedProvider, TestkitError } from "../src/index.ts"
 
 const ask = async (url: string, signal?: AbortSignal): Promise<string> => {
   const response = await fetch(`${url}/chat/completions`, {
@@ -60,5 +60,27 @@ describe("openCodeHome", () => {
     const error = await rejected(openCodeHome({ directory: `${home.directory}/occupied/x` }))
     assert.instanceOf(error, TestkitError)
     assert.include(error.message, "could not be written at")
+  })
+})
+
+describe("faultProxy", () => {
+  it("breaks what passes through it, and frees its port when it is disposed", async () => {
+    await using provider = await scriptedProvider(() => Reply.text("hello"))
+    const proxy = await faultProxy({ port: Number(new URL(provider.url).port) })
+    const url = `${proxy.url}/v1`
+    await proxy.delay("20 millis")
+    assert.include(await ask(url), "hello")
+    await proxy.hold("toTarget")
+    const held = ask(url)
+    await proxy.restore()
+    assert.include(await held, "hello")
+    await proxy.cut()
+    await proxy.until(({ open }) => open === 0)
+    await proxy.refuse()
+    assert.instanceOf(await rejected(ask(url)), TypeError)
+    assert.strictEqual(await provider.count(), 2)
+    assert.isAbove((await proxy.stats()).toClient, 0)
+    await proxy[Symbol.asyncDispose]()
+    assert.instanceOf(await rejected(ask(url)), TypeError)
   })
 })
