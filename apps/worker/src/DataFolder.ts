@@ -4,7 +4,7 @@
  * ```
  * <data>/deployment/         the embedded Convex deployment (SQLite)
  *        operator.json       the local operator's signing key
- *        worker-<hash>.json  a worker's id and secret, one file a hosted directory
+ *        worker-<hash>.json  a worker's id and secret, one file a hosted directory and deployment
  *        demo/               the offline demo's own OpenCode home and sample project
  * ```
  *
@@ -19,13 +19,13 @@ export interface DataFolder {
   readonly root: string
   readonly deployment: string
   readonly operator: string
-  /** The credentials of the worker in a directory. */
-  readonly worker: (directory: string) => string
+  /** The credentials of the worker in a directory, at the embedded deployment or at another one. */
+  readonly worker: (directory: string, url?: string) => string
   readonly demo: string
 }
 
 /** Eight hex digits that tell two directories of the same name apart. */
-const fingerprint = (directory: string) => createHash("sha256").update(directory).digest("hex").slice(0, 8)
+const fingerprint = (text: string) => createHash("sha256").update(text).digest("hex").slice(0, 8)
 
 const unusable = (root: string) =>
   configuration(`The data folder ${root} cannot be created or written: give another one with --data.`)
@@ -59,7 +59,8 @@ export const dataFolder = Effect.fnUntraced(function* (options: {
     root,
     deployment: path.join(root, "deployment"),
     operator: path.join(root, "operator.json"),
-    worker: (directory) => path.join(root, `worker-${fingerprint(directory)}.json`),
+    worker: (directory, url) =>
+      path.join(root, `worker-${fingerprint(url === undefined ? directory : `${directory} ${url}`)}.json`),
     demo: path.join(root, "demo")
   } satisfies DataFolder
 })

@@ -26,7 +26,7 @@ export const operatorLayer = Operator.layer.pipe(
 const workerConnection = Layer.unwrap(Deployment.useSync(({ url }) => ConvexClient.layer({ url })))
 
 /** A hosted OpenCode server, and the models that it offers. */
-const openCode = (options: HostOptions) => Layer.provideMerge(models, OpenCodeHost.layer(options))
+export const openCode = (options: HostOptions) => Layer.provideMerge(models, OpenCodeHost.layer(options))
 
 /** Everything that a chat with a worker of this process needs, on a deployment. */
 export const stack = (options: HostOptions) => Layer.mergeAll(operatorLayer, workerConnection, openCode(options))

@@ -22,6 +22,7 @@ import {
   Lease,
   ModelPublisher,
   Pairing,
+  type Policy,
   Requests,
   SessionSync,
   type WorkerCredentials
@@ -42,6 +43,7 @@ import {
   ScopedRef,
   Stream
 } from "effect"
+import { AppError } from "./AppError.ts"
 import { execute } from "./Execute.ts"
 import { openCodeRequests } from "./OpenCodeRequests.ts"
 import { openCodeSessions } from "./OpenCodeSessions.ts"
@@ -59,7 +61,9 @@ export interface WorkerOptions {
   readonly credentials: string
   /** Tells this process from others that might claim to be the same worker. */
   readonly processId: string
-  /** Shows the code that an operator must approve, at the first start. */
+  /** What of that which OpenCode asks goes to a person, and what is decided without one. */
+  readonly policy: Policy.Policy
+  /** Shows the code that an operator must approve, at the first start; another one after 10 minutes without approval. */
   readonly onPairingCode: (code: string) => Effect.Effect<unknown, ConvexSyncError>
 }
 
@@ -70,6 +74,7 @@ const Credentials = Schema.Struct({
 })
 
 const isConvexSyncError = Schema.is(ConvexSyncError)
+const isExpired = ({ reason }: ConvexSyncError) => reason._tag === "Rejected" && reason.code === "Expired"
 
 const { Approved, Connected, Fail, LeaseLost, Registered } = WorkerEvent.cases
 
@@ -85,13 +90,13 @@ const failure = ({ message, reason }: ConvexSyncError, credentials: string) => {
     : Fail.make({ reason: "Temporary", detail: message })
 }
 
-/** OpenCode's own configuration says what is asked: whoever runs a worker at this machine could change it anyway. */
-const requests = Layer.unwrap(Effect.map(openCodeRequests, (port) => Requests.layer(port, { policy: "inherit" })))
+const requests = (policy: Policy.Policy) =>
+  Layer.unwrap(Effect.map(openCodeRequests, (port) => Requests.layer(port, { policy })))
 
 /** All that lives under the lease: it begins with it and ends with it. */
-const tenancy = Effect.fnUntraced(function* (credentials: WorkerCredentials, processId: string) {
+const tenancy = Effect.fnUntraced(function* (credentials: WorkerCredentials, { policy, processId }: WorkerOptions) {
   const services = yield* Layer.build(
-    Layer.mergeAll(Commands.layer(), Inbox.layer(), DeltaWriter.layer(), requests, Sessions.layer).pipe(
+    Layer.mergeAll(Commands.layer(), Inbox.layer(), DeltaWriter.layer(), requests(policy), Sessions.layer).pipe(
       Layer.provideMerge(patientLease(credentials, { processId }))
     )
   )
@@ -124,17 +129,24 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
       Effect.provideContext(context)
     )
 
-  const register = Effect.gen(function* () {
-    if (Option.isSome(yield* Ref.get(known))) return Registered.make({ approved: true })
+  const introduce = Effect.gen(function* () {
     const attempt = yield* Pairing.begin({ machine: options.machine, directory: options.directory })
     yield* Ref.set(pairing, Option.some(attempt))
     yield* options.onPairingCode(attempt.code)
+  })
+
+  const register = Effect.gen(function* () {
+    if (Option.isSome(yield* Ref.get(known))) return Registered.make({ approved: true })
+    yield* introduce
     return Registered.make({ approved: false })
   })
 
   const awaitApproval = Effect.gen(function* () {
-    const credentials = yield* Pairing.approved(
-      yield* Effect.orDie(Effect.flatMap(Ref.get(pairing), Effect.fromOption))
+    const credentials = yield* Effect.orDie(Effect.flatMap(Ref.get(pairing), Effect.fromOption)).pipe(
+      Effect.flatMap(Pairing.approved),
+      // A person who comes back later finds a code that is still good.
+      Effect.tapError((error) => (isExpired(error) ? introduce : Effect.void)),
+      Effect.retry({ while: isExpired })
     )
     yield* PrivateFile.write(options.credentials, Credentials, credentials)
     yield* Ref.set(known, Option.some(credentials))
@@ -147,9 +159,7 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
     yield* letGo
     yield* ScopedRef.set(
       held,
-      Effect.tap(tenancy(credentials, options.processId), ({ services }) =>
-        Effect.provideContext(attend(actor), services)
-      )
+      Effect.tap(tenancy(credentials, options), ({ services }) => Effect.provideContext(attend(actor), services))
     )
     return Connected.make({})
   })
@@ -188,6 +198,22 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
       Option.map(({ workerId }) => workerId)
     )
   }
+})
+
+/**
+ * As `makeWorker`, waits until the worker is Ready. Fails with its last words and exit code if it stops before.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const startWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
+  const { lifecycle, workerId } = yield* makeWorker(options)
+  const state = yield* lifecycle
+    .send(WorkerEvent.cases.Start.make({}))
+    .pipe(Effect.andThen(lifecycle.awaitState("Ready", "Stopped")), Effect.orDie)
+  if (state._tag === "Stopped")
+    return yield* new AppError({ text: `The worker stopped: ${state.detail}`, exitCode: state.exitCode })
+  return { lifecycle, workerId: yield* Effect.orDie(Effect.flatMap(workerId, Effect.fromOption)) }
 })
 
 type WorkerActor = Actor.Actor<WorkerState, WorkerEvent>

@@ -22,7 +22,7 @@ import { promptSource } from "../PromptSource.ts"
 import { stack } from "../Stack.ts"
 import { type Run, summary } from "../Summary.ts"
 import * as Transcript from "../Transcript.ts"
-import { makeWorker } from "../Worker.ts"
+import { startWorker } from "../Worker.ts"
 import * as shared from "./flags.ts"
 
 const flags = {
@@ -33,10 +33,7 @@ const flags = {
     Flag.withDescription("Port of the embedded deployment (default: a free one)"),
     Flag.optional
   ),
-  opencode: Flag.String("opencode").pipe(
-    Flag.withDescription("The OpenCode binary (default: OPENCODE_BIN, the installed package, PATH)"),
-    Flag.optional
-  ),
+  opencode: shared.opencode,
   model: Flag.String("model").pipe(
     Flag.withAlias("m"),
     Flag.withDescription("provider/model of your own OpenCode configuration (default: OpenCode's choice)"),
@@ -60,32 +57,22 @@ const flags = {
 type Flags = Command.Command.Config.Infer<typeof flags>
 
 /** Where OpenCode works and what it sees: the demo's own home, or all that the user's shell has. */
-const surroundings = Effect.fnUntraced(function* (offline: boolean, directory: string, folder: DataFolder) {
-  if (offline) return yield* demoHome(folder.demo)
-  const environment: Record<string, string> = {}
-  for (const [name, value] of Object.entries(process.env)) if (value !== undefined) environment[name] = value
-  return { directory, environment }
-})
+const surroundings = (offline: boolean, directory: string, folder: DataFolder) =>
+  offline ? demoHome(folder.demo) : Effect.map(shared.shellEnvironment, (environment) => ({ directory, environment }))
 
 /** The worker, once it is Ready. It ends with the scope. */
 const readyWorker = Effect.fnUntraced(function* (folder: DataFolder) {
   const { directory } = yield* OpenCodeHost
   const operator = yield* Operator
-  const { lifecycle, workerId } = yield* makeWorker({
+  return yield* startWorker({
     machine: hostname(),
     directory,
     credentials: folder.worker(directory),
     // The data folder admits one process, so whoever opens it may follow its predecessor at once.
     processId: `dev ${folder.root}`,
+    policy: "inherit",
     onPairingCode: operator.approve
   })
-  const state = yield* lifecycle
-    .send(WorkerEvent.cases.Start.make({}))
-    .pipe(Effect.andThen(lifecycle.awaitState("Ready", "Stopped")), Effect.orDie)
-  if (state._tag === "Stopped") {
-    return yield* new AppError({ text: `The worker stopped: ${state.detail}`, exitCode: state.exitCode })
-  }
-  return { lifecycle, workerId: yield* Effect.orDie(Effect.flatMap(workerId, Effect.fromOption)) }
 })
 
 /** The conversation to go on with, or a new one. */

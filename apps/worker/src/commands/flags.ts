@@ -18,6 +18,16 @@ export const directory = Flag.String("directory").pipe(
   Flag.optional
 )
 
+export const opencode = Flag.String("opencode").pipe(
+  Flag.withDescription("The OpenCode binary (default: OPENCODE_BIN, the installed package, PATH)"),
+  Flag.optional
+)
+
+export const url = Flag.String("url").pipe(
+  Flag.withMetavar("url"),
+  Flag.withDescription("The Convex deployment, as https://happy-otter-123.convex.cloud (or OPENCODE_WORKER_URL)")
+)
+
 export const demo = Flag.Boolean("demo").pipe(
   Flag.withDescription("The offline demo: a scripted model, a sample project, and an OpenCode home of its own"),
   Flag.withDefault(false)
@@ -38,4 +48,32 @@ export const resolveDirectory = Effect.fnUntraced(function* (given: Option.Optio
     return yield* configuration(`${wanted} is not a directory: give one with --directory.`)
   }
   return yield* fs.realPath(wanted)
+})
+
+/** All that the user's shell has, so that OpenCode finds the keys and programs that it finds there. */
+export const shellEnvironment = Effect.sync(() => {
+  const environment: Record<string, string> = {}
+  for (const [name, value] of Object.entries(process.env)) if (value !== undefined) environment[name] = value
+  return environment
+})
+
+const local = new Set(["127.0.0.1", "localhost", "[::1]"])
+
+/** The address of a deployment. A worker's secret travels to it, so beyond this machine it has to be encrypted. */
+export const resolveUrl = Effect.fnUntraced(function* (given: string) {
+  const parsed = URL.canParse(given) ? new URL(given) : undefined
+  if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) {
+    return yield* configuration(
+      "--url is not the address of a deployment: it looks like https://happy-otter-123.convex.cloud."
+    )
+  }
+  if (parsed.username !== "" || parsed.password !== "") {
+    return yield* configuration("--url holds a user name or a password: leave them out, a worker pairs by its code.")
+  }
+  if (parsed.protocol === "http:" && !local.has(parsed.hostname)) {
+    return yield* configuration(
+      `${parsed.host} is not this machine: give its https address, so that nobody on the way reads the worker's secret.`
+    )
+  }
+  return parsed.href.replace(/\/+$/, "")
 })

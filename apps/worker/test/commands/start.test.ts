@@ -1,0 +1,100 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, layer } from "@effect/vitest"
+import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
+import { Effect, Layer, Option, Stream } from "effect"
+import { join } from "node:path"
+import type { DataFolder } from "../../src/DataFolder.ts"
+import { Deployment } from "../../src/Deployment.ts"
+import { Operator } from "../../src/Operator.ts"
+import { operatorLayer } from "../../src/Stack.ts"
+import * as command from "../support/command.ts"
+
+/** Runs the shell command that the prompt is, and says what it printed. */
+const shell: Script = ({ lastUserText, toolResults }) => {
+  const [result] = toolResults
+  return result === undefined
+    ? Reply.toolCall("bash", { command: lastUserText, description: "as told" })
+    : Reply.text(`It says: ${result.output}`)
+}
+
+/** A deployment that outlives the workers, whose operator sits here; a user whose own configuration allows the shell. */
+const world = Layer.unwrap(
+  Effect.gen(function* () {
+    const { config } = yield* ScriptedProvider
+    const allowed = { bash: { "*": "allow", "touch *": "deny" } }
+    const home = yield* OpenCodeHome.make({ config: { ...config, permission: allowed } })
+    const folder: DataFolder = {
+      root: home.root,
+      deployment: join(home.root, "deployment"),
+      operator: join(home.root, "operator.json"),
+      worker: () => join(home.root, "unused"),
+      demo: home.root
+    }
+    return operatorLayer.pipe(
+      Layer.provideMerge(Deployment.serve(folder, Option.none())),
+      Layer.merge(Layer.succeed(OpenCodeHome, home))
+    )
+  })
+).pipe(Layer.provideMerge(Layer.merge(ScriptedProvider.layer(shell), NodeServices.layer)))
+
+/** Starts the command in the home's directory, at the deployment. */
+const start = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
+  const { directory, environment, root } = yield* OpenCodeHome
+  const { url } = yield* Deployment
+  return yield* command.start({ root, environment }, "start", "--url", url, "--directory", directory, ...args)
+})
+
+const says = (running: command.Running, pattern: RegExp) => Effect.promise(() => running.says(pattern))
+
+/** The worker of the home, paired at its first start. */
+const ready = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
+  const operator = yield* Operator
+  const running = yield* start(...args)
+  const [, code] = yield* says(running, /^(?:Pairing code +(\S+)|Ready)/m)
+  if (code !== undefined) yield* operator.approve(code)
+  yield* says(running, /^Ready/m)
+  return running
+})
+
+const newSession = Effect.gen(function* () {
+  const operator = yield* Operator
+  const [worker] = yield* operator.workers
+  assert.isDefined(worker)
+  return yield* operator.createSession(worker.workerId)
+})
+
+const limit = { timeout: 120_000 }
+
+layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker start", (it) => {
+  it.effect(
+    "is paired once, and asks a person before a command runs, whatever the configuration allows",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        const first = yield* ready()
+        const sessionId = yield* newSession
+        const turnId = yield* operator.send(sessionId, "echo hello", Option.none())
+        const [request] = yield* operator.pending(sessionId).pipe(
+          Stream.filter((pending) => pending.length > 0),
+          Stream.runHead,
+          Effect.flatMap(Effect.fromOption)
+        )
+        assert.isDefined(request)
+        assert.match(request.subject, /echo hello/)
+        yield* operator.answer(request.requestId, { type: "once" })
+        yield* Stream.runDrain(operator.follow(turnId))
+        const parts = yield* operator.parts(turnId)
+        assert.include(JSON.stringify(parts), "It says: hello")
+
+        first.kill("SIGKILL")
+        yield* Effect.promise(() => first.ended)
+        const second = yield* ready()
+        assert.notInclude(second.stdout(), "Pairing code")
+        assert.strictEqual((yield* operator.workers).length, 1)
+        second.kill("SIGTERM")
+        const { code, stderr } = yield* Effect.promise(() => second.ended)
+        assert.strictEqual(code, 130, stderr)
+      }),
+    limit
+  )
+})
