@@ -9,7 +9,7 @@ import { Clock, Context, Deferred, Duration, Effect, Layer, Redacted, Stream } f
 import { FetchHttpClient } from "effect/http"
 import { UserDirectories } from "effect/persistence"
 import type { Engine } from "./Capabilities.ts"
-import type { HostError } from "./HostError.ts"
+import { HostError, Unsupported } from "./HostError.ts"
 import type { HostEvent } from "./HostEvent.ts"
 import type { OpenCodeClient, TurnInput } from "./OpenCodeClient.ts"
 import type { OpenCodeServer } from "./OpenCodeServer.ts"
@@ -76,6 +76,12 @@ export interface Options {
   readonly environment?: Readonly<Record<string, string>> | undefined
   /** OpenCode configuration, merged over the user's. Handed over as a private file, not in the environment. */
   readonly config?: Readonly<Record<string, unknown>> | undefined
+  /**
+   * Permissions (`bash`, `edit`, `webfetch`, …) that are asked for in every agent, whatever the user's, the project's or
+   * an agent's configuration allows; what it denies stays denied. For a server that this host starts, with the classic
+   * engine; else `Unsupported`.
+   */
+  readonly alwaysAsk?: ReadonlyArray<string> | undefined
   /** `eager` starts the server in the background at once; `lazy` (default) at the first use. */
   readonly start?: "lazy" | "eager" | undefined
   /** Default 30 seconds. */
@@ -183,6 +189,7 @@ const ownServer = Effect.fnUntraced(function* (options: Options, directory: stri
     guard,
     environment,
     config: options.config,
+    alwaysAsk: options.alwaysAsk ?? [],
     timeout: Duration.fromInputUnsafe(options.startTimeout ?? "30 seconds"),
     allowUntestedVersion: options.allowUntestedVersion ?? false,
     engine: options.engine
@@ -193,8 +200,12 @@ const ownServer = Effect.fnUntraced(function* (options: Options, directory: stri
 
 const attachServer = Effect.fnUntraced(function* (
   attach: NonNullable<Options["attach"]>,
-  { allowUntestedVersion = false, engine }: Options
+  { allowUntestedVersion = false, alwaysAsk = [], engine }: Options
 ) {
+  if (alwaysAsk.length > 0) {
+    const operation = "alwaysAsk for a server that somebody else started"
+    return yield* new HostError({ reason: new Unsupported({ operation, engine: engine ?? "classic" }) })
+  }
   const password = Redacted.isRedacted(attach.password) ? attach.password : Redacted.make(attach.password)
   const access = { url: attach.url, password }
   const version = yield* health(access, allowUntestedVersion)

@@ -4,10 +4,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { Effect, Option, Schema } from "effect"
+import { alwaysAsk } from "./alwaysAsk.ts"
 import type { Guard } from "./guard.ts"
 
 /** An OpenCode plugin: commands of the agent see no password. Other plugins still need it to reach their server. */
-const plugin = `export const HidePassword = async () => ({
+const hidePassword = `export const HidePassword = async () => ({
   "shell.env": async (_, output) => {
     output.env.OPENCODE_SERVER_PASSWORD = ""
   }
@@ -18,6 +19,7 @@ const plugin = `export const HidePassword = async () => ({
 export const privateFiles = Effect.fnUntraced(function* (options: {
   readonly environment: Readonly<Record<string, string>>
   readonly config: Readonly<Record<string, unknown>> | undefined
+  readonly alwaysAsk: ReadonlyArray<string>
   readonly guard: Guard
 }) {
   const folder = yield* Effect.acquireRelease(
@@ -32,8 +34,9 @@ export const privateFiles = Effect.fnUntraced(function* (options: {
       path
     )
   }
-  const pluginFile = yield* write("hide-password.js", plugin)
-  const OPENCODE_CONFIG_CONTENT = withPlugin(options.environment["OPENCODE_CONFIG_CONTENT"], pluginFile)
+  const plugins = [yield* write("hide-password.js", hidePassword)]
+  if (options.alwaysAsk.length > 0) plugins.push(yield* write("always-ask.js", alwaysAsk(options.alwaysAsk)))
+  const OPENCODE_CONFIG_CONTENT = withPlugins(options.environment["OPENCODE_CONFIG_CONTENT"], plugins)
   return options.config === undefined
     ? { OPENCODE_CONFIG_CONTENT }
     : { OPENCODE_CONFIG_CONTENT, OPENCODE_CONFIG: yield* write("opencode.json", JSON.stringify(options.config)) }
@@ -45,8 +48,8 @@ const decodeContent = Schema.decodeUnknownOption(Schema.fromJsonString(Content))
 const decodePlugins = Schema.decodeUnknownOption(Plugins)
 
 /** OpenCode adds the plugins named here to those of the user's own configuration. */
-const withPlugin = (content: string | undefined, file: string): string => {
+const withPlugins = (content: string | undefined, files: ReadonlyArray<string>): string => {
   const given = Option.getOrElse(decodeContent(content), (): typeof Content.Type => ({}))
   const plugins = Option.getOrElse(decodePlugins(given["plugin"]), () => [])
-  return JSON.stringify({ ...given, plugin: [...plugins, pathToFileURL(file).href] })
+  return JSON.stringify({ ...given, plugin: [...plugins, ...files.map((file) => pathToFileURL(file).href)] })
 }

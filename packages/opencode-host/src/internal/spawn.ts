@@ -12,7 +12,7 @@ import { Clock, Deferred, Duration, Effect, Exit, Fiber, Redacted, Stream } from
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { ChildProcess, type ChildProcessSpawner } from "effect/process"
 import type { Engine } from "../Capabilities.ts"
-import { HostError, StartFailed } from "../HostError.ts"
+import { HostError, StartFailed, Unsupported } from "../HostError.ts"
 import type { Binary } from "../OpenCodeServer.ts"
 import { markVariable, sweep } from "../Processes.ts"
 import type { Guard } from "./guard.ts"
@@ -28,6 +28,7 @@ export interface SpawnOptions {
   /** The whole environment, without what is ours. */
   readonly environment: Readonly<Record<string, string>>
   readonly config: Readonly<Record<string, unknown>> | undefined
+  readonly alwaysAsk: ReadonlyArray<string>
   readonly timeout: Duration.Duration
   readonly allowUntestedVersion: boolean
   /** Default: what the version works with. */
@@ -115,12 +116,16 @@ const spawnOn = Effect.fnUntraced(function* (
     })
   )
   const startedAt = yield* Clock.currentTimeMillis
+  const engine = options.engine ?? engineOf(version)
+  if (engine === "next" && options.alwaysAsk.length > 0) {
+    return yield* new HostError({ reason: new Unsupported({ operation: "alwaysAsk", engine }) })
+  }
   return {
     server: {
       url: yield* Deferred.await(url),
       password,
       version,
-      engine: options.engine ?? engineOf(version),
+      engine,
       pid: handle.pid,
       binary: options.binary,
       bootMillis: startedAt - spawnedAt,

@@ -1,0 +1,79 @@
+import { assert, describe, it } from "@effect/vitest"
+import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
+import { Effect, Layer, Stream } from "effect"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { OpenCodeHost, type Options, type TurnEvent } from "../src/index.ts"
+import { newSession, promptOf } from "./support.ts"
+
+/** Calls the shell with the prompt; `task: …` lets a sub-agent do it. */
+const model = ScriptedProvider.layer(({ lastUserText, toolResults }) => {
+  if (toolResults.length > 0) return Reply.text("done")
+  const [, task] = /^task: (.*)$/.exec(lastUserText) ?? []
+  return task === undefined
+    ? Reply.toolCall("bash", { command: lastUserText, description: "as told" })
+    : Reply.toolCall("task", { description: "it", prompt: task, subagent_type: "general" })
+})
+
+/** A user and a project that allow everything, each in its own way. */
+const permissive = {
+  permission: { bash: { "*": "allow", "touch *": "deny" } },
+  agent: { eager: { mode: "primary", permission: { "*": "allow" } }, general: { permission: { bash: "allow" } } }
+}
+const project = { permission: { bash: { "echo *": "allow" } } }
+
+const hostOf = (options: Partial<Options>) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const { config } = yield* ScriptedProvider
+      const { directory, environment, root } = yield* OpenCodeHome.make({
+        config: { ...config, snapshot: false, ...permissive }
+      })
+      writeFileSync(join(directory, "opencode.json"), JSON.stringify(project))
+      return OpenCodeHost.layer({ directory, environment, stateDirectory: join(root, "state"), ...options })
+    })
+  ).pipe(Layer.provide(model))
+
+/** What a prompt leads to: the words that OpenCode asks with, each refused, and how its commands ended. */
+const outcome = Effect.fnUntraced(function* (text: string, agent?: string) {
+  const { client, turn } = yield* OpenCodeHost
+  const input = { ...(yield* promptOf(yield* newSession, text)), agent }
+  const asked: Array<string> = []
+  const commands = new Map<string, string>()
+  yield* turn(input).pipe(
+    Stream.runForEach((event: TurnEvent) => {
+      if (event._tag === "ToolUpdated" && event.part.tool === "bash") {
+        commands.set(event.part.id, event.part.state.status)
+      }
+      if (event._tag !== "PermissionAsked") return Effect.void
+      asked.push(...event.request.patterns)
+      return client.permissions.reply(event.request.id, "reject", "not now")
+    })
+  )
+  return { asked, commands: [...commands.values()] }
+})
+
+describe("alwaysAsk", () => {
+  it.live(
+    "asks where a user, a project, an agent or a sub-agent allows, and leaves denied what is denied",
+    () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual((yield* outcome("echo one")).asked, ["echo one"])
+        assert.deepStrictEqual((yield* outcome("echo two", "eager")).asked, ["echo two"])
+        assert.deepStrictEqual((yield* outcome("task: echo three")).asked, ["echo three"])
+        assert.deepStrictEqual(yield* outcome("touch it"), { asked: [], commands: ["error"] })
+        assert.deepStrictEqual(yield* outcome("touch it", "eager"), { asked: [], commands: ["error"] })
+      }).pipe(Effect.provide(hostOf({ alwaysAsk: ["bash"] }))),
+    120_000
+  )
+
+  it.live(
+    "is refused where it could not be kept",
+    () =>
+      Effect.gen(function* () {
+        const { reason } = yield* Effect.flip(OpenCodeHost.use(({ server }) => server))
+        assert.strictEqual(reason._tag, "Unsupported")
+      }).pipe(Effect.provide(hostOf({ alwaysAsk: ["bash"], engine: "next" }))),
+    120_000
+  )
+})
