@@ -3,12 +3,14 @@ import { embeddedBench as embedded } from "./embedded.ts"
 import { models } from "./models.ts"
 import { pool } from "./pool.ts"
 import { type Line, machine, table } from "./report.ts"
+import { sync } from "./sync.ts"
 
 /** Each benchmark gives its lines. `quick` makes it small enough for CI; names and fields stay. */
 const benchmarks: Readonly<Record<string, (quick: boolean) => AsyncIterable<Line>>> = {
   embedded,
   models,
-  pool
+  pool,
+  sync
 }
 
 const usage = `usage: pnpm bench <${Object.keys(benchmarks).join(" | ")}> [--quick] [--json]`

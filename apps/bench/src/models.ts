@@ -8,26 +8,11 @@ import { modelCache } from "@opencode-worker/model-cache"
 import { openHost, survivors } from "@opencode-worker/opencode-host"
 import { openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
 import { Effect } from "effect"
+import { countRequests } from "./countRequests.ts"
 import type { Line } from "./report.ts"
+import { median, percentile, round } from "./statistics.ts"
 
 const callers = 90
-
-const percentile = (values: ReadonlyArray<number>, share: number) =>
-  values.toSorted((a, b) => a - b)[Math.ceil(values.length * share) - 1] ?? 0
-const median = (values: ReadonlyArray<number>) => percentile(values, 0.5)
-const round = (value: number) => Math.round(value * 10) / 10
-
-/** Counts the requests of this process for the list and its default: the host probes the server's health, too. */
-const countRequests = () => {
-  const original = globalThis.fetch
-  const counted = { requests: 0 }
-  globalThis.fetch = (input, init) => {
-    const url = new URL(input instanceof Request ? input.url : input)
-    if (url.pathname.startsWith("/config")) counted.requests++
-    return original(input, init)
-  }
-  return Object.assign(counted, { [Symbol.dispose]: () => void (globalThis.fetch = original) })
-}
 
 const timed = async <A>(run: () => Promise<A>) => {
   const began = performance.now()
@@ -38,7 +23,8 @@ const timed = async <A>(run: () => Promise<A>) => {
 export async function* models(quick: boolean): AsyncGenerator<Line> {
   await using provider = await scriptedProvider(() => Reply.text("Hello."))
   await using home = await openCodeHome({ config: provider.config })
-  using counted = countRequests()
+  /** For the list and its default: the host probes the server's health, too. */
+  using counted = countRequests("/config")
   const { directory, environment, root } = home
   await using host = await openHost({ directory, environment, stateDirectory: `${root}/state`, start: "eager" })
   const { bootMillis, binary } = await host.server()
@@ -63,9 +49,9 @@ export async function* models(quick: boolean): AsyncGenerator<Line> {
         }
       }
     })
-    counted.requests = 0
+    counted.count = 0
     const answers = await Promise.all(Array.from({ length: callers }, () => timed(cache.get)))
-    const { requests: httpRequests } = counted
+    const { count: httpRequests } = counted
     const after = await Effect.runPromise(survivors(host.hostId))
     return {
       times: answers.map(({ ms }) => ms),

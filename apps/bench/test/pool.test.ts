@@ -53,6 +53,9 @@ describe("bench pool", () => {
 
   it("says which benchmarks there are", async () => {
     const error: unknown = await bench("nothing").catch((failure: unknown) => failure)
-    assert.deepInclude(error, { code: 64, stderr: "usage: pnpm bench <embedded | models | pool> [--quick] [--json]\n" })
+    assert.deepInclude(error, {
+      code: 64,
+      stderr: "usage: pnpm bench <embedded | models | pool | sync> [--quick] [--json]\n"
+    })
   })
 })

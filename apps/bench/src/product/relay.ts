@@ -1,0 +1,83 @@
+/**
+ * Stands between a client and its deployment, passes on what each says, and counts it: how many calls of which function,
+ * and how many bytes.
+ */
+import { once } from "node:events"
+import { WebSocket, WebSocketServer } from "ws"
+
+/** What a client asked of its deployment since the last look. */
+export interface Traffic {
+  /** Mutations, by the name of the function. */
+  readonly mutations: Readonly<Record<string, number>>
+  /** Results of queries that were sent to the client, the first ones and those that followed, by the name of the function. */
+  readonly results: Readonly<Record<string, number>>
+  /** What the client sent, in bytes of its messages. */
+  readonly bytes: number
+}
+
+interface Message {
+  readonly type: string
+  readonly udfPath?: string
+  readonly modifications?: ReadonlyArray<{ readonly type: string; readonly queryId: number; readonly udfPath?: string }>
+}
+
+const read: (text: string) => Message = JSON.parse
+
+const nothing = () => ({ mutations: {} as Record<string, number>, results: {} as Record<string, number>, bytes: 0 })
+const add = (counts: Record<string, number>, name = "?") => (counts[name] = (counts[name] ?? 0) + 1)
+
+/** A relay to the deployment at `target`, on a free port. */
+export const openRelay = async (target: string) => {
+  let traffic = nothing()
+  const server = new WebSocketServer({ host: "127.0.0.1", port: 0, perMessageDeflate: false })
+  await once(server, "listening")
+
+  const relay = (client: WebSocket, path: string) => {
+    const deployment = new WebSocket(target.replace(/^http/, "ws") + path, { perMessageDeflate: false })
+    const queries = new Map<number, string>()
+    const fromClient = (data: Buffer) => {
+      const text = data.toString("utf8")
+      traffic.bytes += data.byteLength
+      const { modifications = [], type, udfPath } = read(text)
+      if (type === "Mutation") add(traffic.mutations, udfPath)
+      for (const query of modifications) if (query.udfPath !== undefined) queries.set(query.queryId, query.udfPath)
+      deployment.send(text)
+    }
+    const fromDeployment = (data: Buffer) => {
+      const text = data.toString("utf8")
+      client.send(text)
+      const { modifications = [] } = read(text)
+      for (const { queryId, type } of modifications) {
+        if (type === "QueryUpdated") add(traffic.results, queries.get(queryId))
+      }
+    }
+    client.pause()
+    deployment.once("open", () => client.resume())
+    client.on("message", fromClient)
+    deployment.on("message", fromDeployment)
+    for (const [one, other] of [
+      [client, deployment],
+      [deployment, client]
+    ] as const) {
+      one.on("close", () => other.terminate())
+      one.on("error", () => other.terminate())
+    }
+  }
+  server.on("connection", (client, request) => relay(client, request.url ?? "/"))
+
+  const address = server.address()
+  if (address === null || typeof address === "string") throw new Error("The relay listens on no port")
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    /** What was counted since the last call. */
+    take: (): Traffic => {
+      const taken = traffic
+      traffic = nothing()
+      return taken
+    },
+    close: () => {
+      for (const client of server.clients) client.terminate()
+      server.close()
+    }
+  }
+}

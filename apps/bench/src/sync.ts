@@ -1,0 +1,122 @@
+/**
+ * What it costs to keep the deployment's sessions as OpenCode has them: the first pass over all of them, then passes after
+ * 0, 3 and 100 changes. It is the worker's own sync between a real OpenCode server and a real deployment. Requests are
+ * counted where they leave this process, mutations on the wire, rows by what the tables hold before and after.
+ */
+import { api, ConvexClient, Lease, Pairing, SessionSync } from "@opencode-worker/convex-sync"
+import { type AsyncOpenCodeHost, openHost } from "@opencode-worker/opencode-host"
+import { openCodeHome } from "@opencode-worker/testkit"
+import { Context, Effect, Layer, Queue, Stream } from "effect"
+import { countRequests, type RequestCount } from "./countRequests.ts"
+import { type Deployed, deploy } from "./product/deployment.ts"
+import { makeSessions, type OpenCode, serveOpenCode } from "./product/opencode.ts"
+import type { Line } from "./report.ts"
+
+export async function* sync(quick: boolean): AsyncGenerator<Line> {
+  await using home = await openCodeHome()
+  await using openCode = await serveOpenCode(home)
+  const ids = await makeSessions(openCode, quick ? 120 : 5000)
+  await using deployed = await deploy()
+  const { password, url } = openCode
+  await using host = await openHost({ directory: home.directory, attach: { url, password } })
+  await host.client.agents()
+  using requests = countRequests("/session")
+  yield* await Effect.runPromise(Effect.scoped(passes({ deployed, host, ids, openCode, quick, requests })))
+}
+
+interface World {
+  readonly deployed: Deployed
+  readonly host: AsyncOpenCodeHost
+  readonly openCode: OpenCode
+  readonly ids: ReadonlyArray<string>
+  readonly quick: boolean
+  readonly requests: RequestCount
+}
+
+const passes = Effect.fnUntraced(function* (world: World) {
+  const { deployed, host, ids, openCode, quick, requests } = world
+  const lease = yield* leaseOf(deployed)
+  const begun = yield* Queue.unbounded<void>()
+  const events = yield* Queue.unbounded<SessionSync.SessionEvent>()
+  const list = { requests: 0, beganAt: 0, endedAt: 0 }
+
+  const source: SessionSync.SessionSource = {
+    events: Stream.fromQueue(events),
+    list: Effect.fnUntraced(function* (since) {
+      yield* Queue.offer(begun, undefined)
+      const [before, beganAt] = [requests.count, performance.now()]
+      const listed = yield* Effect.promise(() => host.client.sessions.list({ since }))
+      Object.assign(list, { requests: requests.count - before, beganAt, endedAt: performance.now() })
+      return listed.map(({ id, time, title }) => ({ id, title, updated: time.updated }))
+    })
+  }
+  const timed = Lease.of({
+    ...lease,
+    mutation: (mutation, args) =>
+      Effect.tap(lease.mutation(mutation, args), () => Effect.sync(() => (list.endedAt = performance.now())))
+  })
+  const listNow = Queue.offer(events, { _tag: "Gap" })
+
+  /** One list, and the telling of what it brought: that is over when the next list begins. */
+  const pass = Effect.fnUntraced(function* <R>(changes: number, start: Effect.Effect<unknown, never, R>) {
+    const before = new Set(yield* rows(deployed))
+    yield* Effect.promise(deployed.traffic)
+    yield* start
+    yield* Queue.take(begun)
+    yield* listNow
+    yield* Queue.take(begun)
+    const { beganAt, endedAt, requests: opencodeRequests } = { ...list }
+    const { mutations } = yield* Effect.promise(deployed.traffic)
+    const written = (yield* rows(deployed)).filter((row) => !before.has(row))
+    return {
+      bench: "sync",
+      sessions: ids.length,
+      changes,
+      opencodeRequests,
+      rowsWritten: written.length,
+      mutations: mutations["sync:apply"] ?? 0,
+      ms: Math.round(endedAt - beganAt)
+    } satisfies Line
+  })
+
+  const run = SessionSync.run(source, { interval: "1 hour" }).pipe(Effect.provideService(Lease, timed))
+  const lines: Array<Line> = [yield* pass(ids.length, Effect.forkScoped(run))]
+  // A list looks back a little, and would bring again all that was made just now: in daily use that is next to nothing.
+  if (!quick) yield* Effect.sleep("16 seconds")
+  for (const changes of [0, 3, 100]) {
+    yield* Effect.promise(() => touch(openCode, ids.slice(0, changes)))
+    lines.push(yield* pass(changes, listNow))
+  }
+  return lines
+})
+
+/** What a pass may write to. */
+const rows = (deployed: Deployed) =>
+  Effect.map(
+    Effect.promise(() => Promise.all([deployed.rows("sessions"), deployed.rows("syncCursors")])),
+    (tables) => tables.flat()
+  )
+
+/** Moves the time of sessions, as work in them does. */
+const touch = async (openCode: OpenCode, ids: ReadonlyArray<string>) => {
+  for (const id of ids) await openCode.request(`/session/${id}`, "PATCH", { metadata: { at: performance.now() } })
+}
+
+/** The lease of a worker that was just paired, over the counted connection. */
+const leaseOf = Effect.fnUntraced(function* (deployed: Deployed) {
+  const convex = yield* ConvexClient.make({ url: deployed.counted })
+  const attempt = yield* Effect.provideService(
+    Pairing.begin({ machine: "bench", directory: "/bench" }),
+    ConvexClient,
+    convex
+  )
+  const { secret } = attempt
+  const workerId = yield* Effect.promise(async () => {
+    await using operator = await deployed.connect()
+    return await operator.mutation(api.pairing.approve, { code: attempt.code })
+  })
+  const services = yield* Layer.build(
+    Layer.provide(Lease.layer({ workerId, secret }, { processId: "bench" }), Layer.succeed(ConvexClient, convex))
+  )
+  return Context.get(services, Lease)
+})
