@@ -31,8 +31,8 @@ import { turnError, turnOutcome, turnUsage } from "./tables.ts"
 const toldTurn = v.object({
   /** OpenCode's id of the prompt. */
   messageId: v.string(),
-  /** OpenCode's ids of the prompts before and after it, where there are any. */
-  place: v.object({ olderId: v.optional(v.string()), newerId: v.optional(v.string()) }),
+  /** OpenCode's id of the prompt that came after it. */
+  newerId: v.optional(v.string()),
   text: v.string(),
   model: v.optional(v.string()),
   agent: v.optional(v.string()),
@@ -64,6 +64,22 @@ export const known = workerQuery({
   }
 })
 
+/**
+ * The prompt of the turn that is claimed, if there is one. Only OpenCode knows whether it has it already, and so whether
+ * other turns came after it or before.
+ */
+export const running = workerQuery({
+  args: { sessionId: v.id("sessions") },
+  handler: async (ctx, { sessionId }) => {
+    await assignedSession(ctx, sessionId)
+    const head = await ctx.db
+      .query("turns")
+      .withIndex("by_session_finished", (q) => q.eq("sessionId", sessionId).eq("finished", false))
+      .first()
+    return head?.messageId ?? null
+  }
+})
+
 /** Between two whole numbers there is room for a million, each told before the one that was told last. */
 const step = 2 ** -20
 
@@ -77,40 +93,23 @@ const before = async (ctx: QueryCtx, { sessionId, seq }: Doc<"turns">): Promise<
   return previous === null ? seq - 1 : Math.max((previous.seq + seq) / 2, seq - step)
 }
 
-/** A place at the end. */
-const last = async (ctx: QueryCtx, sessionId: Id<"sessions">): Promise<number> => {
-  const newest = await ctx.db
-    .query("turns")
+/** A place right after `turn`; without one, at the end of what is in OpenCode, which is before the first unfinished turn. */
+const after = async (ctx: QueryCtx, sessionId: Id<"sessions">, turn: Doc<"turns"> | null): Promise<number> => {
+  const turns = ctx.db.query("turns")
+  const following =
+    turn === null
+      ? await turns.withIndex("by_session_finished", (q) => q.eq("sessionId", sessionId).eq("finished", false)).first()
+      : await turns.withIndex("by_session", (q) => q.eq("sessionId", sessionId).gt("seq", turn.seq)).first()
+  if (following !== null) return before(ctx, following)
+  const last = await turns
     .withIndex("by_session", (q) => q.eq("sessionId", sessionId))
     .order("desc")
     .first()
-  return newest === null ? 0 : Math.floor(newest.seq) + 1
+  return last === null ? 0 : Math.floor(last.seq) + 1
 }
 
-/** Where a turn belongs: beside its neighbours in OpenCode, and before what did not reach OpenCode yet. */
-const seqOf = async (
-  ctx: QueryCtx,
-  sessionId: Id<"sessions">,
-  { newerId, olderId }: ToldTurn["place"]
-): Promise<number> => {
-  const newer = await byMessage(ctx, sessionId, newerId)
-  if (newer !== null) return before(ctx, newer)
-  const older = await byMessage(ctx, sessionId, olderId)
-  const following =
-    older === null
-      ? await ctx.db
-          .query("turns")
-          .withIndex("by_session_finished", (q) => q.eq("sessionId", sessionId).eq("finished", false))
-          .first()
-      : await ctx.db
-          .query("turns")
-          .withIndex("by_session", (q) => q.eq("sessionId", sessionId).gt("seq", older.seq))
-          .first()
-  return following === null ? last(ctx, sessionId) : before(ctx, following)
-}
-
-const check = ({ agent, error, messageId, model, place, text }: ToldTurn): void => {
-  for (const [field, name] of Object.entries({ messageId, ...place, model, agent })) {
+const check = ({ agent, error, messageId, model, newerId, text }: ToldTurn): void => {
+  for (const [field, name] of Object.entries({ messageId, newerId, model, agent })) {
     if (name !== undefined) checkText(field, name, MAX_NAME)
   }
   checkText("text", text, MAX_PROMPT, 0)
@@ -122,15 +121,20 @@ const check = ({ agent, error, messageId, model, place, text }: ToldTurn): void 
 const insert = async (
   ctx: MutationCtx & { readonly worker: Doc<"workers"> },
   { _id: sessionId, ownerId }: Doc<"sessions">,
-  { askedAt, finishedAt, outcome, parts, place, ...said }: ToldTurn
+  { askedAt, finishedAt, newerId, outcome, parts, ...said }: ToldTurn,
+  runningId: string | undefined
 ): Promise<void> => {
   const now = Date.now()
+  const newer = await byMessage(ctx, sessionId, newerId)
   const turnId = await ctx.db.insert("turns", {
     ...said,
     sessionId,
     workerId: ctx.worker._id,
     ownerId,
-    seq: await seqOf(ctx, sessionId, place),
+    seq:
+      newer === null
+        ? await after(ctx, sessionId, await byMessage(ctx, sessionId, runningId))
+        : await before(ctx, newer),
     status: outcome,
     ready: false,
     finished: true,
@@ -143,30 +147,27 @@ const insert = async (
 }
 
 /**
- * Adds finished turns, at most 10, of 3,000,000 characters together: tell the newest first. One whose prompt is there
- * already is passed over. Gives how many were added.
+ * Adds finished turns, at most 10, whose parts have 3,000,000 characters together: tell the newest first. One whose
+ * prompt is there already is passed over. Gives how many were added. A turn comes before the one of `newerId`; where that
+ * is not here, after all that is in OpenCode: this is what is finished, and `runningId` if it was `running` and there.
  */
 export const add = workerMutation({
-  args: { sessionId: v.id("sessions"), turns: v.array(toldTurn) },
-  handler: async (ctx, { sessionId, turns }) => {
+  args: { sessionId: v.id("sessions"), turns: v.array(toldTurn), runningId: v.optional(v.string()) },
+  handler: async (ctx, { sessionId, turns, runningId }) => {
+    if (runningId !== undefined) checkText("runningId", runningId, MAX_NAME)
     checkCount("turns", turns.length, MAX_HISTORY)
     for (const turn of turns) check(turn)
-    checkCount(
-      "turns.parts",
-      turns.reduce((sum, { parts }) => sum + parts.length, 0),
-      MAX_PARTS
-    )
-    const total = turns
-      .flatMap(({ parts, text }) => [text, ...parts.map(({ payload }) => payload)])
-      .reduce((sum, text) => sum + text.length, 0)
+    const payloads = turns.flatMap(({ parts }) => parts.map(({ payload }) => payload.length))
+    checkCount("turns.parts", payloads.length, MAX_PARTS)
+    const total = payloads.reduce((sum, length) => sum + length, 0)
     if (total > MAX_PARTS_TOTAL) {
-      throw refusal("InvalidArgument", `turns have ${total} characters together; they take at most ${MAX_PARTS_TOTAL}`)
+      throw refusal("InvalidArgument", `turns.parts have ${total} characters; they take at most ${MAX_PARTS_TOTAL}`)
     }
     const session = await assignedSession(ctx, sessionId)
     let added = 0
     for (const turn of turns) {
       if ((await byMessage(ctx, sessionId, turn.messageId)) !== null) continue
-      await insert(ctx, session, turn)
+      await insert(ctx, session, turn, runningId)
       added += 1
     }
     return added

@@ -28,7 +28,10 @@ export const MAX_PROMPT_PARTS = 100
 export const MAX_PARTS = 2_000
 /** All final parts of one turn together: at most 9 MB stored, below the 16 MiB that one transaction may write. */
 export const MAX_PARTS_TOTAL = 3_000_000
-/** Turns of OpenCode's history in one transaction: each reads its neighbour, which may be a prompt of the largest size. */
+/**
+ * Turns of OpenCode's history in one transaction: prompts of the largest size are 6 MB beside 9 MB of parts, and each reads
+ * a neighbour of that size.
+ */
 export const MAX_HISTORY = 10
 /** One row of `parts`; a longer payload takes several rows. */
 export const MAX_PART_ROW = 250_000

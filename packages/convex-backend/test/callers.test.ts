@@ -104,10 +104,11 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
   "history:add": [
     ({ sessionId }) => ({
       sessionId,
-      turns: [{ messageId: "m", place: {}, text: "Hi", askedAt: 1, finishedAt: 1, outcome: "completed", parts: [] }]
+      turns: [{ messageId: "m", text: "Hi", askedAt: 1, finishedAt: 1, outcome: "completed", parts: [] }]
     }),
     "NotFound"
   ],
+  "history:running": [({ sessionId }) => ({ sessionId }), "NotFound"],
   "history:known": [({ sessionId }) => ({ sessionId, messageIds: ["m"] }), "NotFound"],
   "sync:watermark": [() => ({}), { accepted: 0 }],
   "sync:apply": [() => ({ sessions: [{ opencodeSessionId: "ses_1", title: "T", updatedAt: 1 }] }), "own"],

@@ -7,9 +7,9 @@ const deployment = useDeployment()
 
 type Told = FunctionArgs<typeof api.history.add>["turns"][number]
 
-const told = (name: string, place: Told["place"] = {}): Told => ({
+const told = (name: string, newer?: string): Told => ({
   messageId: `msg_${name}`,
-  place,
+  ...(newer !== undefined && { newerId: `msg_${newer}` }),
   text: name,
   askedAt: 1_000,
   finishedAt: 2_000,
@@ -17,17 +17,8 @@ const told = (name: string, place: Told["place"] = {}): Told => ({
   parts: [{ index: 0, kind: "text", payload: JSON.stringify(`answer to ${name}`) }]
 })
 
-/** As a worker tells what OpenCode has: the oldest given first, each between its neighbours, the newest told first. */
-const chain = (...names: ReadonlyArray<string>) =>
-  names
-    .map((name, index) => {
-      const [older, newer] = [names[index - 1], names[index + 1]]
-      return told(name, {
-        ...(older !== undefined && { olderId: `msg_${older}` }),
-        ...(newer !== undefined && { newerId: `msg_${newer}` })
-      })
-    })
-    .toReversed()
+/** As a worker tells what OpenCode has, which is given from the oldest to the newest: the other way round. */
+const chain = (...names: ReadonlyArray<string>) => names.map((name, index) => told(name, names[index + 1])).toReversed()
 
 const setUp = async () => {
   const operator = await deployment().operator()
@@ -41,6 +32,10 @@ const setUp = async () => {
     sessionId,
     add: (...turns: ReadonlyArray<Told>) =>
       operator.mutation(api.history.add, { ...worker, sessionId, turns: [...turns] }),
+    /** The same, while a prompt that is not finished here is in OpenCode. */
+    addAfter: (name: string, ...turns: ReadonlyArray<Told>) =>
+      operator.mutation(api.history.add, { ...worker, sessionId, turns: [...turns], runningId: `msg_${name}` }),
+    running: () => operator.query(api.history.running, { ...worker, sessionId }),
     known: (...names: ReadonlyArray<string>) =>
       operator.query(api.history.known, { ...worker, sessionId, messageIds: names.map((name) => `msg_${name}`) }),
     list,
@@ -94,14 +89,22 @@ describe("history", () => {
     assert.strictEqual(await order(), "A B C Z")
   })
 
-  it("that OpenCode answered after a turn whose end is not told here yet is read after it", async () => {
-    const { add, asked, order } = await setUp()
-    const { end } = await asked("A")
-    await add(told("B", { olderId: "msg_A" }))
-    assert.strictEqual(await order(), "A B")
-    await end()
+  it("that OpenCode has before a prompt that is on its way is read before it", async () => {
+    const { add, asked, order, running } = await setUp()
+    assert.isNull(await running())
     await asked("C")
+    assert.strictEqual(await running(), "msg_C")
+    await add(...chain("A", "B"))
     assert.strictEqual(await order(), "A B C")
+  })
+
+  it("that OpenCode answered after a turn whose end is not told here yet is read after it", async () => {
+    const { addAfter, asked, operator, order, sessionId } = await setUp()
+    const { end } = await asked("A")
+    await send(operator, sessionId, "D")
+    await addAfter("A", ...chain("A", "B", "C"))
+    assert.strictEqual(await order(), "A B C D")
+    await end()
   })
 
   it("of a session that nothing was asked in lets the first prompt run", async () => {
@@ -140,12 +143,13 @@ describe("history", () => {
   })
 
   it("refuses over-long input, naming the field", async () => {
-    const { add, known } = await setUp()
+    const { add, addAfter, known } = await setUp()
     const many = Array.from({ length: 11 }, (_, index) => `${index}`)
     const changed = (change: Partial<Told>) => add({ ...told("A"), ...change })
     const refusals = [
       changed({ messageId: "x".repeat(501) }),
-      changed({ place: { newerId: "x".repeat(501) } }),
+      changed({ newerId: "x".repeat(501) }),
+      addAfter("x".repeat(501)),
       changed({ model: "x".repeat(501) }),
       changed({ text: "x".repeat(200_001) }),
       changed({ error: { name: "E", message: "x".repeat(4_001) } }),

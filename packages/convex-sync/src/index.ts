@@ -15,6 +15,10 @@ export * as Policy from "./Policy.ts"
 export * from "./Requests.ts"
 export * from "./Commands.ts"
 /** @since 0.1.0 */
+export * as History from "./History.ts"
+/** @since 0.1.0 */
+export * as HistoryTurns from "./HistoryTurns.ts"
+/** @since 0.1.0 */
 export * as ModelPublisher from "./ModelPublisher.ts"
 /** @since 0.1.0 */
 export * as SessionMerge from "./SessionMerge.ts"

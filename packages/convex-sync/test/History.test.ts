@@ -1,0 +1,213 @@
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Data, Effect, Fiber, Layer, Option, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { api, ConvexClient, ConvexSyncError, DeltaWriter, History, Lease, Rejected, Unreachable } from "../src/index.ts"
+import { connection, Deployment, pair } from "./support/deployment.ts"
+
+class Away extends Data.TaggedError("Away")<{ readonly message: string }> {}
+
+const ended = (id: string, answers: ReadonlyArray<string>, size = 0): History.EndedTurn => ({
+  text: id,
+  askedAt: 1,
+  finishedAt: 2,
+  outcome: "completed",
+  parts: answers.map((text, index) => ({ index, kind: "text", payload: JSON.stringify({ text: text.padEnd(size) }) }))
+})
+
+/** A session of `prompts`, each with one answer, read a few messages at a time. */
+const sessionOf = (
+  prompts: ReadonlyArray<string>,
+  options: { readonly perPage?: number; readonly size?: number } = {}
+) => {
+  const messages = prompts.flatMap((id): ReadonlyArray<History.Message<string>> => [
+    { _tag: "Prompt", id, turn: (answers) => Option.some(ended(id, answers, options.size)) },
+    { _tag: "Answer", promptId: id, answer: `answer to ${id}` }
+  ])
+  const perPage = options.perPage ?? 7
+  const state = { away: false, pages: 0 }
+  const source: History.HistorySource<string, Away> = {
+    has: (id) => Effect.succeed(prompts.includes(id)),
+    page: (before) =>
+      Effect.suspend(() => {
+        if (state.away) return Effect.fail(new Away({ message: "OpenCode is away" }))
+        state.pages += 1
+        const to = before === undefined ? messages.length : Number(before)
+        const from = Math.max(0, to - perPage)
+        return Effect.succeed({ messages: messages.slice(from, to), before: from === 0 ? undefined : String(from) })
+      })
+  }
+  return { source, state }
+}
+
+/** A store that remembers. `answer` decides what becomes of each `add`, counted from 1. */
+const makeStore = (answer: (call: number) => Effect.Effect<void, ConvexSyncError> = () => Effect.void) => {
+  const turns: Array<History.ToldTurn> = []
+  const calls: Array<number> = []
+  const store: History.HistoryStore = {
+    running: Effect.succeed(null),
+    known: (ids) => Effect.sync(() => ids.filter((id) => turns.some(({ messageId }) => messageId === id))),
+    add: (told) =>
+      Effect.suspend(() => answer(calls.push(told.length))).pipe(Effect.andThen(Effect.sync(() => turns.push(...told))))
+  }
+  return { store, turns, calls, ids: () => turns.map(({ messageId }) => messageId) }
+}
+
+const names = (count: number) => Array.from({ length: count }, (_, index) => `p${index}`)
+const failure = (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ operation: "history:add", reason })
+
+describe("History", () => {
+  it.effect("tells each turn once, the newest first, ten in a call, however often it is asked", () =>
+    Effect.gen(function* () {
+      const { source, state } = sessionOf(names(25))
+      const { calls, ids, store, turns } = makeStore()
+      assert.strictEqual(yield* History.loadBetween(source, store), 25)
+      assert.deepStrictEqual([ids(), calls], [names(25).toReversed(), [10, 10, 5]])
+      assert.deepStrictEqual([turns[0]?.newerId, turns[1]?.newerId], [undefined, "p24"])
+      assert.strictEqual(state.pages, 8)
+      assert.strictEqual(yield* History.loadBetween(source, store), 0)
+      assert.strictEqual(calls.length, 3)
+    })
+  )
+
+  it.effect("goes on where it was cut short", () =>
+    Effect.gen(function* () {
+      const { source } = sessionOf(names(25))
+      const refused = failure(new Rejected({ code: "Conflict", message: "no", data: null }))
+      const { ids, store } = makeStore((call) => (call === 2 ? Effect.fail(refused) : Effect.void))
+      assert.strictEqual(yield* Effect.flip(History.loadBetween(source, store)), refused)
+      assert.strictEqual(ids().length, 10)
+      assert.strictEqual(yield* History.loadBetween(source, store), 15)
+      assert.deepStrictEqual(ids(), names(25).toReversed())
+    })
+  )
+
+  it.effect("waits for a deployment that is away, and says so when OpenCode is", () =>
+    Effect.gen(function* () {
+      const { source, state } = sessionOf(names(3))
+      const away = failure(new Unreachable({ millis: 1 }))
+      const { ids, store } = makeStore((call) => (call < 4 ? Effect.fail(away) : Effect.void))
+      const loading = yield* Effect.forkChild(History.loadBetween(source, store))
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(yield* Fiber.join(loading), 3)
+      assert.strictEqual(ids().length, 3)
+      state.away = true
+      assert.strictEqual((yield* Effect.flip(History.loadBetween(source, store)))._tag, "Away")
+    })
+  )
+
+  it.effect("keeps a call below what the backend takes", () =>
+    Effect.gen(function* () {
+      const { source } = sessionOf(names(5), { size: 1_400_000 })
+      const { calls, store } = makeStore()
+      yield* History.loadBetween(source, store)
+      assert.deepStrictEqual(calls, [2, 2, 1])
+    })
+  )
+})
+
+layer(Deployment.layer, { excludeTestServices: true })("History over a deployment", (test) => {
+  /** A worker with a session that nobody has prompted. */
+  const setUp = Effect.fnUntraced(function* (subject: string) {
+    const operator = yield* connection(subject)
+    const credentials = yield* pair(operator)
+    const { workerId } = credentials
+    const sessionId = yield* operator.mutation(api.sessions.create, { workerId, idempotencyKey: "s" })
+    const services = Layer.provideMerge(
+      DeltaWriter.layer(),
+      Layer.fresh(Lease.layer(credentials, { processId: "p" }))
+    ).pipe(Layer.provide(Layer.succeed(ConvexClient, operator)))
+    const turns = Stream.paginate(null as string | null, (cursor) =>
+      operator
+        .query(api.turns.list, { sessionId, paginationOpts: { numItems: 20, cursor } })
+        .pipe(
+          Effect.map(({ continueCursor, isDone, page }) => [page, isDone ? Option.none() : Option.some(continueCursor)])
+        )
+    ).pipe(Stream.runCollect)
+    const send = (text: string) => operator.mutation(api.turns.send, { sessionId, text, idempotencyKey: text })
+    return {
+      operator,
+      sessionId,
+      services,
+      turns,
+      send,
+      texts: Effect.map(turns, (all) => all.map(({ text }) => text))
+    }
+  })
+
+  test.effect("1,200 messages become 600 turns, each exactly once and in order, also when two load at once", () =>
+    Effect.gen(function* () {
+      const { operator, sessionId, services, turns } = yield* setUp("ann")
+      const { source } = sessionOf(names(600), { perPage: 50 })
+      yield* Effect.gen(function* () {
+        const counts = yield* Effect.all([History.load(sessionId, source), History.load(sessionId, source)], {
+          concurrency: 2
+        })
+        assert.isAtLeast(counts[0] + counts[1], 600)
+        assert.strictEqual(yield* History.load(sessionId, source), 0)
+      }).pipe(Effect.provide(services))
+      const all = yield* turns
+      assert.deepStrictEqual(
+        all.map(({ text }) => text),
+        names(600)
+      )
+      const [first] = all
+      if (first === undefined) return assert.fail("There is none")
+      const [part] = yield* operator.query(api.turns.parts, { turnId: first.turnId })
+      assert.strictEqual(part?.payload, JSON.stringify({ text: "answer to p0" }))
+    })
+  )
+
+  test.effect("is read around what is asked here, also while that runs", () =>
+    Effect.gen(function* () {
+      const { sessionId, services, send, texts } = yield* setUp("bob")
+      yield* Effect.gen(function* () {
+        const { mutation } = yield* Lease
+        const turnId = yield* send("p3")
+        yield* send("waits")
+        yield* mutation(api.queue.claim, { turnId, messageId: "p3", partIds: ["prt_1"] })
+        yield* mutation(api.queue.deliver, { turnId })
+        yield* History.load(sessionId, sessionOf(names(6)).source)
+        assert.deepStrictEqual(yield* texts, ["p0", "p1", "p2", "p3", "p4", "p5", "waits"])
+        yield* mutation(api.queue.finish, { turnId, outcome: "completed", parts: [] })
+        assert.strictEqual(yield* History.load(sessionId, sessionOf(names(6)).source), 0)
+      }).pipe(Effect.provide(services))
+      assert.strictEqual((yield* texts).length, 7)
+    })
+  )
+
+  test.effect("is read before what is on its way to OpenCode", () =>
+    Effect.gen(function* () {
+      const { sessionId, services, send, texts } = yield* setUp("fay")
+      yield* Effect.gen(function* () {
+        const { mutation } = yield* Lease
+        const turnId = yield* send("new")
+        yield* mutation(api.queue.claim, { turnId, messageId: "new", partIds: ["prt_1"] })
+        yield* History.load(sessionId, sessionOf(names(3)).source)
+      }).pipe(Effect.provide(services))
+      assert.deepStrictEqual(yield* texts, ["p0", "p1", "p2", "new"])
+    })
+  )
+
+  test.effect("a part of 2 MB reads back whole", () =>
+    Effect.gen(function* () {
+      const { operator, sessionId, services, turns } = yield* setUp("cid")
+      const { source } = sessionOf(["big"], { size: 2_000_000 })
+      yield* Effect.provide(History.load(sessionId, source), services)
+      const [turn] = yield* turns
+      if (turn === undefined) return assert.fail("There is none")
+      const [part] = yield* operator.query(api.turns.parts, { turnId: turn.turnId })
+      assert.strictEqual(part?.payload, JSON.stringify({ text: "answer to big".padEnd(2_000_000) }))
+    })
+  )
+
+  test.effect("of somebody else's session is refused", () =>
+    Effect.gen(function* () {
+      const mine = yield* setUp("dan")
+      const theirs = yield* setUp("eve")
+      const { source } = sessionOf(names(1))
+      const error = yield* History.load(theirs.sessionId, source).pipe(Effect.provide(mine.services), Effect.flip)
+      assert.deepInclude(error, { _tag: "ConvexSyncError" })
+      assert.match(error.message, /no such session/)
+    })
+  )
+})
