@@ -23,12 +23,13 @@ const timed = async <A>(run: () => Promise<A>) => {
 export async function* models(quick: boolean): AsyncGenerator<Line> {
   await using provider = await scriptedProvider(() => Reply.text("Hello."))
   await using home = await openCodeHome({ config: provider.config })
-  /** For the list and its default: the host probes the server's health, too. */
+  /** Of the list and its default: the host probes the server's health, too. */
   using counted = countRequests("/config")
   const { directory, environment, root } = home
   await using host = await openHost({ directory, environment, stateDirectory: `${root}/state`, start: "eager" })
   const { bootMillis, binary } = await host.server()
-  await host.client.agents()
+  // What a server that loads its directory is asked for does not count.
+  await host.client.models()
 
   const ours = async () => {
     const before = new Set(await Effect.runPromise(survivors(host.hostId)))
@@ -51,13 +52,13 @@ export async function* models(quick: boolean): AsyncGenerator<Line> {
     })
     counted.count = 0
     const answers = await Promise.all(Array.from({ length: callers }, () => timed(cache.get)))
-    const { count: httpRequests } = counted
+    const { count: requests } = counted
     const after = await Effect.runPromise(survivors(host.hostId))
     return {
       times: answers.map(({ ms }) => ms),
       ids: answers[0]?.result.models.map(({ id }) => id) ?? [],
-      requests: cache.stats().fetches,
-      httpRequests,
+      requests,
+      fetches: cache.stats().fetches,
       processes: after.filter((pid) => !before.has(pid)).length
     }
   }
@@ -84,15 +85,15 @@ export async function* models(quick: boolean): AsyncGenerator<Line> {
     if (listed.toSorted().join() !== mine.ids.toSorted().join()) throw new Error("The two ways list different models")
   }
   const times = results.flatMap((result) => result.times)
-  const most = (field: "requests" | "httpRequests" | "processes") => Math.max(...results.map((result) => result[field]))
+  const most = (field: "requests" | "fetches" | "processes") => Math.max(...results.map((result) => result[field]))
   yield {
     bench: "models",
     callers,
     rounds,
     models: results[0]?.ids.length ?? 0,
-    // Fetches of the cache. Each is two small HTTP requests side by side, since OpenCode's list does not say its default.
+    // Over HTTP, for the whole process; beside them, the fetches that the cache counts.
     requests: most("requests"),
-    httpRequests: most("httpRequests"),
+    fetches: most("fetches"),
     processes: most("processes"),
     p50Ms: round(median(times)),
     p99Ms: round(percentile(times, 0.99)),

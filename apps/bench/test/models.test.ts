@@ -7,7 +7,7 @@ const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 
 describe("bench models", () => {
   it(
-    "serves ninety callers by one fetch and no process, faster than the command serves one",
+    "serves ninety callers by one request and no process, faster than the command serves one",
     { timeout: 180_000 },
     async () => {
       const { stdout } = await promisify(execFile)(process.execPath, [
@@ -21,7 +21,7 @@ describe("bench models", () => {
         .trim()
         .split("\n")
         .map((text) => JSON.parse(text))
-      assert.deepInclude(line, { bench: "models", callers: 90, requests: 1, httpRequests: 2, processes: 0 })
+      assert.deepInclude(line, { bench: "models", callers: 90, requests: 1, fetches: 1, processes: 0 })
       assert.isAbove(line.models, 0)
       assert.isBelow(line.p50Ms, line.cli.parallel1Ms)
       assert.isBelow(line.cli.parallel1Ms, line.cli.parallel8Ms)

@@ -207,7 +207,10 @@ export interface OpenCodeClient {
     readonly reply: (requestId: string, answers: ReadonlyArray<ReadonlyArray<string>>) => Effect.Effect<void, HostError>
     readonly reject: (requestId: string) => Effect.Effect<void, HostError>
   }
-  /** Two HTTP requests side by side (providers, configured default); no process is started for it. */
+  /**
+   * One HTTP request; no process is started for it. What its answer leaves out (the configured default) is known since
+   * the server was started, and asked for again when OpenCode has loaded its configuration anew.
+   */
   readonly models: Effect.Effect<ModelList, HostError>
   readonly agents: Effect.Effect<ReadonlyArray<Agent>, HostError>
 }

@@ -3,7 +3,7 @@ import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Layer, Redacted, Result, Schedule, Stream } from "effect"
 import { vi } from "vitest"
 import { ascendingId, type Engine, OpenCodeHost, type PermissionRequest } from "../src/index.ts"
-import { endOf, layerHost, newSession, promptOf, runPrompt, textOf } from "./support.ts"
+import { endOf, layerHost, newSession, promptOf, requestsDuring, runPrompt, textOf } from "./support.ts"
 
 vi.setConfig({ testTimeout: 30_000 })
 
@@ -127,6 +127,15 @@ for (const engine of ["classic", "next"] as const) {
             models.find(({ id }) => id === "scripted/other"),
             { providerId: "scripted", modelId: "other", contextLimit: 100_000 }
           )
+        })
+      )
+
+      it.effect("asks OpenCode once for the models", () =>
+        Effect.gen(function* () {
+          const { models } = (yield* OpenCodeHost).client
+          yield* models
+          const requests = yield* requestsDuring(models)
+          assert.deepStrictEqual(requests, [engine === "next" ? "/api/model" : "/config/providers"])
         })
       )
 

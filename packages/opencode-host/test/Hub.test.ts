@@ -46,6 +46,7 @@ const setting = Effect.fnUntraced(function* (...connections: ReadonlyArray<Conne
     connected,
     heard: Effect.void,
     active: Effect.void,
+    lost: Effect.void,
     resumes: undefined
   }).pipe(Effect.provideService(HttpClient.HttpClient, client), Effect.forkScoped({ startImmediately: true }))
   return { hub, listener, attempts, connected }

@@ -1,6 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { Reply } from "@opencode-worker/testkit"
-import { Deferred, Effect, Fiber, Option, Schedule, Stream } from "effect"
+import { Deferred, Effect, Fiber, Layer, Option, Redacted, Schedule, Stream } from "effect"
 import { vi } from "vitest"
 import { OpenCodeHost, type TurnEvent } from "../src/index.ts"
 import { endOf, layerHost, newSession, numbered, promptOf, runPrompt, tags, textOf } from "./support.ts"
@@ -211,6 +211,44 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("a turn", (it)
         })
       )
       assert.isUndefined((yield* client.sessions.status)[sessionId])
+    })
+  )
+
+  it.effect("uses the default model of a configuration that was changed under it, and lists it", () =>
+    Effect.gen(function* () {
+      const { client, directory, events, server } = yield* OpenCodeHost
+      const { url, password } = yield* server
+      const guest = OpenCodeHost.layer({ directory, attach: { url, password } })
+      yield* Effect.gen(function* () {
+        const attached = yield* OpenCodeHost
+        const hosts = [
+          { models: client.models, events },
+          { models: attached.client.models, events: attached.events }
+        ]
+        const gaps = yield* Effect.forEach(hosts, ({ models, ...one }) =>
+          Effect.gen(function* () {
+            assert.strictEqual((yield* models).default, "scripted/echo")
+            return yield* one.events.pipe(
+              Stream.filter((event) => event._tag === "Gap"),
+              Stream.runHead,
+              Effect.forkScoped({ startImmediately: true })
+            )
+          })
+        )
+        yield* Effect.promise(() =>
+          fetch(`${url}/global/config`, {
+            method: "PATCH",
+            headers: {
+              authorization: `Basic ${Buffer.from(`opencode:${Redacted.value(password)}`).toString("base64")}`,
+              "content-type": "application/json"
+            },
+            body: JSON.stringify({ model: "scripted/other" })
+          })
+        )
+        for (const gap of gaps) yield* Fiber.join(gap)
+        for (const { models } of hosts) assert.strictEqual((yield* models).default, "scripted/other")
+        assert.strictEqual(endOf(yield* runPrompt("hi")).messages[0]?.info.modelID, "other")
+      }).pipe(Effect.provide(Layer.fresh(guest)), Effect.scoped)
     })
   )
 })

@@ -110,6 +110,26 @@ export const parent = (options: object) =>
     (child) => Effect.sync(() => child.kill("SIGKILL"))
   )
 
+/** The paths of the HTTP requests that this process sends meanwhile, without the probes of the server's health. */
+export const requestsDuring = <A, E, R>(run: Effect.Effect<A, E, R>) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => {
+      const { fetch } = globalThis
+      const paths: Array<string> = []
+      globalThis.fetch = (input, init) => {
+        const { pathname } = new URL(input instanceof Request ? input.url : input)
+        if (pathname !== "/global/health") paths.push(pathname)
+        return fetch(input, init)
+      }
+      return { fetch, paths }
+    }),
+    ({ paths }) => Effect.as(run, paths),
+    ({ fetch }) =>
+      Effect.sync(() => {
+        globalThis.fetch = fetch
+      })
+  )
+
 /** Numbered words, so that a lost one, a repeated one and a swapped pair all show. */
 export const numbered = (name: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${name}-${index}`).join(" ")

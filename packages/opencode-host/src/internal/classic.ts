@@ -7,7 +7,7 @@ import type { Transport } from "./transport.ts"
 
 const pageSize = 100
 
-export const classicClient = ({ ask, call }: Transport, directory: string): EngineClient => {
+export const classicClient = ({ ask, call, settings }: Transport, directory: string): EngineClient => {
   return {
     sessions: {
       create: ({ title, metadata, parentId }) =>
@@ -100,13 +100,10 @@ export const classicClient = ({ ask, call }: Transport, directory: string): Engi
         )
     },
     models: Effect.gen(function* () {
-      const [{ providers, default: defaults }, config] = yield* Effect.all(
-        [
-          call("models", (sdk, options) => sdk.config.providers({ directory }, options)),
-          call("config", (sdk, options) => sdk.config.get({ directory }, options))
-        ],
-        { concurrency: "unbounded" }
+      const { providers, default: defaults } = yield* call("models", (sdk, options) =>
+        sdk.config.providers({ directory }, options)
       )
+      const { model: configured } = yield* settings
       const models = providers.flatMap((provider) =>
         Object.values(provider.models).map((model): ModelInfo => ({
           id: `${provider.id}/${model.id}`,
@@ -122,7 +119,7 @@ export const classicClient = ({ ask, call }: Transport, directory: string): Engi
         }))
       )
       const [first] = Object.entries(defaults)
-      return { models, default: config.model ?? (first === undefined ? undefined : `${first[0]}/${first[1]}`) }
+      return { models, default: configured ?? (first === undefined ? undefined : `${first[0]}/${first[1]}`) }
     }),
     agents: call("agents", (sdk, options) => sdk.app.agents({ directory }, options))
   }

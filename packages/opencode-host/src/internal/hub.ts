@@ -68,6 +68,8 @@ export interface PumpOptions {
   readonly heard: Effect.Effect<void>
   /** Called for each event that is no heartbeat: the server does something. */
   readonly active: Effect.Effect<void>
+  /** Called when the connection ends, as it does when the server loads its configuration anew. */
+  readonly lost: Effect.Effect<void>
   /** Told to the listeners at the first connection: an earlier server was lost. */
   readonly resumes: Gap["cause"] | undefined
 }
@@ -79,7 +81,7 @@ const maxDelayMillis = 10_000
 
 /** Never returns: reads, reconnects, and marks the gaps. */
 export const pump = Effect.fnUntraced(function* (options: PumpOptions) {
-  const { hub, server, directory, connected, heard, active, resumes } = options
+  const { hub, server, directory, connected, heard, active, lost, resumes } = options
   let gap = resumes
   // Attempts since the last event that carried something: a server that says hello and dies must not be a hot loop.
   let fruitless = 0
@@ -102,6 +104,7 @@ export const pump = Effect.fnUntraced(function* (options: PumpOptions) {
       return
     }
     fruitless = 0
+    if (event.type === "server.instance.disposed") yield* lost
     // A heartbeat is known to the server, but not to the SDK's types.
     if ((event.type as string) === "server.heartbeat") return
     yield* active
@@ -128,6 +131,7 @@ export const pump = Effect.fnUntraced(function* (options: PumpOptions) {
 
   const reconnect = Effect.gen(function* () {
     const cause = yield* connection
+    yield* lost
     gap ??= cause
     const delay = Math.min(firstDelayMillis * 2 ** fruitless, maxDelayMillis)
     fruitless += 1

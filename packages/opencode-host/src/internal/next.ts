@@ -37,7 +37,7 @@ interface Page {
   readonly before: string | undefined
 }
 
-export const nextClient = ({ call }: Transport, directory: string): EngineClient => {
+export const nextClient = ({ call, settings }: Transport, directory: string): EngineClient => {
   const location = { directory }
   const page = (sessionID: string, limit: number, cursor: string | undefined): Effect.Effect<Page, HostError> =>
     Effect.map(
@@ -109,14 +109,8 @@ export const nextClient = ({ call }: Transport, directory: string): EngineClient
   })
 
   const models = Effect.gen(function* () {
-    const [{ data: listed }, { data: providers }] = yield* Effect.all(
-      [
-        call("models", (sdk, options) => sdk.v2.model.list({ location }, options)),
-        call("providers", (sdk, options) => sdk.v2.provider.list({ location }, options))
-      ],
-      { concurrency: "unbounded" }
-    )
-    const names = new Map(providers.map(({ id, name }) => [id, name]))
+    const { data: listed } = yield* call("models", (sdk, options) => sdk.v2.model.list({ location }, options))
+    const { providerNames } = yield* settings
     const all = listed
       .filter(({ enabled }) => enabled)
       .map((model): ModelInfo => ({
@@ -124,7 +118,7 @@ export const nextClient = ({ call }: Transport, directory: string): EngineClient
         providerId: model.providerID,
         modelId: model.id,
         name: model.name,
-        providerName: names.get(model.providerID) ?? model.providerID,
+        providerName: providerNames.get(model.providerID) ?? model.providerID,
         tools: model.capabilities.tools,
         reasoning: false,
         contextLimit: model.limit.context,

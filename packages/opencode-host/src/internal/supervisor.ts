@@ -22,11 +22,13 @@ import type { OpenCodeServer } from "../OpenCodeServer.ts"
 import { get, hasBusySession, health, type Instance } from "./instance.ts"
 import { type Failure, recent, type RestartPolicy, verdict } from "./restarts.ts"
 import { type RetirementOptions, retirement, type Usage } from "./retirement.ts"
+import { rememberSettings, type Settings } from "./settings.ts"
 
 /** A server with its event stream. */
 export interface Running extends Instance {
   /** Completes when events flow and the server has loaded its directory: a prompt sent from then on is durable. */
   readonly primed: Effect.Effect<void, HostError>
+  readonly settings: Effect.Effect<Settings, HostError>
 }
 
 export interface Supervisor {
@@ -89,9 +91,13 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
     const access = instance.server
     const lastHeard = yield* Ref.make(yield* Clock.currentTimeMillis)
     const heard = Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.set(lastHeard, now))
-    yield* Effect.forkScoped(pump({ hub, server: access, directory, connected, heard, active: touch, resumes }))
+    const settings = yield* rememberSettings(access, directory)
+    const lost = settings.forget
+    yield* Effect.forkScoped(pump({ hub, server: access, directory, connected, heard, active: touch, lost, resumes }))
     yield* Effect.forkScoped(endIfHung(instance, lastHeard))
-    const loaded = yield* Effect.forkScoped(warmUp(access, directory))
+    const loaded = yield* Effect.forkScoped(
+      Effect.all([warmUp(access, directory), Effect.ignore(settings.read)], { concurrency: 2, discard: true })
+    )
     const primed = Effect.all([connected.await, Fiber.join(loaded)], { discard: true }).pipe(
       Effect.raceFirst(Effect.andThen(instance.exited, unavailable("the server has ended"))),
       Effect.timeoutOrElse({
@@ -101,7 +107,7 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
     )
     yield* touch
     usage.used = usage.inFlight > 0
-    return { ...instance, primed } satisfies Running
+    return { ...instance, primed, settings: settings.read } satisfies Running
   })
 
   /** Lives as long as the server; whether another one should follow at once. */

@@ -11,6 +11,7 @@ import {
   Unavailable
 } from "../HostError.ts"
 import { type Instance, user } from "./instance.ts"
+import type { Settings } from "./settings.ts"
 import type { Supervisor } from "./supervisor.ts"
 
 /** What the SDK answers; `response` is absent when the server was not reached. */
@@ -33,6 +34,7 @@ export interface Transport {
     operation: string,
     run: (sdk: OpencodeClient, options: { readonly signal: AbortSignal }) => Promise<Answer<A>>
   ) => Effect.Effect<A, HostError>
+  readonly settings: Effect.Effect<Settings, HostError>
 }
 
 export const makeTransport = (use: Supervisor["use"]): Transport => {
@@ -67,7 +69,11 @@ export const makeTransport = (use: Supervisor["use"]): Transport => {
       )
     ).pipe(Effect.withSpan(`OpenCodeClient.${operation}`))
 
-  return { ask, call: (operation, run) => Effect.map(ask(operation, run), ({ data }) => data) }
+  return {
+    ask,
+    call: (operation, run) => Effect.map(ask(operation, run), ({ data }) => data),
+    settings: use(({ settings }) => settings)
+  }
 }
 
 const reasonOf = (operation: string, error: unknown, response: Response | undefined): HostErrorReason => {
