@@ -9,7 +9,8 @@
  * @since 0.1.0
  */
 import { execFile } from "node:child_process"
-import { readdir, readFile } from "node:fs/promises"
+import { createHash } from "node:crypto"
+import { readdir, readFile, readlink } from "node:fs/promises"
 import { Effect, Schedule } from "effect"
 
 /** The variable that marks every process below a server. */
@@ -94,34 +95,54 @@ const scanPs = (hostId: string): Promise<ReadonlyArray<number>> =>
     )
   })
 
-/**
- * What tells a process from a later one with the same pid: its start time (and the boot it belongs to).
- * Undefined: no such process.
- */
-export const processIdentity = (pid: number): Effect.Effect<string | undefined> =>
-  Effect.promise(() => (process.platform === "linux" ? identityFromProc(pid) : identityFromPs(pid)))
-
-const identityFromProc = async (pid: number) => {
-  const stat = await readProc(pid, "stat")
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-  if (fields.length < 20 || fields[0] === "Z") return undefined
-  const boot = await readProc("sys", "kernel/random/boot_id")
-  return `${boot.trim()}:${fields[19]}`
+/** What tells a process from a later one with the same pid. An empty field is unknown. */
+export interface ProcessIdentity {
+  /** The boot and the clock tick of its start on Linux, the second on macOS. */
+  readonly started: string
+  /** SHA-256 of the program that it runs. Not of its arguments: a process may rewrite those while it lives. */
+  readonly command: string
 }
 
-const identityFromPs = (pid: number): Promise<string | undefined> =>
-  new Promise((resolve) => {
-    execFile("ps", ["-o", "lstart=", "-p", String(pid)], (_, stdout) => resolve(stdout.trim() || undefined))
+/** Undefined: no such process. */
+export const processIdentity = (pid: number): Effect.Effect<ProcessIdentity | undefined> =>
+  Effect.promise(async () => {
+    const [started, program] = await (process.platform === "linux" ? fromProc(pid) : fromPs(pid))
+    if (started === undefined) return undefined
+    return { started, command: program === "" ? "" : createHash("sha256").update(program).digest("hex") }
+  })
+
+/** What is known of both must agree: nobody is taken for dead because something cannot be read. */
+export const isSameProcess = (one: ProcessIdentity, other: ProcessIdentity): boolean =>
+  agree(one.started, other.started) && agree(one.command, other.command)
+
+const agree = (one: string, other: string) => one === "" || other === "" || one === other
+
+type Described = readonly [started: string | undefined, program: string]
+
+const fromProc = async (pid: number): Promise<Described> => {
+  const stat = await readProc(pid, "stat")
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+  if (fields.length < 20 || fields[0] === "Z") return [undefined, ""]
+  const boot = await readProc("sys", "kernel/random/boot_id")
+  const program = await readlink(`/proc/${pid}/exe`).catch(() => "")
+  // So the link ends when the program was updated under it.
+  return [`${boot.trim()}:${fields[19]}`, program.replace(/ \(deleted\)$/, "")]
+}
+
+const fromPs = async (pid: number): Promise<Described> => {
+  const [started, program] = await Promise.all(["lstart=", "ucomm="].map((column) => ps(pid, column)))
+  return [started || undefined, program ?? ""]
+}
+
+const ps = (pid: number, column: string) =>
+  new Promise<string>((resolve) => {
+    execFile("ps", ["-o", column, "-p", String(pid)], (_, stdout) => resolve(stdout.trim()))
   })
 
 /** Resident memory of a process, in bytes; 0 when it has gone. */
 export const residentBytes = (pid: number): Effect.Effect<number> =>
   Effect.promise(async () => {
     const kilobytes =
-      process.platform === "linux"
-        ? /^VmRSS:\s+(\d+)/m.exec(await readProc(pid, "status"))?.[1]
-        : await new Promise<string>((resolve) => {
-            execFile("ps", ["-o", "rss=", "-p", String(pid)], (_, stdout) => resolve(stdout.trim()))
-          })
+      process.platform === "linux" ? /^VmRSS:\s+(\d+)/m.exec(await readProc(pid, "status"))?.[1] : await ps(pid, "rss=")
     return Number(kilobytes ?? 0) * 1024
   })

@@ -1,10 +1,13 @@
+import { spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { mkdir, readFile, realpath, symlink, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { OpenCodeHome } from "@opencode-worker/testkit"
-import { ConfigProvider, Effect, Layer, Redacted } from "effect"
+import { ConfigProvider, Effect, Layer, Redacted, Result } from "effect"
 import { type HostError, OpenCodeHost, type Options, survivors } from "../src/index.ts"
+import { processIdentity } from "../src/Processes.ts"
+import { eventually } from "./support.ts"
 
 const limit = 30_000
 
@@ -176,7 +179,7 @@ if (!require("node:fs").existsSync(marker)) {
     })
   )
 
-  it.live("takes over the lock of a holder that is dead, or whose pid went to another process", () =>
+  it.live("takes over the lock of a holder that is dead, or whose pid went to another process, and of no other", () =>
     Effect.gen(function* () {
       const options = yield* setting("#!/bin/sh\n")
       const open = Effect.asVoid(OpenCodeHost).pipe(Effect.provide(Layer.fresh(OpenCodeHost.layer(options))))
@@ -184,15 +187,39 @@ if (!require("node:fs").existsSync(marker)) {
       const name = createHash("sha256").update(options.directory).digest("hex").slice(0, 32)
       const folder = join(options.stateDirectory, "hosts")
       yield* Effect.promise(() => mkdir(folder, { recursive: true }))
-      const dead = { hostId: randomUUID(), identity: "long ago", directory: options.directory, since: 0 }
-      for (const content of [
-        JSON.stringify({ ...dead, pid: 2 ** 22 + 1 }),
-        JSON.stringify({ ...dead, pid: process.pid }),
-        "not json"
-      ]) {
-        yield* Effect.promise(() => writeFile(join(folder, `${name}.json`), content))
-        yield* open
+      const own = (yield* processIdentity(process.pid)) ?? { started: "", command: "" }
+      const foreign = yield* Effect.acquireRelease(
+        Effect.sync(() => spawn("sleep", ["300"], { stdio: "ignore" })),
+        (sleep) => Effect.sync(() => sleep.kill("SIGKILL"))
+      )
+      const { pid = 0 } = foreign
+      const asleep = yield* eventually(
+        processIdentity(pid),
+        (found) => found !== undefined && found.command !== own.command
+      )
+      const holder = { hostId: randomUUID(), directory: options.directory, since: 0 }
+      const held = (content: string) =>
+        Effect.andThen(
+          Effect.promise(() => writeFile(join(folder, `${name}.json`), content)),
+          Effect.result(open)
+        )
+      const gone = { started: "long ago", command: own.command }
+      for (const [content, free] of [
+        [{ ...holder, ...gone, pid: 2 ** 22 + 1 }, true],
+        [{ ...holder, ...gone, pid: process.pid }, true],
+        // Its pid went to another program at once: where the clock is coarse, only that tells.
+        [{ ...holder, ...asleep, command: own.command, pid }, true],
+        [{ ...holder, started: "", command: own.command, pid }, true],
+        [{ ...holder, ...asleep, pid }, false],
+        [{ ...holder, started: "", command: "", pid }, false],
+        ["not JSON", true]
+      ] as const) {
+        const text = JSON.stringify(content)
+        const result = yield* held(typeof content === "string" ? content : text)
+        assert.strictEqual(Result.isSuccess(result), free, text)
+        if (Result.isFailure(result)) assert.deepInclude(result.failure.reason, { _tag: "DirectoryInUse", pid })
       }
+      assert.isTrue(foreign.exitCode === null && foreign.signalCode === null)
     })
   )
 

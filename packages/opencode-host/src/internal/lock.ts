@@ -1,19 +1,20 @@
 /**
- * One host per directory, across processes: a file that names its holder by pid and start time. A holder that is dead,
- * or whose pid went to another process, is taken over, after what it left running has been ended.
+ * One host per directory, across processes: a file that names its holder by pid, start time and program. A holder that
+ * is dead, or whose pid went to another process, is taken over, after what it left running has been ended.
  */
 import { createHash, randomUUID } from "node:crypto"
 import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Clock, Effect, Option, Schema } from "effect"
 import { DirectoryInUse, HostError, StartFailed } from "../HostError.ts"
-import { processIdentity, sweep } from "../Processes.ts"
+import { isSameProcess, processIdentity, sweep } from "../Processes.ts"
 
 const Holder = Schema.Struct({
   hostId: Schema.String,
   pid: Schema.Int,
-  /** See `processIdentity`. */
-  identity: Schema.String,
+  /** See `ProcessIdentity`. */
+  started: Schema.String,
+  command: Schema.String,
   directory: Schema.String,
   /** Epoch ms. */
   since: Schema.Finite
@@ -35,7 +36,7 @@ export const holdDirectory = Effect.fnUntraced(function* (options: {
   const holder: Holder = {
     hostId: options.hostId,
     pid: process.pid,
-    identity: (yield* processIdentity(process.pid)) ?? "",
+    ...((yield* processIdentity(process.pid)) ?? { started: "", command: "" }),
     directory: options.directory,
     since: yield* Clock.currentTimeMillis
   }
@@ -51,8 +52,9 @@ const acquire = Effect.fnUntraced(function* (file: string, holder: Holder) {
     if (yield* create(file, holder)) return
     const current = yield* read(file)
     if (Option.isSome(current)) {
-      const { pid, identity } = current.value
-      if ((yield* processIdentity(pid)) === identity) {
+      const { pid } = current.value
+      const living = yield* processIdentity(pid)
+      if (living !== undefined && isSameProcess(living, current.value)) {
         const reason = new DirectoryInUse({ directory: holder.directory, pid, lockFile: file })
         return yield* new HostError({ reason })
       }
