@@ -16,14 +16,17 @@ const common: Options = {
 }
 const requireBanner = 'import { createRequire as __cr } from "node:module"; const require = __cr(import.meta.url);'
 
-// The command in one file, and beside it the functions that its embedded deployment serves: `functionsDir` of
+// The command in one folder, and beside it the functions that its embedded deployment serves: `functionsDir` of
 // convex-backend is `../convex` from the file that it is bundled into.
 export default defineConfig([
   {
     ...common,
     entry: { "bin/main": "src/main.ts" },
     clean: true,
-    banner: { js: `#!/usr/bin/env node\n${requireBanner}` }
+    banner: { js: `#!/usr/bin/env node\n${requireBanner}` },
+    esbuildOptions: (options) => {
+      options.chunkNames = "bin/[name]-[hash]"
+    }
   },
   // The threads of the embedded deployment: a file of this name beside the one that starts them.
   {

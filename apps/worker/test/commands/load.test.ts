@@ -1,0 +1,45 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import * as command from "../support/command.ts"
+
+const limit = { timeout: 60_000 }
+
+const version = Effect.fnUntraced(function* (root: string) {
+  const { code, stderr, stdout } = yield* command.run({ root }, "--version")
+  assert.strictEqual(code, 0, stderr)
+  assert.match(stdout, /^opencode-worker v/)
+})
+
+describe("the code of the command", () => {
+  it.live(
+    "is kept in compiled form in the user's cache for the next start",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        const kept = () => readdirSync(join(root, "cache", "opencode-worker"), { recursive: true, withFileTypes: true })
+        yield* version(root)
+        const files = kept().filter((entry) => entry.isFile())
+        assert.isAbove(files.length, 0)
+        yield* version(root)
+        assert.sameMembers(
+          kept().flatMap((entry) => (entry.isFile() ? [entry.name] : [])),
+          files.map(({ name }) => name)
+        )
+      }),
+    limit
+  )
+
+  it.live(
+    "is loaded all the same where the cache cannot be written",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        mkdirSync(join(root, "cache"))
+        writeFileSync(join(root, "cache", "opencode-worker"), "a file, where a folder is wanted")
+        yield* version(root)
+      }),
+    limit
+  )
+})
