@@ -1,5 +1,5 @@
 import { assert, describe, it } from "vitest"
-import { connect, connectHttp, deploy } from "./deployment.ts"
+import { connect, connectHttp, deploy, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 
 interface Pages {
@@ -29,6 +29,24 @@ describe("queries", () => {
       (cause: Error) => cause.message
     )
     assert.include(twice, "unique() query returned more than one result")
+  })
+
+  it("the index by_id has the ids of its table in their order, and moves subscriptions", async () => {
+    const deployment = await deploy()
+    const client = connect(deployment)
+    await client.mutation(api.counters.add, { name: "of another table" })
+    await client.mutation(api.messages.sendMany, { channel: "c", count: 10 })
+    await client.mutation(api.misc.put, { value: "of another table" })
+    const messages = await client.query(api.messages.list, { channel: "c" })
+    const ids = messages.map((message) => message._id).toSorted()
+    assert.deepEqual(await client.query(api.messages.allIds, {}), ids)
+    const [above, upTo] = [ids[2]!, ids[6]!]
+    const between = watch(client, api.messages.idsBetween, { above, order: "desc", upTo })
+    await between.until((seen) => Array.isArray(seen) && seen.length === 4)
+    assert.deepEqual(between.latest(), ids.slice(3, 7).toReversed())
+    assert.deepEqual(await client.query(api.messages.idsBetween, { above, order: "asc", upTo }), ids.slice(3, 7))
+    for (const id of [ids[2]!, ids[7]!, ids[6]!]) await client.mutation(api.messages.remove, { id })
+    assert.deepEqual(between.seen.slice(1), [ids.slice(3, 6).toReversed()])
   })
 
   it("pages follow each other, and the last one says so", async () => {

@@ -28,6 +28,13 @@ const folderWith = (files: Record<string, string>): string => {
   return folder
 }
 
+/** A data file that says of itself that it has another format: SQLite keeps the number at byte 60. */
+const inFormat = (file: Buffer, format: number): Buffer => {
+  const changed = Buffer.from(file)
+  changed.writeUInt32BE(format, 60)
+  return changed
+}
+
 describe("start", () => {
   it("keeps the data from one start to the next, and time does not go back", async () => {
     const first = await deploy()
@@ -89,7 +96,9 @@ describe("start", () => {
         writeFileSync(file, good)
         truncateSync(file, good.length / 2)
       },
-      foreign: (file) => writeFileSync(file, "This is a text.")
+      foreign: (file) => writeFileSync(file, "This is a text."),
+      "of an older version": (file) => writeFileSync(file, inFormat(good, 1)),
+      "of a newer version": (file) => writeFileSync(file, inFormat(good, 1000))
     }
     for (const [what, make] of Object.entries(damage)) {
       const dataDir = temporaryFolder()
@@ -99,6 +108,7 @@ describe("start", () => {
       const error = await refusal({ dataDir })
       assert.equal(error.code, "DataCorrupt", what)
       assert.include(error.message, file)
+      if (what.startsWith("of a")) assert.include(error.message, `written by ${what.slice(3)}`)
       assert.isTrue(readFileSync(file).equals(before), what)
       assert.isFalse(existsSync(join(dataDir, "lock.json")))
     }

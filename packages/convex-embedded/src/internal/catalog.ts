@@ -9,9 +9,12 @@ import { type Document, fieldAt, parseDocument } from "./values.ts"
 
 export interface Index {
   readonly id: number
+  readonly tableNumber: number
   readonly name: string
   /** Those declared, then the tie-breaks that make every key unique. */
   readonly fields: ReadonlyArray<string>
+  /** The order in which the documents themselves are kept: it has no entries of its own. */
+  readonly isPrimary: boolean
 }
 
 export interface Table {
@@ -50,6 +53,14 @@ const BUILT_IN: Record<string, ReadonlyArray<string>> = {
   by_id: ["_id"]
 }
 
+const indexOf = (id: number, tableNumber: number, name: string, fields: ReadonlyArray<string>): Index => ({
+  fields,
+  id,
+  isPrimary: name === "by_id",
+  name,
+  tableNumber
+})
+
 export const indexKey = (index: Index, document: Document): Key =>
   encodeKey(index.fields.map((field) => fieldAt(document, field)))
 
@@ -80,7 +91,7 @@ export class Catalog {
             .filter((index) => index.table_number === number)
             .map((index) => [
               index.name,
-              { fields: JSON.parse(index.fields) as Array<string>, id: index.id, name: index.name }
+              indexOf(index.id, number, index.name, JSON.parse(index.fields) as Array<string>)
             ])
         ),
         name,
@@ -151,7 +162,7 @@ export class Catalog {
       else this.#store.deleteIndex(index.id)
     }
     for (const [name, fields] of wanted) {
-      const index = { fields, id: this.#store.addIndex(table.number, name, JSON.stringify(fields)), name }
+      const index = this.#addIndex(table.number, name, fields)
       for (const { id, json } of this.#documents(table)) {
         this.#store.putEntry(index.id, indexKey(index, parseDocument(json)), id)
       }
@@ -176,9 +187,9 @@ export class Catalog {
 
   /** Every document of a table, oldest first. */
   *#documents(table: Table): Generator<Row> {
-    const { id } = table.indexes.get("by_creation_time")!
+    const index = table.indexes.get("by_creation_time")!
     for (let low = LOWEST; ;) {
-      const rows = this.#store.scan(id, low, HIGHEST, "asc", 1000)
+      const rows = this.#store.scan(index, low, HIGHEST, "asc", 1000)
       yield* rows
       if (rows.length < 1000) return
       low = after(rows.at(-1)!.key)
@@ -193,7 +204,7 @@ export class Catalog {
       indexes: new Map(
         all.map(([index, declared]) => {
           const fields = index in BUILT_IN ? declared : [...declared, "_creationTime", "_id"]
-          return [index, { fields, id: this.#store.addIndex(number, index, JSON.stringify(fields)), name: index }]
+          return [index, this.#addIndex(number, index, fields)]
         })
       ),
       name,
@@ -202,6 +213,10 @@ export class Catalog {
     }
     this.#store.releaseSavepoint(0)
     return this.#remember(table)
+  }
+
+  #addIndex(tableNumber: number, name: string, fields: ReadonlyArray<string>): Index {
+    return indexOf(this.#store.addIndex(tableNumber, name, JSON.stringify(fields)), tableNumber, name, fields)
   }
 
   #remember(table: Table): Table {

@@ -1,4 +1,6 @@
 /** What the thread with the store does on request. */
+// Not the global ones, which refuse to work inside of a query or mutation.
+import { clearTimeout, setTimeout } from "node:timers"
 import type { AuthProvider } from "./auth.ts"
 import type { Call, RequestKey } from "./calls.ts"
 import { Catalog, SCHEDULED_FUNCTIONS } from "./catalog.ts"
@@ -38,17 +40,26 @@ export const openEngine = async (settings: EngineSettings, pulse: Pulse) => {
   const store = Store.open(settings.file, settings.durability)
   const catalog = new Catalog(store)
   catalog.sync(functions.schema)
+  const quiet = setTimeout(() => store.checkpoint(), QUIET_MILLIS)
   const engine = new Engine({
     catalog,
     fileUrls: new FileUrls(settings.secret, settings.origin),
     functions,
+    onCommit: () => void quiet.refresh(),
     jobsIndex: catalog.table(SCHEDULED_FUNCTIONS).indexes.get("by_state")!.id,
     pulse,
     store,
     userTimeLimit: settings.userTimeLimit
   })
-  return { api: engineApi(engine, store), info: describe(functions) }
+  const close = () => {
+    clearTimeout(quiet)
+    store.close()
+  }
+  return { api: { ...engineApi(engine, store), close }, info: describe(functions) }
 }
+
+/** Without a commit for so many milliseconds nobody waits for the disk. */
+const QUIET_MILLIS = 50
 
 const engineApi = (engine: Engine, store: Store) => ({
   query: (call: Call) => engine.query(call),
@@ -90,8 +101,7 @@ const engineApi = (engine: Engine, store: Store) => ({
   importTable: (table: string, file: string, mode: ImportMode) => importTable(engine, table, file, mode),
   backup: (file: string) => store.backup(file),
   takeCommit: () => engine.takeCommit(),
-  forget: (id: number) => engine.readSets.delete(id),
-  close: () => store.close()
+  forget: (id: number) => engine.readSets.delete(id)
 })
 
 export type EngineApi = Awaited<ReturnType<typeof openEngine>>["api"]

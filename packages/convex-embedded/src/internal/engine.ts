@@ -47,6 +47,7 @@ export interface EngineOptions {
   readonly pulse: Pulse
   /** The index of the jobs: who runs them wants to know when it changes. */
   readonly jobsIndex: number
+  readonly onCommit: () => void
 }
 
 export class Engine {
@@ -59,6 +60,7 @@ export class Engine {
   functions: Functions
   readonly #store: Store
   readonly #jobsIndex: number
+  readonly #committed: () => void
   #outdated: ReadonlyArray<number> = []
   #jobs = false
 
@@ -70,6 +72,7 @@ export class Engine {
     this.#store = options.store
     this.userTimeLimit = options.userTimeLimit
     this.#jobsIndex = options.jobsIndex
+    this.#committed = options.onCommit
   }
 
   /** What was committed since this was asked last. */
@@ -175,6 +178,7 @@ export class Engine {
   #onCommit(changes: ReadonlyArray<Change>): void {
     this.#outdated = [...this.#outdated, ...this.readSets.take(changes)]
     this.#jobs ||= changes.some((change) => change.indexId === this.#jobsIndex)
+    this.#committed()
   }
 
   /** Runs a query or mutation in a transaction that its caller ends. */

@@ -9,7 +9,9 @@ import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs"
 import { DatabaseSync, type StatementSync } from "node:sqlite"
 import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
 import { messageOf } from "./errors.ts"
-import type { Key } from "./keys.ts"
+import type { Index } from "./catalog.ts"
+import { CREATION_STEP, idsOf } from "./ids.ts"
+import { encodeKey, type Key, leastText } from "./keys.ts"
 
 /** `full` survives a power loss; `normal` survives any crash of the process, but a power loss may take the last commits. */
 export type Durability = "full" | "normal"
@@ -22,13 +24,16 @@ export interface Row {
 
 /** A file of this package says so in its header. */
 const APPLICATION_ID = 0x43564542
-const FORMAT = 1
+const FORMAT = 2
 
 /** A whole check reads the whole file: some 50 ms for a file of this size. Larger files are trusted to SQLite's own checks. */
 const WHOLE_CHECK_BYTES = 16 * 1024 * 1024
 
 /** Keeps the upper levels of the trees of 100,000 documents, and what is in use, in memory. */
 const CACHE_KIB = 32 * 1024
+
+/** At this many pages (16 MiB) a commit brings the log into the data file itself, if there was no quiet moment before. */
+const LOG_PAGES = 4096
 
 /** Answers to repeated mutations are kept as long as Convex keeps them. */
 const REQUESTS_KEPT_NS = 14n * 24n * 3_600_000_000_000n
@@ -79,7 +84,8 @@ export class Store {
       const fresh = userVersion(db) === 0
       if (!fresh) checkContents(db, file)
       db.exec(
-        `PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}; PRAGMA cache_size = -${CACHE_KIB}`
+        `PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}; ` +
+          `PRAGMA cache_size = -${CACHE_KIB}; PRAGMA wal_autocheckpoint = ${LOG_PAGES}`
       )
       db.exec("BEGIN EXCLUSIVE")
       if (fresh) db.exec(`${TABLES} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}`)
@@ -93,6 +99,11 @@ export class Store {
 
   close(): void {
     this.#db.close()
+  }
+
+  /** Brings the log of commits into the data file, which is as durable before as after: for a quiet moment. */
+  checkpoint(): void {
+    if (!this.#db.isTransaction) this.#prepare("PRAGMA wal_checkpoint(PASSIVE)").get()
   }
 
   /** Writes a copy of the last commit to a new file. */
@@ -179,12 +190,21 @@ export class Store {
   }
 
   /** At most `limit` documents whose key is in `[low, high)`. */
-  scan(indexId: number, low: Key, high: Key, order: "asc" | "desc", limit: number): ReadonlyArray<Row> {
+  scan(index: Index, low: Key, high: Key, order: "asc" | "desc", limit: number): ReadonlyArray<Row> {
+    if (index.isPrimary) return this.#scanDocuments(index.tableNumber, low, high, order, limit)
     const rows = this.#prepare(
       `SELECT e.key, e.id, d.json FROM entries e CROSS JOIN documents d ON d.id = e.id
        WHERE e.index_id = ? AND e.key >= ? AND e.key < ? ORDER BY e.key ${order} LIMIT ?`
-    ).all(indexId, low, high, limit) as Array<{ key: Uint8Array; id: string; json: string }>
+    ).all(index.id, low, high, limit) as Array<{ key: Uint8Array; id: string; json: string }>
     return rows.map(({ id, json, key }) => ({ id, json, key: Buffer.from(key.buffer, key.byteOffset, key.byteLength) }))
+  }
+
+  #scanDocuments(table: number, low: Key, high: Key, order: "asc" | "desc", limit: number): ReadonlyArray<Row> {
+    const ids = idsOf(table)
+    const rows = this.#prepare(
+      `SELECT id, json FROM documents WHERE id >= max(?, ?) AND id < min(?, ?) ORDER BY id ${order} LIMIT ?`
+    ).all(ids.low, leastText(low), ids.end, leastText(high), limit) as Array<{ id: string; json: string }>
+    return rows.map(({ id, json }) => ({ id, json, key: encodeKey([id]) }))
   }
 
   tables(): ReadonlyArray<{ number: number; name: string; validator: string | null }> {
@@ -256,9 +276,6 @@ export class Store {
   }
 }
 
-/** Milliseconds between documents created at once: the least step that a double keeps apart until the year 2248. */
-const CREATION_STEP = 2 ** -10
-
 const later = (ts: bigint): bigint => {
   const now = BigInt(Date.now()) * 1_000_000n
   return now > ts ? now : ts + 1n
@@ -291,7 +308,11 @@ const checkHeader = (file: string): void => {
 const checkContents = (db: DatabaseSync, file: string): void => {
   const pragma = (name: string) => Number(Object.values(db.prepare(`PRAGMA ${name}`).get()!)[0])
   if (pragma("application_id") !== APPLICATION_ID) throw corrupt(file, "is the database of another program")
-  if (userVersion(db) > FORMAT) throw corrupt(file, "was written by a newer version of this package")
+  const format = userVersion(db)
+  if (format !== FORMAT) {
+    const writer = format > FORMAT ? "a newer" : "an older"
+    throw corrupt(file, `was written by ${writer} version of this package (format ${format}; this one reads ${FORMAT})`)
+  }
   if (pragma("page_count") * pragma("page_size") > WHOLE_CHECK_BYTES) return
   const finding = String(Object.values(db.prepare("PRAGMA quick_check(1)").get()!)[0])
   if (finding !== "ok") throw corrupt(file, `is damaged (${finding.replaceAll(/\s+/g, " ")})`)

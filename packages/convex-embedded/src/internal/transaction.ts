@@ -133,7 +133,7 @@ export class Transaction {
     let [from, to] = [low, high]
     for (let size = Math.min(Math.max(firstBatch, 1), 64); ; size = Math.min(size * 4, 1024)) {
       this.#assertOpen()
-      const rows = this.#store.scan(index.id, from, to, order, size)
+      const rows = this.#store.scan(index, from, to, order, size)
       for (const row of rows) {
         this.#countRead(row.json)
         yield row
@@ -160,9 +160,7 @@ export class Transaction {
     this.#begin()
     const table = this.#catalog.table(tableName)
     const fields = checkStorable(this.#resolve(json))
-    const id = newId(table.number)
-    this.#write(table, null, { ...fields, _id: id, _creationTime: this.#store.nextCreationTime() })
-    return id
+    return this.#create(table, fields)
   }
 
   /** Inserts a document that may bring its `_id` and `_creationTime`, in place of the one that has this `_id`. */
@@ -171,9 +169,10 @@ export class Transaction {
     this.#begin()
     const table = this.#catalog.table(tableName)
     const { _creationTime, _id, ...fields } = fromJson(json) as Fields
-    const id = typeof _id === "string" && this.#catalog.isId(_id, tableName) ? _id : newId(table.number)
+    const next = this.#store.nextCreationTime()
+    const id = typeof _id === "string" && this.#catalog.isId(_id, tableName) ? _id : newId(table.number, next)
     const before = this.#store.document(id)
-    const created = typeof _creationTime === "number" ? _creationTime : this.#store.nextCreationTime()
+    const created = typeof _creationTime === "number" ? _creationTime : next
     const document = { ...checkStorable(fields), _id: id, _creationTime: created }
     this.#write(table, before === null ? null : parseDocument(before), document)
   }
@@ -198,10 +197,7 @@ export class Transaction {
 
   /** Writes a document of a system table, which no function can. */
   insertSystem(tableName: string, fields: Fields): string {
-    const table = this.#catalog.table(tableName)
-    const id = newId(table.number)
-    this.#write(table, null, { ...fields, _id: id, _creationTime: this.#store.nextCreationTime() })
-    return id
+    return this.#create(this.#catalog.table(tableName), fields)
   }
 
   replaceSystem(document: Document): void {
@@ -237,6 +233,13 @@ export class Transaction {
   putAnswer(sessionId: string, requestId: number, result: string): void {
     this.#begin()
     this.#store.putAnswer(sessionId, requestId, this.ts, result)
+  }
+
+  #create(table: Table, fields: Fields): string {
+    const created = this.#store.nextCreationTime()
+    const id = newId(table.number, created)
+    this.#write(table, null, { ...fields, _id: id, _creationTime: created })
+    return id
   }
 
   #existing(id: string, verb: string): { document: Document; json: string; table: Table } {
@@ -278,15 +281,13 @@ export class Transaction {
     for (const index of table.indexes.values()) {
       const oldKey = before === null ? null : indexKey(index, before)
       const newKey = next === null ? null : indexKey(index, next)
-      if (oldKey !== null) {
-        this.changes.push({ indexId: index.id, key: oldKey })
-        if (newKey !== null && oldKey.equals(newKey)) continue
-        this.#store.deleteEntry(index.id, oldKey)
-      }
-      if (newKey !== null) {
-        this.changes.push({ indexId: index.id, key: newKey })
-        this.#store.putEntry(index.id, newKey, _id)
-      }
+      const isSame = oldKey !== null && newKey !== null && oldKey.equals(newKey)
+      if (oldKey !== null) this.changes.push({ indexId: index.id, key: oldKey })
+      if (newKey !== null && !isSame) this.changes.push({ indexId: index.id, key: newKey })
+      // The documents themselves are in the order of their ids.
+      if (isSame || index.isPrimary) continue
+      if (oldKey !== null) this.#store.deleteEntry(index.id, oldKey)
+      if (newKey !== null) this.#store.putEntry(index.id, newKey, _id)
     }
     if (next === null) this.#store.deleteDocument(_id)
     else this.#store.putDocument(_id, json)
