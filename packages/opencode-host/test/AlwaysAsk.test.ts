@@ -58,12 +58,14 @@ describe("alwaysAsk", () => {
     "asks where a user, a project, an agent or a sub-agent allows, and leaves denied what is denied",
     () =>
       Effect.gen(function* () {
+        const { client } = yield* OpenCodeHost
+        assert.strictEqual((yield* client.models).default, "scripted/echo")
         assert.deepStrictEqual((yield* outcome("echo one")).asked, ["echo one"])
         assert.deepStrictEqual((yield* outcome("echo two", "eager")).asked, ["echo two"])
         assert.deepStrictEqual((yield* outcome("task: echo three")).asked, ["echo three"])
         assert.deepStrictEqual(yield* outcome("touch it"), { asked: [], commands: ["error"] })
         assert.deepStrictEqual(yield* outcome("touch it", "eager"), { asked: [], commands: ["error"] })
-      }).pipe(Effect.provide(hostOf({ alwaysAsk: ["bash"] }))),
+      }).pipe(Effect.provide(hostOf({ alwaysAsk: ["bash", "edit", "webfetch"] }))),
     120_000
   )
 

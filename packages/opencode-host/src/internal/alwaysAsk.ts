@@ -21,10 +21,12 @@ const denied = (rules, permission) =>
 
 const stricter = (own, inherited) => {
   const rules = Object.fromEntries(entries(own))
-  const asked = guarded.map((permission) => [
-    permission,
-    Object.fromEntries([["*", "ask"], ...denied(inherited, permission), ...denied(own, permission)])
-  ])
+  const asked = guarded.map((permission) => {
+    const patterns = [["*", "ask"], ...denied(inherited, permission), ...denied(own, permission)]
+    // Some permissions have no patterns: OpenCode takes no more than one action for them.
+    const { "*": always, ...others } = Object.fromEntries(patterns)
+    return [permission, Object.keys(others).length === 0 ? always : { "*": always, ...others }]
+  })
   // Of two rules that fit, OpenCode takes the later one.
   for (const permission of guarded) delete rules[permission]
   return { ...rules, ...Object.fromEntries(asked) }

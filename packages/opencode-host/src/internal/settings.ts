@@ -31,7 +31,9 @@ const Providers = Schema.Struct({ data: Schema.Array(Schema.Struct({ id: Schema.
 const fetchSettings = Effect.fnUntraced(
   function* (server: OpenCodeServer, directory: string): Effect.fn.Return<Settings, unknown, HttpClient.HttpClient> {
     const ask = (path: string, parameter: string) =>
-      HttpClient.execute(get(server, path).pipe(HttpClientRequest.setUrlParam(parameter, directory)))
+      HttpClient.execute(get(server, path).pipe(HttpClientRequest.setUrlParam(parameter, directory))).pipe(
+        Effect.flatMap(HttpClientResponse.filterStatusOk)
+      )
     if (server.engine === "classic") {
       const { model } = yield* HttpClientResponse.schemaBodyJson(Config)(yield* ask("/config", "directory"))
       return { model, providerNames: new Map() }
