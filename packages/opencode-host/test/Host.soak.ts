@@ -1,50 +1,19 @@
 /**
- * What takes too long for every run: `pnpm run soak`. `SOAK_SEED` and `SOAK_ROUNDS` (default 20) choose the kills.
+ * What takes too long for every run: `pnpm run soak`. `SOAK_ROUNDS` (default 20) and `SOAK_SEED` choose the kills.
  */
-import type { ChildProcess } from "node:child_process"
-import { readdirSync, readFileSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { assert, describe, it } from "@effect/vitest"
 import { Reply } from "@opencode-worker/testkit"
-import { Config, Console, Effect, Fiber, Random, Result, Stream } from "effect"
+import { Config, Console, Effect, Fiber, Result, Stream } from "effect"
 import { OpenCodeHost, survivors } from "../src/index.ts"
-import {
-  endOf,
-  eventually,
-  hosted,
-  newSession,
-  numbered,
-  parent,
-  promptOf,
-  runPrompt,
-  setting,
-  textOf
-} from "./support.ts"
+import { killAtRandom } from "./kills.ts"
+import { endOf, hosted, newSession, numbered, promptOf, runPrompt, setting, textOf } from "./support.ts"
 
 const limit = 900_000
 const hello = () => Reply.text("Hello.")
-
-/** Living processes that were started with this home, whatever host marked them. */
-const processesOf = (root: string) =>
-  Effect.sync(() =>
-    readdirSync("/proc").filter((name) => {
-      if (!/^\d+$/.test(name) || Number(name) === process.pid) return false
-      try {
-        const zombie = /\) [ZX] /.test(readFileSync(`/proc/${name}/stat`, "latin1"))
-        return !zombie && readFileSync(`/proc/${name}/environ`, "latin1").includes(`HOME=${root}/`)
-      } catch {
-        return false
-      }
-    })
-  )
-
-const firstOutput = (child: ChildProcess) =>
-  Effect.callback<void>((resume) => {
-    child.stdout?.once("data", () => resume(Effect.void))
-  })
 
 const heap = (() => {
   setFlagsFromString("--expose-gc")
@@ -61,34 +30,7 @@ describe("a soak", () => {
     () =>
       Effect.gen(function* () {
         const rounds = yield* Config.Int("SOAK_ROUNDS").pipe(Config.withDefault(20))
-        const seed = yield* Config.String("SOAK_SEED").pipe(Config.withDefault("opencode-host"))
-        const { options, root } = yield* setting(({ lastUserText, toolResults }) =>
-          lastUserText === "stay" && toolResults.length === 0
-            ? Reply.toolCall("bash", { command: "sleep 300 & setsid sleep 301 & wait", description: "stay" })
-            : Reply.text("word ".repeat(100), { every: "20 millis" })
-        )
-        yield* Effect.gen(function* () {
-          for (let round = 1; round <= rounds; round++) {
-            // In its start, or in its use.
-            const inUse = yield* Random.nextBoolean
-            const millis = yield* Random.nextIntBetween(0, inUse ? 3000 : 8000)
-            yield* Effect.scoped(
-              Effect.gen(function* () {
-                const child = yield* parent(options)
-                if (inUse) yield* firstOutput(child)
-                yield* Effect.sleep(millis)
-                const before = (yield* processesOf(root)).length
-                child.kill("SIGKILL")
-                const left = yield* eventually(processesOf(root), (found) => found.length === 0)
-                yield* Console.log(
-                  `round ${round}: killed ${millis} ms into its ${inUse ? "use" : "start"} with ${before} processes, left ${left.length}`
-                )
-              })
-            )
-          }
-        }).pipe(Random.withSeed(seed))
-        const end = yield* hosted(options, runPrompt("hi"))
-        assert.strictEqual(endOf(end).outcome, "completed")
+        yield* Console.log((yield* killAtRandom({ rounds, startMillis: 8000, useMillis: 3000 })).join("\n"))
       }).pipe(Effect.scoped),
     limit
   )

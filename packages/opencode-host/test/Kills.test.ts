@@ -1,0 +1,15 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { killAtRandom } from "./kills.ts"
+
+describe.skipIf(process.platform !== "linux")("a host that is killed at any moment", () => {
+  it.live(
+    "leaves no process, and no lock that blocks the next",
+    () =>
+      Effect.gen(function* () {
+        const told = yield* killAtRandom({ rounds: 3, startMillis: 4000, useMillis: 1500 })
+        assert.lengthOf(told, 3)
+      }).pipe(Effect.scoped),
+    120_000
+  )
+})
