@@ -3,11 +3,12 @@
  *
  * @since 0.1.0
  */
-import type { QueuedCommand } from "@opencode-worker/convex-sync"
+import { History, type QueuedCommand } from "@opencode-worker/convex-sync"
 import { ModelCache } from "@opencode-worker/model-cache"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { type Actor, WorkerEvent, type WorkerState } from "@opencode-worker/worker-fsm"
 import { Effect, Schema } from "effect"
+import { openCodeHistory } from "./OpenCodeHistory.ts"
 import { Sessions } from "./Sessions.ts"
 
 const { Drain, Pause, Resume } = WorkerEvent.cases
@@ -57,6 +58,8 @@ export const execute = Effect.fn("Worker.execute")(function* (
       // It ends what carries out commands, too: so it begins when this one is answered.
       return yield* Effect.forkDetach(Effect.ignore(actor.send(Drain.make({}))))
     case "loadHistory":
-      return yield* new NotPossible({ problem: "This version cannot load the history of a session" })
+      // Without a session in OpenCode nothing was said there.
+      if (opencodeSessionId === null) return
+      return yield* History.load(command.sessionId, yield* openCodeHistory(opencodeSessionId))
   }
 })

@@ -16,6 +16,15 @@ export interface Outcome {
   readonly parts: ReadonlyArray<FinalPart>
 }
 
+/** Of what the deployment takes: a provider's reply may be a whole page. */
+const [maxName, maxMessage] = [500, 4_000]
+
+/** An error that the deployment takes. */
+export const shortError = ({ message, name }: { readonly name: string; readonly message: string }) => ({
+  name: name.slice(0, maxName).toWellFormed() || "Error",
+  message: message.slice(0, maxMessage).toWellFormed()
+})
+
 /**
  * Final parts in, streamed text out, in one transaction. Repeating it changes nothing.
  *
@@ -31,7 +40,7 @@ export const finish = Effect.fn("Turn.finish")(function* (turnId: Id<"turns">, r
     turnId,
     outcome,
     parts: [...bounded(parts)],
-    ...(error !== undefined && { error: { name: error.name, message: error.message } }),
+    ...(error !== undefined && { error: shortError(error) }),
     ...(usage !== undefined && { usage })
   })
 })

@@ -38,6 +38,14 @@ const make = Effect.gen(function* () {
       )
     )
 
+  /** How a command ended; null: it is not there any more. */
+  const settled = (commandId: Id<"commands">) =>
+    convex.subscribe(api.commands.get, { commandId }).pipe(
+      Stream.filter((command) => command?.status !== "queued"),
+      Stream.runHead,
+      Effect.map(Option.getOrNull)
+    )
+
   return {
     approve: (code: string) => convex.mutation(api.pairing.approve, { code }),
     createSession: (workerId: Id<"workers">) =>
@@ -86,6 +94,11 @@ const make = Effect.gen(function* () {
     pause: (workerId: Id<"workers">) => convex.mutation(api.workers.pause, { workerId, idempotencyKey: randomUUID() }),
     resume: (workerId: Id<"workers">) =>
       convex.mutation(api.workers.resume, { workerId, idempotencyKey: randomUUID() }),
+    /** Has what was said in OpenCode told to the deployment, and waits until the worker has done so. */
+    loadHistory: (sessionId: Id<"sessions">) =>
+      convex
+        .mutation(api.sessions.loadHistory, { sessionId, idempotencyKey: randomUUID() })
+        .pipe(Effect.flatMap(settled)),
     /** What waits for an answer in a session, now and at each change. */
     pending: (sessionId: Id<"sessions">) => convex.subscribe(api.requests.pending, { sessionId }),
     answer: (requestId: Id<"requests">, answer: Answer) => convex.mutation(api.requests.answer, { requestId, answer }),

@@ -22,7 +22,6 @@ import {
   Lease,
   ModelPublisher,
   Pairing,
-  type Policy,
   Requests,
   SessionSync,
   type WorkerCredentials
@@ -43,7 +42,6 @@ import {
   ScopedRef,
   Stream
 } from "effect"
-import { AppError } from "./AppError.ts"
 import { execute } from "./Execute.ts"
 import { openCodeRequests } from "./OpenCodeRequests.ts"
 import { openCodeSessions } from "./OpenCodeSessions.ts"
@@ -61,8 +59,6 @@ export interface WorkerOptions {
   readonly credentials: string
   /** Tells this process from others that might claim to be the same worker. */
   readonly processId: string
-  /** What of that which OpenCode asks goes to a person, and what is decided without one. */
-  readonly policy: Policy.Policy
   /** Shows the code that an operator must approve, at the first start; another one after 10 minutes without approval. */
   readonly onPairingCode: (code: string) => Effect.Effect<unknown, ConvexSyncError>
 }
@@ -90,13 +86,13 @@ const failure = ({ message, reason }: ConvexSyncError, credentials: string) => {
     : Fail.make({ reason: "Temporary", detail: message })
 }
 
-const requests = (policy: Policy.Policy) =>
-  Layer.unwrap(Effect.map(openCodeRequests, (port) => Requests.layer(port, { policy })))
+/** OpenCode decides what it asks (see `alwaysAsk` of its host); all of that goes to a person. */
+const requests = Layer.unwrap(Effect.map(openCodeRequests, (port) => Requests.layer(port, { policy: "inherit" })))
 
 /** All that lives under the lease: it begins with it and ends with it. */
-const tenancy = Effect.fnUntraced(function* (credentials: WorkerCredentials, { policy, processId }: WorkerOptions) {
+const tenancy = Effect.fnUntraced(function* (credentials: WorkerCredentials, { processId }: WorkerOptions) {
   const services = yield* Layer.build(
-    Layer.mergeAll(Commands.layer(), Inbox.layer(), DeltaWriter.layer(), requests(policy), Sessions.layer).pipe(
+    Layer.mergeAll(Commands.layer(), Inbox.layer(), DeltaWriter.layer(), requests, Sessions.layer).pipe(
       Layer.provideMerge(patientLease(credentials, { processId }))
     )
   )
@@ -198,22 +194,6 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
       Option.map(({ workerId }) => workerId)
     )
   }
-})
-
-/**
- * As `makeWorker`, waits until the worker is Ready. Fails with its last words and exit code if it stops before.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const startWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
-  const { lifecycle, workerId } = yield* makeWorker(options)
-  const state = yield* lifecycle
-    .send(WorkerEvent.cases.Start.make({}))
-    .pipe(Effect.andThen(lifecycle.awaitState("Ready", "Stopped")), Effect.orDie)
-  if (state._tag === "Stopped")
-    return yield* new AppError({ text: `The worker stopped: ${state.detail}`, exitCode: state.exitCode })
-  return { lifecycle, workerId: yield* Effect.orDie(Effect.flatMap(workerId, Effect.fromOption)) }
 })
 
 type WorkerActor = Actor.Actor<WorkerState, WorkerEvent>

@@ -47,7 +47,6 @@ const runWorker = Effect.gen(function* () {
     directory: home.directory,
     credentials: join(home.root, "worker.json"),
     processId: "test",
-    policy: "inherit",
     onPairingCode: operator.approve
   })
   yield* lifecycle.send(WorkerEvent.cases.Start.make({}))

@@ -22,7 +22,7 @@ import { promptSource } from "../PromptSource.ts"
 import { stack } from "../Stack.ts"
 import { type Run, summary } from "../Summary.ts"
 import * as Transcript from "../Transcript.ts"
-import { startWorker } from "../Worker.ts"
+import { makeWorker } from "../Worker.ts"
 import * as shared from "./flags.ts"
 
 const flags = {
@@ -64,15 +64,21 @@ const surroundings = (offline: boolean, directory: string, folder: DataFolder) =
 const readyWorker = Effect.fnUntraced(function* (folder: DataFolder) {
   const { directory } = yield* OpenCodeHost
   const operator = yield* Operator
-  return yield* startWorker({
+  const { lifecycle, workerId } = yield* makeWorker({
     machine: hostname(),
     directory,
     credentials: folder.worker(directory),
     // The data folder admits one process, so whoever opens it may follow its predecessor at once.
     processId: `dev ${folder.root}`,
-    policy: "inherit",
     onPairingCode: operator.approve
   })
+  const state = yield* lifecycle
+    .send(WorkerEvent.cases.Start.make({}))
+    .pipe(Effect.andThen(lifecycle.awaitState("Ready", "Stopped")), Effect.orDie)
+  if (state._tag === "Stopped") {
+    return yield* new AppError({ text: `The worker stopped: ${state.detail}`, exitCode: state.exitCode })
+  }
+  return { lifecycle, workerId: yield* Effect.orDie(Effect.flatMap(workerId, Effect.fromOption)) }
 })
 
 /** The conversation to go on with, or a new one. */

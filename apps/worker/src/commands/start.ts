@@ -6,13 +6,13 @@
 import { hostname } from "node:os"
 import { ConvexClient, Policy } from "@opencode-worker/convex-sync"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
-import type { WorkerState } from "@opencode-worker/worker-fsm"
+import { WorkerEvent, type WorkerState } from "@opencode-worker/worker-fsm"
 import { Config, Console, Effect, Layer, Option, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { AppError, explain } from "../AppError.ts"
 import { type DataFolder, dataFolder } from "../DataFolder.ts"
 import { openCode } from "../Stack.ts"
-import { startWorker } from "../Worker.ts"
+import { makeWorker } from "../Worker.ts"
 import * as shared from "./flags.ts"
 
 const flags = {
@@ -32,40 +32,46 @@ type Flags = Command.Command.Config.Infer<typeof flags>
 const showCode = (code: string) =>
   Console.log(`Pairing code  ${code}\nWhoever approves it within 10 minutes owns this worker: opencode-worker approve.`)
 
-/** What a person at the terminal wants to know of a change; the worker was Ready before. */
-const describe = (state: WorkerState): string => ("detail" in state ? `${state._tag}: ${state.detail}` : state._tag)
+/** What becomes of the worker, for the person at the terminal or the service's log. */
+const tell = (state: WorkerState): Effect.Effect<void> => {
+  switch (state._tag) {
+    case "Ready":
+      return Console.log(`Ready         ${Math.round(process.uptime() * 1000)} ms after the start`)
+    case "Recovering":
+      return Console.log(`Trying again  ${state.detail}`)
+    case "Paused":
+    case "Draining":
+      return Console.log(state._tag)
+    default:
+      return Effect.void
+  }
+}
 
 /** Runs the worker until it stops by itself, and fails with its last words unless it was asked to. */
-const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string, policy: Policy.Policy) {
+const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string) {
   const { directory } = yield* OpenCodeHost
   yield* Console.log(`directory     ${directory}\ndeployment    ${url}\ndata          ${folder.root}`)
-  const { lifecycle } = yield* startWorker({
+  const { lifecycle } = yield* makeWorker({
     machine: hostname(),
     directory,
     credentials: folder.worker(directory, url),
     // Only one process hosts the directory, so whoever does may follow its predecessor at once.
     processId: `start ${folder.root}`,
-    policy,
     onPairingCode: showCode
   })
-  yield* Console.log(`Ready         ${Math.round(process.uptime() * 1000)} ms after the start`)
-  yield* lifecycle.changes.pipe(
-    Stream.drop(1),
-    Stream.runForEach((state) => Console.log(describe(state))),
-    Effect.forkScoped
-  )
+  yield* Effect.forkScoped(Stream.runForEach(lifecycle.changes, tell))
+  yield* Effect.orDie(lifecycle.send(WorkerEvent.cases.Start.make({})))
   const { detail, exitCode } = yield* lifecycle.stopped
   if (exitCode !== 0) return yield* new AppError({ text: `The worker stopped: ${detail}`, exitCode })
 })
 
-const hostOptions = Effect.fnUntraced(function* ({ directory, opencode }: Flags, policy: Policy.Policy) {
-  const permission = Policy.configuration(policy)
+const hostOptions = Effect.fnUntraced(function* ({ directory, opencode, permissions }: Flags) {
   return {
     directory: yield* shared.resolveDirectory(directory),
     environment: yield* shared.shellEnvironment,
     binary: Option.getOrUndefined(opencode),
     start: "eager",
-    ...(permission !== undefined && { config: { permission } })
+    alwaysAsk: permissions === "careful" ? Policy.careful.map(({ permission }) => permission) : []
   } as const
 })
 
@@ -73,11 +79,10 @@ export const start = Command.make(
   "start",
   flags,
   Effect.fn(function* (given) {
-    const policy = given.permissions === "careful" ? Policy.careful : "inherit"
-    const host = yield* hostOptions(given, policy)
+    const host = yield* hostOptions(given)
     const folder = yield* dataFolder({ data: given.data, demo: false, directory: host.directory })
     const url = yield* shared.resolveUrl(given.url)
-    yield* Effect.scoped(serve(folder, url, policy)).pipe(
+    yield* Effect.scoped(serve(folder, url)).pipe(
       Effect.provide(Layer.merge(ConvexClient.layer({ url }), openCode(host)))
     )
   }, Effect.mapError(explain))

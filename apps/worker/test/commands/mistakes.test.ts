@@ -133,4 +133,33 @@ describe("a mistake gets one sentence that says what would be right", () => {
       }),
     limit
   )
+
+  for (const [url, sentence] of [
+    ["happy-otter-123", /--url is not the address of a deployment: it looks like https:/],
+    ["ftp://127.0.0.1", /--url is not the address of a deployment/],
+    ["http://192.0.2.1:3210", /192\.0\.2\.1:3210 is not this machine: give its https address/],
+    ["https://me:hunter2@deployment.example", /^(?!.*hunter2).*--url holds a user name or a password/s]
+  ] as const) {
+    it.live(`start at ${url}`, () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        yield* refuses({ root }, ["start", "--url", url], 78, sentence)
+      })
+    )
+  }
+
+  it.live("an approval at a deployment elsewhere without a token", () =>
+    Effect.gen(function* () {
+      const root = yield* command.home
+      const args = ["approve", "ABCD-EFGH", "--url", "http://127.0.0.1:9"]
+      yield* refuses({ root }, args, 78, /OPENCODE_WORKER_TOKEN is not set: it holds a JWT/)
+    })
+  )
+
+  it.live("a code that no worker shows", () =>
+    Effect.gen(function* () {
+      const root = yield* command.home
+      yield* refuses({ root }, ["approve", "ABCD-EFGH", "--data", "data"], 75, /No worker shows this code: compare it/)
+    })
+  )
 })
