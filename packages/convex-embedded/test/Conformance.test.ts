@@ -197,4 +197,19 @@ describe.each(targets)("conformance of $name", ({ urlOf }) => {
       assert.equal(new Set(seen.chances).size, 3)
     }
   })
+
+  it("a search finds words and beginnings, is filtered, and follows what is written", async () => {
+    const { channel: folder, client } = setUp()
+    const search = (text: string) => client.query(api.notes.inFolder, { folder, text })
+    const add = (...added: Array<string>) =>
+      client.mutation(api.notes.add, { notes: added.map((text) => ({ folder, text })) })
+    const watched = watch(client, api.notes.inFolder, { folder, text: "quick fo" })
+    await watched.until((value) => Array.isArray(value))
+    const [id] = await add("The quick brown fox.", "Lazy dogs", "FOXES are quick, quick!")
+    await watched.until((value) => Array.isArray(value) && value.length === 2)
+    assert.deepEqual(await search("lazy"), ["Lazy dogs"])
+    assert.lengthOf(await search("dog quic"), 2)
+    await client.mutation(api.notes.remove, { id: id! })
+    assert.deepEqual(watched.latest(), ["FOXES are quick, quick!"])
+  })
 })

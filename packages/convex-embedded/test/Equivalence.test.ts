@@ -6,7 +6,7 @@ import { api, internal } from "./fixtures/convex/_generated/api.js"
 
 type Case = (subject: Subject) => Promise<unknown>
 
-const { accounts, counters, files, jobs, messages, misc } = api
+const { accounts, counters, files, jobs, messages, misc, notes } = api
 
 const seed = async ({ mutation }: Subject) => {
   await mutation(messages.sendMany, { channel: "c", count: 12 })
@@ -17,6 +17,9 @@ const seed = async ({ mutation }: Subject) => {
 
 const send = (subject: Subject, text = "hello") =>
   subject.mutation(messages.send, { author: "ann", channel: "c", text })
+
+const sorted = async (found: Promise<ReadonlyArray<unknown>>) =>
+  (await found).toSorted((left, right) => (String(left) < String(right) ? -1 : 1))
 
 /** What both do in the same way. */
 const cases: Record<string, Case> = {
@@ -151,6 +154,29 @@ const cases: Record<string, Case> = {
     await subject.query(misc.whoami, {}),
     await subject.action(misc.whoamiAction, {})
   ],
+  "what a search finds, by words and filters": async (subject) => {
+    const added = [
+      { folder: "a", text: "Alpha beta" },
+      { details: { pinned: true, title: "x" }, folder: "b", text: "beta gamma" },
+      { details: { pinned: false, title: "x" }, folder: "b", text: "gamma" },
+      { text: "alphabet" }
+    ]
+    await subject.mutation(notes.add, { notes: added })
+    return [
+      await sorted(subject.query(notes.search, { text: "ALPHA" })),
+      await sorted(subject.query(notes.search, { text: "beta gam" })),
+      await sorted(subject.query(notes.search, { text: "" })),
+      await sorted(subject.query(notes.inFolder, { folder: "b", text: "gamma" })),
+      await sorted(subject.query(notes.inFolder, { folder: "b", pinned: true, text: "gamma" })),
+      await sorted(subject.query(notes.inFolder, { folder: null, text: "alpha" })),
+      await subject.query(notes.withWord, { exact: "gamma", text: "gamma" })
+    ]
+  },
+  "what a mutation finds of its own writes": async (subject) => [
+    await subject.mutation(notes.addAndSearch, { fail: false, text: "own" }),
+    await outcome(subject.mutation(notes.addAndSearch, { fail: true, text: "failed" })),
+    await subject.query(notes.search, { text: "failed" })
+  ],
   "a file": async (subject) => {
     const { id, text, type } = await subject.action(files.throughAction, { text: "content" })
     const described = await subject.query(files.describe, { id })
@@ -171,6 +197,34 @@ const differences: Record<string, { readonly why: string; readonly run: Case }> 
       return subject.query(messages.list, { channel: "c" })
     },
     why: "convex-test keeps what a mutation wrote whose result does not match its validator"
+  },
+  "the order of what a search finds": {
+    run: async (subject) => {
+      await subject.mutation(notes.add, { notes: [{ text: "word and more" }, { text: "word word" }] })
+      return subject.query(notes.search, { text: "word" })
+    },
+    why: "convex-test does not rank what it finds"
+  },
+  "words next to punctuation": {
+    run: async (subject) => {
+      await subject.mutation(notes.add, { notes: [{ text: "(word)" }] })
+      return subject.query(notes.search, { text: "word" })
+    },
+    why: "convex-test parts words at blanks only"
+  },
+  "an incomplete word that is not the last one": {
+    run: async (subject) => {
+      await subject.mutation(notes.add, { notes: [{ text: "word" }] })
+      return subject.query(notes.search, { text: "wo other" })
+    },
+    why: "convex-test completes every word of a search, Convex the last one"
+  },
+  "a text that is no text": {
+    run: async (subject) => {
+      await subject.mutation(notes.add, { notes: [{ text: 1 }, { text: "word" }] })
+      return outcome(subject.query(notes.search, { text: "word" }))
+    },
+    why: "convex-test fails at a document whose search field is not a text"
   },
   "a function that never ends": {
     run: (subject) => Promise.race([outcome(subject.query(misc.never, {})), wait(1500, "waits")]),

@@ -1,8 +1,11 @@
 /** The tables and indexes of a deployment, kept in step with the schema of its functions. */
+import { isDeepStrictEqual } from "node:util"
 import type { ValidatorJSON } from "convex/values"
 import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
 import { tableNumberOf } from "./ids.ts"
+import { checkIndexes, type TableIndexes } from "./index-rules.ts"
 import { encodeKey, HIGHEST, type Key, LOWEST, after } from "./keys.ts"
+import { searchEntry, type SearchFields, type SearchIndex } from "./search.ts"
 import type { Row, Store } from "./store.ts"
 import { mismatch } from "./validators.ts"
 import { type Document, fieldAt, parseDocument } from "./values.ts"
@@ -22,15 +25,17 @@ export interface Table {
   readonly name: string
   readonly validator: ValidatorJSON | null
   readonly indexes: ReadonlyMap<string, Index>
+  readonly searchIndexes: ReadonlyMap<string, SearchIndex>
 }
 
 /** What `schema.export()` of a Convex schema says, as far as it matters here. */
 export interface SchemaJson {
-  readonly tables: ReadonlyArray<{
-    readonly tableName: string
-    readonly documentType: ValidatorJSON
-    readonly indexes: ReadonlyArray<{ readonly indexDescriptor: string; readonly fields: ReadonlyArray<string> }>
-  }>
+  readonly tables: ReadonlyArray<
+    TableIndexes & {
+      readonly tableName: string
+      readonly documentType: ValidatorJSON
+    }
+  >
   readonly schemaValidation: boolean
 }
 
@@ -85,19 +90,20 @@ export class Catalog {
     this.#byName = new Map()
     this.#byNumber = new Map()
     for (const { name, number, validator } of this.#store.tables()) {
-      this.#remember({
-        indexes: new Map(
-          indexes
-            .filter((index) => index.table_number === number)
-            .map((index) => [
-              index.name,
-              indexOf(index.id, number, index.name, JSON.parse(index.fields) as Array<string>)
-            ])
-        ),
+      const table = {
+        indexes: new Map<string, Index>(),
         name,
         number,
+        searchIndexes: new Map<string, SearchIndex>(),
         validator: validator === null ? null : (JSON.parse(validator) as ValidatorJSON)
-      })
+      }
+      for (const index of indexes.filter((each) => each.table_number === number)) {
+        const fields = JSON.parse(index.fields) as Index["fields"] | SearchFields
+        const { id, name: indexName } = index
+        if ("searchField" in fields) table.searchIndexes.set(indexName, { ...fields, id, name: indexName })
+        else table.indexes.set(indexName, indexOf(id, number, indexName, fields))
+      }
+      this.#remember(table)
     }
   }
 
@@ -139,7 +145,7 @@ export class Catalog {
       for (const table of Array.from(this.#byName.values())) {
         if (table.name.startsWith("_")) continue
         const declaration = declared.get(table.name)
-        this.#syncIndexes(table, declaration?.indexes ?? [])
+        this.#syncIndexes(table, declaration ?? { indexes: [] })
         this.#syncValidator(table, schema?.schemaValidation ? (declaration?.documentType ?? null) : null)
       }
       this.#store.commit(this.#store.nextTs())
@@ -151,20 +157,38 @@ export class Catalog {
     }
   }
 
-  #syncIndexes(table: Table, declared: SchemaJson["tables"][number]["indexes"]): void {
-    const wanted = new Map(
-      declared.map(({ fields, indexDescriptor }) => [indexDescriptor, [...fields, "_creationTime", "_id"]])
+  #syncIndexes(table: Table, declared: TableIndexes): void {
+    checkIndexes(table.name, declared)
+    const indexes = new Map(
+      declared.indexes.map(({ fields, indexDescriptor }) => [indexDescriptor, [...fields, "_creationTime", "_id"]])
     )
-    for (const index of table.indexes.values()) {
-      if (index.name in BUILT_IN) continue
-      const fields = wanted.get(index.name)
-      if (fields !== undefined && JSON.stringify(fields) === JSON.stringify(index.fields)) wanted.delete(index.name)
-      else this.#store.deleteIndex(index.id)
+    const searchIndexes = new Map(
+      declared.searchIndexes?.map(({ filterFields, indexDescriptor, searchField }) => [
+        indexDescriptor,
+        { filterFields, searchField }
+      ])
+    )
+    // Those that go make way for others of their name.
+    for (const { fields, id, name } of table.indexes.values()) {
+      if (name in BUILT_IN) continue
+      if (isDeepStrictEqual(indexes.get(name), fields)) indexes.delete(name)
+      else this.#store.deleteIndex(id)
     }
-    for (const [name, fields] of wanted) {
+    for (const { id, name, ...fields } of table.searchIndexes.values()) {
+      if (isDeepStrictEqual(searchIndexes.get(name), fields)) searchIndexes.delete(name)
+      else this.#store.deleteSearchIndex(id)
+    }
+    for (const [name, fields] of indexes) {
       const index = this.#addIndex(table.number, name, fields)
       for (const { id, json } of this.#documents(table)) {
         this.#store.putEntry(index.id, indexKey(index, parseDocument(json)), id)
+      }
+    }
+    for (const [name, fields] of searchIndexes) {
+      const index = this.#store.addSearchIndex(table.number, name, JSON.stringify(fields))
+      for (const { id, json } of this.#documents(table)) {
+        const entry = searchEntry(fields, parseDocument(json))
+        if (entry !== null) this.#store.search.put(index, id, entry)
       }
     }
   }
@@ -209,6 +233,7 @@ export class Catalog {
       ),
       name,
       number,
+      searchIndexes: new Map(),
       validator: null
     }
     this.#store.releaseSavepoint(0)

@@ -14,6 +14,16 @@ export const limits = {
   argumentBytes: 16 * MiB,
   returnBytes: 16 * MiB,
   scheduledFunctions: 1000,
+  /** Of one table, of all kinds together. */
+  indexes: 32,
+  searchIndexes: 4,
+  /** Of one index: those that it sorts or filters by. */
+  indexFields: 16,
+  /** Further words of a search are not looked for, and longer ones cannot be found. */
+  searchTerms: 16,
+  searchTermBytes: 32,
+  searchFilters: 8,
+  searchResults: 1024,
   actionMillis: 10 * 60_000,
   /** What a function may write to its console. */
   logLines: 256,

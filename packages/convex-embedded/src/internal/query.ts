@@ -1,11 +1,12 @@
 /** Runs what `ctx.db.query(…)` builds: streams of documents, and pages with stable cursors. */
 import { createHash } from "node:crypto"
 import type { JSONValue, Value } from "convex/values"
-import type { Catalog, Index } from "./catalog.ts"
+import type { Index } from "./catalog.ts"
 import { passes } from "./filter.ts"
 import { after, encodeKey, HIGHEST, type Key, LOWEST, successor } from "./keys.ts"
+import { compileSearch, type SearchExpression } from "./search.ts"
 import type { Row } from "./store.ts"
-import type { KeyRange, Order, Transaction } from "./transaction.ts"
+import type { Order, Transaction } from "./transaction.ts"
 import { fromJson, parseDocument } from "./values.ts"
 
 interface RangeExpression {
@@ -23,8 +24,28 @@ export interface SerializedQuery {
         readonly range: ReadonlyArray<RangeExpression>
         readonly order: Order | null
       }
-    | { readonly type: "Search"; readonly indexName: string }
+    | { readonly type: "Search"; readonly indexName: string; readonly filters: ReadonlyArray<SearchExpression> }
   readonly operators: ReadonlyArray<{ readonly filter: JSONValue } | { readonly limit: number }>
+}
+
+/** The keys in `[low, high)`. */
+interface Bounds {
+  readonly low: Key
+  readonly high: Key
+}
+
+/** Where the documents of a query come from, in the order of their keys. */
+interface Source {
+  readonly order: Order
+  readonly bounds: Bounds
+  /** Begins to read a part; from now on the result depends on it. */
+  readonly read: (part: Bounds, firstBatch: number) => Reading
+}
+
+interface Reading {
+  readonly rows: Iterable<Row>
+  /** The reader has stopped at this key: what is behind it does not matter. */
+  readonly stopAt: (last: Key) => void
 }
 
 /**
@@ -32,15 +53,14 @@ export interface SerializedQuery {
  * that was read: a write behind it changes nothing.
  */
 export function* stream(transaction: Transaction, query: SerializedQuery): Generator<Row> {
-  const { order, range } = resolve(transaction.catalog, query)
-  const read = { ...range }
-  transaction.addRead(read)
+  const source = sourceOf(transaction, query)
   const limit = limitOf(query)
+  const { rows, stopAt } = source.read(source.bounds, limit)
   let [found, last]: [number, Key | null] = [0, null]
   let exhausted = false
   try {
     if (found < limit) {
-      for (const row of transaction.scan(range, order, limit)) {
+      for (const row of rows) {
         last = row.key
         if (!matches(query, row)) continue
         found++
@@ -50,7 +70,7 @@ export function* stream(transaction: Transaction, query: SerializedQuery): Gener
     }
     exhausted = true
   } finally {
-    if (!exhausted && last !== null) Object.assign(read, upTo(range, last, order))
+    if (!exhausted && last !== null) stopAt(last)
   }
 }
 
@@ -76,7 +96,7 @@ export interface Page {
  */
 export const page = (transaction: Transaction, request: PageRequest, journal: string | null): Page => {
   const { query } = request
-  const { order, range } = resolve(transaction.catalog, query)
+  const { bounds, order, read } = sourceOf(transaction, query)
   const cursors = cursorsOf(query)
   const start = request.cursor === null ? null : cursors.decode(request.cursor)
   const fixedEnd = request.endCursor ?? journal
@@ -84,17 +104,16 @@ export const page = (transaction: Transaction, request: PageRequest, journal: st
   if (start === "end")
     return { continueCursor: cursors.end, isDone: true, page: [], pageStatus: null, splitCursor: null }
 
-  let read = start === null ? range : from(range, start, order)
-  if (end !== null && end !== "end") read = upTo(read, end, order)
-  const dependency = { ...read }
-  transaction.addRead(dependency)
+  let part = start === null ? bounds : from(bounds, start, order)
+  if (end !== null && end !== "end") part = upTo(part, end, order)
 
   const limit = Math.min(limitOf(query), end === null ? request.pageSize : Infinity)
   const maximumRows = end === null ? (request.maximumRowsRead ?? Infinity) : Infinity
+  const reading = read(part, limit)
   const found: Array<Row> = []
   let [rows, last, stopped]: [number, Key | null, boolean] = [0, start, limit === 0]
   if (!stopped) {
-    for (const row of transaction.scan(read, order, limit)) {
+    for (const row of reading.rows) {
       rows++
       last = row.key
       if (matches(query, row)) found.push(row)
@@ -102,7 +121,7 @@ export const page = (transaction: Transaction, request: PageRequest, journal: st
       if (stopped) break
     }
   }
-  if (stopped && last !== null) Object.assign(dependency, upTo(read, last, order))
+  if (stopped && last !== null) reading.stopAt(last)
   const continueCursor = fixedEnd ?? (stopped ? (last === null ? cursors.start : cursors.encode(last)) : cursors.end)
   const middle = found.length > 2 * request.pageSize ? found[Math.floor(found.length / 2)]! : null
   return {
@@ -124,27 +143,59 @@ const matches = (query: SerializedQuery, row: Row): boolean => {
 const limitOf = (query: SerializedQuery): number =>
   Math.min(...query.operators.map((operator) => ("limit" in operator ? operator.limit : Infinity)), Infinity)
 
-/** What is left of a range behind `last`, in the direction of reading. */
-const from = (range: KeyRange, last: Key, order: Order): KeyRange =>
-  order === "asc" ? { ...range, low: after(last) } : { ...range, high: last }
+/** What is left behind `last`, in the direction of reading. */
+const from = ({ high, low }: Bounds, last: Key, order: Order): Bounds =>
+  order === "asc" ? { high, low: after(last) } : { high: last, low }
 
-/** The part of a range up to `last`, including it. */
-const upTo = (range: KeyRange, last: Key, order: Order): KeyRange =>
-  order === "asc" ? { ...range, high: after(last) } : { ...range, low: last }
+/** The part up to `last`, including it. */
+const upTo = ({ high, low }: Bounds, last: Key, order: Order): Bounds =>
+  order === "asc" ? { high: after(last), low } : { high, low: last }
 
-const resolve = (catalog: Catalog, { source }: SerializedQuery): { range: KeyRange; order: Order } => {
-  if (source.type === "Search")
-    throw new Error("Full-text search (withSearchIndex) is not supported by convex-embedded.")
-  const [tableName = "", indexName = ""] =
-    source.type === "FullTableScan" ? [source.tableName, "by_creation_time"] : source.indexName.split(".")
-  const index = catalog.table(tableName).indexes.get(indexName)
+const sourceOf = (transaction: Transaction, { source }: SerializedQuery): Source => {
+  if (source.type === "Search") return searchSource(transaction, source)
+  const [tableName, indexName] =
+    source.type === "FullTableScan" ? [source.tableName, "by_creation_time"] : namesOf(source.indexName)
+  const index = transaction.catalog.table(tableName).indexes.get(indexName)
   if (index === undefined) throw new Error(`Index ${tableName}.${indexName} not found.`)
-  const expressions = source.type === "FullTableScan" ? [] : source.range
-  return { order: source.order ?? "asc", range: { index, ...bounds(index, expressions) } }
+  const order = source.order ?? "asc"
+  return {
+    bounds: boundsOf(index, source.type === "FullTableScan" ? [] : source.range),
+    order,
+    read: (part, firstBatch) => {
+      const dependency = { index, ...part }
+      transaction.addRead(dependency)
+      return {
+        rows: transaction.scan({ index, ...part }, order, firstBatch),
+        stopAt: (last) => Object.assign(dependency, upTo(part, last, order))
+      }
+    }
+  }
 }
 
+/** What has not been read may rank higher after a write: so a search depends on the same, however far it reads. */
+const searchSource = (
+  transaction: Transaction,
+  { filters, indexName }: Extract<SerializedQuery["source"], { type: "Search" }>
+): Source => {
+  const [tableName, name] = namesOf(indexName)
+  const index = transaction.catalog.table(tableName).searchIndexes.get(name)
+  if (index === undefined) throw new Error(`Index ${indexName} not found.`)
+  const { high, low, match } = compileSearch(indexName, index, filters)
+  return {
+    bounds: { high: HIGHEST, low: LOWEST },
+    order: "asc",
+    read: (part) => {
+      transaction.addRead({ high, index, low })
+      return { rows: match === null ? [] : transaction.search({ index, ...part }, match), stopAt: () => undefined }
+    }
+  }
+}
+
+/** `table.index` */
+const namesOf = (indexName: string): [string, string] => indexName.split(".") as [string, string]
+
 /** `eq` on the first fields of the index, in their order; then at most one lower and one upper bound on the next. */
-const bounds = (index: Index, expressions: ReadonlyArray<RangeExpression>): { low: Key; high: Key } => {
+const boundsOf = (index: Index, expressions: ReadonlyArray<RangeExpression>): Bounds => {
   const invalid = () =>
     new Error(
       `The range of index ${index.name} must be equalities on its first fields, then bounds on the next one: ` +

@@ -1,5 +1,5 @@
 /**
- * The SQLite file: its format, and every statement that runs on it.
+ * The SQLite file: its format, and every statement that runs on it (those of search indexes are in `SearchTables`).
  *
  * Invariants
  * - One process, one connection: the file is held exclusively while it is open, whatever the lock record says.
@@ -12,6 +12,7 @@ import { messageOf } from "./errors.ts"
 import type { Index } from "./catalog.ts"
 import { CREATION_STEP, idsOf } from "./ids.ts"
 import { encodeKey, type Key, leastText } from "./keys.ts"
+import { SearchTables } from "./search-tables.ts"
 
 /** `full` survives a power loss; `normal` survives any crash of the process, but a power loss may take the last commits. */
 export type Durability = "full" | "normal"
@@ -21,6 +22,8 @@ export interface Row {
   readonly id: string
   readonly json: string
 }
+
+export type SqlValue = string | number | bigint | Uint8Array | null
 
 /** A file of this package says so in its header. */
 const APPLICATION_ID = 0x43564542
@@ -60,6 +63,10 @@ const TABLES = `
 export class Store {
   readonly #db: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
+  readonly search = new SearchTables({
+    prepare: (sql) => this.#prepare(sql),
+    run: (sql, ...parameters) => void this.#run(sql, ...parameters)
+  })
   #ts: bigint
   #creationTime: number
 
@@ -248,6 +255,17 @@ export class Store {
     this.#run("DELETE FROM indexes WHERE id = ?", id)
   }
 
+  addSearchIndex(tableNumber: number, name: string, fields: string): number {
+    const id = this.addIndex(tableNumber, name, fields)
+    this.search.create(id)
+    return id
+  }
+
+  deleteSearchIndex(id: number): void {
+    this.search.drop(id)
+    this.#run("DELETE FROM indexes WHERE id = ?", id)
+  }
+
   /** What a mutation answered when it was committed, if this client's request was. */
   answer(sessionId: string, requestId: number): { readonly ts: bigint; readonly result: string } | null {
     const row = this.#prepare("SELECT ts, result FROM requests WHERE session_id = ? AND request_id = ?", true).get(
@@ -261,8 +279,9 @@ export class Store {
     this.#run("INSERT INTO requests VALUES (?, ?, ?, ?)", sessionId, requestId, ts, result)
   }
 
-  #run(sql: string, ...parameters: Array<string | number | bigint | Uint8Array | null>) {
-    return this.#prepare(sql).run(...parameters)
+  #run(sql: string, ...parameters: Array<SqlValue>) {
+    // FTS5 leaves numbers of rows behind that a JavaScript number cannot hold, and `run` gives the last one.
+    return this.#prepare(sql, true).run(...parameters)
   }
 
   #prepare(sql: string, bigints = false): StatementSync {

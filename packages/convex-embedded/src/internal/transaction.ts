@@ -15,13 +15,19 @@ import { newId } from "./ids.ts"
 import { after, encodeKey, type Key, successor } from "./keys.ts"
 import { limits } from "./limits.ts"
 import type { Row, Store } from "./store.ts"
+import { isSameEntry, searchEntry, type SearchIndex, searchKeys } from "./search.ts"
 import { mismatch } from "./validators.ts"
 import { checkStorable, type Document, type Fields, fromJson, parseDocument, stringify } from "./values.ts"
 
 export interface KeyRange {
-  readonly index: Index
+  readonly index: Pick<Index, "id">
   readonly low: Key
   readonly high: Key
+}
+
+/** A range of an index that has documents in order. */
+export interface IndexRange extends KeyRange {
+  readonly index: Index
 }
 
 export interface Change {
@@ -129,7 +135,7 @@ export class Transaction {
   }
 
   /** The documents of a range, read in batches; it sees the writes made between two batches. */
-  *scan({ high, index, low }: KeyRange, order: Order, firstBatch: number): Generator<Row> {
+  *scan({ high, index, low }: IndexRange, order: Order, firstBatch: number): Generator<Row> {
     let [from, to] = [low, high]
     for (let size = Math.min(Math.max(firstBatch, 1), 64); ; size = Math.min(size * 4, 1024)) {
       this.#assertOpen()
@@ -142,6 +148,29 @@ export class Transaction {
       if (order === "asc") from = after(rows.at(-1)!.key)
       else to = rows.at(-1)!.key
     }
+  }
+
+  /**
+   * The documents that match a search and whose key is in `[low, high)`, the best first. What matches is settled when
+   * it begins; one that is deleted meanwhile is left out.
+   */
+  *search({ high, index, low }: KeyRange, match: string): Generator<Row> {
+    this.#assertOpen()
+    let scanned = 0
+    for (const { id, key } of this.#store.search.find(index.id, match)) {
+      if (key.compare(low) < 0 || key.compare(high) >= 0) continue
+      this.#assertOpen()
+      scanned++
+      const json = this.#store.document(id)
+      if (json === null) continue
+      this.#countRead(json)
+      yield { id, json, key }
+    }
+    if (scanned < limits.searchResults) return
+    throw new Error(
+      `Search query scanned too many documents (fetched ${limits.searchResults}). Consider using a smaller limit, ` +
+        "paginating the query, or using a filter field to limit the number of documents pulled from the search index."
+    )
   }
 
   /** Remembers that the result depends on a range. */
@@ -289,8 +318,21 @@ export class Transaction {
       if (oldKey !== null) this.#store.deleteEntry(index.id, oldKey)
       if (newKey !== null) this.#store.putEntry(index.id, newKey, _id)
     }
+    for (const index of table.searchIndexes.values()) this.#writeSearch(index, before, next)
     if (next === null) this.#store.deleteDocument(_id)
     else this.#store.putDocument(_id, json)
+  }
+
+  #writeSearch(index: SearchIndex, before: Document | null, next: Document | null): void {
+    const { _id } = (next ?? before)!
+    const oldEntry = before === null ? null : searchEntry(index, before)
+    const newEntry = next === null ? null : searchEntry(index, next)
+    for (const entry of [oldEntry, newEntry]) {
+      if (entry !== null) this.changes.push(...searchKeys(entry).map((key) => ({ indexId: index.id, key })))
+    }
+    if (isSameEntry(oldEntry, newEntry)) return
+    if (newEntry === null) this.#store.search.delete(index.id, _id)
+    else this.#store.search.put(index.id, _id, newEntry)
   }
 
   #encode(table: Table, document: Document): string {

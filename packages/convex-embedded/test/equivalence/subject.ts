@@ -37,7 +37,8 @@ const modules = {
   "./convex/files.ts": () => import("../fixtures/convex/files.ts"),
   "./convex/jobs.ts": () => import("../fixtures/convex/jobs.ts"),
   "./convex/messages.ts": () => import("../fixtures/convex/messages.ts"),
-  "./convex/misc.ts": () => import("../fixtures/convex/misc.ts")
+  "./convex/misc.ts": () => import("../fixtures/convex/misc.ts"),
+  "./convex/notes.ts": () => import("../fixtures/convex/notes.ts")
 }
 
 export const inConvexTest = (): Subject => {

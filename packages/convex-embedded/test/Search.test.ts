@@ -1,0 +1,286 @@
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { anyApi } from "convex/server"
+import { assert, describe, it } from "vitest"
+import { ConvexEmbeddedError } from "../src/index.ts"
+import { compileSearch, termsOf } from "../src/internal/search.ts"
+import { connect, connectHttp, deploy, deployForAll, temporaryFolder, watch } from "./deployment.ts"
+import { api } from "./fixtures/convex/_generated/api.js"
+import { project } from "./project.ts"
+
+const { notes } = api
+
+type Note = { text: string | number; folder?: string; details?: { pinned: boolean; title: string } }
+
+const deploymentForAll = deployForAll()
+
+/** A deployment with these notes in it, and no others. */
+const withNotes = async (...added: ReadonlyArray<string | Note>) => {
+  const deployment = deploymentForAll()
+  const client = connectHttp(deployment)
+  await client.mutation(api.misc.clear, {})
+  const all = added.map((each) => (typeof each === "string" ? { text: each } : each))
+  const ids = await client.mutation(notes.add, { notes: all })
+  return { client, deployment, ids, search: (text: string) => client.query(notes.search, { text }) }
+}
+
+const messageOf = (call: Promise<unknown>) =>
+  call.then(
+    () => "",
+    (cause: Error) => cause.message
+  )
+
+describe("full-text search", () => {
+  it("words are runs of letters and digits, whatever their case; accents and scripts count", () => {
+    assert.deepEqual(termsOf("Hello, WORLD! it's e-mail_2 №3"), ["hello", "world", "it", "s", "e", "mail", "2", "3"])
+    assert.deepEqual(termsOf("Ärger über Café"), ["ärger", "über", "café"])
+    // A virama is not a letter in Unicode: Convex parts words at it too.
+    assert.deepEqual(termsOf("東京都に住む。हिन्दी"), ["東京都に住む", "हिन", "दी"])
+    assert.deepEqual(termsOf(` ${"x".repeat(31)} ${"y".repeat(32)} ${"é".repeat(16)} `), ["x".repeat(31)])
+    assert.deepEqual(termsOf('" OR * NEAR( -'), ["or", "near"])
+  })
+
+  it("any of the words matches, the last one as the beginning of a word", async () => {
+    const { search } = await withNotes("Rabbits run", "send REQUEST", "a request", "nothing")
+    assert.sameMembers(await search("r"), ["Rabbits run", "a request", "send REQUEST"])
+    assert.deepEqual(await search("rabb run"), ["Rabbits run"])
+    assert.deepEqual(await search("req nothing"), ["nothing"], "only the last word may be incomplete")
+    assert.deepEqual(await search("absent"), [])
+    for (const empty of ["", " ", "…!"]) assert.deepEqual(await search(empty), [])
+  })
+
+  it("the most relevant come first: rare words, many of them, in short texts; of equals the newest", async () => {
+    const filler = Array.from({ length: 20 }, (_, i) => `filler ${i}`)
+    const { search } = await withNotes(
+      ...filler,
+      "common apple and a great many words that it is lost among",
+      "common apple",
+      "apple apple apple",
+      "common banana",
+      "common banana"
+    )
+    const [best, ...others] = await search("apple")
+    assert.equal(best, "apple apple apple")
+    assert.deepEqual(others, ["common apple", "common apple and a great many words that it is lost among"])
+    assert.equal((await search("apple common"))[0], "common apple")
+    assert.equal((await search("filler 1"))[0], "filler 1", "before words that only begin so")
+    const two = await withNotes({ folder: "old", text: "same words" }, { folder: "new", text: "same words" })
+    const paginationOpts = { cursor: null, numItems: 2 }
+    const { page } = await two.client.query(notes.page, { paginationOpts, text: "same" })
+    assert.deepEqual(
+      page.map(({ folder }) => folder),
+      ["new", "old"]
+    )
+  })
+
+  it("filters compare values, nested and missing ones too", async () => {
+    const { client } = await withNotes(
+      { folder: "a", text: "word in a" },
+      { details: { pinned: true, title: "first title" }, folder: "b", text: "word in b, pinned" },
+      { details: { pinned: false, title: "second" }, folder: "b", text: "word in b" },
+      { text: "word without" }
+    )
+    const inFolder = (folder: string | null, pinned?: boolean) =>
+      client.query(notes.inFolder, { folder, text: "word", ...(pinned === undefined ? {} : { pinned }) })
+    assert.deepEqual(await inFolder("a"), ["word in a"])
+    assert.sameMembers(await inFolder("b"), ["word in b", "word in b, pinned"])
+    assert.deepEqual(await inFolder("b", true), ["word in b, pinned"])
+    assert.deepEqual(await inFolder("b", false), ["word in b"])
+    assert.deepEqual(await inFolder(null), ["word without"])
+    assert.deepEqual(await inFolder("A"), [], "filters are exact")
+    assert.deepEqual(await client.query(notes.byTitle, { title: "titl" }), ["word in b, pinned"])
+    assert.equal(await client.query(notes.withWord, { exact: "word in b", text: "word" }), "word in b")
+  })
+
+  it("a document whose search field is not a text is not found, until it is one", async () => {
+    const { client, ids, search } = await withNotes({ text: 7 }, "seven 7")
+    assert.deepEqual(await search("7"), ["seven 7"])
+    await client.mutation(notes.replace, { id: ids[0]!, text: "now 7" })
+    assert.sameMembers(await search("7"), ["now 7", "seven 7"])
+    await client.mutation(notes.replace, { id: ids[1]!, text: 7 })
+    assert.deepEqual(await search("7"), ["now 7"])
+    await client.mutation(notes.remove, { id: ids[0]! })
+    assert.deepEqual(await search("7"), [])
+    await client.mutation(notes.remove, { id: ids[1]! })
+  })
+
+  it("pages follow each other in the order of relevance", async () => {
+    const { client } = await withNotes(...Array.from({ length: 25 }, (_, i) => `word${" other".repeat(i)}`))
+    const read = (cursor: string | null) =>
+      client.query(notes.page, { paginationOpts: { cursor, numItems: 10 }, text: "word" })
+    const lengths: Array<number> = []
+    const sizes: Array<number> = []
+    for (let cursor: string | null = null, isDone = false; !isDone;) {
+      const page: Awaited<ReturnType<typeof read>> = await read(cursor)
+      sizes.push(page.page.length)
+      lengths.push(...page.page.map(({ text }) => String(text).length))
+      ;({ continueCursor: cursor, isDone } = page)
+    }
+    assert.deepEqual(sizes, [10, 10, 5])
+    assert.deepEqual(
+      lengths,
+      lengths.toSorted((left, right) => left - right),
+      "the shortest is the most relevant"
+    )
+    assert.lengthOf(new Set(lengths), 25)
+  })
+
+  it("a mutation finds what it wrote itself, and nothing stays of one that fails", async () => {
+    const { client, search } = await withNotes("kept word")
+    const done = await client.mutation(notes.addAndSearch, { fail: false, text: "new word" })
+    assert.deepEqual(done, { added: ["new word", "kept word"], changed: ["kept word"] })
+    assert.include(await messageOf(client.mutation(notes.addAndSearch, { fail: true, text: "lost word" })), "as asked")
+    assert.deepEqual(await search("word"), ["kept word"])
+    assert.deepEqual(await search("changed"), ["changed"])
+  })
+
+  it("a subscription runs again when something that it may find is written", async () => {
+    const { client, deployment } = await withNotes({ folder: "a", text: "word one" }, { folder: "b", text: "word two" })
+    const watcher = connect(deployment)
+    const [all, inA] = [
+      watch(watcher, notes.search, { text: "word" }),
+      watch(watcher, notes.inFolder, { folder: "a", text: "word" })
+    ]
+    await Promise.all([all, inA].map((each) => each.until((value) => Array.isArray(value))))
+    const [added] = await client.mutation(notes.add, { notes: [{ folder: "b", text: "word three" }] })
+    await all.until((value) => Array.isArray(value) && value.length === 3)
+    assert.lengthOf(inA.seen, 1, "what is in another folder does not concern it")
+    await client.mutation(notes.replace, { folder: "a", id: added!, text: "word three" })
+    await inA.until((value) => Array.isArray(value) && value.length === 2)
+    await client.mutation(notes.remove, { id: added! })
+    await inA.until((value) => Array.isArray(value) && value.length === 1)
+    await all.until((value) => Array.isArray(value) && value.length === 2)
+  })
+
+  it("as many results as Convex scans, and a clear failure beyond", async () => {
+    const { client, search } = await withNotes()
+    await client.mutation(notes.addMany, { count: 1100 })
+    assert.include(await messageOf(search("many")), "Search query scanned too many documents (fetched 1024)")
+    assert.lengthOf(await client.query(notes.search, { take: 1024, text: "many" }), 1024)
+    const paginationOpts = { cursor: null, numItems: 500 }
+    const { continueCursor: cursor } = await client.query(notes.page, { paginationOpts, text: "many" })
+    const next = await client.query(notes.page, { paginationOpts: { cursor, numItems: 1000 }, text: "many" })
+    assert.equal(next.page.length, 524)
+    assert.isTrue(next.isDone)
+    assert.include(
+      await messageOf(client.query(notes.withWord, { exact: "none", text: "many" })),
+      "scanned too many documents"
+    )
+  })
+
+  it("words beyond the sixteenth are not looked for", async () => {
+    const { search } = await withNotes("first", "last", "lastly")
+    const fifteen = Array.from({ length: 15 }, (_, i) => `w${i}`).join(" ")
+    assert.deepEqual(await search(`${fifteen} last first`), ["last", "lastly"], "the sixteenth is the last one")
+  })
+
+  it("a search that does not fit its index fails with the reason", async () => {
+    const { client } = await withNotes()
+    const reasons = {
+      field: "`searchField` is 'text'",
+      filter: "filters by 'text', which is not one of its `filterFields`",
+      filters: "has too many filters (9 > maximum number 8)",
+      index: "Index notes.search_nothing not found",
+      none: "needs a text to search for",
+      twice: "has more than one text to search for"
+    } as const
+    for (const [how, reason] of Object.entries(reasons)) {
+      assert.include(await messageOf(client.query(notes.wrong, { how: how as keyof typeof reasons })), reason)
+    }
+  })
+
+  it("what a search asks of FTS5 has no syntax of its own", () => {
+    const index = { filterFields: ["f"], searchField: "t" }
+    const { match } = compileSearch("x.y", index, [
+      { fieldPath: "t", type: "Search", value: '"a" NEAR(b) {c}: d*' },
+      { fieldPath: "f", type: "Eq", value: '" OR "' }
+    ])
+    assert.match(
+      match!,
+      /^\{terms\} : \("a" OR "near" OR "b" OR "c" OR "d" OR "d" \*\) AND \{filters\} : "[0-9a-f]{64}"$/
+    )
+  })
+
+  it("exports, imports and backups have what can be found", async () => {
+    const adminKey = "the key of the administrator"
+    const bearer = { authorization: `Convex ${adminKey}` }
+    const source = await deploy({ adminKey })
+    await connectHttp(source).mutation(notes.add, { notes: [{ text: "older word" }, { text: "newer word" }] })
+    const body = await (await fetch(`${source.url}/api/export?table=notes`, { headers: bearer })).text()
+    const dataDir = temporaryFolder()
+    await source.backup(join(dataDir, "data.sqlite"))
+
+    const copy = await deploy({ adminKey })
+    const search = (deployment: typeof copy) => connectHttp(deployment).query(notes.search, { text: "word" })
+    await connectHttp(copy).mutation(notes.add, { notes: [{ text: "word of before" }] })
+    await fetch(`${copy.url}/api/import?table=notes&mode=replace`, { body, headers: bearer, method: "POST" })
+    assert.deepEqual(await search(copy), ["newer word", "older word"])
+    assert.deepEqual(await search(await deploy({ dataDir })), ["newer word", "older word"])
+  })
+})
+
+const SCHEMA = (definition: string) => `
+  import { defineSchema, defineTable } from "convex/server"
+  import { v } from "convex/values"
+  export default defineSchema({ things: defineTable({ name: v.string(), other: v.string() })${definition} })
+`
+const SEARCH = '.searchIndex("find", { searchField: "name", filterFields: ["other"] })'
+const FUNCTIONS = `
+  import { mutation, query } from "./_generated/server"
+  export const write = mutation((ctx, thing: { name: string; other: string }) => ctx.db.insert("things", thing))
+  export const find = query(async (ctx, { field, text }: { field: string; text: string }) =>
+    (await ctx.db.query("things").withSearchIndex("find", (q) => q.search(field, text)).collect()).map(({ name }) => name))
+`
+
+const many = (count: number, of: (i: number) => string) => Array.from({ length: count }, (_, i) => of(i)).join("")
+
+describe("search indexes", () => {
+  it("are filled when they are added, changed with the schema, and gone when it drops them", async () => {
+    const functions = project({ "f.ts": FUNCTIONS, "schema.ts": SCHEMA("") })
+    const deployment = await deploy({ functions })
+    const client = connectHttp(deployment)
+    const [write, find] = [anyApi["f"]!["write"]!, anyApi["f"]!["find"]!]
+    const change = (definition: string) => {
+      writeFileSync(join(functions, "schema.ts"), SCHEMA(definition))
+      return deployment.reload()
+    }
+    const missing = () => messageOf(client.query(find, { field: "name", text: "word" }))
+    await client.mutation(write, { name: "word", other: "else" })
+    assert.include(await missing(), "Index things.find not found")
+    await change(SEARCH)
+    assert.deepEqual(await client.query(find, { field: "name", text: "word" }), ["word"])
+    await client.mutation(write, { name: "word two", other: "else" })
+    await change(SEARCH.replace('"name"', '"other"').replace('["other"]', '["name"]'))
+    assert.deepEqual(await client.query(find, { field: "other", text: "else" }), ["word two", "word"])
+    await change('.index("find", ["name"])')
+    assert.include(await missing(), "Index things.find not found")
+    await client.mutation(write, { name: "word three", other: "else" })
+    await change(SEARCH)
+    assert.deepEqual(await client.query(find, { field: "name", text: "three" }), ["word three"])
+    await change(SEARCH.replace(" }", ", staged: true }"))
+    assert.include(await missing(), "Index things.find not found")
+  })
+
+  it("that Convex does not allow are refused by name, and nothing changes", async () => {
+    const functions = project({ "f.ts": FUNCTIONS, "schema.ts": SCHEMA(SEARCH) })
+    const deployment = await deploy({ functions })
+    const refused: Record<string, string> = {
+      [SEARCH + '.index("find", ["name"])']: 'has two indexes named "find"',
+      [many(5, (i) => SEARCH.replace("find", `find_${i}`))]: "has more than 4 search indexes",
+      [many(33, (i) => `.index("by_${i}", ["name"])`)]: "has more than 32 indexes",
+      [`.index("by_many", [${many(17, (i) => `"f${i}",`)}] as never)`]:
+        'has more than 16 fields in the index "by_many"',
+      '.index("by_name", ["name", "name"])': 'has a field twice in the index "by_name"',
+      '.index("by_time", ["_creationTime"] as never)': 'has the system field _creationTime in the index "by_time"',
+      [SEARCH.replace("find", "2nd")]: 'has an index named "2nd"'
+    }
+    for (const [definition, why] of Object.entries(refused)) {
+      writeFileSync(join(functions, "schema.ts"), SCHEMA(definition))
+      const cause = await deployment.reload().catch((error: unknown) => error)
+      assert.instanceOf(cause, ConvexEmbeddedError)
+      assert.equal(cause.code, "InvalidFunctions")
+      assert.include(cause.message, `table "things" ${why}`)
+    }
+    assert.deepEqual(await connectHttp(deployment).query(anyApi["f"]!["find"]!, { field: "name", text: "x" }), [])
+  })
+})
