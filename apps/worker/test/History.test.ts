@@ -1,0 +1,137 @@
+import { assert, layer } from "@effect/vitest"
+import { OpenCodeHost } from "@opencode-worker/opencode-host"
+import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
+import { Deferred, Effect, Stream } from "effect"
+import { ascendingId } from "@opencode-worker/opencode-host"
+import { Operator } from "../src/Operator.ts"
+import { answer, echo, limit, runWorker, schedule, script, send, world } from "./support/world.ts"
+
+/** A prompt at OpenCode's own terminal, answered. */
+const say = Effect.fnUntraced(function* (sessionId: string, text: string) {
+  const { turn } = yield* OpenCodeHost
+  const messageId = yield* ascendingId("msg")
+  yield* Stream.runDrain(turn({ sessionId, messageId, partIds: [yield* ascendingId("prt")], text }))
+})
+
+/** A session that was begun there, as the operator sees it. */
+const begunElsewhere = Effect.fnUntraced(function* (title: string) {
+  const { client } = yield* OpenCodeHost
+  const operator = yield* Operator
+  const { id } = yield* client.sessions.create({ title })
+  const mirrored = Effect.map(operator.sessions, ({ page }) => page.find((session) => session.title === title))
+  const session = yield* Effect.repeat(mirrored, { until: (found) => found !== undefined, schedule })
+  if (session === undefined) return yield* Effect.die("It did not appear")
+  return { opencodeId: id, sessionId: session.sessionId }
+})
+
+const turnsOf = (sessionId: Parameters<Operator["Service"]["turns"]>[0]) =>
+  Operator.use((operator) =>
+    operator.turns(sessionId).pipe(
+      Stream.mapEffect((turn) =>
+        Effect.map(operator.parts(turn.turnId), (parts) => ({
+          ...turn,
+          kinds: parts.map(({ kind }) => kind),
+          said: parts.filter(({ kind }) => kind === "text").map(({ payload }) => String(JSON.parse(payload).text))
+        }))
+      ),
+      Stream.runCollect
+    )
+  )
+
+layer(world, { excludeTestServices: true, timeout: 120_000 })("the history of a session", (it) => {
+  it.effect(
+    "begun at OpenCode's own terminal reads as turns with their parts in order, once, however often it is loaded",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        yield* runWorker
+        const { opencodeId, sessionId } = yield* begunElsewhere("begun elsewhere")
+        const texts = Array.from({ length: 5 }, (_, index) => `prompt ${index + 1}`)
+        for (const text of texts) yield* say(opencodeId, text)
+        yield* script((request) =>
+          request.toolResults.length === 0
+            ? Reply.sequence([Reply.reasoning("hm"), Reply.toolCall("glob", { pattern: "*" })])
+            : Reply.text("it is empty")
+        )
+        yield* say(opencodeId, "look around")
+        assert.deepStrictEqual(yield* turnsOf(sessionId), [])
+
+        assert.deepInclude(yield* operator.loadHistory(sessionId), { status: "done", error: null })
+        yield* operator.loadHistory(sessionId)
+        const turns = yield* turnsOf(sessionId)
+        assert.deepStrictEqual(
+          turns.map(({ text }) => text),
+          [...texts, "look around"]
+        )
+        assert.deepStrictEqual(
+          turns.slice(0, 5).map(({ said }) => said),
+          texts.map((text, index) => [`${index + 1}: ${text}`])
+        )
+        const last = turns.at(-1)
+        assert.deepInclude(last, { status: "completed", agent: "build", said: ["it is empty"] })
+        assert.match(last?.model ?? "", /^\S+\/\S+$/)
+        assert.isAbove(last?.usage?.input ?? 0, 0)
+        assert.includeMembers([...(last?.kinds ?? [])], ["step-start", "reasoning", "tool", "text", "step-finish"])
+        assert.isBelow(last?.createdAt ?? 0, last?.finishedAt ?? 0)
+      }),
+    limit
+  )
+
+  it.effect(
+    "is loaded while the session runs a turn, which ends as it would have",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        yield* runWorker
+        const { opencodeId, sessionId } = yield* begunElsewhere("goes on here")
+        yield* say(opencodeId, "first")
+        yield* say(opencodeId, "second")
+        const gate = yield* Deferred.make<void>()
+        yield* script((request) =>
+          request.lastUserText === "third"
+            ? Reply.sequence([Reply.text("so far"), Reply.wait(Deferred.await(gate)), Reply.text(", done")])
+            : echo(request)
+        )
+        const running = yield* send(sessionId, "third")
+        const waiting = yield* send(sessionId, "fourth")
+        yield* operator.follow(running).pipe(
+          Stream.filter(({ deltas }) => deltas.length > 0),
+          Stream.runHead
+        )
+        assert.deepInclude(yield* operator.loadHistory(sessionId), { status: "done" })
+        const order = Effect.map(turnsOf(sessionId), (turns) => turns.map(({ text }) => text))
+        assert.deepStrictEqual(yield* order, ["first", "second", "third", "fourth"])
+        yield* Deferred.succeed(gate, undefined)
+        assert.deepInclude(yield* answer(running), { status: "completed", text: "so far, done" })
+        assert.deepInclude(yield* answer(waiting), { status: "completed", text: "4: fourth" })
+        yield* say(opencodeId, "fifth")
+        yield* operator.loadHistory(sessionId)
+        assert.deepStrictEqual(yield* order, ["first", "second", "third", "fourth", "fifth"])
+      }),
+    limit
+  )
+
+  it.effect(
+    "has what was said at the terminal between two prompts from here",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        const provider = yield* ScriptedProvider
+        yield* runWorker
+        const { opencodeId, sessionId } = yield* begunElsewhere("in turns")
+        yield* answer(yield* send(sessionId, "here 1"))
+        yield* say(opencodeId, "there 2")
+        yield* answer(yield* send(sessionId, "here 3"))
+        yield* say(opencodeId, "there 4")
+        const asked = (yield* provider.stats).chats
+        yield* operator.loadHistory(sessionId)
+        const turns = yield* turnsOf(sessionId)
+        assert.deepStrictEqual(
+          turns.map(({ text, said }) => [text, said[0]]),
+          ["here 1", "there 2", "here 3", "there 4"].map((text, index) => [text, `${index + 1}: ${text}`])
+        )
+        assert.strictEqual((yield* provider.stats).chats, asked)
+      }),
+    limit
+  )
+})

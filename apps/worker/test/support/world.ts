@@ -1,0 +1,101 @@
+/** The real parts around a worker: an embedded deployment, OpenCode with a scripted model, and an operator. */
+import { createServer, type Server } from "node:http"
+import { join } from "node:path"
+import { NodeServices } from "@effect/platform-node"
+import type { Id } from "@opencode-worker/convex-backend/api"
+import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
+import { WorkerEvent } from "@opencode-worker/worker-fsm"
+import { Effect, Layer, Option, Schedule, Stream } from "effect"
+import type { DataFolder } from "../../src/DataFolder.ts"
+import { Deployment } from "../../src/Deployment.ts"
+import { Operator } from "../../src/Operator.ts"
+import { stack } from "../../src/Stack.ts"
+import { makeWorker } from "../../src/Worker.ts"
+
+/** Says which prompt of the conversation it answers; after a tool, what the tool said. */
+export const echo: Script = ({ lastUserText, prompts, toolResults }) =>
+  Reply.text(toolResults.at(-1)?.output ?? `${prompts.length}: ${lastUserText}`)
+
+/** An embedded deployment, a scripted model and the real OpenCode, whose web access is to be asked for. */
+export const world = Layer.unwrap(
+  Effect.gen(function* () {
+    const { config } = yield* ScriptedProvider
+    const home = yield* OpenCodeHome.make({ config: { ...config, permission: { webfetch: "ask" } } })
+    const folder: DataFolder = {
+      root: home.root,
+      deployment: join(home.root, "deployment"),
+      operator: join(home.root, "operator.json"),
+      worker: () => join(home.root, "worker.json"),
+      demo: home.root
+    }
+    const options = { directory: home.directory, environment: home.environment, start: "eager" } as const
+    return stack(options).pipe(
+      Layer.provideMerge(Deployment.serve(folder, Option.none())),
+      Layer.merge(Layer.succeed(OpenCodeHome, home))
+    )
+  })
+).pipe(Layer.provideMerge(Layer.merge(ScriptedProvider.layer(echo), NodeServices.layer)))
+
+/** Runs the worker for as long as the scope, and gives its id. */
+export const runWorker = Effect.gen(function* () {
+  const home = yield* OpenCodeHome
+  const operator = yield* Operator
+  const { lifecycle, workerId } = yield* makeWorker({
+    machine: "test",
+    directory: home.directory,
+    credentials: join(home.root, "worker.json"),
+    processId: "test",
+    onPairingCode: operator.approve
+  })
+  yield* lifecycle.send(WorkerEvent.cases.Start.make({}))
+  yield* lifecycle.awaitState("Ready")
+  return yield* Effect.flatMap(workerId, Effect.fromOption)
+})
+
+/** A conversation on the worker, which need not run. */
+export const newSession = Effect.gen(function* () {
+  const operator = yield* Operator
+  return yield* operator.createSession(yield* Effect.scoped(runWorker))
+})
+
+export const send = (sessionId: Id<"sessions">, text: string, model: Option.Option<string> = Option.none()) =>
+  Operator.use((operator) => operator.send(sessionId, text, model))
+
+/** Waits for the end of a turn; gives its status, its error, and its text. */
+export const answer = Effect.fnUntraced(function* (turnId: Id<"turns">) {
+  const operator = yield* Operator
+  const last = yield* Effect.flatMap(Stream.runLast(operator.follow(turnId)), Effect.fromOption)
+  const parts = yield* operator.parts(turnId)
+  const texts = parts.filter(({ kind }) => kind === "text").map(({ payload }) => String(JSON.parse(payload).text))
+  const notices = parts.filter(({ kind }) => kind === "notice").map(({ payload }) => String(JSON.parse(payload).text))
+  return { status: last.status, error: last.error?.message ?? "", text: texts.join("\n"), notices }
+})
+
+export const ask = (sessionId: Id<"sessions">, text: string, model?: string) =>
+  Effect.flatMap(send(sessionId, text, Option.fromUndefinedOr(model)), answer)
+
+/** The address of a page on this machine. */
+export const servedPage = Effect.acquireRelease(
+  Effect.callback<Server>((resume) => {
+    const server = createServer((_, response) =>
+      response.setHeader("content-type", "text/plain").end("the page says hello")
+    )
+    server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+  }),
+  (server) => Effect.sync(() => server.close())
+).pipe(
+  Effect.map((server) => {
+    const address = server.address()
+    return `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}/page`
+  })
+)
+
+/** Lets the model say something else until the test ends. */
+export const script = (says: Script) =>
+  ScriptedProvider.use((provider) => Effect.acquireRelease(provider.setScript(says), () => provider.setScript(echo)))
+
+/** What is waited for is asked after this often; the test's limit is the limit. */
+export const schedule = Schedule.spaced("50 millis")
+
+/** OpenCode boots once, and slowly on a loaded machine. */
+export const limit = { timeout: 60_000 }
