@@ -160,10 +160,14 @@ describe("functions", () => {
     assert.deepEqual(await client.query(api.misc.sorted, {}), ordered)
   })
 
-  it("the commit time grows from one mutation to the next", async () => {
+  it("the commit time grows from one mutation to the next, and is after what each of them saw", async () => {
     const client = connectHttp(await deploy())
     const times = [await client.mutation(api.misc.commitTime, {}), await client.mutation(api.misc.commitTime, {})]
     assert.isTrue(times[0]! < times[1]!)
+    const { commit, nested, snapshot, stored } = await client.mutation(api.misc.commitTimes, {})
+    assert.equal(snapshot, times[1], "the last commit before")
+    assert.isTrue((commit as unknown as bigint) > snapshot)
+    assert.deepEqual([nested, stored], [[commit], commit])
   })
 
   it("what a value may not be is refused by name", async () => {

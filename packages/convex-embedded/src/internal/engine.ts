@@ -131,7 +131,8 @@ export class Engine {
     const run = await this.#run(execution, () =>
       this.write(async (transaction) => {
         ts = transaction.ts
-        const json = await this.invoke(this.find(call, "mutation"), call.args, execution, transaction)
+        const result = await this.invoke(this.find(call, "mutation"), call.args, execution, transaction)
+        const json = transaction.withCommitTs(result)
         if (request !== null) transaction.putAnswer(request.sessionId, request.requestId, json)
         return json
       })

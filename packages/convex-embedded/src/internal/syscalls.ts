@@ -52,7 +52,7 @@ export const transactionFrame = (engine: Engine, transaction: Transaction, invoc
   const syscalls: Operations = {
     "1.0/db/normalizeId": ({ idString, table }: { idString: string; table: string }) =>
       JSON.stringify({ id: catalog.isId(idString, table) ? idString : null }),
-    "1.0/getSnapshotTs": () => integer(transaction.ts),
+    "1.0/getSnapshotTs": () => integer(transaction.snapshotTs),
     "1.0/queryCleanup": ({ queryId }: { queryId: number }) => {
       streams.get(queryId)?.return(undefined)
       streams.delete(queryId)

@@ -49,6 +49,8 @@ export type Order = "asc" | "desc"
 export class Transaction {
   /** The time of its commit when it writes; of its snapshot otherwise. */
   readonly ts: bigint
+  /** The time of the last commit that it sees. */
+  readonly snapshotTs: bigint
   readonly reads: Array<KeyRange> = []
   readonly changes: Array<Change> = []
   readonly #store: Store
@@ -75,6 +77,7 @@ export class Transaction {
     this.#mode = mode
     this.#limits = isUnlimited ? unlimited : limits
     this.ts = mode === "write" ? store.nextTs() : store.ts
+    this.snapshotTs = store.ts
   }
 
   get catalog(): Catalog {
@@ -351,14 +354,14 @@ export class Transaction {
     return json
   }
 
-  /** A commit-time placeholder is this transaction's time: with one writer it is known from the start. */
-  #resolve(json: JSONValue) {
-    if (!JSON.stringify(json).includes('"$commitTs"')) return fromJson(json)
-    return fromJson(
-      JSON.parse(JSON.stringify(json), (_, inner: unknown) =>
-        inner !== null && typeof inner === "object" && "$commitTs" in inner ? { $integer: int64(this.ts) } : inner
-      ) as JSONValue
-    )
+  /** JSON with this transaction's time where a place is held for it: with one writer it is known from the start. */
+  withCommitTs(json: string): string {
+    return json.replaceAll(COMMIT_TS, () => `{"$integer":"${int64(this.ts)}"}`)
+  }
+
+  #resolve(value: JSONValue) {
+    const json = JSON.stringify(value)
+    return fromJson(json.includes(COMMIT_TS) ? (JSON.parse(this.withCommitTs(json)) as JSONValue) : value)
   }
 
   #writable(tableName: string): void {
@@ -393,6 +396,9 @@ export class Transaction {
     if (this.#ended) throw new Error("This function has ended: its transaction can no longer be used.")
   }
 }
+
+/** The place of a commit time. In a text its quotes would be escaped. */
+const COMMIT_TS = '{"$commitTs":null}'
 
 const int64 = (value: bigint): string => {
   const bytes = Buffer.alloc(8)

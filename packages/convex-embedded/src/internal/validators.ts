@@ -1,5 +1,5 @@
 /** Convex validators, applied to values. The words of the failures are those that Convex users know. */
-import { jsonToConvex, type ObjectFieldType, type ValidatorJSON, type Value } from "convex/values"
+import { CommitTsPlaceholder, jsonToConvex, type ObjectFieldType, type ValidatorJSON, type Value } from "convex/values"
 import { describe, type Fields } from "./values.ts"
 
 /** Whether `id` is an id of the table with this name. */
@@ -19,8 +19,9 @@ const check = (validator: ValidatorJSON, value: Value | undefined, path: string,
     case "number":
       return expect(typeof value === "number")
     case "bigint":
-    case "commitTs":
       return expect(typeof value === "bigint")
+    case "commitTs":
+      return expect(typeof value === "bigint" || value instanceof CommitTsPlaceholder)
     case "boolean":
       return expect(typeof value === "boolean")
     case "string":
