@@ -12,12 +12,9 @@ import { type Document, fieldAt, parseDocument } from "./values.ts"
 
 export interface Index {
   readonly id: number
-  readonly tableNumber: number
   readonly name: string
   /** Those declared, then the tie-breaks that make every key unique. */
   readonly fields: ReadonlyArray<string>
-  /** The order in which the documents themselves are kept: it has no entries of its own. */
-  readonly isPrimary: boolean
 }
 
 export interface Table {
@@ -58,14 +55,6 @@ const BUILT_IN: Record<string, ReadonlyArray<string>> = {
   by_id: ["_id"]
 }
 
-const indexOf = (id: number, tableNumber: number, name: string, fields: ReadonlyArray<string>): Index => ({
-  fields,
-  id,
-  isPrimary: name === "by_id",
-  name,
-  tableNumber
-})
-
 export const indexKey = (index: Index, document: Document): Key =>
   encodeKey(index.fields.map((field) => fieldAt(document, field)))
 
@@ -101,7 +90,7 @@ export class Catalog {
         const fields = JSON.parse(index.fields) as Index["fields"] | SearchFields
         const { id, name: indexName } = index
         if ("searchField" in fields) table.searchIndexes.set(indexName, { ...fields, id, name: indexName })
-        else table.indexes.set(indexName, indexOf(id, number, indexName, fields))
+        else table.indexes.set(indexName, { fields, id, name: indexName })
       }
       this.#remember(table)
     }
@@ -180,15 +169,16 @@ export class Catalog {
     }
     for (const [name, fields] of indexes) {
       const index = this.#addIndex(table.number, name, fields)
-      for (const { id, json } of this.#documents(table)) {
-        this.#store.putEntry(index.id, indexKey(index, parseDocument(json)), id)
+      for (const { json, number } of this.#documents(table)) {
+        this.#store.putEntry(index, indexKey(index, parseDocument(json)), number)
       }
     }
     for (const [name, fields] of searchIndexes) {
       const index = this.#store.addSearchIndex(table.number, name, JSON.stringify(fields))
-      for (const { id, json } of this.#documents(table)) {
-        const entry = searchEntry(fields, parseDocument(json))
-        if (entry !== null) this.#store.search.put(index, id, entry)
+      for (const { json } of this.#documents(table)) {
+        const document = parseDocument(json)
+        const entry = searchEntry(fields, document)
+        if (entry !== null) this.#store.search.put(index, document._id, entry)
       }
     }
   }
@@ -196,13 +186,13 @@ export class Catalog {
   #syncValidator(table: Table, validator: ValidatorJSON | null): void {
     if (JSON.stringify(validator) === JSON.stringify(table.validator)) return
     if (validator !== null) {
-      for (const { id, json } of this.#documents(table)) {
+      for (const { json } of this.#documents(table)) {
         const { _creationTime, _id, ...fields } = parseDocument(json)
         const reason = mismatch(validator, fields, this.isId)
         if (reason === null) continue
         throw new ConvexEmbeddedError(
           "InvalidFunctions",
-          `The stored document ${id} of table "${table.name}" does not match the schema: ${reason}\nChange the schema to allow it, or change the document first.`
+          `The stored document ${_id} of table "${table.name}" does not match the schema: ${reason}\nChange the schema to allow it, or change the document first.`
         )
       }
     }
@@ -241,7 +231,7 @@ export class Catalog {
   }
 
   #addIndex(tableNumber: number, name: string, fields: ReadonlyArray<string>): Index {
-    return indexOf(this.#store.addIndex(tableNumber, name, JSON.stringify(fields)), tableNumber, name, fields)
+    return { fields, id: this.#store.addIndex(tableNumber, name, JSON.stringify(fields)), name }
   }
 
   #remember(table: Table): Table {

@@ -4,7 +4,7 @@
  * Invariants
  * - The number belongs to the table's name for good (see `Catalog`), so an id never changes its table.
  * - Ids of one table have one length, and ascend with the creation times that they were made with: what is created
- *   together lies together in the file. 72 random bits are what nobody can guess.
+ *   together lies together in the index of ids. 72 random bits are what nobody can guess.
  */
 import { randomFillSync } from "node:crypto"
 
@@ -38,13 +38,6 @@ export const tableNumberOf = (id: string): number | null => {
     number |= (byte & 0x7f) << (7 * at)
   }
   return body.length === at + BODY_BYTES ? number : null
-}
-
-/** The ids of a table are the ids in `[low, end)`. */
-export const idsOf = (tableNumber: number): { readonly low: string; readonly end: string } => {
-  const filled = (byte: number) =>
-    encodeBase32(Buffer.concat([varint(tableNumber), Buffer.alloc(BODY_BYTES + CHECKSUM_BYTES, byte)]))
-  return { end: `${filled(0xff)}~`, low: filled(0) }
 }
 
 /** The system is asked for many at once, which costs as much as for a few. */

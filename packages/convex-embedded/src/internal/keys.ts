@@ -52,18 +52,6 @@ export const successor = (key: Key): Key => {
 /** The least key that is greater than `key`. */
 export const after = (key: Key): Key => Buffer.concat([key, TERMINATOR])
 
-/** A text without zero bytes has a key at or above `key` exactly when it is at or above this text, in the order of UTF-8. */
-export const leastText = (key: Key): string => {
-  if (key.length === 0 || key[0]! < Tag.string) return ""
-  if (key[0]! > Tag.string) return ABOVE_TEXTS
-  const zero = key.indexOf(0)
-  const text = key.toString("utf8", 1, zero === -1 ? key.length : zero)
-  return zero === -1 || END_OF_BYTES.compare(key, zero) >= 0 ? text : `${text}\0`
-}
-
-/** Not a character of any text that is well formed. */
-const ABOVE_TEXTS = "\u{10ffff}"
-
 const TERMINATOR = Buffer.from([END])
 const single = (byte: number) => Buffer.from([byte])
 const UNDEFINED = single(Tag.undefined)

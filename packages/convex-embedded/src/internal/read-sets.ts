@@ -1,6 +1,7 @@
 /** What the results that clients watch depend on: index ranges, by the number of the result. */
 import type { Key } from "./keys.ts"
-import type { Change, KeyRange } from "./transaction.ts"
+import type { Change } from "./documents.ts"
+import type { KeyRange } from "./transaction.ts"
 
 export class ReadSets {
   readonly #ranges = new Map<number, ReadonlyArray<KeyRange>>()

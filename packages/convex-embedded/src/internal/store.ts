@@ -10,24 +10,29 @@ import { DatabaseSync, type StatementSync } from "node:sqlite"
 import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
 import { messageOf } from "./errors.ts"
 import type { Index } from "./catalog.ts"
-import { CREATION_STEP, idsOf } from "./ids.ts"
-import { encodeKey, type Key, leastText } from "./keys.ts"
+import { CREATION_STEP } from "./ids.ts"
+import type { Key } from "./keys.ts"
 import { SearchTables } from "./search-tables.ts"
 
 /** `full` survives a power loss; `normal` survives any crash of the process, but a power loss may take the last commits. */
 export type Durability = "full" | "normal"
 
-export interface Row {
-  readonly key: Key
-  readonly id: string
+export interface StoredDocument {
+  /** Its place in the file; documents that are created together lie together. */
+  readonly number: number
   readonly json: string
+}
+
+/** A document as an index has it. */
+export interface Row extends StoredDocument {
+  readonly key: Key
 }
 
 export type SqlValue = string | number | bigint | Uint8Array | null
 
 /** A file of this package says so in its header. */
 const APPLICATION_ID = 0x43564542
-const FORMAT = 2
+const FORMAT = 3
 
 /** A whole check reads the whole file: some 50 ms for a file of this size. Larger files are trusted to SQLite's own checks. */
 const WHOLE_CHECK_BYTES = 16 * 1024 * 1024
@@ -49,10 +54,7 @@ const TABLES = `
     id INTEGER PRIMARY KEY, table_number INTEGER NOT NULL, name TEXT NOT NULL, fields TEXT NOT NULL,
     UNIQUE(table_number, name)
   );
-  CREATE TABLE documents(id TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
-  CREATE TABLE entries(
-    index_id INTEGER NOT NULL, key BLOB NOT NULL, id TEXT NOT NULL, PRIMARY KEY(index_id, key)
-  ) WITHOUT ROWID;
+  CREATE TABLE documents(number INTEGER PRIMARY KEY, json TEXT NOT NULL);
   CREATE TABLE files(id TEXT PRIMARY KEY, content BLOB NOT NULL);
   CREATE TABLE requests(
     session_id TEXT NOT NULL, request_id INTEGER NOT NULL, ts INTEGER NOT NULL, result TEXT NOT NULL,
@@ -162,17 +164,25 @@ export class Store {
     this.#run(`RELEASE nested_${depth}`)
   }
 
-  document(id: string): string | null {
-    const row = this.#prepare("SELECT json FROM documents WHERE id = ?").get(id)
-    return row === undefined ? null : (row["json"] as string)
+  /** The document with this key. */
+  document(index: Index, key: Key): StoredDocument | null {
+    const row = this.#prepare(
+      `SELECT number, json FROM documents WHERE number = (SELECT document FROM index_${index.id} WHERE key = ?)`
+    ).get(key)
+    return (row as StoredDocument | undefined) ?? null
   }
 
-  putDocument(id: string, json: string): void {
-    this.#run("INSERT INTO documents VALUES (?, ?) ON CONFLICT(id) DO UPDATE SET json = excluded.json", id, json)
+  /** Gives its number. */
+  insertDocument(json: string): number {
+    return Number(this.#run("INSERT INTO documents(json) VALUES (?)", json).lastInsertRowid)
   }
 
-  deleteDocument(id: string): void {
-    this.#run("DELETE FROM documents WHERE id = ?", id)
+  updateDocument(number: number, json: string): void {
+    this.#run("UPDATE documents SET json = ? WHERE number = ?", json, number)
+  }
+
+  deleteDocument(number: number): void {
+    this.#run("DELETE FROM documents WHERE number = ?", number)
   }
 
   file(id: string): Uint8Array | null {
@@ -188,30 +198,26 @@ export class Store {
     this.#run("DELETE FROM files WHERE id = ?", id)
   }
 
-  putEntry(indexId: number, key: Key, id: string): void {
-    this.#run("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", indexId, key, id)
+  /** `document` is the number of a document that has the key `key` in this index. */
+  putEntry(index: Index, key: Key, document: number): void {
+    this.#run(`INSERT INTO index_${index.id} VALUES (?, ?)`, key, document)
   }
 
-  deleteEntry(indexId: number, key: Key): void {
-    this.#run("DELETE FROM entries WHERE index_id = ? AND key = ?", indexId, key)
+  deleteEntry(index: Index, key: Key): void {
+    this.#run(`DELETE FROM index_${index.id} WHERE key = ?`, key)
   }
 
   /** At most `limit` documents whose key is in `[low, high)`. */
   scan(index: Index, low: Key, high: Key, order: "asc" | "desc", limit: number): ReadonlyArray<Row> {
-    if (index.isPrimary) return this.#scanDocuments(index.tableNumber, low, high, order, limit)
     const rows = this.#prepare(
-      `SELECT e.key, e.id, d.json FROM entries e CROSS JOIN documents d ON d.id = e.id
-       WHERE e.index_id = ? AND e.key >= ? AND e.key < ? ORDER BY e.key ${order} LIMIT ?`
-    ).all(index.id, low, high, limit) as Array<{ key: Uint8Array; id: string; json: string }>
-    return rows.map(({ id, json, key }) => ({ id, json, key: Buffer.from(key.buffer, key.byteOffset, key.byteLength) }))
-  }
-
-  #scanDocuments(table: number, low: Key, high: Key, order: "asc" | "desc", limit: number): ReadonlyArray<Row> {
-    const ids = idsOf(table)
-    const rows = this.#prepare(
-      `SELECT id, json FROM documents WHERE id >= max(?, ?) AND id < min(?, ?) ORDER BY id ${order} LIMIT ?`
-    ).all(ids.low, leastText(low), ids.end, leastText(high), limit) as Array<{ id: string; json: string }>
-    return rows.map(({ id, json }) => ({ id, json, key: encodeKey([id]) }))
+      `SELECT key, number, json FROM index_${index.id} CROSS JOIN documents ON number = document
+       WHERE key >= ? AND key < ? ORDER BY key ${order} LIMIT ?`
+    ).all(low, high, limit) as Array<{ number: number; json: string; key: Uint8Array }>
+    return rows.map(({ json, key, number }) => ({
+      json,
+      key: Buffer.from(key.buffer, key.byteOffset, key.byteLength),
+      number
+    }))
   }
 
   tables(): ReadonlyArray<{ number: number; name: string; validator: string | null }> {
@@ -241,22 +247,19 @@ export class Store {
   }
 
   addIndex(tableNumber: number, name: string, fields: string): number {
-    const added = this.#run(
-      "INSERT INTO indexes(table_number, name, fields) VALUES (?, ?, ?)",
-      tableNumber,
-      name,
-      fields
-    )
-    return Number(added.lastInsertRowid)
+    const id = this.#declareIndex(tableNumber, name, fields)
+    // A tree of its own, so that an index that only grows at its end does so without moving anything.
+    this.#db.exec(`CREATE TABLE index_${id}(key BLOB PRIMARY KEY, document INTEGER NOT NULL) WITHOUT ROWID`)
+    return id
   }
 
   deleteIndex(id: number): void {
-    this.#run("DELETE FROM entries WHERE index_id = ?", id)
+    this.#db.exec(`DROP TABLE index_${id}`)
     this.#run("DELETE FROM indexes WHERE id = ?", id)
   }
 
   addSearchIndex(tableNumber: number, name: string, fields: string): number {
-    const id = this.addIndex(tableNumber, name, fields)
+    const id = this.#declareIndex(tableNumber, name, fields)
     this.search.create(id)
     return id
   }
@@ -277,6 +280,11 @@ export class Store {
 
   putAnswer(sessionId: string, requestId: number, ts: bigint, result: string): void {
     this.#run("INSERT INTO requests VALUES (?, ?, ?, ?)", sessionId, requestId, ts, result)
+  }
+
+  #declareIndex(tableNumber: number, name: string, fields: string): number {
+    const sql = "INSERT INTO indexes(table_number, name, fields) VALUES (?, ?, ?)"
+    return Number(this.#run(sql, tableNumber, name, fields).lastInsertRowid)
   }
 
   #run(sql: string, ...parameters: Array<SqlValue>) {

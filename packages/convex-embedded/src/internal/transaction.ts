@@ -10,14 +10,14 @@
  * - Nothing works on a transaction after its end: a function that was stopped cannot write any more.
  */
 import type { JSONValue } from "convex/values"
-import { type Catalog, type Index, indexKey, type Table } from "./catalog.ts"
+import type { Catalog, Index, Table } from "./catalog.ts"
+import { type Change, type Existing, existing, findDocument, idKey, primaryIndex, writeDocument } from "./documents.ts"
 import { newId } from "./ids.ts"
-import { after, encodeKey, type Key, successor } from "./keys.ts"
+import { after, type Key, successor } from "./keys.ts"
 import { limits } from "./limits.ts"
-import type { Row, Store } from "./store.ts"
-import { isSameEntry, searchEntry, type SearchIndex, searchKeys } from "./search.ts"
+import type { Row, Store, StoredDocument } from "./store.ts"
 import { mismatch } from "./validators.ts"
-import { checkStorable, type Document, type Fields, fromJson, parseDocument, stringify } from "./values.ts"
+import { checkStorable, type Document, type Fields, fromJson, stringify } from "./values.ts"
 
 export interface KeyRange {
   readonly index: Pick<Index, "id">
@@ -28,11 +28,6 @@ export interface KeyRange {
 /** A range of an index that has documents in order. */
 export interface IndexRange extends KeyRange {
   readonly index: Index
-}
-
-export interface Change {
-  readonly indexId: number
-  readonly key: Key
 }
 
 /** For what the deployment does itself with a whole table. */
@@ -129,12 +124,15 @@ export class Transaction {
   get(id: string): string | null {
     this.#assertOpen()
     const table = this.#catalog.tableOf(id)
-    if (table === null) return null
-    const low = encodeKey([id])
-    this.addRead({ high: successor(low), index: table.indexes.get("by_id")!, low })
-    const json = this.#store.document(id)
-    if (json !== null) this.#countRead(json)
-    return json
+    return table === null ? null : (this.#get(table, id)?.json ?? null)
+  }
+
+  #get(table: Table, id: string): StoredDocument | null {
+    const low = idKey(id)
+    this.addRead({ high: successor(low), index: primaryIndex(table), low })
+    const found = findDocument(this.#store, table, id)
+    if (found !== null) this.#countRead(found.json)
+    return found
   }
 
   /** The documents of a range, read in batches; it sees the writes made between two batches. */
@@ -164,10 +162,10 @@ export class Transaction {
       if (key.compare(low) < 0 || key.compare(high) >= 0) continue
       this.#assertOpen()
       scanned++
-      const json = this.#store.document(id)
-      if (json === null) continue
-      this.#countRead(json)
-      yield { id, json, key }
+      const found = findDocument(this.#store, this.#catalog.tableOf(id)!, id)
+      if (found === null) continue
+      this.#countRead(found.json)
+      yield { ...found, key }
     }
     if (scanned < limits.searchResults) return
     throw new Error(
@@ -203,27 +201,27 @@ export class Transaction {
     const { _creationTime, _id, ...fields } = fromJson(json) as Fields
     const next = this.#store.nextCreationTime()
     const id = typeof _id === "string" && this.#catalog.isId(_id, tableName) ? _id : newId(table.number, next)
-    const before = this.#store.document(id)
+    const before = findDocument(this.#store, table, id)
     const created = typeof _creationTime === "number" ? _creationTime : next
     const document = { ...checkStorable(fields), _id: id, _creationTime: created }
-    this.#write(table, before === null ? null : parseDocument(before), document)
+    this.#write(table, before && existing(before), document)
   }
 
   patch(id: string, json: { readonly [field: string]: JSONValue }): void {
-    const { document, table } = this.#existing(id, "Update")
+    const { before, table } = this.#existing(id, "Update")
     const changes = Object.entries(json).map(([field, value]) => [field, this.#resolve(value)] as const)
-    const merged = Object.entries({ ...document, ...Object.fromEntries(changes) })
-    this.#replace(table, document, Object.fromEntries(merged.filter(([, value]) => value !== undefined)))
+    const merged = Object.entries({ ...before.document, ...Object.fromEntries(changes) })
+    this.#replace(table, before, Object.fromEntries(merged.filter(([, value]) => value !== undefined)))
   }
 
   replace(id: string, json: JSONValue): void {
-    const { document, table } = this.#existing(id, "Replace")
-    this.#replace(table, document, this.#resolve(json) as Fields)
+    const { before, table } = this.#existing(id, "Replace")
+    this.#replace(table, before, this.#resolve(json) as Fields)
   }
 
   remove(id: string): string {
-    const { document, json, table } = this.#existing(id, "Delete")
-    this.#write(table, document, null)
+    const { before, json, table } = this.#existing(id, "Delete")
+    this.#write(table, before, null)
     return json
   }
 
@@ -233,11 +231,13 @@ export class Transaction {
   }
 
   replaceSystem(document: Document): void {
-    this.#write(this.#catalog.tableOf(document._id)!, parseDocument(this.#store.document(document._id)!), document)
+    const { before, table } = this.#system(document)
+    this.#write(table, before, document)
   }
 
   removeSystem(document: Document): void {
-    this.#write(this.#catalog.tableOf(document._id)!, document, null)
+    const { before, table } = this.#system(document)
+    this.#write(table, before, null)
   }
 
   file(id: string): Uint8Array | null {
@@ -274,16 +274,24 @@ export class Transaction {
     return id
   }
 
-  #existing(id: string, verb: string): { document: Document; json: string; table: Table } {
+  #existing(id: string, verb: string): { before: Existing; json: string; table: Table } {
+    this.#assertOpen()
     const table = this.#catalog.tableOf(id)
-    const json = table === null ? null : this.get(id)
-    if (table === null || json === null) throw new Error(`${verb} on nonexistent document ID ${id}`)
+    const found = table === null ? null : this.#get(table, id)
+    if (table === null || found === null) throw new Error(`${verb} on nonexistent document ID ${id}`)
     this.#writable(table.name)
-    return { document: parseDocument(json), json, table }
+    return { before: existing(found), json: found.json, table }
+  }
+
+  /** A document of a system table, which is there. */
+  #system({ _id }: Document): { before: Existing; table: Table } {
+    const table = this.#catalog.tableOf(_id)!
+    return { before: existing(findDocument(this.#store, table, _id)!), table }
   }
 
   /** `value` may repeat the system fields of the document, unchanged. */
-  #replace(table: Table, document: Document, value: Fields): void {
+  #replace(table: Table, before: Existing, value: Fields): void {
+    const { document } = before
     const { _creationTime, _id, ...fields } = value
     if (
       (_id ?? document._id) !== document._id ||
@@ -291,16 +299,15 @@ export class Transaction {
     ) {
       throw new Error(`The system fields '_id' and '_creationTime' of a document cannot be changed: ${document._id}`)
     }
-    this.#write(table, document, {
+    this.#write(table, before, {
       ...checkStorable(fields),
       _id: document._id,
       _creationTime: document._creationTime
     })
   }
 
-  #write(table: Table, before: Document | null, next: Document | null): void {
+  #write(table: Table, before: Existing | null, next: Document | null): void {
     this.#assertOpen()
-    const { _id } = (next ?? before)!
     const json = next === null ? "" : this.#encode(table, next)
     if (++this.#usage.documentsWritten > this.#limits.documentsWritten) {
       throw new Error(`Too many documents written in a single function execution (limit: ${limits.documentsWritten})`)
@@ -310,32 +317,8 @@ export class Transaction {
       throw new Error(`Too many bytes written in a single function execution (limit: ${limits.bytesWritten} bytes)`)
     }
     this.#begin()
-    for (const index of table.indexes.values()) {
-      const oldKey = before === null ? null : indexKey(index, before)
-      const newKey = next === null ? null : indexKey(index, next)
-      const isSame = oldKey !== null && newKey !== null && oldKey.equals(newKey)
-      if (oldKey !== null) this.changes.push({ indexId: index.id, key: oldKey })
-      if (newKey !== null && !isSame) this.changes.push({ indexId: index.id, key: newKey })
-      // The documents themselves are in the order of their ids.
-      if (isSame || index.isPrimary) continue
-      if (oldKey !== null) this.#store.deleteEntry(index.id, oldKey)
-      if (newKey !== null) this.#store.putEntry(index.id, newKey, _id)
-    }
-    for (const index of table.searchIndexes.values()) this.#writeSearch(index, before, next)
-    if (next === null) this.#store.deleteDocument(_id)
-    else this.#store.putDocument(_id, json)
-  }
-
-  #writeSearch(index: SearchIndex, before: Document | null, next: Document | null): void {
-    const { _id } = (next ?? before)!
-    const oldEntry = before === null ? null : searchEntry(index, before)
-    const newEntry = next === null ? null : searchEntry(index, next)
-    for (const entry of [oldEntry, newEntry]) {
-      if (entry !== null) this.changes.push(...searchKeys(entry).map((key) => ({ indexId: index.id, key })))
-    }
-    if (isSameEntry(oldEntry, newEntry)) return
-    if (newEntry === null) this.#store.search.delete(index.id, _id)
-    else this.#store.search.put(index.id, _id, newEntry)
+    const changes = writeDocument(this.#store, table, before, next === null ? null : { document: next, json })
+    this.changes.push(...changes)
   }
 
   #encode(table: Table, document: Document): string {

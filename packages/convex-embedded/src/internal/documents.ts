@@ -1,0 +1,89 @@
+/**
+ * Documents in the store, with their entries in every index of their table: the one place that keeps them in step.
+ *
+ * Invariant: a document has exactly one entry in each index of its table, and at most one in each search index.
+ */
+import { type Index, indexKey, type Table } from "./catalog.ts"
+import { encodeKey, type Key } from "./keys.ts"
+import { isSameEntry, searchEntry, type SearchIndex, searchKeys } from "./search.ts"
+import type { Store, StoredDocument } from "./store.ts"
+import { type Document, parseDocument } from "./values.ts"
+
+/** A key at which a write changed an index. */
+export interface Change {
+  readonly indexId: number
+  readonly key: Key
+}
+
+/** A document as it is in the store. */
+export interface Existing {
+  readonly number: number
+  readonly document: Document
+}
+
+/** A document as it will be in the store. */
+export interface Next {
+  readonly json: string
+  readonly document: Document
+}
+
+/** Every document has an entry in it: it is how one is found. */
+export const primaryIndex = (table: Table): Index => table.indexes.get("by_id")!
+
+/** The key of a document in the index by_id of its table. */
+export const idKey = (id: string): Key => encodeKey([id])
+
+export const findDocument = (store: Store, table: Table, id: string): StoredDocument | null =>
+  store.document(primaryIndex(table), idKey(id))
+
+export const existing = ({ json, number }: StoredDocument): Existing => ({ document: parseDocument(json), number })
+
+/** Puts `next` in the place of `before`; without `before` it is a new one, and without `next` there is none left. */
+export const writeDocument = (
+  store: Store,
+  table: Table,
+  before: Existing | null,
+  next: Next | null
+): ReadonlyArray<Change> => {
+  const changes: Array<Change> = []
+  const number = writeJson(store, before, next)
+  for (const index of table.indexes.values()) {
+    const oldKey = before && indexKey(index, before.document)
+    const newKey = next && indexKey(index, next.document)
+    if (oldKey !== null) changes.push({ indexId: index.id, key: oldKey })
+    if (oldKey !== null && newKey?.equals(oldKey)) continue
+    if (oldKey !== null) store.deleteEntry(index, oldKey)
+    if (newKey === null) continue
+    changes.push({ indexId: index.id, key: newKey })
+    store.putEntry(index, newKey, number)
+  }
+  for (const index of table.searchIndexes.values()) changes.push(...writeSearch(store, index, before, next))
+  return changes
+}
+
+/** Gives the number of the document. */
+const writeJson = (store: Store, before: Existing | null, next: Next | null): number => {
+  if (before === null) return store.insertDocument(next!.json)
+  if (next === null) store.deleteDocument(before.number)
+  else store.updateDocument(before.number, next.json)
+  return before.number
+}
+
+const writeSearch = (
+  store: Store,
+  index: SearchIndex,
+  before: Existing | null,
+  next: Next | null
+): ReadonlyArray<Change> => {
+  const { _id } = (next ?? before)!.document
+  const oldEntry = before && searchEntry(index, before.document)
+  const newEntry = next && searchEntry(index, next.document)
+  if (!isSameEntry(oldEntry, newEntry)) {
+    if (newEntry === null) store.search.delete(index.id, _id)
+    else store.search.put(index.id, _id, newEntry)
+  }
+  return [oldEntry, newEntry]
+    .filter((entry) => entry !== null)
+    .flatMap((entry) => searchKeys(entry))
+    .map((key) => ({ indexId: index.id, key }))
+}
