@@ -47,7 +47,7 @@ const make = Effect.gen(function* () {
     )
 
   return {
-    approve: (code: string) => convex.mutation(api.pairing.approve, { code }),
+    approve: (code: string) => convex.action(api.pairing.approve, { code }),
     createSession: (workerId: Id<"workers">) =>
       convex.mutation(api.sessions.create, { workerId, idempotencyKey: randomUUID() }),
     /** Null: there is none, it is not yours, or what was given is no id at all, which the deployment refuses. */

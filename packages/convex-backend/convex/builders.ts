@@ -10,10 +10,10 @@
  *
  * @since 0.1.0
  */
-import { customCtx, customMutation, customQuery } from "convex-helpers/server/customFunctions"
+import { customAction, customCtx, customMutation, customQuery } from "convex-helpers/server/customFunctions"
 import { v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
-import { mutation, query, type QueryCtx } from "./_generated/server.ts"
+import { action, mutation, query, type QueryCtx } from "./_generated/server.ts"
 import { refusal } from "./errors.ts"
 import { hashSecret } from "./secrets.ts"
 
@@ -26,7 +26,7 @@ const callableBy = <Builder extends (definition: never) => object>(caller: Calle
     apply: (target, self, definition) => Object.assign(Reflect.apply(target, self, definition), { callableBy: caller })
   })
 
-const signedIn = customCtx(async (ctx: QueryCtx) => {
+const signedIn = customCtx(async (ctx: Pick<QueryCtx, "auth">) => {
   const identity = await ctx.auth.getUserIdentity()
   if (identity === null) throw refusal("Unauthenticated", "Sign in: this function is for operators")
   return { operator: identity.tokenIdentifier }
@@ -61,6 +61,8 @@ const leased = {
 export const operatorQuery = customQuery(callableBy("operator", query), signedIn)
 /** A mutation by a signed-in operator: `ctx.operator`. */
 export const operatorMutation = customMutation(callableBy("operator", mutation), signedIn)
+/** An action by a signed-in operator: `ctx.operator`. For what must be written although it is refused. */
+export const operatorAction = customAction(callableBy("operator", action), signedIn)
 /** A query by the worker that holds the lease: `ctx.worker`. */
 export const workerQuery = customQuery(callableBy("worker", query), leased)
 /** A mutation by the worker that holds the lease: `ctx.worker`. */

@@ -60,6 +60,10 @@ export const TRIM_BATCH = 50
 export const PAIRING_LIFETIME = 10 * 60_000
 /** A pairing that waited that long gives way to a new one when too many wait. Milliseconds. */
 export const PAIRING_MINIMUM = 60_000
+/** Codes that one operator may get wrong, of a trillion that there are, before all their codes are refused for a while. */
+export const MAX_WRONG_CODES = 10
+/** Counted from the first of them. Milliseconds. */
+export const WRONG_CODES_WINDOW = 10 * 60_000
 /** A prompt that waited that long for its worker is not answered any more. Milliseconds. */
 export const STALE_TURN = 24 * 3_600_000
 const DAY = 24 * 3_600_000
@@ -70,6 +74,7 @@ const DAY = 24 * 3_600_000
 export const RETENTION = {
   deltas: 7 * DAY,
   pairings: DAY,
+  wrongCodes: DAY,
   requests: 30 * DAY,
   commands: 30 * DAY,
   watches: 7 * DAY,

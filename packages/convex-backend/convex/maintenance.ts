@@ -34,6 +34,7 @@ export const expireTurns = internalMutation({
 const trimmed = v.union(
   v.literal("deltas"),
   v.literal("pairings"),
+  v.literal("wrongCodes"),
   v.literal("requests"),
   v.literal("commands"),
   v.literal("watches"),

@@ -10,10 +10,19 @@
  */
 import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
-import { internalMutation, type QueryCtx } from "./_generated/server.ts"
-import { anonymousMutation, anonymousQuery, operatorMutation } from "./builders.ts"
-import { refusal } from "./errors.ts"
-import { checkText, MAX_NAME, MAX_PENDING_PAIRINGS, PAIRING_LIFETIME, PAIRING_MINIMUM } from "./limits.ts"
+import type { Id } from "./_generated/dataModel.ts"
+import { internalMutation, type MutationCtx, type QueryCtx } from "./_generated/server.ts"
+import { anonymousMutation, anonymousQuery, operatorAction } from "./builders.ts"
+import { type Refusal, refusal } from "./errors.ts"
+import {
+  checkText,
+  MAX_NAME,
+  MAX_PENDING_PAIRINGS,
+  MAX_WRONG_CODES,
+  PAIRING_LIFETIME,
+  PAIRING_MINIMUM,
+  WRONG_CODES_WINDOW
+} from "./limits.ts"
 import { hashSecret, makeCode, readCode, showCode } from "./secrets.ts"
 
 const byCode = (ctx: QueryCtx, code: string) =>
@@ -71,35 +80,75 @@ export const status = anonymousQuery({
   }
 })
 
-/** Makes the worker that shows `code` yours. Doing so twice gives the same worker. */
-export const approve = operatorMutation({
+/**
+ * Makes the worker that shows `code` yours. Doing so twice gives the same worker. Who gives 10 wrong codes is refused for
+ * 10 minutes from the first of them, right codes too: else a guess would be free as long as it is wrong.
+ *
+ * An action, because a mutation that refuses would take back that it counted.
+ */
+export const approve = operatorAction({
   args: { code: v.string() },
-  handler: async (ctx, { code }) => {
+  handler: async (ctx, { code }): Promise<Id<"workers">> => {
     checkText("code", code, MAX_NAME)
-    const pairing = await byCode(ctx, readCode(code))
-    if (pairing?.workerId !== undefined) {
-      const worker = await ctx.db.get(pairing.workerId)
-      if (worker?.ownerId === ctx.operator) return worker._id
+    const answer = await ctx.runMutation(internal.pairing.tryCode, { operator: ctx.operator, code })
+    if ("workerId" in answer) return answer.workerId
+    throw refusal(answer.code, answer.message)
+  }
+})
+
+const approvePairing = async (
+  ctx: MutationCtx,
+  operator: string,
+  code: string
+): Promise<{ readonly workerId: Id<"workers"> } | Refusal> => {
+  const pairing = await byCode(ctx, readCode(code))
+  if (pairing?.workerId !== undefined) {
+    const worker = await ctx.db.get(pairing.workerId)
+    if (worker?.ownerId === operator) return { workerId: worker._id }
+  }
+  if (pairing === null || pairing.status === "approved") {
+    return { code: "NotFound", message: "No worker shows this code: compare it with the worker's terminal" }
+  }
+  if (pairing.status === "expired" || pairing.expiresAt <= Date.now()) {
+    return { code: "Expired", message: "This code is older than 10 minutes: start the worker's pairing again" }
+  }
+  const { machine, directory, secretHash } = pairing
+  const workerId = await ctx.db.insert("workers", {
+    ownerId: operator,
+    machine,
+    directory,
+    secretHash,
+    approval: "approved",
+    epoch: 0
+  })
+  await ctx.db.insert("presence", { workerId, phase: "paired", online: false })
+  await ctx.db.insert("audit", { actorId: operator, action: "approve", workerId })
+  await ctx.db.patch(pairing._id, { status: "approved", workerId })
+  return { workerId }
+}
+
+/** Approves, or counts the code as wrong: what it writes stays, whatever it answers. */
+export const tryCode = internalMutation({
+  args: { operator: v.string(), code: v.string() },
+  handler: async (ctx, { operator, code }): Promise<{ readonly workerId: Id<"workers"> } | Refusal> => {
+    const counted = await ctx.db
+      .query("wrongCodes")
+      .withIndex("by_operator", (q) => q.eq("operatorId", operator))
+      .unique()
+    const left = counted === null ? 0 : counted.since + WRONG_CODES_WINDOW - Date.now()
+    if (counted !== null && left > 0 && counted.count >= MAX_WRONG_CODES) {
+      const minutes = Math.ceil(left / 60_000)
+      return { code: "RateLimited", message: `${MAX_WRONG_CODES} codes were wrong: try again in ${minutes} min` }
     }
-    if (pairing === null || pairing.status === "approved") {
-      throw refusal("NotFound", "No worker shows this code: compare it with the worker's terminal")
+    const answer = await approvePairing(ctx, operator, code)
+    if ("workerId" in answer) return answer
+    if (counted !== null && left > 0) {
+      await ctx.db.patch(counted._id, { count: counted.count + 1 })
+    } else {
+      if (counted !== null) await ctx.db.delete(counted._id)
+      await ctx.db.insert("wrongCodes", { operatorId: operator, since: Date.now(), count: 1 })
     }
-    if (pairing.status === "expired" || pairing.expiresAt <= Date.now()) {
-      throw refusal("Expired", "This code is older than 10 minutes: start the worker's pairing again")
-    }
-    const { machine, directory, secretHash } = pairing
-    const workerId = await ctx.db.insert("workers", {
-      ownerId: ctx.operator,
-      machine,
-      directory,
-      secretHash,
-      approval: "approved",
-      epoch: 0
-    })
-    await ctx.db.insert("presence", { workerId, phase: "paired", online: false })
-    await ctx.db.insert("audit", { actorId: ctx.operator, action: "approve", workerId })
-    await ctx.db.patch(pairing._id, { status: "approved", workerId })
-    return workerId
+    return answer
   }
 })
 

@@ -108,6 +108,14 @@ export const tables = {
     .index("by_code", ["code"])
     .index("by_status", ["status"]),
 
+  /** How many codes an operator got wrong: one row an operator, made anew for each window. */
+  wrongCodes: defineTable({
+    operatorId: v.string(),
+    /** The first of them. Milliseconds of the server's clock. */
+    since: v.number(),
+    count: v.number()
+  }).index("by_operator", ["operatorId"]),
+
   sessions: defineTable({
     ownerId: v.string(),
     workerId: v.id("workers"),

@@ -32,7 +32,7 @@ const { code } = await worker.mutation(api.pairing.begin, { machine: "laptop", d
 const operator = new ConvexHttpClient(deployment.url)
 const token = new SignJWT({}).setProtectedHeader({ alg: "ES256", kid: "1" }).setIssuer(issuer).setSubject("me")
 operator.setAuth(await token.setIssuedAt().setExpirationTime("1h").sign(privateKey))
-const workerId = await operator.mutation(api.pairing.approve, { code })
+const workerId = await operator.action(api.pairing.approve, { code })
 const sessionId = await operator.mutation(api.sessions.create, { workerId, idempotencyKey: randomUUID() })
 await operator.mutation(api.turns.send, { sessionId, text: "What is in here?", idempotencyKey: randomUUID() })
 

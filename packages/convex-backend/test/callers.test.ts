@@ -126,9 +126,10 @@ const pathsOf = (caller: string) => functions.filter((each) => each.caller === c
 
 const call = (client: ConvexHttpClient, path: string, args: Record<string, unknown>) => {
   const { kind } = functions.find((each) => each.path === path) ?? {}
+  if (kind === "query") return refusalOf(client.query(makeFunctionReference<"query">(path), args))
   return refusalOf(
-    kind === "query"
-      ? client.query(makeFunctionReference<"query">(path), args)
+    kind === "action"
+      ? client.action(makeFunctionReference<"action">(path), args)
       : client.mutation(makeFunctionReference<"mutation">(path), args)
   )
 }

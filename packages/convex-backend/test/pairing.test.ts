@@ -32,7 +32,7 @@ describe("pairing", () => {
     assert.match(code, /^[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}$/)
     assert.deepStrictEqual(await status(), { status: "pending", workerId: null })
     const typed = ` ${code.toLowerCase().replace("-", " ").replaceAll("0", "o").replaceAll("1", "l")}`
-    const workerId = await operator.mutation(api.pairing.approve, { code: typed })
+    const workerId = await operator.action(api.pairing.approve, { code: typed })
     assert.deepStrictEqual(await status(), { status: "approved", workerId })
     const [worker] = await operator.query(api.workers.list, {})
     assert.deepStrictEqual(worker, {
@@ -49,9 +49,9 @@ describe("pairing", () => {
     const operator = await deployment().operator()
     const stranger = await deployment().operator()
     const { code } = await begin()
-    const workerId = await operator.mutation(api.pairing.approve, { code })
-    assert.strictEqual(await operator.mutation(api.pairing.approve, { code }), workerId)
-    assert.strictEqual(await refusalOf(stranger.mutation(api.pairing.approve, { code })), "NotFound")
+    const workerId = await operator.action(api.pairing.approve, { code })
+    assert.strictEqual(await operator.action(api.pairing.approve, { code }), workerId)
+    assert.strictEqual(await refusalOf(stranger.action(api.pairing.approve, { code })), "NotFound")
   })
 
   it("a code is good for 10 minutes, and the waiting worker hears when it is not", async () => {
@@ -60,13 +60,37 @@ describe("pairing", () => {
     assert.approximately(expiresAt - Date.now(), 600_000, 60_000)
     await passMinutes(10)
     await eventually(status, (pairing) => pairing.status === "expired")
-    assert.strictEqual(await refusalOf(operator.mutation(api.pairing.approve, { code })), "Expired")
+    assert.strictEqual(await refusalOf(operator.action(api.pairing.approve, { code })), "Expired")
+  })
+
+  it("ten wrong codes are all that an operator may give in 10 minutes, right ones included", async () => {
+    const operator = await deployment().operator()
+    const other = await deployment().operator()
+    const approve = (code: string, who = operator) => refusalOf(who.action(api.pairing.approve, { code }))
+    const { code } = await begin()
+    const wrong = await Promise.all(Array.from({ length: 10 }, () => approve("0000-0000")))
+    assert.deepStrictEqual(new Set(wrong), new Set(["NotFound"]))
+    assert.deepStrictEqual([await approve("0000-0000"), await approve(code)], ["RateLimited", "RateLimited"])
+    assert.strictEqual(await approve("0000-0000", other), "NotFound")
+    await passMinutes(9)
+    assert.strictEqual(await approve(code), "RateLimited")
+    await passMinutes(1)
+    assert.strictEqual(await approve("0000-0000"), "NotFound")
+    assert.property(await approve((await begin()).code), "accepted")
+  })
+
+  it("says how long to wait", async () => {
+    const operator = await deployment().operator()
+    const approve = () => operator.action(api.pairing.approve, { code: "0000-0000" })
+    for (let count = 0; count < 10; count++) await refusalOf(approve())
+    const refused: unknown = await approve().catch((error: unknown) => error)
+    assert.deepInclude(refused, { data: { code: "RateLimited", message: "10 codes were wrong: try again in 10 min" } })
   })
 
   it("an over-long code is refused as such", async () => {
     const operator = await deployment().operator()
     assert.strictEqual(
-      await refusalOf(operator.mutation(api.pairing.approve, { code: "0".repeat(501) })),
+      await refusalOf(operator.action(api.pairing.approve, { code: "0".repeat(501) })),
       "InvalidArgument"
     )
   })

@@ -6,7 +6,7 @@ await using deployment = await deploy()
 await using convex = await connect({ url: deployment.url, auth: deployment.token })
 
 try {
-  await convex.mutation(api.pairing.approve, { code: "0000-0000" })
+  await convex.action(api.pairing.approve, { code: "0000-0000" })
 } catch (error) {
   console.log(error instanceof Error ? error.message : error)
 }
@@ -16,5 +16,5 @@ for await (const workers of convex.subscribe(api.workers.list, {})) {
   if (workers.length > 0) break
   const secretHash = "0".repeat(64)
   const { code } = await convex.mutation(api.pairing.begin, { machine: "laptop", directory: "/work", secretHash })
-  await convex.mutation(api.pairing.approve, { code })
+  await convex.action(api.pairing.approve, { code })
 }

@@ -33,7 +33,7 @@ await using deployment = await deploy()
 
 const person = Effect.fn(function* (code: string) {
   const convex = yield* ConvexClient.make({ url: deployment.url, auth: Effect.promise(deployment.token) })
-  const workerId = yield* convex.mutation(api.pairing.approve, { code })
+  const workerId = yield* convex.action(api.pairing.approve, { code })
   const sessionId = yield* convex.mutation(api.sessions.create, { workerId, idempotencyKey: "session" })
   const prompt = { sessionId, text: "Say it again", idempotencyKey: "prompt" }
   const turnId = yield* convex.mutation(api.turns.send, prompt)

@@ -7,6 +7,8 @@ import { connection, Deployment, pair, signature } from "./support/deployment.ts
 
 const reasonOf = <A>(call: Effect.Effect<A, ConvexSyncError>) => Effect.map(Effect.flip(call), ({ reason }) => reason)
 
+const begin = { machine: "m", directory: "/d", secretHash: "0".repeat(64) }
+
 layer(Deployment.layer, { excludeTestServices: true })("ConvexClient", (test) => {
   test.effect("calls a mutation and a query as the person whose token it has", () =>
     Effect.gen(function* () {
@@ -40,7 +42,7 @@ layer(Deployment.layer, { excludeTestServices: true })("ConvexClient", (test) =>
   test.effect("a refusal has its code and message", () =>
     Effect.gen(function* () {
       const operator = yield* connection("cid")
-      const error = yield* Effect.flip(operator.mutation(api.pairing.approve, { code: "0000-0000" }))
+      const error = yield* Effect.flip(operator.action(api.pairing.approve, { code: "0000-0000" }))
       assert.deepNestedInclude(error, {
         operation: "pairing:approve",
         "reason._tag": "Rejected",
@@ -137,7 +139,7 @@ layer(Deployment.layer, { excludeTestServices: true })("ConvexClient", (test) =>
       assert.include(seen, "connected")
       const afterwards = [
         client.query(api.workers.list, {}),
-        client.mutation(api.pairing.approve, { code: "x" }),
+        client.mutation(api.pairing.begin, begin),
         Stream.runHead(client.subscribe(api.workers.list, {}))
       ]
       for (const call of afterwards) assert.strictEqual((yield* reasonOf<unknown>(call))._tag, "Closed")
@@ -148,7 +150,7 @@ layer(Deployment.layer, { excludeTestServices: true })("ConvexClient", (test) =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const client = yield* Scope.provide(ConvexClient.make({ url: "http://127.0.0.1:9" }), scope)
-      const call = yield* Effect.forkChild(reasonOf(client.mutation(api.pairing.approve, { code: "x" })), {
+      const call = yield* Effect.forkChild(reasonOf(client.mutation(api.pairing.begin, begin)), {
         startImmediately: true
       })
       yield* Scope.close(scope, Exit.void)
@@ -165,12 +167,8 @@ layer(Deployment.layer, { excludeTestServices: true })("ConvexClient", (test) =>
         for await (const workers of client.subscribe(api.workers.list, {})) {
           seen.push(workers.length)
           if (workers.length === 1) break
-          const { code } = await client.mutation(api.pairing.begin, {
-            machine: "m",
-            directory: "/d",
-            secretHash: "0".repeat(64)
-          })
-          await client.mutation(api.pairing.approve, { code })
+          const { code } = await client.mutation(api.pairing.begin, begin)
+          await client.action(api.pairing.approve, { code })
         }
         return [...seen, (await client.query(api.workers.list, {})).length]
       })
@@ -198,7 +196,7 @@ describe("ConvexClient without a deployment", () => {
         mutationTimeout: limit,
         queryTimeout: limit
       })
-      const calls = [client.mutation(api.pairing.approve, { code: "x" }), client.query(api.workers.list, {})]
+      const calls = [client.mutation(api.pairing.begin, begin), client.query(api.workers.list, {})]
       for (const call of calls) {
         const error = yield* Effect.flip<unknown, ConvexSyncError, never>(call)
         assert.strictEqual(error.reason._tag, "Unreachable")

@@ -18,7 +18,7 @@ layer(Deployment.layer, { excludeTestServices: true })("a worker", (test) => {
       const approval = yield* Effect.forkChild(Effect.provideService(Pairing.approved(attempt), ConvexClient, convex), {
         startImmediately: true
       })
-      const workerId = yield* operator.mutation(api.pairing.approve, { code: attempt.code })
+      const workerId = yield* operator.action(api.pairing.approve, { code: attempt.code })
       const credentials = yield* Fiber.join(approval)
       assert.strictEqual(credentials.workerId, workerId)
 

@@ -109,7 +109,7 @@ export const pair = async (operator: ConvexHttpClient, secret = newSecret()): Pr
     directory: "/work",
     secretHash: sha256(secret)
   })
-  return { workerId: await operator.mutation(api.pairing.approve, { code }), secret }
+  return { workerId: await operator.action(api.pairing.approve, { code }), secret }
 }
 
 /** A worker that `operator` paired, holding its lease. */

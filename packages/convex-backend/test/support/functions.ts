@@ -6,6 +6,7 @@ import { functionsDir } from "../../src/index.ts"
 interface Registered {
   readonly isPublic: true
   readonly isQuery?: true
+  readonly isAction?: true
   readonly callableBy?: string
   readonly exportArgs: () => string
 }
@@ -26,7 +27,7 @@ export const publicFunctions = async () => {
       if (!isPublic(value)) return []
       const { value: fields } = JSON.parse(value.exportArgs())
       const path = `${name.replace(".ts", "")}:${exported}`
-      const kind = value.isQuery === true ? "query" : "mutation"
+      const kind = value.isQuery === true ? "query" : value.isAction === true ? "action" : "mutation"
       return [{ path, kind, caller: value.callableBy, args: Object.keys(fields) }]
     })
   )

@@ -76,7 +76,7 @@ export const pair = Effect.fnUntraced(function* (operator: ConvexClient["Service
   const attempt = yield* Pairing.begin({ machine: "laptop", directory: "/work" }).pipe(
     Effect.provideService(ConvexClient, operator)
   )
-  const workerId = yield* operator.mutation(api.pairing.approve, { code: attempt.code })
+  const workerId = yield* operator.action(api.pairing.approve, { code: attempt.code })
   return { workerId, secret: attempt.secret } satisfies WorkerCredentials
 })
 
