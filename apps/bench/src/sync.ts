@@ -113,7 +113,7 @@ const leaseOf = Effect.fnUntraced(function* (deployed: Deployed) {
   const { secret } = attempt
   const workerId = yield* Effect.promise(async () => {
     await using operator = await deployed.connect()
-    return await operator.mutation(api.pairing.approve, { code: attempt.code })
+    return await operator.action(api.pairing.approve, { code: attempt.code })
   })
   const services = yield* Layer.build(
     Layer.provide(Lease.layer({ workerId, secret }, { processId: "bench" }), Layer.succeed(ConvexClient, convex))
