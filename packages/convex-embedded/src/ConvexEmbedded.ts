@@ -42,8 +42,15 @@ export interface Options {
   readonly port?: number
   /** The address to listen on. Default `127.0.0.1`: only programs of this machine can connect. */
   readonly host?: string
-  /** Whose tokens to trust, in place of the folder's `auth.config.ts`. */
-  readonly auth?: { readonly providers: ReadonlyArray<AuthProvider> }
+  readonly auth?: {
+    /** Whose tokens to trust, in place of the folder's `auth.config.ts`. */
+    readonly providers?: ReadonlyArray<AuthProvider>
+    /**
+     * Whether the keys of issuers may be fetched from other machines, over `https:`: by OpenID Connect discovery for
+     * providers with a `domain`, and from the `jwks` of others. Default false: nothing is asked over the network.
+     */
+    readonly discovery?: boolean
+  }
   /**
    * What an acknowledged mutation survives. `full`, the default: a crash of the process, of the machine, and a power
    * loss. `normal`: a crash of the process; a power loss may take the last commits. It is faster on slow disks.
@@ -131,7 +138,8 @@ const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deploymen
     userTimeLimit: options.userTimeLimit ?? 1000
   })
   cleanup.defer(() => executor.close())
-  const verifier = () => makeVerifier(options.auth?.providers ?? executor.info.authProviders)
+  const verifier = () =>
+    makeVerifier(options.auth?.providers ?? executor.info.authProviders, options.auth?.discovery ?? false)
   let verifyToken = verifier()
   const scheduler = new Scheduler(executor)
   cleanup.defer(() => scheduler.close())

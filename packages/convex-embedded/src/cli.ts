@@ -19,6 +19,7 @@ const USAGE = `Usage: convex-embedded serve <functions folder> [options]
   --port <number>        the port to listen on, 0 for a free one (default 3210)
   --host <address>       the address to listen on (default 127.0.0.1: this machine only)
   --durability <level>   full: a commit survives a power loss (default); normal: it survives a crash
+  --oidc-discovery       ask issuers of tokens for their keys, over https (default: nobody is asked over the network)
   --watch                load the functions anew when a file changes
   --url <url>            the deployment to export from or import to (default http://127.0.0.1:3210)
   --replace              import in place of what is there
@@ -40,6 +41,7 @@ const parse = () =>
       durability: { default: "full", type: "string" },
       help: { default: false, type: "boolean" },
       host: { default: "127.0.0.1", type: "string" },
+      "oidc-discovery": { default: false, type: "boolean" },
       port: { default: "3210", type: "string" },
       replace: { default: false, type: "boolean" },
       url: { default: "http://127.0.0.1:3210", type: "string" },
@@ -112,6 +114,7 @@ const serve = async (functions: string, values: Values): Promise<number> => {
   try {
     await using deployment = await make({
       ...(adminKey === undefined ? {} : { adminKey }),
+      auth: { discovery: values["oidc-discovery"] },
       dataDir: values.data,
       // `make` says what it should have been.
       durability: values.durability as "full",

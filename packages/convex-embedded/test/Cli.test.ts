@@ -8,6 +8,7 @@ import { anyApi } from "convex/server"
 import { assert, describe, it, onTestFinished } from "vitest"
 import { readLock } from "../src/index.ts"
 import { connectHttp, FUNCTIONS, temporaryFolder } from "./deployment.ts"
+import { startIssuer } from "./issuer.ts"
 import { project } from "./project.ts"
 
 const run = (...args: ReadonlyArray<string>) => {
@@ -45,6 +46,23 @@ describe("convex-embedded serve", () => {
     child.kill("SIGTERM")
     assert.equal((await ended(child)).code, 0)
     assert.isNull(readLock(dataDir))
+  })
+
+  it("asks issuers for their keys when it is told to", async () => {
+    const issuer = await startIssuer()
+    const functions = project({
+      "auth.config.ts": `export default { providers: [${JSON.stringify(issuer.provider)}] }`,
+      "who.ts": `
+        import { query } from "./_generated/server"
+        export const am = query(async (ctx) => (await ctx.auth.getUserIdentity()).subject)`
+    })
+    const { child, nextLine } = run("serve", functions, "--data", temporaryFolder(), "--port", "0", "--oidc-discovery")
+    const [, url = ""] = /at (http\S+)$/.exec(await nextLine()) ?? []
+    const client = connectHttp({ url })
+    client.setAuth(await issuer.token())
+    assert.equal(await client.query(anyApi["who"]!["am"]!, {}), "ann")
+    child.kill("SIGTERM")
+    assert.equal((await ended(child)).code, 0)
   })
 
   it("a wrong use is one sentence and an exit code", async () => {

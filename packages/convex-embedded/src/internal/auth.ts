@@ -1,11 +1,13 @@
 /** Who calls: JSON Web Tokens, verified against the providers of the deployment. */
-import { createLocalJWKSet, createRemoteJWKSet, decodeJwt, type JSONWebKeySet, type JWTPayload, jwtVerify } from "jose"
+import { decodeJwt, type JWTPayload, jwtVerify, type JWTVerifyGetKey } from "jose"
 import type { Value } from "convex/values"
-import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
+import { canonicalIssuer, discoveredKeys, keysAt } from "./issuer-keys.ts"
 
 /**
- * An issuer of tokens, as `auth.config.ts` names it. Providers found by OpenID discovery (those with a `domain`) are
- * accepted in the configuration, but their tokens are refused: this deployment asks nobody on the internet.
+ * An issuer of tokens, as `auth.config.ts` names it.
+ *
+ * One with a `domain` is asked for its keys by OpenID Connect discovery, if the deployment is allowed to. If it is not,
+ * such a provider may be in the configuration, and its tokens are refused.
  *
  * @category models
  * @since 0.1.0
@@ -17,11 +19,16 @@ export type AuthProvider =
       readonly issuer: string
       /** The `aud` of its tokens; without it any audience is accepted. */
       readonly applicationID?: string
-      /** Its public keys: a `data:` URI, or a URL of this machine. */
+      /** Its public keys: a `data:` URI, or a URL of this machine. With discovery allowed also another `https:` URL. */
       readonly jwks: string
       readonly algorithm: "ES256" | "RS256"
     }
-  | { readonly domain: string; readonly applicationID: string }
+  | {
+      /** The `iss` of its tokens, below which its metadata are. */
+      readonly domain: string
+      /** The `aud` of its tokens. */
+      readonly applicationID: string
+    }
 
 /** What `ctx.auth.getUserIdentity()` gives. */
 export type Identity = { readonly tokenIdentifier: string; readonly [claim: string]: Value }
@@ -35,32 +42,37 @@ interface VerifiedToken {
 /** Fails with a message for the client when the token is not good. */
 export type VerifyToken = (token: string) => Promise<VerifiedToken>
 
-type CustomJwt = Extract<AuthProvider, { type: "customJwt" }>
+interface Issuer {
+  readonly name: string
+  readonly audience: string | undefined
+  readonly algorithms: Array<string>
+  readonly keys: JWTVerifyGetKey
+}
 
-export const makeVerifier = (providers: ReadonlyArray<AuthProvider>): VerifyToken => {
-  const known = providers.filter((provider): provider is CustomJwt => "type" in provider)
-  const verifiers = known.map((provider) => ({ keys: keysOf(provider), provider }))
+/** `discovery`: whether issuers on other machines may be asked for their keys. Fails with `InvalidOptions`. */
+export const makeVerifier = (providers: ReadonlyArray<AuthProvider>, discovery: boolean): VerifyToken => {
+  const issuers = providers.map((provider) => issuerOf(provider, discovery))
   return async (token) => {
     const claims = decode(token)
-    const candidates = verifiers.filter(
-      ({ provider }) =>
-        provider.issuer === claims.iss &&
-        (provider.applicationID === undefined || [claims.aud].flat().includes(provider.applicationID))
+    const candidates = issuers.filter(
+      ({ audience, name }) =>
+        typeof claims.iss === "string" &&
+        name === canonicalIssuer(claims.iss) &&
+        (audience === undefined || [claims.aud].flat().includes(audience))
     )
     if (candidates.length === 0) {
       throw new Error(
         `No auth provider found matching the given token: issuer ${claims.iss ?? "missing"}, audience ${String(claims.aud ?? "missing")}. ` +
-          `Configured: ${known.map((each) => `${each.issuer} (${each.applicationID ?? "any audience"})`).join(", ") || "none"}.`
+          `Configured: ${issuers.map(({ audience, name }) => `${name} (${audience ?? "any audience"})`).join(", ") || "none"}.`
       )
     }
     let failure: unknown
-    for (const { keys, provider } of candidates) {
+    for (const { algorithms, audience, keys } of candidates) {
       try {
         const { payload } = await jwtVerify(token, keys, {
-          algorithms: [provider.algorithm],
-          issuer: provider.issuer,
+          algorithms,
           requiredClaims: ["exp", "sub"],
-          ...(provider.applicationID === undefined ? {} : { audience: provider.applicationID })
+          ...(audience === undefined ? {} : { audience })
         })
         return { expiresAt: payload.exp! * 1000, identity: identityOf(payload) }
       } catch (cause) {
@@ -71,38 +83,29 @@ export const makeVerifier = (providers: ReadonlyArray<AuthProvider>): VerifyToke
   }
 }
 
+const issuerOf = (provider: AuthProvider, discovery: boolean): Issuer => {
+  const audience = provider.applicationID
+  if ("type" in provider) {
+    const { algorithm, issuer, jwks } = provider
+    return { algorithms: [algorithm], audience, keys: keysAt(issuer, jwks, discovery), name: canonicalIssuer(issuer) }
+  }
+  const name = canonicalIssuer(provider.domain)
+  // What Convex accepts from such issuers.
+  return { algorithms: ["RS256", "EdDSA"], audience, keys: discovery ? discoveredKeys(name) : notAllowed(name), name }
+}
+
+const notAllowed = (issuer: string) => () => {
+  throw new Error(
+    `The keys of ${issuer} are found by OpenID Connect discovery, which this deployment may not do: ` +
+      "it is allowed by `auth: { discovery: true }`, or by --oidc-discovery."
+  )
+}
+
 const decode = (token: string): JWTPayload => {
   try {
     return decodeJwt(token)
   } catch {
     throw new Error("Could not parse as an ID token: it is not a JSON Web Token.")
-  }
-}
-
-const keysOf = (provider: CustomJwt) => {
-  const url = URL.parse(provider.jwks)
-  if (url?.protocol === "data:") return createLocalJWKSet(inlineKeys(provider))
-  if (url !== null && /^https?:$/.test(url.protocol) && LOOPBACK.has(url.hostname)) return createRemoteJWKSet(url)
-  throw new ConvexEmbeddedError(
-    "InvalidOptions",
-    `The jwks of the auth provider ${provider.issuer} must be a data: URI or a URL of this machine, such as http://127.0.0.1:8080/jwks.json.`
-  )
-}
-
-const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"])
-
-/** `data:[type][;charset=…][;base64],content` */
-const inlineKeys = (provider: CustomJwt): JSONWebKeySet => {
-  try {
-    const [, base64, content = ""] = /^data:[^,]*?(;base64)?,(.*)$/s.exec(provider.jwks) ?? []
-    const text = base64 === undefined ? decodeURIComponent(content) : Buffer.from(content, "base64").toString("utf8")
-    return JSON.parse(text) as JSONWebKeySet
-  } catch (cause) {
-    throw new ConvexEmbeddedError(
-      "InvalidOptions",
-      `The jwks of the auth provider ${provider.issuer} is not a JSON Web Key Set in a data: URI.`,
-      { cause }
-    )
   }
 }
 
