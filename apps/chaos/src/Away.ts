@@ -1,0 +1,40 @@
+/** The deployment is away for a long time in the middle of an answer, which comes to its end meanwhile. */
+import { Effect, Schedule } from "effect"
+import { residentBytes } from "./Child.ts"
+import { observe } from "./Observe.ts"
+import { finishedInOpenCode, streaming } from "./Steps.ts"
+import { World } from "./World.ts"
+
+/** 20 kB of text a second, so that a minute of it is more than the worker keeps for later. */
+const wordsASecond = 50
+const padding = 400
+
+/**
+ * Nothing reaches the deployment until the model has spoken for so long and OpenCode has its answer whole. Memory is the
+ * worker's, in bytes: how far it grew meanwhile.
+ */
+export const runAway = Effect.fn("Away.run")(function* (seconds: number) {
+  const world = yield* World
+  const sessionId = yield* world.createSession
+  const first = yield* world.send(sessionId, "text")
+  yield* world.letGo(first)
+  yield* world.awaitStatus(first, "completed")
+
+  const pid = yield* world.worker.pid
+  const { prompt } = yield* streaming(sessionId, { words: seconds * wordsASecond, padding })
+  const before = yield* residentBytes(pid)
+  let most = before
+  const sample = Effect.map(residentBytes(pid), (now) => {
+    most = Math.max(most, now)
+  })
+  yield* world.proxy.refuse
+  yield* world.letGo(prompt)
+  yield* finishedInOpenCode(prompt, `${seconds + 60} seconds`).pipe(
+    Effect.raceFirst(Effect.repeat(sample, Schedule.spaced("250 millis")))
+  )
+  yield* sample
+  yield* world.proxy.restore
+  const outcome = yield* observe(prompt, true)
+  yield* sample
+  return { ...outcome, memoryGrowthBytes: most - before }
+})

@@ -1,0 +1,85 @@
+/** A whole run: the cases in turn, in one world, and what is left when it ends. */
+import { Cause, Clock, Effect, Exit } from "effect"
+import { type Cell, nameOf, runCell } from "./Matrix.ts"
+import { runAway } from "./Away.ts"
+import type { Outcome } from "./Observe.ts"
+import type { Case } from "./Report.ts"
+import { drawRounds, runRound } from "./Rounds.ts"
+import { World } from "./World.ts"
+
+export interface Plan {
+  readonly cells: ReadonlyArray<Cell>
+  /** Seconds that the deployment is away in the middle of an answer; 0: it is not. */
+  readonly away: number
+  readonly rounds: number
+  readonly seed: number
+}
+
+const told = ({ prompt, violations }: Outcome) =>
+  violations.map(({ kind, why }) => ({ kind, why: `${prompt.id}, ${prompt.kind}: ${why}` }))
+
+/** A case that cannot be carried through says why, and leaves a world in which the next one can. */
+const timed = Effect.fnUntraced(function* <E>(
+  name: string,
+  run: Effect.Effect<{ readonly outcomes: ReadonlyArray<Outcome>; readonly memoryGrowthBytes?: number }, E, World>
+) {
+  const { repair } = yield* World
+  const began = yield* Clock.currentTimeMillis
+  const exit = yield* Effect.exit(run)
+  const milliseconds = (yield* Clock.currentTimeMillis) - began
+  if (Exit.isSuccess(exit)) {
+    const { outcomes, ...more } = exit.value
+    const statuses = outcomes.map(({ status }) => status)
+    const violations = outcomes.flatMap(told)
+    return { name, turns: outcomes.length, statuses, violations, milliseconds, ...more } satisfies Case
+  }
+  yield* repair
+  const why = Cause.prettyErrors(exit.cause)
+    .map(({ message }) => message)
+    .join("; ")
+  return { name, turns: 1, statuses: [], violations: [{ kind: "unsettled", why }], milliseconds } satisfies Case
+})
+
+/** Runs the plan and tells of each case. Gives the number of processes that are left of it, which then end. */
+export const run = Effect.fn("Chaos.run")(function* <E, R>(
+  { away, cells, rounds, seed }: Plan,
+  tell: (each: Case) => Effect.Effect<void, E, R>
+) {
+  const world = yield* World
+  for (const cell of cells) {
+    yield* tell(
+      yield* timed(
+        nameOf(cell),
+        Effect.map(runCell(cell), (outcome) => ({ outcomes: [outcome] }))
+      )
+    )
+  }
+  if (away > 0) {
+    const absence = Effect.map(runAway(away), ({ memoryGrowthBytes, ...outcome }) => ({
+      outcomes: [outcome],
+      memoryGrowthBytes
+    }))
+    yield* tell(yield* timed(`the deployment away for ${away} s`, absence))
+  }
+  for (const [index, round] of (yield* drawRounds(rounds, seed)).entries()) {
+    const name = `round ${index + 1}: ${round.victim} after ${round.moment} ms`
+    yield* tell(
+      yield* timed(
+        name,
+        Effect.map(runRound(round), (outcomes) => ({ outcomes }))
+      )
+    )
+  }
+  const { orphans, strangers } = yield* world.finish
+  if (strangers > 0) {
+    const why = `${strangers} sessions are there that nobody asked for`
+    yield* tell({
+      name: "sessions",
+      turns: 0,
+      statuses: [],
+      violations: [{ kind: "duplicated", why }],
+      milliseconds: 0
+    })
+  }
+  return orphans
+})

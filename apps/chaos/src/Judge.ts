@@ -1,0 +1,73 @@
+/** What became of a prompt, and whether it may be so. Pure. */
+import type { OpenCodeRecord } from "./OpenCodeRecord.ts"
+import { openingOf, type Prompt } from "./Prompt.ts"
+
+/** Everything that is known of a prompt when all is over. */
+export interface Observed {
+  readonly prompt: Pick<Prompt, "id" | "kind" | "answer" | "requests"> & { readonly shown: { readonly text: string } }
+  /** Undefined: it did not end in time. */
+  readonly status: string | undefined
+  readonly error: string
+  /** The final parts: texts, and the states of tools. */
+  readonly texts: ReadonlyArray<string>
+  readonly tools: ReadonlyArray<string>
+  /** Requests to a person that are still open. */
+  readonly pending: number
+  readonly record: OpenCodeRecord
+  /** How often the command of the prompt ran. */
+  readonly ran: number
+  /** OpenCode and its worker lived on, so nothing may be cut short. */
+  readonly spared: boolean
+}
+
+export interface Violation {
+  readonly kind: "lost" | "duplicated" | "unsettled"
+  readonly why: string
+}
+
+const lost = (why: string): Violation => ({ kind: "lost", why })
+const duplicated = (why: string): Violation => ({ kind: "duplicated", why })
+const unsettled = (why: string): Violation => ({ kind: "unsettled", why })
+
+/** A model may be asked again with the result of a tool, and otherwise not. */
+const repeats = ({ prompt, ran, record }: Observed): ReadonlyArray<Violation> => [
+  ...Array.from(prompt.requests)
+    .filter(([, times]) => times > 1)
+    .map(([step, times]) => duplicated(`the model was asked ${times} times for step ${step}`)),
+  ...(ran > 1 ? [duplicated(`its command ran ${ran} times`)] : []),
+  ...(record.prompts > 1 ? [duplicated(`OpenCode has the prompt ${record.prompts} times`)] : [])
+]
+
+const losses = ({ error, prompt, ran, record, spared, status, texts }: Observed): ReadonlyArray<Violation> => {
+  const text = texts.join("")
+  const shown = prompt.shown.text
+  const kept = texts.some((each) => each.startsWith(shown)) || shown === ""
+  const opening = openingOf(prompt.id)
+  switch (status) {
+    case "completed":
+      if (text === prompt.answer) return prompt.kind !== "text" && ran === 0 ? [lost("its command never ran")] : []
+      return text.split(opening).length > 2 ? [duplicated("it holds its answer twice")] : [lost(`it holds "${text}"`)]
+    case "interrupted":
+      return [
+        ...(spared ? [lost(`it was interrupted though nothing of it died (${error})`)] : []),
+        ...(record.prompts === 0 ? [lost("it was given up, and OpenCode never had it")] : []),
+        ...(record.finished ? [lost("OpenCode has finished it, and that was not brought over")] : []),
+        ...(kept ? [] : [lost(`"${shown}" was shown, and "${text}" is kept`)])
+      ]
+    default:
+      return [lost(`it ended as ${status} (${error})`)]
+  }
+}
+
+/** What is wrong with it; nothing, if all is as promised. */
+export const judge = (observed: Observed): ReadonlyArray<Violation> => {
+  const { pending, status, tools } = observed
+  if (status === undefined) return [unsettled("it did not end"), ...repeats(observed)]
+  const open = tools.filter((state) => state !== "completed" && state !== "error")
+  return [
+    ...repeats(observed),
+    ...losses(observed),
+    ...(open.length > 0 ? [unsettled(`a tool of it is left ${open.join()}`)] : []),
+    ...(pending > 0 ? [unsettled("what it asked is left open")] : [])
+  ]
+}

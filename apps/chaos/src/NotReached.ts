@@ -1,0 +1,40 @@
+/** Waiting for what must come, with a limit. */
+import { Duration, Effect, Option, Schedule, Schema } from "effect"
+
+/** Something did not come to be in time, or a process ended before. */
+export class NotReached extends Schema.TaggedError<NotReached>()("NotReached", { problem: Schema.String }) {
+  override get message() {
+    return this.problem
+  }
+}
+
+/** A loaded machine boots OpenCode slowly; what has not come by now never comes. */
+const patience: Duration.Input = "60 seconds"
+
+export interface Waiting {
+  /** Default: 60 seconds. */
+  readonly limit?: Duration.Input | undefined
+  /** Time between two looks. Default: 20 milliseconds. */
+  readonly every?: Duration.Input | undefined
+}
+
+export const within = <A, E, R>(what: string, wait: Effect.Effect<A, E, R>, limit: Duration.Input = patience) =>
+  Effect.timeoutOrElse(wait, {
+    duration: limit,
+    orElse: () => new NotReached({ problem: `Waited ${Duration.format(Duration.fromInputUnsafe(limit))} for ${what}` })
+  })
+
+/** Looks again and again until there is something; a look costs little. */
+export const until = <A, E, R>(what: string, look: Effect.Effect<Option.Option<A>, E, R>, waiting: Waiting = {}) => {
+  const schedule = Schedule.spaced(waiting.every ?? "20 millis")
+  const found = Effect.repeat(look, { until: Option.isSome, schedule })
+  return within(what, Effect.map(found, Option.getOrThrow), waiting.limit)
+}
+
+/** As `until`, for what only holds or does not. */
+export const untilTrue = <E, R>(what: string, look: Effect.Effect<boolean, E, R>, waiting?: Waiting) =>
+  until(
+    what,
+    Effect.map(look, (is) => (is ? Option.some(undefined) : Option.none())),
+    waiting
+  )

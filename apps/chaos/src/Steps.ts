@@ -1,0 +1,183 @@
+/**
+ * The steps of a turn, and how each is reached and kept: by what the model was asked and does not answer yet, by what the
+ * deployment shows, by what OpenCode has stored, by traffic that is held up. Nothing in the product knows of this.
+ */
+import type { Id } from "@opencode-worker/convex-backend/api"
+import { type Duration, Effect } from "effect"
+import { signal } from "./Child.ts"
+import { untilTrue, within } from "./NotReached.ts"
+import { countOf, recordOf } from "./OpenCodeRecord.ts"
+import { type Kind, type Length, openingOf, type Prompt } from "./Prompt.ts"
+import { World } from "./World.ts"
+
+/** How far the turn is in OpenCode, which is what decides about its end when OpenCode dies. */
+export type Reached = "not" | "perhaps" | "yes" | "finished"
+
+export interface Step {
+  readonly name: string
+  readonly reached: Reached
+  /**
+   * Where it happens. Default: in a session that had a turn, on a server that ran it. `new`: in one that OpenCode does not
+   * have yet. `cold`: the same, and the worker was just started, and OpenCode with it.
+   */
+  readonly session?: "new" | "cold"
+  /** Brings a prompt to the step. `stopped`: a process that was stopped, so that the step lasts. */
+  readonly reach: (
+    sessionId: Id<"sessions">
+  ) => Effect.Effect<{ readonly prompt: Prompt; readonly stopped?: number }, unknown, World>
+}
+
+type Session = Id<"sessions">
+
+const send = (sessionId: Session, kind: Kind) => Effect.flatMap(World, (world) => world.send(sessionId, kind))
+
+const asked = (prompt: Prompt) => within(`the model to be asked for ${prompt.id}`, prompt.asked.await)
+
+const shows = (prompt: Prompt, text: string) =>
+  untilTrue(
+    `the operator to read "${text}"`,
+    Effect.sync(() => prompt.shown.text.startsWith(text))
+  )
+
+const dataHome = Effect.map(World, ({ home }) => home.environment["XDG_DATA_HOME"] ?? "")
+
+export const finishedInOpenCode = (prompt: Prompt, limit?: Duration.Input) =>
+  Effect.flatMap(dataHome, (data) =>
+    untilTrue(
+      `OpenCode to have finished ${prompt.id}`,
+      Effect.map(recordOf(data, prompt.id), ({ finished }) => finished),
+      { limit }
+    )
+  )
+
+const queued = Effect.fnUntraced(function* (sessionId: Session) {
+  const { proxy } = yield* World
+  yield* proxy.hold()
+  return { prompt: yield* send(sessionId, "text") }
+})
+
+const claiming = Effect.fnUntraced(function* (sessionId: Session) {
+  const { awaitStatus, proxy } = yield* World
+  // The claim is there long before the worker learns that it is.
+  yield* proxy.delay("1 second")
+  const prompt = yield* send(sessionId, "text")
+  yield* awaitStatus(prompt, "claimed")
+  return { prompt }
+})
+
+const claimed = Effect.fnUntraced(function* (sessionId: Session) {
+  const { awaitStatus, openCode } = yield* World
+  const { pid } = yield* openCode
+  yield* signal(pid, "SIGSTOP")
+  const prompt = yield* send(sessionId, "text")
+  yield* awaitStatus(prompt, "claimed")
+  return { prompt, stopped: pid }
+})
+
+/** Waits until OpenCode stores one more; it is looked so often that this is in the midst of it. */
+const storesOneMore = Effect.fnUntraced(function* (
+  what: "prompts" | "sessions",
+  act: Effect.Effect<Prompt, unknown, World>
+) {
+  const data = yield* dataHome
+  const before = yield* countOf(data, what)
+  const prompt = yield* act
+  yield* untilTrue(
+    `OpenCode to store more ${what} for ${prompt.id}`,
+    Effect.map(countOf(data, what), (now) => now > before),
+    { every: "2 millis" }
+  )
+  return { prompt }
+})
+
+const sent = (sessionId: Session) => storesOneMore("prompts", send(sessionId, "text"))
+
+const unbound = Effect.fnUntraced(function* (sessionId: Session) {
+  const { proxy } = yield* World
+  // OpenCode makes the session at once; that it did is a second under way.
+  yield* proxy.delay("1 second")
+  return yield* storesOneMore("sessions", send(sessionId, "text"))
+})
+
+const untold = Effect.fnUntraced(function* (sessionId: Session) {
+  const { proxy } = yield* World
+  const { prompt, stopped } = yield* claimed(sessionId)
+  yield* proxy.hold("toTarget")
+  yield* signal(stopped, "SIGCONT")
+  yield* asked(prompt)
+  return { prompt }
+})
+
+const delivered = Effect.fnUntraced(function* (sessionId: Session) {
+  const { awaitStatus } = yield* World
+  const prompt = yield* send(sessionId, "text")
+  yield* awaitStatus(prompt, "running")
+  yield* asked(prompt)
+  return { prompt }
+})
+
+/** The model has begun to speak, and waits. */
+export const streaming = Effect.fnUntraced(function* (sessionId: Session, length?: Length) {
+  const prompt = yield* Effect.flatMap(World, (world) => world.send(sessionId, "text", length))
+  yield* prompt.begin.open
+  yield* shows(prompt, openingOf(prompt.id))
+  return { prompt }
+})
+
+const tool = Effect.fnUntraced(function* (sessionId: Session) {
+  const { traces } = yield* World
+  const prompt = yield* send(sessionId, "blocked")
+  yield* prompt.begin.open
+  yield* untilTrue(
+    `the command of ${prompt.id} to run`,
+    Effect.map(traces(prompt), (ran) => ran > 0)
+  )
+  return { prompt }
+})
+
+const permission = Effect.fnUntraced(function* (sessionId: Session) {
+  const { operator } = yield* World
+  const prompt = yield* send(sessionId, "permission")
+  yield* prompt.begin.open
+  yield* untilTrue(
+    `${prompt.id} to ask`,
+    Effect.map(operator.pending(sessionId), (pending) => pending.length > 0)
+  )
+  return { prompt }
+})
+
+const unwritten = Effect.fnUntraced(function* (sessionId: Session) {
+  const { proxy } = yield* World
+  const { prompt } = yield* streaming(sessionId)
+  yield* proxy.hold("toTarget")
+  yield* prompt.end.open
+  yield* finishedInOpenCode(prompt)
+  return { prompt }
+})
+
+const writing = Effect.fnUntraced(function* (sessionId: Session) {
+  const { awaitStatus, proxy } = yield* World
+  const { prompt } = yield* streaming(sessionId)
+  // What is written arrives, and nobody learns that it did.
+  yield* proxy.hold("toClient")
+  yield* prompt.end.open
+  yield* awaitStatus(prompt, "completed")
+  return { prompt }
+})
+
+export const steps: ReadonlyArray<Step> = [
+  { name: "before the claim", reached: "not", reach: queued },
+  { name: "claimed, unanswered", reached: "not", reach: claiming },
+  { name: "claimed", reached: "not", reach: claimed },
+  { name: "claimed, without a session", reached: "not", session: "new", reach: claimed },
+  { name: "the session made, untold", reached: "not", session: "new", reach: unbound },
+  { name: "sent to a cold server", reached: "perhaps", session: "cold", reach: sent },
+  { name: "sent to a warm server", reached: "perhaps", reach: sent },
+  { name: "delivered, untold", reached: "yes", reach: untold },
+  { name: "delivered", reached: "yes", reach: delivered },
+  { name: "streaming", reached: "yes", reach: (sessionId) => streaming(sessionId) },
+  { name: "a tool running", reached: "yes", reach: tool },
+  { name: "a permission open", reached: "yes", reach: permission },
+  { name: "ended, before the write", reached: "finished", reach: unwritten },
+  { name: "during the write", reached: "finished", reach: writing }
+]

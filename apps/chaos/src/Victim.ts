@@ -1,0 +1,40 @@
+/** What can fail, and how: at once, without a word, and back again as soon as possible. */
+import { Effect, Option } from "effect"
+import { signal } from "./Child.ts"
+import { World } from "./World.ts"
+
+export const victims = ["opencode", "socket", "deployment", "worker"] as const
+export type Victim = (typeof victims)[number]
+
+/** Nothing that was on its way arrives any more. */
+const loseTheWay = Effect.flatMap(World, ({ proxy }) => Effect.andThen(proxy.cut, proxy.restore))
+
+const strikes: Readonly<Record<Victim, Effect.Effect<void, unknown, World>>> = {
+  opencode: Effect.gen(function* () {
+    const { openCode, proxy } = yield* World
+    yield* Effect.flatMap(openCode, ({ pid }) => signal(pid, "SIGKILL"))
+    yield* proxy.restore
+  }),
+  socket: loseTheWay,
+  deployment: Effect.gen(function* () {
+    const { deployment } = yield* World
+    yield* deployment.kill
+    yield* loseTheWay
+    yield* deployment.start
+  }),
+  worker: Effect.gen(function* () {
+    const { worker } = yield* World
+    yield* worker.kill
+    yield* loseTheWay
+    yield* worker.start
+  })
+}
+
+/** Strikes, and sees to it that everything runs again. What was stopped goes on, if it lives. */
+export const strike = Effect.fn("Victim.strike")(function* (victim: Victim, stopped: Option.Option<number>) {
+  yield* strikes[victim]
+  if (Option.isSome(stopped)) yield* signal(stopped.value, "SIGCONT")
+})
+
+/** Whether what OpenCode does goes on when the victim fails. */
+export const sparesOpenCode = (victim: Victim) => victim === "socket" || victim === "deployment"

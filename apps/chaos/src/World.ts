@@ -1,0 +1,194 @@
+/**
+ * Everything that a turn needs, each part a process of its own that can be killed, and all of it real but the model.
+ *
+ * ```
+ *   operator ─────────────▶ deployment (process)
+ *                                ▲
+ *                           fault proxy ◀── worker (process) ──▶ OpenCode (process) ──▶ scripted model
+ *                                                                    └── tools (processes)
+ * ```
+ */
+import { execFile } from "node:child_process"
+import { constants } from "node:fs"
+import { open, readFile } from "node:fs/promises"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import type { Id } from "@opencode-worker/convex-backend/api"
+import { FaultProxy, OpenCodeHome, ScriptedProvider } from "@opencode-worker/testkit"
+import { Context, Effect, Layer, Option, Schedule, Scope, Stream } from "effect"
+import * as Child from "./Child.ts"
+import { makeDeployment } from "./Deployment.ts"
+import { until, within } from "./NotReached.ts"
+import { isFinal, makeOperator } from "./Operator.ts"
+import {
+  fifoOf,
+  type Kind,
+  type Length,
+  makePlan,
+  permissions,
+  type Plan,
+  type Prompt,
+  script,
+  traceOf
+} from "./Prompt.ts"
+
+const beside = (resolved: string, path: string) => fileURLToPath(new URL(path, resolved))
+/** The command as it is built, run as a user runs it. */
+const workerProgram = beside(import.meta.resolve("opencode-worker/package.json"), "dist/bin/main.js")
+export const openCodeProgram = beside(
+  import.meta.resolve(`opencode-${process.platform}-${process.arch}/package.json`),
+  "bin/opencode"
+)
+
+const make = Effect.gen(function* () {
+  const plans = new Map<string, Plan>()
+  const provider = yield* ScriptedProvider.make(script(plans))
+  const home = yield* OpenCodeHome.make({ config: { ...provider.config, permission: permissions, snapshot: false } })
+  const deployment = yield* makeDeployment(home.root)
+  const proxy = yield* FaultProxy.make({ port: deployment.port })
+  const operator = yield* makeOperator(deployment.url, deployment.token)
+  const scope = yield* Effect.scope
+
+  const approve = Effect.fnUntraced(function* (code: string) {
+    const token = yield* deployment.token
+    const child = yield* Child.start({
+      program: process.execPath,
+      args: [workerProgram, "approve", code, "--url", deployment.url],
+      environment: { ...home.environment, OPENCODE_WORKER_TOKEN: token }
+    })
+    yield* child.says(/^Approved/m)
+  }, Effect.scoped)
+
+  let worker: Child.Child | undefined
+  const running = Effect.orDie(Effect.suspend(() => Effect.fromNullishOr(worker)))
+  const startWorker = Effect.gen(function* () {
+    const args = ["start", "--url", proxy.url, "--directory", home.directory, "--data", join(home.root, "worker")]
+    const child = yield* Child.start({
+      program: process.execPath,
+      args: [workerProgram, ...args, "--opencode", openCodeProgram, "--permissions", "inherit"],
+      environment: home.environment
+    }).pipe(Scope.provide(scope))
+    worker = child
+    const [, code] = yield* child.says(/^Pairing code +(\S+)|^Ready/m)
+    if (code !== undefined) yield* approve(code)
+    yield* child.says(/^Ready/m)
+  })
+  yield* startWorker
+  const workerId = yield* operator.workerId
+
+  const openCode = Effect.map(Child.processesOf(home.root), (all) =>
+    Option.fromUndefinedOr(all.find(({ command }) => command.startsWith(`${openCodeProgram} serve`)))
+  )
+
+  const sessions = new Set<string>()
+  let prompts = 0
+  const send = Effect.fnUntraced(function* (sessionId: Id<"sessions">, kind: Kind, length?: Length) {
+    const id = `prompt-${++prompts}`
+    const plan = yield* makePlan(id, kind, length)
+    plans.set(id, plan)
+    if (kind === "blocked") {
+      yield* Effect.promise(() => promisify(execFile)("mkfifo", [join(home.directory, fifoOf(id))]))
+    }
+    yield* operator.watch(sessionId)
+    const turnId = yield* operator.send(sessionId, id)
+    const prompt: Prompt = { ...plan, sessionId, turnId }
+    yield* operator.text(turnId).pipe(
+      Stream.runForEach((text) =>
+        Effect.sync(() => {
+          plan.shown.text += text
+        })
+      ),
+      Effect.forkIn(scope)
+    )
+    return prompt
+  })
+
+  const awaitStatus = (prompt: Prompt, holds: (status: string) => boolean) =>
+    operator.statuses(prompt.turnId).pipe(Stream.filter(holds), Stream.runHead, Effect.flatMap(Effect.fromOption))
+
+  /** Waits until nothing of the worker lives any more; gives what still does then, and ends it. */
+  const leftBehind = Effect.gen(function* () {
+    const left = yield* Child.processesOf(home.root).pipe(
+      Effect.repeat({ until: (all) => all.length === 0, schedule: Schedule.spaced("100 millis"), times: 100 })
+    )
+    yield* Effect.forEach(left, ({ pid }) => Child.signal(pid, "SIGKILL"))
+    return left
+  })
+
+  return {
+    home,
+    proxy,
+    provider,
+    operator,
+    deployment,
+    worker: {
+      start: startWorker,
+      kill: Effect.flatMap(running, (child) => child.end("SIGKILL")),
+      stop: Effect.flatMap(running, (child) => child.end("SIGTERM")),
+      isAlive: Effect.map(running, (child) => child.isAlive()),
+      output: Effect.map(running, (child) => child.output()),
+      pid: Effect.map(running, ({ pid }) => pid)
+    },
+    /** The server's process. */
+    openCode: until("OpenCode to run", openCode),
+    createSession: Effect.tap(operator.createSession(workerId), (sessionId) =>
+      Effect.sync(() => sessions.add(sessionId))
+    ),
+    send,
+    awaitStatus: (prompt: Prompt, ...statuses: ReadonlyArray<string>) =>
+      within(
+        `${prompt.id} to be ${statuses.join(" or ")}`,
+        awaitStatus(prompt, (status) => statuses.includes(status))
+      ),
+    /** After a case that could not be carried through. */
+    repair: Effect.gen(function* () {
+      yield* proxy.restore
+      yield* deployment.kill
+      yield* deployment.start
+      yield* Effect.flatMap(running, (child) => child.end("SIGKILL"))
+      yield* leftBehind
+      yield* startWorker
+    }),
+    /** Stops the worker. Gives the number of processes that it left behind, and of sessions that nobody asked for. */
+    finish: Effect.gen(function* () {
+      yield* Effect.flatMap(running, (child) => child.end("SIGTERM"))
+      const orphans = yield* leftBehind
+      const strangers = (yield* operator.sessions).filter((sessionId) => !sessions.has(sessionId))
+      return { orphans: orphans.length, strangers: strangers.length }
+    }),
+    /** The final status. */
+    ended: (prompt: Prompt) => within(`${prompt.id} to end`, awaitStatus(prompt, isFinal)),
+    /** How often the command of a prompt ran. */
+    traces: (prompt: Prompt) =>
+      Effect.promise(() => readFile(join(home.directory, traceOf(prompt.id)), "utf8").catch(() => "")).pipe(
+        Effect.map((trace) => trace.split("\n").length - 1)
+      ),
+    /** Lets the model and the tool of a prompt go on to their end, and says yes to what is asked, for as long as it takes. */
+    letGo: Effect.fnUntraced(function* (prompt: Prompt) {
+      yield* Effect.all([prompt.begin.open, prompt.end.open])
+      const unblock = Effect.promise(() => release(join(home.directory, fifoOf(prompt.id))))
+      const allow = operator
+        .pending(prompt.sessionId)
+        .pipe(Effect.flatMap(Effect.forEach(({ requestId }) => Effect.ignore(operator.allow(requestId)))))
+      const help = { text: Effect.void, tool: Effect.void, blocked: unblock, permission: allow }[prompt.kind]
+      const untilItEnds = Effect.raceFirst(
+        Effect.repeat(help, Schedule.spaced("100 millis")),
+        awaitStatus(prompt, isFinal)
+      )
+      yield* Effect.forkIn(Effect.ignore(untilItEnds), scope)
+    })
+  }
+})
+
+/** The parts, until the scope closes: then nothing of them lives. */
+export class World extends Context.Service<World, Effect.Success<typeof make>>()("@opencode-worker/chaos/World") {
+  static readonly layer = Layer.effect(World, make)
+}
+
+/** Lets the one who reads from a FIFO come to its end, if there is one. */
+const release = (fifo: string): Promise<void> =>
+  open(fifo, constants.O_WRONLY | constants.O_NONBLOCK).then(
+    (handle) => handle.close(),
+    () => {}
+  )

@@ -1,0 +1,67 @@
+import { execFile } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { Effect } from "effect"
+import { assert, describe, it } from "vitest"
+import { drawRounds } from "../src/Rounds.ts"
+
+const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
+const chaos = (...args: ReadonlyArray<string>) =>
+  promisify(execFile)(process.execPath, ["--conditions=@opencode-worker/source", main, ...args])
+
+/** One of each kind; `pnpm chaos --matrix` runs them all. */
+const some = [
+  "worker / claimed, without a session",
+  "opencode / a tool running",
+  "worker / a permission open",
+  "worker / streaming",
+  "deployment / during the write",
+  "socket / ended, before the write"
+]
+
+const rounds = (seed: number) => Effect.runSync(drawRounds(20, seed))
+
+describe("chaos", () => {
+  it("loses nothing, runs nothing twice, leaves nothing open and nobody behind", { timeout: 400_000 }, async () => {
+    const only = some.flatMap((name) => ["--only", name])
+    const plan = [...only, "--away", "5", "--rounds", "1", "--seed", "1", "--json"]
+    const { stdout } = await chaos(...plan).catch((failure: { readonly stdout: string }) => failure)
+    const [first, ...lines] = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line))
+    const total = lines.pop()
+    assert.sameMembers(Object.keys(first.machine), ["cores", "memoryBytes", "node", "opencode", "commit", "quick"])
+    assert.deepStrictEqual(
+      lines.flatMap(({ case: name, violations }) => violations.map((each: object) => ({ name, ...each }))),
+      []
+    )
+    assert.strictEqual(lines.length, some.length + 2)
+    const { turns, ...counts } = total
+    assert.deepStrictEqual(counts, {
+      chaos: true,
+      rounds: 1,
+      seed: 1,
+      lost: 0,
+      duplicated: 0,
+      unsettled: 0,
+      orphans: 0
+    })
+    assert.isAbove(turns, some.length + 1)
+    const away = lines.find(({ memoryGrowthBytes }) => memoryGrowthBytes !== undefined)
+    assert.isBelow(away.memoryGrowthBytes, 100_000_000)
+  })
+
+  it("draws the same rounds from the same seed, and others from another one", () => {
+    assert.deepStrictEqual(rounds(7), rounds(7))
+    assert.notDeepEqual(rounds(7), rounds(8))
+    assert.deepStrictEqual(new Set(rounds(7).map(({ victim }) => victim)).size, 4)
+  })
+
+  it("says how it is used", { timeout: 60_000 }, async () => {
+    for (const wrong of [["--rounds", "many"], ["--only", "nobody / nowhere"], ["--nothing"]]) {
+      const error: unknown = await chaos(...wrong).catch((failure: unknown) => failure)
+      assert.deepInclude(error, { code: 64, stdout: "" })
+    }
+  })
+})
