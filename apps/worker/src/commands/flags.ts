@@ -59,6 +59,12 @@ export const shellEnvironment = Effect.sync(() => {
 
 const local = new Set(["127.0.0.1", "localhost", "[::1]"])
 
+/** Whether it is an HTTP address of this machine, without credentials. */
+export const isLocal = (address: string): boolean => {
+  const parsed = URL.canParse(address) ? new URL(address) : undefined
+  return parsed?.protocol === "http:" && parsed.username === "" && local.has(parsed.hostname)
+}
+
 /** The address of a deployment. A worker's secret travels to it, so beyond this machine it has to be encrypted. */
 export const resolveUrl = Effect.fnUntraced(function* (given: string) {
   const parsed = URL.canParse(given) ? new URL(given) : undefined

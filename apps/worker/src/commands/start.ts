@@ -7,9 +7,9 @@ import { hostname } from "node:os"
 import { ConvexClient, Policy } from "@opencode-worker/convex-sync"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { WorkerEvent, type WorkerState } from "@opencode-worker/worker-fsm"
-import { Config, Console, Effect, Layer, Option, Stream } from "effect"
+import { Config, Console, Effect, Layer, Option, Redacted, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import { AppError, explain } from "../AppError.ts"
+import { AppError, configuration, explain } from "../AppError.ts"
 import { type DataFolder, dataFolder } from "../DataFolder.ts"
 import { openCode } from "../Stack.ts"
 import { makeWorker } from "../Worker.ts"
@@ -25,7 +25,13 @@ const flags = {
     ),
     Flag.withDefault("careful")
   ),
-  opencode: shared.opencode
+  opencode: shared.opencode,
+  attach: Flag.String("attach").pipe(
+    Flag.withDescription(
+      "Use the opencode serve at this address, with the password in OPENCODE_SERVER_PASSWORD, and leave it running"
+    ),
+    Flag.optional
+  )
 }
 type Flags = Command.Command.Config.Infer<typeof flags>
 
@@ -47,26 +53,60 @@ const tell = (state: WorkerState): Effect.Effect<void> => {
   }
 }
 
+/** Which OpenCode it is, once it is there; the worker is Ready before. */
+const tellServer = OpenCodeHost.use(({ server }) => server).pipe(
+  Effect.flatMap(({ bootMillis, pid, url, version }) =>
+    Console.log(
+      `OpenCode      ${version}, ${pid === undefined ? `at ${url}` : `up after ${Math.round(bootMillis)} ms`}`
+    )
+  ),
+  Effect.catch(({ message }) => Effect.logError(message))
+)
+
 /** Runs the worker until it stops by itself, and fails with its last words unless it was asked to. */
-const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string) {
-  const { directory } = yield* OpenCodeHost
+const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string, isAttached: boolean) {
+  const { directory, hostId } = yield* OpenCodeHost
   yield* Console.log(`directory     ${directory}\ndeployment    ${url}\ndata          ${folder.root}`)
   const { lifecycle } = yield* makeWorker({
     machine: hostname(),
     directory,
     credentials: folder.worker(directory, url),
-    // Only one process hosts the directory, so whoever does may follow its predecessor at once.
-    processId: `start ${folder.root}`,
+    // Only one process hosts a directory, so whoever does may follow its predecessor at once; many may attach.
+    processId: `start ${isAttached ? hostId : folder.root}`,
     onPairingCode: showCode
   })
   yield* Effect.forkScoped(Stream.runForEach(lifecycle.changes, tell))
+  yield* Effect.forkScoped(tellServer)
   yield* Effect.orDie(lifecycle.send(WorkerEvent.cases.Start.make({})))
   const { detail, exitCode } = yield* lifecycle.stopped
   if (exitCode !== 0) return yield* new AppError({ text: `The worker stopped: ${detail}`, exitCode })
 })
 
-const hostOptions = Effect.fnUntraced(function* ({ directory, opencode, permissions }: Flags) {
+const attachment = Effect.fnUntraced(function* ({ attach, permissions }: Flags) {
+  if (Option.isNone(attach)) return undefined
+  const url = attach.value
+  if (!shared.isLocal(url)) {
+    return yield* configuration(
+      "--attach takes the address of an opencode serve on this machine, such as http://127.0.0.1:4096."
+    )
+  }
+  if (permissions !== "inherit") {
+    return yield* configuration(
+      "The server that you attach to decides by its own configuration what is asked: say so with --permissions inherit."
+    )
+  }
+  // A server that was started without a password takes any.
+  const password = yield* Config.Redacted("OPENCODE_SERVER_PASSWORD").pipe(
+    Config.withDefault(Redacted.make("")),
+    Effect.orDie
+  )
+  return { url: url.replace(/\/+$/, ""), password }
+})
+
+const hostOptions = Effect.fnUntraced(function* (given: Flags) {
+  const { directory, opencode, permissions } = given
   return {
+    attach: yield* attachment(given),
     directory: yield* shared.resolveDirectory(directory),
     environment: yield* shared.shellEnvironment,
     binary: Option.getOrUndefined(opencode),
@@ -82,7 +122,7 @@ export const start = Command.make(
     const host = yield* hostOptions(given)
     const folder = yield* dataFolder({ data: given.data, demo: false, directory: host.directory })
     const url = yield* shared.resolveUrl(given.url)
-    yield* Effect.scoped(serve(folder, url)).pipe(
+    yield* Effect.scoped(serve(folder, url, host.attach !== undefined)).pipe(
       Effect.provide(Layer.merge(ConvexClient.layer({ url }), openCode(host)))
     )
   }, Effect.mapError(explain))

@@ -23,6 +23,7 @@ export interface Running {
   readonly pid: number
   /** What was written to standard output so far. */
   readonly stdout: () => string
+  readonly stderr: () => string
   readonly kill: (signal: NodeJS.Signals) => void
   readonly ended: Promise<Ended>
   /** Waits until the standard output holds a match. */
@@ -35,7 +36,8 @@ export const home = Effect.acquireRelease(
   (root) => Effect.promise(() => rm(root, { recursive: true, force: true, maxRetries: 20 }))
 )
 
-const until = async (holds: () => boolean | Promise<boolean>, what: string): Promise<void> => {
+/** Waits for a condition that another process brings about. */
+export const until = async (holds: () => boolean | Promise<boolean>, what: string): Promise<void> => {
   const deadline = performance.now() + limitMillis
   while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`Waited ${limitMillis} ms for ${what}`)
@@ -67,6 +69,7 @@ const watch = (child: ChildProcess): Running => {
   return {
     pid: child.pid ?? -1,
     stdout: () => stdout,
+    stderr: () => stderr,
     kill: (signal) => child.kill(signal),
     ended,
     says: async (pattern) => {

@@ -1,0 +1,76 @@
+import { assert, layer } from "@effect/vitest"
+import { OpenCodeHost } from "@opencode-worker/opencode-host"
+import { OpenCodeHome } from "@opencode-worker/testkit"
+import { Effect, Option, Redacted, Stream } from "effect"
+import { Deployment } from "../../src/Deployment.ts"
+import { Operator } from "../../src/Operator.ts"
+import * as command from "../support/command.ts"
+import { world } from "../support/world.ts"
+
+const says = (running: command.Running, pattern: RegExp) => Effect.promise(() => running.says(pattern))
+
+/** `opencode-worker start` for the home's deployment, at the server that runs there. */
+const attach = Effect.fnUntraced(function* (address: string, password: string, ...args: ReadonlyArray<string>) {
+  const { directory } = yield* OpenCodeHome
+  const { url } = yield* Deployment
+  const options = { root: yield* command.home, environment: { OPENCODE_SERVER_PASSWORD: password } }
+  return yield* command.start(options, "start", "--url", url, "--directory", directory, "--attach", address, ...args)
+})
+
+const inherit = ["--permissions", "inherit"]
+
+layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker start --attach", (it) => {
+  it.effect(
+    "answers through a server that somebody else runs, and leaves it running",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        const { client, server } = yield* OpenCodeHost
+        const { password, url } = yield* server
+        const worker = yield* attach(url, Redacted.value(password), ...inherit)
+        const [, code = ""] = yield* says(worker, /^Pairing code +(\S+)/m)
+        const workerId = yield* operator.approve(code)
+        yield* says(worker, /^Ready/m)
+        yield* says(worker, /^OpenCode +[\d.]+, at http:/m)
+        const sessionId = yield* operator.createSession(workerId)
+        const turnId = yield* operator.send(sessionId, "hello", Option.none())
+        yield* Stream.runDrain(operator.follow(turnId))
+        assert.include(JSON.stringify(yield* operator.parts(turnId)), "1: hello")
+
+        worker.kill("SIGTERM")
+        assert.strictEqual((yield* Effect.promise(() => worker.ended)).code, 130)
+        assert.strictEqual((yield* client.sessions.list()).length, 1)
+        assert.strictEqual((yield* server).url, url)
+      }),
+    { timeout: 120_000 }
+  )
+
+  it.effect(
+    "says so when the server refuses the password",
+    () =>
+      Effect.gen(function* () {
+        const { server } = yield* OpenCodeHost
+        const worker = yield* attach((yield* server).url, "a wrong one", ...inherit)
+        yield* Effect.promise(() => command.until(() => /refuses the password/.test(worker.stderr()), "the reason"))
+      }),
+    { timeout: 120_000 }
+  )
+
+  it.effect(
+    "takes an address of this machine only, and no promise about permissions that it cannot keep",
+    () =>
+      Effect.gen(function* () {
+        for (const [address, args, sentence] of [
+          ["http://10.0.0.1:4096", inherit, /on this machine/],
+          ["opencode", inherit, /on this machine/],
+          ["http://127.0.0.1:4096", [], /--permissions inherit/]
+        ] as const) {
+          const worker = yield* attach(address, "", ...args)
+          const { code, stderr } = yield* Effect.promise(() => worker.ended)
+          assert.strictEqual(code, 78, stderr)
+          assert.match(stderr, sentence)
+        }
+      }),
+    { timeout: 120_000 }
+  )
+})
