@@ -175,10 +175,9 @@ export class Catalog {
     }
     for (const [name, fields] of searchIndexes) {
       const index = this.#store.addSearchIndex(table.number, name, JSON.stringify(fields))
-      for (const { json } of this.#documents(table)) {
-        const document = parseDocument(json)
-        const entry = searchEntry(fields, document)
-        if (entry !== null) this.#store.search.put(index, document._id, entry)
+      for (const { json, number } of this.#documents(table)) {
+        const entry = searchEntry(fields, parseDocument(json))
+        if (entry !== null) this.#store.search.put(index, number, entry)
       }
     }
   }

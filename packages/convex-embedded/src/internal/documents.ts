@@ -57,7 +57,7 @@ export const writeDocument = (
     changes.push({ indexId: index.id, key: newKey })
     store.putEntry(index, newKey, number)
   }
-  for (const index of table.searchIndexes.values()) changes.push(...writeSearch(store, index, before, next))
+  for (const index of table.searchIndexes.values()) changes.push(...writeSearch(store, index, number, before, next))
   return changes
 }
 
@@ -72,15 +72,15 @@ const writeJson = (store: Store, before: Existing | null, next: Next | null): nu
 const writeSearch = (
   store: Store,
   index: SearchIndex,
+  number: number,
   before: Existing | null,
   next: Next | null
 ): ReadonlyArray<Change> => {
-  const { _id } = (next ?? before)!.document
   const oldEntry = before && searchEntry(index, before.document)
   const newEntry = next && searchEntry(index, next.document)
   if (!isSameEntry(oldEntry, newEntry)) {
-    if (newEntry === null) store.search.delete(index.id, _id)
-    else store.search.put(index.id, _id, newEntry)
+    if (newEntry === null) store.search.delete(index.id, number)
+    else store.search.put(index.id, number, newEntry)
   }
   return [oldEntry, newEntry]
     .filter((entry) => entry !== null)

@@ -28,7 +28,6 @@ export interface SearchEntry {
   readonly text: string
   /** One for each filter field. */
   readonly filters: ReadonlyArray<Key>
-  readonly creationTime: number
 }
 
 export type SearchExpression =
@@ -48,15 +47,13 @@ export const searchEntry = (index: SearchFields, document: Document): SearchEntr
   const text = fieldAt(document, index.searchField)
   if (typeof text !== "string") return null
   const filters = index.filterFields.map((field) => filterKey(field, fieldAt(document, field)))
-  return { creationTime: document._creationTime, filters, text }
+  return { filters, text }
 }
 
 export const isSameEntry = (left: SearchEntry | null, right: SearchEntry | null): boolean =>
   left === null || right === null
     ? left === right
-    : left.text === right.text &&
-      left.creationTime === right.creationTime &&
-      left.filters.every((key, i) => key.equals(right.filters[i]!))
+    : left.text === right.text && left.filters.every((key, i) => key.equals(right.filters[i]!))
 
 /** The keys at which a write of this entry changes the index, as far as searches depend on it. */
 export const searchKeys = (entry: SearchEntry): ReadonlyArray<Key> => [LOWEST, ...entry.filters]

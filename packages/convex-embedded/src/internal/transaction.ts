@@ -158,11 +158,11 @@ export class Transaction {
   *search({ high, index, low }: KeyRange, match: string): Generator<Row> {
     this.#assertOpen()
     let scanned = 0
-    for (const { id, key } of this.#store.search.find(index.id, match)) {
+    for (const { key, number } of this.#store.search.find(index.id, match)) {
       if (key.compare(low) < 0 || key.compare(high) >= 0) continue
       this.#assertOpen()
       scanned++
-      const found = findDocument(this.#store, this.#catalog.tableOf(id)!, id)
+      const found = this.#store.search.document(index.id, number)
       if (found === null) continue
       this.#countRead(found.json)
       yield { ...found, key }
