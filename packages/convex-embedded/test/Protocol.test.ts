@@ -1,6 +1,7 @@
 import { once } from "node:events"
 import { assert, describe, it, onTestFinished } from "vitest"
 import { WebSocket } from "ws"
+import { limits } from "../src/internal/limits.ts"
 import { connect, connectHttp, deploy, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 
@@ -80,6 +81,8 @@ describe("protocol", () => {
     assert.equal(await status("/api/nothing", { body: "{}", method: "POST" }), 404)
     assert.equal(await status("/api/query", { method: "OPTIONS" }), 204)
     assert.equal(await status("/api/query", { body: "{}", headers: { authorization: "Basic x" }, method: "POST" }), 400)
+    const tooLarge = "x".repeat(limits.messageBytes + 1)
+    assert.equal(await status("/api/query", { body: tooLarge, method: "POST" }), 413)
     assert.equal(await status("/version", {}), 200)
     const refused = new WebSocket(`${url.replace("http", "ws")}/elsewhere`)
     const [cause] = (await once(refused, "error")) as [Error]

@@ -47,6 +47,25 @@ describe("a function that holds its thread", () => {
     assert.equal(told.seen.length, 2)
   })
 
+  it("fails alone among the queries that are asked for together", async () => {
+    const deployment = await deployQuick()
+    await connectHttp(deployment).mutation(api.jobs.schedule, { delay: 0, kind: "mutation", name: "told" })
+    await watch(connect(deployment), api.jobs.events, {}).until((seen) => Array.isArray(seen) && seen.includes("told"))
+    const client = connect(deployment)
+    const [before, told, behind] = [
+      watch(client, api.counters.read, { name: "before" }),
+      watch(client, api.stuck.whenTold, {}),
+      watch(client, api.counters.read, { name: "behind" })
+    ]
+    await Promise.all([before.until((value) => value === 0), behind.until((value) => value === 0)])
+    assert.include(((await told.until(() => true)) as Error).message, "Function execution timed out")
+    for (const [name, counter] of Object.entries({ before, behind })) {
+      assert.equal(await client.mutation(api.counters.add, { name }), 1)
+      assert.equal(counter.latest(), 1)
+    }
+    assert.equal(told.seen.length, 1)
+  })
+
   it("ends alone when it ends its thread, or leaves behind what holds it", async () => {
     const client = connect(await deployQuick())
     assert.include((await failure(client.mutation(api.stuck.exiting, {}))).message, "exit code 3")

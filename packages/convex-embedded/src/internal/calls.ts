@@ -27,6 +27,14 @@ export interface MutationRun extends Run {
   readonly ts: bigint
 }
 
+/** A query whose result somebody watches. */
+export interface WatchRequest {
+  readonly call: Call
+  readonly journal: string | null
+  /** The number of the result: what it depends on is kept under it. */
+  readonly id: number
+}
+
 export interface WatchedRun extends Run {
   readonly journal: string | null
   /** It held its thread until that was ended: what it depends on is not known, and it must not run again by itself. */

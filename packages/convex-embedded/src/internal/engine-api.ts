@@ -2,7 +2,7 @@
 // Not the global ones, which refuse to work inside of a query or mutation.
 import { clearTimeout, setTimeout } from "node:timers"
 import type { AuthProvider } from "./auth.ts"
-import type { Call, RequestKey } from "./calls.ts"
+import type { Call, RequestKey, WatchRequest } from "./calls.ts"
 import { Catalog, SCHEDULED_FUNCTIONS } from "./catalog.ts"
 import { runCrons, syncCrons } from "./crons.ts"
 import { Engine } from "./engine.ts"
@@ -63,7 +63,7 @@ const QUIET_MILLIS = 50
 
 const engineApi = (engine: Engine, store: Store) => ({
   query: (call: Call) => engine.query(call),
-  watch: (call: Call, journal: string | null, id: number) => engine.watch(call, journal, id),
+  watch: (requests: ReadonlyArray<WatchRequest>) => engine.watch(requests),
   mutation: (call: Call, request: RequestKey | null) => engine.mutation(call, request),
   answer: (request: RequestKey) => engine.answer(request),
 

@@ -5,7 +5,7 @@
  */
 import type { JSONValue } from "convex/values"
 import type { Identity } from "./auth.ts"
-import type { Call, Commit, MutationRun, RequestKey, Run, WatchedRun } from "./calls.ts"
+import type { Call, Commit, MutationRun, RequestKey, Run, WatchedRun, WatchRequest } from "./calls.ts"
 import type { Catalog } from "./catalog.ts"
 import { failureOf, FunctionFailure, missingFunction, timedOut } from "./errors.ts"
 import type { FileUrls } from "./files.ts"
@@ -106,11 +106,15 @@ export class Engine {
     return { logLines, outcome }
   }
 
-  /** A query whose result somebody watches, under the number `id`. A failure depends on what was read as a result does. */
-  async watch(call: Call, journal: string | null, id: number): Promise<WatchedRun> {
-    const { reads, ...run } = await this.#read(call, journal)
-    this.readSets.set(id, reads)
-    return run
+  /** Queries whose results somebody watches, one after the other. A failure depends on what was read as a result does. */
+  async watch(requests: ReadonlyArray<WatchRequest>): Promise<ReadonlyArray<WatchedRun>> {
+    const runs: Array<WatchedRun> = []
+    for (const { call, id, journal } of requests) {
+      const { reads, ...run } = await this.#read(call, journal)
+      this.readSets.set(id, reads)
+      runs.push(run)
+    }
+    return runs
   }
 
   async #read(call: Call, previous: string | null) {

@@ -6,7 +6,15 @@
  */
 import { ActionThread } from "./action-thread.ts"
 import type { HttpCall } from "./actions.ts"
-import { type Call, type Commit, type MutationRun, type RequestKey, type Run, type WatchedRun } from "./calls.ts"
+import {
+  type Call,
+  type Commit,
+  type MutationRun,
+  type RequestKey,
+  type Run,
+  type WatchedRun,
+  type WatchRequest
+} from "./calls.ts"
 import type { EngineApi, EngineSettings, FunctionsInfo } from "./engine-api.ts"
 import { EngineThread, Stuck } from "./engine-thread.ts"
 import { failureOf } from "./errors.ts"
@@ -36,7 +44,10 @@ export class Executor {
   private constructor(engine: EngineThread, modules: ModuleList) {
     this.#engine = engine
     this.#modules = modules
-    this.subscriptions = new Subscriptions((id) => engine.forget(id))
+    this.subscriptions = new Subscriptions({
+      forget: (id) => engine.forget(id),
+      run: (requests) => this.#watch(requests)
+    })
   }
 
   /** Fails as opening the store and loading the functions do. */
@@ -87,13 +98,13 @@ export class Executor {
     return this.perform("query", call).catch(failed)
   }
 
-  /** Only inside of `exclusive`. What the result depends on is kept under the number `id`. */
-  async watch(call: Call, journal: string | null, id: number): Promise<WatchedRun> {
+  /** Only inside of `exclusive`. `null` when one of several queries ended the thread: nobody knows which. */
+  async #watch(requests: ReadonlyArray<WatchRequest>): Promise<ReadonlyArray<WatchedRun> | null> {
     try {
-      return await this.#engine.request("watch", call, journal, id)
+      return await this.#engine.request("watch", requests)
     } catch (cause) {
       if (!(cause instanceof ThreadEnded) && !(cause instanceof Stuck)) throw cause
-      return { ...failed(cause), isStuck: true, journal }
+      return requests.length > 1 ? null : requests.map(({ journal }) => ({ ...failed(cause), isStuck: true, journal }))
     }
   }
 

@@ -1,13 +1,17 @@
 /** What leaves over one connection. */
 import { randomUUID } from "node:crypto"
+import type { Duplex } from "node:stream"
 import { WebSocket } from "ws"
 import { limits } from "./limits.ts"
 
 export class Outbox {
   readonly #socket: WebSocket
+  readonly #stream: Duplex
 
-  constructor(socket: WebSocket) {
+  /** `stream` is what the socket writes to. */
+  constructor(socket: WebSocket, stream: Duplex) {
     this.#socket = socket
+    this.#stream = stream
   }
 
   /**
@@ -17,9 +21,17 @@ export class Outbox {
   send(message: string): Promise<void> {
     if (this.#socket.bufferedAmount > limits.unsentBytes) this.#socket.terminate()
     return new Promise((resolve) => {
-      if (this.#socket.readyState !== WebSocket.OPEN) resolve()
-      else this.#socket.send(message, () => resolve())
+      if (this.#socket.readyState !== WebSocket.OPEN) return resolve()
+      this.#gather()
+      this.#socket.send(message, () => resolve())
     })
+  }
+
+  /** What is sent at once, as a response and the transition that it waits for, leaves in one write. */
+  #gather(): void {
+    if (this.#stream.writableCorked > 0) return
+    this.#stream.cork()
+    process.nextTick(() => this.#stream.uncork())
   }
 
   /** A large one goes in parts, as Convex sends it, with nothing between them. */

@@ -51,7 +51,12 @@ export const serve = async (options: ServerOptions): Promise<RunningServer> => {
     if (sockets.clients.size >= limits.connections) {
       socket.end("HTTP/1.1 503 Service Unavailable\r\n\r\n")
     } else if (SYNC_PATH.test(pathOf(request))) {
-      sockets.handleUpgrade(request, socket, head, (accepted) => new Session({ ...options, socket: accepted }))
+      sockets.handleUpgrade(
+        request,
+        socket,
+        head,
+        (accepted) => new Session({ ...options, socket: accepted, stream: socket })
+      )
     } else {
       socket.end("HTTP/1.1 404 Not Found\r\n\r\n")
     }
@@ -93,9 +98,7 @@ const handle = async (options: ServerOptions, request: IncomingMessage, response
   if (path === "/version") return void response.end("convex-embedded")
   if (!path.startsWith("/api/")) return handleHttpAction(options, request, response)
   response.setHeader("access-control-allow-origin", request.headers.origin ?? "*")
-  response.setHeader("access-control-allow-headers", "authorization, content-type, convex-client, digest")
-  response.setHeader("access-control-allow-methods", "GET, POST, OPTIONS")
-  if (request.method === "OPTIONS") return void response.writeHead(204).end()
+  if (request.method === "OPTIONS") return void response.writeHead(204, PREFLIGHT).end()
   if (path === "/api/export" || path === "/api/import") return handleTransfer(options, request, response)
   if (path.startsWith(FILES_PATH)) return handleFile(options, request, response)
   if (request.method !== "POST") return respond(response, 405, { code: "MethodNotAllowed", message: "Use POST." })
@@ -128,6 +131,11 @@ const handle = async (options: ServerOptions, request: IncomingMessage, response
     )
   }
   respond(response, FUNCTION_FAILED, { status: "error", ...errorPayload(outcome.failure), logLines })
+}
+
+const PREFLIGHT = {
+  "access-control-allow-headers": "authorization, content-type, convex-client, digest",
+  "access-control-allow-methods": "GET, POST, OPTIONS"
 }
 
 const KINDS: Record<string, FunctionKind | "any"> = {
@@ -230,20 +238,25 @@ const handleHttpAction = async (
 
 const pathOf = (request: IncomingMessage): string => (request.url ?? "/").split("?")[0]!
 
-/** `null` when it is too large. */
-const readBody = async (request: IncomingMessage, limit: number = limits.messageBytes): Promise<Buffer | null> => {
-  const chunks: Array<Buffer> = []
-  let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > limit) return null
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
-}
+/** `null` when it is too large; what is left of it is then not kept. */
+const readBody = (request: IncomingMessage, limit: number = limits.messageBytes): Promise<Buffer | null> =>
+  new Promise((resolve, reject) => {
+    const chunks: Array<Buffer> = []
+    let size = 0
+    request.on("data", (chunk: Buffer) => {
+      size += chunk.length
+      if (size <= limit) return void chunks.push(chunk)
+      chunks.length = 0
+      resolve(null)
+    })
+    request.on("end", () => resolve(Buffer.concat(chunks)))
+    request.on("error", reject)
+  })
 
 const respond = (response: ServerResponse, status: number, body: object): void =>
   sendJson(response, status, JSON.stringify(body))
 
 const sendJson = (response: ServerResponse, status: number, body: string): void =>
-  void response.writeHead(status, { "content-type": "application/json" }).end(body)
+  void response
+    .writeHead(status, { "content-length": Buffer.byteLength(body), "content-type": "application/json" })
+    .end(body)

@@ -8,6 +8,7 @@
  * - At most one Transition is on its way to a client: a slow one gets fewer and larger steps, and delays nobody.
  * - A client that asks for more than can be done at once waits: its messages stay unread.
  */
+import type { Duplex } from "node:stream"
 import type { JSONValue } from "convex/values"
 import { WebSocket } from "ws"
 import type { Identity, VerifyToken } from "./auth.ts"
@@ -25,7 +26,7 @@ import {
   type Version
 } from "./protocol.ts"
 import { describeOutcome, response, type ResponseType } from "./responses.ts"
-import type { LiveResult } from "./subscriptions.ts"
+import type { LiveResult, Wanted } from "./subscriptions.ts"
 
 /** A client that hears nothing for 30 s reconnects. */
 const PING_INTERVAL_MILLIS = 15_000
@@ -47,8 +48,16 @@ interface Query {
   sent: string | null
 }
 
+const wantedBy = ({ args, journal, path }: Query, identity: Identity | null): Wanted => ({
+  call: { args, caller: "client", identity, path },
+  journal,
+  key: JSON.stringify([path, args, identity, journal])
+})
+
 export interface SessionOptions {
   readonly socket: WebSocket
+  /** What the socket writes to. */
+  readonly stream: Duplex
   readonly executor: Executor
   readonly verifyToken: VerifyToken
 }
@@ -77,7 +86,7 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#socket = options.socket
-    this.#outbox = new Outbox(options.socket)
+    this.#outbox = new Outbox(options.socket, options.stream)
     this.#executor = options.executor
     this.#verifyToken = options.verifyToken
     this.#ping = setInterval(() => this.#keepAlive(), PING_INTERVAL_MILLIS)
@@ -276,8 +285,13 @@ export class Session {
     this.#removed = []
     const modifications = removed.map((queryId) => JSON.stringify({ queryId, type: "QueryRemoved" }))
     // The queries of this version: messages that arrive meanwhile are for the next step.
-    for (const [queryId, query] of Array.from(this.#queries)) {
-      const changed = await this.#refresh(queryId, query, identity)
+    const outdated = Array.from(this.#queries).filter(([, { live }]) => live === null || live.outdated)
+    const results = await this.#executor.subscriptions.watch(
+      outdated.map(([, query]) => wantedBy(query, identity)),
+      this.#outdated
+    )
+    for (const [i, [queryId, query]] of outdated.entries()) {
+      const changed = this.#take(queryId, query, results[i]!, identity)
       if (changed !== null) modifications.push(changed)
     }
     const end: Version = { ...wanted, ts: this.#executor.ts }
@@ -293,15 +307,9 @@ export class Session {
   }
 
   /** The modification that the client needs for a query; `null` when it has the current result. */
-  async #refresh(queryId: number, query: Query, identity: Identity | null): Promise<string | null> {
-    if (query.live !== null && !query.live.outdated) return null
-    const { args, journal, path } = query
-    query.live = await this.#executor.subscriptions.watch(
-      JSON.stringify([path, args, identity, journal]),
-      this.#outdated,
-      (id) => this.#executor.watch({ args, caller: "client", identity, path }, journal, id)
-    )
-    const { run } = query.live
+  #take(queryId: number, query: Query, live: LiveResult, identity: Identity | null): string | null {
+    const { run } = live
+    query.live = live
     // Meanwhile the query may have been removed, or the client may have become another one.
     if (this.#queries.get(queryId) !== query || this.#identity !== identity) this.#forget(query)
     if (this.#queries.get(queryId) !== query) return null

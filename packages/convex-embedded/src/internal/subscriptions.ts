@@ -1,5 +1,5 @@
 /** Query results that clients watch: shared by all that ask the same, and outdated by the first write that they depend on. */
-import type { WatchedRun } from "./calls.ts"
+import type { Call, WatchedRun, WatchRequest } from "./calls.ts"
 
 /** A result that is current until it is outdated; then its watchers are told, once. */
 export interface LiveResult {
@@ -11,29 +11,54 @@ export interface LiveResult {
   outdated: boolean
 }
 
+/** A result that somebody wants to watch. What has the same key is the same result. */
+export interface Wanted {
+  readonly key: string
+  readonly call: Call
+  readonly journal: string | null
+}
+
+export interface SubscriptionsOptions {
+  /** Hears of results that nobody watches any more. */
+  readonly forget: (id: number) => void
+  /** Gives the results in their order; `null` when one of several could not be computed, and nobody knows which. */
+  readonly run: (requests: ReadonlyArray<WatchRequest>) => Promise<ReadonlyArray<WatchedRun> | null>
+}
+
 export class Subscriptions {
   readonly #byKey = new Map<string, LiveResult>()
   readonly #byId = new Map<number, LiveResult>()
-  readonly #forget: (id: number) => void
+  readonly #options: SubscriptionsOptions
   #results = 0
 
-  /** `forget` hears of results that nobody watches any more. */
-  constructor(forget: (id: number) => void) {
-    this.#forget = forget
+  constructor(options: SubscriptionsOptions) {
+    this.#options = options
   }
 
-  /** The current result for `key`, computed by `run` if nobody has it. Nothing may be written meanwhile. */
-  async watch(key: string, watcher: () => void, run: (id: number) => Promise<WatchedRun>): Promise<LiveResult> {
-    const shared = this.#byKey.get(key) ?? (await this.#add(key, run))
-    shared.watchers.add(watcher)
-    return shared
+  /** How many results somebody watches. */
+  get size(): number {
+    return this.#byId.size
+  }
+
+  /** The current results; those that nobody has are computed. Nothing may be written meanwhile. */
+  async watch(wanted: ReadonlyArray<Wanted>, watcher: () => void): Promise<ReadonlyArray<LiveResult>> {
+    // Again, because what ends a thread while one is computed makes others unknown that were there before.
+    for (let missing = this.#missing(wanted); missing.length > 0; missing = this.#missing(wanted)) {
+      if (await this.#compute(missing)) continue
+      for (const each of missing) await this.#compute([each])
+    }
+    return wanted.map(({ key }) => {
+      const shared = this.#byKey.get(key)!
+      shared.watchers.add(watcher)
+      return shared
+    })
   }
 
   unwatch(result: LiveResult, watcher: () => void): void {
     result.watchers.delete(watcher)
     if (result.watchers.size > 0 || result.outdated) return
     this.#remove(result)
-    this.#forget(result.id)
+    this.#options.forget(result.id)
   }
 
   /** A commit changed what these results depend on. */
@@ -53,12 +78,22 @@ export class Subscriptions {
     for (const watcher of result.watchers) watcher()
   }
 
-  async #add(key: string, run: (id: number) => Promise<WatchedRun>): Promise<LiveResult> {
-    const id = ++this.#results
-    const result = { id, key, outdated: false, run: await run(id), watchers: new Set<() => void>() }
-    this.#byKey.set(key, result)
-    this.#byId.set(id, result)
-    return result
+  #missing(wanted: ReadonlyArray<Wanted>): ReadonlyArray<Wanted> {
+    const missing = wanted.filter(({ key }) => !this.#byKey.has(key))
+    return [...new Map(missing.map((each) => [each.key, each])).values()]
+  }
+
+  /** Whether they could be computed together. */
+  async #compute(wanted: ReadonlyArray<Wanted>): Promise<boolean> {
+    const requests = wanted.map(({ call, journal }) => ({ call, id: ++this.#results, journal }))
+    const runs = await this.#options.run(requests)
+    for (const [i, run] of runs?.entries() ?? []) {
+      const { key } = wanted[i]!
+      const result = { id: requests[i]!.id, key, outdated: false, run, watchers: new Set<() => void>() }
+      this.#byKey.set(key, result)
+      this.#byId.set(result.id, result)
+    }
+    return runs !== null
   }
 
   #remove(result: LiveResult): void {
