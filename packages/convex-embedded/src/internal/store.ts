@@ -209,13 +209,16 @@ export class Store {
 
   /** At most `limit` documents whose key is in `[low, high)`. */
   scan(index: Index, low: Key, high: Key, order: "asc" | "desc", limit: number): ReadonlyArray<Row> {
-    const rows = this.#prepare(
+    // With a bare parameter as its limit SQLite prepares the statement anew at each run, for the value that it has then.
+    const statement = this.#prepare(
       `SELECT key, number, json FROM index_${index.id} CROSS JOIN documents ON number = document
-       WHERE key >= ? AND key < ? ORDER BY key ${order} LIMIT ?`
-    ).all(low, high, limit) as Array<{ number: number; json: string; key: Uint8Array }>
-    return rows.map(({ json, key, number }) => ({
+       WHERE key >= ? AND key < ? ORDER BY key ${order} LIMIT ? + 0`
+    )
+    statement.setReturnArrays(true)
+    const rows = statement.all(low, high, limit) as unknown as Array<[Uint8Array, number, string]>
+    return rows.map(([{ buffer, byteLength, byteOffset }, number, json]) => ({
       json,
-      key: Buffer.from(key.buffer, key.byteOffset, key.byteLength),
+      key: Buffer.from(buffer, byteOffset, byteLength),
       number
     }))
   }

@@ -119,7 +119,6 @@ export const transactionFrame = (engine: Engine, transaction: Transaction, invoc
       transaction.countScheduled()
       return JSON.stringify(insertJob(engine, transaction, argument))
     },
-    ...storageIn(engine, transaction),
     "1.0/shallowMerge": (argument: DocumentReference & { value: Record<string, JSONValue> }) => {
       checkReference("patch", argument)
       transaction.patch(argument.id, argument.value)
@@ -155,7 +154,12 @@ export const transactionFrame = (engine: Engine, transaction: Transaction, invoc
     asyncSyscall: async (operation, argument) => {
       stopwatch.pause()
       try {
-        return await inOrder(operation, () => asDeployment(() => perform(asyncSyscalls, operation, argument)))
+        return await inOrder(operation, () =>
+          asDeployment(
+            () =>
+              performStorage(engine, transaction, operation, argument) ?? perform(asyncSyscalls, operation, argument)
+          )
+        )
       } finally {
         stopwatch.resume()
       }
@@ -219,19 +223,18 @@ export const performForAction = (
       return "null"
     },
     "1.0/actions/schedule": (request: ScheduleArgument) => JSON.stringify(insertJob(engine, transaction, request)),
-    "1.0/createFunctionHandle": (address: FunctionAddress) => handleOf(engine, address),
-    ...storageIn(engine, transaction)
+    "1.0/createFunctionHandle": (address: FunctionAddress) => handleOf(engine, address)
   }
-  return perform(operations, operation, argument) as string
+  return (
+    performStorage(engine, transaction, operation, argument) ?? (perform(operations, operation, argument) as string)
+  )
 }
 
-const storageIn = (engine: Engine, transaction: Transaction): Operations =>
-  Object.fromEntries(
-    Object.entries(storageOperations).map(([name, operation]) => [
-      name,
-      (argument: StorageArgument) => operation(engine, transaction, argument)
-    ])
-  )
+/** `null` when the operation is not one of `ctx.storage`. */
+const performStorage = (engine: Engine, transaction: Transaction, name: string, argument: string): string | null =>
+  Object.hasOwn(storageOperations, name)
+    ? storageOperations[name]!(engine, transaction, JSON.parse(argument) as StorageArgument)
+    : null
 
 export const perform = (operations: Operations, name: string, argument: string): string | Promise<string> => {
   if (!Object.hasOwn(operations, name)) throw notSupported(name)
