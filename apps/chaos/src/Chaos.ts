@@ -4,7 +4,7 @@ import { type Cell, nameOf, runCell } from "./Matrix.ts"
 import { runAway } from "./Away.ts"
 import type { Outcome } from "./Observe.ts"
 import type { Case } from "./Report.ts"
-import { drawRounds, runRound } from "./Rounds.ts"
+import { describe, drawRounds, runRound } from "./Rounds.ts"
 import { World } from "./World.ts"
 
 export interface Plan {
@@ -62,7 +62,7 @@ export const run = Effect.fn("Chaos.run")(function* <E, R>(
     yield* tell(yield* timed(`the deployment away for ${away} s`, absence))
   }
   for (const [index, round] of (yield* drawRounds(rounds, seed)).entries()) {
-    const name = `round ${index + 1}: ${round.victim} after ${round.moment} ms`
+    const name = `round ${index + 1}: ${describe(round)}`
     yield* tell(
       yield* timed(
         name,

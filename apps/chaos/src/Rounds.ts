@@ -1,4 +1,7 @@
-/** Random rounds: several turns in flight, a random victim, a random moment. The seed decides what is drawn. */
+/**
+ * Random rounds: several turns in flight, and once or twice a random victim at a random moment, so that what recovers is
+ * struck, too. The seed decides what is drawn.
+ */
 import { Effect, Option, Random } from "effect"
 import { observe } from "./Observe.ts"
 import type { Kind } from "./Prompt.ts"
@@ -8,15 +11,20 @@ import { World } from "./World.ts"
 const sessions = 3
 /** Prompts of one session at once: the later ones wait for the earlier. */
 const mostPrompts = 2
-/** Milliseconds after the prompts were sent: from before the claim until after most answers. */
+/** Milliseconds: from before the claim until after most answers, or through most of a recovery. */
 const latest = 3_000
+const mostBlows = 2
 const mostWords = 60
 const kinds = ["text", "text", "tool", "permission"] as const
 
-export interface Round {
+/** A victim, so many milliseconds after the prompts were sent, or after everything runs again. */
+interface Blow {
   readonly victim: Victim
-  /** Milliseconds after the prompts were sent. */
-  readonly moment: number
+  readonly after: number
+}
+
+export interface Round {
+  readonly blows: ReadonlyArray<Blow>
   /** By session. */
   readonly prompts: ReadonlyArray<ReadonlyArray<{ readonly kind: Kind; readonly words: number }>>
 }
@@ -27,20 +35,20 @@ const oneOf = <A>(choices: readonly [A, ...ReadonlyArray<A>]) =>
 const several = <A>(count: number, draw: Effect.Effect<A>) => Effect.forEach(Array.from({ length: count }), () => draw)
 
 const drawPrompt = Effect.all({ kind: oneOf(kinds), words: below(mostWords) })
+const drawBlow: Effect.Effect<Blow> = Effect.all({ victim: oneOf(victims), after: below(latest) })
+const upTo = <A>(most: number, draw: Effect.Effect<A>) => Effect.flatMap(below(most), (more) => several(1 + more, draw))
 const drawRound: Effect.Effect<Round> = Effect.all({
-  victim: oneOf(victims),
-  moment: below(latest),
-  prompts: several(
-    sessions,
-    Effect.flatMap(below(mostPrompts), (more) => several(1 + more, drawPrompt))
-  )
+  blows: upTo(mostBlows, drawBlow),
+  prompts: several(sessions, upTo(mostPrompts, drawPrompt))
 })
 
 /** All rounds of a seed, drawn before the first one begins: what happens then changes none of them. */
 export const drawRounds = (count: number, seed: number) => Random.withSeed(several(count, drawRound), seed)
 
+export const describe = ({ blows }: Round) => blows.map(({ after, victim }) => `${victim} after ${after} ms`).join(", ")
+
 /** One round; gives what became of each of its prompts. */
-export const runRound = Effect.fn("Rounds.runRound")(function* ({ moment, prompts: planned, victim }: Round) {
+export const runRound = Effect.fn("Rounds.runRound")(function* ({ blows, prompts: planned }: Round) {
   const world = yield* World
   const sent = yield* Effect.forEach(
     planned,
@@ -51,9 +59,10 @@ export const runRound = Effect.fn("Rounds.runRound")(function* ({ moment, prompt
   )
   const prompts = sent.flat()
   yield* Effect.forEach(prompts, world.letGo)
-  yield* Effect.sleep(moment)
-  yield* strike(victim, Option.none())
-  return yield* Effect.forEach(prompts, (prompt) => observe(prompt, sparesOpenCode(victim)), {
-    concurrency: "unbounded"
-  })
+  for (const { after, victim } of blows) {
+    yield* Effect.sleep(after)
+    yield* strike(victim, Option.none())
+  }
+  const spared = blows.every(({ victim }) => sparesOpenCode(victim))
+  return yield* Effect.forEach(prompts, (prompt) => observe(prompt, spared), { concurrency: "unbounded" })
 })

@@ -158,8 +158,8 @@ const unwritten = Effect.fnUntraced(function* (sessionId: Session) {
 const writing = Effect.fnUntraced(function* (sessionId: Session) {
   const { awaitStatus, proxy } = yield* World
   const { prompt } = yield* streaming(sessionId)
-  // What is written arrives, and nobody learns that it did.
-  yield* proxy.hold("toClient")
+  // That it is written is a second under way.
+  yield* proxy.delay("1 second")
   yield* prompt.end.open
   yield* awaitStatus(prompt, "completed")
   return { prompt }

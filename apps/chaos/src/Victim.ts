@@ -3,7 +3,8 @@ import { Effect, Option } from "effect"
 import { signal } from "./Child.ts"
 import { World } from "./World.ts"
 
-export const victims = ["opencode", "socket", "deployment", "worker"] as const
+/** `machine`: the worker, OpenCode and the deployment at once, as when the power fails. */
+export const victims = ["opencode", "socket", "deployment", "worker", "machine"] as const
 export type Victim = (typeof victims)[number]
 
 /** Nothing that was on its way arrives any more. */
@@ -26,6 +27,14 @@ const strikes: Readonly<Record<Victim, Effect.Effect<void, unknown, World>>> = {
     const { worker } = yield* World
     yield* worker.kill
     yield* loseTheWay
+    yield* worker.start
+  }),
+  machine: Effect.gen(function* () {
+    const { deployment, openCode, worker } = yield* World
+    const { pid } = yield* openCode
+    yield* Effect.all([signal(pid, "SIGKILL"), worker.kill, deployment.kill], { concurrency: "unbounded" })
+    yield* loseTheWay
+    yield* deployment.start
     yield* worker.start
   })
 }

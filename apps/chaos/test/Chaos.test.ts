@@ -55,13 +55,11 @@ describe("chaos", () => {
   it("draws the same rounds from the same seed, and others from another one", () => {
     assert.deepStrictEqual(rounds(7), rounds(7))
     assert.notDeepEqual(rounds(7), rounds(8))
-    assert.deepStrictEqual(new Set(rounds(7).map(({ victim }) => victim)).size, 4)
+    assert.strictEqual(new Set(rounds(7).flatMap(({ blows }) => blows.map(({ victim }) => victim))).size, 5)
   })
 
   it("says how it is used", { timeout: 60_000 }, async () => {
-    for (const wrong of [["--rounds", "many"], ["--only", "nobody / nowhere"], ["--nothing"]]) {
-      const error: unknown = await chaos(...wrong).catch((failure: unknown) => failure)
-      assert.deepInclude(error, { code: 64, stdout: "" })
-    }
+    const error: unknown = await chaos("--rounds", "many").catch((failure: unknown) => failure)
+    assert.deepInclude(error, { code: 64, stdout: "" })
   })
 })
