@@ -3,6 +3,8 @@ import { embeddedBench as embedded } from "./embedded.ts"
 import { models } from "./models.ts"
 import { pool } from "./pool.ts"
 import { type Line, machine, table } from "./report.ts"
+import { startup } from "./startup.ts"
+import { stream } from "./stream.ts"
 import { sync } from "./sync.ts"
 
 /** Each benchmark gives its lines. `quick` makes it small enough for CI; names and fields stay. */
@@ -10,6 +12,8 @@ const benchmarks: Readonly<Record<string, (quick: boolean) => AsyncIterable<Line
   embedded,
   models,
   pool,
+  startup,
+  stream,
   sync
 }
 

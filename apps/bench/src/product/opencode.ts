@@ -47,11 +47,12 @@ export const serveOpenCode = async ({ directory, environment }: Home) => {
     url,
     password,
     /** A request for the directory of this home; its answer must be a success. */
-    request: async (path: string, method = "GET", body?: object) => {
+    request: async (path: string, method = "GET", body?: object, signal?: AbortSignal) => {
       const response = await fetch(`${url}${path}?directory=${encodeURIComponent(directory)}`, {
         method,
         headers: { authorization, "content-type": "application/json" },
-        ...(body !== undefined && { body: JSON.stringify(body) })
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+        ...(signal !== undefined && { signal })
       })
       if (!response.ok) throw new Error(`OpenCode answers ${method} ${path} with ${response.status}`)
       return response
@@ -64,6 +65,36 @@ export const serveOpenCode = async ({ directory, environment }: Home) => {
     }
   }
 }
+
+/** What OpenCode says over its raw event stream, as it arrives. */
+export const listen = async (openCode: OpenCode, onEvent: (event: OpenCodeEvent) => void) => {
+  const stop = new AbortController()
+  const { body } = await openCode.request("/event", "GET", undefined, stop.signal)
+  const read = async () => {
+    let rest = ""
+    for await (const chunk of body?.pipeThrough(new TextDecoderStream()) ?? []) {
+      const frames = (rest + chunk).split("\n\n")
+      rest = frames.pop() ?? ""
+      for (const frame of frames) onEvent(parse(frame.slice("data: ".length)))
+    }
+  }
+  read().catch((cause: unknown) => {
+    if (!stop.signal.aborted) throw cause
+  })
+  return { [Symbol.dispose]: () => stop.abort() }
+}
+
+/** The part of an event that is looked at. */
+export interface OpenCodeEvent {
+  readonly type: string
+  readonly properties: {
+    readonly sessionID?: string
+    readonly field?: string
+    readonly delta?: string
+    readonly part?: { readonly type: string; readonly text?: string }
+  }
+}
+const parse: (text: string) => OpenCodeEvent = JSON.parse
 
 export type OpenCode = Awaited<ReturnType<typeof serveOpenCode>>
 

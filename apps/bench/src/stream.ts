@@ -1,0 +1,186 @@
+/**
+ * Operators that prompt one worker at once and read along: how long until they see the first text, the rest, and the end,
+ * beside the raw event stream of the same OpenCode server for the same turns; what the worker writes for it; and whether
+ * every answer is correct and whole. Everything is real but the model, which speaks at a known pace.
+ */
+import { api } from "@opencode-worker/convex-sync"
+import { openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
+import { deploy, type Deployed } from "./product/deployment.ts"
+import { listen, type OpenCodeEvent, serveOpenCode } from "./product/opencode.ts"
+import { operator, type Seen, type Sighting } from "./product/operator.ts"
+import { startWorker } from "./product/worker.ts"
+import type { Line } from "./report.ts"
+import { median, percentile, round } from "./statistics.ts"
+
+interface Case {
+  readonly operators: number
+  /** Prompts of each operator, one after another. */
+  readonly rounds: number
+  /** Of an answer; each is a word, and an event of OpenCode. */
+  readonly tokens: number
+  /** Milliseconds from one to the next. */
+  readonly every: number
+}
+
+const cases = (quick: boolean): ReadonlyArray<Case> =>
+  quick
+    ? [
+        { operators: 1, rounds: 2, tokens: 40, every: 10 },
+        { operators: 3, rounds: 1, tokens: 40, every: 10 }
+      ]
+    : [
+        { operators: 1, rounds: 5, tokens: 1000, every: 20 },
+        { operators: 8, rounds: 2, tokens: 1000, every: 40 },
+        { operators: 50, rounds: 1, tokens: 200, every: 100 }
+      ]
+
+const prompt = (turn: string, { every, tokens }: Case) => `turn=${turn} tokens=${tokens} every=${every}`
+const asked = /turn=(\S+) tokens=(\d+) every=(\d+)/
+
+/** No two answers have a word in common. */
+const answer = (turn: string, tokens: number) =>
+  Array.from({ length: tokens }, (_, index) => `${turn}.${index}`).join(" ")
+
+const script = ({ lastUserText }: { readonly lastUserText: string }) => {
+  const [, turn = "", tokens, every] = asked.exec(lastUserText) ?? []
+  return Reply.text(answer(turn, Number(tokens)), { every: Number(every) })
+}
+
+export async function* stream(quick: boolean): AsyncGenerator<Line> {
+  await using provider = await scriptedProvider(script, { keep: 0 })
+  await using home = await openCodeHome({ config: provider.config })
+  const { directory, environment, root } = home
+  await using openCode = await serveOpenCode(home)
+  await using deployed = await deploy()
+  await using worker = startWorker({
+    url: deployed.counted,
+    data: `${root}/worker`,
+    directory,
+    environment: { ...environment, OPENCODE_SERVER_PASSWORD: openCode.password },
+    flags: ["--attach", openCode.url]
+  })
+  const { match: code } = await worker.says(/^Pairing code\s+(\S+)/)
+  await using first = await deployed.connect()
+  const workerId = await first.action(api.pairing.approve, { code })
+  await worker.says(/^Ready/)
+
+  const raw = rawText()
+  using _ = await listen(openCode, raw.onEvent)
+
+  for (const each of cases(quick)) {
+    await using cleanup = new AsyncDisposableStack()
+    const connections = await Promise.all(Array.from({ length: each.operators }, () => deployed.connect()))
+    for (const connection of connections) cleanup.use(connection)
+    /** Operators with a conversation each: each one's prompts one after another, all of them at once. */
+    const ask = async (isReading: boolean, rounds: number) => {
+      const operators = await Promise.all(connections.map((client) => operator(client, workerId, isReading)))
+      const name = `${each.operators}-${isReading ? "watched" : "unwatched"}`
+      // The first turn of a conversation makes it in OpenCode, which is no part of what is measured.
+      await Promise.all(operators.map((one, index) => one.ask(prompt(`${name}-${index}`, { ...each, tokens: 1 }))))
+      await deployed.traffic()
+      const cpuBefore = await worker.cpuSeconds()
+      const answers = await Promise.all(
+        operators.map(async (one, index) => {
+          const own: Array<Answer> = []
+          for (let time = 0; time < rounds; time++) {
+            const turn = `${name}-${index}-${time}`
+            own.push({ turn, ...(await one.ask(prompt(turn, each))) })
+          }
+          return own
+        })
+      )
+      const workerCpuSeconds = (await worker.cpuSeconds()) - cpuBefore
+      return { answers: answers.flat(), traffic: await deployed.traffic(), workerCpuSeconds }
+    }
+    const watched = await ask(true, each.rounds)
+    const unwatched = await ask(false, 1)
+
+    const answers = [...watched.answers, ...unwatched.answers]
+    const isCorrect = ({ final, status, streamed, turn }: Answer) =>
+      status === "completed" && final === answer(turn, each.tokens) && final.startsWith(streamed)
+    yield {
+      bench: "stream",
+      ...each,
+      turns: answers.length,
+      correct: answers.filter(isCorrect).length,
+      ...latencies(watched.answers, raw.of),
+      ...writes(watched),
+      callsPerTurnWatched: callsPerTurn(watched),
+      callsPerTurnUnwatched: callsPerTurn(unwatched)
+    }
+  }
+}
+
+type Answer = Seen & { readonly turn: string }
+
+/** Turns, and what the worker spent on them. */
+interface Phase {
+  readonly answers: ReadonlyArray<Answer>
+  readonly traffic: Awaited<ReturnType<Deployed["traffic"]>>
+  readonly workerCpuSeconds: number
+}
+
+/** When OpenCode's own stream brought the text of each turn. */
+const rawText = () => {
+  const turnOf = new Map<string, string>()
+  const texts = new Map<string, Array<Sighting>>()
+  return {
+    onEvent: ({ properties: { delta = "", field, part, sessionID = "" }, type }: OpenCodeEvent) => {
+      if (type === "message.part.updated" && part?.type === "text") {
+        const [, turn] = asked.exec(part.text ?? "") ?? []
+        if (turn === undefined) return
+        turnOf.set(sessionID, turn)
+        texts.set(turn, texts.get(turn) ?? [])
+      } else if (type === "message.part.delta" && field === "text") {
+        const text = texts.get(turnOf.get(sessionID) ?? "")
+        text?.push({ at: performance.now(), characters: (text.at(-1)?.characters ?? 0) + delta.length })
+      }
+    },
+    of: (turn: string): ReadonlyArray<Sighting> => texts.get(turn) ?? []
+  }
+}
+
+const latencies = (answers: ReadonlyArray<Answer>, rawOf: (turn: string) => ReadonlyArray<Sighting>) => {
+  const ours: Array<number> = []
+  const raw: Array<number> = []
+  const added: Array<number> = []
+  const later: Array<number> = []
+  for (const { doneAt, sentAt, text, turn } of answers) {
+    const [first, ...rest] = rawOf(turn)
+    if (first === undefined) continue
+    const shown = (characters: number) => text.find((sighting) => sighting.characters >= characters)?.at ?? doneAt
+    ours.push(shown(1) - sentAt)
+    raw.push(first.at - sentAt)
+    added.push(shown(first.characters) - first.at)
+    for (const sighting of rest) later.push(shown(sighting.characters) - sighting.at)
+  }
+  return {
+    firstTextP50Ms: round(median(ours)),
+    firstTextP99Ms: round(percentile(ours, 0.99)),
+    rawFirstTextP50Ms: round(median(raw)),
+    rawFirstTextP99Ms: round(percentile(raw, 0.99)),
+    addedP50Ms: round(median(added)),
+    addedP99Ms: round(percentile(added, 0.99)),
+    laterP50Ms: round(median(later)),
+    laterP99Ms: round(percentile(later, 0.99)),
+    doneP50Ms: round(median(answers.map(({ doneAt, sentAt }) => doneAt - sentAt)))
+  }
+}
+
+const writes = ({ answers, traffic: { bytes, mutations }, workerCpuSeconds }: Phase) => {
+  const from = Math.min(...answers.map(({ sentAt }) => sentAt))
+  const to = Math.max(...answers.map(({ doneAt }) => doneAt))
+  return {
+    mutationsPerSecond: round(((mutations["queue:appendDeltas"] ?? 0) / (to - from)) * 1000),
+    bytesWritten: bytes,
+    textBytes: answers.reduce((sum, { final }) => sum + Buffer.byteLength(final), 0),
+    workerCpuSeconds: round(workerCpuSeconds)
+  }
+}
+
+/** All that the worker asks of its deployment, results of its subscriptions included; heartbeats need no turn. */
+const callsPerTurn = ({ answers, traffic: { mutations, results } }: Phase) => {
+  const { "lease:heartbeat": _, ...counted } = { ...mutations }
+  const calls = [...Object.values(counted), ...Object.values(results)].reduce((sum, count) => sum + count, 0)
+  return round(calls / answers.length)
+}

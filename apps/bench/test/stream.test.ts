@@ -1,0 +1,45 @@
+import { execFile } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { assert, describe, it } from "@effect/vitest"
+
+const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
+
+/** Bytes of a call beside the text in it: ids, the worker's secret, the frame. */
+const perCall = 1500
+
+describe("bench stream", () => {
+  it(
+    "brings every answer whole, with few calls and bytes in proportion to the text",
+    { timeout: 240_000 },
+    async () => {
+      const { stdout } = await promisify(execFile)(process.execPath, [
+        "--conditions=@opencode-worker/source",
+        main,
+        "stream",
+        "--quick",
+        "--json"
+      ])
+      const [, ...lines] = stdout
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line))
+      assert.deepEqual(
+        lines.map(({ correct, operators, turns }) => ({ correct, operators, turns })),
+        [
+          { correct: 3, operators: 1, turns: 3 },
+          { correct: 6, operators: 3, turns: 6 }
+        ]
+      )
+      for (const line of lines) {
+        assert.isAtMost(line.callsPerTurnUnwatched, 12)
+        // The text goes twice: as it streams, and in the final parts, which are JSON within JSON.
+        const calls = line.callsPerTurnWatched * line.operators * line.rounds
+        assert.isBelow(line.bytesWritten, 3 * line.textBytes + perCall * calls)
+        for (const field of ["firstTextP50Ms", "rawFirstTextP50Ms", "doneP50Ms", "mutationsPerSecond"]) {
+          assert.isAbove(line[field], 0, field)
+        }
+      }
+    }
+  )
+})
