@@ -5,6 +5,7 @@
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { Effect, Option, Schema, Stream, Terminal } from "effect"
+import { type EscapeKey, noKeys } from "./EscapeKey.ts"
 import { type Answer, Operator, type PendingRequest } from "./Operator.ts"
 
 /** What the model is told where nobody can be asked, so that it goes on. */
@@ -70,13 +71,18 @@ const answerForNobody = (request: PendingRequest): Answer =>
     : { type: "answers", answers: questionsOf(request).map(() => [nobody]) }
 
 /**
- * Answers what a session asks, for as long as it runs: by the person at the terminal, or, where there is none, in a way
- * that lets the model go on. What was answered elsewhere in the meantime stays so.
+ * Answers what a session asks, for as long as it runs: by the person at the terminal, who is asked `apart` from what else
+ * reads there, or, where there is none, in a way that lets the model go on. What was answered elsewhere in the meantime
+ * stays so.
  *
  * @category operations
  * @since 0.1.0
  */
-export const answerRequests = Effect.fnUntraced(function* (sessionId: Id<"sessions">, interactive: boolean) {
+export const answerRequests = Effect.fnUntraced(function* (
+  sessionId: Id<"sessions">,
+  interactive: boolean,
+  { apart }: Pick<EscapeKey, "apart"> = noKeys
+) {
   const operator = yield* Operator
   const seen = new Set<string>()
   yield* operator.pending(sessionId).pipe(
@@ -87,7 +93,7 @@ export const answerRequests = Effect.fnUntraced(function* (sessionId: Id<"sessio
         seen.add(request.requestId)
         const unasked = answerForNobody(request)
         const answer = interactive
-          ? yield* Effect.catchTag(askPerson(request), "QuitError", () => Effect.succeed(unasked))
+          ? yield* Effect.catchTag(apart(askPerson(request)), "QuitError", () => Effect.succeed(unasked))
           : unasked
         yield* Effect.catchReasons(operator.answer(request.requestId, answer), "ConvexSyncError", {
           Rejected: ({ message }) => Effect.logInfo(message)

@@ -6,6 +6,7 @@
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { Clock, Effect, Option, Ref, Stream, Terminal } from "effect"
 import { answerRequests } from "./Asking.ts"
+import { escapeKey, noKeys } from "./EscapeKey.ts"
 import { Operator } from "./Operator.ts"
 import * as Transcript from "./Transcript.ts"
 
@@ -13,16 +14,18 @@ import * as Transcript from "./Transcript.ts"
 export interface Tally {
   readonly turns: number
   readonly completed: number
+  /** Stopped by the person who asked, as they wanted. */
+  readonly stopped: number
   /** Milliseconds from sending the first prompt to its first text. */
   readonly firstText: Option.Option<number>
   /** Updates that brought text before the turn that they belong to was complete. */
   readonly pieces: number
 }
 
-export const noTurns: Tally = { turns: 0, completed: 0, firstText: Option.none(), pieces: 0 }
+export const noTurns: Tally = { turns: 0, completed: 0, stopped: 0, firstText: Option.none(), pieces: 0 }
 
 /**
- * Sends one prompt and writes its answer; adds to the tally.
+ * Sends one prompt and writes its answer, which a person at the terminal can stop with Esc; adds to the tally.
  *
  * @category operations
  * @since 0.1.0
@@ -66,12 +69,16 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
       })
     )
   )
-  const last = yield* Effect.raceFirst(answer, Effect.andThen(answerRequests(sessionId, interactive), Effect.never))
+  // What was refused, because the turn has just ended, needs no second try.
+  const keys = interactive ? yield* escapeKey(Effect.ignore(operator.abort(turnId))) : noKeys
+  const asked = Effect.andThen(answerRequests(sessionId, interactive, keys), Effect.never)
+  const last = yield* Effect.raceFirst(answer, Effect.raceFirst(keys.quit, asked))
   const [, rest] = Transcript.end(last.transcript, style, last, yield* operator.parts(turnId))
   yield* terminal.display(rest)
   yield* Ref.update(tally, (sum) => ({
     ...sum,
     turns: sum.turns + 1,
-    completed: sum.completed + (last.status === "completed" ? 1 : 0)
+    completed: sum.completed + (last.status === "completed" ? 1 : 0),
+    stopped: sum.stopped + (interactive && last.status === "aborted" ? 1 : 0)
   }))
 }, Effect.scoped)

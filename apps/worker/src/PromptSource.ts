@@ -7,10 +7,15 @@ import { Effect, type PlatformError, Stdio, Stream, Terminal } from "effect"
 
 const isPrompt = (line: string) => line.trim() !== ""
 
+/** Without what was typed up to an Esc, which stops an answer, and without other keys that are no text. */
+// oxlint-disable-next-line no-control-regex -- these are what is taken out
+const typedText = (line: string) => line.replace(/^.*\u001b/s, "").replaceAll(/[\u0000-\u001f\u007f]/g, "")
+
 /** Asks until the person leaves with `/exit` or the end of input. */
 const typed = Stream.unwrap(
   Effect.map(Terminal.Terminal, (terminal) =>
     Stream.fromEffectRepeat(Effect.andThen(terminal.display("\n> "), terminal.readLine)).pipe(
+      Stream.map(typedText),
       Stream.takeWhile((line) => line.trim() !== "/exit"),
       Stream.catchTag("QuitError", () => Stream.empty),
       Stream.filter(isPrompt)

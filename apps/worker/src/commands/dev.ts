@@ -14,6 +14,7 @@ import { Console, Effect, Option, Ref, Stdio, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { AppError, configuration, explain, noSuchSession } from "../AppError.ts"
 import { ask, noTurns } from "../Chat.ts"
+import { reopened } from "../Conversation.ts"
 import { type DataFolder, dataFolder } from "../DataFolder.ts"
 import { demoHome } from "../Demo.ts"
 import { Deployment } from "../Deployment.ts"
@@ -134,13 +135,16 @@ const chat = Effect.fnUntraced(function* (folder: DataFolder, { model, prompt, s
   yield* Console.log(`data        ${folder.root}`)
   yield* Console.log(`directory   ${host.directory}`)
   yield* Console.log(`deployment  ${deployment.url} (embedded)`)
-  if (Option.isSome(session)) yield* current
-  if (interactive) yield* Console.log("Type a prompt; /exit or Ctrl-D leaves.")
+  const style = color ? Transcript.colored : Transcript.plain
+  if (Option.isSome(session)) {
+    const sessionId = yield* current
+    if (interactive) yield* reopened(sessionId, style)
+  }
+  if (interactive) yield* Console.log("Type a prompt; Esc stops an answer, /exit or Ctrl-D leaves.")
 
   if (Option.isSome(model)) yield* knownModel(model.value)
 
   const tally = yield* Ref.make(noTurns)
-  const style = color ? Transcript.colored : Transcript.plain
   yield* prompts.pipe(
     Stream.runForEach((text) =>
       Effect.flatMap(current, (sessionId) => ask({ sessionId, prompt: text, model, style, tally, interactive }))
@@ -168,7 +172,7 @@ export const dev = Command.make(
       return yield* Effect.provide(Effect.scoped(chat(folder, given)), layer)
     }).pipe(Effect.scoped, Effect.provide(Deployment.serve(folder, given.port)))
     yield* Console.log(summary(run, yield* survivors(run.hostId)))
-    if (run.tally.completed < run.tally.turns) {
+    if (run.tally.completed + run.tally.stopped < run.tally.turns) {
       return yield* new AppError({ text: "Not every prompt was answered: see above.", exitCode: 1 })
     }
   }, Effect.mapError(explain))

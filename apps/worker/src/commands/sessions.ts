@@ -3,9 +3,10 @@
  *
  * @since 0.1.0
  */
-import { Console, DateTime, Effect, Layer, Option, Stream } from "effect"
+import { Console, DateTime, Effect, Layer, Option } from "effect"
 import { Argument, Command } from "effect/cli"
 import { explain, noSuchSession } from "../AppError.ts"
+import { conversation } from "../Conversation.ts"
 import { dataFolder } from "../DataFolder.ts"
 import { Deployment } from "../Deployment.ts"
 import { Operator } from "../Operator.ts"
@@ -24,17 +25,9 @@ const list = Effect.gen(function* () {
 })
 
 const show = Effect.fnUntraced(function* (given: string) {
-  const operator = yield* Operator
-  const session = yield* operator.session(given)
+  const session = yield* Operator.use((operator) => operator.session(given))
   if (session === null) return yield* noSuchSession(given)
-  yield* operator.turns(session.sessionId).pipe(
-    Stream.runForEach(
-      Effect.fnUntraced(function* (turn) {
-        const [, answer] = Transcript.end(Transcript.empty, Transcript.plain, turn, yield* operator.parts(turn.turnId))
-        yield* Console.log(`> ${turn.text}\n${answer}`)
-      })
-    )
-  )
+  yield* conversation(session.sessionId, Transcript.plain)
 })
 
 export const sessions = Command.make(

@@ -37,10 +37,14 @@ export const home = Effect.acquireRelease(
 )
 
 /** Waits for a condition that another process brings about. */
-export const until = async (holds: () => boolean | Promise<boolean>, what: string): Promise<void> => {
+export const until = async (
+  holds: () => boolean | Promise<boolean>,
+  what: string,
+  said: () => string = () => ""
+): Promise<void> => {
   const deadline = performance.now() + limitMillis
   while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`Waited ${limitMillis} ms for ${what}`)
+    if (performance.now() > deadline) throw new Error(`Waited ${limitMillis} ms for ${what}\n${said()}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
@@ -73,13 +77,25 @@ const watch = (child: ChildProcess): Running => {
     kill: (signal) => child.kill(signal),
     ended,
     says: async (pattern) => {
-      await until(() => pattern.test(stdout) || child.exitCode !== null, String(pattern))
+      await until(
+        () => pattern.test(stdout) || child.exitCode !== null,
+        String(pattern),
+        () => `${stdout}\n${stderr}`
+      )
       const found = pattern.exec(stdout)
       if (found === null) throw new Error(`The command ended without ${pattern}:\n${stdout}\n${stderr}`)
       return found
     }
   }
 }
+
+/** Ends what a test that failed left running. */
+const release = (root: string, { child, running }: { readonly child: ChildProcess; readonly running: Running }) =>
+  Effect.promise(async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL")
+    await running.ended
+    await processesBelow(root).then((pids) => pids.forEach((pid) => process.kill(pid, "SIGKILL")))
+  })
 
 export interface Options {
   readonly root: string
@@ -101,14 +117,29 @@ export const start = (options: Options, ...args: ReadonlyArray<string>) =>
         child.stdin?.end(options.stdin)
         return { child, running: watch(child) }
       }),
-      ({ child, running }) =>
-        Effect.promise(async () => {
-          if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL")
-          await running.ended
-          await processesBelow(options.root).then((pids) => pids.forEach((pid) => process.kill(pid, "SIGKILL")))
-        })
+      (started) => release(options.root, started)
     ),
     ({ running }) => running
+  )
+
+const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`
+
+/** Starts the command at a terminal of its own, whose settings are printed in the end. */
+export const atTerminal = (options: Options, ...args: ReadonlyArray<string>) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const line = `${[process.execPath, program, ...args].map(quoted).join(" ")}; echo "exit code $?"; stty -a`
+        const child = spawn("script", ["--quiet", "--flush", "--command", line, "/dev/null"], {
+          cwd: options.root,
+          env: environment(options.root, { TERM: "xterm", ...options.environment }),
+          stdio: ["pipe", "pipe", "pipe"]
+        })
+        return { child, running: watch(child) }
+      }),
+      (started) => release(options.root, started)
+    ),
+    ({ child, running }) => ({ ...running, type: (text: string) => child.stdin.write(text) })
   )
 
 /** Runs the command to its end. */

@@ -1,0 +1,45 @@
+/**
+ * A conversation as it was: every turn with its answer, the oldest first.
+ *
+ * @since 0.1.0
+ */
+import type { Id } from "@opencode-worker/convex-backend/api"
+import { Console, Effect, Stream } from "effect"
+import { Operator } from "./Operator.ts"
+import * as Transcript from "./Transcript.ts"
+
+/**
+ * Writes all finished turns of a session.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const conversation = Effect.fnUntraced(function* (sessionId: Id<"sessions">, style: Transcript.Style) {
+  const operator = yield* Operator
+  yield* operator.turns(sessionId).pipe(
+    Stream.runForEach(
+      Effect.fnUntraced(function* (turn) {
+        const [, answer] = Transcript.end(Transcript.empty, style, turn, yield* operator.parts(turn.turnId))
+        yield* Console.log(`> ${turn.text}\n${answer}`)
+      })
+    )
+  )
+})
+
+/** Longer than it takes to load a thousand messages; what is not loaded by then is there the next time. */
+const patience = "30 seconds"
+
+/**
+ * The same, with what was said at OpenCode's own terminal in the meantime.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const reopened = Effect.fnUntraced(function* (sessionId: Id<"sessions">, style: Transcript.Style) {
+  const operator = yield* Operator
+  yield* operator.loadHistory(sessionId).pipe(
+    Effect.timeout(patience),
+    Effect.catch(({ message }) => Effect.logInfo(`What was said at OpenCode's own terminal is not loaded: ${message}`))
+  )
+  yield* conversation(sessionId, style)
+})
