@@ -141,14 +141,16 @@ export const dueAt = (buffer: Buffer, lastWrite: number, cadence: Cadence): numb
 }
 
 /**
- * Whether waiting text goes along with a write that is made at `now` anyway: when it has waited half of its window. So the
- * turns of one cadence fall into step, and those of a slow one are not drawn into every write of a fast one.
+ * Whether waiting text goes along with a write that is made at `now` anyway: when the next write, which has to keep its
+ * distance, would come too late for it, or when it has waited half of its window. So text waits no longer than its window,
+ * the turns of one cadence fall into step, and those of a slow one are not drawn into every write of a fast one.
  *
  * @category operations
  * @since 0.1.0
  */
-export const joins = (buffer: Buffer, now: number, cadence: Cadence): boolean =>
-  buffer.size > 0 && (buffer.seq === 1 || buffer.size >= cadence.size || now >= buffer.since + cadence.window / 2)
+export const joins = (buffer: Buffer, now: number, { size, spacing, window }: Cadence): boolean =>
+  buffer.size > 0 &&
+  (buffer.seq === 1 || buffer.size >= size || now >= buffer.since + Math.min(window / 2, window - spacing))
 
 const isHighSurrogate = (unit: number): boolean => unit >= 0xd8_00 && unit <= 0xdb_ff
 

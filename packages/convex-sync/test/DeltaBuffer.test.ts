@@ -101,8 +101,21 @@ describe("DeltaBuffer.joins", () => {
       })
   )
 
-  it("nothing that has just come", () => {
-    assert.isFalse(DeltaBuffer.joins(waiting(2, 1_000), 1_001, DeltaBuffer.watched))
+  it.effect.prop(
+    "what a write passes over can go with a later one before its window is over",
+    [Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5_000 })), Schema.Boolean],
+    ([waited, isWatched]) =>
+      Effect.sync(() => {
+        const cadence = DeltaBuffer.cadenceOf(isWatched)
+        const buffer = waiting(2, 1_000)
+        const write = Math.min(1_000 + waited, DeltaBuffer.dueAt(buffer, 0, cadence))
+        if (DeltaBuffer.joins(buffer, write, cadence)) return
+        assert.isAtMost(DeltaBuffer.dueAt(buffer, write, cadence), 1_000 + cadence.window)
+      })
+  )
+
+  it("nothing that has just come where nobody reads, and nothing where nothing is", () => {
+    assert.isFalse(DeltaBuffer.joins(waiting(2, 1_000), 1_001, DeltaBuffer.unwatched))
     assert.isFalse(DeltaBuffer.joins(DeltaBuffer.empty, 1_001, DeltaBuffer.watched))
   })
 })
