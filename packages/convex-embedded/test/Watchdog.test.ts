@@ -1,4 +1,4 @@
-import { assert, describe, it } from "vitest"
+import { assert, describe, it, onTestFinished } from "vitest"
 import { connect, connectHttp, deploy, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 
@@ -66,6 +66,18 @@ describe("a function that holds its thread", () => {
     assert.equal(told.seen.length, 1)
   })
 
+  it("is tried again after a while, and seen when it has ended", async () => {
+    const deployment = await deployQuick()
+    const client = connect(deployment)
+    const told = watch(client, api.stuck.whenTold, {})
+    await told.until((value) => value === "waiting")
+    await connectHttp(deployment).mutation(api.jobs.schedule, { delay: 0, kind: "mutation", name: "told" })
+    await told.until((value) => value instanceof Error)
+    await client.mutation(api.misc.clear, {})
+    await told.until((value) => value === "waiting" && told.seen.length > 2)
+    assert.equal(told.seen.length, 3)
+  })
+
   it("ends alone when it ends its thread, or leaves behind what holds it", async () => {
     const client = connect(await deployQuick())
     assert.include((await failure(client.mutation(api.stuck.exiting, {}))).message, "exit code 3")
@@ -85,12 +97,20 @@ describe("a function that holds its thread", () => {
     await events.until((seen) => !(seen instanceof Error) && seen.includes("later"))
   })
 
-  it("delays no query and no mutation when it is an action, and the next action has another thread", async () => {
-    const deployment = await deploy()
-    const client = connect(deployment)
+  it("delays no query and no mutation when it is an action, and later actions have another thread", async () => {
+    const client = connect(await deploy())
     const stuck = failure(client.action(api.stuck.acting, {}))
     assert.equal(await client.mutation(api.counters.add, { name: "n" }), 1)
+    const other = Promise.withResolvers<"another action">()
+    const act = () =>
+      client.action(api.messages.throughAction, { channel: "c", text: "x" }).then(
+        () => other.resolve("another action"),
+        // It came to the same thread, before that was known to be held.
+        () => undefined
+      )
+    const acting = setInterval(() => void act(), 200)
+    onTestFinished(() => clearInterval(acting))
+    assert.equal(await Promise.race([other.promise, stuck]), "another action")
     assert.include((await stuck).message, "computed for 5 s without a pause")
-    assert.equal(await client.action(api.messages.throughAction, { channel: "c", text: "x" }), 1)
   })
 })

@@ -1,4 +1,7 @@
-/** The thread of actions, from outside. One that is stuck is ended with all of its actions; the next ones get another. */
+/**
+ * A thread of actions, from outside. While one of them computes without a pause, new ones get another thread; when it
+ * does not come to an end, its thread is ended with all that are in it.
+ */
 import type { ActionHost, ActionsApi, HttpCall } from "./actions.ts"
 import { type Call, type Run } from "./calls.ts"
 import type { Executor, HttpSink } from "./executor.ts"
@@ -9,6 +12,9 @@ import { startThread, type Thread, ThreadEnded } from "./thread.ts"
 /** An action may compute for so long without awaiting anything: the others in its thread wait meanwhile. */
 const HELD_MILLIS = 5000
 const CHECK_MILLIS = 500
+
+/** A thread that shows nothing for so long takes no new actions: they would wait. */
+const BUSY_MILLIS = 1000
 
 export class ActionThread {
   readonly #thread: Thread<ActionsApi>
@@ -37,6 +43,11 @@ export class ActionThread {
 
   hasEnded(): boolean {
     return this.#thread.hasEnded()
+  }
+
+  /** Whether it takes new actions. */
+  isOpen(): boolean {
+    return !this.#retired && !this.hasEnded() && this.#pulse.read().heldMillis < BUSY_MILLIS
   }
 
   run(path: string, call: Call): Promise<Run> {

@@ -37,7 +37,7 @@ export interface WatchRequest {
 
 export interface WatchedRun extends Run {
   readonly journal: string | null
-  /** It held its thread until that was ended: what it depends on is not known, and it must not run again by itself. */
+  /** It held its thread until that was ended: what it depends on is not known, and it must not run again at once. */
   readonly isStuck?: boolean
 }
 

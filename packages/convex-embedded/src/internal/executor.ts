@@ -36,7 +36,8 @@ export class Executor {
   info: FunctionsInfo = { authProviders: [], hasHttp: false }
   readonly #engine: EngineThread
   #modules: ModuleList
-  #actions: ActionThread | null = null
+  /** The last one takes new actions; those before it come to their end. */
+  #actions: Array<ActionThread> = []
   #ts = 0n
   #tail: Promise<unknown> = Promise.resolve()
   #closed = false
@@ -82,7 +83,7 @@ export class Executor {
   async close(): Promise<void> {
     this.#closed = true
     await this.#tail
-    await this.#actions?.close()
+    await Promise.all(this.#actions.map((thread) => thread.close()))
     await this.#engine.close()
   }
 
@@ -151,15 +152,18 @@ export class Executor {
     return this.exclusive(async () => {
       this.info = await this.#engine.reload(modules)
       this.#modules = modules
-      this.#actions?.retire()
-      this.#actions = null
+      this.#actions.at(-1)?.retire()
       this.subscriptions.outdateAll()
     })
   }
 
   #actionThread(): ActionThread {
-    if (this.#actions === null || this.#actions.hasEnded()) this.#actions = new ActionThread(this, this.#modules)
-    return this.#actions
+    const last = this.#actions.at(-1)
+    if (last?.isOpen()) return last
+    last?.retire()
+    const next = new ActionThread(this, this.#modules)
+    this.#actions = [...this.#actions.filter((thread) => !thread.hasEnded()), next]
+    return next
   }
 
   #onCommit({ jobs, outdated, ts }: Commit): void {

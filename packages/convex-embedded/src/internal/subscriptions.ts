@@ -9,7 +9,13 @@ export interface LiveResult {
   readonly watchers: Set<() => void>
   readonly key: string
   outdated: boolean
+  /** Of one that held its thread. */
+  retry?: NodeJS.Timeout
 }
+
+/** When a query that held its thread is tried again; each time that it does, twice as long: all others wait for it. */
+const RETRY_MILLIS = 2000
+const LONGEST_RETRY_MILLIS = 5 * 60_000
 
 /** A result that somebody wants to watch. What has the same key is the same result. */
 export interface Wanted {
@@ -29,6 +35,8 @@ export class Subscriptions {
   readonly #byKey = new Map<string, LiveResult>()
   readonly #byId = new Map<number, LiveResult>()
   readonly #options: SubscriptionsOptions
+  /** How many times in a row the query of a key held its thread. */
+  readonly #held = new Map<string, number>()
   #results = 0
 
   constructor(options: SubscriptionsOptions) {
@@ -56,7 +64,9 @@ export class Subscriptions {
 
   unwatch(result: LiveResult, watcher: () => void): void {
     result.watchers.delete(watcher)
-    if (result.watchers.size > 0 || result.outdated) return
+    if (result.watchers.size > 0) return
+    this.#held.delete(result.key)
+    if (result.outdated) return
     this.#remove(result)
     this.#options.forget(result.id)
   }
@@ -89,14 +99,25 @@ export class Subscriptions {
     const runs = await this.#options.run(requests)
     for (const [i, run] of runs?.entries() ?? []) {
       const { key } = wanted[i]!
-      const result = { id: requests[i]!.id, key, outdated: false, run, watchers: new Set<() => void>() }
+      const result: LiveResult = { id: requests[i]!.id, key, outdated: false, run, watchers: new Set<() => void>() }
       this.#byKey.set(key, result)
       this.#byId.set(result.id, result)
+      if (run.isStuck) this.#retry(result)
+      else this.#held.delete(key)
     }
     return runs !== null
   }
 
+  /** What it depends on is not known, so no write makes it outdated. */
+  #retry(result: LiveResult): void {
+    const times = this.#held.get(result.key) ?? 0
+    this.#held.set(result.key, times + 1)
+    const wait = Math.min(RETRY_MILLIS * 2 ** times, LONGEST_RETRY_MILLIS)
+    result.retry = setTimeout(() => this.#outdate(result), wait).unref()
+  }
+
   #remove(result: LiveResult): void {
+    clearTimeout(result.retry)
     this.#byKey.delete(result.key)
     this.#byId.delete(result.id)
   }
