@@ -178,9 +178,12 @@ const writes = ({ answers, traffic: { bytes, mutations }, workerCpuSeconds }: Ph
   }
 }
 
-/** All that the worker asks of its deployment, results of its subscriptions included; heartbeats need no turn. */
+/** What the worker does by the clock, turns or not, and for all sessions at once. */
+const background = ["lease:heartbeat", "sync:apply"]
+
+/** All else that the worker asks of its deployment, each result of its subscriptions included. */
 const callsPerTurn = ({ answers, traffic: { mutations, results } }: Phase) => {
-  const { "lease:heartbeat": _, ...counted } = { ...mutations }
-  const calls = [...Object.values(counted), ...Object.values(results)].reduce((sum, count) => sum + count, 0)
+  const counts = [...Object.entries(mutations), ...Object.entries(results)]
+  const calls = counts.reduce((sum, [name, count]) => sum + (background.includes(name) ? 0 : count), 0)
   return round(calls / answers.length)
 }

@@ -35,7 +35,7 @@ export const finish = Effect.fn("Turn.finish")(function* (turnId: Id<"turns">, r
   const { error, outcome, parts, usage } = result
   const lease = yield* Lease
   const deltas = yield* DeltaWriter
-  yield* deltas.end(turnId)
+  yield* deltas.supersede(turnId)
   yield* lease.mutation(api.queue.finish, {
     turnId,
     outcome,

@@ -68,6 +68,11 @@ export class DeltaWriter extends Context.Service<
     readonly flush: (turnId: Id<"turns">) => Effect.Effect<void, ConvexSyncError>
     /** Flushes, then forgets the turn, whatever came of it. Call it once, when no more text follows. */
     readonly end: (turnId: Id<"turns">) => Effect.Effect<void, ConvexSyncError>
+    /**
+     * In place of `end`, for a turn whose final parts are written at once and replace its text: what waits is flushed only
+     * if somebody reads along.
+     */
+    readonly supersede: (turnId: Id<"turns">) => Effect.Effect<void, ConvexSyncError>
   }
 >()("@opencode-worker/convex-sync/DeltaWriter") {
   /** A writer over any store, for as long as the scope; closing it writes what waits. */
@@ -231,5 +236,12 @@ const open = Effect.fnUntraced(function* (write: WriteDeltas, options: DeltaWrit
       Effect.ignore
     )
   )
-  return DeltaWriter.of({ append, flush, end: (turnId) => Effect.ensuring(flush(turnId), forget(turnId)) })
+  const flushRead = (turnId: Id<"turns">) =>
+    Effect.suspend(() => (entries.get(turnId)?.watched === true ? flush(turnId) : Effect.void))
+  return DeltaWriter.of({
+    append,
+    flush,
+    end: (turnId) => Effect.ensuring(flush(turnId), forget(turnId)),
+    supersede: (turnId) => Effect.ensuring(flushRead(turnId), forget(turnId))
+  })
 })

@@ -261,6 +261,25 @@ describe("DeltaWriter", () => {
     })
   )
 
+  it.effect("text that is about to be replaced is flushed for somebody who reads along, and for nobody else", () =>
+    Effect.gen(function* () {
+      const { writer, calls } = yield* setUp(() => Effect.succeed({ watched: [turn("read")] }))
+      for (const name of ["read", "unread"]) {
+        yield* writer.append(turn(name), text("first"))
+        yield* TestClock.adjust(0)
+        yield* writer.append(turn(name), text("last"))
+        yield* writer.supersede(turn(name))
+      }
+      yield* TestClock.adjust("1 minute")
+      const written = (name: string) =>
+        calls.flatMap((batches) =>
+          batches.flatMap(({ segments, turnId }) => (turnId === turn(name) ? segments.map((each) => each.text) : []))
+        )
+      assert.deepStrictEqual(written("read"), ["first", "last"])
+      assert.deepStrictEqual(written("unread"), ["first"])
+    })
+  )
+
   it.effect("who comes to read has the text fast from the next write on, and slows it down by leaving", () =>
     Effect.gen(function* () {
       let watched = [turn(1)]
