@@ -1,5 +1,4 @@
 /** What OpenCode has of a prompt, read from its own database, so that nothing of ours is believed. */
-import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { Effect } from "effect"
@@ -26,13 +25,12 @@ const counts = {
 /** Where OpenCode keeps everything, below its data directory. */
 const fileOf = (dataHome: string) => join(dataHome, "opencode", "opencode.db")
 
+/** Before OpenCode has made its tables there is nothing. */
 const reading = <A>(dataHome: string, none: A, read: (database: DatabaseSync) => A): Effect.Effect<A> =>
-  Effect.sync(() => {
-    const file = fileOf(dataHome)
-    if (!existsSync(file)) return none
-    using database = new DatabaseSync(file, { readOnly: true, timeout: 5_000 })
+  Effect.try(() => {
+    using database = new DatabaseSync(fileOf(dataHome), { readOnly: true, timeout: 5_000 })
     return read(database)
-  })
+  }).pipe(Effect.orElseSucceed(() => none))
 
 export const recordOf = (dataHome: string, text: string): Effect.Effect<OpenCodeRecord> =>
   reading(dataHome, { prompts: 0, finished: false }, (database) => {

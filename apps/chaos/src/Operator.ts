@@ -26,8 +26,12 @@ export const makeOperator = Effect.fnUntraced(function* (url: string, token: Eff
       Effect.flatMap(([worker]) => Effect.fromNullishOr(worker)),
       Effect.map(({ workerId }) => workerId)
     ),
+    /** Another one each time that it is run. */
     createSession: (workerId: Id<"workers">) =>
-      Effect.retry(convex.mutation(api.sessions.create, { workerId, idempotencyKey: randomUUID() }), again),
+      Effect.suspend(() => {
+        const idempotencyKey = randomUUID()
+        return Effect.retry(convex.mutation(api.sessions.create, { workerId, idempotencyKey }), again)
+      }),
     sessions: Effect.retry(
       convex.query(api.sessions.list, { paginationOpts: { numItems: 100, cursor: null } }),
       again
