@@ -1,7 +1,7 @@
 import { anyApi } from "convex/server"
 import { ConvexError } from "convex/values"
 import { assert, describe, it } from "vitest"
-import { connect, connectHttp, deploy } from "./deployment.ts"
+import { connect, connectHttp, deploy, deployForAll, emptied } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 import type { Id } from "./fixtures/convex/_generated/dataModel.js"
 
@@ -26,9 +26,11 @@ const post = async ({ url }: { readonly url: string }, path: string, body: unkno
   return { body: (await answer.json()) as Record<string, unknown>, status: answer.status }
 }
 
+const shared = deployForAll()
+
 describe("functions", () => {
   it("queries, mutations and actions answer over the socket and over HTTP", async () => {
-    const deployment = await deploy()
+    const deployment = await emptied(shared())
     for (const [channel, client] of [
       ["socket", connect(deployment)],
       ["http", connectHttp(deployment)]
@@ -43,10 +45,15 @@ describe("functions", () => {
     assert.equal(await connectHttp(deployment).consistentQuery(api.counters.read, { name: "none" }), 0)
     const any = await post(deployment, "/api/function", { args: { name: "any" }, path: "counters:add" })
     assert.deepEqual(any, { body: { logLines: [], status: "success", value: 1 }, status: 200 })
+    const named = await post(deployment, "/api/run/counters/add", { args: { name: "any" } })
+    assert.deepEqual(named.body, { logLines: [], status: "success", value: 2 })
+    assert.equal((await post(deployment, "/api/run/folder/deep/default", {})).body["value"], "deep default")
+    const internal = await post(deployment, "/api/run/messages/secretList", { args: { channel: "c" } })
+    assert.include(String(internal.body["errorMessage"]), "Could not find public function for 'messages:secretList'")
   })
 
   it("documents are patched, replaced, deleted and found by id", async () => {
-    const client = connectHttp(await deploy())
+    const client = connectHttp(await emptied(shared()))
     const id = await client.mutation(api.messages.send, { author: "ann", channel: "c", rank: 1, text: "one" })
     const edited = await client.mutation(api.messages.edit, { id, text: "two" })
     assert.equal(edited?.text, "two")
@@ -66,7 +73,7 @@ describe("functions", () => {
   })
 
   it("a failed mutation leaves nothing, and the data of a ConvexError arrive", async () => {
-    const deployment = await deploy()
+    const deployment = await emptied(shared())
     for (const client of [connect(deployment), connectHttp(deployment)]) {
       const convex = await failure(client.mutation(api.messages.fail, { channel: "f", how: "convex" }))
       assert.instanceOf(convex, ConvexError)
@@ -78,7 +85,7 @@ describe("functions", () => {
   })
 
   it("a nested mutation that fails is undone alone, also beside others", async () => {
-    const client = connectHttp(await deploy())
+    const client = connectHttp(await emptied(shared()))
     const { failures, seen } = await client.mutation(api.messages.nested, { channel: "n" })
     assert.deepEqual(failures, [{ text: "inner 1" }])
     assert.deepEqual(seen, ["outer 1", "inner 0", "inner 2"])
@@ -90,7 +97,7 @@ describe("functions", () => {
   })
 
   it("internal functions are as good as missing from outside", async () => {
-    const deployment = await deploy()
+    const deployment = await emptied(shared())
     for (const client of [connect(deployment), connectHttp(deployment)]) {
       const missing = await failure(client.query(messages["nothing"]!, { channel: "c" }))
       assert.match(missing.message, /Could not find public function for 'messages:nothing'/)
@@ -111,13 +118,13 @@ describe("functions", () => {
   })
 
   it("a function is called as what it is", async () => {
-    const client = connectHttp(await deploy())
+    const client = connectHttp(await emptied(shared()))
     const wrong = await failure(client.query(messages["send"]!, {}))
     assert.include(wrong.message, "Trying to execute messages:send as Query, but it is defined as Mutation.")
   })
 
   it("arguments, results and documents are validated", async () => {
-    const client = connectHttp(await deploy())
+    const client = connectHttp(await emptied(shared()))
     const cases = [
       [client.query(messages["list"]!, {}), /ArgumentValidationError: Object is missing the required field `channel`/],
       [client.query(messages["list"]!, { channel: 1 }), /ArgumentValidationError: Value does not match validator\.\nPath: \.channel\nValue: 1\nValidator: v\.string\(\)/],
@@ -134,7 +141,7 @@ describe("functions", () => {
   })
 
   it("all kinds of values are stored and sorted as Convex sorts them", async () => {
-    const client = connectHttp(await deploy())
+    const client = connectHttp(await emptied(shared()))
     const bytes = new Uint8Array([1, 2]).buffer
     const ordered = [
       null,
@@ -161,7 +168,7 @@ describe("functions", () => {
   })
 
   it("the commit time grows from one mutation to the next, and is after what each of them saw", async () => {
-    const client = connectHttp(await deploy())
+    const client = connectHttp(await emptied(shared()))
     const times = [await client.mutation(api.misc.commitTime, {}), await client.mutation(api.misc.commitTime, {})]
     assert.isTrue(times[0]! < times[1]!)
     const { commit, nested, snapshot, stored } = await client.mutation(api.misc.commitTimes, {})
@@ -171,7 +178,7 @@ describe("functions", () => {
   })
 
   it("what a value may not be is refused by name", async () => {
-    const client = connectHttp(await deploy())
+    const client = connectHttp(await emptied(shared()))
     const nest = (depth: number): unknown => (depth === 0 ? 1 : [nest(depth - 1)])
     for (const [value, expected] of [
       [nest(17), /too nested/],
@@ -193,7 +200,7 @@ describe("functions", () => {
   })
 
   it("queries and mutations cannot reach outside, but can use Web Crypto and the environment", async () => {
-    const client = connectHttp(await deploy())
+    const client = connectHttp(await emptied(shared()))
     const fetching = await failure(client.query(api.misc.outside, { how: "fetch" }))
     assert.include(fetching.message, "Can't use fetch() in queries and mutations. Please consider using an action.")
     const waiting = await failure(client.query(api.misc.outside, { how: "timer" }))
@@ -203,7 +210,7 @@ describe("functions", () => {
   })
 
   it("reads and writes have the limits of Convex", async () => {
-    const client = connectHttp(await deploy())
+    const client = connectHttp(await emptied(shared()))
     await client.mutation(api.messages.sendMany, { channel: "many", count: 1000 })
     assert.equal(await client.query(api.misc.readMany, { times: 32 }), 32_000)
     assert.include((await failure(client.query(api.misc.readMany, { times: 33 }))).message, "Too many documents read")
@@ -213,13 +220,30 @@ describe("functions", () => {
   })
 
   it("what is not supported fails with its name", async () => {
-    const client = connectHttp(await deploy())
-    const message = (await failure(client.action(api.misc.search, {}))).message
+    const client = connectHttp(await emptied(shared()))
+    const names = {
+      limits: "A call with transactionLimits",
+      metrics: "1.0/getTransactionMetrics",
+      request: "1.0/getRequestMetadata",
+      stale: "runQuery with useStaleSnapshot"
+    } as const
+    for (const [how, name] of Object.entries(names)) {
+      const { message } = await failure(client.mutation(api.misc.missing, { how: how as keyof typeof names }))
+      assert.include(message, `${name} is not supported by convex-embedded.`)
+    }
+    const { message } = await failure(client.action(api.misc.search, {}))
     assert.include(message, "1.0/actions/vectorSearch is not supported by convex-embedded.")
   })
 
+  it("a function knows its name and its deployment", async () => {
+    assert.deepEqual(await connectHttp(await emptied(shared())).mutation(api.misc.describe, {}), [
+      { componentPath: "", name: "misc:describe", type: "mutation", visibility: "public" },
+      { class: "s16", name: "local-convex-embedded", region: null }
+    ])
+  })
+
   it("HTTP actions answer beside the API", async () => {
-    const deployment = await deploy()
+    const deployment = await emptied(shared())
     const answer = await fetch(`${deployment.url}/hook`, { body: JSON.stringify({ text: "hooked" }), method: "POST" })
     assert.equal(answer.status, 201)
     assert.equal(answer.headers.get("x-answer"), "yes")

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "vitest"
-import { connect, connectHttp, deploy, watch } from "./deployment.ts"
+import { connect, connectHttp, deployForAll, emptied, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 
 interface Pages {
@@ -8,9 +8,11 @@ interface Pages {
   readonly loadMore: (count: number) => boolean
 }
 
+const shared = deployForAll()
+
 describe("queries", () => {
   it("index ranges, filters, order and unique", async () => {
-    const client = connectHttp(await deploy())
+    const client = connectHttp(await emptied(shared()))
     await client.mutation(api.messages.sendMany, { channel: "c", count: 10 })
     await client.mutation(api.messages.send, { author: "a", channel: "c", rank: 4, text: "hidden" })
     await client.mutation(api.messages.send, { author: "a", channel: "c", text: "without rank" })
@@ -32,7 +34,7 @@ describe("queries", () => {
   })
 
   it("the index by_id has the ids of its table in their order, and moves subscriptions", async () => {
-    const deployment = await deploy()
+    const deployment = await emptied(shared())
     const client = connect(deployment)
     await client.mutation(api.counters.add, { name: "of another table" })
     await client.mutation(api.messages.sendMany, { channel: "c", count: 10 })
@@ -50,7 +52,7 @@ describe("queries", () => {
   })
 
   it("pages follow each other, and the last one says so", async () => {
-    const client = connectHttp(await deploy())
+    const client = connectHttp(await emptied(shared()))
     await client.mutation(api.messages.sendMany, { channel: "c", count: 25 })
     const texts: Array<string> = []
     const sizes: Array<number> = []
@@ -82,7 +84,7 @@ describe("queries", () => {
   })
 
   it("subscribed pages stay without gaps while documents come in front", async () => {
-    const deployment = await deploy()
+    const deployment = await emptied(shared())
     const client = connect(deployment)
     await client.mutation(api.messages.sendMany, { channel: "c", count: 30 })
     let latest: Pages | undefined

@@ -4,7 +4,7 @@ import { anyApi } from "convex/server"
 import { assert, describe, it } from "vitest"
 import { ConvexEmbeddedError } from "../src/index.ts"
 import { compileSearch, termsOf } from "../src/internal/search.ts"
-import { connect, connectHttp, deploy, deployForAll, temporaryFolder, watch } from "./deployment.ts"
+import { connect, connectHttp, deploy, deployForAll, emptied, temporaryFolder, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 import { project } from "./project.ts"
 
@@ -12,13 +12,12 @@ const { notes } = api
 
 type Note = { text: string | number; folder?: string; details?: { pinned: boolean; title: string } }
 
-const deploymentForAll = deployForAll()
+const shared = deployForAll()
 
 /** A deployment with these notes in it, and no others. */
 const withNotes = async (...added: ReadonlyArray<string | Note>) => {
-  const deployment = deploymentForAll()
+  const deployment = await emptied(shared())
   const client = connectHttp(deployment)
-  await client.mutation(api.misc.clear, {})
   const all = added.map((each) => (typeof each === "string" ? { text: each } : each))
   const ids = await client.mutation(notes.add, { notes: all })
   return { client, deployment, ids, search: (text: string) => client.query(notes.search, { text }) }

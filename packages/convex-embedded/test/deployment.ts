@@ -7,6 +7,7 @@ import type { FunctionArgs, FunctionReference, FunctionReturnType } from "convex
 import { build } from "esbuild"
 import { afterAll, beforeAll, onTestFinished } from "vitest"
 import { ConvexEmbedded, type Deployment, type Options } from "../src/index.ts"
+import { api } from "./fixtures/convex/_generated/api.js"
 
 export const FUNCTIONS = join(import.meta.dirname, "fixtures/convex")
 
@@ -68,6 +69,12 @@ export const deployForAll = (options: Partial<Options> = {}): (() => Deployment)
     rmSync(dataDir, { force: true, recursive: true })
   })
   return () => deployment!
+}
+
+/** The same deployment without documents, for a test that minds what others have left. */
+export const emptied = async (deployment: Deployment): Promise<Deployment> => {
+  await connectHttp(deployment).mutation(api.misc.clear, {})
+  return deployment
 }
 
 export const connect = ({ url }: Pick<Deployment, "url">): ConvexClient => {

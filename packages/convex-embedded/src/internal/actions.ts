@@ -10,7 +10,15 @@ import { limits } from "./limits.ts"
 import type { Peer } from "./rpc.ts"
 import { Console, type Frame, inFrame, outsideFrame } from "./runtime.ts"
 import { Stopwatch } from "./stopwatch.ts"
-import { metadata, notSupported, type Operations, perform, rethrowing, type RunArgument } from "./syscalls.ts"
+import {
+  DEPLOYMENT,
+  metadata,
+  notSupported,
+  type Operations,
+  perform,
+  rethrowing,
+  type RunArgument
+} from "./syscalls.ts"
 
 /** What actions ask the rest of the deployment for. */
 export type ActionHost = {
@@ -84,6 +92,7 @@ const actionFrame = (host: Peer<ActionHost>, path: string, identity: Identity | 
     "1.0/actions/action": (argument: RunArgument) => result(host.call("action", call(argument))),
     "1.0/actions/mutation": (argument: RunArgument) => result(host.call("mutation", call(argument))),
     "1.0/actions/query": (argument: RunArgument) => result(host.call("query", call(argument))),
+    "1.0/getDeploymentMetadata": () => DEPLOYMENT,
     "1.0/getFunctionMetadata": () => metadata(path),
     "1.0/getUserIdentity": () => JSON.stringify(identity)
   }

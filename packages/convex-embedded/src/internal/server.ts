@@ -103,7 +103,9 @@ const handle = async (options: ServerOptions, request: IncomingMessage, response
   if (path.startsWith(FILES_PATH)) return handleFile(options, request, response)
   if (request.method !== "POST") return respond(response, 405, { code: "MethodNotAllowed", message: "Use POST." })
   if (path === "/api/query_ts") return respond(response, 200, { ts: encodeTs(options.executor.ts) })
-  const kind = KINDS[path]
+  // `/api/run/folder/module/name` is `folder/module:name`.
+  const named = path.startsWith(RUN_PATH) ? path.slice(RUN_PATH.length).replace(/\/([^/]*)$/, ":$1") : null
+  const kind = named === null ? KINDS[path] : "any"
   if (kind === undefined) return respond(response, 404, { code: "NotFound", message: `There is nothing at ${path}.` })
 
   const body = await readBody(request)
@@ -111,7 +113,7 @@ const handle = async (options: ServerOptions, request: IncomingMessage, response
     const message = `The request is larger than ${limits.messageBytes} bytes.`
     return respond(response, 413, { code: "PayloadTooLarge", message })
   }
-  const called = decodeCall(body.toString("utf8"))
+  const called = decodeCall(body.toString("utf8"), named)
   if (called === null) {
     const message = 'The body must be JSON such as {"path": "messages:list", "args": {}}.'
     return respond(response, 400, { code: "BadJsonBody", message })
@@ -138,6 +140,8 @@ const PREFLIGHT = {
   "access-control-allow-methods": "GET, POST, OPTIONS"
 }
 
+const RUN_PATH = "/api/run/"
+
 const KINDS: Record<string, FunctionKind | "any"> = {
   "/api/action": "action",
   "/api/function": "any",
@@ -153,9 +157,10 @@ const call = async (executor: Executor, kind: FunctionKind | "any", request: Cal
   return { logLines: [], outcome: { failure: failureOf(missingFunction(request.path)) } }
 }
 
-const decodeCall = (text: string): { readonly path: string; readonly args: JSONValue } | null => {
+/** `named`: the function, where the body does not say it. */
+const decodeCall = (text: string, named: string | null): { readonly path: string; readonly args: JSONValue } | null => {
   try {
-    const { args = {}, path } = parseJson(text) as { args?: JSONValue; path?: unknown }
+    const { args = {}, path = named } = parseJson(text) as { args?: JSONValue; path?: unknown }
     if (typeof path !== "string") return null
     return { args: Array.isArray(args) ? (args[0] ?? {}) : args, path }
   } catch {

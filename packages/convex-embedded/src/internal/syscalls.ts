@@ -75,6 +75,7 @@ export const transactionFrame = (engine: Engine, transaction: Transaction, invoc
       checkReference("get", reference)
       return transaction.get(reference.id) ?? "null"
     },
+    "1.0/getDeploymentMetadata": () => DEPLOYMENT,
     "1.0/getFunctionMetadata": () => metadata(running.path),
     "1.0/getUserIdentity": () => JSON.stringify(identity),
     "1.0/insert": ({ table, value }: { table: string; value: JSONValue }) =>
@@ -106,8 +107,9 @@ export const transactionFrame = (engine: Engine, transaction: Transaction, invoc
       transaction.replace(argument.id, argument.value)
       return NOTHING
     },
-    [RUN_FUNCTION]: (argument: RunArgument & { udfType: string }) => {
+    [RUN_FUNCTION]: (argument: RunArgument & { udfType: string; transactionLimits?: object }) => {
       if (argument.udfType === "snapshotQuery") throw notSupported("runQuery with useStaleSnapshot")
+      if (argument.transactionLimits !== undefined) throw notSupported("A call with transactionLimits")
       const kind = argument.udfType === "mutation" ? "mutation" : "query"
       const found = engine.find({ caller: "function", path: pathOf(argument) }, kind)
       const run = () => engine.invoke(found, argument.args, execution, transaction)
@@ -258,6 +260,9 @@ const handleOf = (engine: Engine, address: FunctionAddress): string => {
   if (engine.lookup(path) === undefined) throw new Error(`No function exists at '${path}'.`)
   return JSON.stringify(functionHandle(path))
 }
+
+/** Named as the deployments of one machine are, in the smallest class. */
+export const DEPLOYMENT = JSON.stringify({ class: "s16", name: "local-convex-embedded", region: null })
 
 export const metadata = (path: string): string => JSON.stringify({ componentPath: "", name: path })
 
