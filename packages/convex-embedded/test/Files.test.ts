@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto"
 import { assert, describe, it } from "vitest"
-import { connect, connectHttp, deploy, watch } from "./deployment.ts"
+import { connect, connectHttp, deploy, deployForAll, emptied, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 import type { Id } from "./fixtures/convex/_generated/dataModel.js"
 
@@ -11,9 +11,11 @@ const upload = async (url: string, body: string, headers: Record<string, string>
 
 const digest = (text: string) => ({ digest: `sha-256=${createHash("sha256").update(text).digest("base64")}` })
 
+const shared = deployForAll()
+
 describe("files", () => {
   it("are uploaded, described, downloaded, and gone when they are deleted", async () => {
-    const deployment = await deploy()
+    const deployment = await emptied(shared())
     const client = connect(deployment)
     const { body, status } = await upload(await client.mutation(api.files.uploadUrl, {}), "content")
     assert.equal(status, 200)
@@ -47,7 +49,7 @@ describe("files", () => {
   })
 
   it("are refused without a good URL, or when they are not what they should be", async () => {
-    const deployment = await deploy()
+    const deployment = await emptied(shared())
     const url = await connectHttp(deployment).mutation(api.files.uploadUrl, {})
     const forged = url.replace(/token=\d+/, `token=${Date.now() + 10_000_000}`)
     for (const wrong of [forged, url.slice(0, -1), url.split("?")[0]!])

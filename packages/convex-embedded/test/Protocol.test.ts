@@ -2,7 +2,7 @@ import { once } from "node:events"
 import { assert, describe, it, onTestFinished } from "vitest"
 import { WebSocket } from "ws"
 import { limits } from "../src/internal/limits.ts"
-import { connect, connectHttp, deploy, watch } from "./deployment.ts"
+import { connect, connectHttp, deployForAll, emptied, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 
 const open = async (url: string): Promise<WebSocket> => {
@@ -16,9 +16,11 @@ const open = async (url: string): Promise<WebSocket> => {
 const CONNECT = { connectionCount: 0, lastCloseReason: null, sessionId: crypto.randomUUID(), type: "Connect" }
 const HIGHEST_TS = Buffer.alloc(8, 0x7f).toString("base64")
 
+const shared = deployForAll()
+
 describe("protocol", () => {
   it("a malformed frame closes its connection alone", async () => {
-    const deployment = await deploy()
+    const deployment = await emptied(shared())
     const client = connect(deployment)
     const counter = watch(client, api.counters.read, { name: "n" })
     await counter.until((value) => value === 0)
@@ -58,7 +60,7 @@ describe("protocol", () => {
   })
 
   it("a mutation that is sent again on a new connection is answered, not repeated", async () => {
-    const deployment = await deploy()
+    const deployment = await emptied(shared())
     const results = []
     for (let i = 0; i < 3; i++) {
       const socket = await open(deployment.url)
@@ -73,7 +75,7 @@ describe("protocol", () => {
   })
 
   it("HTTP requests that are none are answered as such", async () => {
-    const { url } = await deploy()
+    const { url } = await emptied(shared())
     const status = async (path: string, init: RequestInit) => (await fetch(url + path, init)).status
     assert.equal(await status("/api/query", { body: "nonsense", method: "POST" }), 400)
     assert.equal(await status("/api/query", { body: '{"args":{}}', method: "POST" }), 400)
@@ -90,7 +92,7 @@ describe("protocol", () => {
   })
 
   it("a client that reads nothing delays nobody", async () => {
-    const deployment = await deploy()
+    const deployment = await emptied(shared())
     const slow = await open(deployment.url)
     slow.pause()
     slow.send(JSON.stringify(CONNECT))

@@ -1,13 +1,15 @@
 import { assert, describe, it } from "vitest"
-import { connect, connectHttp, deploy, watch } from "./deployment.ts"
+import { connect, connectHttp, deploy, deployForAll, emptied, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 
 const kindIs = (kind: string) => (state: unknown) =>
   state !== null && typeof state === "object" && "kind" in state && state.kind === kind
 
+const shared = deployForAll()
+
 describe("scheduler", () => {
   it("runs mutations and actions when they are due, in their order", async () => {
-    const client = connect(await deploy())
+    const client = connect(await emptied(shared()))
     const events = watch(client, api.jobs.events, {})
     const later = await client.mutation(api.jobs.schedule, { delay: 1500, kind: "mutation", name: "later" })
     await client.mutation(api.jobs.schedule, { delay: 0, kind: "mutation", name: "first" })
@@ -22,7 +24,7 @@ describe("scheduler", () => {
   })
 
   it("a cancelled job does not run, and one that its mutation undid neither", async () => {
-    const client = connect(await deploy())
+    const client = connect(await emptied(shared()))
     const id = await client.mutation(api.jobs.schedule, { delay: 60_000, kind: "mutation", name: "cancelled" })
     await client.mutation(api.jobs.cancel, { id })
     assert.deepEqual(await client.query(api.jobs.state, { id }), { kind: "canceled" })
@@ -37,7 +39,7 @@ describe("scheduler", () => {
   })
 
   it("a job that fails says why, and leaves nothing else", async () => {
-    const client = connect(await deploy())
+    const client = connect(await emptied(shared()))
     const id = await client.mutation(api.jobs.schedule, { delay: 0, kind: "failing", name: "failing" })
     const state = await watch(client, api.jobs.state, { id }).until(kindIs("failed"))
     assert.deepEqual(state, { error: "this job fails", kind: "failed" } as never)

@@ -1,11 +1,13 @@
 import { ConvexError } from "convex/values"
 import { assert, describe, it } from "vitest"
-import { connect, connectHttp, deploy, watch } from "./deployment.ts"
+import { connect, connectHttp, deploy, deployForAll, emptied, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
+
+const shared = deployForAll()
 
 describe("subscriptions", () => {
   it("see every write that they depend on, and their own client's before its mutation resolves", async () => {
-    const deployment = await deploy()
+    const deployment = await emptied(shared())
     const client = connect(deployment)
     const counter = watch(client, api.counters.read, { name: "n" })
     await counter.until((value) => value === 0)
@@ -18,7 +20,7 @@ describe("subscriptions", () => {
   })
 
   it("do not run again for a write outside of what they read", async () => {
-    const deployment = await deploy()
+    const deployment = await emptied(shared())
     const client = connect(deployment)
     await client.mutation(api.messages.sendMany, { channel: "a", count: 5 })
     const latest = watch(client, api.messages.latest, { channel: "a", count: 2 })
@@ -32,7 +34,7 @@ describe("subscriptions", () => {
   })
 
   it("all queries of a client move to one timestamp together", async () => {
-    const deployment = await deploy()
+    const deployment = await emptied(shared())
     const client = connect(deployment)
     const sums: Array<number> = []
     const [from, to] = [
@@ -53,7 +55,7 @@ describe("subscriptions", () => {
   })
 
   it("the same subscription of many clients is computed once a write", async () => {
-    const deployment = await deploy()
+    const deployment = await emptied(shared())
     const watches = Array.from({ length: 10 }, () => watch(connect(deployment), api.misc.executions, {}))
     await Promise.all(watches.map((each) => each.until((value) => typeof value === "number")))
     const before = (await watches[0]!.until(() => true)) as number
@@ -63,7 +65,7 @@ describe("subscriptions", () => {
   })
 
   it("a failing query reports its failure, its data, and its recovery", async () => {
-    const client = connect(await deploy())
+    const client = connect(await emptied(shared()))
     const query = watch(client, api.messages.failQuery, { channel: "c" })
     const failure = await query.until((value) => value instanceof Error)
     assert.instanceOf(failure, ConvexError)
@@ -75,7 +77,7 @@ describe("subscriptions", () => {
   })
 
   it("end with their removal", async () => {
-    const client = connect(await deploy())
+    const client = connect(await emptied(shared()))
     const counter = watch(client, api.counters.read, { name: "n" })
     await counter.until((value) => value === 0)
     counter.stop()
