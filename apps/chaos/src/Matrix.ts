@@ -20,11 +20,14 @@ const interruptible: Readonly<Record<Reached, ReadonlyArray<string>>> = {
   not: ["completed"],
   perhaps: ["completed", "interrupted"],
   yes: ["interrupted"],
-  finished: ["completed"]
+  finished: ["completed"],
+  cut: ["interrupted"]
 }
 
+const spared = ({ step, victim }: Cell) => sparesOpenCode(victim) && step.reached !== "cut"
+
 /** How the turn may end. */
-const allowed = ({ step, victim }: Cell) => (sparesOpenCode(victim) ? ["completed"] : interruptible[step.reached])
+const allowed = (cell: Cell) => (spared(cell) ? ["completed"] : interruptible[cell.step.reached])
 
 const unexpected = (cell: Cell, status: string): ReadonlyArray<Violation> =>
   allowed(cell).includes(status)
@@ -48,6 +51,6 @@ export const runCell = Effect.fn("Matrix.runCell")(function* (cell: Cell) {
   const { prompt, stopped } = yield* step.reach(sessionId)
   yield* strike(victim, Option.fromUndefinedOr(stopped))
   yield* world.letGo(prompt)
-  const outcome = yield* observe(prompt, sparesOpenCode(victim))
+  const outcome = yield* observe(prompt, spared(cell))
   return { ...outcome, violations: [...outcome.violations, ...unexpected(cell, outcome.status)] }
 })

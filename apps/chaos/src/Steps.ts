@@ -10,8 +10,8 @@ import { countOf, recordOf } from "./OpenCodeRecord.ts"
 import { type Kind, type Length, openingOf, type Prompt } from "./Prompt.ts"
 import { World } from "./World.ts"
 
-/** How far the turn is in OpenCode, which is what decides about its end when OpenCode dies. */
-export type Reached = "not" | "perhaps" | "yes" | "finished"
+/** How far the turn is in OpenCode, which decides about its end when OpenCode dies. `cut`: OpenCode has died already. */
+export type Reached = "not" | "perhaps" | "yes" | "finished" | "cut"
 
 export interface Step {
   readonly name: string
@@ -165,10 +165,23 @@ const writing = Effect.fnUntraced(function* (sessionId: Session) {
   return { prompt }
 })
 
+const settling = Effect.fnUntraced(function* (sessionId: Session) {
+  const { openCode, proxy, worker } = yield* World
+  const { prompt } = yield* streaming(sessionId)
+  yield* worker.kill
+  yield* proxy.cut
+  yield* worker.start
+  // The next worker asks its own server what became of the turn, and gets no answer.
+  const { pid } = yield* openCode
+  yield* signal(pid, "SIGSTOP")
+  return { prompt, stopped: pid }
+})
+
 export const steps: ReadonlyArray<Step> = [
   { name: "before the claim", reached: "not", reach: queued },
   { name: "claimed, unanswered", reached: "not", reach: claiming },
   { name: "claimed", reached: "not", reach: claimed },
+  { name: "claimed, the server cold", reached: "not", session: "cold", reach: claimed },
   { name: "claimed, without a session", reached: "not", session: "new", reach: claimed },
   { name: "the session made, untold", reached: "not", session: "new", reach: unbound },
   { name: "sent to a cold server", reached: "perhaps", session: "cold", reach: sent },
@@ -179,5 +192,6 @@ export const steps: ReadonlyArray<Step> = [
   { name: "a tool running", reached: "yes", reach: tool },
   { name: "a permission open", reached: "yes", reach: permission },
   { name: "ended, before the write", reached: "finished", reach: unwritten },
-  { name: "during the write", reached: "finished", reach: writing }
+  { name: "during the write", reached: "finished", reach: writing },
+  { name: "settled by the next worker", reached: "cut", reach: settling }
 ]

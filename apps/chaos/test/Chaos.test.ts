@@ -11,10 +11,12 @@ const chaos = (...args: ReadonlyArray<string>) =>
 
 /** One of each kind; `pnpm chaos --matrix` runs them all. */
 const some = [
-  "worker / claimed, without a session",
+  "worker / streaming",
+  "opencode / claimed, without a session",
+  "opencode / claimed, the server cold",
+  "opencode / settled by the next worker",
   "opencode / a tool running",
   "worker / a permission open",
-  "worker / streaming",
   "deployment / during the write",
   "socket / ended, before the write"
 ]

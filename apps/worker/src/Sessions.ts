@@ -21,10 +21,23 @@ const lost = "OpenCode no longer had this conversation: it goes on here without 
 const opened = (opencodeSessionId: string, notice: Option.Option<string>) =>
   Effect.map(Ref.make(notice), (pending) => ({ opencodeSessionId, notice: pending }))
 
+/** The clocks of a deployment and of its workers may differ by so much, in milliseconds. */
+const skew = 10 * 60 * 1000
+
+/**
+ * One that was made for this conversation by somebody who died before they could say so: without this look, everybody
+ * would see two of it. `since`: milliseconds.
+ */
+const madeBefore = Effect.fnUntraced(function* (sessionId: Id<"sessions">, since: number) {
+  const { client } = yield* OpenCodeHost
+  const sessions = yield* client.sessions.list({ since: since - skew })
+  return Option.fromUndefinedOr(sessions.find(({ metadata }) => metadata?.[madeForKey] === sessionId))
+})
+
 const open = Effect.fn("Sessions.open")(function* (sessionId: Id<"sessions">) {
   const lease = yield* Lease
   const { client } = yield* OpenCodeHost
-  const { opencodeSessionId: known, title } = yield* lease.query(api.sessions.assigned, { sessionId })
+  const { createdAt, opencodeSessionId: known, title } = yield* lease.query(api.sessions.assigned, { sessionId })
   if (known !== null) {
     const exists = yield* client.sessions.get(known).pipe(
       Effect.as(true),
@@ -32,7 +45,9 @@ const open = Effect.fn("Sessions.open")(function* (sessionId: Id<"sessions">) {
     )
     if (exists) return yield* opened(known, Option.none())
   }
-  const { id } = yield* client.sessions.create({ title, metadata: { [madeForKey]: sessionId } })
+  const create = client.sessions.create({ title, metadata: { [madeForKey]: sessionId } })
+  const made = known === null ? yield* madeBefore(sessionId, createdAt) : Option.none()
+  const { id } = yield* Option.match(made, { onNone: () => create, onSome: Effect.succeed })
   yield* lease.mutation(api.sessions.bind, { sessionId, opencodeSessionId: id })
   return yield* opened(id, known === null ? Option.none() : Option.some(lost))
 })

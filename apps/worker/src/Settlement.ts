@@ -22,7 +22,7 @@ import {
   usageOf
 } from "@opencode-worker/opencode-host"
 import type { FunctionReturnType } from "convex/server"
-import { Effect, Option, Stream } from "effect"
+import { Effect, Option, Schedule, Stream } from "effect"
 import { finalParts } from "./FinalParts.ts"
 import { finish } from "./Finish.ts"
 import { streamedText } from "./streamedText.ts"
@@ -112,14 +112,11 @@ export const settle = Effect.fn("Settlement.settle")(function* (turn: Unsettled)
 /** Turns asked for at once. */
 const window = 20
 
-/**
- * Settles all that earlier processes left. Costs one query when there is nothing, and no OpenCode server then. A turn
- * that cannot be settled now holds up no other, and is tried again at the next start.
- *
- * @category operations
- * @since 0.1.0
- */
-export const settleAll = Effect.gen(function* () {
+/** Between two looks at what could not be settled: the server that was asked may have died, and the next one boots. */
+const later = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("1 minute")])
+
+/** Settles what can be settled now, and gives the number of turns that cannot. */
+const settleSome = Effect.gen(function* () {
   const lease = yield* Lease
   const failed = new Set<string>()
   const next = lease
@@ -138,4 +135,14 @@ export const settleAll = Effect.gen(function* () {
       { discard: true }
     )
   }
+  return failed.size
 })
+
+/**
+ * Settles all that earlier processes left. Costs one query when there is nothing, and no OpenCode server then. A turn
+ * that cannot be settled now holds up no other, and is tried again until it can.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const settleAll = Effect.repeat(settleSome, { until: (failed) => failed === 0, schedule: later })

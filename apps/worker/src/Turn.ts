@@ -12,7 +12,7 @@
  */
 import { api, type Id } from "@opencode-worker/convex-backend/api"
 import { type ConvexSyncError, DeltaWriter, Inbox, Lease, type ReadyTurn, Requests } from "@opencode-worker/convex-sync"
-import { ModelCache } from "@opencode-worker/model-cache"
+import { ModelCache, type ModelCacheError } from "@opencode-worker/model-cache"
 import {
   ascendingId,
   type HostError,
@@ -20,6 +20,7 @@ import {
   type TurnEvent,
   type TurnInput
 } from "@opencode-worker/opencode-host"
+import type { SessionPoolError } from "@opencode-worker/session-pool"
 import { Cause, Effect, Option, Predicate, Ref, Schedule, Stream } from "effect"
 import { finalParts } from "./FinalParts.ts"
 import { fail, finish } from "./Finish.ts"
@@ -31,10 +32,20 @@ import * as ToolSegment from "./ToolSegment.ts"
 /** No turn runs longer than this; a model that hangs is given up by OpenCode after about half an hour. */
 const deadline = "1 hour"
 
-/** Before the prompt is delivered the same ids may be sent again: a server that died under it is started anew. */
-const whileUndelivered = Schedule.exponential("500 millis").pipe(Schedule.upTo({ times: 3 }))
-const isUndelivered = (error: HostError | ConvexSyncError) =>
-  error._tag === "HostError" && (error.reason._tag === "Unavailable" || error.reason._tag === "Timeout")
+/**
+ * Until the prompt is delivered everything may be done again, with the same ids: a server that died under it is started
+ * anew. After that OpenCode says what became of the turn, and does not fail.
+ */
+const whileUndelivered = Schedule.exponential("500 millis").pipe(Schedule.upTo({ times: 4 }))
+const serverless: ReadonlySet<string> = new Set([
+  "Unavailable",
+  "Timeout",
+  "StartFailed",
+  "FetchFailed",
+  "FetchTimedOut"
+])
+const isUndelivered = ({ _tag, reason }: ConvexSyncError | HostError | ModelCacheError | SessionPoolError) =>
+  _tag !== "ConvexSyncError" && serverless.has(reason._tag)
 
 /** How long a stopping worker tries to settle a turn itself. */
 const goodbye = "5 seconds"
@@ -74,7 +85,7 @@ export const runTurn = Effect.fn("Turn.run")(function* ({ agent, model, sessionI
         Effect.scoped
       )
     })
-  })
+  }).pipe(Effect.retry({ schedule: whileUndelivered, while: isUndelivered }))
   yield* Effect.catchCauseIf(
     answer,
     (cause) => !Cause.hasInterrupts(cause),
@@ -105,14 +116,13 @@ const keep = Effect.fnUntraced(function* (turnId: Id<"turns">, ended: Ended, not
 /** Sends the prompt and passes on what comes, until its end. */
 const prompt = Effect.fnUntraced(function* (turnId: Id<"turns">, input: TurnInput) {
   const { turn } = yield* OpenCodeHost
-  const ended = turn(input).pipe(
+  return yield* turn(input).pipe(
     Stream.tap((event) => passOn(turnId, event)),
     Stream.filter((event) => event._tag === "Ended"),
     Stream.runHead,
     Effect.flatMap(Effect.fromOption),
     Effect.catchTag("NoSuchElementError", Effect.die)
   )
-  return yield* Effect.retry(ended, { schedule: whileUndelivered, while: isUndelivered })
 })
 
 const passOn = Effect.fnUntraced(function* (turnId: Id<"turns">, event: TurnEvent) {

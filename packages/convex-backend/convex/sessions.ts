@@ -138,7 +138,11 @@ export const assigned = workerQuery({
   args: { sessionId: v.id("sessions") },
   handler: async (ctx, { sessionId }) => {
     const session = await assignedSession(ctx, sessionId)
-    return { ...view(session), opencodeSessionId: session.opencodeSessionId ?? null }
+    return {
+      ...view(session),
+      opencodeSessionId: session.opencodeSessionId ?? null,
+      createdAt: session._creationTime
+    }
   }
 })
 
