@@ -7,18 +7,12 @@ import { History, type QueuedCommand } from "@opencode-worker/convex-sync"
 import { ModelCache } from "@opencode-worker/model-cache"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { type Actor, WorkerEvent, type WorkerState } from "@opencode-worker/worker-fsm"
-import { Effect, Schema } from "effect"
+import { Effect } from "effect"
 import { openCodeHistory } from "./OpenCodeHistory.ts"
+import { RunningTurns } from "./RunningTurns.ts"
 import { Sessions } from "./Sessions.ts"
 
 const { Drain, Pause, Resume } = WorkerEvent.cases
-
-/** What this worker cannot do, in words for the operator. */
-class NotPossible extends Schema.TaggedError<NotPossible>()("NotPossible", { problem: Schema.String }) {
-  override get message() {
-    return this.problem
-  }
-}
 
 /**
  * Carries out one command. `actor` is the worker's own life.
@@ -35,9 +29,7 @@ export const execute = Effect.fn("Worker.execute")(function* (
   const sessions = yield* Sessions
   switch (command.kind) {
     case "abort":
-      if (opencodeSessionId === null)
-        return yield* new NotPossible({ problem: "OpenCode has not begun it yet: abort it again" })
-      return yield* abort(opencodeSessionId)
+      return yield* (yield* RunningTurns).abort(command.turnId)
     case "rename":
       // Without a session in OpenCode the title is used when there is one.
       if (opencodeSessionId !== null) yield* client.sessions.rename(opencodeSessionId, command.title)

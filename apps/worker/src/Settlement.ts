@@ -92,17 +92,21 @@ const answers = (message: MessageWithParts, messageId: string): message is Assis
   message.info.role === "assistant" && message.info.parentID === messageId
 
 /**
- * Settles one turn. Safe to repeat: a turn that is settled stays as it is.
+ * Settles one turn. Safe to repeat: a turn that is settled stays as it is. One that was `aborted` is so, whatever OpenCode
+ * has of it.
  *
  * @category operations
  * @since 0.1.0
  */
-export const settle = Effect.fn("Settlement.settle")(function* (turn: Unsettled) {
+export const settle = Effect.fn("Settlement.settle")(function* (
+  turn: Unsettled,
+  { aborted = false }: { readonly aborted?: boolean } = {}
+) {
   const lease = yield* Lease
   const { messageId, opencodeSessionId, turnId } = turn
   const found =
     messageId === null || opencodeSessionId === null ? Option.none<Found>() : yield* find(opencodeSessionId, messageId)
-  const decision = verdict(turn.delivered, found)
+  const decision = aborted ? ({ outcome: "aborted" } as const) : verdict(turn.delivered, found)
   if (decision === "requeue") return yield* lease.mutation(api.queue.requeue, { turnId })
   const streamed = yield* streamedText(turnId)
   const assistants = Option.match(found, { onNone: () => [], onSome: (record) => record.assistants })

@@ -4,6 +4,7 @@
  * ```
  *   claim (ids minted and stored) ─▶ session from the pool ─▶ OpenCode shows the prompt ─▶ text as it comes ─▶ final parts
  *      └─ lost to another process: nothing to do                └─ from here on never sent again
+ *      ├──────────────────── abort: nothing is sent ────────────┼─── abort: OpenCode stops it ──────────────────▶ aborted
  * ```
  *
  * Invariant: a claimed turn ends in `finish`, or stays as it is for settlement, which reads what OpenCode has of it.
@@ -24,6 +25,7 @@ import type { SessionPoolError } from "@opencode-worker/session-pool"
 import { Cause, Effect, Option, Predicate, Ref, Schedule, Stream } from "effect"
 import { finalParts } from "./FinalParts.ts"
 import { fail, finish } from "./Finish.ts"
+import { type RunningTurn, RunningTurns } from "./RunningTurns.ts"
 import { Sessions } from "./Sessions.ts"
 import { settle } from "./Settlement.ts"
 import { streamedText } from "./streamedText.ts"
@@ -62,6 +64,7 @@ export const runTurn = Effect.fn("Turn.run")(function* ({ agent, model, sessionI
   const models = yield* ModelCache
   const requests = yield* Requests
   const sessions = yield* Sessions
+  const running = yield* Effect.flatMap(RunningTurns, ({ enter }) => enter(turnId))
   const messageId = yield* ascendingId("msg")
   const partId = yield* ascendingId("prt")
   if (!(yield* inbox.claim(turnId, { messageId, partIds: [partId] }))) return
@@ -71,30 +74,31 @@ export const runTurn = Effect.fn("Turn.run")(function* ({ agent, model, sessionI
     yield* sessions.use(sessionId, ({ notice, opencodeSessionId }) => {
       const input = { sessionId: opencodeSessionId, messageId, partIds: [partId], text, model: id, deadline } as const
       return requests.follow({ turnId, opencodeSessionId }).pipe(
-        Effect.andThen(prompt(turnId, { ...input, agent: agent ?? undefined })),
+        Effect.andThen(prompt(turnId, { ...input, agent: agent ?? undefined }, running)),
         Effect.flatMap((ended) =>
           Effect.flatMap(Ref.getAndSet(notice, Option.none()), (said) => keep(turnId, ended, Option.toArray(said)))
         ),
         // A worker that stops says what became of the turn while it still can; the next start would find out, too.
         Effect.onInterrupt(() =>
-          settle({ turnId, messageId, opencodeSessionId, delivered: false }).pipe(
-            Effect.timeoutOption(goodbye),
-            Effect.ignore
-          )
+          Effect.flatMap(running.isCancelled, (aborted) =>
+            settle({ turnId, messageId, opencodeSessionId, delivered: false }, { aborted })
+          ).pipe(Effect.timeoutOption(goodbye), Effect.ignore)
         ),
         Effect.scoped
       )
     })
   }).pipe(Effect.retry({ schedule: whileUndelivered, while: isUndelivered }))
   yield* Effect.catchCauseIf(
-    answer,
+    Effect.raceFirst(answer, running.cancelled),
     (cause) => !Cause.hasInterrupts(cause),
     (cause) => {
       const { name, message } = reasonOf(Cause.squash(cause))
       return Effect.andThen(Effect.logWarning(`A turn failed: ${message}`), fail(turnId, name, message))
     }
   )
-})
+  // Changes nothing where OpenCode's record has said more.
+  if (yield* running.isCancelled) yield* finish(turnId, { outcome: "aborted", parts: [] })
+}, Effect.scoped)
 
 /** What the operator is told: the reason of a library's error, or whatever broke. */
 const reasonOf = (error: unknown) => {
@@ -114,9 +118,10 @@ const keep = Effect.fnUntraced(function* (turnId: Id<"turns">, ended: Ended, not
 })
 
 /** Sends the prompt and passes on what comes, until its end. */
-const prompt = Effect.fnUntraced(function* (turnId: Id<"turns">, input: TurnInput) {
-  const { turn } = yield* OpenCodeHost
+const prompt = Effect.fnUntraced(function* (turnId: Id<"turns">, input: TurnInput, running: RunningTurn) {
+  const { abort, turn } = yield* OpenCodeHost
   return yield* turn(input).pipe(
+    Stream.tap(({ _tag }) => (_tag === "Delivered" ? running.delivered(abort(input.sessionId)) : Effect.void)),
     Stream.tap((event) => passOn(turnId, event)),
     Stream.filter((event) => event._tag === "Ended"),
     Stream.runHead,

@@ -32,6 +32,7 @@ import { type Actor, WorkerEvent, WorkerLifecycle, type WorkerState } from "@ope
 import {
   Cause,
   Context,
+  type Duration,
   Effect,
   FiberMap,
   type FileSystem,
@@ -47,6 +48,7 @@ import { openCodeRequests } from "./OpenCodeRequests.ts"
 import { openCodeSessions } from "./OpenCodeSessions.ts"
 import { patientLease } from "./PatientLease.ts"
 import * as PrivateFile from "./PrivateFile.ts"
+import { RunningTurns } from "./RunningTurns.ts"
 import { Sessions } from "./Sessions.ts"
 import { settleAll } from "./Settlement.ts"
 import { runTurn } from "./Turn.ts"
@@ -59,6 +61,8 @@ export interface WorkerOptions {
   readonly credentials: string
   /** Tells this process from others that might claim to be the same worker. */
   readonly processId: string
+  /** How long a person may take to answer what OpenCode asks. Default 10 minutes. */
+  readonly requestTimeLimit?: Duration.Input
   /** Shows the code that an operator must approve, at the first start; another one after 10 minutes without approval. */
   readonly onPairingCode: (code: string) => Effect.Effect<unknown, ConvexSyncError>
 }
@@ -87,14 +91,20 @@ const failure = ({ message, reason }: ConvexSyncError, credentials: string) => {
 }
 
 /** OpenCode decides what it asks (see `alwaysAsk` of its host); all of that goes to a person. */
-const requests = Layer.unwrap(Effect.map(openCodeRequests, (port) => Requests.layer(port, { policy: "inherit" })))
+const requests = (timeLimit: Duration.Input = "10 minutes") =>
+  Layer.unwrap(Effect.map(openCodeRequests, (port) => Requests.layer(port, { policy: "inherit", timeLimit })))
 
 /** All that lives under the lease: it begins with it and ends with it. */
-const tenancy = Effect.fnUntraced(function* (credentials: WorkerCredentials, { processId }: WorkerOptions) {
+const tenancy = Effect.fnUntraced(function* (credentials: WorkerCredentials, options: WorkerOptions) {
   const services = yield* Layer.build(
-    Layer.mergeAll(Commands.layer(), Inbox.layer(), DeltaWriter.layer(), requests, Sessions.layer).pipe(
-      Layer.provideMerge(patientLease(credentials, { processId }))
-    )
+    Layer.mergeAll(
+      Commands.layer(),
+      Inbox.layer(),
+      DeltaWriter.layer(),
+      requests(options.requestTimeLimit),
+      RunningTurns.layer,
+      Sessions.layer
+    ).pipe(Layer.provideMerge(patientLease(credentials, { processId: options.processId })))
   )
   // Made last, so that it ends first: no turn outlives what it writes with.
   const turns = yield* FiberMap.make<string>()

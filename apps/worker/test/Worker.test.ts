@@ -1,106 +1,22 @@
-import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
-import type { Id } from "@opencode-worker/convex-backend/api"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
-import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
-import { WorkerEvent } from "@opencode-worker/worker-fsm"
-import { Deferred, Effect, Layer, Option, Schedule, Stream } from "effect"
-import { createServer, type Server } from "node:http"
-import { join } from "node:path"
+import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
+import { Deferred, Effect, Stream } from "effect"
 import { answerRequests } from "../src/Asking.ts"
-import type { DataFolder } from "../src/DataFolder.ts"
-import { Deployment } from "../src/Deployment.ts"
 import { Operator } from "../src/Operator.ts"
-import { stack } from "../src/Stack.ts"
-import { makeWorker } from "../src/Worker.ts"
-
-/** Says which prompt of the conversation it answers; after a tool, what the tool said. */
-const echo: Script = ({ lastUserText, prompts, toolResults }) =>
-  Reply.text(toolResults.at(-1)?.output ?? `${prompts.length}: ${lastUserText}`)
-
-/** An embedded deployment, a scripted model and the real OpenCode, whose web access is to be asked for. */
-const world = Layer.unwrap(
-  Effect.gen(function* () {
-    const { config } = yield* ScriptedProvider
-    const home = yield* OpenCodeHome.make({ config: { ...config, permission: { webfetch: "ask" } } })
-    const folder: DataFolder = {
-      root: home.root,
-      deployment: join(home.root, "deployment"),
-      operator: join(home.root, "operator.json"),
-      worker: () => join(home.root, "worker.json"),
-      demo: home.root
-    }
-    const options = { directory: home.directory, environment: home.environment, start: "eager" } as const
-    return stack(options).pipe(
-      Layer.provideMerge(Deployment.serve(folder, Option.none())),
-      Layer.merge(Layer.succeed(OpenCodeHome, home))
-    )
-  })
-).pipe(Layer.provideMerge(Layer.merge(ScriptedProvider.layer(echo), NodeServices.layer)))
-
-/** Runs the worker for as long as the scope, and gives its id. */
-const runWorker = Effect.gen(function* () {
-  const home = yield* OpenCodeHome
-  const operator = yield* Operator
-  const { lifecycle, workerId } = yield* makeWorker({
-    machine: "test",
-    directory: home.directory,
-    credentials: join(home.root, "worker.json"),
-    processId: "test",
-    onPairingCode: operator.approve
-  })
-  yield* lifecycle.send(WorkerEvent.cases.Start.make({}))
-  yield* lifecycle.awaitState("Ready")
-  return yield* Effect.flatMap(workerId, Effect.fromOption)
-})
-
-/** A conversation on the worker, which need not run. */
-const newSession = Effect.gen(function* () {
-  const operator = yield* Operator
-  return yield* operator.createSession(yield* Effect.scoped(runWorker))
-})
-
-const send = (sessionId: Id<"sessions">, text: string, model: Option.Option<string> = Option.none()) =>
-  Operator.use((operator) => operator.send(sessionId, text, model))
-
-/** Waits for the end of a turn; gives its status, its error, and its text. */
-const answer = Effect.fnUntraced(function* (turnId: Id<"turns">) {
-  const operator = yield* Operator
-  const last = yield* Effect.flatMap(Stream.runLast(operator.follow(turnId)), Effect.fromOption)
-  const parts = yield* operator.parts(turnId)
-  const texts = parts.filter(({ kind }) => kind === "text").map(({ payload }) => String(JSON.parse(payload).text))
-  const notices = parts.filter(({ kind }) => kind === "notice").map(({ payload }) => String(JSON.parse(payload).text))
-  return { status: last.status, error: last.error?.message ?? "", text: texts.join("\n"), notices }
-})
-
-const ask = (sessionId: Id<"sessions">, text: string, model?: string) =>
-  Effect.flatMap(send(sessionId, text, Option.fromUndefinedOr(model)), answer)
-
-/** The address of a page on this machine. */
-const servedPage = Effect.acquireRelease(
-  Effect.callback<Server>((resume) => {
-    const server = createServer((_, response) =>
-      response.setHeader("content-type", "text/plain").end("the page says hello")
-    )
-    server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-  }),
-  (server) => Effect.sync(() => server.close())
-).pipe(
-  Effect.map((server) => {
-    const address = server.address()
-    return `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}/page`
-  })
-)
-
-/** Lets the model say something else until the test ends. */
-const script = (says: Script) =>
-  ScriptedProvider.use((provider) => Effect.acquireRelease(provider.setScript(says), () => provider.setScript(echo)))
-
-/** What is waited for is asked after this often; the test's limit is the limit. */
-const schedule = Schedule.spaced("50 millis")
-
-/** OpenCode boots once, and slowly on a loaded machine. */
-const limit = { timeout: 60_000 }
+import {
+  answer,
+  ask,
+  echo,
+  limit,
+  newSession,
+  runWorker,
+  schedule,
+  script,
+  send,
+  servedPage,
+  world
+} from "./support/world.ts"
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) => {
   it.effect(
@@ -210,27 +126,6 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
         const { status, text } = yield* ask(sessionId, "look it up")
         assert.strictEqual(status, "completed")
         assert.match(text, /Nobody can be asked for permission here/)
-      }),
-    limit
-  )
-
-  it.effect(
-    "stops an answer when told to, and keeps what was said",
-    () =>
-      Effect.gen(function* () {
-        const operator = yield* Operator
-        const sessionId = yield* newSession
-        yield* runWorker
-        yield* script(() => Reply.sequence([Reply.text("so far so good"), Reply.hang]))
-        const turnId = yield* send(sessionId, "go on for ever")
-        yield* operator.follow(turnId).pipe(
-          Stream.filter(({ deltas }) => deltas.length > 0),
-          Stream.runHead
-        )
-        yield* operator.abort(turnId)
-        assert.deepInclude(yield* answer(turnId), { status: "aborted", text: "so far so good" })
-        yield* script(echo)
-        assert.deepInclude(yield* ask(sessionId, "and now?"), { status: "completed" })
       }),
     limit
   )

@@ -8,19 +8,21 @@ import { WorkerEvent } from "@opencode-worker/worker-fsm"
 import { Effect, Layer, Option, Schedule, Stream } from "effect"
 import type { DataFolder } from "../../src/DataFolder.ts"
 import { Deployment } from "../../src/Deployment.ts"
-import { Operator } from "../../src/Operator.ts"
+import { Operator, type PendingRequest } from "../../src/Operator.ts"
 import { stack } from "../../src/Stack.ts"
-import { makeWorker } from "../../src/Worker.ts"
+import { makeWorker, type WorkerOptions } from "../../src/Worker.ts"
 
 /** Says which prompt of the conversation it answers; after a tool, what the tool said. */
 export const echo: Script = ({ lastUserText, prompts, toolResults }) =>
   Reply.text(toolResults.at(-1)?.output ?? `${prompts.length}: ${lastUserText}`)
 
-/** An embedded deployment, a scripted model and the real OpenCode, whose web access is to be asked for. */
+/** An embedded deployment, a scripted model and the real OpenCode, which asks for web access and for `rm`. */
 export const world = Layer.unwrap(
   Effect.gen(function* () {
     const { config } = yield* ScriptedProvider
-    const home = yield* OpenCodeHome.make({ config: { ...config, permission: { webfetch: "ask" } } })
+    const home = yield* OpenCodeHome.make({
+      config: { ...config, permission: { webfetch: "ask", bash: { "rm *": "ask" } } }
+    })
     const folder: DataFolder = {
       root: home.root,
       deployment: join(home.root, "deployment"),
@@ -36,8 +38,8 @@ export const world = Layer.unwrap(
   })
 ).pipe(Layer.provideMerge(Layer.merge(ScriptedProvider.layer(echo), NodeServices.layer)))
 
-/** Runs the worker for as long as the scope, and gives its id. */
-export const runWorker = Effect.gen(function* () {
+/** Runs a worker for as long as the scope, and gives its id. */
+export const workerWith = Effect.fnUntraced(function* (options: Partial<WorkerOptions>) {
   const home = yield* OpenCodeHome
   const operator = yield* Operator
   const { lifecycle, workerId } = yield* makeWorker({
@@ -45,12 +47,14 @@ export const runWorker = Effect.gen(function* () {
     directory: home.directory,
     credentials: join(home.root, "worker.json"),
     processId: "test",
-    onPairingCode: operator.approve
+    onPairingCode: operator.approve,
+    ...options
   })
   yield* lifecycle.send(WorkerEvent.cases.Start.make({}))
   yield* lifecycle.awaitState("Ready")
   return yield* Effect.flatMap(workerId, Effect.fromOption)
 })
+export const runWorker = workerWith({})
 
 /** A conversation on the worker, which need not run. */
 export const newSession = Effect.gen(function* () {
@@ -99,3 +103,23 @@ export const schedule = Schedule.spaced("50 millis")
 
 /** OpenCode boots once, and slowly on a loaded machine. */
 export const limit = { timeout: 60_000 }
+
+/** Waits until something of a turn's answer was streamed. */
+export const streaming = (turnId: Id<"turns">) =>
+  Operator.use((operator) =>
+    operator.follow(turnId).pipe(
+      Stream.filter(({ deltas }) => deltas.length > 0),
+      Stream.runHead
+    )
+  )
+
+/** Waits for what a session asks a person, other than what was asked before. */
+export const asked = (sessionId: Id<"sessions">, before?: PendingRequest) =>
+  Operator.use((operator) =>
+    operator.pending(sessionId).pipe(
+      Stream.flattenIterable,
+      Stream.filter(({ requestId }) => requestId !== before?.requestId),
+      Stream.runHead,
+      Effect.flatMap(Effect.fromOption)
+    )
+  )

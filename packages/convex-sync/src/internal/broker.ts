@@ -38,8 +38,10 @@ const maxPayload = 50_000
 const maxSubject = 500
 /** OpenCode is next door: what fails for longer than this is noticed as a gap. */
 const briefly = Schedule.exponential("100 millis").pipe(Schedule.upTo({ times: 4 }))
-/** Leaving a turn waits no longer than this for either side. */
+/** Leaving a turn waits no longer than this for the store. */
 const leaveTimeout = "2 seconds"
+/** How long what a turn left behind is watched. */
+const afterAbort = Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: "10 seconds" }))
 
 /** What became of a request that was shown. */
 type Told =
@@ -52,8 +54,8 @@ const unanswered = (reason: string): Told => ({ _tag: "Unanswered", reason })
 
 interface Turn extends FollowedTurn {
   readonly scope: Scope.Scope
-  /** Something was asked, so something may be left behind. */
-  asked: boolean
+  /** What was asked and may be left behind. */
+  readonly asked: Map<string, Asked>
 }
 
 const subjectOf = ({ kind, request }: Asked): string =>
@@ -152,9 +154,14 @@ export const broker = Effect.fnUntraced(function* (
     if (turn === undefined || served.has(id)) return
     const told = yield* Deferred.make<Told>()
     served.set(id, told)
-    turn.asked = true
+    turn.asked.set(id, asked)
     const forget = Effect.sync(() => served.delete(id))
-    yield* Effect.forkIn(Effect.ensuring(serve(turn, asked, told), forget), turn.scope)
+    // What is cut off, because the turn is left, stays to be cleared.
+    const done = Effect.andThen(
+      serve(turn, asked, told),
+      Effect.sync(() => turn.asked.delete(id))
+    )
+    yield* Effect.forkIn(Effect.ensuring(done, forget), turn.scope)
   })
 
   const tell = (id: string, what: Told) => {
@@ -183,17 +190,24 @@ export const broker = Effect.fnUntraced(function* (
     Effect.catch((error) => Effect.logWarning("The requests of OpenCode could not be listed", error.message))
   )
 
-  /** The turn is over or given up: what it left behind and nobody waits for is cleared. */
-  const leave = (turn: Turn) =>
-    Effect.gen(function* () {
-      for (const asked of turn.asked ? yield* opencode.pending : []) {
-        if (!(yield* opencode.isWaiting(asked))) yield* clear(asked)
-      }
-    }).pipe(
-      Effect.timeoutOption(leaveTimeout),
-      Effect.ignore,
-      Effect.ensuring(Effect.sync(() => turns.delete(turn.opencodeSessionId)))
+  /** An abort ends a tool shortly after its session: until then it seems to wait. */
+  const abandoned = (asked: Asked) =>
+    Effect.repeat(opencode.isWaiting(asked), { while: (waits) => waits, schedule: afterAbort }).pipe(
+      Effect.flatMap((waits) => (waits ? Effect.void : opencode.answer(asked, { type: "once" }))),
+      Effect.ignore
     )
+
+  /**
+   * The turn is over or given up: of what it left behind, that is cleared which nobody waits for. From memory, because
+   * OpenCode cannot list what it cannot encode, and it cannot encode what a web access without a time limit asks.
+   */
+  const leave = (turn: Turn) =>
+    Effect.suspend(() => {
+      turns.delete(turn.opencodeSessionId)
+      const permissions = [...turn.asked.values()].filter(({ kind }) => kind === "permission")
+      const begin = (asked: Asked) => Effect.forkIn(abandoned(asked), scope, { startImmediately: true })
+      return Effect.forEach(permissions, begin, { discard: true })
+    })
 
   const onEvent = (event: RequestEvent) => {
     if (event._tag === "Gap") return turns.size === 0 ? Effect.void : relist
@@ -214,7 +228,7 @@ export const broker = Effect.fnUntraced(function* (
 
   return {
     follow: Effect.fn("Requests.follow")(function* (followed: FollowedTurn) {
-      const turn: Turn = { ...followed, scope: yield* Effect.scope, asked: false }
+      const turn: Turn = { ...followed, scope: yield* Effect.scope, asked: new Map() }
       yield* Effect.acquireRelease(
         Effect.sync(() => turns.set(turn.opencodeSessionId, turn)),
         () => leave(turn)

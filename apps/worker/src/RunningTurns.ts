@@ -1,0 +1,73 @@
+/**
+ * The turns that this process runs, so that an abort finds the one that it is meant for, wherever that is.
+ *
+ * ```
+ *   claimed ── waits for a session, for the server, for its prompt to arrive ──▶ delivered ──▶ ended
+ *     └─ abort: its fiber is interrupted, OpenCode is asked what it has            └─ abort: OpenCode stops it
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type { Id } from "@opencode-worker/convex-backend/api"
+import type { HostError } from "@opencode-worker/opencode-host"
+import { Context, Deferred, Effect, Layer, type Scope } from "effect"
+
+/** A turn's own side of it. */
+export interface RunningTurn {
+  /** Done when the turn is to stop before it is delivered. */
+  readonly cancelled: Effect.Effect<void>
+  readonly isCancelled: Effect.Effect<boolean>
+  /** From here on an abort is what `stop` does. */
+  readonly delivered: (stop: Effect.Effect<void, HostError>) => Effect.Effect<void>
+}
+
+interface Entry {
+  stop: Effect.Effect<void, HostError>
+  readonly ended: Deferred.Deferred<void>
+}
+
+/**
+ * @category services
+ * @since 0.1.0
+ */
+export class RunningTurns extends Context.Service<
+  RunningTurns,
+  {
+    /** For as long as the scope the turn can be aborted. Begin before the claim, or an abort might come in between. */
+    readonly enter: (turnId: Id<"turns">) => Effect.Effect<RunningTurn, never, Scope.Scope>
+    /** Stops a turn, and waits until it has ended here. One that does not run here is left alone: it has ended, or will be settled. */
+    readonly abort: (turnId: Id<"turns">) => Effect.Effect<void, HostError>
+  }
+>()("opencode-worker/RunningTurns") {
+  static readonly layer = Layer.sync(RunningTurns, () => {
+    const entries = new Map<Id<"turns">, Entry>()
+    return RunningTurns.of({
+      enter: Effect.fnUntraced(function* (turnId) {
+        const cancelled = yield* Deferred.make<void>()
+        const ended = yield* Deferred.make<void>()
+        const entry: Entry = { stop: Effect.asVoid(Deferred.succeed(cancelled, undefined)), ended }
+        yield* Effect.acquireRelease(
+          Effect.sync(() => entries.set(turnId, entry)),
+          () =>
+            Effect.andThen(
+              Effect.sync(() => entries.delete(turnId)),
+              Deferred.succeed(ended, undefined)
+            )
+        )
+        return {
+          cancelled: Deferred.await(cancelled),
+          isCancelled: Deferred.isDone(cancelled),
+          delivered: (stop) =>
+            Effect.sync(() => {
+              entry.stop = stop
+            })
+        }
+      }),
+      abort: (turnId) =>
+        Effect.suspend(() => {
+          const entry = entries.get(turnId)
+          return entry === undefined ? Effect.void : Effect.andThen(entry.stop, Deferred.await(entry.ended))
+        })
+    })
+  })
+}
