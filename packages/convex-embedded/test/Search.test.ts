@@ -6,7 +6,9 @@ import { ConvexEmbeddedError } from "../src/index.ts"
 import { compileSearch, termsOf } from "../src/internal/search.ts"
 import { connect, connectHttp, deploy, deployForAll, emptied, temporaryFolder, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
+import type { Id } from "./fixtures/convex/_generated/dataModel.js"
 import { project } from "./project.ts"
+import { randomOf } from "./random.ts"
 
 const { notes } = api
 
@@ -131,6 +133,43 @@ describe("full-text search", () => {
     assert.include(await messageOf(client.mutation(notes.addAndSearch, { fail: true, text: "lost word" })), "as asked")
     assert.deepEqual(await search("word"), ["kept word"])
     assert.deepEqual(await search("changed"), ["changed"])
+  })
+
+  it("after any writes it finds what a look at every document finds (seed 5)", async () => {
+    const { client } = await withNotes()
+    const random = randomOf(5)
+    const pick = <A>(of: ReadonlyArray<A>): A => of[Math.floor(random() * of.length)]!
+    const words = ["ab", "abc", "b", "Bc", "c", "cab"]
+    const text = () => Array.from({ length: 1 + Math.floor(random() * 4) }, () => pick(words)).join(pick([" ", ", "]))
+    const note = (): Note => ({
+      text: random() < 0.1 ? 7 : text(),
+      ...(random() < 0.5 ? { folder: pick(["x", "y"]) } : {})
+    })
+    const model = new Map<Id<"notes">, Note>()
+    const expected = (query: string, folder: string | null) => {
+      const terms = query.toLowerCase().split(/\W+/)
+      const finds = (word: string) => terms.includes(word) || word.startsWith(terms.at(-1)!)
+      return [...model.values()]
+        .filter((each) => (each.folder ?? null) === folder && typeof each.text === "string")
+        .map((each) => String(each.text))
+        .filter((each) => each.toLowerCase().split(/\W+/).some(finds))
+    }
+    for (let round = 0; round < 150; round++) {
+      const [id, next] = [pick([...model.keys()]), note()]
+      const kind = model.size === 0 ? 0 : random()
+      if (kind < 0.5) {
+        const [added] = await client.mutation(notes.add, { notes: [next] })
+        model.set(added!, next)
+      } else if (kind < 0.8) {
+        await client.mutation(notes.replace, { id, ...next })
+        model.set(id, next)
+      } else {
+        await client.mutation(notes.remove, { id })
+        model.delete(id)
+      }
+      const [query, folder] = [text(), pick(["x", "y", null])]
+      assert.sameMembers(await client.query(notes.inFolder, { folder, text: query }), expected(query, folder), query)
+    }
   })
 
   it("a subscription runs again when something that it may find is written", async () => {
