@@ -2,6 +2,7 @@
 import { Cause, Clock, Effect, Exit } from "effect"
 import { type Cell, nameOf, runCell } from "./Matrix.ts"
 import { runAway } from "./Away.ts"
+import type { Violation } from "./Judge.ts"
 import type { Outcome } from "./Observe.ts"
 import type { Case } from "./Report.ts"
 import { describe, drawRounds, runRound } from "./Rounds.ts"
@@ -18,26 +19,38 @@ export interface Plan {
 const told = ({ prompt, violations }: Outcome) =>
   violations.map(({ kind, why }) => ({ kind, why: `${prompt.id}, ${prompt.kind}: ${why}` }))
 
-/** A case that cannot be carried through says why, and leaves a world in which the next one can. */
-const timed = Effect.fnUntraced(function* <E>(
-  name: string,
-  run: Effect.Effect<{ readonly outcomes: ReadonlyArray<Outcome>; readonly memoryGrowthBytes?: number }, E, World>
-) {
+interface Ran {
+  readonly outcomes: ReadonlyArray<Outcome>
+  readonly memoryGrowthBytes?: number
+}
+
+/** A worker that was not told to stop, and did. */
+const desertion = Effect.gen(function* () {
+  const { worker } = yield* World
+  if (yield* worker.isAlive) return []
+  const why = `the worker stopped by itself: ${yield* worker.lastWords}`
+  return [{ kind: "unsettled", why } satisfies Violation]
+})
+
+/** A case that cannot be carried through says why. Either way the world is left so that the next one can. */
+const timed = Effect.fnUntraced(function* <E>(name: string, run: Effect.Effect<Ran, E, World>) {
   const { repair } = yield* World
   const began = yield* Clock.currentTimeMillis
   const exit = yield* Effect.exit(run)
   const milliseconds = (yield* Clock.currentTimeMillis) - began
+  const deserted = yield* desertion
+  if (Exit.isFailure(exit) || deserted.length > 0) yield* repair
   if (Exit.isSuccess(exit)) {
     const { outcomes, ...more } = exit.value
     const statuses = outcomes.map(({ status }) => status)
-    const violations = outcomes.flatMap(told)
+    const violations = [...outcomes.flatMap(told), ...deserted]
     return { name, turns: outcomes.length, statuses, violations, milliseconds, ...more } satisfies Case
   }
-  yield* repair
   const why = Cause.prettyErrors(exit.cause)
     .map(({ message }) => message)
     .join("; ")
-  return { name, turns: 1, statuses: [], violations: [{ kind: "unsettled", why }], milliseconds } satisfies Case
+  const violations = [{ kind: "unsettled", why } satisfies Violation, ...deserted]
+  return { name, turns: 1, statuses: [], violations, milliseconds } satisfies Case
 })
 
 /** Runs the plan and tells of each case. Gives the number of processes that are left of it, which then end. */

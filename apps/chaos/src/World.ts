@@ -127,7 +127,7 @@ const make = Effect.gen(function* () {
       kill: Effect.flatMap(running, (child) => child.end("SIGKILL")),
       stop: Effect.flatMap(running, (child) => child.end("SIGTERM")),
       isAlive: Effect.map(running, (child) => child.isAlive()),
-      output: Effect.map(running, (child) => child.output()),
+      lastWords: Effect.map(running, (child) => child.output().trim().split("\n").at(-1) ?? ""),
       pid: Effect.map(running, ({ pid }) => pid)
     },
     /** The server's process. */
