@@ -1,7 +1,7 @@
 import { anyApi } from "convex/server"
 import { ConvexError } from "convex/values"
 import { assert, describe, it } from "vitest"
-import { connect, connectHttp, deploy, deployForAll, emptied } from "./deployment.ts"
+import { connect, connectHttp, deploy, deployForAll, emptied, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 import type { Id } from "./fixtures/convex/_generated/dataModel.js"
 
@@ -217,6 +217,20 @@ describe("functions", () => {
     assert.include((await failure(client.query(api.misc.rangeMany, { count: 4097 }))).message, "Too many reads")
     assert.include((await failure(client.mutation(api.misc.putLarge, { count: 17 }))).message, "Too many bytes written")
     assert.deepEqual(await client.query(api.misc.sorted, {}), [])
+  })
+
+  it("arguments have the limits of Convex, also those of scheduled functions", async () => {
+    const client = connect(await emptied(shared()))
+    const MiB = 1024 * 1024
+    const pass = (size: number, times?: number) =>
+      client.mutation(api.misc.passLarge, { size, ...(times === undefined ? {} : { times }) })
+    assert.equal(await pass(15 * MiB), 15 * MiB)
+    assert.include((await failure(pass(16 * MiB))).message, "misc:lengthOf arguments size is too large")
+    assert.include((await failure(pass(4 * MiB, 1))).message, "misc:keepLength are too large")
+    assert.include((await failure(pass(3.5 * MiB, 5))).message, "Too large total size of the arguments")
+    const lengths = watch(client, api.misc.sorted, {})
+    assert.equal(await pass(3 * MiB, 2), 2)
+    assert.deepEqual(await lengths.until((seen) => Array.isArray(seen) && seen.length === 2), [3 * MiB, 3 * MiB])
   })
 
   it("what is not supported fails with its name", async () => {

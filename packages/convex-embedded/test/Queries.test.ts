@@ -83,6 +83,19 @@ describe("queries", () => {
     assert.include(message, "InvalidCursor")
   })
 
+  it("a page ends when it has read as much as it may", async () => {
+    const client = connectHttp(await emptied(shared()))
+    await client.mutation(api.messages.sendMany, { channel: "c", count: 20 })
+    const read = (most: { maximumBytesRead?: number; maximumRowsRead?: number }) =>
+      client.query(api.messages.page, { channel: "c", paginationOpts: { cursor: null, numItems: 15, ...most } })
+    assert.lengthOf((await read({ maximumRowsRead: 3 })).page, 3)
+    const { continueCursor: cursor, isDone, page } = await read({ maximumBytesRead: 500 })
+    assert.isTrue(page.length > 1 && page.length < 6)
+    assert.isFalse(isDone)
+    const rest = await client.query(api.messages.page, { channel: "c", paginationOpts: { cursor, numItems: 20 } })
+    assert.equal(page.length + rest.page.length, 20)
+  })
+
   it("subscribed pages stay without gaps while documents come in front", async () => {
     const deployment = await emptied(shared())
     const client = connect(deployment)

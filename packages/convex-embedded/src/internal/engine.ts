@@ -194,26 +194,35 @@ export class Engine {
     execution: Execution,
     transaction: Transaction
   ): Promise<string> {
-    this.checkArguments(found, args)
+    const json = this.checkArguments(found, args)
     const stopwatch = new Stopwatch(this.userTimeLimit)
     const invocation: Invocation = { ended: false, execution, function: found, stopwatch }
     try {
       const frame = transactionFrame(this, transaction, invocation)
       this.pulse.enter()
-      const work = inFrame(frame, () => found.invoke(JSON.stringify([args])))
-      const json = await stopwatch.limit(work, () => timedOut(this.userTimeLimit))
+      const work = inFrame(frame, () => found.invoke(`[${json}]`))
+      const result = await stopwatch.limit(work, () => timedOut(this.userTimeLimit))
       this.pulse.leave()
-      this.checkResult(found, json)
-      return json
+      this.checkResult(found, result)
+      return result
     } finally {
       this.pulse.leave()
       invocation.ended = true
     }
   }
 
-  checkArguments(found: ConvexFunction, args: JSONValue): void {
+  /** Gives them as JSON. */
+  checkArguments(found: ConvexFunction, args: JSONValue): string {
+    const json = JSON.stringify(args)
+    const size = Buffer.byteLength(json)
+    if (size > limits.argumentBytes) {
+      throw new FunctionFailure(
+        `Function ${found.path} arguments size is too large (actual: ${size} bytes, limit: ${limits.argumentBytes} bytes)`
+      )
+    }
     const reason = mismatch(found.args, fromJson(args), this.catalog.isId)
     if (reason !== null) throw new FunctionFailure(`ArgumentValidationError: ${reason}`)
+    return json
   }
 
   checkResult(found: ConvexFunction, json: string): void {

@@ -4,6 +4,7 @@ import { SCHEDULED_FUNCTIONS } from "./catalog.ts"
 import type { Engine } from "./engine.ts"
 import { type ConvexFunction, canonicalPath, type FunctionAddress, pathOf } from "./functions.ts"
 import { encodeKey, successor } from "./keys.ts"
+import { limits } from "./limits.ts"
 import type { Transaction } from "./transaction.ts"
 import { type Document, fromJson, parseDocument } from "./values.ts"
 
@@ -27,6 +28,12 @@ export const insertJob = (
   request: FunctionAddress & { readonly args: JSONValue; readonly ts: number }
 ): string => {
   const found = jobFunction(engine, pathOf(request))
+  const size = Buffer.byteLength(JSON.stringify(request.args))
+  if (size > limits.scheduledArgumentBytes) {
+    throw new Error(
+      `The arguments of the scheduled function ${found.path} are too large (actual: ${size} bytes, limit: ${limits.scheduledArgumentBytes} bytes)`
+    )
+  }
   return transaction.insertSystem(SCHEDULED_FUNCTIONS, {
     args: [fromJson(request.args) ?? {}],
     name: found.path.replace(/:(?=[^:]*$)/, ".js:"),

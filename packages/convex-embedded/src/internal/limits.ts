@@ -14,6 +14,9 @@ export const limits = {
   argumentBytes: 16 * MiB,
   returnBytes: 16 * MiB,
   scheduledFunctions: 1000,
+  /** Of one scheduled function, and of all that one mutation schedules. */
+  scheduledArgumentBytes: 4 * MiB,
+  allScheduledArgumentBytes: 16 * MiB,
   /** Of one table, of all kinds together. */
   indexes: 32,
   searchIndexes: 4,

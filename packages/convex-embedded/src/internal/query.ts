@@ -80,6 +80,7 @@ export interface PageRequest {
   readonly endCursor: string | null
   readonly pageSize: number
   readonly maximumRowsRead?: number | null
+  readonly maximumBytesRead?: number | null
 }
 
 export interface Page {
@@ -109,15 +110,17 @@ export const page = (transaction: Transaction, request: PageRequest, journal: st
 
   const limit = Math.min(limitOf(query), end === null ? request.pageSize : Infinity)
   const maximumRows = end === null ? (request.maximumRowsRead ?? Infinity) : Infinity
+  const maximumBytes = end === null ? (request.maximumBytesRead ?? Infinity) : Infinity
   const reading = read(part, limit)
   const found: Array<Row> = []
-  let [rows, last, stopped]: [number, Key | null, boolean] = [0, start, limit === 0]
+  let [rows, bytes, last, stopped]: [number, number, Key | null, boolean] = [0, 0, start, limit === 0]
   if (!stopped) {
     for (const row of reading.rows) {
       rows++
       last = row.key
       if (matches(query, row)) found.push(row)
-      stopped = found.length >= limit || rows >= maximumRows
+      if (maximumBytes < Infinity) bytes += Buffer.byteLength(row.json)
+      stopped = found.length >= limit || rows >= maximumRows || bytes >= maximumBytes
       if (stopped) break
     }
   }

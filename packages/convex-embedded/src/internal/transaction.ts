@@ -59,7 +59,8 @@ export class Transaction {
     documentsRead: 0,
     documentsWritten: 0,
     indexRanges: 0,
-    scheduled: 0
+    scheduled: 0,
+    scheduledBytes: 0
   }
   #begun = false
   #ended = false
@@ -255,7 +256,13 @@ export class Transaction {
     this.#store.deleteFile(id)
   }
 
-  countScheduled(): void {
+  countScheduled(args: JSONValue): void {
+    this.#usage.scheduledBytes += Buffer.byteLength(JSON.stringify(args))
+    if (this.#usage.scheduledBytes > limits.allScheduledArgumentBytes) {
+      throw new Error(
+        `Too large total size of the arguments of functions scheduled by this mutation (limit: ${limits.allScheduledArgumentBytes} bytes)`
+      )
+    }
     if (++this.#usage.scheduled > limits.scheduledFunctions) {
       throw new Error(`Too many functions scheduled by this mutation (limit: ${limits.scheduledFunctions})`)
     }
@@ -331,7 +338,8 @@ export class Transaction {
     }
     const json = stringify(document)
     const size = Buffer.byteLength(json)
-    if (size > limits.documentBytes) {
+    // A scheduled function may be larger, by its arguments.
+    if (size > limits.documentBytes && !table.name.startsWith("_")) {
       throw new Error(`Value is too large (${size} bytes > maximum size ${limits.documentBytes} bytes)`)
     }
     return json
