@@ -37,17 +37,22 @@ export interface Capabilities {
   readonly modelDetails: boolean
   /** The agent can delegate to sub-agents, whose requests the turn shows. */
   readonly subAgents: boolean
-  /** The password of the server is kept out of the environment of the agent's commands. */
+  /**
+   * The password of the server, and the configuration that the host was given, are kept from the agent's commands: from
+   * their environment, and from `/proc`. It is the server that decides, not its engine.
+   */
   readonly passwordHidden: boolean
   /** A provider's failure is told with its HTTP status (`TurnFailure.statusCode`). */
   readonly failureStatus: boolean
 }
 
+type EngineCapabilities = Omit<Capabilities, "passwordHidden">
+
 /**
  * @category constants
  * @since 0.1.0
  */
-export const classicCapabilities: Capabilities = {
+export const classicCapabilities: EngineCapabilities = {
   engine: "classic",
   replay: false,
   idempotentPrompt: false,
@@ -58,7 +63,6 @@ export const classicCapabilities: Capabilities = {
   systemPrompt: true,
   modelDetails: true,
   subAgents: true,
-  passwordHidden: true,
   failureStatus: true
 }
 
@@ -66,7 +70,7 @@ export const classicCapabilities: Capabilities = {
  * @category constants
  * @since 0.1.0
  */
-export const nextCapabilities: Capabilities = {
+export const nextCapabilities: EngineCapabilities = {
   engine: "next",
   replay: true,
   idempotentPrompt: true,
@@ -77,6 +81,5 @@ export const nextCapabilities: Capabilities = {
   systemPrompt: false,
   modelDetails: false,
   subAgents: false,
-  passwordHidden: false,
   failureStatus: false
 }

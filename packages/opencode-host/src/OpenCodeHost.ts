@@ -74,7 +74,7 @@ export interface Options {
   readonly engine?: Engine | undefined
   /** Added to the few variables that the server inherits. Tools of the agent see all of it: keep secrets out. */
   readonly environment?: Readonly<Record<string, string>> | undefined
-  /** OpenCode configuration, merged over the user's. Handed over as a private file, not in the environment. */
+  /** OpenCode configuration, merged over the user's and the project's. The agent's commands do not see it. */
   readonly config?: Readonly<Record<string, unknown>> | undefined
   /**
    * Permissions (`bash`, `edit`, `webfetch`, …) that are asked for in every agent, whatever the user's, the project's or
@@ -212,6 +212,7 @@ const attachServer = Effect.fnUntraced(function* (
   const startedAt = yield* Clock.currentTimeMillis
   const server = {
     ...access,
+    passwordHidden: false,
     version,
     engine: engine ?? engineOf(version),
     pid: undefined,

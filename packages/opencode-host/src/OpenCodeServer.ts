@@ -28,6 +28,8 @@ export interface OpenCodeServer {
   readonly url: string
   /** For HTTP Basic auth, with the user `opencode`. Whoever has it controls the agent. */
   readonly password: Redacted.Redacted
+  /** Whether the password is out of reach of the agent's commands. Unknown, and so false, for a server that was attached to. */
+  readonly passwordHidden: boolean
   readonly version: string
   /** Which of its engines is spoken to. */
   readonly engine: Engine

@@ -13,6 +13,20 @@ const choices = [
   { label: "B", description: "b" }
 ]
 
+/** Stands for a key in the configuration. */
+const key = "sk-in-the-configuration"
+
+/** Prints the secrets in its own environment and in that of each process of the host, and tries the passwords. */
+const snoop = `env | grep -E 'PASSWORD|CONFIG'
+url=$(tr '\\0' ' ' < /proc/$OPENCODE_PID/cmdline | sed 's|.*--hostname \\([^ ]*\\) --port \\([0-9]*\\).*|http://\\1:\\2/global/health|')
+try() { curl --silent --output /dev/null --write-out '%{http_code}' "$@" "$url"; }
+echo "without a password it gets $(try)"
+for file in $(grep -lzxF "OPENCODE_HOST_ID=$OPENCODE_HOST_ID" /proc/[0-9]*/environ); do
+  tr '\\0' '\\n' < $file | grep -E 'PASSWORD|CONFIG' | while IFS='=' read -r name value; do
+    echo "found $name, which gets $(try --user "opencode:$value") $value"
+  done
+done`
+
 const hostOf = (engine: Engine) =>
   layerHost(
     ({ results, prompt }) => {
@@ -26,8 +40,8 @@ const hostOf = (engine: Engine) =>
           return Reply.status(401, { message: "bad key" })
         case "touch":
           return Reply.toolCall("bash", { command: "touch a.txt", description: "touch" })
-        case "env":
-          return Reply.toolCall("bash", { command: "env", description: "env" })
+        case "snoop":
+          return Reply.toolCall("bash", { command: snoop, description: "snoop" })
         case "question":
           return Reply.toolCall("question", { questions: [{ question: "Which?", header: "Pick", options: choices }] })
         case "delegate":
@@ -36,7 +50,7 @@ const hostOf = (engine: Engine) =>
           return Reply.text("All right.")
       }
     },
-    { engine, permission: { bash: "ask" }, config: { model: "scripted/other" } }
+    { engine, permission: { bash: "ask" }, config: { model: "scripted/other", username: key } }
   )
 
 for (const engine of ["classic", "next"] as const) {
@@ -222,19 +236,23 @@ for (const engine of ["classic", "next"] as const) {
         })
       )
 
-      it.effect("keeps its password out of what the agent's commands see", () =>
+      it.effect("keeps its password and its configuration out of what the agent's commands can read", () =>
         Effect.gen(function* () {
           const { client, turn, server } = yield* OpenCodeHost
-          const events = yield* turn(yield* promptOf(yield* newSession, "env")).pipe(
+          assert.isTrue((yield* client.capabilities).passwordHidden)
+          const events = yield* turn(yield* promptOf(yield* newSession, "snoop")).pipe(
             Stream.tap((event) =>
               event._tag === "PermissionAsked" ? client.permissions.reply(event.request.id, "once") : Effect.void
             ),
             Stream.runCollect
           )
           const output = JSON.stringify(endOf(events).messages)
-          assert.include(output, "OPENCODE_SERVER_PASSWORD=")
-          const shown = output.includes(Redacted.value((yield* server).password))
-          assert.strictEqual(shown, !(yield* client.capabilities).passwordHidden)
+          assert.notInclude(output, Redacted.value((yield* server).password))
+          assert.notInclude(output, key)
+          // What it finds in /proc opens nothing.
+          assert.include(output, "found OPENCODE_SERVER_PASSWORD, which gets 401")
+          assert.include(output, "without a password it gets 401")
+          assert.notInclude(output, "gets 200")
         })
       )
 

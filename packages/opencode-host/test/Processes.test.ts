@@ -39,7 +39,10 @@ const isAlive = (pid: number): boolean => {
 /** Where the server got its private files from. */
 const privateFolder = (pids: ReadonlyArray<number>): string => {
   const environments = pids.map((pid) => readFileSync(`/proc/${pid}/environ`, "latin1"))
-  return environments.map((text) => /file:\/\/([^"]*\/opencode-host-\w+)\//.exec(text)?.[1]).find((path) => path) ?? ""
+  return (
+    environments.map((text) => /BUN_INSPECT_PRELOAD=(\S*\/opencode-host-\w+)\//.exec(text)?.[1]).find((path) => path) ??
+    ""
+  )
 }
 
 const refuses = (url: string) =>

@@ -165,6 +165,43 @@ if (!require("node:fs").existsSync(marker)) {
     limit
   )
 
+  it.live(
+    "hands the password over by the environment where the server takes it in no other way, and says so",
+    () =>
+      Effect.gen(function* () {
+        const options = yield* setting(
+          server("1.18.33").replace(
+            'response.setHeader("content-type", "application/json")',
+            `const { OPENCODE_SERVER_PASSWORD: password, OPENCODE_CONFIG_CONTENT: config } = process.env
+  const known = "Basic " + Buffer.from("opencode:" + password).toString("base64")
+  if (request.headers.authorization !== known) return response.writeHead(401).end()
+  if (JSON.parse(config).username !== "somebody") return response.writeHead(500).end()`
+          )
+        )
+        yield* Effect.gen(function* () {
+          const { client, ...host } = yield* OpenCodeHost
+          assert.isFalse((yield* host.server).passwordHidden)
+          assert.isFalse((yield* client.capabilities).passwordHidden)
+        }).pipe(Effect.provide(OpenCodeHost.layer({ ...options, config: { username: "somebody" } })))
+      }),
+    limit
+  )
+
+  it.live(
+    "refuses a server that forgets its password",
+    () =>
+      Effect.gen(function* () {
+        const options = yield* setting(
+          server("1.18.33").replace(
+            "console.log(",
+            `console.log("opencode-host: secrets handed over\\n") || console.log(`
+          )
+        )
+        assert.include((yield* failure(options)).message, "it answers without its password")
+      }),
+    limit
+  )
+
   it.live("resolves the directory, so that two names of it are one", () =>
     Effect.gen(function* () {
       const options = yield* setting("#!/bin/sh\n")

@@ -11,6 +11,7 @@ import { makeSupervisor, type SupervisorOptions } from "../src/internal/supervis
 const server = {
   url: "http://127.0.0.1:1",
   password: Redacted.make("x"),
+  passwordHidden: true,
   version: "1.18.33",
   engine: "classic" as const,
   // Its memory is what recycling measures.

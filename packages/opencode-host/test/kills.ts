@@ -3,7 +3,7 @@ import type { ChildProcess } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { assert } from "@effect/vitest"
 import { Reply } from "@opencode-worker/testkit"
-import { Config, Console, Effect, Random } from "effect"
+import { Config, Console, Effect, Option, Random } from "effect"
 import { endOf, eventually, hosted, parent, runPrompt, setting } from "./support.ts"
 
 /** Living processes that were started with this home, whatever host marked them. */
@@ -34,10 +34,8 @@ export const killAtRandom = Effect.fnUntraced(function* (options: {
   readonly startMillis: number
   readonly useMillis: number
 }) {
-  const seed = yield* Config.String("SOAK_SEED").pipe(
-    Config.orElse(() => Config.succeed(undefined)),
-    Effect.flatMap((given) => (given === undefined ? Effect.map(Random.nextInt, String) : Effect.succeed(given)))
-  )
+  const given = yield* Config.option(Config.String("SOAK_SEED"))
+  const seed = Option.isSome(given) ? given.value : String(yield* Random.nextInt)
   const { options: hostOptions, root } = yield* setting(({ lastUserText, toolResults }) =>
     lastUserText === "stay" && toolResults.length === 0
       ? Reply.toolCall("bash", { command: "sleep 300 & setsid sleep 301 & wait", description: "stay" })

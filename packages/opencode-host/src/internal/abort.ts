@@ -33,7 +33,7 @@ export const abortSession = Effect.fn("OpenCodeHost.abort")(function* (
     yield* Effect.sleep("50 millis")
   }
   // What cannot be cleared stays on a list; the session has stopped all the same.
-  yield* Effect.catch(clearRequests(client, sessionId), (error) => Effect.logDebug(error.message))
+  yield* clearRequests(client, sessionId).pipe(Effect.catch((error) => Effect.logDebug(error.message)))
 })
 
 /**

@@ -16,7 +16,9 @@ export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeC
   const engine = use(({ server }) => Effect.succeed(server.engine))
   const adapters = { classic: classicClient(transport, directory), next: nextClient(transport, directory) }
   return {
-    capabilities: Effect.map(engine, (name) => (name === "next" ? nextCapabilities : classicCapabilities)),
+    capabilities: use(({ server: { engine: name, passwordHidden } }) =>
+      Effect.succeed({ ...(name === "next" ? nextCapabilities : classicCapabilities), passwordHidden })
+    ),
     ...routed(adapters.classic, adapters.next, engine)
   }
 }

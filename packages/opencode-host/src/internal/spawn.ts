@@ -2,13 +2,13 @@
  * Starts one `opencode serve` and ends it with everything below it when the scope closes.
  *
  * ```
- * free port → spawn → "listening on URL" → /global/health ✓ ──────── exited
+ * free port → spawn → secrets → "listening on URL" → /global/health ✓ ──────── exited
  *                └─ scope closes: dispose (5 s) → TERM → KILL (3 s) → sweep by mark
  * ```
  */
 import { randomBytes } from "node:crypto"
 import { createServer } from "node:net"
-import { Clock, Deferred, Duration, Effect, Exit, Fiber, Redacted, Stream } from "effect"
+import { Clock, Deferred, Duration, Effect, Exit, Fiber, Redacted, Result, Scope, Stream } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { ChildProcess, type ChildProcessSpawner } from "effect/process"
 import type { Engine } from "../Capabilities.ts"
@@ -16,8 +16,8 @@ import { HostError, StartFailed, Unsupported } from "../HostError.ts"
 import type { Binary } from "../OpenCodeServer.ts"
 import { markVariable, sweep } from "../Processes.ts"
 import type { Guard } from "./guard.ts"
-import { engineOf, type Instance, health, user } from "./instance.ts"
-import { privateFiles } from "./privateFiles.ts"
+import { contentVariable, handedOver, type Handover, makeHandover } from "./handover.ts"
+import { type Access, engineOf, type Instance, health, user } from "./instance.ts"
 import { redact } from "./redact.ts"
 
 export interface SpawnOptions {
@@ -35,31 +35,55 @@ export interface SpawnOptions {
   readonly engine: Engine | undefined
 }
 
+interface Listening extends Access {
+  readonly handedOver: boolean
+}
+
 /** Somebody may take the free port between our asking and OpenCode's listening. */
 const portAttempts = 3
 /** Lines of output kept for a start error. */
 const keptLines = 20
 
 export const spawnServer = Effect.fn("OpenCodeHost.start")(function* (options: SpawnOptions) {
-  const files = yield* privateFiles(options)
-  for (let attempt = 1; ; attempt++) {
+  const password = yield* randomPassword
+  const handover = yield* makeHandover({ ...options, password })
+  for (let attempt = 1, hidden = true; ; attempt++) {
     const port = yield* freePort
-    const started = yield* Effect.exit(spawnOn(port, files, options))
-    if (Exit.isSuccess(started)) return started.value
-    if (attempt === portAttempts || (yield* isFree(port))) return yield* started
+    const life = yield* Scope.fork(yield* Effect.scope)
+    const started: Exit.Exit<Instance | undefined, HostError> = yield* spawnOn(
+      port,
+      password,
+      handover,
+      hidden,
+      options
+    ).pipe(Scope.provide(life), Effect.exit)
+    if (Exit.isSuccess(started) && started.value !== undefined) return started.value
+    // Asked before the attempt is ended, and with it what it may have started on that port.
+    const last = attempt === portAttempts || (yield* isFree(port))
+    yield* Scope.close(life, Exit.void)
+    if (Exit.isSuccess(started)) {
+      yield* Effect.logWarning("This OpenCode takes no secrets from us: the agent's commands can see its password")
+      hidden = false
+    } else if (last) return yield* Effect.failCause(started.cause)
   }
 })
 
+/** Hidden: the server is to take its secrets as `handover` says, or is of no use; else its environment has them. */
 const spawnOn = Effect.fnUntraced(function* (
   port: number,
-  files: Readonly<Record<string, string>>,
+  real: Redacted.Redacted,
+  handover: Handover,
+  hidden: boolean,
   options: SpawnOptions
 ) {
   const spawnedAt = yield* Clock.currentTimeMillis
-  const password = yield* randomPassword
-  const environment = {
-    ...options.environment,
-    ...files,
+  // Should the server not take its secrets, it still is not open to everybody.
+  const decoy = yield* randomPassword
+  const secrets = JSON.stringify(handover.secrets)
+  const { [contentVariable]: _, ...inherited } = options.environment
+  const environment: Record<string, string> = {
+    ...inherited,
+    ...(hidden ? { ...(yield* handover.taking), OPENCODE_SERVER_PASSWORD: Redacted.value(decoy) } : handover.secrets),
     OPENCODE_DISABLE_AUTOUPDATE: "1",
     [markVariable]: options.hostId
   }
@@ -71,25 +95,28 @@ const spawnOn = Effect.fnUntraced(function* (
     ["serve", "--hostname", "127.0.0.1", "--port", String(port)],
     {
       cwd: options.directory,
-      env: { ...environment, OPENCODE_SERVER_PASSWORD: password },
-      stdin: "ignore",
+      env: environment,
+      stdin: hidden ? Stream.make(new TextEncoder().encode(secrets)) : "ignore",
       detached: true,
       forceKillAfter: killAfter
     }
   ).pipe(Effect.mapError(() => failed(`${options.binary.path} could not be run`)))
-  const url = yield* Deferred.make<string>()
-  yield* Effect.addFinalizer(() => stop(handle, url, password, options.hostId))
+  const listens = yield* Deferred.make<Listening>()
+  yield* Effect.addFinalizer(() => stop(handle, listens, options.hostId))
   yield* options.guard.watch(handle.pid)
 
+  let taken = false
   // Drained for the process's whole life: an undrained pipe blocks it after 64 KiB.
   const drained = yield* handle.all.pipe(
     Stream.decodeText(),
     Stream.splitLines,
     Stream.runForEach((line) => {
-      output.push(redact(line, password, environment))
+      if (line === handedOver) taken = true
+      output.push(redact(line, real, environment))
       if (output.length > keptLines) output.shift()
-      const found = /listening on (http:\/\/\S+)/.exec(line)?.[1]
-      return found === undefined ? Effect.void : Deferred.succeed(url, found)
+      const url = /listening on (http:\/\/\S+)/.exec(line)?.[1]
+      if (url === undefined) return Effect.void
+      return Deferred.succeed(listens, { url, password: hidden && !taken ? decoy : real, handedOver: taken })
     }),
     Effect.ignore,
     Effect.forkScoped
@@ -107,23 +134,32 @@ const spawnOn = Effect.fnUntraced(function* (
     yield* Effect.timeoutOption(Fiber.join(drained), "1 second")
     return yield* failed(ended(code))
   })
-  const version = yield* Deferred.await(url).pipe(
-    Effect.flatMap((at) => health({ url: at, password }, options.allowUntestedVersion)),
+  const version = yield* Deferred.await(listens).pipe(
+    Effect.flatMap(
+      Effect.fnUntraced(function* (access) {
+        if (access.handedOver !== hidden) return undefined
+        if (hidden) yield* refuses({ ...access, password: decoy })
+        return yield* health(access, options.allowUntestedVersion)
+      })
+    ),
     Effect.raceFirst(died),
     Effect.timeoutOrElse({
       duration: options.timeout,
       orElse: () => failed(`it was not ready within ${Duration.format(options.timeout)}`)
     })
   )
+  if (version === undefined) return undefined
   const startedAt = yield* Clock.currentTimeMillis
   const engine = options.engine ?? engineOf(version)
   if (engine === "next" && options.alwaysAsk.length > 0) {
     return yield* new HostError({ reason: new Unsupported({ operation: "alwaysAsk", engine }) })
   }
+  const { password, url } = yield* Deferred.await(listens)
   return {
     server: {
-      url: yield* Deferred.await(url),
+      url,
       password,
+      passwordHidden: hidden,
       version,
       engine,
       pid: handle.pid,
@@ -136,6 +172,13 @@ const spawnOn = Effect.fnUntraced(function* (
   } satisfies Instance
 })
 
+/** A server that forgot its password as it hid it would be open to everybody. */
+const refuses = Effect.fnUntraced(function* (access: Access) {
+  const answer = yield* Effect.result(health(access, true))
+  if (Result.isFailure(answer) && answer.failure.reason._tag === "Unauthorized") return
+  return yield* new HostError({ reason: new StartFailed({ problem: "it answers without its password", output: [] }) })
+})
+
 /** -1: a signal. */
 const ended = (code: number) => (code === -1 ? "it was killed by a signal" : `it exited with code ${code}`)
 
@@ -146,13 +189,13 @@ const killAfter = "3 seconds"
 
 const stop = Effect.fnUntraced(function* (
   handle: ChildProcessSpawner.ChildProcessHandle,
-  url: Deferred.Deferred<string>,
-  password: Redacted.Redacted,
+  listens: Deferred.Deferred<Listening>,
   hostId: string
 ) {
   const running = yield* Effect.orElseSucceed(handle.isRunning, () => false)
-  if (running && Deferred.isDoneUnsafe(url)) {
-    const dispose = HttpClientRequest.post(new URL("/global/dispose", yield* Deferred.await(url)))
+  if (running && Deferred.isDoneUnsafe(listens)) {
+    const { password, url } = yield* Deferred.await(listens)
+    const dispose = HttpClientRequest.post(new URL("/global/dispose", url))
     yield* HttpClient.execute(HttpClientRequest.basicAuth(dispose, user, password)).pipe(
       Effect.flatMap((response) => response.text),
       Effect.timeout(disposeLimit),

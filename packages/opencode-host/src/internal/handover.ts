@@ -1,0 +1,107 @@
+/**
+ * Hands a server what its tools must not see: its password, and the configuration that it was given, keys in it.
+ *
+ * The environment that a process starts with stays readable in `/proc`, and tools inherit it. So it holds a password that
+ * opens nothing. A script that OpenCode's runtime (Bun) loads before the program reads what is real from standard input
+ * into `process.env`, and once OpenCode listens, which means that it has read it, takes it out of what is inherited: from
+ * then on code inside the server (plugins) finds it by its name only.
+ *
+ * ```
+ *  host ── stdin ──▶ preload ──▶ process.env ──▶ OpenCode reads it, listens ──▶ hidden: `handedOver` on stdout
+ * ```
+ */
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { pathToFileURL } from "node:url"
+import { Effect, Option, Predicate, Redacted, Schema } from "effect"
+import { alwaysAsk } from "./alwaysAsk.ts"
+import type { Guard } from "./guard.ts"
+
+/** What the server prints, before it says where it listens, when nothing is left to be seen. */
+export const handedOver = "opencode-host: secrets handed over"
+
+const preloadVariable = "BUN_INSPECT_PRELOAD"
+
+const preload = `import { readFileSync, writeFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+
+// A process that inherits the variable that names this file finds it empty.
+writeFileSync(fileURLToPath(import.meta.url), "")
+const secrets = JSON.parse(readFileSync(0, "utf8"))
+delete process.env.${preloadVariable}
+Object.assign(process.env, secrets)
+
+const { log } = console
+console.log = (...line) => {
+  if (String(line[0]).includes("listening on")) {
+    console.log = log
+    for (const [name, value] of Object.entries(secrets)) {
+      Object.defineProperty(process.env, name, { value, enumerable: false, configurable: true, writable: true })
+    }
+    log(${JSON.stringify(handedOver)})
+  }
+  log(...line)
+}
+`
+
+type Config = Readonly<Record<string, unknown>>
+
+/** What a server gets, apart from its environment. */
+export interface Handover {
+  readonly secrets: Readonly<Record<string, string>>
+  /** The variable that makes the server take its secrets from standard input, once. */
+  readonly taking: Effect.Effect<Readonly<Record<string, string>>>
+}
+
+/** Keeps its files, which hold no secret, for as long as the scope lives. */
+export const makeHandover = Effect.fnUntraced(function* (options: {
+  readonly environment: Readonly<Record<string, string>>
+  readonly config: Config | undefined
+  readonly alwaysAsk: ReadonlyArray<string>
+  readonly password: Redacted.Redacted
+  readonly guard: Guard
+}) {
+  const folder = yield* Effect.acquireRelease(
+    Effect.promise(() => mkdtemp(join(tmpdir(), "opencode-host-"))),
+    (made) => Effect.promise(() => rm(made, { recursive: true, force: true }))
+  )
+  yield* options.guard.remove(folder)
+  const write = (name: string, content: string) => {
+    const path = join(folder, name)
+    return Effect.as(
+      Effect.promise(() => writeFile(path, content, { mode: 0o600 })),
+      path
+    )
+  }
+  const given = Option.getOrElse(decodeConfig(options.environment[contentVariable]), (): Config => ({}))
+  let config = merged(given, options.config ?? {})
+  if (options.alwaysAsk.length > 0) {
+    const plugin = yield* write("always-ask.js", alwaysAsk(options.alwaysAsk))
+    config = { ...config, plugin: [...pluginsOf(config), pathToFileURL(plugin).href] }
+  }
+  return {
+    secrets: {
+      OPENCODE_SERVER_PASSWORD: Redacted.value(options.password),
+      ...(Object.keys(config).length === 0 ? {} : { [contentVariable]: JSON.stringify(config) })
+    },
+    taking: Effect.map(write("hand-over.mjs", preload), (path) => ({ [preloadVariable]: path }))
+  } satisfies Handover
+})
+
+/** Configuration that OpenCode merges over the user's and the project's. */
+export const contentVariable = "OPENCODE_CONFIG_CONTENT"
+const decodeConfig = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
+
+const merged = (under: Config, over: Config): Config => ({
+  ...under,
+  ...Object.fromEntries(
+    Object.entries(over).map(([key, value]) => {
+      const below = under[key]
+      return [key, Predicate.isObject(below) && Predicate.isObject(value) ? merged(below, value) : value]
+    })
+  )
+})
+
+/** OpenCode adds these to the plugins of the user's own configuration. */
+const pluginsOf = ({ plugin }: Config): ReadonlyArray<unknown> => (Array.isArray(plugin) ? plugin : [])
