@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
 import { assert, beforeAll, describe, it, onTestFinished } from "vitest"
 import type { AuthProvider } from "../src/index.ts"
+import { makeVerifier } from "../src/internal/auth.ts"
 import { connect, connectHttp, deploy, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 
@@ -104,6 +105,20 @@ describe("auth", () => {
       (cause: { code: string }) => cause.code
     )
     assert.equal(code, "InvalidOptions")
+  })
+
+  it("a provider of which something is missing is refused", async () => {
+    const good = await provider()
+    for (const bad of [
+      {},
+      { domain: "https://issuer.test" },
+      { applicationID: AUDIENCE, domain: undefined },
+      { ...good, issuer: undefined },
+      { ...good, algorithm: "none" },
+      { ...good, type: "another" }
+    ]) {
+      assert.throws(() => makeVerifier([bad as never], true), "An auth provider must be { domain, applicationID } or")
+    }
   })
 
   it("a bad token is refused: wrong key, issuer, audience, algorithm, or too old", async () => {

@@ -1,6 +1,7 @@
 /** Who calls: JSON Web Tokens, verified against the providers of the deployment. */
 import { decodeJwt, type JWTPayload, jwtVerify, type JWTVerifyGetKey } from "jose"
 import type { Value } from "convex/values"
+import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
 import { canonicalIssuer, discoveredKeys, keysAt } from "./issuer-keys.ts"
 
 /**
@@ -86,13 +87,25 @@ export const makeVerifier = (providers: ReadonlyArray<AuthProvider>, discovery: 
 const issuerOf = (provider: AuthProvider, discovery: boolean): Issuer => {
   const audience = provider.applicationID
   if ("type" in provider) {
-    const { algorithm, issuer, jwks } = provider
+    const { algorithm, issuer, jwks, type } = provider
+    const isGiven = typeof issuer === "string" && (algorithm === "ES256" || algorithm === "RS256")
+    if (type !== "customJwt" || !isGiven) throw notAProvider(provider)
     return { algorithms: [algorithm], audience, keys: keysAt(issuer, jwks, discovery), name: canonicalIssuer(issuer) }
   }
+  // Without an audience the tokens for any other application of the issuer would do.
+  if (typeof provider.domain !== "string" || typeof audience !== "string") throw notAProvider(provider)
   const name = canonicalIssuer(provider.domain)
   // What Convex accepts from such issuers.
   return { algorithms: ["RS256", "EdDSA"], audience, keys: discovery ? discoveredKeys(name) : notAllowed(name), name }
 }
+
+/** Types do not hold what comes from the environment, and may be missing there. */
+const notAProvider = (provider: AuthProvider) =>
+  new ConvexEmbeddedError(
+    "InvalidOptions",
+    'An auth provider must be { domain, applicationID } or { type: "customJwt", issuer, applicationID, jwks, algorithm } ' +
+      `with ES256 or RS256, not ${JSON.stringify(provider)}.`
+  )
 
 const notAllowed = (issuer: string) => () => {
   throw new Error(
