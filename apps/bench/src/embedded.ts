@@ -1,72 +1,21 @@
 /**
- * The embedded deployment, in a process of its own and over its real wire, beside `convex-test` in this process, on the
- * same functions. What is measured is what an awaiting caller waits for: with `durability: "full"` that includes the disk.
+ * The embedded deployment, over its real wire, beside `convex-test` on the same functions and beside what the wire and
+ * the disk cost without Convex; each in a process of its own. What is measured is what an awaiting caller waits for: with
+ * `durability: "full"` that includes the disk.
  */
 import { anyApi } from "convex/server"
-import { convexTest } from "convex-test"
+import { embedded, startPeer, startRaw, subjectOf } from "./embedded/contenders.ts"
 import { deploy, type Deployed } from "./embedded/deployment.ts"
-import schema from "./embedded/convex/schema.ts"
+import { BULK, fill, type Limit, measure, OPERATIONS } from "./embedded/operations.ts"
 import type { Line } from "./report.ts"
 
 const api = anyApi["documents"]!
-
-const modules = {
-  "./convex/_generated/api.js": () => Promise.resolve({}),
-  "./convex/documents.ts": () => import("./embedded/convex/documents.ts"),
-  "./convex/schema.ts": () => import("./embedded/convex/schema.ts")
-}
 const peerName = "convex-test"
 
-/** The same operations on either side. */
-interface Subject {
-  readonly query: (name: string, args: Record<string, unknown>) => Promise<unknown>
-  readonly mutation: (name: string, args: Record<string, unknown>) => Promise<unknown>
-}
-
-const embedded = (deployed: Deployed): Subject => {
-  const client = deployed.connect()
-  return {
-    query: (name, args) => deployed.http.query(api[name]!, args),
-    mutation: (name, args) => client.mutation(api[name]!, args)
-  }
-}
-
-const peer = (): Subject => {
-  const test = convexTest(schema, modules)
-  return {
-    query: (name, args) => test.query(api[name]!, args),
-    mutation: (name, args) => test.mutation(api[name]!, args)
-  }
-}
-
-const BULK = 1000
-
-/** Numbers without a pattern, the same in each run (a multiplicative hash). */
-const scattered = (i: number, below: number) => (Math.imul(i + 1, 2_654_435_761) >>> 8) % below
-
-/** Each runs the operation once on a table of `documents`; `i` counts the runs. */
-const operations: Readonly<Record<string, (subject: Subject, documents: number, i: number) => Promise<unknown>>> = {
-  get: (subject, documents, i) => subject.query("get", { number: scattered(i, documents) }),
-  page50: (subject, documents, i) => subject.query("page50", { below: 50 + scattered(i, documents - 50) }),
-  mutation: (subject, documents, i) => subject.mutation("insert", { channel: "one", number: 2 * documents + i }),
-  bulk: (subject, documents, i) => subject.mutation("bulk", { count: BULK, from: 4 * documents + BULK * i })
-}
-
-/** Runs of an operation, at most so many and for so long; three rounds of ours and theirs in turn. */
-const ROUNDS = 3
-const budget = (quick: boolean, op: string) =>
-  quick ? { runs: op === "bulk" ? 1 : 20, millis: 500 } : { runs: op === "bulk" ? 5 : 500, millis: 3000 }
-
-const measure = async (run: (i: number) => Promise<unknown>, from: number, limit: ReturnType<typeof budget>) => {
-  const times: Array<number> = []
-  const began = performance.now()
-  while (times.length < limit.runs && performance.now() - began < limit.millis) {
-    const start = performance.now()
-    await run(from + times.length)
-    times.push(performance.now() - start)
-  }
-  return times
-}
+/** Rounds of an operation: in each of them every contender has its turn. */
+const rounds = (quick: boolean) => (quick ? 2 : 6)
+const budget = (quick: boolean, op: string): Limit =>
+  quick ? { runs: op === "bulk" ? 1 : 20, millis: 500 } : { runs: op === "bulk" ? 3 : 250, millis: 1500 }
 
 const percentile = (times: ReadonlyArray<number>, part: number) =>
   times.toSorted((a, b) => a - b)[Math.min(times.length - 1, Math.floor(times.length * part))] ?? 0
@@ -77,10 +26,6 @@ const figures = (times: ReadonlyArray<number> = [], each = 1) => ({
   perSecond: Math.round((1000 * each * times.length) / times.reduce((sum, time) => sum + time, 0))
 })
 
-const fill = async (subject: Subject, documents: number) => {
-  for (let from = 0; from < documents; from += BULK) await subject.mutation("bulk", { count: BULK, from })
-}
-
 export async function* embeddedBench(quick: boolean): AsyncGenerator<Line> {
   for (const documents of quick ? [1000, 3000] : [1000, 10_000, 100_000]) yield* atSize(documents, quick)
 }
@@ -88,21 +33,28 @@ export async function* embeddedBench(quick: boolean): AsyncGenerator<Line> {
 async function* atSize(documents: number, quick: boolean): AsyncGenerator<Line> {
   await using deployed = await deploy("full")
   await using quickly = await deploy("normal")
-  const [ours, normal, theirs] = [embedded(deployed), embedded(quickly), peer()]
-  for (const subject of [ours, normal, theirs]) await fill(subject, documents)
+  await using theirs = await startPeer(documents)
+  await using raw = await startRaw()
+  const [fully, quicker] = [subjectOf(deployed), subjectOf(quickly)]
+  for (const subject of [fully, quicker]) await fill(subject, documents)
+  const [ours, normal] = [embedded(fully), embedded(quicker)]
 
-  for (const [op, run] of Object.entries(operations)) {
+  for (const op of OPERATIONS) {
     const limit = budget(quick, op)
-    const subjects = [ours, theirs, ...(op === "mutation" ? [normal] : [])]
-    const times = new Map(subjects.map((subject) => [subject, Array<number>()]))
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const [subject, taken] of times) {
-        taken.push(...(await measure((i) => run(subject, documents, i), taken.length, limit)))
+    const contenders = [ours, theirs, raw, ...(op === "mutation" ? [normal] : [])]
+    const times = new Map(contenders.map((contender) => [contender, Array<number>()]))
+    for (let round = 0; round < rounds(quick); round++) {
+      for (const [contender, taken] of times) {
+        taken.push(...(await contender.measure({ documents, from: taken.length, limit, op })))
       }
     }
     const each = op === "bulk" ? BULK : 1
     const { p50Ms, perSecond } = figures(times.get(theirs), each)
-    const beside = { peer: { name: peerName, p50Ms, perSecond } }
+    const least = figures(times.get(raw))
+    const beside = {
+      peer: { name: peerName, p50Ms, perSecond },
+      ...(times.get(raw)?.length ? { raw: { p50Ms: least.p50Ms, perSecond: least.perSecond } } : {})
+    }
     const line = { bench: "embedded", documents, op }
     yield {
       ...line,
@@ -131,7 +83,7 @@ async function* atSize(documents: number, quick: boolean): AsyncGenerator<Line> 
  * `different`, where every subscription is a query of its own. The peer has no clients.
  */
 const watched = async (op: string, deployed: Deployed, clients: number, each: number, writes: number) => {
-  const writer = embedded(deployed)
+  const writer = subjectOf(deployed)
   const expected = { number: -1, missing: 0, done: () => undefined as void }
   const seen = (number: number) => {
     if (number === expected.number && --expected.missing === 0) expected.done()

@@ -10,7 +10,7 @@ import { ConvexClient, ConvexHttpClient } from "convex/browser"
 export const deploy = async (durability: "full" | "normal") => {
   const dataDir = await mkdtemp(join(tmpdir(), "bench-embedded-"))
   const child = fork(fileURLToPath(new URL("./serve.ts", import.meta.url)), [dataDir, durability])
-  const { url } = await message(child)
+  const { url } = await message<Message>(child)
   const clients: Array<ConvexClient> = []
   return {
     http: new ConvexHttpClient(url, { logger: false }),
@@ -21,7 +21,7 @@ export const deploy = async (durability: "full" | "normal") => {
     },
     rssBytes: async () => {
       child.send("memory")
-      return (await message(child)).rssBytes
+      return (await message<Message>(child)).rssBytes
     },
     [Symbol.asyncDispose]: async () => {
       await Promise.all(clients.map((client) => client.close()))
@@ -40,11 +40,12 @@ interface Message {
   readonly rssBytes: number
 }
 
-const message = (child: ChildProcess): Promise<Message> =>
+/** The next one that the process sends; fails when it ends before. */
+export const message = <A>(child: ChildProcess): Promise<A> =>
   new Promise((resolve, reject) => {
-    const onExit = (code: number | null) => reject(new Error(`The deployment ended: ${code}`))
+    const onExit = (code: number | null) => reject(new Error(`The process ended: ${code}`))
     child.once("exit", onExit)
-    child.once("message", (received: Message) => {
+    child.once("message", (received: A) => {
       child.off("exit", onExit)
       resolve(received)
     })

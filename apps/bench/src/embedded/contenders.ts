@@ -1,0 +1,77 @@
+/** Who is measured: each in a process of its own. */
+import { fork } from "node:child_process"
+import { once } from "node:events"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { anyApi } from "convex/server"
+import { type Deployed, message } from "./deployment.ts"
+import { measure, measurePart, type Operation, type Part, type Subject } from "./operations.ts"
+
+export interface Contender {
+  /** Gives the milliseconds of each run. */
+  readonly measure: (part: Part) => Promise<ReadonlyArray<number>>
+}
+
+const api = anyApi["documents"]!
+
+/** Queries by the HTTP client, mutations by the client with a socket. */
+export const subjectOf = (deployed: Deployed): Subject => {
+  const client = deployed.connect()
+  return {
+    query: (name, args) => deployed.http.query(api[name]!, args),
+    mutation: (name, args) => client.mutation(api[name]!, args)
+  }
+}
+
+export const embedded = (subject: Subject): Contender => ({ measure: (part) => measurePart(subject, part) })
+
+/** `convex-test` with so many documents. */
+export const startPeer = async (documents: number): Promise<Contender & AsyncDisposable> => {
+  const child = fork(fileURLToPath(new URL("./peer.ts", import.meta.url)), [String(documents)])
+  await message(child)
+  return {
+    measure: (part) => {
+      child.send(part)
+      return message<ReadonlyArray<number>>(child)
+    },
+    [Symbol.asyncDispose]: async () => {
+      child.disconnect()
+      await once(child, "exit")
+    }
+  }
+}
+
+/** A row over a socket, and a constant over HTTP: nothing of Convex. */
+export const startRaw = async (): Promise<Contender & AsyncDisposable> => {
+  const folder = await mkdtemp(join(tmpdir(), "bench-raw-"))
+  const child = fork(fileURLToPath(new URL("./raw.ts", import.meta.url)), [join(folder, "raw.sqlite")])
+  const port = await message<number>(child)
+  const socket = new WebSocket(`ws://127.0.0.1:${port}`)
+  await once(socket, "open")
+  const operations: Partial<Record<Operation, (i: number) => Promise<unknown>>> = {
+    get: async (number) => {
+      const body = JSON.stringify({ path: "documents:get", args: [{ number }] })
+      const headers = { "content-type": "application/json" }
+      return (await fetch(`http://127.0.0.1:${port}/`, { body, headers, method: "POST" })).json()
+    },
+    mutation: (number) => {
+      const answered = once(socket, "message")
+      socket.send(JSON.stringify({ path: "documents:insert", args: [{ channel: "one", number }] }))
+      return answered
+    }
+  }
+  return {
+    measure: async ({ from, limit, op }) => {
+      const run = operations[op]
+      return run === undefined ? [] : measure(run, from, limit)
+    },
+    [Symbol.asyncDispose]: async () => {
+      socket.close()
+      child.disconnect()
+      await once(child, "exit")
+      await rm(folder, { force: true, recursive: true })
+    }
+  }
+}
