@@ -70,12 +70,13 @@ const make = Effect.gen(function* () {
             )
           )
       ),
-    send: (sessionId: Id<"sessions">, text: string, model: Option.Option<string>) =>
+    send: (sessionId: Id<"sessions">, text: string, model: Option.Option<string>, agent = Option.none<string>()) =>
       convex.mutation(api.turns.send, {
         sessionId,
         text,
         idempotencyKey: randomUUID(),
-        ...(Option.isSome(model) && { model: model.value })
+        ...(Option.isSome(model) && { model: model.value }),
+        ...(Option.isSome(agent) && { agent: agent.value })
       }),
     follow,
     /** Says that a person reads the session, for as long as this runs: text is then written several times a second. */

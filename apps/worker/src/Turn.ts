@@ -49,6 +49,10 @@ const serverless: ReadonlySet<string> = new Set([
 const isUndelivered = ({ _tag, reason }: ConvexSyncError | HostError | ModelCacheError | SessionPoolError) =>
   _tag !== "ConvexSyncError" && serverless.has(reason._tag)
 
+/** Somebody at OpenCode's own terminal, or a worker that was fenced and does not know yet, runs a turn in the session. */
+const whileBusy = Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: deadline }))
+const isBusy = ({ reason }: ConvexSyncError | HostError) => reason._tag === "Busy"
+
 /** How long a stopping worker tries to settle a turn itself. */
 const goodbye = "5 seconds"
 
@@ -126,7 +130,8 @@ const prompt = Effect.fnUntraced(function* (turnId: Id<"turns">, input: TurnInpu
     Stream.filter((event) => event._tag === "Ended"),
     Stream.runHead,
     Effect.flatMap(Effect.fromOption),
-    Effect.catchTag("NoSuchElementError", Effect.die)
+    Effect.catchTag("NoSuchElementError", Effect.die),
+    Effect.retry({ schedule: whileBusy, while: isBusy })
   )
 })
 

@@ -36,7 +36,7 @@ export const world = Layer.unwrap(
       Layer.merge(Layer.succeed(OpenCodeHome, home))
     )
   })
-).pipe(Layer.provideMerge(Layer.merge(ScriptedProvider.layer(echo), NodeServices.layer)))
+).pipe(Layer.provideMerge(Layer.merge(ScriptedProvider.layer(echo, { models: ["echo", "other"] }), NodeServices.layer)))
 
 /** Runs a worker for as long as the scope, and gives its id. */
 export const workerWith = Effect.fnUntraced(function* (options: Partial<WorkerOptions>) {
@@ -102,7 +102,7 @@ export const script = (says: Script) =>
 export const schedule = Schedule.spaced("50 millis")
 
 /** OpenCode boots once, and slowly on a loaded machine. */
-export const limit = { timeout: 60_000 }
+export const limit = { timeout: 120_000 }
 
 /** Waits until something of a turn's answer was streamed. */
 export const streaming = (turnId: Id<"turns">) =>

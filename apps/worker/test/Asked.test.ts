@@ -1,0 +1,78 @@
+import { assert, layer } from "@effect/vitest"
+import { Reply } from "@opencode-worker/testkit"
+import { Effect, Stream } from "effect"
+import { Operator } from "../src/Operator.ts"
+import { answer, asked, echo, limit, newSession, script, send, servedPage, workerWith, world } from "./support/world.ts"
+
+const fetchOf = (url: string) => Reply.toolCall("webfetch", { url, format: "text" })
+
+layer(world, { excludeTestServices: true, timeout: 120_000 })("what OpenCode asks", (it) => {
+  it.effect(
+    "and nobody answers is denied when its time is over, and the turn goes on",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        const sessionId = yield* newSession
+        yield* workerWith({ requestTimeLimit: "2 seconds" })
+        yield* script((request) => (request.toolResults.length === 0 ? fetchOf("http://127.0.0.1:9/") : echo(request)))
+        const turnId = yield* send(sessionId, "look it up")
+        yield* asked(sessionId)
+        const { status, text } = yield* answer(turnId)
+        assert.strictEqual(status, "completed")
+        assert.match(text, /Nobody answered within 2s/)
+        const left = yield* Stream.runHead(operator.pending(sessionId))
+        assert.deepInclude(left, { value: [] })
+      }),
+    limit
+  )
+
+  it.effect(
+    "in a sub-agent reaches the operator of the session, and the answer the sub-agent",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        const page = yield* servedPage
+        const sessionId = yield* newSession
+        yield* workerWith({})
+        yield* script((request) => {
+          const [result] = request.toolResults
+          if (result !== undefined) return Reply.text(`${request.lastUserText}: ${result.output}`)
+          return request.lastUserText === "have it looked up"
+            ? Reply.toolCall("task", { description: "look up", prompt: "fetch the page", subagent_type: "general" })
+            : fetchOf(page)
+        })
+        const turnId = yield* send(sessionId, "have it looked up")
+        const request = yield* asked(sessionId)
+        assert.deepInclude(request, { kind: "permission", subject: `webfetch: ${page}`, turnId })
+        yield* operator.answer(request.requestId, { type: "once" })
+        const { status, text } = yield* answer(turnId)
+        assert.strictEqual(status, "completed")
+        assert.match(text, /^have it looked up: .*fetch the page: the page says hello/s)
+      }),
+    limit
+  )
+
+  it.effect(
+    "in a sub-agent and is denied is told to it, and everybody goes on",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        const sessionId = yield* newSession
+        yield* workerWith({})
+        yield* script((request) => {
+          const [result] = request.toolResults
+          if (result !== undefined) return Reply.text(`${request.lastUserText}: ${result.output}`)
+          return request.lastUserText === "have it looked up"
+            ? Reply.toolCall("task", { description: "look up", prompt: "fetch the page", subagent_type: "general" })
+            : fetchOf("http://127.0.0.1:9/")
+        })
+        const turnId = yield* send(sessionId, "have it looked up")
+        const { requestId } = yield* asked(sessionId)
+        yield* operator.answer(requestId, { type: "reject", message: "there is no need" })
+        const { status, text } = yield* answer(turnId)
+        assert.strictEqual(status, "completed")
+        assert.match(text, /there is no need/)
+      }),
+    limit
+  )
+})

@@ -1,0 +1,40 @@
+import { assert, layer } from "@effect/vitest"
+import { ScriptedProvider } from "@opencode-worker/testkit"
+import { Context, Effect, Layer } from "effect"
+import { Operator } from "../src/Operator.ts"
+import { operatorLayer } from "../src/Stack.ts"
+import { ask, runWorker, world } from "./support/world.ts"
+
+/** Somebody with a connection of their own. */
+const newOperator = Effect.map(Layer.build(Layer.fresh(operatorLayer)), (services) => Context.get(services, Operator))
+
+layer(world, { excludeTestServices: true, timeout: 120_000 })("operators", (it) => {
+  for (const count of [1, 8, 50]) {
+    it.effect(
+      `${count} at once get every answer, each their own and whole`,
+      () =>
+        Effect.gen(function* () {
+          const provider = yield* ScriptedProvider
+          const workerId = yield* runWorker
+          const operators = yield* Effect.all(Array.from({ length: count }, () => newOperator))
+          const { chats } = yield* provider.stats
+          const answers = yield* Effect.forEach(
+            operators,
+            Effect.fnUntraced(function* (operator, index) {
+              const sessionId = yield* operator.createSession(workerId)
+              const words = Array.from({ length: 100 }, (_, word) => `${index}-${word}`).join(" ")
+              const { status, text } = yield* Effect.provideService(ask(sessionId, words), Operator, operator)
+              return [status, text === `1: ${words}`]
+            }),
+            { concurrency: "unbounded" }
+          )
+          assert.deepStrictEqual(
+            answers,
+            Array.from({ length: count }, () => ["completed", true])
+          )
+          assert.strictEqual((yield* provider.stats).chats - chats, count)
+        }),
+      { timeout: 300_000 }
+    )
+  }
+})

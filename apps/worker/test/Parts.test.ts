@@ -1,0 +1,73 @@
+import { assert, layer } from "@effect/vitest"
+import { OpenCodeHost } from "@opencode-worker/opencode-host"
+import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
+import { Effect, Option, Stream } from "effect"
+import { Operator } from "../src/Operator.ts"
+import { answer, limit, newSession, runWorker, script, send, world } from "./support/world.ts"
+
+layer(world, { excludeTestServices: true, timeout: 120_000 })("the parts of an answer", (it) => {
+  it.effect(
+    "are kept apart, with what they cost, and come from the model and the agent that were asked for",
+    () =>
+      Effect.gen(function* () {
+        const { client } = yield* OpenCodeHost
+        const operator = yield* Operator
+        const provider = yield* ScriptedProvider
+        const sessionId = yield* newSession
+        yield* runWorker
+        const usage = { promptTokens: 1_000, completionTokens: 10 }
+        yield* script((request) =>
+          Reply.withUsage(
+            request.toolResults.length === 0
+              ? Reply.sequence([
+                  Reply.reasoning("hm"),
+                  Reply.text("Let me see."),
+                  Reply.toolCall("bash", { command: "echo here", description: "looks" })
+                ])
+              : Reply.text("That is all."),
+            usage
+          )
+        )
+        const turnId = yield* operator.send(sessionId, "look", Option.some("scripted/other"), Option.some("plan"))
+        assert.deepInclude(yield* answer(turnId), { status: "completed", text: "Let me see.\nThat is all." })
+        const parts = yield* operator.parts(turnId)
+        assert.deepStrictEqual(
+          parts.map(({ kind }) => kind),
+          ["step-start", "reasoning", "text", "tool", "step-finish", "step-start", "text", "step-finish"]
+        )
+        const [tool] = parts.filter(({ kind }) => kind === "tool").map(({ payload }) => JSON.parse(payload))
+        assert.deepInclude(tool, { tool: "bash" })
+        assert.deepInclude(tool.state, { status: "completed", output: "here\n" })
+        const turns = yield* operator.turns(sessionId).pipe(Stream.runCollect)
+        assert.deepInclude(turns[0], { model: "scripted/other", agent: "plan" })
+        assert.deepInclude(turns[0]?.usage, { input: 2_000, output: 20 })
+        assert.isNumber(turns[0]?.usage?.cost)
+        const asked = (yield* provider.requests).filter(({ kind }) => kind === "chat").slice(-2)
+        assert.deepStrictEqual(new Set(asked.map(({ model }) => model)), new Set(["other"]))
+        const [session] = (yield* client.sessions.list()).filter(
+          ({ metadata }) => metadata?.["opencodeWorkerSession"] === sessionId
+        )
+        const { messages } = yield* client.messages.list(session?.id ?? "")
+        assert.deepInclude(messages[0]?.info, { role: "user", agent: "plan" })
+      }),
+    limit
+  )
+
+  it.effect(
+    "of megabytes are read back whole",
+    () =>
+      Effect.gen(function* () {
+        const sessionId = yield* newSession
+        yield* runWorker
+        const long = Array.from({ length: 220_000 }, (_, index) => `word ${index}`).join("\n")
+        assert.isAbove(long.length, 2_500_000)
+        yield* script(() =>
+          Reply.withUsage(Reply.text(long, { chunks: 100 }), { promptTokens: 10, completionTokens: 10 })
+        )
+        const { status, text } = yield* answer(yield* send(sessionId, "write a book"))
+        assert.strictEqual(status, "completed")
+        assert.isTrue(text === long, `${text.length} of ${long.length} characters`)
+      }),
+    limit
+  )
+})
