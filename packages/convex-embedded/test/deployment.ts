@@ -13,7 +13,7 @@ export const FUNCTIONS = join(import.meta.dirname, "fixtures/convex")
 
 /** The fixture as JavaScript, bundled once a test file: what bundling does is tested where it matters. */
 let bundled: Promise<string> | undefined
-const bundledFunctions = (): Promise<string> => (bundled ??= bundleFunctions())
+export const bundledFunctions = (): Promise<string> => (bundled ??= bundleFunctions())
 const bundleFunctions = async () => {
   const folder = mkdtempSync(join(tmpdir(), "convex-functions-"))
   const common = {
