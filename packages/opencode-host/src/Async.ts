@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Effect, type Layer, ManagedRuntime, Predicate, Stream } from "effect"
+import { Effect, type Layer, ManagedRuntime, Option, Predicate, Stream } from "effect"
 import type { HostError } from "./HostError.ts"
 import type { HostEvent } from "./HostEvent.ts"
 import { ascendingId } from "./Ids.ts"
@@ -44,6 +44,8 @@ export interface AsyncOpenCodeHost extends AsyncDisposable {
   readonly directory: string
   readonly server: () => Promise<OpenCodeServer>
   readonly client: Promised<OpenCodeClient>
+  /** Undefined when no server runs. */
+  readonly ifAwake: <A>(run: (client: Promised<OpenCodeClient>) => Promise<A>) => Promise<A | undefined>
   /** Each iteration listens from its first `next` on. */
   readonly events: AsyncIterable<HostEvent>
   /** Leaving the loop early aborts the turn. */
@@ -62,11 +64,20 @@ export const openHost = async (options: Options): Promise<AsyncOpenCodeHost> => 
   const runtime = ManagedRuntime.make(layer)
   const context = await runtime.context()
   const host = await runtime.runPromise(OpenCodeHost)
+  const run: Run = (effect) => runtime.runPromise(effect)
   return {
     hostId: host.hostId,
     directory: host.directory,
     server: () => runtime.runPromise(host.server),
-    client: promised(host.client, (effect) => runtime.runPromise(effect)),
+    client: promised(host.client, run),
+    // What `look` rejects with is for its caller alone, whatever it is.
+    ifAwake: (look) =>
+      runtime.runPromise(
+        Effect.map(
+          host.ifAwake((client) => Effect.promise(() => look(promised(client, run)))),
+          Option.getOrUndefined
+        )
+      ),
     events: Stream.toAsyncIterableWith(host.events, context),
     turn: (input) => Stream.toAsyncIterableWith(Stream.unwrap(Effect.map(withIds(input), host.turn)), context),
     abort: (sessionId) => runtime.runPromise(host.abort(sessionId)),

@@ -19,7 +19,7 @@ export type Engine = "classic" | "next"
  */
 export interface Capabilities {
   readonly engine: Engine
-  /** The engine keeps a log of each session's events, so that those missed in a gap could be read again. */
+  /** `sessions.history`: the engine keeps a log of each session. */
   readonly replay: boolean
   /** A prompt that is sent again under its ids never runs again, whatever the session has done since. */
   readonly idempotentPrompt: boolean

@@ -143,6 +143,22 @@ export interface MessagePage {
 }
 
 /**
+ * A page of a session's log, in the engine's own words.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HistoryPage {
+  readonly entries: ReadonlyArray<{
+    /** Counts up from 1 within the session. Give the last one as `after` to go on. */
+    readonly seq: number
+    readonly type: string
+    readonly data: Readonly<Record<string, unknown>>
+  }>
+  readonly more: boolean
+}
+
+/**
  * Every method waits for the server by itself, starting it if need be, and speaks of the host's directory only.
  *
  * @category models
@@ -173,6 +189,15 @@ export interface OpenCodeClient {
     /** Abort and await the end of a busy session first: deleting does not stop it. */
     readonly remove: (sessionId: string) => Effect.Effect<void, HostError>
     readonly children: (sessionId: string) => Effect.Effect<ReadonlyArray<Session>, HostError>
+    /**
+     * The engine's log of a session, `limit` entries at most (default 100) after the entry numbered `after`, oldest first.
+     * `Unsupported` without `replay`. It has each step, text and tool call once, and survives the server; what is only
+     * live (deltas of texts) or only open (permissions, questions) is not in it: after a `Gap`, read those again.
+     */
+    readonly history: (
+      sessionId: string,
+      options?: { readonly after?: number | undefined; readonly limit?: number | undefined }
+    ) => Effect.Effect<HistoryPage, HostError>
     /** The sessions that are not idle, by id. */
     readonly status: Effect.Effect<Readonly<Record<string, SessionStatus>>, HostError>
   }

@@ -5,7 +5,7 @@
  */
 import { randomUUID } from "node:crypto"
 import { NodeServices } from "@effect/platform-node"
-import { Clock, Context, Deferred, Duration, Effect, Layer, Redacted, Stream } from "effect"
+import { Clock, Context, Deferred, Duration, Effect, Layer, Option, Redacted, Stream } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { UserDirectories } from "effect/persistence"
 import type { Engine } from "./Capabilities.ts"
@@ -125,6 +125,13 @@ export class OpenCodeHost extends Context.Service<
     /** The running server, started if there is none. Callers share one start; a use after a failure tries again. */
     readonly server: Effect.Effect<OpenCodeServer, HostError>
     readonly client: OpenCodeClient
+    /**
+     * Runs calls that are no use of the server: they neither start it nor keep it from being idle (`idleTimeout`), for
+     * what only looks from time to time whether anything has changed. None when no server runs: nothing has.
+     */
+    readonly ifAwake: <A, E, R>(
+      run: (client: OpenCodeClient) => Effect.Effect<A, E, R>
+    ) => Effect.Effect<Option.Option<A>, E, R>
     /** Live events from now on. All listeners share one connection; listening starts no server. */
     readonly events: Stream.Stream<HostEvent>
     /**
@@ -152,7 +159,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const start =
     options.attach === undefined ? yield* ownServer(options, directory, hostId) : attachServer(options.attach, options)
   const hub = yield* makeHub()
-  const { hold, running, use } = yield* makeSupervisor({
+  const { glance, hold, isAwake, running, use } = yield* makeSupervisor({
     start,
     hub,
     directory,
@@ -161,6 +168,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     stopTimeout: options.attach === undefined ? options.stopTimeout : 0
   })
   const client = makeClient(use, directory)
+  const glancing = makeClient(glance, directory)
   const turns = new Map<string, RunningTurn>()
   const abort = (sessionId: string) => abortSession(client, turns, sessionId)
   if (options.start === "eager") yield* Effect.forkScoped(Effect.ignore(running))
@@ -169,6 +177,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     directory,
     server: use(({ server }) => Effect.succeed(server)),
     client,
+    ifAwake: (run) => Effect.flatMap(isAwake, (awake) => (awake ? Effect.asSome(run(glancing)) : Effect.succeedNone)),
     events: Stream.scoped(Stream.unwrap(Effect.map(hub.listen(), Stream.fromQueue))),
     turn: (input) => runTurn({ client, hold, running, listen: hub.listen, turns, abort }, input),
     abort

@@ -2,10 +2,10 @@ import { assert, layer } from "@effect/vitest"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Layer, Redacted, Result, Schedule, Stream } from "effect"
 import { vi } from "vitest"
-import { ascendingId, type Engine, OpenCodeHost, type PermissionRequest } from "../src/index.ts"
+import { ascendingId, type Engine, type HistoryPage, OpenCodeHost, type PermissionRequest } from "../src/index.ts"
 import { endOf, layerHost, newSession, promptOf, requestsDuring, runPrompt, textOf } from "./support.ts"
 
-vi.setConfig({ testTimeout: 30_000 })
+vi.setConfig({ testTimeout: 60_000 })
 
 const answer = "The quick brown fox jumps over the lazy dog, twice."
 const choices = [
@@ -236,6 +236,50 @@ for (const engine of ["classic", "next"] as const) {
         })
       )
 
+      it.effect("offers its model a tool for sub-agents, where it can have any", () =>
+        Effect.gen(function* () {
+          const { capabilities } = (yield* OpenCodeHost).client
+          const provider = yield* ScriptedProvider
+          yield* runPrompt("hi")
+          const offered = (yield* provider.requests).at(-1)?.toolNames ?? []
+          assert.include(offered, "bash")
+          assert.strictEqual(offered.includes("task"), (yield* capabilities).subAgents, offered.join())
+        })
+      )
+
+      it.effect("keeps a log of a session, where it does: each thing once, but neither deltas nor requests", () =>
+        Effect.gen(function* () {
+          const { client, turn } = yield* OpenCodeHost
+          const sessionId = yield* newSession
+          if (!(yield* client.capabilities).replay) {
+            const refused = yield* Effect.flip(client.sessions.history(sessionId))
+            assert.strictEqual(refused.reason._tag, "Unsupported")
+            return
+          }
+          yield* turn(yield* promptOf(sessionId, "touch")).pipe(
+            Stream.tap((event) =>
+              event._tag === "PermissionAsked" ? client.permissions.reply(event.request.id, "once") : Effect.void
+            ),
+            Stream.runDrain
+          )
+          const read: Array<HistoryPage["entries"][number]> = []
+          for (let more = true; more;) {
+            const page = yield* client.sessions.history(sessionId, { after: read.at(-1)?.seq, limit: 3 })
+            read.push(...page.entries)
+            more = page.more
+          }
+          assert.deepStrictEqual(read, (yield* client.sessions.history(sessionId)).entries)
+          assert.deepStrictEqual(
+            read.map(({ seq }) => seq),
+            read.map((_, index) => index + 1)
+          )
+          const types = new Set(read.map(({ type }) => type))
+          for (const type of ["prompted", "tool.success", "text.ended"])
+            assert.isTrue(types.has(`session.next.${type}`))
+          for (const type of types) assert.notMatch(type, /delta|permission|question/)
+        })
+      )
+
       it.effect("keeps its password and its configuration out of what the agent's commands can read", () =>
         Effect.gen(function* () {
           const { client, turn, server } = yield* OpenCodeHost
@@ -408,6 +452,28 @@ for (const engine of ["classic", "next"] as const) {
             client.prompt({ sessionId, messageId: "foo_1", partIds: [yield* ascendingId("prt")], text: "x" })
           )
           assert.deepInclude(refused.reason, { _tag: "Protocol", status: 400 })
+        })
+      )
+
+      it.effect("ends a turn whose server is killed, with what is stored of it, and works on with another", () =>
+        Effect.gen(function* () {
+          const { server, turn } = yield* OpenCodeHost
+          const { pid = 0 } = yield* server
+          let killed = false
+          const events = yield* turn(yield* promptOf(yield* newSession, "slow")).pipe(
+            Stream.tap((event) =>
+              Effect.sync(() => {
+                if (event._tag !== "TextDelta" || killed) return
+                killed = true
+                process.kill(pid, "SIGKILL")
+              })
+            ),
+            Stream.runCollect
+          )
+          assert.strictEqual(endOf(events).outcome, "interrupted")
+          assert.strictEqual(endOf(events).error?.name, "ServerDied")
+          assert.notStrictEqual((yield* server).pid, pid)
+          assert.strictEqual(endOf(yield* runPrompt("again")).outcome, "completed")
         })
       )
 

@@ -190,6 +190,23 @@ describe("the supervisor", () => {
     })
   )
 
+  it.effect("takes a look for no use: it starts no server, and keeps none awake", () =>
+    Effect.gen(function* () {
+      const { glance, isAwake, use, starts, stopped } = yield* setting({ limits: { idleTimeout: "1 minute" } })
+      assert.isFalse(yield* isAwake)
+      assert.strictEqual((yield* Effect.flip(glance(() => Effect.void))).reason._tag, "Unavailable")
+      assert.strictEqual(yield* starts, 0)
+      yield* use(() => Effect.void)
+      for (let looks = 0; looks < 5; looks++) {
+        assert.strictEqual(yield* glance(({ server: { url } }) => Effect.succeed(url)), server.url)
+        yield* seconds(11)
+      }
+      yield* seconds(11)
+      assert.strictEqual(yield* Ref.get(stopped), 1)
+      assert.isFalse(yield* isAwake)
+    })
+  )
+
   it.effect("never stops a server that is used, or has a busy session of somebody else", () =>
     Effect.gen(function* () {
       const { use, hold, busy, stopped } = yield* setting({

@@ -1,5 +1,6 @@
 /** The client port over OpenCode 1.x's classic engine (`/session/*`), through the SDK's v2 entry. */
 import { Effect } from "effect"
+import { HostError, Unsupported } from "../HostError.ts"
 import type { EngineClient } from "./engine.ts"
 import type { ModelInfo } from "../OpenCodeClient.ts"
 import { splitModel } from "./model.ts"
@@ -42,6 +43,8 @@ export const classicClient = ({ ask, call, settings }: Transport, directory: str
         Effect.asVoid(call("sessions.remove", (sdk, options) => sdk.session.delete({ sessionID, directory }, options))),
       children: (sessionID) =>
         call("sessions.children", (sdk, options) => sdk.session.children({ sessionID, directory }, options)),
+      history: () =>
+        Effect.fail(new HostError({ reason: new Unsupported({ operation: "sessions.history", engine: "classic" }) })),
       status: call("sessions.status", (sdk, options) => sdk.session.status({ directory }, options))
     },
     messages: {

@@ -196,6 +196,16 @@ export const nextClient = ({ call, settings }: Transport, directory: string): En
       rename: () => unsupported("sessions.rename"),
       remove: () => unsupported("sessions.remove"),
       children: (sessionId) => Effect.map(allSessions, (all) => all.filter(({ parentID }) => parentID === sessionId)),
+      history: (sessionID, { after = 0, limit = pageSize } = {}) =>
+        Effect.map(
+          call("sessions.history", (sdk, options) => sdk.v2.session.history({ sessionID, after, limit }, options)),
+          ({ data, hasMore }) => ({
+            entries: data.flatMap(({ data: content, durable, type }) =>
+              durable === undefined ? [] : [{ seq: durable.seq, type, data: content }]
+            ),
+            more: hasMore
+          })
+        ),
       status: Effect.map(
         call("sessions.status", (sdk, options) => sdk.v2.session.active(options)),
         ({ data }) => Object.fromEntries(Object.keys(data).map((id) => [id, { type: "busy" as const }]))

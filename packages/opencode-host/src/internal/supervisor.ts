@@ -36,6 +36,10 @@ export interface Supervisor {
   readonly running: Effect.Effect<Running, HostError>
   /** Runs something with the server, which is not idle meanwhile. */
   readonly use: <A, E, R>(run: (running: Running) => Effect.Effect<A, E, R>) => Effect.Effect<A, E | HostError, R>
+  /** As `use`, with the server that runs already: it is not started, and may be taken for idle meanwhile. */
+  readonly glance: Supervisor["use"]
+  /** Whether `glance` has a server. */
+  readonly isAwake: Effect.Effect<boolean>
   /** The server is not idle until the scope closes. Fails once the host is closing. */
   readonly hold: Effect.Effect<void, HostError, Scope.Scope>
 }
@@ -175,6 +179,8 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
     return closing ? Effect.fail(unavailable("the host is closed")) : Effect.flatMap(launch(false), Deferred.await)
   })
 
+  const awake = () => (current !== undefined && Deferred.isDoneUnsafe(current) ? current : undefined)
+
   const enter = Effect.sync(() => {
     usage.inFlight += 1
     usage.used = true
@@ -187,8 +193,8 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
   yield* Effect.addFinalizer(() =>
     Effect.gen(function* () {
       closing = true
-      const last = current
-      if (last !== undefined && Deferred.isDoneUnsafe(last)) {
+      const last = awake()
+      if (last !== undefined) {
         const { server } = yield* Deferred.await(last)
         yield* hasBusySession(server, directory).pipe(
           Effect.repeat({ while: (busy) => busy, schedule: Schedule.spaced("100 millis") }),
@@ -217,6 +223,12 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
         () => Effect.flatMap(running, run),
         () => leave
       ),
+    glance: (run) =>
+      Effect.suspend(() => {
+        const now = awake()
+        return now === undefined ? Effect.fail(unavailable("no server runs")) : Effect.flatMap(Deferred.await(now), run)
+      }),
+    isAwake: Effect.sync(() => awake() !== undefined),
     hold: Effect.suspend(() =>
       closing ? Effect.fail(unavailable("the host is closing")) : Effect.acquireRelease(enter, () => leave)
     )
