@@ -45,6 +45,7 @@ const portAttempts = 3
 const keptLines = 20
 
 export const spawnServer = Effect.fn("OpenCodeHost.start")(function* (options: SpawnOptions) {
+  if (options.engine !== undefined) yield* canAsk(options, options.engine)
   const password = yield* randomPassword
   const handover = yield* makeHandover({ ...options, password })
   for (let attempt = 1, hidden = true; ; attempt++) {
@@ -67,6 +68,12 @@ export const spawnServer = Effect.fn("OpenCodeHost.start")(function* (options: S
     } else if (last) return yield* Effect.failCause(started.cause)
   }
 })
+
+/** The next engine reads no plugin that could make it ask. */
+const canAsk = ({ alwaysAsk }: SpawnOptions, engine: Engine) =>
+  engine === "next" && alwaysAsk.length > 0
+    ? Effect.fail(new HostError({ reason: new Unsupported({ operation: "alwaysAsk", engine }) }))
+    : Effect.void
 
 /** Hidden: the server is to take its secrets as `handover` says, or is of no use; else its environment has them. */
 const spawnOn = Effect.fnUntraced(function* (
@@ -151,9 +158,7 @@ const spawnOn = Effect.fnUntraced(function* (
   if (version === undefined) return undefined
   const startedAt = yield* Clock.currentTimeMillis
   const engine = options.engine ?? engineOf(version)
-  if (engine === "next" && options.alwaysAsk.length > 0) {
-    return yield* new HostError({ reason: new Unsupported({ operation: "alwaysAsk", engine }) })
-  }
+  yield* canAsk(options, engine)
   const { password, url } = yield* Deferred.await(listens)
   return {
     server: {
