@@ -35,6 +35,17 @@ const inFormat = (file: Buffer, format: number): Buffer => {
   return changed
 }
 
+/** A page as the log of SQLite has it last: a header of 32 bytes, then a header of 24 bytes before each page. */
+const lastInLog = (log: Buffer, page: number): Buffer => {
+  const pageSize = log.readUInt32BE(8)
+  const starts = Array.from(
+    { length: Math.floor((log.length - 32) / (24 + pageSize)) },
+    (_, i) => 32 + i * (24 + pageSize)
+  )
+  const start = starts.findLast((at) => log.readUInt32BE(at) === page)!
+  return Buffer.from(log.subarray(start + 24, start + 24 + pageSize))
+}
+
 describe("start", () => {
   it("keeps the data from one start to the next, and time does not go back", async () => {
     const first = await deploy()
@@ -112,6 +123,27 @@ describe("start", () => {
       assert.isTrue(readFileSync(file).equals(before), what)
       assert.isFalse(existsSync(join(dataDir, "lock.json")))
     }
+  })
+
+  it("a process that is killed while it brings the log into the data file loses nothing", async () => {
+    const empty = await deploy()
+    await empty.close()
+    const [dataDir, file] = [temporaryFolder(), join(empty.dataDir, "data.sqlite")]
+    const copy = join(dataDir, "data.sqlite")
+    const before = readFileSync(file)
+    await connectHttp(await deploy({ dataDir: empty.dataDir })).mutation(api.messages.sendMany, {
+      channel: "c",
+      count: 500
+    })
+    const log = readFileSync(`${file}-wal`)
+    // Its first page, which says how large it is, has arrived; the others that are new have not.
+    writeFileSync(copy, before)
+    writeFileSync(`${copy}-wal`, log)
+    const first = lastInLog(log, 1)
+    assert.isAbove(first.readUInt32BE(28) * first.length, before.length)
+    writeFileSync(copy, Buffer.concat([first, before.subarray(first.length)]))
+    const found = await connectHttp(await deploy({ dataDir })).query(api.messages.list, { channel: "c" })
+    assert.lengthOf(found, 500)
   })
 
   it("functions that are missing or wrong are named", async () => {

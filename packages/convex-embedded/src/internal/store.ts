@@ -5,11 +5,9 @@
  * - One process, one connection: the file is held exclusively while it is open, whatever the lock record says.
  * - `ts` (nanoseconds) and `creationTime` (milliseconds) only grow, across restarts and clock changes.
  */
-import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs"
 import { DatabaseSync, type StatementSync } from "node:sqlite"
-import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
-import { messageOf } from "./errors.ts"
 import type { Index } from "./catalog.ts"
+import { checkContents, checkHeader, isFresh, MARKS, openingFailed } from "./data-file.ts"
 import { CREATION_STEP } from "./ids.ts"
 import type { Key } from "./keys.ts"
 import { SearchTables } from "./search-tables.ts"
@@ -29,13 +27,6 @@ export interface Row extends StoredDocument {
 }
 
 export type SqlValue = string | number | bigint | Uint8Array | null
-
-/** A file of this package says so in its header. */
-const APPLICATION_ID = 0x43564542
-const FORMAT = 3
-
-/** A whole check reads the whole file: some 50 ms for a file of this size. Larger files are trusted to SQLite's own checks. */
-const WHOLE_CHECK_BYTES = 16 * 1024 * 1024
 
 /** Keeps the upper levels of the trees of 100,000 documents, and what is in use, in memory. */
 const CACHE_KIB = 32 * 1024
@@ -90,14 +81,14 @@ export class Store {
       checkHeader(file)
       db = new DatabaseSync(file)
       db.exec("PRAGMA locking_mode = EXCLUSIVE")
-      const fresh = userVersion(db) === 0
+      const fresh = isFresh(db)
       if (!fresh) checkContents(db, file)
       db.exec(
         `PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}; ` +
           `PRAGMA cache_size = -${CACHE_KIB}; PRAGMA wal_autocheckpoint = ${LOG_PAGES}`
       )
       db.exec("BEGIN EXCLUSIVE")
-      if (fresh) db.exec(`${TABLES} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}`)
+      if (fresh) db.exec(TABLES + MARKS)
       db.exec("COMMIT")
       return new Store(db)
     } catch (cause) {
@@ -309,61 +300,4 @@ export class Store {
 const later = (ts: bigint): bigint => {
   const now = BigInt(Date.now()) * 1_000_000n
   return now > ts ? now : ts + 1n
-}
-
-const userVersion = (db: DatabaseSync): number => Number(db.prepare("PRAGMA user_version").get()!["user_version"])
-
-const corrupt = (file: string, why: string, cause?: unknown) =>
-  new ConvexEmbeddedError(
-    "DataCorrupt",
-    `The data file ${file} ${why}. It was left as it is: restore a copy of it, or move it away to start anew.`,
-    { cause }
-  )
-
-/** Without SQLite, so that a foreign or cut file is named before anything could touch it. */
-const checkHeader = (file: string): void => {
-  if (!existsSync(file)) return
-  const header = Buffer.alloc(100)
-  const descriptor = openSync(file, "r")
-  const { size } = fstatSync(descriptor)
-  readSync(descriptor, header, 0, 100, 0)
-  closeSync(descriptor)
-  if (size === 0) return
-  if (header.toString("latin1", 0, 16) !== "SQLite format 3\0") throw corrupt(file, "is not a SQLite database")
-  const pageSize = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16)
-  const pages = header.readUInt32BE(28)
-  if (pages * pageSize > size) throw corrupt(file, `is cut short (${size} of ${pages * pageSize} bytes)`)
-}
-
-const checkContents = (db: DatabaseSync, file: string): void => {
-  const pragma = (name: string) => Number(Object.values(db.prepare(`PRAGMA ${name}`).get()!)[0])
-  if (pragma("application_id") !== APPLICATION_ID) throw corrupt(file, "is the database of another program")
-  const format = userVersion(db)
-  if (format !== FORMAT) {
-    const writer = format > FORMAT ? "a newer" : "an older"
-    throw corrupt(file, `was written by ${writer} version of this package (format ${format}; this one reads ${FORMAT})`)
-  }
-  if (pragma("page_count") * pragma("page_size") > WHOLE_CHECK_BYTES) return
-  const finding = String(Object.values(db.prepare("PRAGMA quick_check(1)").get()!)[0])
-  if (finding !== "ok") throw corrupt(file, `is damaged (${finding.replaceAll(/\s+/g, " ")})`)
-}
-
-const SQLITE_BUSY = 5
-const SQLITE_CORRUPT = 11
-const SQLITE_NOTADB = 26
-
-const openingFailed = (file: string, cause: unknown): ConvexEmbeddedError => {
-  const code = cause instanceof Error && "errcode" in cause ? Number(cause.errcode) & 0xff : 0
-  if (code === SQLITE_CORRUPT || code === SQLITE_NOTADB) return corrupt(file, "is damaged", cause)
-  if (code === SQLITE_BUSY) {
-    return new ConvexEmbeddedError(
-      "DataInUse",
-      `The data file ${file} is open in another process. End it, or choose another data folder.`,
-      { cause }
-    )
-  }
-  if (cause instanceof ConvexEmbeddedError) return cause
-  return new ConvexEmbeddedError("InvalidOptions", `The data file ${file} cannot be opened: ${messageOf(cause)}.`, {
-    cause
-  })
 }
