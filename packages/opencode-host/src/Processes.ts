@@ -146,3 +146,15 @@ export const residentBytes = (pid: number): Effect.Effect<number> =>
       process.platform === "linux" ? /^VmRSS:\s+(\d+)/m.exec(await readProc(pid, "status"))?.[1] : await ps(pid, "rss=")
     return Number(kilobytes ?? 0) * 1024
   })
+
+/** CPU time that a process has used since its start, in ms; 0 when it has gone. */
+export const cpuMillis = (pid: number): Effect.Effect<number> =>
+  Effect.promise(async () => {
+    if (process.platform !== "linux") {
+      return 1000 * (await ps(pid, "time=")).split(":").reduce((sum, part) => sum * 60 + Number(part), 0)
+    }
+    const stat = await readProc(pid, "stat")
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+    // In ticks, of which every Linux tells 100 a second.
+    return 10 * (Number(fields[11] ?? 0) + Number(fields[12] ?? 0))
+  })

@@ -6,7 +6,7 @@ import { HostError, StartFailed } from "../src/index.ts"
 import { makeHub } from "../src/internal/hub.ts"
 import type { Instance } from "../src/internal/instance.ts"
 import { restartPolicy } from "../src/internal/restarts.ts"
-import { makeSupervisor, type SupervisorOptions } from "../src/internal/supervisor.ts"
+import { makeSupervisor, suspicion, type SupervisorOptions } from "../src/internal/supervisor.ts"
 
 const server = {
   url: "http://127.0.0.1:1",
@@ -105,6 +105,21 @@ describe("the supervisor", () => {
       assert.strictEqual(yield* starts, 1)
     })
   )
+
+  it("gives a silent server that works ten times as long as one that does nothing", () => {
+    const silent = { answers: false, silence: 25_000 }
+    const probes = (cpu: number) => {
+      let failures = 0
+      for (let count = 1; ; count++) {
+        failures = suspicion(failures, { ...silent, cpu })
+        if (failures >= 3) return count
+      }
+    }
+    assert.strictEqual(probes(0), 3)
+    assert.approximately(probes(500), 30, 1)
+    assert.strictEqual(suspicion(2, { ...silent, answers: true, cpu: 0 }), 0)
+    assert.strictEqual(suspicion(2, { ...silent, silence: 24_999, cpu: 0 }), 0)
+  })
 
   it.effect("restarts a server that died by itself, and tells the listeners", () =>
     Effect.gen(function* () {

@@ -17,7 +17,7 @@ export interface Settings {
   readonly providerNames: ReadonlyMap<string, string>
 }
 
-export interface RememberedSettings {
+interface RememberedSettings {
   /** Callers share one request, which goes on when they are interrupted. */
   readonly read: Effect.Effect<Settings, HostError>
   readonly forget: Effect.Effect<void>
