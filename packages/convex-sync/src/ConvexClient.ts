@@ -25,6 +25,7 @@ import {
 import { Closed, ConvexSyncError, InvalidUrl, Timeout, Unreachable } from "./ConvexSyncError.ts"
 import { fromCause } from "./internal/failure.ts"
 import { guardedSocket } from "./internal/guardedSocket.ts"
+import { replaceable } from "./internal/replaceable.ts"
 
 /**
  * `connecting` before the first connection, `reconnecting` after one was lost, `closed` for good.
@@ -81,6 +82,8 @@ type Returns<F extends FunctionReference<"query" | "mutation" | "action">> = Eff
  *   goes on with a mutation that it accepted. Repeat it with the same idempotency key.
  * - At most 100 mutations and actions are in flight; further calls wait within their limit, and a call that ran into its
  *   limit while it waited is never sent.
+ * - A client that the deployment ended for good, or that answers nothing any more, is replaced: subscriptions go on with
+ *   the next one, and what was unanswered runs into its limit.
  * - Nothing is printed.
  *
  * @category services
@@ -128,7 +131,8 @@ const parseUrl = Effect.fnUntraced(function* (text: string) {
 })
 
 const connectionOf = (client: Client): Connection => {
-  if (client.closed) return "closed"
+  // Another one will be there in a moment.
+  if (client.closed) return "reconnecting"
   const state = client.connectionState()
   if (state.isWebSocketConnected) return "connected"
   return state.hasEverConnected ? "reconnecting" : "connecting"
@@ -138,48 +142,45 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
   const url = yield* parseUrl(options.url)
   const requests = yield* Scope.make()
   const closed = yield* Deferred.make<never, ConvexSyncError>()
-  const shut = (detail: string) => Deferred.fail(closed, connectError(new Closed({ detail })))
+  const shut = Deferred.fail(closed, connectError(new Closed({ detail: "the client was closed" })))
   const runFork = Effect.runForkWith(yield* Effect.context())
+  const runPromise = Effect.runPromiseWith(yield* Effect.context())
 
-  const onThrow = (cause: unknown) => {
-    const detail = cause instanceof Error ? cause.message : String(cause)
-    const fatal = detail.startsWith("[CONVEX FATAL ERROR]")
-    runFork(
-      fatal ? shut(detail) : Effect.logWarning("The deployment sent what cannot be understood; reconnecting", detail)
-    )
-  }
-  const client = yield* Effect.acquireRelease(
-    Effect.sync(
-      () =>
-        new Client(url, {
-          logger: false,
-          unsavedChangesWarning: false,
-          skipConvexDeploymentUrlCheck: true,
-          expectAuth: options.auth !== undefined,
-          // The first token is as fresh as any: a second one at once would only run every query twice.
-          initialAuthTokenReuse: true,
-          webSocketConstructor: guardedSocket(onThrow)
-        })
-    ),
-    (opened) =>
-      // In this order, so that whoever waits for an answer fails with `Closed` instead of being interrupted.
-      shut("the client was closed").pipe(
-        Effect.andThen(Scope.close(requests, Exit.void)),
-        Effect.andThen(Effect.promise(() => opened.close()))
-      )
+  // The promise is kept, whatever happens: the client would throw a rejection at the process.
+  const token = options.auth?.pipe(
+    Effect.sandbox,
+    Effect.tapError((cause) => Effect.logWarning("No token could be had; trying again", cause)),
+    Effect.retry(tokenRetries),
+    Effect.raceFirst(Deferred.await(closed)),
+    Effect.orElseSucceed(() => null)
   )
-  if (options.auth !== undefined) {
-    // The promise is kept, whatever happens: the client would throw a rejection at the process.
-    const token = options.auth.pipe(
-      Effect.sandbox,
-      Effect.tapError((cause) => Effect.logWarning("No token could be had; trying again", cause)),
-      Effect.retry(tokenRetries),
-      Effect.raceFirst(Deferred.await(closed)),
-      Effect.orElseSucceed(() => null)
-    )
-    const runPromise = Effect.runPromiseWith(yield* Effect.context())
-    client.setAuth(() => runPromise(token))
-  }
+
+  const clients = yield* replaceable((end) => {
+    const onThrow = (cause: unknown) => {
+      const detail = cause instanceof Error ? cause.message : String(cause)
+      const fatal = detail.startsWith("[CONVEX FATAL ERROR]")
+      const what = fatal
+        ? "ended the connection for good; connecting anew"
+        : "sent what cannot be understood; reconnecting"
+      runFork(Effect.andThen(Effect.logWarning(`The deployment ${what}`, detail), fatal ? end : Effect.void))
+    }
+    const client = new Client(url, {
+      logger: false,
+      unsavedChangesWarning: false,
+      skipConvexDeploymentUrlCheck: true,
+      expectAuth: token !== undefined,
+      // The first token is as fresh as any: a second one at once would only run every query twice.
+      initialAuthTokenReuse: true,
+      webSocketConstructor: guardedSocket(onThrow)
+    })
+    if (token !== undefined) client.setAuth(() => runPromise(token))
+    return client
+  })
+  yield* Effect.addFinalizer(() =>
+    // In this order, so that whoever waits for an answer fails with `Closed` instead of being interrupted.
+    shut.pipe(Effect.andThen(Scope.close(requests, Exit.void)), Effect.andThen(clients.close))
+  )
+  yield* Effect.forkScoped(clients.run)
 
   const within = <A>(operation: string, limit: Duration.Input, call: Effect.Effect<A, ConvexSyncError>) =>
     Effect.flatMap(Deferred.isDone(closed), (is) => (is ? Effect.never : call)).pipe(
@@ -188,8 +189,10 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
         duration: limit,
         orElse: () => {
           const millis = Duration.toMillis(limit)
-          const reason = connectionOf(client) === "connected" ? new Timeout({ millis }) : new Unreachable({ millis })
-          return Effect.fail(new ConvexSyncError({ operation, reason }))
+          const connected = connectionOf(clients.now().client) === "connected"
+          const reason = connected ? new Timeout({ millis }) : new Unreachable({ millis })
+          const noticed = connected ? clients.unanswered : Effect.void
+          return Effect.andThen(noticed, Effect.fail(new ConvexSyncError({ operation, reason })))
         }
       }),
       Effect.withSpan(operation, { kind: "client" })
@@ -197,17 +200,27 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
 
   // A permit is held until the deployment answered, not until the caller lost patience: it counts what the client keeps.
   const inFlight = yield* Semaphore.make(maxInFlight)
-  const send = <A>(operation: string, args: unknown, start: () => Promise<A>) =>
+  const send = <A>(operation: string, args: unknown, start: (client: Client) => Promise<A>) =>
     Effect.uninterruptibleMask((restore) =>
-      restore(inFlight.take(1)).pipe(
+      restore(Effect.andThen(clients.whenAlive, inFlight.take(1))).pipe(
         Effect.andThen(
-          Effect.tryPromise({ try: start, catch: (cause) => fromCause(operation, args, cause) }).pipe(
-            Effect.interruptible,
-            Effect.ensuring(inFlight.release(1)),
-            Effect.forkIn(requests)
-          )
+          Effect.suspend(() => {
+            const { client, dead } = clients.now()
+            const answer = Effect.tryPromise({
+              try: () => start(client).finally(clients.heard),
+              catch: (cause) => fromCause(operation, args, cause)
+            })
+            // It answers no more: the caller waits for its limit, as for any answer that does not come.
+            const lost = Effect.as(Deferred.await(dead), Option.none<A>())
+            return Effect.raceFirst(Effect.asSome(answer), lost).pipe(
+              Effect.interruptible,
+              Effect.ensuring(inFlight.release(1)),
+              Effect.forkIn(requests)
+            )
+          })
         ),
-        Effect.flatMap((fiber) => restore(Fiber.join(fiber)))
+        Effect.flatMap((fiber) => restore(Fiber.join(fiber))),
+        Effect.flatMap(Option.match({ onNone: () => restore(Effect.never), onSome: Effect.succeed }))
       )
     )
 
@@ -218,23 +231,27 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
         // The client would still give what it has.
         if (yield* Deferred.isDone(closed)) return yield* Deferred.await(closed)
         const fail = (error: ConvexSyncError) => Queue.failCauseUnsafe(queue, Cause.fail(error))
-        const listen = Effect.try({
-          try: () =>
-            client.onUpdate(
+        const listen = (client: Client) => {
+          try {
+            return client.onUpdate(
               query,
               args,
               (value) => {
+                clients.heard()
                 if (value !== undefined) Queue.offerUnsafe(queue, value)
               },
               (cause) => fail(fromCause(operation, args, cause))
-            ),
-          catch: (cause) => fromCause(operation, args, cause)
-        })
+            )
+          } catch (cause) {
+            fail(fromCause(operation, args, cause))
+            return undefined
+          }
+        }
         yield* Deferred.await(closed).pipe(
           Effect.catch((error) => Effect.sync(() => fail(error))),
           Effect.forkScoped
         )
-        yield* Effect.acquireRelease(listen, (unsubscribe) => Effect.sync(unsubscribe))
+        yield* clients.withEach(listen)
       }),
       { bufferSize: 1, strategy: "sliding" }
     )
@@ -250,23 +267,22 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
     },
     mutation: (mutation, args) => {
       const operation = getFunctionName(mutation)
-      const sent = send(operation, args, () => client.mutation(mutation, args))
+      const sent = send(operation, args, (client) => client.mutation(mutation, args))
       return within(operation, options.mutationTimeout ?? "30 seconds", sent)
     },
     action: (action, args) => {
       const operation = getFunctionName(action)
-      const sent = send(operation, args, () => client.action(action, args))
+      const sent = send(operation, args, (client) => client.action(action, args))
       return within(operation, options.actionTimeout ?? "10 minutes", sent)
     },
     subscribe,
     connection: Stream.callback<Connection>(
       Effect.fnUntraced(function* (queue) {
-        const offer = () => Queue.offerUnsafe(queue, connectionOf(client))
-        yield* Effect.acquireRelease(
-          Effect.sync(() => client.client.subscribeToConnectionState(offer)),
-          (unsubscribe) => Effect.sync(unsubscribe)
-        )
-        offer()
+        yield* clients.withEach((client) => {
+          const offer = () => Queue.offerUnsafe(queue, connectionOf(client))
+          offer()
+          return client.client.subscribeToConnectionState(offer)
+        })
         yield* Deferred.await(closed).pipe(
           Effect.catch(() => Effect.andThen(Queue.offer(queue, "closed"), Queue.end(queue))),
           Effect.forkScoped

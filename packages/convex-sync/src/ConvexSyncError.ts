@@ -72,7 +72,7 @@ export class FunctionFailed extends Schema.TaggedClass<FunctionFailed>()("Functi
 }) {}
 
 /**
- * The client was closed, or the deployment ended it for good. Recovery: a new client.
+ * The client was closed. Recovery: a new client.
  *
  * @category reasons
  * @since 0.1.0

@@ -1,6 +1,6 @@
 import { assert, describe, layer, it } from "@effect/vitest"
 import { makeFunctionReference } from "convex/server"
-import { Cause, Effect, Exit, Fiber, Scope, Stream } from "effect"
+import { Cause, Effect, Exit, Fiber, Scope, Stream, Schedule } from "effect"
 import { api, connect, ConvexClient, type ConvexSyncError, isLoss, isTransient } from "../src/index.ts"
 import { brokenDeployment } from "./support/brokenDeployment.ts"
 import { connection, Deployment, pair, signature } from "./support/deployment.ts"
@@ -158,6 +158,51 @@ layer(Deployment.layer, { excludeTestServices: true })("ConvexClient", (test) =>
     })
   )
 
+  test.effect("one that was ended for good is replaced: calls wait, subscriptions go on", () =>
+    Effect.gen(function* () {
+      const real = yield* Deployment
+      const { url, connections } = yield* brokenDeployment(
+        JSON.stringify({ type: "FatalError", error: "gone" }),
+        real.url
+      )
+      const client = yield* ConvexClient.make({ url, auth: Effect.promise(() => real.token("ida")) })
+      const states = yield* Effect.forkChild(
+        client.connection.pipe(
+          Stream.takeUntil((state) => state === "connected"),
+          Stream.runCollect
+        ),
+        { startImmediately: true }
+      )
+      const workers = yield* Effect.forkChild(Stream.runHead(client.subscribe(api.workers.list, {})), {
+        startImmediately: true
+      })
+      yield* Effect.repeat(Effect.sync(connections), {
+        until: (count) => count > 1,
+        schedule: Schedule.spaced("20 millis")
+      })
+      assert.property(yield* client.mutation(api.pairing.begin, begin), "code")
+      assert.deepInclude(yield* Fiber.join(workers), { value: [] })
+      assert.notInclude(yield* Fiber.join(states), "closed")
+      assert.strictEqual(connections(), 2)
+    })
+  )
+
+  test.effect("one that answers nothing any more is replaced", () =>
+    Effect.gen(function* () {
+      const real = yield* Deployment
+      // Not a transition that the client waits for, and no error either.
+      const { url, connections } = yield* brokenDeployment(JSON.stringify({ type: "Ping" }), real.url)
+      const client = yield* ConvexClient.make({ url, queryTimeout: "200 millis" })
+      const reasons = yield* Effect.all(Array.from({ length: 3 }, () => reasonOf(client.query(api.workers.list, {}))))
+      assert.deepStrictEqual(new Set(reasons.map(({ _tag }) => _tag)), new Set(["Timeout"]))
+      yield* Effect.repeat(Effect.sync(connections), {
+        until: (count) => count > 1,
+        schedule: Schedule.spaced("20 millis")
+      })
+      assert.property(yield* client.mutation(api.pairing.begin, begin), "code")
+    })
+  )
+
   test.effect("is there for async/await, too", () =>
     Effect.gen(function* () {
       const { url, token } = yield* Deployment
@@ -205,13 +250,15 @@ describe("ConvexClient without a deployment", () => {
     })
   )
 
-  it.live("a fatal error closes it, and is not thrown at the process", () =>
+  it.live("a fatal error is not thrown at the process, and another connection is tried", () =>
     Effect.gen(function* () {
-      const { url } = yield* brokenDeployment(JSON.stringify({ type: "FatalError", error: "no such deployment" }))
-      const client = yield* ConvexClient.make({ url })
-      const reason = yield* reasonOf(client.query(api.workers.list, {}))
-      assert.strictEqual(reason._tag, "Closed")
-      assert.include(reason.message, "no such deployment")
+      const { url, connections } = yield* brokenDeployment(
+        JSON.stringify({ type: "FatalError", error: "no such deployment" })
+      )
+      const client = yield* ConvexClient.make({ url, queryTimeout: "5 seconds" })
+      const error = yield* Effect.flip(client.query(api.workers.list, {}))
+      assert.isTrue(isTransient(error))
+      assert.isAbove(connections(), 1)
     })
   )
 

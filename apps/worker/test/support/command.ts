@@ -124,13 +124,16 @@ export const start = (options: Options, ...args: ReadonlyArray<string>) =>
 
 const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`
 
+/** Part of util-linux. */
+const terminal = "script"
+
 /** Starts the command at a terminal of its own, whose settings are printed in the end. */
 export const atTerminal = (options: Options, ...args: ReadonlyArray<string>) =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => {
         const line = `${[process.execPath, program, ...args].map(quoted).join(" ")}; echo "exit code $?"; stty -a`
-        const child = spawn("script", ["--quiet", "--flush", "--command", line, "/dev/null"], {
+        const child = spawn(terminal, ["--quiet", "--flush", "--command", line, "/dev/null"], {
           cwd: options.root,
           env: environment(options.root, { TERM: "xterm", ...options.environment }),
           stdio: ["pipe", "pipe", "pipe"]

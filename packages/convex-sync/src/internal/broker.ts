@@ -197,6 +197,8 @@ export const broker = Effect.fnUntraced(function* (
       Effect.ignore
     )
 
+  const watchAbandoned = (asked: Asked) => Effect.forkIn(abandoned(asked), scope, { startImmediately: true })
+
   /**
    * The turn is over or given up: of what it left behind, that is cleared which nobody waits for. From memory, because
    * OpenCode cannot list what it cannot encode, and it cannot encode what a web access without a time limit asks.
@@ -205,8 +207,7 @@ export const broker = Effect.fnUntraced(function* (
     Effect.suspend(() => {
       turns.delete(turn.opencodeSessionId)
       const permissions = [...turn.asked.values()].filter(({ kind }) => kind === "permission")
-      const begin = (asked: Asked) => Effect.forkIn(abandoned(asked), scope, { startImmediately: true })
-      return Effect.forEach(permissions, begin, { discard: true })
+      return Effect.forEach(permissions, watchAbandoned, { discard: true })
     })
 
   const onEvent = (event: RequestEvent) => {

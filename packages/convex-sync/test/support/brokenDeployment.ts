@@ -1,17 +1,47 @@
 /** Something that speaks the sync protocol's transport and none of its sense. */
 import { once } from "node:events"
 import { Effect } from "effect"
-import { WebSocketServer } from "ws"
+import { type RawData, WebSocket, WebSocketServer } from "ws"
 
-/** Sends `message` to whoever connects. Gives its URL, and how often somebody connected. */
-export const brokenDeployment = (message: string) =>
+/** What is said passes on, in both directions. */
+const passOn = (client: WebSocket, target: string) => {
+  const server = new WebSocket(target)
+  const waiting: Array<RawData> = []
+  const text = { binary: false } as const
+  client.on("message", (data) => {
+    if (server.readyState === WebSocket.OPEN) server.send(data, text)
+    else waiting.push(data)
+  })
+  server.on("open", () => {
+    for (const data of waiting) server.send(data, text)
+  })
+  server.on("message", (data) => {
+    client.send(data, text)
+  })
+  server.on("error", () => {
+    client.terminate()
+  })
+  server.on("close", () => {
+    client.terminate()
+  })
+  client.on("close", () => {
+    server.terminate()
+  })
+}
+
+/**
+ * Sends `message` to whoever connects; if there is a `real` one, to the first alone, and is that one for the rest. Gives
+ * its URL, and how often somebody connected.
+ */
+export const brokenDeployment = (message: string, real?: string) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
       const server = new WebSocketServer({ port: 0, host: "127.0.0.1" })
       let connections = 0
-      server.on("connection", (socket) => {
+      server.on("connection", (socket, { url }) => {
         connections += 1
-        socket.send(message)
+        if (real !== undefined && connections > 1) passOn(socket, `${real.replace(/^http/, "ws")}${url ?? ""}`)
+        else socket.send(message)
       })
       await once(server, "listening")
       const address = server.address()
