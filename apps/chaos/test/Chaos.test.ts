@@ -24,7 +24,7 @@ const some = [
 const rounds = (seed: number) => Effect.runSync(drawRounds(20, seed))
 
 describe("chaos", () => {
-  it("loses nothing, runs nothing twice, leaves nothing open and nobody behind", { timeout: 400_000 }, async () => {
+  it("loses nothing, runs nothing twice, leaves nothing open and nobody behind", { timeout: 600_000 }, async () => {
     const only = some.flatMap((name) => ["--only", name])
     const plan = [...only, "--away", "5", "--rounds", "1", "--seed", "1", "--json"]
     const { stdout } = await chaos(...plan).catch((failure: { readonly stdout: string }) => failure)
