@@ -55,7 +55,7 @@ const collectUntil = (events: Stream.Stream<TurnEvent, unknown>, tag: TurnEvent[
     Effect.map(Option.getOrThrow)
   )
 
-vi.setConfig({ testTimeout: 30_000 })
+vi.setConfig({ testTimeout: 60_000 })
 
 layer(host, { timeout: "60 seconds", excludeTestServices: true })("a turn", (it) => {
   it.effect("shows a tool that really ran, from pending to completed", () =>

@@ -118,7 +118,7 @@ const spawnOn = Effect.fnUntraced(function* (
     Stream.decodeText(),
     Stream.splitLines,
     Stream.runForEach((line) => {
-      if (line === handedOver) taken = true
+      if (line.endsWith(handedOver)) taken = true
       output.push(redact(line, real, environment))
       if (output.length > keptLines) output.shift()
       const url = /listening on (http:\/\/\S+)/.exec(line)?.[1]
