@@ -115,7 +115,8 @@ export const remove = operatorMutation({
       .first()
     if (head?.status === "queued" && head.ready) await ctx.db.patch(head._id, { ready: false })
     await ctx.db.patch(sessionId, { status: "deleting" })
-    const unknown = session.opencodeSessionId === undefined && session.status !== "running"
+    const runs = head !== null && head.status !== "queued"
+    const unknown = session.opencodeSessionId === undefined && !runs
     if (unknown || worker?.approval !== "approved") {
       await purgeSession(ctx, sessionId)
       return null

@@ -193,6 +193,32 @@ describe("workers' functions", () => {
   )
 })
 
+describe("every function", () => {
+  const calls = Object.entries({ ...operatorCalls, ...workerCalls })
+  const textsOf = (path: string) => functions.find((each) => each.path === path)?.texts ?? []
+  /** Above every limit there is. */
+  const endless = "x".repeat(3_000_001)
+
+  it.each(calls.flatMap(([path, [args]]) => textsOf(path).map((field) => [path, field, args] as const)))(
+    "%s refuses a %s that is too long",
+    async (path, field, args) => {
+      const there = await common()
+      const own = path in workerCalls ? signed(path, there.worker) : {}
+      const answer = await call(there.operator, path, { ...own, ...args(there), [field]: endless })
+      assert.strictEqual(answer, field === "secret" ? "WrongSecret" : "InvalidArgument")
+    }
+  )
+
+  it.each(calls.filter(([path]) => textsOf(path).includes("idempotencyKey")))(
+    "%s with the same key is one",
+    async (path, [args]) => {
+      const there = await world()
+      const again = async () => call(there.operator, path, { ...args(there), idempotencyKey: path })
+      assert.deepStrictEqual(await again(), await again())
+    }
+  )
+})
+
 describe("anonymous functions", () => {
   it("begin takes a machine, a directory and a hash, each of a bounded length", async () => {
     const valid = { machine: "m", directory: "/d", secretHash: sha256("s") }

@@ -26,9 +26,10 @@ export const publicFunctions = async () => {
     Object.entries(module).flatMap(([exported, value]) => {
       if (!isPublic(value)) return []
       const { value: fields } = JSON.parse(value.exportArgs())
+      const texts = Object.keys(fields).filter((field) => fields[field].fieldType.type === "string")
       const path = `${name.replace(".ts", "")}:${exported}`
       const kind = value.isQuery === true ? "query" : value.isAction === true ? "action" : "mutation"
-      return [{ path, kind, caller: value.callableBy, args: Object.keys(fields) }]
+      return [{ path, kind, caller: value.callableBy, args: Object.keys(fields), texts }]
     })
   )
 }
