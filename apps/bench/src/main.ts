@@ -27,6 +27,9 @@ const parse = () => {
   return benchmark && { benchmark, quick: values.quick ?? false, json: values.json ?? false }
 }
 
+// What a benchmark has started is ended where the process exits.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1))
+
 const main = async () => {
   const chosen = parse()
   if (chosen === undefined) {

@@ -8,7 +8,7 @@ const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 describe("bench startup", () => {
   it(
     "restores nothing and fetches the models once, however many sessions there are",
-    { timeout: 240_000 },
+    { timeout: 400_000 },
     async () => {
       const { stdout } = await promisify(execFile)(process.execPath, [
         "--conditions=@opencode-worker/source",

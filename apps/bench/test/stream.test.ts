@@ -11,7 +11,7 @@ const perCall = 1500
 describe("bench stream", () => {
   it(
     "brings every answer whole, with few calls and bytes in proportion to the text",
-    { timeout: 240_000 },
+    { timeout: 400_000 },
     async () => {
       const { stdout } = await promisify(execFile)(process.execPath, [
         "--conditions=@opencode-worker/source",
