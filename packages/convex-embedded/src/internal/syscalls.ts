@@ -118,7 +118,7 @@ export const transactionFrame = (engine: Engine, transaction: Transaction, invoc
       return rethrowing(() => (kind === "mutation" ? transaction.nested(run) : run())).finally(resume)
     },
     "1.0/schedule": (argument: ScheduleArgument) => {
-      transaction.countScheduled(argument.args)
+      transaction.usage.countScheduled(argument.args)
       return JSON.stringify(insertJob(engine, transaction, argument))
     },
     "1.0/shallowMerge": (argument: DocumentReference & { value: Record<string, JSONValue> }) => {

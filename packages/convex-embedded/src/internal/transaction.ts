@@ -16,6 +16,7 @@ import { newId } from "./ids.ts"
 import { after, type Key, successor } from "./keys.ts"
 import { limits } from "./limits.ts"
 import type { Row, Store, StoredDocument } from "./store.ts"
+import { Usage } from "./usage.ts"
 import { mismatch } from "./validators.ts"
 import { checkStorable, type Document, type Fields, fromJson, stringify } from "./values.ts"
 
@@ -30,15 +31,6 @@ export interface IndexRange extends KeyRange {
   readonly index: Index
 }
 
-/** For what the deployment does itself with a whole table. */
-const unlimited = {
-  ...limits,
-  bytesRead: Infinity,
-  bytesWritten: Infinity,
-  documentsRead: Infinity,
-  documentsWritten: Infinity
-}
-
 export type Order = "asc" | "desc"
 
 export class Transaction {
@@ -48,20 +40,11 @@ export class Transaction {
   readonly snapshotTs: bigint
   readonly reads: Array<KeyRange> = []
   readonly changes: Array<Change> = []
+  readonly usage: Usage
   readonly #store: Store
   readonly #catalog: Catalog
   readonly #tables: number
   readonly #mode: "read" | "write"
-  readonly #limits: typeof limits | typeof unlimited
-  readonly #usage = {
-    bytesRead: 0,
-    bytesWritten: 0,
-    documentsRead: 0,
-    documentsWritten: 0,
-    indexRanges: 0,
-    scheduled: 0,
-    scheduledBytes: 0
-  }
   #begun = false
   #ended = false
   #depth = 0
@@ -71,7 +54,7 @@ export class Transaction {
     this.#catalog = catalog
     this.#tables = catalog.size
     this.#mode = mode
-    this.#limits = isUnlimited ? unlimited : limits
+    this.usage = new Usage(isUnlimited)
     this.ts = mode === "write" ? store.nextTs() : store.ts
     this.snapshotTs = store.ts
   }
@@ -132,7 +115,7 @@ export class Transaction {
     const low = idKey(id)
     this.addRead({ high: successor(low), index: primaryIndex(table), low })
     const found = findDocument(this.#store, table, id)
-    if (found !== null) this.#countRead(found.json)
+    if (found !== null) this.usage.countRead(found.json)
     return found
   }
 
@@ -143,7 +126,7 @@ export class Transaction {
       this.#assertOpen()
       const rows = this.#store.scan(index, from, to, order, size)
       for (const row of rows) {
-        this.#countRead(row.json)
+        this.usage.countRead(row.json)
         yield row
       }
       if (rows.length < size) return
@@ -165,7 +148,7 @@ export class Transaction {
       scanned++
       const found = this.#store.search.document(index.id, number)
       if (found === null) continue
-      this.#countRead(found.json)
+      this.usage.countRead(found.json)
       yield { ...found, key }
     }
     if (scanned < limits.searchResults) return
@@ -177,12 +160,7 @@ export class Transaction {
 
   /** Remembers that the result depends on a range. */
   addRead(range: KeyRange): void {
-    if (++this.#usage.indexRanges > limits.indexRanges) {
-      throw new Error(
-        `Too many reads in a single function execution (limit: ${limits.indexRanges}). ` +
-          "Consider using smaller limits in your queries, paginating your queries, or using indexed queries with a selective index range expressions."
-      )
-    }
+    this.usage.countRange()
     if (this.#mode === "read") this.reads.push(range)
   }
 
@@ -256,18 +234,6 @@ export class Transaction {
     this.#store.deleteFile(id)
   }
 
-  countScheduled(args: JSONValue): void {
-    this.#usage.scheduledBytes += Buffer.byteLength(JSON.stringify(args))
-    if (this.#usage.scheduledBytes > limits.allScheduledArgumentBytes) {
-      throw new Error(
-        `Too large total size of the arguments of functions scheduled by this mutation (limit: ${limits.allScheduledArgumentBytes} bytes)`
-      )
-    }
-    if (++this.#usage.scheduled > limits.scheduledFunctions) {
-      throw new Error(`Too many functions scheduled by this mutation (limit: ${limits.scheduledFunctions})`)
-    }
-  }
-
   /** Stores the answer to a client's request with the writes, so that a repetition finds it exactly when they exist. */
   putAnswer(sessionId: string, requestId: number, result: string): void {
     this.#begin()
@@ -316,13 +282,7 @@ export class Transaction {
   #write(table: Table, before: Existing | null, next: Document | null): void {
     this.#assertOpen()
     const json = next === null ? "" : this.#encode(table, next)
-    if (++this.#usage.documentsWritten > this.#limits.documentsWritten) {
-      throw new Error(`Too many documents written in a single function execution (limit: ${limits.documentsWritten})`)
-    }
-    this.#usage.bytesWritten += Buffer.byteLength(json)
-    if (this.#usage.bytesWritten > this.#limits.bytesWritten) {
-      throw new Error(`Too many bytes written in a single function execution (limit: ${limits.bytesWritten} bytes)`)
-    }
+    this.usage.countWrite(json)
     this.#begin()
     const changes = writeDocument(this.#store, table, before, next === null ? null : { document: next, json })
     this.changes.push(...changes)
@@ -357,22 +317,6 @@ export class Transaction {
 
   #writable(tableName: string): void {
     if (tableName.startsWith("_")) throw new Error("System tables (prefixed with `_`) are read-only.")
-  }
-
-  #countRead(json: string): void {
-    const advice =
-      "Consider using smaller limits in your queries, paginating your queries, or using indexed queries with a selective index range expressions."
-    if (++this.#usage.documentsRead > this.#limits.documentsRead) {
-      throw new Error(
-        `Too many documents read in a single function execution (limit: ${limits.documentsRead}). ${advice}`
-      )
-    }
-    this.#usage.bytesRead += Buffer.byteLength(json)
-    if (this.#usage.bytesRead > this.#limits.bytesRead) {
-      throw new Error(
-        `Too many bytes read in a single function execution (limit: ${limits.bytesRead} bytes). ${advice}`
-      )
-    }
   }
 
   #begin(): void {
