@@ -124,6 +124,9 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
 
 const pathsOf = (caller: string) => functions.filter((each) => each.caller === caller).map(({ path }) => path)
 
+/** The arguments of a function that are text. */
+const textsOf = (path: string) => functions.find((each) => each.path === path)?.texts ?? []
+
 const call = (client: ConvexHttpClient, path: string, args: Record<string, unknown>) => {
   const { kind } = functions.find((each) => each.path === path) ?? {}
   if (kind === "query") return refusalOf(client.query(makeFunctionReference<"query">(path), args))
@@ -195,7 +198,6 @@ describe("workers' functions", () => {
 
 describe("every function", () => {
   const calls = Object.entries({ ...operatorCalls, ...workerCalls })
-  const textsOf = (path: string) => functions.find((each) => each.path === path)?.texts ?? []
   /** Above every limit there is. */
   const endless = "x".repeat(3_000_001)
 
