@@ -70,7 +70,7 @@ export class DeltaWriter extends Context.Service<
     readonly end: (turnId: Id<"turns">) => Effect.Effect<void, ConvexSyncError>
     /**
      * In place of `end`, for a turn whose final parts are written at once and replace its text: what waits is flushed only
-     * if somebody reads along.
+     * if somebody reads along and it is one write, not what gathered while the deployment was away.
      */
     readonly supersede: (turnId: Id<"turns">) => Effect.Effect<void, ConvexSyncError>
   }
@@ -237,7 +237,10 @@ const open = Effect.fnUntraced(function* (write: WriteDeltas, options: DeltaWrit
     )
   )
   const flushRead = (turnId: Id<"turns">) =>
-    Effect.suspend(() => (entries.get(turnId)?.watched === true ? flush(turnId) : Effect.void))
+    Effect.suspend(() => {
+      const entry = entries.get(turnId)
+      return entry?.watched === true && entry.buffer.size <= DeltaBuffer.maxWrite ? flush(turnId) : Effect.void
+    })
   return DeltaWriter.of({
     append,
     flush,

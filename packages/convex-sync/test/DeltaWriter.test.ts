@@ -280,6 +280,18 @@ describe("DeltaWriter", () => {
     })
   )
 
+  it.effect("text that is about to be replaced is dropped where it is more than one write", () =>
+    Effect.gen(function* () {
+      const { writer, calls } = yield* setUp(() => Effect.succeed({ watched: [turn(1)] }))
+      yield* writer.append(turn(1), text("first"))
+      yield* TestClock.adjust(0)
+      yield* writer.append(turn(1), text("x".repeat(DeltaBuffer.maxWrite + 1)))
+      yield* writer.supersede(turn(1))
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(calls.length, 1)
+    })
+  )
+
   it.effect("who comes to read has the text fast from the next write on, and slows it down by leaving", () =>
     Effect.gen(function* () {
       let watched = [turn(1)]
