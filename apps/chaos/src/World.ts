@@ -44,7 +44,10 @@ export const openCodeProgram = beside(
 const make = Effect.gen(function* () {
   const plans = new Map<string, Plan>()
   const provider = yield* ScriptedProvider.make(script(plans))
-  const home = yield* OpenCodeHome.make({ config: { ...provider.config, permission: permissions, snapshot: false } })
+  // An answer of a minute is more than the model's context: OpenCode would ask it for a summary, which no prompt means.
+  const compaction = { auto: false }
+  const config = { ...provider.config, permission: permissions, snapshot: false, compaction }
+  const home = yield* OpenCodeHome.make({ config })
   const deployment = yield* makeDeployment(home.root)
   const proxy = yield* FaultProxy.make({ port: deployment.port })
   const operator = yield* makeOperator(deployment.url, deployment.token)
