@@ -14,8 +14,6 @@ const server = {
   passwordHidden: true,
   version: "1.18.33",
   engine: "classic" as const,
-  // Its memory is what recycling measures.
-  pid: process.pid,
   binary: undefined,
   bootMillis: 1
 }
@@ -31,10 +29,21 @@ interface Setting extends Partial<SupervisorOptions<never>> {
   readonly event?: Answer
   /** How often starts fail before one succeeds. */
   readonly failing?: number
+  /** Whose memory and CPU time count. Default: this process. */
+  readonly pid?: number
 }
 
+/** No process has it, so it does nothing. */
+const nobody = 0
+
 /** A supervised server that answers its requests as given; `kill` ends it. */
-const setting = Effect.fnUntraced(function* ({ health = healthy, event = beating, failing = 0, ...options }: Setting) {
+const setting = Effect.fnUntraced(function* ({
+  health = healthy,
+  event = beating,
+  failing = 0,
+  pid = process.pid,
+  ...options
+}: Setting) {
   const starts = yield* Ref.make<ReadonlyArray<number>>([])
   const busy = yield* Ref.make(false)
   const stopped = yield* Ref.make(0)
@@ -56,7 +65,7 @@ const setting = Effect.fnUntraced(function* ({ health = healthy, event = beating
     const exited = yield* Deferred.make<string>()
     yield* Effect.addFinalizer(() => Ref.update(stopped, (count) => count + 1))
     const kill = Effect.asVoid(Deferred.succeed(exited, "it was killed"))
-    return { server: { ...server, startedAt }, exited: Deferred.await(exited), kill } satisfies Instance
+    return { server: { ...server, pid, startedAt }, exited: Deferred.await(exited), kill } satisfies Instance
   })
   const hub = yield* makeHub()
   const scope = yield* Scope.fork(yield* Effect.scope)
@@ -84,7 +93,7 @@ const minutes = (count: number) => seconds(60 * count)
 describe("the supervisor", () => {
   it.effect("ends a server that neither answers nor streams, and starts another one", () =>
     Effect.gen(function* () {
-      const { running, starts } = yield* setting({ health: Effect.never, event: Effect.never })
+      const { running, starts } = yield* setting({ health: Effect.never, event: Effect.never, pid: nobody })
       const first = yield* running
       yield* minutes(2)
       assert.strictEqual(yield* first.exited, "it was killed")
