@@ -24,7 +24,11 @@ export const deliver = Effect.fnUntraced(function* (client: OpenCodeClient, inpu
         Unavailable: (reason) => (lastTry ? Effect.fail(new HostError({ reason })) : Effect.void)
       })
     )
-    const stored = yield* isDelivered(client, input).pipe(Effect.repeat({ until: (is) => is, schedule: confirming }))
+    const stored = yield* isDelivered(client, input).pipe(
+      // The server died, perhaps with the prompt: the next one knows.
+      Effect.catchReason("HostError", "Unavailable", () => Effect.succeed(false)),
+      Effect.repeat({ until: (is) => is, schedule: confirming })
+    )
     if (stored) return
   }
   return yield* new HostError({
