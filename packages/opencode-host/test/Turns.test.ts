@@ -3,7 +3,7 @@ import { Reply } from "@opencode-worker/testkit"
 import { Deferred, Effect, Fiber, Layer, Option, Redacted, Schedule, Stream } from "effect"
 import { vi } from "vitest"
 import { OpenCodeHost, type TurnEvent } from "../src/index.ts"
-import { endOf, layerHost, newSession, numbered, promptOf, runPrompt, tags, textOf } from "./support.ts"
+import { endOf, eventually, layerHost, newSession, numbered, promptOf, runPrompt, tags, textOf } from "./support.ts"
 
 const answer = "The quick brown fox jumps over the lazy dog, twice."
 const bash = (command: string) => Reply.toolCall("bash", { command, description: "run" })
@@ -228,6 +228,12 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("a turn", (it)
         const gaps = yield* Effect.forEach(hosts, ({ models, ...one }) =>
           Effect.gen(function* () {
             assert.strictEqual((yield* models).default, "scripted/echo")
+            // Only a connection that is there can end.
+            const heard = yield* Effect.forkScoped(Stream.runHead(one.events), { startImmediately: true })
+            yield* eventually(
+              Effect.map(newSession, () => heard.pollUnsafe() !== undefined),
+              (is) => is
+            )
             return yield* one.events.pipe(
               Stream.filter((event) => event._tag === "Gap"),
               Stream.runHead,
