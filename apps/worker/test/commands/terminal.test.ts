@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Schedule } from "effect"
 import * as command from "../support/command.ts"
 
 const limit = { timeout: 180_000 }
@@ -22,6 +22,15 @@ const chatIn = Effect.fnUntraced(function* (home: OpenCodeHome["Service"], ...ar
 })
 
 const newHome = Effect.flatMap(ScriptedProvider, ({ config }) => OpenCodeHome.make({ config }))
+
+type AtTerminal = Effect.Success<ReturnType<typeof command.atTerminal>>
+
+/** Types until the command has ended: between two ways of reading keys the terminal may lose one, as a person would see. */
+const leave = (chat: AtTerminal, keys: string) =>
+  Effect.sync(() => chat.type(keys)).pipe(
+    Effect.repeat(Schedule.spaced("2 seconds")),
+    Effect.raceFirst(Effect.promise(() => chat.ended))
+  )
 
 /** Lines are read as they are typed, and typed keys are shown. */
 const assertUsable = (stdout: string) => {
@@ -47,8 +56,7 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
           yield* chat.says(/aborted.*> $/s)
           chat.type("Still there?\n")
           yield* chat.says(/^2: Still there\?.*> $/ms)
-          chat.type(ctrlD)
-          const { stdout } = yield* Effect.promise(() => chat.ended)
+          const { stdout } = yield* leave(chat, ctrlD)
           assert.match(stdout, /^Answers +1 of 2 complete/m)
           assert.match(stdout, /^Processes left +0/m)
           assert.match(stdout, /exit code 0\r?\n/)
@@ -58,8 +66,7 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
           const [said] = yield* again.says(/Esc stops an answer/)
           const before = again.stdout().slice(0, again.stdout().indexOf(said)).replaceAll("\r", "")
           assert.match(before, /^> Go on\nand on and on\n.*aborted.*\n> Still there\?\n2: Still there\?\n/ms)
-          again.type("/exit\n")
-          assert.match((yield* Effect.promise(() => again.ended)).stdout, /exit code 0/)
+          assert.match((yield* leave(again, "/exit\n")).stdout, /exit code 0/)
         }),
       limit
     )
