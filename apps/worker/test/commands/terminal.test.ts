@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
-import { Effect, Layer, Schedule } from "effect"
+import { Effect, Layer } from "effect"
 import * as command from "../support/command.ts"
 
 const limit = { timeout: 180_000 }
@@ -23,12 +23,13 @@ const chatIn = Effect.fnUntraced(function* (home: OpenCodeHome["Service"], ...ar
 
 const newHome = Effect.flatMap(ScriptedProvider, ({ config }) => OpenCodeHome.make({ config }))
 
-type AtTerminal = Effect.Success<ReturnType<typeof command.atTerminal>>
+type Chat = Effect.Success<ReturnType<typeof chatIn>>
 
 /** Types until the command has ended: between two ways of reading keys the terminal may lose one, as a person would see. */
-const leave = (chat: AtTerminal, keys: string) =>
+const leave = (chat: Chat, keys: string) =>
   Effect.sync(() => chat.type(keys)).pipe(
-    Effect.repeat(Schedule.spaced("2 seconds")),
+    Effect.andThen(Effect.sleep("2 seconds")),
+    Effect.forever,
     Effect.raceFirst(Effect.promise(() => chat.ended))
   )
 
