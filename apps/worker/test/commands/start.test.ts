@@ -2,12 +2,11 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Layer, Option, Stream } from "effect"
-import { join } from "node:path"
-import type { DataFolder } from "../../src/DataFolder.ts"
 import { Deployment } from "../../src/Deployment.ts"
 import { Operator } from "../../src/Operator.ts"
 import { operatorLayer } from "../../src/Stack.ts"
 import * as command from "../support/command.ts"
+import { folderIn } from "../support/world.ts"
 
 /** Runs the shell command that the prompt is, and says what it printed. */
 const shell: Script = ({ lastUserText, toolResults }) => {
@@ -23,15 +22,8 @@ const world = Layer.unwrap(
     const { config } = yield* ScriptedProvider
     const allowed = { bash: { "*": "allow", "touch *": "deny" } }
     const home = yield* OpenCodeHome.make({ config: { ...config, permission: allowed } })
-    const folder: DataFolder = {
-      root: home.root,
-      deployment: join(home.root, "deployment"),
-      operator: join(home.root, "operator.json"),
-      worker: () => join(home.root, "unused"),
-      demo: home.root
-    }
     return operatorLayer.pipe(
-      Layer.provideMerge(Deployment.serve(folder, Option.none())),
+      Layer.provideMerge(Deployment.serve(folderIn(home), Option.none())),
       Layer.merge(Layer.succeed(OpenCodeHome, home))
     )
   })

@@ -16,6 +16,15 @@ import { makeWorker, type WorkerOptions } from "../../src/Worker.ts"
 export const echo: Script = ({ lastUserText, prompts, toolResults }) =>
   Reply.text(toolResults.at(-1)?.output ?? `${prompts.length}: ${lastUserText}`)
 
+/** A data folder in a home that goes away with it. */
+export const folderIn = ({ root }: OpenCodeHome["Service"]): DataFolder => ({
+  root,
+  deployment: join(root, "deployment"),
+  operator: join(root, "operator.json"),
+  worker: () => join(root, "worker.json"),
+  demo: root
+})
+
 /** An embedded deployment, a scripted model and the real OpenCode, which asks for web access and for `rm`. */
 export const world = Layer.unwrap(
   Effect.gen(function* () {
@@ -23,16 +32,9 @@ export const world = Layer.unwrap(
     const home = yield* OpenCodeHome.make({
       config: { ...config, permission: { webfetch: "ask", bash: { "rm *": "ask" } } }
     })
-    const folder: DataFolder = {
-      root: home.root,
-      deployment: join(home.root, "deployment"),
-      operator: join(home.root, "operator.json"),
-      worker: () => join(home.root, "worker.json"),
-      demo: home.root
-    }
     const options = { directory: home.directory, environment: home.environment, start: "eager" } as const
     return stack(options).pipe(
-      Layer.provideMerge(Deployment.serve(folder, Option.none())),
+      Layer.provideMerge(Deployment.serve(folderIn(home), Option.none())),
       Layer.merge(Layer.succeed(OpenCodeHome, home))
     )
   })
