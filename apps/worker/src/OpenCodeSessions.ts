@@ -5,7 +5,7 @@
  */
 import type { SessionSync } from "@opencode-worker/convex-sync"
 import { type HostEvent, OpenCodeHost, type Session } from "@opencode-worker/opencode-host"
-import { Effect, Predicate, Result, Stream } from "effect"
+import { Effect, Option, Predicate, Result, Stream } from "effect"
 
 /** In the metadata of a session that a worker made: the conversation that it was made for. */
 export const madeForKey = "opencodeWorkerSession"
@@ -27,12 +27,17 @@ const sessionEvent = (element: HostEvent): Result.Result<SessionSync.SessionEven
 }
 
 /**
- * The source over the hosted server. Sub-agents' sessions are left out.
+ * The source over the hosted server. Sub-agents' sessions are left out. A server that was ended because nobody used it is
+ * not started for a list: what changes without it is told after its next start, which is a gap.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const openCodeSessions = Effect.map(OpenCodeHost, ({ client, events }): SessionSync.SessionSource => ({
+export const openCodeSessions = Effect.map(OpenCodeHost, ({ events, ifAwake }): SessionSync.SessionSource => ({
   events: Stream.filterMap(events, sessionEvent),
-  list: (since) => Effect.map(client.sessions.list({ since }), (sessions) => sessions.map(listed))
+  list: (since) =>
+    Effect.map(
+      ifAwake(({ sessions }) => sessions.list({ since })),
+      (sessions) => Option.getOrElse(sessions, () => []).map(listed)
+    )
 }))

@@ -4,9 +4,15 @@
  *
  * @since 0.1.0
  */
-import { enableCompileCache } from "node:module"
+import module from "node:module"
 import { homedir } from "node:os"
 import { join } from "node:path"
 
-enableCompileCache(join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "opencode-worker"))
+// Said here, because an older Node.js fails while it loads the rest, with words that help nobody.
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
+if (major < 22 || (major === 22 && minor < 19)) {
+  console.error(`opencode-worker needs Node.js 22.19 or later; this is ${process.version}.`)
+  process.exit(78)
+}
+module.enableCompileCache(join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "opencode-worker"))
 await import("./program.ts")

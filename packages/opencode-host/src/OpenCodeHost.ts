@@ -127,7 +127,8 @@ export class OpenCodeHost extends Context.Service<
     readonly client: OpenCodeClient
     /**
      * Runs calls that are no use of the server: they neither start it nor keep it from being idle (`idleTimeout`), for
-     * what only looks from time to time whether anything has changed. None when no server runs: nothing has.
+     * what only looks from time to time whether anything has changed. One that starts is waited for. None when no server
+     * runs: it has nothing new.
      */
     readonly ifAwake: <A, E, R>(
       run: (client: OpenCodeClient) => Effect.Effect<A, E, R>

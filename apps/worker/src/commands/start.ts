@@ -7,7 +7,7 @@ import { hostname } from "node:os"
 import { ConvexClient, Policy } from "@opencode-worker/convex-sync"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { WorkerEvent, type WorkerState } from "@opencode-worker/worker-fsm"
-import { Config, Console, Effect, Layer, Option, Redacted, Stream } from "effect"
+import { Config, Console, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { AppError, configuration, explain } from "../AppError.ts"
 import { type DataFolder, dataFolder } from "../DataFolder.ts"
@@ -24,6 +24,14 @@ const flags = {
       "careful: shell, edits and web access wait for a person. inherit: your OpenCode configuration decides"
     ),
     Flag.withDefault("careful")
+  ),
+  idleTimeout: Flag.String("idle-timeout").pipe(
+    Flag.withMetavar("duration"),
+    Flag.withSchema(Schema.DurationFromString),
+    Flag.withDescription(
+      'End OpenCode when it was not used for so long, such as "30 minutes"; the next prompt starts it (default: never)'
+    ),
+    Flag.optional
   ),
   opencode: shared.opencode,
   attach: Flag.String("attach").pipe(
@@ -82,7 +90,7 @@ const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string, isAt
   if (exitCode !== 0) return yield* new AppError({ text: `The worker stopped: ${detail}`, exitCode })
 })
 
-const attachment = Effect.fnUntraced(function* ({ attach, permissions }: Flags) {
+const attachment = Effect.fnUntraced(function* ({ attach, idleTimeout, permissions }: Flags) {
   if (Option.isNone(attach)) return undefined
   const url = attach.value
   if (!shared.isLocal(url)) {
@@ -95,6 +103,11 @@ const attachment = Effect.fnUntraced(function* ({ attach, permissions }: Flags) 
       "The server that you attach to decides by its own configuration what is asked: say so with --permissions inherit."
     )
   }
+  if (Option.isSome(idleTimeout)) {
+    return yield* configuration(
+      "The server that you attach to is not this worker's to end: leave out --idle-timeout, or --attach."
+    )
+  }
   // A server that was started without a password takes any.
   const password = yield* Config.Redacted("OPENCODE_SERVER_PASSWORD").pipe(
     Config.withDefault(Redacted.make("")),
@@ -104,13 +117,14 @@ const attachment = Effect.fnUntraced(function* ({ attach, permissions }: Flags) 
 })
 
 const hostOptions = Effect.fnUntraced(function* (given: Flags) {
-  const { directory, opencode, permissions } = given
+  const { directory, idleTimeout, opencode, permissions } = given
   return {
     attach: yield* attachment(given),
     directory: yield* shared.resolveDirectory(directory),
     environment: yield* shared.shellEnvironment,
     binary: Option.getOrUndefined(opencode),
     start: "eager",
+    idleTimeout: Option.getOrUndefined(idleTimeout),
     alwaysAsk: permissions === "careful" ? Policy.careful.map(({ permission }) => permission) : []
   } as const
 })

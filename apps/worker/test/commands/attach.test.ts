@@ -63,7 +63,8 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         for (const [address, args, sentence] of [
           ["http://10.0.0.1:4096", inherit, /on this machine/],
           ["opencode", inherit, /on this machine/],
-          ["http://127.0.0.1:4096", [], /--permissions inherit/]
+          ["http://127.0.0.1:4096", [], /--permissions inherit/],
+          ["http://127.0.0.1:4096", [...inherit, "--idle-timeout", "1 minute"], /leave out --idle-timeout/]
         ] as const) {
           const worker = yield* attach(address, "", ...args)
           const { code, stderr } = yield* Effect.promise(() => worker.ended)

@@ -1,3 +1,4 @@
+import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
@@ -6,10 +7,11 @@ import { Deployment } from "../../src/Deployment.ts"
 import { Operator } from "../../src/Operator.ts"
 import { operatorLayer } from "../../src/Stack.ts"
 import * as command from "../support/command.ts"
-import { folderIn } from "../support/world.ts"
+import { answer, ask, folderIn, send, streaming } from "../support/world.ts"
 
-/** Runs the shell command that the prompt is, and says what it printed. */
+/** Runs the shell command that the prompt is, and says what it printed; "Go on" has no end. */
 const shell: Script = ({ lastUserText, toolResults }) => {
+  if (lastUserText === "Go on") return Reply.sequence([Reply.text("so far"), Reply.hang])
   const [result] = toolResults
   return result === undefined
     ? Reply.toolCall("bash", { command: lastUserText, description: "as told" })
@@ -29,19 +31,22 @@ const world = Layer.unwrap(
   })
 ).pipe(Layer.provideMerge(Layer.merge(ScriptedProvider.layer(shell), NodeServices.layer)))
 
+type Variables = Readonly<Record<string, string>>
+
 /** Starts the command in the home's directory, at the deployment. */
-const start = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
+const start = Effect.fnUntraced(function* (args: ReadonlyArray<string>, variables: Variables) {
   const { directory, environment, root } = yield* OpenCodeHome
   const { url } = yield* Deployment
-  return yield* command.start({ root, environment }, "start", "--url", url, "--directory", directory, ...args)
+  const options = { root, environment: { ...environment, ...variables } }
+  return yield* command.start(options, "start", "--url", url, "--directory", directory, ...args)
 })
 
 const says = (running: command.Running, pattern: RegExp) => Effect.promise(() => running.says(pattern))
 
-/** The worker of the home, paired at its first start. */
-const ready = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
+/** A worker of the home, paired at its first start. */
+const ready = Effect.fnUntraced(function* (args: ReadonlyArray<string> = [], variables: Variables = {}) {
   const operator = yield* Operator
-  const running = yield* start(...args)
+  const running = yield* start(args, variables)
   const [, code] = yield* says(running, /^(?:Pairing code +(\S+)|Ready)/m)
   if (code !== undefined) yield* operator.approve(code)
   yield* says(running, /^Ready/m)
@@ -50,7 +55,7 @@ const ready = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
 
 const newSession = Effect.gen(function* () {
   const operator = yield* Operator
-  const [worker] = yield* operator.workers
+  const worker = (yield* operator.workers).find(({ online }) => online)
   assert.isDefined(worker)
   return yield* operator.createSession(worker.workerId)
 })
@@ -86,6 +91,40 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         second.kill("SIGTERM")
         const { code, stderr } = yield* Effect.promise(() => second.ended)
         assert.strictEqual(code, 130, stderr)
+      }),
+    limit
+  )
+
+  it.effect(
+    "gives way to a second process with its identity, and writes nothing any more; nothing is answered twice",
+    () =>
+      Effect.gen(function* () {
+        const { root } = yield* OpenCodeHome
+        const provider = yield* ScriptedProvider
+        const args = ["--data", join(root, "identity"), "--permissions", "inherit"]
+        const first = yield* ready(args)
+        const sessionId = yield* newSession
+        const cut = yield* send(sessionId, "Go on")
+        const waiting = yield* send(sessionId, "echo next")
+        yield* streaming(cut)
+        const { chats } = yield* provider.stats
+
+        first.kill("SIGSTOP")
+        // Another machine has another state directory, and so does not see who hosts the directory.
+        const second = yield* ready(args, { XDG_STATE_HOME: join(root, "elsewhere") })
+        assert.notInclude(second.stdout(), "Pairing code")
+        assert.deepInclude(yield* answer(cut), { status: "interrupted", text: "so far" })
+        assert.deepInclude(yield* answer(waiting), { status: "completed", text: "It says: next\n" })
+        first.kill("SIGCONT")
+        const { code, stderr } = yield* Effect.promise(() => first.ended)
+        assert.strictEqual(code, 79, stderr)
+
+        assert.strictEqual((yield* ask(sessionId, "echo again")).text, "It says: again\n")
+        // A tool call and its answer for each of two prompts.
+        assert.strictEqual((yield* provider.stats).chats - chats, 4)
+        second.kill("SIGTERM")
+        assert.strictEqual((yield* Effect.promise(() => second.ended)).code, 130)
+        yield* command.nothingLives(root)
       }),
     limit
   )

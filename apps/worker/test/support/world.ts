@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import type { Id } from "@opencode-worker/convex-backend/api"
+import type { Options as HostOptions } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
 import { WorkerEvent } from "@opencode-worker/worker-fsm"
 import { Effect, Layer, Option, Schedule, Stream } from "effect"
@@ -25,20 +26,24 @@ export const folderIn = ({ root }: OpenCodeHome["Service"]): DataFolder => ({
   demo: root
 })
 
-/** An embedded deployment, a scripted model and the real OpenCode, which asks for web access and for `rm`. */
-export const world = Layer.unwrap(
-  Effect.gen(function* () {
-    const { config } = yield* ScriptedProvider
-    const home = yield* OpenCodeHome.make({
-      config: { ...config, permission: { webfetch: "ask", bash: { "rm *": "ask" } } }
+/** An embedded deployment and the real OpenCode, which asks for web access and for `rm`. */
+export const worldWith = (options: Partial<HostOptions>) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const { config } = yield* ScriptedProvider
+      const home = yield* OpenCodeHome.make({
+        config: { ...config, permission: { webfetch: "ask", bash: { "rm *": "ask" } } }
+      })
+      const { directory, environment } = home
+      return stack({ directory, environment, start: "eager", ...options }).pipe(
+        Layer.provideMerge(Deployment.serve(folderIn(home), Option.none())),
+        Layer.merge(Layer.succeed(OpenCodeHome, home))
+      )
     })
-    const options = { directory: home.directory, environment: home.environment, start: "eager" } as const
-    return stack(options).pipe(
-      Layer.provideMerge(Deployment.serve(folderIn(home), Option.none())),
-      Layer.merge(Layer.succeed(OpenCodeHome, home))
-    )
-  })
-).pipe(Layer.provideMerge(Layer.merge(ScriptedProvider.layer(echo, { models: ["echo", "other"] }), NodeServices.layer)))
+  ).pipe(
+    Layer.provideMerge(Layer.merge(ScriptedProvider.layer(echo, { models: ["echo", "other"] }), NodeServices.layer))
+  )
+export const world = worldWith({})
 
 /** Runs a worker for as long as the scope, and gives its id. */
 export const workerWith = Effect.fnUntraced(function* (options: Partial<WorkerOptions>) {

@@ -37,7 +37,7 @@ export interface Supervisor {
   readonly running: Effect.Effect<Running, HostError>
   /** Runs something with the server, which is not idle meanwhile. */
   readonly use: <A, E, R>(run: (running: Running) => Effect.Effect<A, E, R>) => Effect.Effect<A, E | HostError, R>
-  /** As `use`, with the server that runs already: it is not started, and may be taken for idle meanwhile. */
+  /** As `use`, with the server that runs or starts already: it is not started, and may be taken for idle meanwhile. */
   readonly glance: Supervisor["use"]
   /** Whether `glance` has a server. */
   readonly isAwake: Effect.Effect<boolean>
@@ -180,8 +180,6 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
     return closing ? Effect.fail(unavailable("the host is closed")) : Effect.flatMap(launch(false), Deferred.await)
   })
 
-  const awake = () => (current !== undefined && Deferred.isDoneUnsafe(current) ? current : undefined)
-
   const enter = Effect.sync(() => {
     usage.inFlight += 1
     usage.used = true
@@ -194,8 +192,8 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
   yield* Effect.addFinalizer(() =>
     Effect.gen(function* () {
       closing = true
-      const last = awake()
-      if (last !== undefined) {
+      const last = current
+      if (last !== undefined && Deferred.isDoneUnsafe(last)) {
         const { server } = yield* Deferred.await(last)
         yield* hasBusySession(server, directory).pipe(
           Effect.repeat({ while: (busy) => busy, schedule: Schedule.spaced("100 millis") }),
@@ -226,10 +224,10 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
       ),
     glance: (run) =>
       Effect.suspend(() => {
-        const now = awake()
+        const now = current
         return now === undefined ? Effect.fail(unavailable("no server runs")) : Effect.flatMap(Deferred.await(now), run)
       }),
-    isAwake: Effect.sync(() => awake() !== undefined),
+    isAwake: Effect.sync(() => current !== undefined),
     hold: Effect.suspend(() =>
       closing ? Effect.fail(unavailable("the host is closing")) : Effect.acquireRelease(enter, () => leave)
     )

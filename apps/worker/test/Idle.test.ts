@@ -1,0 +1,32 @@
+import { assert, layer } from "@effect/vitest"
+import { OpenCodeHost, survivors } from "@opencode-worker/opencode-host"
+import { Effect } from "effect"
+import { openCodeSessions } from "../src/OpenCodeSessions.ts"
+import { Operator } from "../src/Operator.ts"
+import { ask, limit, runWorker, schedule, worldWith } from "./support/world.ts"
+
+layer(worldWith({ idleTimeout: "3 seconds" }), { excludeTestServices: true, timeout: 120_000 })(
+  "a worker whose OpenCode may be idle",
+  (it) => {
+    it.effect(
+      "lets it end and stays Ready without it, and starts it for the next prompt",
+      () =>
+        Effect.gen(function* () {
+          const operator = yield* Operator
+          const { hostId } = yield* OpenCodeHost
+          const workerId = yield* runWorker
+          const sessionId = yield* operator.createSession(workerId)
+          assert.strictEqual((yield* ask(sessionId, "hello")).text, "1: hello")
+
+          yield* survivors(hostId).pipe(Effect.repeat({ until: (pids) => pids.length === 0, schedule }))
+          const { list } = yield* openCodeSessions
+          assert.deepStrictEqual(yield* list(undefined), [])
+          assert.deepStrictEqual(yield* survivors(hostId), [])
+          const worker = (yield* operator.workers).find((each) => each.workerId === workerId)
+          assert.deepInclude(worker, { online: true, phase: "ready" })
+          assert.strictEqual((yield* ask(sessionId, "still there?")).text, "2: still there?")
+        }),
+      limit
+    )
+  }
+)
