@@ -6,7 +6,7 @@
 import { anyApi } from "convex/server"
 import { embedded, startPeer, startRaw, subjectOf } from "./embedded/contenders.ts"
 import { deploy, type Deployed } from "./embedded/deployment.ts"
-import { BULK, fill, type Limit, measure, OPERATIONS } from "./embedded/operations.ts"
+import { fill, type Limit, measure, type Operation, OPERATIONS, timesOf } from "./embedded/operations.ts"
 import type { Line } from "./report.ts"
 
 const api = anyApi["documents"]!
@@ -14,8 +14,10 @@ const peerName = "convex-test"
 
 /** Rounds of an operation: in each of them every contender has its turn. */
 const rounds = (quick: boolean) => (quick ? 2 : 6)
-const budget = (quick: boolean, op: string): Limit =>
-  quick ? { runs: op === "bulk" ? 1 : 20, millis: 500 } : { runs: op === "bulk" ? 3 : 250, millis: 1500 }
+const budget = (quick: boolean, op: Operation): Limit => {
+  const isLong = timesOf(op) > 1
+  return quick ? { runs: isLong ? 1 : 20, millis: 500 } : { runs: isLong ? 3 : 250, millis: 1500 }
+}
 
 const percentile = (times: ReadonlyArray<number>, part: number) =>
   times.toSorted((a, b) => a - b)[Math.min(times.length - 1, Math.floor(times.length * part))] ?? 0
@@ -48,9 +50,9 @@ async function* atSize(documents: number, quick: boolean): AsyncGenerator<Line> 
         taken.push(...(await contender.measure({ documents, from: taken.length, limit, op })))
       }
     }
-    const each = op === "bulk" ? BULK : 1
+    const each = timesOf(op)
     const { p50Ms, perSecond } = figures(times.get(theirs), each)
-    const least = figures(times.get(raw))
+    const least = figures(times.get(raw), each)
     const beside = {
       peer: { name: peerName, p50Ms, perSecond },
       ...(times.get(raw)?.length ? { raw: { p50Ms: least.p50Ms, perSecond: least.perSecond } } : {})

@@ -13,7 +13,18 @@ describe("bench embedded", () => {
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line))
-    const ops = ["get", "page50", "mutation", "mutation", "bulk", "subscription", "fanout", "different"]
+    const ops = [
+      "get",
+      "getBySocket",
+      "page50",
+      "mutation",
+      "mutation",
+      "concurrent",
+      "bulk",
+      "subscription",
+      "fanout",
+      "different"
+    ]
     assert.deepEqual(
       lines.map(({ documents, op }) => `${documents} ${op}`),
       [1000, 3000].flatMap((documents) => ops.map((op) => `${documents} ${op}`))

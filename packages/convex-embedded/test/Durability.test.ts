@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
+import { anyApi } from "convex/server"
 import { assert, describe, it, onTestFinished } from "vitest"
 import { readLock } from "../src/index.ts"
-import { connect, connectHttp, FUNCTIONS, temporaryFolder } from "./deployment.ts"
+import { connect, connectHttp, deploy, FUNCTIONS, temporaryFolder } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
+import { project } from "./project.ts"
 import { randomOf } from "./random.ts"
 
 const serve = async (dataDir: string, port: number): Promise<{ child: ChildProcess; url: string }> => {
@@ -55,4 +57,47 @@ describe("durability", () => {
     assert.equal(new Set(results).size, ROUNDS * MUTATIONS)
     assert.equal(await connectHttp({ url }).query(api.counters.read, { name: "n" }), ROUNDS * MUTATIONS)
   })
+
+  it("an answer waits for the disk, those to mutations that come together for one and the same time", async () => {
+    const deployment = await deploy({ durability: "full", functions: project({ "disk.ts": DISK }) })
+    const client = connect(deployment)
+    const times = () => connectHttp(deployment).query(anyApi["disk"]!["times"]!)
+    const write = () => client.mutation(anyApi["disk"]!["write"]!, {})
+    await write()
+    const before = await times()
+    for (const alone of [1, 2, 3]) {
+      await write()
+      assert.equal(await times(), before + alone)
+    }
+    await Promise.all(Array.from({ length: 100 }, write))
+    assert.isBelow(await times(), before + 3 + 20)
+  })
+
+  it("a disk that fails is an error, and nothing is answered any more", async () => {
+    const deployment = await deploy({ durability: "full", functions: project({ "disk.ts": DISK }) })
+    const client = connect(deployment)
+    await client.query(anyApi["disk"]!["fail"]!, {})
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const failure = await client.mutation(anyApi["disk"]!["write"]!, {}).then(String, String)
+      assert.include(failure, "The disk failed")
+    }
+  })
 })
+
+/** Counts the ways to the disk from within the thread that has the store, and lets the next one fail. */
+const DISK = `
+  import { mutation, query } from "./_generated/server"
+  const fs = process.getBuiltinModule("node:fs")
+  const { fdatasyncSync } = fs
+  let [count, fails] = [0, false]
+  fs.fdatasyncSync = (file) => {
+    count++
+    if (!fails) return fdatasyncSync(file)
+    fails = false
+    throw new Error("EIO")
+  }
+  process.getBuiltinModule("node:module").syncBuiltinESMExports()
+  export const times = query(() => count)
+  export const fail = query(() => { fails = true })
+  export const write = mutation((ctx) => ctx.db.insert("things", {}))
+`

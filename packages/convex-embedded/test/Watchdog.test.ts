@@ -47,6 +47,17 @@ describe("a function that holds its thread", () => {
     assert.equal(told.seen.length, 2)
   })
 
+  it("fails alone among the mutations that wait with it, and each of these is done once, in order", async () => {
+    const client = connect(await deployQuick())
+    const add = () => client.mutation(api.counters.add, { name: "n" })
+    const before = Array.from({ length: 5 }, add)
+    const stuck = failure(client.mutation(api.stuck.writing, { name: "n" }))
+    const behind = Array.from({ length: 5 }, add)
+    assert.deepEqual(await Promise.all([...before, ...behind]), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+    assert.include((await stuck).message, "Function execution timed out")
+    assert.equal(await client.query(api.counters.read, { name: "n" }), 10)
+  })
+
   it("fails alone among the queries that are asked for together", async () => {
     const deployment = await deployQuick()
     await connectHttp(deployment).mutation(api.jobs.schedule, { delay: 0, kind: "mutation", name: "told" })

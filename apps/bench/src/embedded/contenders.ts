@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { anyApi } from "convex/server"
 import { type Deployed, message } from "./deployment.ts"
-import { measure, measurePart, type Operation, type Part, type Subject } from "./operations.ts"
+import { CONCURRENT, measure, measurePart, type Operation, type Part, type Subject } from "./operations.ts"
 
 export interface Contender {
   /** Gives the milliseconds of each run. */
@@ -21,6 +21,7 @@ export const subjectOf = (deployed: Deployed): Subject => {
   const client = deployed.connect()
   return {
     query: (name, args) => deployed.http.query(api[name]!, args),
+    queryBySocket: (name, args) => client.query(api[name]!, args),
     mutation: (name, args) => client.mutation(api[name]!, args)
   }
 }
@@ -50,17 +51,27 @@ export const startRaw = async (): Promise<Contender & AsyncDisposable> => {
   const port = await message<number>(child)
   const socket = new WebSocket(`ws://127.0.0.1:${port}`)
   await once(socket, "open")
+  const insert = (numbers: ReadonlyArray<number>) =>
+    new Promise<void>((done) => {
+      let missing = numbers.length
+      const answered = () => {
+        if (--missing > 0) return
+        socket.removeEventListener("message", answered)
+        done()
+      }
+      socket.addEventListener("message", answered)
+      for (const number of numbers) {
+        socket.send(JSON.stringify({ path: "documents:insert", args: [{ channel: "one", number }] }))
+      }
+    })
   const operations: Partial<Record<Operation, (i: number) => Promise<unknown>>> = {
     get: async (number) => {
       const body = JSON.stringify({ path: "documents:get", args: [{ number }] })
       const headers = { "content-type": "application/json" }
       return (await fetch(`http://127.0.0.1:${port}/`, { body, headers, method: "POST" })).json()
     },
-    mutation: (number) => {
-      const answered = once(socket, "message")
-      socket.send(JSON.stringify({ path: "documents:insert", args: [{ channel: "one", number }] }))
-      return answered
-    }
+    mutation: (number) => insert([number]),
+    concurrent: (number) => insert(Array.from({ length: CONCURRENT }, (_, each) => number * CONCURRENT + each))
   }
   return {
     measure: async ({ from, limit, op }) => {

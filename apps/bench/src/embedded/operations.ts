@@ -1,13 +1,20 @@
 /** What is measured of every contender: the same operations, on the same documents, at the same moments in turn. */
 
+type Run = (name: string, args: Record<string, unknown>) => Promise<unknown>
+
 /** Who can run a function by its name and arguments. */
 export interface Subject {
-  readonly query: (name: string, args: Record<string, unknown>) => Promise<unknown>
-  readonly mutation: (name: string, args: Record<string, unknown>) => Promise<unknown>
+  readonly query: Run
+  /** The same over the connection of a client that has one. */
+  readonly queryBySocket: Run
+  readonly mutation: Run
 }
 
 /** Documents of one bulk mutation. */
 export const BULK = 1000
+
+/** Mutations that one client has under way at once. */
+export const CONCURRENT = 100
 
 /** Numbers without a pattern, the same in each run (a multiplicative hash). */
 const scattered = (i: number, below: number) => (Math.imul(i + 1, 2_654_435_761) >>> 8) % below
@@ -15,16 +22,34 @@ const scattered = (i: number, below: number) => (Math.imul(i + 1, 2_654_435_761)
 /** Each runs the operation once on a table of `documents`; `i` counts the runs. */
 const operations = {
   get: (subject: Subject, documents: number, i: number) => subject.query("get", { number: scattered(i, documents) }),
+  getBySocket: (subject: Subject, documents: number, i: number) =>
+    subject.queryBySocket("get", { number: scattered(i, documents) }),
   page50: (subject: Subject, documents: number, i: number) =>
     subject.query("page50", { below: 50 + scattered(i, documents - 50) }),
   mutation: (subject: Subject, documents: number, i: number) =>
     subject.mutation("insert", { channel: "one", number: 2 * documents + i }),
+  concurrent: (subject: Subject, documents: number, i: number) =>
+    Promise.all(
+      Array.from({ length: CONCURRENT }, (_, each) =>
+        subject.mutation("insert", { channel: "one", number: 3 * documents + i * CONCURRENT + each })
+      )
+    ),
   bulk: (subject: Subject, documents: number, i: number) =>
     subject.mutation("bulk", { count: BULK, from: 4 * documents + BULK * i })
 }
 
 export type Operation = keyof typeof operations
-export const OPERATIONS = ["get", "page50", "mutation", "bulk"] as const satisfies ReadonlyArray<Operation>
+export const OPERATIONS = [
+  "get",
+  "getBySocket",
+  "page50",
+  "mutation",
+  "concurrent",
+  "bulk"
+] as const satisfies ReadonlyArray<Operation>
+
+/** What one run of an operation does so often. */
+export const timesOf = (op: Operation): number => (op === "bulk" ? BULK : op === "concurrent" ? CONCURRENT : 1)
 
 /** At most so many runs, and for so long. */
 export interface Limit {

@@ -10,8 +10,10 @@ const test = convexTest(schema, {
   "./convex/documents.ts": () => import("./convex/documents.ts"),
   "./convex/schema.ts": () => import("./convex/schema.ts")
 })
+const query = (name: string, args: Record<string, unknown>) => test.query(api[name]!, args)
 const subject = {
-  query: (name: string, args: Record<string, unknown>) => test.query(api[name]!, args),
+  query,
+  queryBySocket: query,
   mutation: (name: string, args: Record<string, unknown>) => test.mutation(api[name]!, args)
 }
 

@@ -17,6 +17,12 @@ export interface RequestKey {
   readonly requestId: number
 }
 
+/** Without a key it must not be given twice. */
+export interface MutationRequest {
+  readonly call: Call
+  readonly key: RequestKey | null
+}
+
 /** How a function ended, and what it wrote to its console. */
 export interface Run {
   readonly outcome: { readonly json: string } | { readonly failure: FailureJson }

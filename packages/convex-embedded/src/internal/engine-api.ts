@@ -2,7 +2,7 @@
 // Not the global ones, which refuse to work inside of a query or mutation.
 import { clearTimeout, setTimeout } from "node:timers"
 import type { AuthProvider } from "./auth.ts"
-import type { Call, RequestKey, WatchRequest } from "./calls.ts"
+import type { Call, MutationRequest, RequestKey, WatchRequest } from "./calls.ts"
 import { Catalog, SCHEDULED_FUNCTIONS } from "./catalog.ts"
 import { runCrons, syncCrons } from "./crons.ts"
 import { Engine } from "./engine.ts"
@@ -64,7 +64,7 @@ const QUIET_MILLIS = 50
 const engineApi = (engine: Engine, store: Store) => ({
   query: (call: Call) => engine.query(call),
   watch: (requests: ReadonlyArray<WatchRequest>) => engine.watch(requests),
-  mutation: (call: Call, request: RequestKey | null) => engine.mutation(call, request),
+  mutations: (requests: ReadonlyArray<MutationRequest>) => engine.mutations(requests),
   answer: (request: RequestKey) => engine.answer(request),
 
   /** Whether clients may call it is for the caller to say; any kind of function. */
@@ -100,6 +100,7 @@ const engineApi = (engine: Engine, store: Store) => ({
   exportTable: (table: string, file: string) => exportTable(engine, table, file),
   importTable: (table: string, file: string, mode: ImportMode) => importTable(engine, table, file, mode),
   backup: (file: string) => store.backup(file),
+  sync: () => store.sync(),
   takeCommit: () => engine.takeCommit(),
   forget: (id: number) => engine.readSets.delete(id)
 })

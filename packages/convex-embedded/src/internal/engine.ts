@@ -5,7 +5,7 @@
  */
 import type { JSONValue } from "convex/values"
 import type { Identity } from "./auth.ts"
-import type { Call, Commit, MutationRun, RequestKey, Run, WatchedRun, WatchRequest } from "./calls.ts"
+import type { Call, Commit, MutationRequest, MutationRun, RequestKey, Run, WatchedRun, WatchRequest } from "./calls.ts"
 import type { Catalog } from "./catalog.ts"
 import { failureOf, FunctionFailure, missingFunction, timedOut } from "./errors.ts"
 import type { FileUrls } from "./files.ts"
@@ -127,9 +127,16 @@ export class Engine {
     return { ...run, journal: execution.page.journal ?? previous, reads: transaction.reads }
   }
 
-  /** Runs a mutation; with the `request` of a client at most once, however often it is sent. */
-  async mutation(call: Call, request: RequestKey | null): Promise<MutationRun> {
-    const known = request === null ? null : this.answer(request)
+  /** One after the other, each in a transaction of its own; they become durable together. */
+  async mutations(requests: ReadonlyArray<MutationRequest>): Promise<ReadonlyArray<MutationRun>> {
+    const runs: Array<MutationRun> = []
+    for (const request of requests) runs.push(await this.#mutation(request))
+    return runs
+  }
+
+  /** With the key of a client at most once, however often it is sent. */
+  async #mutation({ call, key }: MutationRequest): Promise<MutationRun> {
+    const known = key === null ? null : this.answer(key)
     if (known !== null) return known
     const execution = executionOf(call.identity)
     let ts = 0n
@@ -138,7 +145,7 @@ export class Engine {
         ts = transaction.ts
         const result = await this.invoke(this.find(call, "mutation"), call.args, execution, transaction)
         const json = transaction.withCommitTs(result)
-        if (request !== null) transaction.putAnswer(request.sessionId, request.requestId, json)
+        if (key !== null) transaction.putAnswer(key.sessionId, key.requestId, json)
         return json
       })
     )

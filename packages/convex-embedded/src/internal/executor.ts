@@ -9,6 +9,7 @@ import type { HttpCall } from "./actions.ts"
 import {
   type Call,
   type Commit,
+  type MutationRequest,
   type MutationRun,
   type RequestKey,
   type Run,
@@ -29,6 +30,17 @@ export interface HttpSink {
   readonly chunk: (bytes: Uint8Array) => Promise<void>
 }
 
+/** A mutation of a client, until its turn comes. */
+interface Waiting extends PromiseWithResolvers<MutationRun> {
+  readonly call: Call
+  readonly key: RequestKey
+}
+
+const requestOf = ({ call, key }: Waiting): MutationRequest => ({ call, key })
+
+/** More would let the first of them, and everybody else, wait long for a turn. */
+const MUTATIONS_AT_ONCE = 32
+
 export class Executor {
   readonly subscriptions: Subscriptions
   /** Is told when scheduled functions change. */
@@ -40,6 +52,7 @@ export class Executor {
   #actions: Array<ActionThread> = []
   #ts = 0n
   #tail: Promise<unknown> = Promise.resolve()
+  readonly #waiting: Array<Waiting> = []
   #closed = false
 
   private constructor(engine: EngineThread, modules: ModuleList) {
@@ -109,17 +122,50 @@ export class Executor {
     }
   }
 
-  /** Runs a mutation; with the `request` of a client at most once, however often it is sent. */
-  mutation(call: Call, request: RequestKey | null): Promise<MutationRun> {
-    return this.exclusive(async () => {
-      try {
-        return await this.#engine.request("mutation", call, request)
-      } catch (cause) {
-        // The thread may have ended between the commit and its answer.
-        const committed = request === null ? null : await this.#engine.request("answer", request)
-        return committed ?? { ...failed(cause), ts: this.#ts }
-      }
+  /**
+   * Runs a mutation; with the key of a client at most once, however often it is given. Those of one client run in the
+   * order in which they are given. What waits when a turn comes shares it, and its way to the disk.
+   */
+  mutation(call: Call, key: RequestKey | null): Promise<MutationRun> {
+    if (key === null) return this.exclusive(() => this.#mutate({ call, key }))
+    const answer = Promise.withResolvers<MutationRun>()
+    this.#waiting.push({ ...answer, call, key })
+    if (this.#waiting.length === 1) this.#takeWaiting()
+    return answer.promise
+  }
+
+  #takeWaiting(): void {
+    const turn = this.exclusive(async () => {
+      const taken = this.#waiting.splice(0, MUTATIONS_AT_ONCE)
+      if (this.#waiting.length > 0) this.#takeWaiting()
+      await this.#mutateTogether(taken)
     })
+    turn.catch((cause: unknown) => {
+      for (const { reject } of this.#waiting.splice(0)) reject(cause)
+    })
+  }
+
+  /** When one of several ended the thread, nobody knows which: so each is given again, alone, which its key allows. */
+  async #mutateTogether(waiting: ReadonlyArray<Waiting>): Promise<void> {
+    const runs =
+      waiting.length === 1 ? null : await this.#engine.request("mutations", waiting.map(requestOf)).catch(() => null)
+    for (const [i, each] of waiting.entries()) {
+      const run = runs?.[i]
+      if (run === undefined) await this.#mutate(requestOf(each)).then(each.resolve, each.reject)
+      else each.resolve(run)
+    }
+  }
+
+  /** Only inside of `exclusive`. */
+  async #mutate(request: MutationRequest): Promise<MutationRun> {
+    try {
+      const [run] = await this.#engine.request("mutations", [request])
+      return run!
+    } catch (cause) {
+      // The thread may have ended between the commit and its answer.
+      const committed = request.key === null ? null : await this.#engine.request("answer", request.key)
+      return committed ?? { ...failed(cause), ts: this.#ts }
+    }
   }
 
   async action(call: Call): Promise<Run> {

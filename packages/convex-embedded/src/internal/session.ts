@@ -2,7 +2,7 @@
  * One connection of a sync client.
  *
  * Invariants
- * - Messages are handled in the order in which they arrive, and each mutation ends before the next one starts.
+ * - Messages are handled in the order in which they arrive; mutations run, and are answered, in that order.
  * - Every Transition starts at the version at which the one before ended, and all queries in it are at one timestamp.
  * - After the response to a mutation comes a Transition at its timestamp or later: the client waits for it.
  * - At most one Transition is on its way to a client: a slow one gets fewer and larger steps, and delays nobody.
@@ -12,7 +12,6 @@ import type { Duplex } from "node:stream"
 import type { JSONValue } from "convex/values"
 import { WebSocket } from "ws"
 import type { Identity, VerifyToken } from "./auth.ts"
-import type { Call, RequestKey } from "./calls.ts"
 import { failureOf, messageOf } from "./errors.ts"
 import type { Executor } from "./executor.ts"
 import { limits } from "./limits.ts"
@@ -75,7 +74,6 @@ export class Session {
   #ping: NodeJS.Timeout
   #alive = true
   #inbox: Promise<void> = Promise.resolve()
-  #mutations: Promise<void> = Promise.resolve()
   #waitingCalls = 0
   /** What the client has, and what it asked for. */
   #version: Version = { identity: 0, querySet: 0, ts: 0n }
@@ -132,7 +130,7 @@ export class Session {
       case "ModifyQuerySet":
         return this.#modifyQuerySet(message)
       case "Mutation":
-        return this.#mutation(message, this.#sessionId)
+        return void this.#mutation(message, this.#sessionId)
       case "Action":
         return void this.#action(message)
       case "Event":
@@ -208,18 +206,14 @@ export class Session {
     query.live = null
   }
 
-  #mutation(message: ClientMessage & { type: "Mutation" | "Action" }, sessionId: string): void {
+  async #mutation(
+    { args, requestId, udfPath: path }: ClientMessage & { type: "Mutation" | "Action" },
+    sessionId: string
+  ): Promise<void> {
     this.#callBegins()
-    const { args, requestId, udfPath: path } = message
-    const call = { args, caller: "client", identity: this.#identity, path } as const
-    this.#mutations = this.#mutations.then(() => this.#runMutation(call, { requestId, sessionId }))
-  }
-
-  /** Never fails: the next one is waiting. */
-  async #runMutation(call: Call, request: RequestKey): Promise<void> {
-    const { requestId } = request
     try {
-      const run = await this.#executor.mutation(call, request)
+      const call = { args, caller: "client", identity: this.#identity, path } as const
+      const run = await this.#executor.mutation(call, { requestId, sessionId })
       void this.#outbox.send(response("MutationResponse", requestId, run, { ts: encodeTs(run.ts) }))
       if ("failure" in run.outcome) return
       this.#owesTransition = true

@@ -3,8 +3,10 @@
  *
  * Invariants
  * - One process, one connection: the file is held exclusively while it is open, whatever the lock record says.
+ * - A commit survives the process at once, and a power loss after `sync`: so several share one way to the disk.
  * - `ts` (nanoseconds) and `creationTime` (milliseconds) only grow, across restarts and clock changes.
  */
+import { closeSync, fdatasyncSync, openSync } from "node:fs"
 import { DatabaseSync, type StatementSync } from "node:sqlite"
 import type { Index } from "./catalog.ts"
 import { checkContents, checkHeader, isFresh, MARKS, openingFailed } from "./data-file.ts"
@@ -55,6 +57,10 @@ const TABLES = `
 
 export class Store {
   readonly #db: DatabaseSync
+  /** The log of commits, where they have to survive a power loss. */
+  readonly #log: number | null
+  #unsynced = false
+  #lost: Error | null = null
   readonly #statements = new Map<string, StatementSync>()
   readonly search = new SearchTables({
     prepare: (sql) => this.#prepare(sql),
@@ -63,8 +69,9 @@ export class Store {
   #ts: bigint
   #creationTime: number
 
-  private constructor(db: DatabaseSync) {
+  private constructor(db: DatabaseSync, log: number | null) {
     this.#db = db
+    this.#log = log
     const clock = this.#prepare("SELECT ts, creation_time FROM clock", true).get() as {
       ts: bigint
       creation_time: number
@@ -84,13 +91,13 @@ export class Store {
       const fresh = isFresh(db)
       if (!fresh) checkContents(db, file)
       db.exec(
-        `PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}; ` +
-          `PRAGMA cache_size = -${CACHE_KIB}; PRAGMA wal_autocheckpoint = ${LOG_PAGES}`
+        `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${CACHE_KIB}; ` +
+          `PRAGMA wal_autocheckpoint = ${LOG_PAGES}`
       )
       db.exec("BEGIN EXCLUSIVE")
       if (fresh) db.exec(TABLES + MARKS)
       db.exec("COMMIT")
-      return new Store(db)
+      return new Store(db, durability === "full" ? openSync(`${file}-wal`, "r+") : null)
     } catch (cause) {
       db?.close()
       throw openingFailed(file, cause)
@@ -98,7 +105,24 @@ export class Store {
   }
 
   close(): void {
+    if (this.#log !== null) closeSync(this.#log)
     this.#db.close()
+  }
+
+  /**
+   * Lets what was committed survive a power loss too: nobody may hear of it before. When the disk fails, nobody knows any
+   * more what it has, so from then on this fails.
+   */
+  sync(): void {
+    if (this.#lost !== null) throw this.#lost
+    if (!this.#unsynced || this.#log === null) return
+    try {
+      fdatasyncSync(this.#log)
+      this.#unsynced = false
+    } catch (cause) {
+      this.#lost = new Error("The disk failed: what was committed last may be lost.", { cause })
+      throw this.#lost
+    }
   }
 
   /** Brings the log of commits into the data file, which is as durable before as after: for a quiet moment. */
@@ -134,6 +158,7 @@ export class Store {
   commit(ts: bigint): void {
     this.#run("UPDATE clock SET ts = ?, creation_time = ?", ts, this.#creationTime)
     this.#run("COMMIT")
+    this.#unsynced = true
     this.#ts = ts
   }
 

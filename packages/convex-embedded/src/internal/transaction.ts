@@ -63,7 +63,7 @@ export class Transaction {
     return this.#catalog
   }
 
-  /** Ends it; what it wrote is durable when this returns. Without a write there is nothing to commit. */
+  /** Ends it; what it wrote is durable once the store is synced. Without a write there is nothing to commit. */
   commit(): boolean {
     this.#assertOpen()
     if (this.#begun) this.#store.commit(this.ts)
