@@ -3,29 +3,20 @@
  *
  * Invariants
  * - Messages are handled in the order in which they arrive; mutations run, and are answered, in that order.
- * - Every Transition starts at the version at which the one before ended, and all queries in it are at one timestamp.
  * - After the response to a mutation comes a Transition at its timestamp or later: the client waits for it.
  * - At most one Transition is on its way to a client: a slow one gets fewer and larger steps, and delays nobody.
  * - A client that asks for more than can be done at once waits: its messages stay unread.
  */
 import type { Duplex } from "node:stream"
-import type { JSONValue } from "convex/values"
 import { WebSocket } from "ws"
-import type { Identity, VerifyToken } from "./auth.ts"
+import type { VerifyToken } from "./auth.ts"
 import { failureOf, messageOf } from "./errors.ts"
 import type { Executor } from "./executor.ts"
 import { limits } from "./limits.ts"
 import { Outbox } from "./outbox.ts"
-import {
-  type ClientMessage,
-  decodeClientMessage,
-  encodeTs,
-  encodeVersion,
-  type QueryModification,
-  type Version
-} from "./protocol.ts"
-import { describeOutcome, response, type ResponseType } from "./responses.ts"
-import type { LiveResult, Wanted } from "./subscriptions.ts"
+import { type ClientMessage, decodeClientMessage, encodeTs } from "./protocol.ts"
+import { QuerySet } from "./query-set.ts"
+import { response, type ResponseType } from "./responses.ts"
 
 /** A client that hears nothing for 30 s reconnects. */
 const PING_INTERVAL_MILLIS = 15_000
@@ -37,21 +28,6 @@ const LONGEST_WAIT_MILLIS = 2 ** 31 - 1
 const NORMAL = 1000
 const POLICY_VIOLATION = 1008
 const INTERNAL_ERROR = 1011
-
-interface Query {
-  readonly path: string
-  readonly args: JSONValue
-  journal: string | null
-  live: LiveResult | null
-  /** The modification that the client has, without its journal. */
-  sent: string | null
-}
-
-const wantedBy = ({ args, journal, path }: Query, identity: Identity | null): Wanted => ({
-  call: { args, caller: "client", identity, path },
-  journal,
-  key: JSON.stringify([path, args, identity, journal])
-})
 
 export interface SessionOptions {
   readonly socket: WebSocket
@@ -66,19 +42,13 @@ export class Session {
   readonly #outbox: Outbox
   readonly #executor: Executor
   readonly #verifyToken: VerifyToken
-  readonly #queries = new Map<number, Query>()
-  #removed: Array<number> = []
+  readonly #queries: QuerySet
   #sessionId: string | null = null
-  #identity: Identity | null = null
   #expiry: NodeJS.Timeout | undefined
   #ping: NodeJS.Timeout
   #alive = true
   #inbox: Promise<void> = Promise.resolve()
   #waitingCalls = 0
-  /** What the client has, and what it asked for. */
-  #version: Version = { identity: 0, querySet: 0, ts: 0n }
-  #wanted = { identity: 0, querySet: 0 }
-  #owesTransition = false
   #updating = false
   #stale = false
 
@@ -87,6 +57,7 @@ export class Session {
     this.#outbox = new Outbox(options.socket, options.stream)
     this.#executor = options.executor
     this.#verifyToken = options.verifyToken
+    this.#queries = new QuerySet(options.executor.subscriptions, () => this.#update())
     this.#ping = setInterval(() => this.#keepAlive(), PING_INTERVAL_MILLIS)
     options.socket.on("message", (data: Buffer, isBinary) => this.#receive(data, isBinary))
     options.socket.on("pong", () => (this.#alive = true))
@@ -97,9 +68,7 @@ export class Session {
   #dispose(): void {
     clearInterval(this.#ping)
     clearTimeout(this.#expiry)
-    for (const { live } of this.#queries.values())
-      if (live !== null) this.#executor.subscriptions.unwatch(live, this.#outdated)
-    this.#queries.clear()
+    this.#queries.dispose()
   }
 
   /** Neither side would notice otherwise that the other one is gone. */
@@ -128,7 +97,8 @@ export class Session {
       case "Authenticate":
         return this.#authenticate(message)
       case "ModifyQuerySet":
-        return this.#modifyQuerySet(message)
+        this.#queries.modify(message)
+        return this.#update()
       case "Mutation":
         return void this.#mutation(message, this.#sessionId)
       case "Action":
@@ -147,20 +117,18 @@ export class Session {
   }
 
   async #authenticate(message: ClientMessage & { type: "Authenticate" }): Promise<void> {
-    if (message.baseVersion !== this.#wanted.identity)
+    if (message.baseVersion !== this.#queries.identityVersion)
       throw new Error("baseVersion is not the current identity version")
     // Until the new token is verified, the client is who it was.
     try {
       if (message.tokenType === "Admin") throw new Error("Admin keys are not supported by convex-embedded.")
       const verified = message.tokenType === "None" ? null : await this.#verifyToken(message.value)
-      this.#identity = verified?.identity ?? null
+      this.#queries.identify(verified?.identity ?? null)
       clearTimeout(this.#expiry)
       if (verified !== null) this.#expireAt(verified.expiresAt)
     } catch (cause) {
       return this.#authError(messageOf(cause), true)
     }
-    this.#wanted.identity = message.baseVersion + 1
-    for (const query of this.#queries.values()) this.#forget(query)
     this.#update()
   }
 
@@ -173,37 +141,9 @@ export class Session {
   }
 
   #authError(error: string, authUpdateAttempted: boolean): void {
-    const baseVersion = authUpdateAttempted ? this.#wanted.identity : this.#wanted.identity - 1
+    const baseVersion = this.#queries.identityVersion - (authUpdateAttempted ? 0 : 1)
     void this.#outbox.send(JSON.stringify({ authUpdateAttempted, baseVersion, error, type: "AuthError" }))
     this.#close(NORMAL, "AuthError")
-  }
-
-  #modifyQuerySet({ baseVersion, modifications, newVersion }: ClientMessage & { type: "ModifyQuerySet" }): void {
-    if (baseVersion !== this.#wanted.querySet) throw new Error("baseVersion is not the current query set version")
-    for (const modification of modifications) this.#modifyQuery(modification)
-    if (this.#queries.size > limits.subscriptions) {
-      throw new Error(`more than ${limits.subscriptions} queries on one connection`)
-    }
-    this.#wanted.querySet = newVersion
-    this.#update()
-  }
-
-  #modifyQuery(modification: QueryModification): void {
-    const previous = this.#queries.get(modification.queryId)
-    if (modification.type === "Add") {
-      if (previous !== undefined) throw new Error(`query ${modification.queryId} was added before`)
-      const { args, journal, queryId, udfPath } = modification
-      this.#queries.set(queryId, { args, journal, live: null, path: udfPath, sent: null })
-    } else if (previous !== undefined) {
-      this.#forget(previous)
-      this.#queries.delete(modification.queryId)
-      this.#removed.push(modification.queryId)
-    }
-  }
-
-  #forget(query: Query): void {
-    if (query.live !== null) this.#executor.subscriptions.unwatch(query.live, this.#outdated)
-    query.live = null
   }
 
   async #mutation(
@@ -212,11 +152,11 @@ export class Session {
   ): Promise<void> {
     this.#callBegins()
     try {
-      const call = { args, caller: "client", identity: this.#identity, path } as const
+      const call = { args, caller: "client", identity: this.#queries.identity, path } as const
       const run = await this.#executor.mutation(call, { requestId, sessionId })
       void this.#outbox.send(response("MutationResponse", requestId, run, { ts: encodeTs(run.ts) }))
       if ("failure" in run.outcome) return
-      this.#owesTransition = true
+      this.#queries.oweTransition()
       this.#update()
     } catch (cause) {
       this.#refuse("MutationResponse", requestId, cause)
@@ -228,7 +168,7 @@ export class Session {
   async #action({ args, requestId, udfPath: path }: ClientMessage & { type: "Mutation" | "Action" }): Promise<void> {
     this.#callBegins()
     try {
-      const run = await this.#executor.action({ args, caller: "client", identity: this.#identity, path })
+      const run = await this.#executor.action({ args, caller: "client", identity: this.#queries.identity, path })
       void this.#outbox.send(response("ActionResponse", requestId, run, {}))
     } catch (cause) {
       this.#refuse("ActionResponse", requestId, cause)
@@ -250,8 +190,6 @@ export class Session {
     void this.#outbox.send(response(type, requestId, { logLines: [], outcome: { failure: failureOf(cause) } }, {}))
   }
 
-  readonly #outdated = (): void => this.#update()
-
   /** Brings the client up to date; what happens meanwhile is for the next step. */
   #update(): void {
     this.#stale = true
@@ -261,7 +199,7 @@ export class Session {
       try {
         while (this.#stale && this.#socket.readyState === WebSocket.OPEN) {
           this.#stale = false
-          const transition = await this.#executor.exclusive(() => this.#transition())
+          const transition = await this.#executor.exclusive(() => this.#queries.transition(this.#executor.ts))
           if (transition !== null) await this.#outbox.sendTransition(transition)
         }
       } finally {
@@ -269,50 +207,6 @@ export class Session {
       }
     }
     run().catch(() => this.#close(INTERNAL_ERROR, "InternalServerError"))
-  }
-
-  /** Only inside of `exclusive`: so every query in it is at the time of the last commit. */
-  async #transition(): Promise<string | null> {
-    const [wanted, owed, removed] = [{ ...this.#wanted }, this.#owesTransition, this.#removed]
-    const identity = this.#identity
-    this.#owesTransition = false
-    this.#removed = []
-    const modifications = removed.map((queryId) => JSON.stringify({ queryId, type: "QueryRemoved" }))
-    // The queries of this version: messages that arrive meanwhile are for the next step.
-    const outdated = Array.from(this.#queries).filter(([, { live }]) => live === null || live.outdated)
-    const results = await this.#executor.subscriptions.watch(
-      outdated.map(([, query]) => wantedBy(query, identity)),
-      this.#outdated
-    )
-    for (const [i, [queryId, query]] of outdated.entries()) {
-      const changed = this.#take(queryId, query, results[i]!, identity)
-      if (changed !== null) modifications.push(changed)
-    }
-    const end: Version = { ...wanted, ts: this.#executor.ts }
-    const moved = wanted.querySet !== this.#version.querySet || wanted.identity !== this.#version.identity
-    if (!moved && !owed && modifications.length === 0) return null
-    const head = JSON.stringify({
-      endVersion: encodeVersion(end),
-      startVersion: encodeVersion(this.#version),
-      type: "Transition"
-    })
-    this.#version = end
-    return `${head.slice(0, -1)},"modifications":[${modifications.join(",")}]}`
-  }
-
-  /** The modification that the client needs for a query; `null` when it has the current result. */
-  #take(queryId: number, query: Query, live: LiveResult, identity: Identity | null): string | null {
-    const { run } = live
-    query.live = live
-    // Meanwhile the query may have been removed, or the client may have become another one.
-    if (this.#queries.get(queryId) !== query || this.#identity !== identity) this.#forget(query)
-    if (this.#queries.get(queryId) !== query) return null
-    query.journal = run.journal
-    const result = describeOutcome(run)
-    if (result.comparable === query.sent) return null
-    query.sent = result.comparable
-    const { journal: reached, logLines } = run
-    return `{"queryId":${queryId},"logLines":${JSON.stringify(logLines)},"journal":${JSON.stringify(reached)},${result.fields}}`
   }
 
   /** The reason of a close may have 123 bytes: so it is ASCII, where a character is a byte. */
