@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto"
 import { ConvexClient, ConvexHttpClient } from "convex/browser"
+import { ConvexReactClient } from "convex/react"
 import { ConvexError } from "convex/values"
 import { assert, describe, it, onTestFinished } from "vitest"
 import { connect, connectHttp, deployForAll, watch } from "./deployment.ts"
@@ -170,6 +171,38 @@ describe.each(targets)("conformance of $name", ({ urlOf }) => {
       ...Array.from({ length: 45 }, (_, i) => `text ${44 - i}`)
     ]
     assert.deepEqual(texts(results), expected)
+  })
+
+  it("the client of React shows what it expects at once, and then what is", async () => {
+    const { channel, send, url } = setUp()
+    const client = new ConvexReactClient(url, { logger: false, unsavedChangesWarning: false })
+    onTestFinished(() => client.close())
+    const list = client.watchQuery(messages.list, { channel })
+    const seen: Array<string> = []
+    const until = (text: string) =>
+      new Promise<void>((resolve) => {
+        const stop = list.onUpdate(() => {
+          seen.push(texts(list.localQueryResult()).join())
+          if (seen.at(-1) !== text) return
+          stop()
+          resolve()
+        })
+      })
+    const keep = list.onUpdate(() => undefined)
+    onTestFinished(keep)
+    await until("")
+    const one = until("one")
+    await send("one")
+    await one
+    const three = until("one,two,three")
+    await client.mutation(
+      messages.send,
+      { author: "a", channel, text: "two" },
+      { optimisticUpdate: (store) => store.setQuery(messages.list, { channel }, []) }
+    )
+    await send("three")
+    await three
+    assert.deepEqual(seen, ["", "one", "", "one,two", "one,two,three"])
   })
 
   it("what a function prints reaches its client", async () => {

@@ -11,7 +11,7 @@ export interface Subject {
 }
 
 /** Documents of one bulk mutation. */
-export const BULK = 1000
+const BULK = 1000
 
 /** Mutations that one client has under way at once. */
 export const CONCURRENT = 100
