@@ -1,6 +1,7 @@
+import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
-import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
+import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Option, Stream } from "effect"
 import { Operator } from "../src/Operator.ts"
 import { answer, limit, newSession, runWorker, script, send, world } from "./support/world.ts"
@@ -49,6 +50,30 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the parts of an a
         )
         const { messages } = yield* client.messages.list(session?.id ?? "")
         assert.deepInclude(messages[0]?.info, { role: "user", agent: "plan" })
+      }),
+    limit
+  )
+
+  it.effect(
+    "say which files a step has changed",
+    () =>
+      Effect.gen(function* () {
+        const { directory } = yield* OpenCodeHome
+        const operator = yield* Operator
+        const sessionId = yield* newSession
+        yield* runWorker
+        const filePath = join(directory, "made.txt")
+        yield* script(({ toolResults }) =>
+          toolResults.length === 0 ? Reply.toolCall("write", { filePath, content: "made" }) : Reply.text("Done.")
+        )
+        const turnId = yield* send(sessionId, "make it")
+        assert.deepInclude(yield* answer(turnId), { status: "completed", text: "Done." })
+        const parts = yield* operator.parts(turnId)
+        const patches = parts.filter(({ kind }) => kind === "patch").map(({ payload }) => JSON.parse(payload))
+        assert.deepStrictEqual(
+          patches.map(({ files }) => files),
+          [[filePath]]
+        )
       }),
     limit
   )
