@@ -12,7 +12,7 @@ import type { Line } from "./report.ts"
 const api = anyApi["documents"]!
 const peerName = "convex-test"
 
-/** Rounds of an operation: in each of them every contender has its turn. */
+/** Rounds of an operation, in each of which every contender has its turn. One before them warms up, and is not counted. */
 const rounds = (quick: boolean) => (quick ? 2 : 6)
 const budget = (quick: boolean, op: Operation): Limit => {
   const isLong = timesOf(op) > 1
@@ -45,9 +45,10 @@ async function* atSize(documents: number, quick: boolean): AsyncGenerator<Line> 
     const limit = budget(quick, op)
     const contenders = [ours, theirs, raw, ...(op === "mutation" ? [normal] : [])]
     const times = new Map(contenders.map((contender) => [contender, Array<number>()]))
-    for (let round = 0; round < rounds(quick); round++) {
+    for (let round = 0; round <= rounds(quick); round++) {
       for (const [contender, taken] of times) {
-        taken.push(...(await contender.measure({ documents, from: taken.length, limit, op })))
+        const measured = await contender.measure({ documents, from: round * limit.runs, limit, op })
+        if (round > 0) taken.push(...measured)
       }
     }
     const each = timesOf(op)
