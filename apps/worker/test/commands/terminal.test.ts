@@ -25,7 +25,7 @@ const newHome = Effect.flatMap(ScriptedProvider, ({ config }) => OpenCodeHome.ma
 
 type Chat = Effect.Success<ReturnType<typeof chatIn>>
 
-/** Types until the command has ended: between two ways of reading keys the terminal may lose one, as a person would see. */
+/** Types until the command has ended, as a person does who sees that nothing happens. */
 const leave = (chat: Chat, keys: string) =>
   Effect.sync(() => chat.type(keys)).pipe(
     Effect.andThen(Effect.sleep("2 seconds")),

@@ -59,7 +59,8 @@ export class Store {
   readonly #db: DatabaseSync
   /** The log of commits, where they have to survive a power loss. */
   readonly #log: number | null
-  #unsynced = false
+  /** At first too: whoever had the file before may have ended between a commit and the disk. */
+  #unsynced = true
   #lost: Error | null = null
   readonly #statements = new Map<string, StatementSync>()
   readonly search = new SearchTables({
