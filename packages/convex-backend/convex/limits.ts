@@ -16,6 +16,8 @@ export const MAX_MESSAGE = 4_000
 export const MAX_AUTOMATIC_TITLE = 50
 /** Rows that one page or window may hold: 20 prompts of the largest size stay below the 16 MiB that a query may read. */
 export const MAX_PAGE = 20
+/** Turns that one transaction may read, wherever they are not asked for in pages: prompts of the largest size are 15 MB. */
+export const MAX_TURNS_READ = 25
 /** Rows of a list whose rows are small. */
 export const MAX_SMALL_PAGE = 100
 /** Turns in one write of deltas: each costs two reads and a row. */

@@ -4,7 +4,7 @@
  * ```
  *   queued ──claim──▶ claimed ──deliver──▶ running ──finish──▶ completed | failed | aborted | interrupted
  *      ▲                 │ └──────────────finish─────────────▶
- *      └────requeue──────┘   only what never reached OpenCode
+ *      └────requeue──────┘   only what never reached OpenCode; what was to be aborted is aborted instead
  * ```
  *
  * Every call may be sent twice: what is done already is not done again.
@@ -28,7 +28,8 @@ import {
   MAX_MESSAGE,
   MAX_NAME,
   MAX_PAGE,
-  MAX_PROMPT_PARTS
+  MAX_PROMPT_PARTS,
+  MAX_TURNS_READ
 } from "./limits.ts"
 import { splitParts } from "./payloads.ts"
 import { closeRequests } from "./requests.ts"
@@ -68,23 +69,31 @@ export const ready = workerQuery({
   }
 })
 
-/** Turns that an earlier process left unfinished, at most `limit` (up to 20). Settle each, and ask again until none is left. */
+/**
+ * Turns that an earlier process left unfinished, at most `limit` (up to 20). With the turns that this process is `running`
+ * (up to 20), also those that it claimed and runs no more: look whether it really does not, when the answer is there,
+ * because it may have claimed one since it asked. Settle each, and ask again until none is left.
+ */
 export const unsettled = workerQuery({
-  args: { limit: v.number() },
-  handler: async (ctx, { limit }) => {
-    const size = bounded(limit, MAX_PAGE)
-    const older = (status: "claimed" | "running") =>
+  args: { limit: v.number(), running: v.optional(v.array(v.id("turns"))) },
+  handler: async (ctx, { limit, running }) => {
+    checkCount("running", running?.length ?? 0, MAX_PAGE)
+    const runs = new Set(running)
+    const size = bounded(limit, Math.min(MAX_PAGE, MAX_TURNS_READ - runs.size))
+    const before = running === undefined ? ctx.worker.epoch : ctx.worker.epoch + 1
+    const left = (status: "claimed" | "running", count: number) =>
       ctx.db
         .query("turns")
-        .withIndex("by_worker_epoch", (q) =>
-          q.eq("workerId", ctx.worker._id).eq("status", status).lt("epoch", ctx.worker.epoch)
-        )
-        .take(size)
-    const turns = [...(await older("claimed")), ...(await older("running"))].slice(0, size)
+        .withIndex("by_worker_epoch", (q) => q.eq("workerId", ctx.worker._id).eq("status", status).lt("epoch", before))
+        .take(count)
+    const claimed = await left("claimed", size + runs.size)
+    const delivered = await left("running", size + runs.size - claimed.length)
+    const turns = [...claimed, ...delivered].filter(({ _id }) => !runs.has(_id)).slice(0, size)
     return Promise.all(
       turns.map(async (turn) => ({
         ...(await view(ctx, turn)),
         delivered: turn.status === "running",
+        abortRequested: turn.abortRequested ?? false,
         epoch: turn.epoch ?? 0,
         messageId: turn.messageId ?? null,
         partIds: turn.partIds ?? []
@@ -196,14 +205,21 @@ export const streamed = workerQuery({
   }
 })
 
-/** Gives back a turn that OpenCode never saw. A delivered one is refused: it may have had effects. */
+/**
+ * Gives back a turn that OpenCode never saw. A delivered one is refused: it may have had effects. One that its operator
+ * stopped is `aborted` instead.
+ */
 export const requeue = workerMutation({
   args: { turnId: v.id("turns") },
   handler: async (ctx, { turnId }) => {
     const turn = await assignedTurn(ctx, turnId)
-    if (turn.status === "queued") return null
+    if (turn.status === "queued" || turn.status === "aborted") return null
     if (turn.status !== "claimed") {
       throw refusal("Conflict", `A turn that is ${turn.status} cannot be queued again: it reached OpenCode`)
+    }
+    if (turn.abortRequested === true) {
+      await endTurn(ctx, turn, { status: "aborted" })
+      return null
     }
     await ctx.db.patch(turnId, {
       status: "queued",

@@ -134,7 +134,11 @@ export const loadHistory = operatorMutation({
   }
 })
 
-/** One session as its worker needs it: which OpenCode session it is, null before its first turn. */
+/**
+ * One session as its worker needs it: which OpenCode session it is, null before its first turn, and null again when
+ * OpenCode has deleted that. It is `lost` from then on until the worker binds another one, which knows nothing of what
+ * was said.
+ */
 export const assigned = workerQuery({
   args: { sessionId: v.id("sessions") },
   handler: async (ctx, { sessionId }) => {
@@ -142,6 +146,7 @@ export const assigned = workerQuery({
     return {
       ...view(session),
       opencodeSessionId: session.opencodeSessionId ?? null,
+      lost: session.lost ?? false,
       createdAt: session._creationTime
     }
   }
@@ -156,6 +161,7 @@ export const bind = workerMutation({
     const session = await assignedSession(ctx, sessionId)
     await ctx.db.patch(sessionId, {
       opencodeSessionId,
+      lost: undefined,
       ...(title !== undefined && session.titledBy !== "operator" && { title, titledBy: "opencode" as const })
     })
     return null

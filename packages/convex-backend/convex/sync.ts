@@ -111,7 +111,7 @@ export const forget = workerMutation({
         await ctx.db.patch(session._id, { status: "deleting" })
         await purgeSession(ctx, session._id)
       } else {
-        await ctx.db.patch(session._id, { opencodeSessionId: undefined })
+        await ctx.db.patch(session._id, { opencodeSessionId: undefined, lost: true })
       }
     }
     return null

@@ -120,6 +120,8 @@ export const tables = {
     ownerId: v.string(),
     workerId: v.id("workers"),
     opencodeSessionId: v.optional(v.string()),
+    /** OpenCode has deleted the one that it was, and its worker has bound no other one since. */
+    lost: v.optional(v.literal(true)),
     title: v.string(),
     /** Who gave the title; a later one in this order may replace it, an earlier one may not. */
     titledBy: v.union(v.literal("nobody"), v.literal("prompt"), v.literal("opencode"), v.literal("operator")),
@@ -159,6 +161,8 @@ export const tables = {
     epoch: v.optional(v.number()),
     messageId: v.optional(v.string()),
     partIds: v.optional(v.array(v.string())),
+    /** The operator stopped it after its claim: whatever becomes of its worker, it is not run again. */
+    abortRequested: v.optional(v.literal(true)),
     error: v.optional(turnError),
     usage: v.optional(turnUsage),
     /** Milliseconds; absent: the row's own time, because it was asked here. */

@@ -92,7 +92,8 @@ export const send = operatorMutation({
 })
 
 /**
- * Stops a turn. One that still waits is `aborted` at once; one that runs when its worker has stopped it, keeping its text.
+ * Stops a turn. One that still waits is `aborted` at once; one that runs when its worker has stopped it, keeping its text,
+ * or when the worker's next process has settled it. Its prompt is not sent again.
  * Gives the command that says so, or null where nothing is left to do.
  */
 export const abort = operatorMutation({
@@ -106,6 +107,7 @@ export const abort = operatorMutation({
       return null
     }
     const { sessionId, workerId } = turn
+    if (turn.abortRequested !== true) await ctx.db.patch(turnId, { abortRequested: true })
     return issue(ctx, workerId, { kind: "abort", turnId, sessionId }, idempotencyKey)
   }
 })

@@ -116,8 +116,22 @@ describe("sync", () => {
     await forget("ses_own", "ses_foreign", "ses_unknown")
     await forget("ses_own", "ses_foreign")
     await eventually(list, (sessions) => sessions.length === 1)
-    assert.isNull((await assigned(sessionId)).opencodeSessionId)
+    assert.deepNestedInclude(await assigned(sessionId), { opencodeSessionId: null, lost: true })
     assert.strictEqual((await operator.query(api.turns.live, { turnId, after: 0 })).status, "queued")
+  })
+
+  it("a session that OpenCode deleted is lost until another one is bound to it", async () => {
+    const { operator, worker, workerId, apply, assigned, forget } = await setUp()
+    const sessionId = await newSession(operator, workerId)
+    const bind = (opencodeSessionId: string) =>
+      operator.mutation(api.sessions.bind, { ...worker, sessionId, opencodeSessionId })
+    await bind("ses_1")
+    assert.isFalse((await assigned(sessionId)).lost)
+    await forget("ses_1")
+    await apply([told("ses_2", { madeFor: sessionId })])
+    assert.deepNestedInclude(await assigned(sessionId), { opencodeSessionId: "ses_2", lost: true })
+    await bind("ses_2")
+    assert.isFalse((await assigned(sessionId)).lost)
   })
 
   it("refuses over-long input, naming the field", async () => {

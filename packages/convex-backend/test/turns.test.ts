@@ -298,6 +298,44 @@ describe("settling", () => {
     )
   })
 
+  it("shows what this process claimed and runs no more, to who says what it runs", async () => {
+    const { operator, worker, sessionId, claim, deliver } = await setUp()
+    const sessions = [
+      sessionId,
+      await newSession(operator, worker.workerId),
+      await newSession(operator, worker.workerId)
+    ]
+    const [left, runs, struck] = await Promise.all(sessions.map((id) => send(operator, id)))
+    if (left === undefined || runs === undefined || struck === undefined) return assert.fail("Nothing was sent")
+    for (const turnId of [left, runs, struck]) await claim(turnId)
+    for (const turnId of [runs, struck]) await deliver(turnId)
+    const unsettled = async (limit: number, ...running: Array<Id<"turns">>) =>
+      (await operator.query(api.queue.unsettled, { ...worker, limit, running })).map(({ turnId }) => turnId)
+    assert.sameMembers(await unsettled(10), [left, runs, struck])
+    assert.deepStrictEqual(await unsettled(10, runs), [left, struck])
+    assert.deepStrictEqual(await unsettled(1, left, runs), [struck])
+    assert.deepStrictEqual(await operator.query(api.queue.unsettled, { ...worker, limit: 10 }), [])
+    const many = Array.from({ length: 21 }, () => left)
+    assert.strictEqual(await refusalOf(unsettled(10, ...many)), "InvalidArgument")
+  })
+
+  it("what the operator stopped is not queued again by the next process, but aborted, and what follows is ready", async () => {
+    const { operator, sessionId, claim, live, next, ready, requeue } = await setUp()
+    const turnId = await send(operator, sessionId)
+    const following = await send(operator, sessionId)
+    await claim(turnId)
+    const later = await next()
+    const stopped = async () =>
+      (await operator.query(api.queue.unsettled, { ...later, limit: 10 })).map(({ abortRequested }) => abortRequested)
+    assert.deepStrictEqual(await stopped(), [false])
+    await operator.mutation(api.turns.abort, { turnId, idempotencyKey: "k" })
+    assert.deepStrictEqual(await stopped(), [true])
+    await requeue(turnId, later)
+    await requeue(turnId, later)
+    assert.deepNestedInclude(await live(turnId), { status: "aborted", error: null })
+    assert.deepStrictEqual(await ready(later), [following])
+  })
+
   it("the next process reads what was streamed, a page after the other", async () => {
     const { operator, worker, sessionId, claim, next } = await setUp()
     const turnId = await send(operator, sessionId)
