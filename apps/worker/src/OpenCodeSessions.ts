@@ -28,7 +28,7 @@ const sessionEvent = (element: HostEvent): Result.Result<SessionSync.SessionEven
 
 /**
  * The source over the hosted server. Sub-agents' sessions are left out. A server that was ended because nobody used it is
- * not started for a list: what changes without it is told after its next start, which is a gap.
+ * not started for a list, which fails then: what changes without it is told after its next start, which is a gap.
  *
  * @category constructors
  * @since 0.1.0
@@ -36,8 +36,11 @@ const sessionEvent = (element: HostEvent): Result.Result<SessionSync.SessionEven
 export const openCodeSessions = Effect.map(OpenCodeHost, ({ events, ifAwake }): SessionSync.SessionSource => ({
   events: Stream.filterMap(events, sessionEvent),
   list: (since) =>
-    Effect.map(
+    Effect.flatMap(
       ifAwake(({ sessions }) => sessions.list({ since })),
-      (sessions) => Option.getOrElse(sessions, () => []).map(listed)
+      Option.match({
+        onNone: () => Effect.fail(new Error("OpenCode is asleep")),
+        onSome: (sessions) => Effect.succeed(sessions.map(listed))
+      })
     )
 }))

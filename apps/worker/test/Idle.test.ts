@@ -20,7 +20,7 @@ layer(worldWith({ idleTimeout: "3 seconds" }), { excludeTestServices: true, time
 
           yield* survivors(hostId).pipe(Effect.repeat({ until: (pids) => pids.length === 0, schedule }))
           const { list } = yield* openCodeSessions
-          assert.deepStrictEqual(yield* list(undefined), [])
+          assert.strictEqual((yield* Effect.flip(list(undefined))).message, "OpenCode is asleep")
           assert.deepStrictEqual(yield* survivors(hostId), [])
           const worker = (yield* operator.workers).find((each) => each.workerId === workerId)
           assert.deepInclude(worker, { online: true, phase: "ready" })

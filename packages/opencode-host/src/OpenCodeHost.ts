@@ -127,8 +127,9 @@ export class OpenCodeHost extends Context.Service<
     readonly client: OpenCodeClient
     /**
      * Runs calls that are no use of the server: they neither start it nor keep it from being idle (`idleTimeout`), for
-     * what only looks from time to time whether anything has changed. One that starts is waited for. None when no server
-     * runs: it has nothing new.
+     * what only looks from time to time whether anything has changed. One that starts is waited for. None while nobody
+     * needs a server: it was ended for idleness, or not used yet, and has nothing new. One that was lost (it died, was
+     * given up, or is attached to and went away) is no such server: then they are a use, and bring it back.
      */
     readonly ifAwake: <A, E, R>(
       run: (client: OpenCodeClient) => Effect.Effect<A, E, R>
@@ -160,7 +161,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const start =
     options.attach === undefined ? yield* ownServer(options, directory, hostId) : attachServer(options.attach, options)
   const hub = yield* makeHub()
-  const { glance, hold, isAwake, running, use } = yield* makeSupervisor({
+  const { glance, hold, running, use } = yield* makeSupervisor({
     start,
     hub,
     directory,
@@ -169,16 +170,18 @@ const make = Effect.fnUntraced(function* (options: Options) {
     stopTimeout: options.attach === undefined ? options.stopTimeout : 0
   })
   const client = makeClient(use, directory)
-  const glancing = makeClient(glance, directory)
   const turns = new Map<string, RunningTurn>()
   const abort = (sessionId: string) => abortSession(client, turns, sessionId)
-  if (options.start === "eager") yield* Effect.forkScoped(Effect.ignore(running))
+  if (options.start === "eager") yield* Effect.forkScoped(Effect.ignore(running), { startImmediately: true })
   return OpenCodeHost.of({
     hostId,
     directory,
     server: use(({ server }) => Effect.succeed(server)),
     client,
-    ifAwake: (run) => Effect.flatMap(isAwake, (awake) => (awake ? Effect.asSome(run(glancing)) : Effect.succeedNone)),
+    ifAwake: Effect.fnUntraced(function* (run) {
+      const glancing = yield* glance
+      return Option.isNone(glancing) ? Option.none() : Option.some(yield* run(makeClient(glancing.value, directory)))
+    }),
     events: Stream.scoped(Stream.unwrap(Effect.map(hub.listen(), Stream.fromQueue))),
     turn: (input) => runTurn({ client, hold, running, listen: hub.listen, turns, abort }, input),
     abort

@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Deferred, Effect, Exit, Fiber, Queue, Redacted, Ref, Scope } from "effect"
+import { Clock, Deferred, Effect, Exit, Fiber, Option, Queue, Redacted, Ref, Scope } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { HostError, StartFailed } from "../src/index.ts"
 import { makeHub } from "../src/internal/hub.ts"
 import type { Instance } from "../src/internal/instance.ts"
 import { restartPolicy } from "../src/internal/restarts.ts"
-import { makeSupervisor, suspicion, type SupervisorOptions } from "../src/internal/supervisor.ts"
+import { makeSupervisor, suspicion, type Supervisor, type SupervisorOptions } from "../src/internal/supervisor.ts"
 
 const server = {
   url: "http://127.0.0.1:1",
@@ -29,6 +29,8 @@ interface Setting extends Partial<SupervisorOptions<never>> {
   readonly event?: Answer
   /** How often starts fail before one succeeds. */
   readonly failing?: number
+  /** How long a start takes. */
+  readonly startMillis?: number
   /** Whose memory and CPU time count. Default: this process. */
   readonly pid?: number
 }
@@ -41,6 +43,7 @@ const setting = Effect.fnUntraced(function* ({
   health = healthy,
   event = beating,
   failing = 0,
+  startMillis = 0,
   pid = process.pid,
   ...options
 }: Setting) {
@@ -58,6 +61,7 @@ const setting = Effect.fnUntraced(function* ({
   })
   const start = Effect.gen(function* () {
     const startedAt = yield* Clock.currentTimeMillis
+    yield* Effect.sleep(startMillis)
     const times = yield* Ref.updateAndGet(starts, (before) => [...before, startedAt])
     if (times.length <= failing) {
       return yield* new HostError({ reason: new StartFailed({ problem: `try ${times.length}`, output: [] }) })
@@ -88,6 +92,9 @@ const setting = Effect.fnUntraced(function* ({
 const settle = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 const seconds = (count: number) =>
   Effect.replicateEffect(Effect.andThen(TestClock.adjust("1 second"), settle), count, { discard: true })
+/** Fails when the server is asleep. */
+const look = (glance: Supervisor["glance"]) =>
+  Effect.flatMap(glance, (use) => Option.getOrThrow(use)(({ server: { url } }) => Effect.succeed(url)))
 const minutes = (count: number) => seconds(60 * count)
 
 describe("the supervisor", () => {
@@ -216,18 +223,60 @@ describe("the supervisor", () => {
 
   it.effect("takes a look for no use: it starts no server, and keeps none awake", () =>
     Effect.gen(function* () {
-      const { glance, isAwake, use, starts, stopped } = yield* setting({ limits: { idleTimeout: "1 minute" } })
-      assert.isFalse(yield* isAwake)
-      assert.strictEqual((yield* Effect.flip(glance(() => Effect.void))).reason._tag, "Unavailable")
+      const { glance, use, starts, stopped } = yield* setting({ limits: { idleTimeout: "1 minute" } })
+      assert.isTrue(Option.isNone(yield* glance))
       assert.strictEqual(yield* starts, 0)
       yield* use(() => Effect.void)
       for (let looks = 0; looks < 5; looks++) {
-        assert.strictEqual(yield* glance(({ server: { url } }) => Effect.succeed(url)), server.url)
+        assert.strictEqual(yield* look(glance), server.url)
         yield* seconds(11)
       }
       yield* seconds(11)
       assert.strictEqual(yield* Ref.get(stopped), 1)
-      assert.isFalse(yield* isAwake)
+      assert.isTrue(Option.isNone(yield* glance))
+      assert.strictEqual(yield* starts, 1)
+    })
+  )
+
+  it.effect("lets a look wait for a server that starts, and keeps to that server", () =>
+    Effect.gen(function* () {
+      const { glance, running, starts } = yield* setting({ limits: { idleTimeout: "1 minute" }, startMillis: 5000 })
+      const starting = yield* Effect.forkChild(running)
+      yield* settle
+      const looking = yield* Effect.forkChild(look(glance))
+      yield* seconds(4)
+      assert.isUndefined(looking.pollUnsafe())
+      yield* seconds(1)
+      assert.strictEqual(yield* Fiber.join(looking), server.url)
+
+      const use = Option.getOrThrow(yield* glance)
+      yield* minutes(2)
+      assert.isTrue(Option.isNone(yield* glance))
+      assert.strictEqual(yield* use(Effect.succeed), yield* Fiber.join(starting))
+      assert.strictEqual(yield* starts, 1)
+    })
+  )
+
+  it.effect.each([
+    { name: "one that is attached to and went away", restart: undefined },
+    { name: "one that was given up", restart: restartPolicy({ limit: 1, retryAfter: "1 minute" }) }
+  ])("takes a look for a use when the server was lost: $name", ({ restart }) =>
+    Effect.gen(function* () {
+      const { glance, running, starts } = yield* setting({ restart })
+      yield* (yield* running).kill
+      yield* minutes(2)
+      assert.strictEqual(yield* starts, 1)
+      assert.strictEqual(yield* look(glance), server.url)
+      assert.strictEqual(yield* starts, 2)
+    })
+  )
+
+  it.effect("tells a look that the server was given up, and why", () =>
+    Effect.gen(function* () {
+      const { glance, running } = yield* setting({ restart: restartPolicy({ limit: 1 }) })
+      yield* (yield* running).kill
+      yield* seconds(1)
+      assert.strictEqual((yield* Effect.flip(look(glance))).reason._tag, "GaveUp")
     })
   )
 

@@ -40,7 +40,7 @@ export const retirement = Effect.fnUntraced(function* (options: {
   readonly startedAt: number
   readonly usage: Usage
   readonly isBusy: Effect.Effect<boolean>
-  readonly claim: () => boolean
+  readonly claim: (why: Retirement) => boolean
 }) {
   const { usage, pid, startedAt, claim, isBusy } = options
   const idleMillis = millis(options.limits.idleTimeout)
@@ -63,6 +63,6 @@ export const retirement = Effect.fnUntraced(function* (options: {
     if (reason === undefined) continue
     const { lastAt } = usage
     if (yield* isBusy) continue
-    if (usage.inFlight === 0 && usage.lastAt === lastAt && claim()) return reason
+    if (usage.inFlight === 0 && usage.lastAt === lastAt && claim(reason)) return reason
   }
 })

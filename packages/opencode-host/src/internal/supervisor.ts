@@ -3,7 +3,7 @@
  *
  * ```
  *  use ──▶ starting (one, shared) ──ok──▶ running ──exits──▶ swept ──backoff──▶ starting …
- *             │                             ├── idle ────────▶ none ──next use──▶ starting …
+ *             │                             ├── idle ────────▶ asleep ──next use──▶ starting …
  *             │                             └── large, old ──▶ swept ──────────▶ starting …
  *             └── fails ──▶ none; too often ──▶ given up until `retryAfter`
  * ```
@@ -13,8 +13,23 @@
  * - A caller that is interrupted does not stop the start that others wait for.
  * - A failed start is told to those who wait for it; the next use tries again, after the backoff.
  * - A server that is used is never retired.
+ * - Asleep means that nobody needs a server, never that one was lost: it was ended for idleness, or not used yet.
  */
-import { Clock, Deferred, Duration, Effect, Exit, Fiber, Latch, Random, Ref, Schedule, Scope, Semaphore } from "effect"
+import {
+  Clock,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Latch,
+  Option,
+  Random,
+  Ref,
+  Schedule,
+  Scope,
+  Semaphore
+} from "effect"
 import { HttpClient } from "effect/http"
 import { GaveUp, HostError, Timeout, Unavailable } from "../HostError.ts"
 import { type Hub, pump, stallAfter } from "./hub.ts"
@@ -22,7 +37,7 @@ import type { OpenCodeServer } from "../OpenCodeServer.ts"
 import { cpuMillis } from "../Processes.ts"
 import { get, hasBusySession, health, type Instance } from "./instance.ts"
 import { type Failure, recent, type RestartPolicy, verdict } from "./restarts.ts"
-import { type RetirementOptions, retirement, type Usage } from "./retirement.ts"
+import { type Retirement, type RetirementOptions, retirement, type Usage } from "./retirement.ts"
 import { rememberSettings, type Settings } from "./settings.ts"
 
 /** A server with its event stream. */
@@ -37,10 +52,11 @@ export interface Supervisor {
   readonly running: Effect.Effect<Running, HostError>
   /** Runs something with the server, which is not idle meanwhile. */
   readonly use: <A, E, R>(run: (running: Running) => Effect.Effect<A, E, R>) => Effect.Effect<A, E | HostError, R>
-  /** As `use`, with the server that runs or starts already: it is not started, and may be taken for idle meanwhile. */
-  readonly glance: Supervisor["use"]
-  /** Whether `glance` has a server. */
-  readonly isAwake: Effect.Effect<boolean>
+  /**
+   * None while the server is asleep; else a `use` of the one that runs or starts now, which may be taken for idle
+   * meanwhile. Of a server that was lost it is a use like any other.
+   */
+  readonly glance: Effect.Effect<Option.Option<Supervisor["use"]>>
   /** The server is not idle until the scope closes. Fails once the host is closing. */
   readonly hold: Effect.Effect<void, HostError, Scope.Scope>
 }
@@ -64,6 +80,7 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
   const lives = yield* Scope.make()
   const usage: Usage = { inFlight: 0, lastAt: 0, used: false }
   let current: Deferred.Deferred<Running, HostError> | undefined
+  let asleep = true
   let failures: ReadonlyArray<Failure> = []
   let closing = false
   let started = 0
@@ -117,9 +134,10 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
 
   /** Lives as long as the server; whether another one should follow at once. */
   const life = Effect.fnUntraced(function* (deferred: Deferred.Deferred<Running, HostError>, server: Running) {
-    const claim = () => {
+    const claim = (why: Retirement) => {
       if (closing || current !== deferred) return false
       current = undefined
+      asleep = why === "idle"
       return true
     }
     const isBusy = hasBusySession(server.server, directory).pipe(
@@ -172,6 +190,7 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
     Effect.suspend(() => {
       const deferred = Deferred.makeUnsafe<Running, HostError>()
       current = deferred
+      asleep = false
       return Effect.as(Effect.forkIn(oneAtATime.withPermit(serve(deferred, byItself)), lives), deferred)
     })
 
@@ -214,20 +233,21 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
     )
   )
 
+  const use: Supervisor["use"] = (run) =>
+    Effect.acquireUseRelease(
+      enter,
+      () => Effect.flatMap(running, run),
+      () => leave
+    )
+
   return {
     running,
-    use: (run) =>
-      Effect.acquireUseRelease(
-        enter,
-        () => Effect.flatMap(running, run),
-        () => leave
-      ),
-    glance: (run) =>
-      Effect.suspend(() => {
-        const now = current
-        return now === undefined ? Effect.fail(unavailable("no server runs")) : Effect.flatMap(Deferred.await(now), run)
-      }),
-    isAwake: Effect.sync(() => current !== undefined),
+    use,
+    glance: Effect.sync(() => {
+      if (asleep) return Option.none()
+      const now = current
+      return Option.some<Supervisor["use"]>(now === undefined ? use : (run) => Effect.flatMap(Deferred.await(now), run))
+    }),
     hold: Effect.suspend(() =>
       closing ? Effect.fail(unavailable("the host is closing")) : Effect.acquireRelease(enter, () => leave)
     )
