@@ -1,13 +1,14 @@
 /** @since 0.1.0 */
 
 /**
- * Why a deployment could not be made.
+ * Why a deployment could not be made, or serves no longer.
  *
  * - `PortInUse`: another program listens on the port. Choose another one, or `port: 0` for a free one.
  * - `DataInUse`: another process serves this data folder. Connect to its URL, or end it.
  * - `DataCorrupt`: the data file is not a database of this package, or is damaged. It is left as it was.
  * - `FunctionsNotFound`: the functions folder does not exist or has no module.
  * - `InvalidFunctions`: the functions do not bundle or load, or the stored documents do not match their schema.
+ * - `DiskFailed`: while serving, the disk refused what was committed. Every call fails until the deployment is made anew.
  * - `InvalidOptions`: an option has a wrong value.
  *
  * @category errors
@@ -19,6 +20,7 @@ export type ConvexEmbeddedErrorCode =
   | "DataCorrupt"
   | "FunctionsNotFound"
   | "InvalidFunctions"
+  | "DiskFailed"
   | "InvalidOptions"
 
 /**

@@ -73,14 +73,19 @@ describe("durability", () => {
     assert.isBelow(await times(), before + 3 + 20)
   })
 
-  it("a disk that fails is an error, and nothing is answered any more", async () => {
-    const deployment = await deploy({ durability: "full", functions: project({ "disk.ts": DISK }) })
+  it("a disk that fails is an error, after which nothing is done any more", async () => {
+    const dataDir = temporaryFolder()
+    const functions = project({ "disk.ts": DISK })
+    const deployment = await deploy({ dataDir, durability: "full", functions })
     const client = connect(deployment)
     await client.query(anyApi["disk"]!["fail"]!, {})
-    for (let attempt = 0; attempt < 2; attempt++) {
+    for (let attempt = 0; attempt < 3; attempt++) {
       const failure = await client.mutation(anyApi["disk"]!["write"]!, {}).then(String, String)
       assert.include(failure, "The disk failed")
     }
+    await deployment.close()
+    const again = connectHttp(await deploy({ dataDir, functions }))
+    assert.isAtMost(Number(await again.query(anyApi["disk"]!["written"]!)), 1)
   })
 })
 
@@ -98,6 +103,7 @@ const DISK = `
   }
   process.getBuiltinModule("node:module").syncBuiltinESMExports()
   export const times = query(() => count)
+  export const written = query(async (ctx) => (await ctx.db.query("things").collect()).length)
   export const fail = query(() => { fails = true })
   export const write = mutation((ctx) => ctx.db.insert("things", {}))
 `

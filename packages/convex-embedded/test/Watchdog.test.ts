@@ -97,6 +97,27 @@ describe("a function that holds its thread", () => {
     assert.equal(await client.mutation(api.counters.add, { name: "n" }), 2)
   })
 
+  it("ends alone whenever what it leaves behind begins to hold its thread", async () => {
+    const client = connect(await deploy({ userTimeLimit: 50 }))
+    for (let steps = 0; steps < 16; steps++) {
+      await client.mutation(api.stuck.leavingLater, { steps }).catch(() => undefined)
+      assert.equal(await client.mutation(api.counters.add, { name: "n" }), steps + 1)
+    }
+  })
+
+  it("keeps no job waiting that a mutation beside it has scheduled", async () => {
+    const client = connect(await deployQuick())
+    const events = watch(client, api.jobs.events, {})
+    await events.until((seen) => Array.isArray(seen))
+    const stuck = [
+      client.mutation(api.counters.add, { name: "n" }),
+      client.mutation(api.jobs.schedule, { delay: 0, kind: "mutation", name: "beside" }),
+      failure(client.mutation(api.stuck.writing, { name: "n" }))
+    ]
+    await Promise.all(stuck)
+    await events.until((seen) => Array.isArray(seen) && seen.includes("beside"))
+  })
+
   it("fails when it is scheduled, and later jobs run", async () => {
     const client = connect(await deployQuick())
     const id = await client.mutation(api.stuck.scheduleJob, {})

@@ -33,7 +33,7 @@ const engineThread = (pulse: Pulse) => {
     perform: async (request: number, method: keyof EngineApi, args: ReadonlyArray<never>): Promise<Answer<unknown>> => {
       pulse.begin(request)
       const result: unknown = await (engine as Api)[method]!(...args)
-      engine!.sync()
+      pulse.outside(() => engine!.sync())
       return { commit: engine!.takeCommit(), result }
     },
     forget: (id: number): void => engine?.forget(id)

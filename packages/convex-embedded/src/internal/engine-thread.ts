@@ -2,9 +2,10 @@
  * The thread with the store, from outside: gives it one request at a time, and replaces it when it is stuck.
  *
  * Invariants
- * - A request that was begun is never given to another thread: what ended one would end the next one too. SQLite has
- *   undone what it wrote.
+ * - A request that was begun is never given to another thread by itself: what ended one would end the next one too. SQLite
+ *   has undone what it had not committed.
  * - A request that was not begun, because something that an earlier one left behind holds the thread, is.
+ * - After the disk has failed, nothing is asked of the thread any more, nor of one that would follow it.
  */
 import type { Commit } from "./calls.ts"
 import type { Answer, EngineThreadApi } from "./convex-thread.ts"
@@ -49,6 +50,7 @@ export class EngineThread {
   readonly #options: EngineThreadOptions
   #settings: EngineSettings
   #running: Promise<Running> | null = null
+  #failed: ConvexEmbeddedError | null = null
   #requests = 0
 
   private constructor(options: EngineThreadOptions) {
@@ -70,13 +72,16 @@ export class EngineThread {
     ...args: Parameters<EngineApi[M]>
   ): Promise<Awaited<ReturnType<EngineApi[M]>>> {
     for (;;) {
+      if (this.#failed !== null) throw this.#failed
       const running = await this.#current()
       try {
         const { commit, result } = await this.#attempt(running, method, args)
         this.#options.onCommit(commit)
         return result as Awaited<ReturnType<EngineApi[M]>>
       } catch (cause) {
-        if (running.thread.hasEnded()) await this.#replace().catch(() => undefined)
+        if (cause instanceof ConvexEmbeddedError && cause.code === "DiskFailed") this.#failed = cause
+        // At once: whoever watches results waits for nothing else.
+        else if (running.thread.hasEnded()) await this.#replace().catch(() => undefined)
         if (!(cause instanceof NotBegun)) throw cause
       }
     }
@@ -106,15 +111,20 @@ export class EngineThread {
   }
 
   #current(): Promise<Running> {
-    return (this.#running ??= this.#start())
+    return this.#running ?? this.#replace()
   }
 
   /** The next request tries again when this fails. */
-  async #replace(): Promise<void> {
+  async #replace(): Promise<Running> {
     this.#running = this.#start()
-    this.#running.catch(() => (this.#running = null))
-    await this.#running
-    this.#options.onReplaced()
+    try {
+      const running = await this.#running
+      this.#options.onReplaced()
+      return running
+    } catch (cause) {
+      this.#running = null
+      throw cause
+    }
   }
 
   async #start(): Promise<Running> {

@@ -36,8 +36,6 @@ interface Waiting extends PromiseWithResolvers<MutationRun> {
   readonly key: RequestKey
 }
 
-const requestOf = ({ call, key }: Waiting): MutationRequest => ({ call, key })
-
 /** More would let the first of them, and everybody else, wait long for a turn. */
 const MUTATIONS_AT_ONCE = 32
 
@@ -69,7 +67,11 @@ export class Executor {
     const { engine, info } = await EngineThread.start({
       onCommit: (commit) => executor.#onCommit(commit),
       // A result that ended the thread would end the next one.
-      onReplaced: () => executor.subscriptions.outdateAll(({ run }) => run.isStuck !== true),
+      onReplaced: () => {
+        executor.subscriptions.outdateAll(({ run }) => run.isStuck !== true)
+        // What the thread had committed, and not yet told, may have been a job.
+        executor.onJobs()
+      },
       settings
     })
     const executor = new Executor(engine, settings.modules)
@@ -137,23 +139,27 @@ export class Executor {
   #takeWaiting(): void {
     const turn = this.exclusive(async () => {
       const taken = this.#waiting.splice(0, MUTATIONS_AT_ONCE)
+      const done = await this.#mutateTogether(taken)
+      this.#waiting.unshift(...taken.slice(done))
       if (this.#waiting.length > 0) this.#takeWaiting()
-      await this.#mutateTogether(taken)
     })
     turn.catch((cause: unknown) => {
       for (const { reject } of this.#waiting.splice(0)) reject(cause)
     })
   }
 
-  /** When one of several ended the thread, nobody knows which: so each is given again, alone, which its key allows. */
-  async #mutateTogether(waiting: ReadonlyArray<Waiting>): Promise<void> {
-    const runs =
-      waiting.length === 1 ? null : await this.#engine.request("mutations", waiting.map(requestOf)).catch(() => null)
-    for (const [i, each] of waiting.entries()) {
-      const run = runs?.[i]
-      if (run === undefined) await this.#mutate(requestOf(each)).then(each.resolve, each.reject)
-      else each.resolve(run)
+  /**
+   * How many were done. When one of several ended the thread, nobody knows which: so each is given again, alone, which its
+   * key allows.
+   */
+  async #mutateTogether(waiting: ReadonlyArray<Waiting>): Promise<number> {
+    const requests = waiting.map(({ call, key }) => ({ call, key }))
+    const runs = waiting.length === 1 ? null : await this.#engine.request("mutations", requests).catch(() => null)
+    if (runs === null) {
+      for (const [i, { reject, resolve }] of waiting.entries()) await this.#mutate(requests[i]!).then(resolve, reject)
     }
+    for (const [i, run] of runs?.entries() ?? []) waiting[i]!.resolve(run)
+    return runs?.length ?? waiting.length
   }
 
   /** Only inside of `exclusive`. */

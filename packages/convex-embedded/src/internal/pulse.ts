@@ -13,8 +13,9 @@ export class Pulse {
     return new SharedArrayBuffer(16)
   }
 
-  /** The thread begins with a request. */
+  /** The thread begins with a request: nothing that was left behind holds it. */
   begin(request: number): void {
+    this.leave()
     Atomics.store(this.#cells, 0, BigInt(request))
   }
 
@@ -26,6 +27,16 @@ export class Pulse {
   /** The deployment itself has the thread. */
   leave(): bigint {
     return Atomics.exchange(this.#cells, 1, 0n)
+  }
+
+  /** Does what is the deployment's own and may take its time, such as a way to the disk. */
+  outside<A>(work: () => A): A {
+    const since = this.leave()
+    try {
+      return work()
+    } finally {
+      if (since !== 0n) this.enter()
+    }
   }
 
   /** The request that was begun last, and for how many milliseconds a function has had the thread without a pause. */

@@ -8,8 +8,10 @@
  */
 import { closeSync, fdatasyncSync, openSync } from "node:fs"
 import { DatabaseSync, type StatementSync } from "node:sqlite"
+import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
 import type { Index } from "./catalog.ts"
 import { checkContents, checkHeader, isFresh, MARKS, openingFailed } from "./data-file.ts"
+import { messageOf } from "./errors.ts"
 import { CREATION_STEP } from "./ids.ts"
 import type { Key } from "./keys.ts"
 import { SearchTables } from "./search-tables.ts"
@@ -29,6 +31,9 @@ export interface Row extends StoredDocument {
 }
 
 export type SqlValue = string | number | bigint | Uint8Array | null
+
+const DISK_FAILED =
+  "The disk failed: what was committed last may be lost. Nothing is served until the deployment is started again."
 
 /** Keeps the upper levels of the trees of 100,000 documents, and what is in use, in memory. */
 const CACHE_KIB = 32 * 1024
@@ -61,7 +66,6 @@ export class Store {
   readonly #log: number | null
   /** At first too: whoever had the file before may have ended between a commit and the disk. */
   #unsynced = true
-  #lost: Error | null = null
   readonly #statements = new Map<string, StatementSync>()
   readonly search = new SearchTables({
     prepare: (sql) => this.#prepare(sql),
@@ -111,18 +115,16 @@ export class Store {
   }
 
   /**
-   * Lets what was committed survive a power loss too: nobody may hear of it before. When the disk fails, nobody knows any
-   * more what it has, so from then on this fails.
+   * Lets what was committed survive a power loss too: nobody may hear of it before. Fails with `DiskFailed`; nobody knows
+   * then what the disk has, so nothing may be asked of the store any more.
    */
   sync(): void {
-    if (this.#lost !== null) throw this.#lost
     if (!this.#unsynced || this.#log === null) return
     try {
       fdatasyncSync(this.#log)
       this.#unsynced = false
     } catch (cause) {
-      this.#lost = new Error("The disk failed: what was committed last may be lost.", { cause })
-      throw this.#lost
+      throw new ConvexEmbeddedError("DiskFailed", `${DISK_FAILED} (${messageOf(cause)})`, { cause })
     }
   }
 

@@ -20,7 +20,7 @@ export class ThreadEnded extends RemoteFailure {
 
 export interface Thread<Remote extends Api> {
   readonly peer: Peer<Remote>
-  /** Resolves when it has ended; every call that waits then fails with `cause`. */
+  /** Resolves when it has ended, and holds nothing any more; every call that waits then fails with `cause`. */
   readonly end: (cause: Error) => Promise<void>
   readonly hasEnded: () => boolean
 }
@@ -37,16 +37,18 @@ export const startThread = <Remote extends Api>(data: ThreadData, local: Api): T
   const worker = new Worker(ENTRY, { env: SHARE_ENV, name: `convex ${data.kind}`, workerData: data })
   const peer = new Peer<Remote>(worker, local)
   let ended = false
+  let reason: Error | undefined
   const over = (cause: Error) => {
     ended = true
-    peer.end(cause)
+    peer.end(reason ?? cause)
   }
   worker.on("error", (cause) => over(new ThreadEnded(cause instanceof Error ? cause.message : String(cause))))
   worker.on("exit", (code) => over(new ThreadEnded(`exit code ${code}`)))
   return {
     end: async (cause) => {
-      over(cause)
+      reason ??= cause
       await worker.terminate()
+      over(cause)
     },
     hasEnded: () => ended,
     peer
