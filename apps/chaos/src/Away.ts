@@ -1,6 +1,7 @@
 /** The deployment is away for a long time in the middle of an answer, which comes to its end meanwhile. */
 import { Effect, Schedule } from "effect"
 import { residentBytes } from "./Child.ts"
+import type { Violation } from "./Judge.ts"
 import { observe } from "./Observe.ts"
 import { finishedInOpenCode, streaming } from "./Steps.ts"
 import { World } from "./World.ts"
@@ -8,6 +9,9 @@ import { World } from "./World.ts"
 /** 20 kB of text a second, so that a minute of it is more than the worker keeps for later. */
 const wordsASecond = 50
 const padding = 400
+
+/** Bytes of the worker's memory, several times what a minute of text is. */
+const mostGrowth = 100_000_000
 
 /**
  * Nothing reaches the deployment until the model has spoken for so long and OpenCode has its answer whole. Memory is the
@@ -36,5 +40,8 @@ export const runAway = Effect.fn("Away.run")(function* (seconds: number) {
   yield* world.proxy.restore
   const outcome = yield* observe(prompt, true)
   yield* sample
-  return { ...outcome, memoryGrowthBytes: most - before }
+  const memoryGrowthBytes = most - before
+  const why = `the worker's memory grew by ${Math.round(memoryGrowthBytes / 1e6)} MB`
+  const grown: ReadonlyArray<Violation> = memoryGrowthBytes > mostGrowth ? [{ kind: "unsettled", why }] : []
+  return { ...outcome, violations: [...outcome.violations, ...grown], memoryGrowthBytes }
 })
