@@ -20,6 +20,19 @@ import { bounded, checkText, MAX_MESSAGE, MAX_NAME, MAX_PAGE, MAX_QUEUED_COMMAND
 import { purgeSession } from "./purge.ts"
 import type { command } from "./tables.ts"
 
+/** The command that the operator's key made, or null. Who writes anything beside the command asks first. */
+export const issued = async (
+  ctx: QueryCtx & { readonly operator: string },
+  idempotencyKey: string
+): Promise<Id<"commands"> | null> => {
+  checkText("idempotencyKey", idempotencyKey, MAX_NAME)
+  const existing = await ctx.db
+    .query("commands")
+    .withIndex("by_owner_key", (q) => q.eq("ownerId", ctx.operator).eq("idempotencyKey", idempotencyKey))
+    .unique()
+  return existing?._id ?? null
+}
+
 /** Queues a command. The same key of the same operator gives the same command. */
 export const issue = async (
   ctx: MutationCtx & { readonly operator: string },
@@ -27,12 +40,8 @@ export const issue = async (
   what: Infer<typeof command>,
   idempotencyKey: string
 ): Promise<Id<"commands">> => {
-  checkText("idempotencyKey", idempotencyKey, MAX_NAME)
-  const existing = await ctx.db
-    .query("commands")
-    .withIndex("by_owner_key", (q) => q.eq("ownerId", ctx.operator).eq("idempotencyKey", idempotencyKey))
-    .unique()
-  if (existing !== null) return existing._id
+  const existing = await issued(ctx, idempotencyKey)
+  if (existing !== null) return existing
   const waiting = await ctx.db
     .query("commands")
     .withIndex("by_worker_status", (q) => q.eq("workerId", workerId).eq("status", "queued"))

@@ -8,7 +8,7 @@ import { v } from "convex/values"
 import type { Doc } from "./_generated/dataModel.ts"
 import { assignedSession } from "./assigned.ts"
 import { operatorMutation, operatorQuery, workerMutation, workerQuery } from "./builders.ts"
-import { issue } from "./commands.ts"
+import { issue, issued } from "./commands.ts"
 import { bounded, checkText, MAX_NAME, MAX_SMALL_PAGE } from "./limits.ts"
 import { ownedSession, usableWorker } from "./owned.ts"
 import { purgeSession } from "./purge.ts"
@@ -87,11 +87,16 @@ export const watch = operatorMutation({
 
 const command = { sessionId: v.id("sessions"), idempotencyKey: v.string() }
 
-/** Gives a session your title, which no later one of OpenCode's replaces. Gives the command that tells OpenCode. */
+/**
+ * Gives a session your title, which no later one of OpenCode's replaces. Gives the command that tells OpenCode. The same
+ * key again changes nothing, also where the title has been another one since.
+ */
 export const rename = operatorMutation({
   args: { ...command, title: v.string() },
   handler: async (ctx, { sessionId, title, idempotencyKey }) => {
     checkText("title", title, MAX_NAME)
+    const existing = await issued(ctx, idempotencyKey)
+    if (existing !== null) return existing
     const { workerId } = await ownedSession(ctx, sessionId)
     const commandId = await issue(ctx, workerId, { kind: "rename", sessionId, title }, idempotencyKey)
     await ctx.db.patch(sessionId, { title, titledBy: "operator" })
@@ -101,12 +106,14 @@ export const rename = operatorMutation({
 
 /**
  * Deletes a session, here and in OpenCode. It takes no prompts from now on, and is gone when its worker has deleted it.
- * Gives the command that says whether it could; null where no worker is needed for it.
+ * Gives the command that says whether it could; null where no worker is needed for it. The same key again changes
+ * nothing: one that failed stays failed, and the session in use.
  */
 export const remove = operatorMutation({
   args: command,
   handler: async (ctx, { sessionId, idempotencyKey }) => {
-    checkText("idempotencyKey", idempotencyKey, MAX_NAME)
+    const existing = await issued(ctx, idempotencyKey)
+    if (existing !== null) return existing
     const session = await ownedSession(ctx, sessionId)
     const worker = await ctx.db.get(session.workerId)
     const head = await ctx.db

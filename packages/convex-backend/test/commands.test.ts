@@ -163,6 +163,17 @@ describe("renaming", () => {
     assert.strictEqual((await session())?.title, "Mine")
     assert.deepNestedInclude((await queued())[0]?.command, { kind: "rename", title: "Mine" })
   })
+
+  it("with an earlier key again leaves the later title", async () => {
+    const { operator, sessionId, queued, session } = await setUp()
+    const rename = (title: string) =>
+      operator.mutation(api.sessions.rename, { sessionId, title, idempotencyKey: title })
+    const first = await rename("First")
+    await rename("Second")
+    assert.strictEqual(await rename("First"), first)
+    assert.strictEqual((await session())?.title, "Second")
+    assert.strictEqual((await queued()).length, 2)
+  })
 })
 
 describe("deleting", () => {
@@ -200,6 +211,24 @@ describe("deleting", () => {
     assert.strictEqual((await session())?.status, "idle")
     const [ready] = await operator.query(api.queue.ready, { ...worker, limit: 20 })
     assert.strictEqual(ready?.turnId, waiting)
+  })
+
+  it("once failed, the same key does nothing, another one tries again; done, it says so though the session is gone", async () => {
+    const { operator, sessionId, bind, settle, session } = await setUp()
+    await bind()
+    const remove = (idempotencyKey: string) => operator.mutation(api.sessions.remove, { sessionId, idempotencyKey })
+    const failed = await remove("first")
+    if (failed === null) return assert.fail("There is no command")
+    await settle(failed, "OpenCode is away")
+    assert.strictEqual(await remove("first"), failed)
+    assert.strictEqual((await session())?.status, "idle")
+    assert.property(await refusalOf(send(operator, sessionId)), "accepted")
+    const again = await remove("second")
+    if (again === null) return assert.fail("There is no command")
+    assert.strictEqual((await session())?.status, "deleting")
+    await settle(again)
+    await eventually(session, (found) => found === null)
+    assert.strictEqual(await remove("second"), again)
   })
 
   it("needs no worker where OpenCode has no such session, or the worker is revoked", async () => {
