@@ -17,11 +17,14 @@ export interface RunningTurn {
   /** Done when the turn is to stop before it is delivered. */
   readonly cancelled: Effect.Effect<void>
   readonly isCancelled: Effect.Effect<boolean>
+  /** Whether somebody asked for an abort, before or after the delivery. */
+  readonly isAborted: Effect.Effect<boolean>
   /** From here on an abort is what `stop` does. */
   readonly delivered: (stop: Effect.Effect<void, HostError>) => Effect.Effect<void>
 }
 
 interface Entry {
+  aborted: boolean
   stop: Effect.Effect<void, HostError>
   readonly ended: Deferred.Deferred<void>
 }
@@ -45,7 +48,7 @@ export class RunningTurns extends Context.Service<
       enter: Effect.fnUntraced(function* (turnId) {
         const cancelled = yield* Deferred.make<void>()
         const ended = yield* Deferred.make<void>()
-        const entry: Entry = { stop: Effect.asVoid(Deferred.succeed(cancelled, undefined)), ended }
+        const entry: Entry = { aborted: false, stop: Effect.asVoid(Deferred.succeed(cancelled, undefined)), ended }
         yield* Effect.acquireRelease(
           Effect.sync(() => entries.set(turnId, entry)),
           () =>
@@ -57,6 +60,7 @@ export class RunningTurns extends Context.Service<
         return {
           cancelled: Deferred.await(cancelled),
           isCancelled: Deferred.isDone(cancelled),
+          isAborted: Effect.sync(() => entry.aborted),
           delivered: (stop) =>
             Effect.sync(() => {
               entry.stop = stop
@@ -66,7 +70,9 @@ export class RunningTurns extends Context.Service<
       abort: (turnId) =>
         Effect.suspend(() => {
           const entry = entries.get(turnId)
-          return entry === undefined ? Effect.void : Effect.andThen(entry.stop, Deferred.await(entry.ended))
+          if (entry === undefined) return Effect.void
+          entry.aborted = true
+          return Effect.andThen(entry.stop, Deferred.await(entry.ended))
         })
     })
   })

@@ -7,7 +7,8 @@
  * | no such prompt, and it was never seen there | queued again, as if nothing had happened |
  * | no such prompt, though it was seen there | interrupted, with the text that was streamed |
  * | the prompt, and how the turn ended | what OpenCode says, with its parts |
- * | the prompt, and no end | interrupted, with the text that was streamed |
+ * | the prompt, and no end, or one by an abort | interrupted, with the text that was streamed |
+ * | whatever it has, and an operator asked for an abort | aborted, with the text that was streamed |
  *
  * @since 0.1.0
  */
@@ -18,6 +19,7 @@ import {
   classifyTurn,
   type MessageWithParts,
   OpenCodeHost,
+  type TurnOutcome,
   type TurnState,
   usageOf
 } from "@opencode-worker/opencode-host"
@@ -51,8 +53,11 @@ const cutShort = {
     "The worker stopped in the middle of this turn. It is not run again by itself: send the prompt again if it is still wanted."
 }
 
+/** Ends that are no verdict on the prompt: a worker that stops, or recovers, has OpenCode abort what it runs. */
+const cut: ReadonlySet<TurnOutcome> = new Set(["interrupted", "aborted"])
+
 /**
- * The decision. `seen`: OpenCode had shown the prompt before.
+ * The decision, where no operator asked for an abort. `seen`: OpenCode had shown the prompt before.
  *
  * @category predicates
  * @since 0.1.0
@@ -60,7 +65,7 @@ const cutShort = {
 export const verdict = (seen: boolean, found: Option.Option<Found>) => {
   if (Option.isNone(found)) return seen ? ({ outcome: "interrupted", error: gone } as const) : "requeue"
   const { state } = found.value
-  return state._tag === "Ended" && state.outcome !== "interrupted"
+  return state._tag === "Ended" && !cut.has(state.outcome)
     ? { outcome: state.outcome, error: state.error }
     : ({ outcome: "interrupted", error: cutShort } as const)
 }
@@ -92,8 +97,8 @@ const answers = (message: MessageWithParts, messageId: string): message is Assis
   message.info.role === "assistant" && message.info.parentID === messageId
 
 /**
- * Settles one turn. Safe to repeat: a turn that is settled stays as it is. One that was `aborted` is so, whatever OpenCode
- * has of it.
+ * Settles one turn. Safe to repeat: a turn that is settled stays as it is. One that an operator `aborted` is so, whatever
+ * OpenCode has of it.
  *
  * @category operations
  * @since 0.1.0

@@ -84,7 +84,7 @@ export const runTurn = Effect.fn("Turn.run")(function* ({ agent, model, sessionI
         ),
         // A worker that stops says what became of the turn while it still can; the next start would find out, too.
         Effect.onInterrupt(() =>
-          Effect.flatMap(running.isCancelled, (aborted) =>
+          Effect.flatMap(running.isAborted, (aborted) =>
             settle({ turnId, messageId, opencodeSessionId, delivered: false }, { aborted })
           ).pipe(Effect.timeoutOption(goodbye), Effect.ignore)
         ),

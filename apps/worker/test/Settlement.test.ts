@@ -17,7 +17,7 @@ describe("verdict", () => {
   })
 
   it("takes over how OpenCode says that it ended", () => {
-    for (const outcome of ["completed", "failed", "aborted"] as const) {
+    for (const outcome of ["completed", "failed"] as const) {
       const decision = verdict(true, found({ _tag: "Ended", outcome, error: undefined }))
       assert.deepStrictEqual(decision, { outcome, error: undefined })
     }
@@ -27,7 +27,9 @@ describe("verdict", () => {
     const states: ReadonlyArray<TurnState> = [
       { _tag: "NotStarted" },
       { _tag: "Running" },
-      { _tag: "Ended", outcome: "interrupted", error: undefined }
+      { _tag: "Ended", outcome: "interrupted", error: undefined },
+      // What a worker that stops leaves behind.
+      { _tag: "Ended", outcome: "aborted", error: undefined }
     ]
     for (const state of states) {
       for (const seen of [true, false]) assert.propertyVal(verdict(seen, found(state)), "outcome", "interrupted")

@@ -64,10 +64,11 @@ const limit = { timeout: 120_000 }
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker start", (it) => {
   it.effect(
-    "is paired once, and asks a person before a command runs, whatever the configuration allows",
+    "is paired once, asks a person before a command runs whatever the configuration allows, and leaves an answer that its stop cuts short as interrupted",
     () =>
       Effect.gen(function* () {
         const operator = yield* Operator
+        const provider = yield* ScriptedProvider
         const first = yield* ready()
         const sessionId = yield* newSession
         const turnId = yield* operator.send(sessionId, "echo hello", Option.none())
@@ -88,9 +89,20 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         const second = yield* ready()
         assert.notInclude(second.stdout(), "Pairing code")
         assert.strictEqual((yield* operator.workers).length, 1)
+        const cut = yield* send(sessionId, "Go on")
+        yield* streaming(cut)
+        const { chats } = yield* provider.stats
         second.kill("SIGTERM")
         const { code, stderr } = yield* Effect.promise(() => second.ended)
         assert.strictEqual(code, 130, stderr)
+
+        const third = yield* ready()
+        const left = yield* answer(cut)
+        assert.deepInclude(left, { status: "interrupted", text: "so far" })
+        assert.match(left.error, /The worker stopped in the middle of this turn/)
+        third.kill("SIGTERM")
+        yield* Effect.promise(() => third.ended)
+        assert.strictEqual((yield* provider.stats).chats - chats, 0)
       }),
     limit
   )
