@@ -203,10 +203,26 @@ describe("functions", () => {
     const client = connectHttp(await emptied(shared()))
     const fetching = await failure(client.query(api.misc.outside, { how: "fetch" }))
     assert.include(fetching.message, "Can't use fetch() in queries and mutations. Please consider using an action.")
-    const waiting = await failure(client.query(api.misc.outside, { how: "timer" }))
-    assert.include(waiting.message, "Can't use setTimeout in queries and mutations.")
+    for (const [how, name] of [
+      ["timer", "setTimeout"],
+      ["immediate", "setImmediate"],
+      ["socket", "WebSocket"]
+    ] as const) {
+      const { message } = await failure(client.query(api.misc.outside, { how }))
+      assert.include(message, `Can't use ${name} in queries and mutations. Please consider using an action.`)
+    }
     assert.equal((await client.query(api.misc.digest, { text: "x" })).byteLength, 32)
     assert.equal(await client.query(api.misc.environment, { name: "PATH" }), process.env["PATH"])
+  })
+
+  it("both clocks stand still in a query, and neither does in an action, which may reach outside", async () => {
+    const client = connectHttp(await emptied(shared()))
+    const { apart, went } = await client.query(api.misc.clocks, {})
+    assert.deepEqual(went, [0, 0])
+    assert.closeTo(apart, 0, 0.001)
+    const { sockets, times } = await client.action(api.misc.outsideOfAction, {})
+    assert.equal(sockets, "number")
+    assert.isAbove(times[1]!, times[0]!)
   })
 
   it("reads and writes have the limits of Convex", async () => {

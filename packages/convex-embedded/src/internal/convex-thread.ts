@@ -57,12 +57,12 @@ const actionsThread = (pulse: Pulse, modules: ModuleList): ActionsApi => {
   }
 }
 
-install()
+const data = workerData as ThreadData
+install(data.kind)
 // A promise that a function left behind ends neither this thread nor the functions of others.
 for (const event of ["uncaughtException", "unhandledRejection"] as const) {
   process.on(event, (cause: unknown) => console.error(cause))
 }
-const data = workerData as ThreadData
 const pulse = new Pulse(data.pulse)
 const host: Peer<ActionHost> = new Peer(
   parentPort!,

@@ -61,8 +61,8 @@ const current = (operation: string): Frame => {
 /** The time at which a query or mutation began. */
 const frozenNow = (): number | undefined => frames.getStore()?.determinism?.now
 
-/** Makes this thread one for Convex functions. */
-export const install = (): void => {
+/** Makes this thread one for Convex functions: actions, or else queries and mutations (the engine). */
+export const install = (kind: "engine" | "actions"): void => {
   const syscalls: Pick<Frame, "syscall" | "asyncSyscall" | "jsSyscall"> = {
     asyncSyscall: async (operation, argument) => current(operation).asyncSyscall(operation, argument),
     jsSyscall: (operation, argument) => current(operation).jsSyscall(operation, argument),
@@ -72,27 +72,41 @@ export const install = (): void => {
   refuse("fetch", "fetch()")
   refuse("setTimeout", "setTimeout")
   refuse("setInterval", "setInterval")
+  refuse("setImmediate", "setImmediate")
+  if (kind === "engine") for (const name of ["WebSocket", "EventSource", "XMLHttpRequest"]) withhold(name)
   captureConsole()
   freezeTime()
   Math.random = () => (frames.getStore()?.determinism?.random ?? random)()
 }
 
 /** Queries and mutations run again and again, so they must not reach outside. */
-const refuse = (name: "fetch" | "setTimeout" | "setInterval", shown: string): void => {
+const refuse = (name: "fetch" | "setTimeout" | "setInterval" | "setImmediate", shown: string): void => {
   const guarded = new Proxy(globalThis[name], {
     apply: (target, self, argumentList) => {
       const frame = frames.getStore()
-      if (frame !== undefined && frame.kind !== "action") {
-        throw new Error(
-          `Can't use ${shown} in queries and mutations. Please consider using an action. ` +
-            "See https://docs.convex.dev/functions/actions for more details."
-        )
-      }
+      if (frame !== undefined && frame.kind !== "action") throw refusal(shown)
       return Reflect.apply(target, self, argumentList) as unknown
     }
   })
-  Object.defineProperty(globalThis, name, { configurable: true, value: guarded, writable: true })
+  replace(name, guarded)
 }
+
+/** For classes: a mere look at the one of Node takes 30 ms, so it is not kept for whoever might be allowed to use it. */
+const withhold = (name: string): void => {
+  if (!(name in globalThis)) return
+  replace(name, function () {
+    throw refusal(name)
+  })
+}
+
+const replace = (name: string, value: unknown): void =>
+  void Object.defineProperty(globalThis, name, { configurable: true, value, writable: true })
+
+const refusal = (shown: string): Error =>
+  new Error(
+    `Can't use ${shown} in queries and mutations. Please consider using an action. ` +
+      "See https://docs.convex.dev/functions/actions for more details."
+  )
 
 const LEVELS = { debug: "DEBUG", error: "ERROR", info: "INFO", log: "LOG", warn: "WARN" } as const
 
@@ -120,4 +134,16 @@ const freezeTime = (): void => {
   })
   Date.now = () => frozenNow() ?? realNow()
   Object.assign(Date.prototype, { constructor: Date })
+  // Not written into the clock itself, which this program reads too (from `node:perf_hooks`).
+  const clock = performance
+  const now = () => {
+    const frozen = frozenNow()
+    return frozen === undefined ? clock.now() : frozen - clock.timeOrigin
+  }
+  const get = (_: object, name: string | symbol) => {
+    if (name === "now") return now
+    const value: unknown = Reflect.get(clock, name)
+    return typeof value === "function" ? (value.bind(clock) as unknown) : value
+  }
+  replace("performance", new Proxy(clock, { get }))
 }

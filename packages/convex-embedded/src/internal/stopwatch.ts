@@ -1,4 +1,5 @@
-// Not the global one, which refuses to work inside of a query or mutation.
+// Not the global ones: inside of a query or mutation time stands still there, and timers are refused.
+import { performance } from "node:perf_hooks"
 import { clearTimeout, setTimeout } from "node:timers"
 
 /** Measures how long a function's own code runs: the time that the deployment works for it does not count. */
