@@ -51,6 +51,10 @@ export const MAX_CATALOG_ROWS = 20
 export const MAX_QUEUED_COMMANDS = 100
 /** Deltas deleted in one transaction. The rest follows in scheduled ones. */
 export const PURGE_BATCH = 100
+/** Deltas read at a time where a turn's whole text is wanted: of the largest size they are 2.5 MB. */
+export const STREAMED_PAGE = 25
+/** So many pages at most: 10,000 deltas, of which a reader causes four a second. */
+export const STREAMED_PAGES = 400
 /** Pairings that may wait for approval at the same time: the only rows that a stranger can create. */
 export const MAX_PENDING_PAIRINGS = 200
 /** Turns ended in one transaction: 20 prompts of the largest size are 12 MB. */

@@ -11,6 +11,7 @@ import { refusal } from "./errors.ts"
 import { MAX_SMALL_PAGE } from "./limits.ts"
 import { usableWorker } from "./owned.ts"
 import { presenceOf, setPresence } from "./presence.ts"
+import { endTurnsOf } from "./revocation.ts"
 
 /** Your workers, the newest 100 first. A heartbeat does not run it again; a change of phase does. */
 export const list = operatorQuery({
@@ -30,7 +31,10 @@ export const list = operatorQuery({
   }
 })
 
-/** Takes approval back, at once: the worker's next call is refused, and its subscriptions end. */
+/**
+ * Takes approval back, at once: the worker's next call is refused, and its subscriptions end. What it runs is
+ * `interrupted` by that and keeps the text that was streamed.
+ */
 export const revoke = operatorMutation({
   args: { workerId: v.id("workers") },
   handler: async (ctx, { workerId }) => {
@@ -40,6 +44,7 @@ export const revoke = operatorMutation({
     await ctx.db.patch(workerId, { approval: "revoked" })
     await setPresence(ctx, workerId, { phase: "revoked", online: false })
     await ctx.db.insert("audit", { actorId: ctx.operator, action: "revoke", workerId })
+    await endTurnsOf(ctx, workerId)
     return null
   }
 })

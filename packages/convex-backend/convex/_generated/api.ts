@@ -33,6 +33,7 @@ import type * as presence from "../presence.js";
 import type * as purge from "../purge.js";
 import type * as queue from "../queue.js";
 import type * as requests from "../requests.js";
+import type * as revocation from "../revocation.js";
 import type * as secrets from "../secrets.js";
 import type * as sessions from "../sessions.js";
 import type * as sync from "../sync.js";
@@ -61,6 +62,7 @@ const fullApi: ApiFromModules<{
   purge: typeof purge;
   queue: typeof queue;
   requests: typeof requests;
+  revocation: typeof revocation;
   secrets: typeof secrets;
   sessions: typeof sessions;
   sync: typeof sync;

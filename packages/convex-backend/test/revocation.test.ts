@@ -1,0 +1,115 @@
+import { assert, describe, it } from "vitest"
+import { api, type Id } from "../src/api.ts"
+import { enlist, eventually, ids, newSession, permission, send, useDeployment } from "./support/deployment.ts"
+
+const deployment = useDeployment()
+
+interface Segment {
+  readonly partId: string
+  readonly kind: "text" | "reasoning" | "tool"
+  readonly text: string
+}
+
+const setUp = async () => {
+  const operator = await deployment().operator()
+  const worker = await enlist(operator)
+  /** A turn of a session of its own. */
+  const claim = async () => {
+    const turnId = await send(operator, await newSession(operator, worker.workerId))
+    await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
+    return turnId
+  }
+  return {
+    operator,
+    worker,
+    claim,
+    run: async () => {
+      const turnId = await claim()
+      await operator.mutation(api.queue.deliver, { ...worker, turnId })
+      return turnId
+    },
+    /** One batch for each list of segments, from the number `first` on. */
+    stream: (turnId: Id<"turns">, batches: ReadonlyArray<Array<Segment>>, first = 1) =>
+      operator.mutation(api.queue.appendDeltas, {
+        ...worker,
+        batches: batches.map((segments, index) => ({ turnId, seq: first + index, segments }))
+      }),
+    revoke: () => operator.mutation(api.workers.revoke, { workerId: worker.workerId }),
+    ended: (turnId: Id<"turns">) =>
+      eventually(
+        () => operator.query(api.turns.live, { turnId, after: 0 }),
+        ({ status }) => status !== "claimed" && status !== "running"
+      ),
+    parts: async (turnId: Id<"turns">) =>
+      (await operator.query(api.turns.parts, { turnId })).map(({ index, kind, payload }) => ({
+        index,
+        kind,
+        ...JSON.parse(payload)
+      }))
+  }
+}
+
+const text = (partId: string, value: string): Segment => ({ partId, kind: "text", text: value })
+
+describe("a worker that is revoked", () => {
+  it("leaves each turn interrupted, with the text that was streamed, in its order", async () => {
+    const { claim, run, stream, revoke, ended, parts } = await setUp()
+    const turns = [await run(), await run(), await claim()]
+    const [first] = turns
+    if (first === undefined) return assert.fail("Nothing runs")
+    await stream(first, [
+      [{ partId: "r", kind: "reasoning", text: "Well" }],
+      [text("a", "One 🦊"), { partId: "t", kind: "tool", text: "ls" }],
+      [text("b", "Two"), text("a", '\n"and" more')],
+      ...Array.from({ length: 60 }, (_, index) => [text("b", `,${index}`)])
+    ])
+    await revoke()
+    for (const turnId of turns) {
+      const { status, error, deltas } = await ended(turnId)
+      assert.deepStrictEqual([status, error?.name, deltas], ["interrupted", "WorkerRevoked", []])
+    }
+    assert.deepStrictEqual(await parts(first), [
+      { index: 0, kind: "reasoning", id: "r", text: "Well" },
+      { index: 1, kind: "text", id: "a", text: 'One 🦊\n"and" more' },
+      { index: 2, kind: "text", id: "b", text: `Two,${Array.from({ length: 60 }, (_, index) => index).join()}` }
+    ])
+  })
+
+  it("leaves a turn that its operator had stopped aborted", async () => {
+    const { operator, run, revoke, ended } = await setUp()
+    const turnId = await run()
+    await operator.mutation(api.turns.abort, { turnId, idempotencyKey: "k" })
+    await revoke()
+    assert.deepNestedInclude(await ended(turnId), { status: "aborted", error: null })
+  })
+
+  it("leaves nothing to answer, and another worker's turns alone", async () => {
+    const { operator, worker, run, revoke, ended } = await setUp()
+    const other = await setUp()
+    const [turnId, others] = [await run(), await other.run()]
+    await operator.mutation(api.requests.open, { ...worker, turnId, ...permission })
+    await revoke()
+    await ended(turnId)
+    assert.deepStrictEqual(await operator.query(api.requests.pending, {}), [])
+    assert.strictEqual((await other.operator.query(api.turns.live, { turnId: others, after: 0 })).status, "running")
+  })
+
+  it("leaves the end of a text that is longer than a turn's parts, and says so", async () => {
+    const { run, stream, revoke, ended, parts } = await setUp()
+    const turnId = await run()
+    const batches = Array.from({ length: 50 }, (_, index) => [text(`p${index}`, "x".repeat(31_000))])
+    await stream(turnId, batches)
+    await stream(turnId, [...batches, [text("last", "The end")]], 51)
+    await revoke()
+    await ended(turnId)
+    const kept = await parts(turnId)
+    assert.deepNestedInclude(kept[0], {
+      kind: "notice",
+      text: "What was written before this is too long to be kept here."
+    })
+    assert.deepNestedInclude(kept.at(-1), { kind: "text", text: "The end" })
+    const length = kept.slice(1).reduce((sum, part) => sum + part.text.length, 0)
+    assert.isAbove(length, 2_900_000)
+    assert.isBelow(length, 3_000_000)
+  })
+})
