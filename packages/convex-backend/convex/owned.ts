@@ -17,13 +17,22 @@ export const ownedSession = async (
   return session
 }
 
-/** The operator's worker, approved; else `NotFound` or `Revoked`. */
-export const usableWorker = async (
+/** The operator's worker, else `NotFound`. */
+export const ownedWorker = async (
   ctx: QueryCtx & { readonly operator: string },
   workerId: Id<"workers">
 ): Promise<Doc<"workers">> => {
   const worker = await ctx.db.get(workerId)
   if (worker?.ownerId !== ctx.operator) throw refusal("NotFound", "You have no such worker")
+  return worker
+}
+
+/** The operator's worker, approved; else `NotFound` or `Revoked`. */
+export const usableWorker = async (
+  ctx: QueryCtx & { readonly operator: string },
+  workerId: Id<"workers">
+): Promise<Doc<"workers">> => {
+  const worker = await ownedWorker(ctx, workerId)
   if (worker.approval === "revoked") throw refusal("Revoked", "This worker was revoked: choose another one")
   return worker
 }

@@ -4,6 +4,7 @@
  * ```
  *   worker: begin(hash of its secret) ─▶ code ─▶ person: approve(code)
  *   worker: status(secret), subscribed ◀─────────── workerId
+ *   worker: rotate(hash of its next secret), signed with the one that it has
  * ```
  *
  * @since 0.1.0
@@ -12,7 +13,7 @@ import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
 import type { Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx, type QueryCtx } from "./_generated/server.ts"
-import { anonymousMutation, anonymousQuery, operatorAction } from "./builders.ts"
+import { anonymousMutation, anonymousQuery, operatorAction, workerMutation } from "./builders.ts"
 import { type Refusal, refusal } from "./errors.ts"
 import {
   checkText,
@@ -31,15 +32,19 @@ const byCode = (ctx: QueryCtx, code: string) =>
     .withIndex("by_code", (q) => q.eq("code", code))
     .first()
 
+const checkHash = (secretHash: string): void => {
+  if (!/^[0-9a-f]{64}$/.test(secretHash)) {
+    throw refusal("InvalidArgument", "secretHash is not a SHA-256 in 64 hexadecimal digits")
+  }
+}
+
 /** Starts a pairing. The secret stays with the worker; only its hash comes here. */
 export const begin = anonymousMutation({
   args: { machine: v.string(), directory: v.string(), secretHash: v.string() },
   handler: async (ctx, { machine, directory, secretHash }) => {
     checkText("machine", machine, MAX_NAME)
     checkText("directory", directory, MAX_NAME)
-    if (!/^[0-9a-f]{64}$/.test(secretHash)) {
-      throw refusal("InvalidArgument", "secretHash is not a SHA-256 in 64 hexadecimal digits")
-    }
+    checkHash(secretHash)
     const pending = await ctx.db
       .query("pairings")
       .withIndex("by_status", (q) => q.eq("status", "pending"))
@@ -158,6 +163,25 @@ export const expire = internalMutation({
   handler: async (ctx, { pairingId }): Promise<null> => {
     const pairing = await ctx.db.get(pairingId)
     if (pairing?.status === "pending") await ctx.db.patch(pairingId, { status: "expired" })
+    return null
+  }
+})
+
+/**
+ * Gives the worker another secret, of which only the hash comes here. From then on the old one is refused, on open
+ * subscriptions, too: sign every call with the new one, and subscribe again; the lease goes on.
+ *
+ * Store both before you call, and forget the old one when the answer is there. Where no answer came, call again, signed
+ * with the new one: that changes nothing more where it counts already, and is refused with `WrongSecret` where it does not.
+ */
+export const rotate = workerMutation({
+  args: { secretHash: v.string() },
+  handler: async (ctx, { secretHash }) => {
+    checkHash(secretHash)
+    const { _id: workerId } = ctx.worker
+    if (ctx.worker.secretHash === secretHash) return null
+    await ctx.db.patch(workerId, { secretHash })
+    await ctx.db.insert("audit", { actorId: workerId, action: "rotate", workerId })
     return null
   }
 })

@@ -259,8 +259,9 @@ export const tables = {
 
   /** Security-relevant acts: `_creationTime` says when. */
   audit: defineTable({
+    /** An operator's `tokenIdentifier`, or the worker's id. */
     actorId: v.string(),
-    action: v.union(v.literal("approve"), v.literal("revoke"), v.literal("answer")),
+    action: v.union(v.literal("approve"), v.literal("revoke"), v.literal("answer"), v.literal("rotate")),
     workerId: v.id("workers"),
     /** What was done, where the action alone does not say it. */
     detail: v.optional(v.string())

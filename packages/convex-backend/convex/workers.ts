@@ -3,13 +3,14 @@
  *
  * @since 0.1.0
  */
+import { paginationOptsValidator } from "convex/server"
 import { v } from "convex/values"
 import type { Id } from "./_generated/dataModel.ts"
 import { operatorMutation, operatorQuery } from "./builders.ts"
 import { issue } from "./commands.ts"
 import { refusal } from "./errors.ts"
-import { MAX_SMALL_PAGE } from "./limits.ts"
-import { usableWorker } from "./owned.ts"
+import { bounded, MAX_SMALL_PAGE } from "./limits.ts"
+import { ownedWorker, usableWorker } from "./owned.ts"
 import { presenceOf, setPresence } from "./presence.ts"
 import { endTurnsOf } from "./revocation.ts"
 
@@ -38,14 +39,36 @@ export const list = operatorQuery({
 export const revoke = operatorMutation({
   args: { workerId: v.id("workers") },
   handler: async (ctx, { workerId }) => {
-    const worker = await ctx.db.get(workerId)
-    if (worker?.ownerId !== ctx.operator) throw refusal("NotFound", "You have no such worker")
+    const worker = await ownedWorker(ctx, workerId)
     if (worker.approval === "revoked") return null
     await ctx.db.patch(workerId, { approval: "revoked" })
     await setPresence(ctx, workerId, { phase: "revoked", online: false })
     await ctx.db.insert("audit", { actorId: ctx.operator, action: "revoke", workerId })
     await endTurnsOf(ctx, workerId)
     return null
+  }
+})
+
+/**
+ * A page of what was done with one of your workers and matters to its security, the newest first: it was approved or
+ * revoked, got another secret, or a permission that it asked for was answered. Kept for a year.
+ */
+export const audit = operatorQuery({
+  args: { workerId: v.id("workers"), paginationOpts: paginationOptsValidator },
+  handler: async (ctx, { workerId, paginationOpts }) => {
+    await ownedWorker(ctx, workerId)
+    const result = await ctx.db
+      .query("audit")
+      .withIndex("by_worker", (q) => q.eq("workerId", workerId))
+      .order("desc")
+      .paginate({ ...paginationOpts, numItems: bounded(paginationOpts.numItems, MAX_SMALL_PAGE) })
+    const page = result.page.map(({ _creationTime, action, actorId, detail }) => ({
+      action,
+      actorId,
+      detail: detail ?? null,
+      createdAt: _creationTime
+    }))
+    return { ...result, page }
   }
 })
 

@@ -60,6 +60,7 @@ const paginationOpts = { numItems: 10, cursor: null }
 const operatorCalls: Record<string, [args: (world: World) => Record<string, unknown>, byAStranger: unknown]> = {
   "pairing:approve": [() => ({ code: "0000-0000" }), "NotFound"],
   "workers:list": [() => ({}), { accepted: [] }],
+  "workers:audit": [({ worker }) => ({ workerId: worker.workerId, paginationOpts }), "NotFound"],
   "workers:revoke": [({ worker }) => ({ workerId: worker.workerId }), "NotFound"],
   "sessions:create": [({ worker }) => ({ workerId: worker.workerId, idempotencyKey: "k" }), "NotFound"],
   "sessions:list": [() => ({ paginationOpts }), "empty"],
@@ -85,6 +86,7 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
 
 /** What a worker's function takes besides its credentials, and what another worker's call of it gives. */
 const workerCalls: Record<string, [args: (world: World) => Record<string, unknown>, byAnother: unknown]> = {
+  "pairing:rotate": [() => ({ secretHash: sha256("next") }), "own"],
   "lease:acquire": [() => ({ processId: "p" }), "own"],
   "lease:heartbeat": [() => ({ phase: "ready" }), "own"],
   "lease:release": [() => ({}), "own"],

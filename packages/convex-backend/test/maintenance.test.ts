@@ -117,6 +117,23 @@ describe("maintenance", () => {
     assert.isNull(await eventually(session, (found) => found === null))
   })
 
+  it("keeps the audit for a year", async () => {
+    const { operator, worker } = await setUp()
+    const { workerId } = worker
+    const audit = async () => {
+      const { page } = await operator.query(api.workers.audit, {
+        workerId,
+        paginationOpts: { numItems: 9, cursor: null }
+      })
+      return page.map(({ action }) => action)
+    }
+    await pass(364 * day)
+    await operator.mutation(api.workers.revoke, { workerId })
+    assert.deepStrictEqual(await audit(), ["revoke", "approve"])
+    await pass(2 * day)
+    assert.deepStrictEqual(await eventually(audit, (actions) => actions.length < 2), ["revoke"])
+  })
+
   it("cannot be started from outside", async () => {
     const trimAll = makeFunctionReference<"mutation">("maintenance:trimAll")
     const failure = await deployment()

@@ -58,7 +58,7 @@ const start = async () => {
       .setAudience(audience)
       .setSubject(subject)
       .setIssuedAt()
-      .setExpirationTime("365d")
+      .setExpirationTime("3 years")
       .sign(privateKey)
 
   const nobody = () => new ConvexHttpClient(url, { logger: false })
