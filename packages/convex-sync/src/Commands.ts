@@ -15,6 +15,7 @@ import type { FunctionReturnType } from "convex/server"
 import { Cause, Context, type Duration, Effect, Fiber, Layer, Stream } from "effect"
 import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
+import { lasting } from "./internal/lasting.ts"
 import { patiently } from "./internal/patiently.ts"
 import { Lease } from "./Lease.ts"
 
@@ -57,7 +58,7 @@ export class Commands extends Context.Service<
   {
     /**
      * Carries out each command with `execute`, whose failure becomes the command's, for ever. Fails when the lease is
-     * lost. Run it once a process.
+     * lost; a subscription that fails otherwise is begun again. Run it once a process.
      */
     readonly run: <E extends Error, R>(
       execute: (command: QueuedCommand) => Effect.Effect<unknown, E, R>
@@ -86,8 +87,8 @@ export class Commands extends Context.Service<
     )
 }
 
-/** Commands that the deployment shows at once. */
-const window = 20
+/** As many as may wait for a worker: one that takes long must not hide an abort. */
+const window = 100
 /** Of what the backend takes. */
 const maxError = 4_000
 
@@ -120,7 +121,8 @@ const run = Effect.fnUntraced(function* <E extends Error, R>(
       Effect.catchCause((cause) => {
         if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause).pipe(Effect.orDie)
         const failed = Cause.squash(cause)
-        return Effect.succeed((failed instanceof Error ? failed.message : String(failed)).slice(0, maxError))
+        const message = failed instanceof Error ? failed.message : String(failed)
+        return Effect.succeed(message.slice(0, maxError).toWellFormed())
       }),
       Effect.withSpan("Commands.execute", { attributes: { kind: queued.command.kind } })
     )
@@ -148,7 +150,7 @@ const run = Effect.fnUntraced(function* <E extends Error, R>(
     lanes.set(lane, fiber)
   })
 
-  yield* windows.pipe(
+  yield* lasting(windows).pipe(
     Stream.runForEach((shown) => {
       const fresh = shown.filter(({ commandId }) => !begun.has(commandId))
       begun = new Set(shown.map(({ commandId }) => commandId))

@@ -11,6 +11,7 @@ import type { FunctionReturnType } from "convex/server"
 import { Context, Effect, Layer, Stream } from "effect"
 import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
+import { lasting } from "./internal/lasting.ts"
 import { Lease } from "./Lease.ts"
 
 /**
@@ -69,7 +70,7 @@ export class Inbox extends Context.Service<
   {
     /**
      * Each turn once while it is ready, the oldest first. A slow consumer holds up nothing: it finds the latest window
-     * when it comes back. Fails when the lease is lost.
+     * when it comes back. Fails when the lease is lost; a subscription that fails otherwise is begun again.
      */
     readonly turns: Stream.Stream<ReadyTurn, ConvexSyncError>
     /**
@@ -82,7 +83,7 @@ export class Inbox extends Context.Service<
   /** An inbox over any deployment. */
   static readonly make = (port: InboxPort): Inbox["Service"] =>
     Inbox.of({
-      turns: port.windows.pipe(Stream.mapAccum((): ReadonlySet<string> => new Set<string>(), news)),
+      turns: lasting(port.windows).pipe(Stream.mapAccum((): ReadonlySet<string> => new Set<string>(), news)),
       claim: port.claim
     })
 

@@ -1,6 +1,6 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import type { Id } from "@opencode-worker/convex-backend/api"
-import { Data, Deferred, Effect, Exit, Layer, Queue, Stream } from "effect"
+import { Data, Deferred, Effect, Exit, Fiber, Layer, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import {
   api,
@@ -8,8 +8,10 @@ import {
   type CommandsOptions,
   ConvexClient,
   ConvexSyncError,
+  FunctionFailed,
   Lease,
   type QueuedCommand,
+  Rejected,
   Unreachable
 } from "../src/index.ts"
 import { connection, Deployment, pair } from "./support/deployment.ts"
@@ -36,14 +38,16 @@ const setUp = Effect.fnUntraced(function* (
   execute: (name: string) => Effect.Effect<unknown, Error> = () => Effect.void,
   options?: CommandsOptions & { readonly settle?: (call: number) => Effect.Effect<void, ConvexSyncError> }
 ) {
-  const windows = yield* Queue.unbounded<ReadonlyArray<QueuedCommand>>()
+  const windows = yield* Queue.unbounded<ReadonlyArray<QueuedCommand> | ConvexSyncError>()
   const begun: Array<string> = []
   const settled: Array<readonly [string, string | undefined]> = []
   let calls = 0
   const { run } = Commands.make(
     {
       epoch: 1,
-      windows: Stream.fromQueue(windows),
+      windows: Stream.mapEffect(Stream.fromQueue(windows), (shown) =>
+        "operation" in shown ? Effect.fail(shown) : Effect.succeed(shown)
+      ),
       settle: (commandId, error) =>
         Effect.andThen(
           Effect.suspend(() => options?.settle?.(++calls) ?? Effect.void),
@@ -52,7 +56,7 @@ const setUp = Effect.fnUntraced(function* (
     },
     options
   )
-  yield* Effect.forkScoped(
+  const running = yield* Effect.forkScoped(
     run(({ commandId }) =>
       Effect.suspend(() => {
         begun.push(commandId)
@@ -63,6 +67,12 @@ const setUp = Effect.fnUntraced(function* (
   return {
     begun,
     settled,
+    running,
+    fail: (reason: ConvexSyncError["reason"]) =>
+      Effect.andThen(
+        Queue.offer(windows, new ConvexSyncError({ operation: "commands:queued", reason })),
+        TestClock.adjust("5 seconds")
+      ),
     show: (...shown: ReadonlyArray<QueuedCommand>) =>
       Effect.andThen(Queue.offer(windows, shown), Effect.repeat(TestClock.adjust(0), { times: 4 }))
   }
@@ -131,6 +141,35 @@ describe("Commands", () => {
       yield* show(queued("drain", { kind: "drain" }, 0), { ...rename("rename"), epoch: 0 })
       assert.deepStrictEqual(begun, ["rename"])
       assert.match(settled.find(([name]) => name === "drain")?.[1] ?? "", /process that has ended/)
+    })
+  )
+
+  it.effect("goes on where the subscription failed: what runs is not begun again, and an abort is seen", () =>
+    Effect.gen(function* () {
+      const { begun, fail, settled, show } = yield* setUp((name) => (name === "1" ? Effect.never : Effect.void))
+      yield* show(rename("1"))
+      yield* fail(new FunctionFailed({ message: "It read too much" }))
+      yield* show(rename("1"), abort("2"))
+      assert.deepStrictEqual([begun, settled], [["1", "2"], [["2", undefined]]])
+    })
+  )
+
+  it.effect("ends when the lease is lost", () =>
+    Effect.gen(function* () {
+      const { fail, running } = yield* setUp()
+      yield* fail(new Rejected({ code: "Fenced", message: "Another process took over", data: null }))
+      assert.match(String(yield* Effect.flip(Fiber.join(running))), /Another process took over/)
+    })
+  )
+
+  it.effect("the reason of a failure is cut between characters", () =>
+    Effect.gen(function* () {
+      const message = `${"x".repeat(3_999)}😀`
+      const { settled, show } = yield* setUp(() => Effect.fail(new Refused({ message })))
+      yield* show(rename("1"))
+      const reason = settled[0]?.[1]
+      assert.strictEqual(reason?.length, 4_000)
+      assert.isTrue(reason?.isWellFormed())
     })
   )
 

@@ -9,6 +9,7 @@ import {
   type Asked,
   ConvexClient,
   ConvexSyncError,
+  FunctionFailed,
   Lease,
   type OpenCodePort,
   Rejected,
@@ -78,22 +79,30 @@ const turnId = idOf<"turns">("turn")
 /** A store that remembers. `answer` decides what becomes of each `open`, counted from 1. */
 const makeStore = (onOpen: (call: number) => Effect.Effect<void, ConvexSyncError> = () => Effect.void) =>
   Effect.gen(function* () {
-    const answers = yield* Queue.unbounded<ReadonlyArray<AnsweredRequest>>()
+    const answers = yield* Queue.unbounded<ReadonlyArray<AnsweredRequest> | ConvexSyncError>()
+    const refused = new Set<string>()
     const opened: Array<{ readonly opencodeId: string; readonly subject: string; readonly payload: string }> = []
     const closed: Array<readonly [string, string]> = []
     let calls = 0
     return {
       opened,
       closed,
-      answers,
+      /** What cannot be closed. */
+      refused,
+      answers: Stream.mapEffect(Stream.fromQueue(answers), (said) =>
+        "operation" in said ? Effect.fail(said) : Effect.succeed(said)
+      ),
+      fail: (error: ConvexSyncError) => Effect.andThen(Queue.offer(answers, error), TestClock.adjust("5 seconds")),
       open: (request: (typeof opened)[number]) =>
         Effect.suspend(() => onOpen(++calls)).pipe(
           Effect.andThen(Effect.sync(() => opened.push(request))),
           Effect.as(idOf<"requests">(`row_${request.opencodeId}`))
         ),
       close: (requestId: Id<"requests">, as: string) =>
-        Effect.sync(() => {
+        Effect.suspend(() => {
+          if (refused.has(requestId)) return Effect.fail(failure(new FunctionFailed({ message: "It broke" })))
           closed.push([requestId, as])
+          return Effect.void
         }),
       say: (opencodeId: string, answer: Answer) =>
         Queue.offer(answers, [
@@ -109,11 +118,7 @@ const setUp = Effect.fnUntraced(function* (
 ) {
   const opencode = yield* makeOpenCode
   const store = yield* makeStore(onOpen)
-  const { follow } = yield* Requests.make(
-    opencode.port,
-    { ...store, answers: Stream.fromQueue(store.answers) },
-    { policy: "inherit", ...options }
-  )
+  const { follow } = yield* Requests.make(opencode.port, store, { policy: "inherit", ...options })
   const turn = yield* Scope.make()
   yield* Scope.provide(follow({ turnId, opencodeSessionId: "ses_root" }), turn)
   // Nothing here waits for anything but other fibers: a few rounds let all of them get on.
@@ -356,6 +361,32 @@ describe("Requests", () => {
       yield* store.say("per_old", { type: "once" })
       yield* settle
       assert.deepStrictEqual(store.closed, [["row_per_old", "cancelled"]])
+    })
+  )
+
+  it.effect("answers go on to come after one that could not be closed, and after their subscription failed", () =>
+    Effect.gen(function* () {
+      const { opencode, settle, store } = yield* setUp()
+      store.refused.add("row_per_gone")
+      yield* store.say("per_gone", { type: "once" })
+      yield* store.fail(failure(new FunctionFailed({ message: "It read too much" })))
+      yield* opencode.ask(bash("per_1"))
+      yield* settle
+      yield* store.say("per_1", { type: "once" })
+      yield* settle
+      assert.deepStrictEqual(feedback(opencode.answered), [["per_1", "once", ""]])
+      assert.deepStrictEqual(store.closed, [["row_per_1", "answered"]])
+    })
+  )
+
+  it.effect("a long subject is cut between characters", () =>
+    Effect.gen(function* () {
+      const { opencode, settle, store } = yield* setUp()
+      yield* opencode.ask(bash("per_1", "ses_root", `${"x".repeat(493)}😀`))
+      yield* settle
+      const subject = store.opened[0]?.subject
+      assert.strictEqual(subject?.length, 500)
+      assert.isTrue(subject?.isWellFormed())
     })
   )
 

@@ -29,6 +29,7 @@ import type {
   RequestsOptions,
   StorePort
 } from "../Requests.ts"
+import { lasting } from "./lasting.ts"
 import { patiently } from "./patiently.ts"
 import { shorten } from "./shorten.ts"
 
@@ -62,7 +63,9 @@ const subjectOf = ({ kind, request }: Asked): string =>
   (kind === "permission"
     ? `${request.permission}: ${request.patterns.join(", ")}`
     : `question: ${request.questions.map(({ question }) => question).join(" ")}`
-  ).slice(0, maxSubject)
+  )
+    .slice(0, maxSubject)
+    .toWellFormed()
 
 const goOn = "Go on without it, or say what you would need."
 
@@ -219,9 +222,12 @@ export const broker = Effect.fnUntraced(function* (
   yield* Effect.forkScoped(Stream.runForEach(opencode.events, onEvent))
 
   const onAnswer = Effect.fnUntraced(function* ({ answer, opencodeId, requestId }: AnsweredRequest) {
-    if (!(yield* tell(opencodeId, { _tag: "Answered", answer }))) yield* store.close(requestId, "cancelled")
+    if (yield* tell(opencodeId, { _tag: "Answered", answer })) return
+    yield* patiently(store.close(requestId, "cancelled")).pipe(
+      Effect.catch((error) => Effect.logWarning("A request could not be closed", error.message))
+    )
   })
-  yield* store.answers.pipe(
+  yield* lasting(store.answers).pipe(
     Stream.runForEach((answered) => Effect.forEach(answered, onAnswer, { discard: true })),
     Effect.catch((error) => Effect.logWarning("No answers come any more", error.message)),
     Effect.forkScoped
