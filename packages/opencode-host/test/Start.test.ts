@@ -29,6 +29,12 @@ const failure = (options: Options): Effect.Effect<HostError, void> =>
     )
   }).pipe(Effect.provide(OpenCodeHost.layer(options)), Effect.flip)
 
+/** The program, which notes each of its starts in `<binary>.starts`. */
+const counted = (program: string) =>
+  program.replace("\n", `\nrequire("node:fs").appendFileSync(__filename + ".starts", "x")\n`)
+const startsOf = ({ binary }: { readonly binary: string }) =>
+  Effect.promise(async () => (await readFile(`${binary}.starts`, "utf8")).length)
+
 /** Answers like an OpenCode of another version. */
 const server = (version: string) => `#!${process.execPath}
 const port = process.argv[process.argv.indexOf("--port") + 1]
@@ -37,6 +43,10 @@ require("node:http").createServer((request, response) => {
   response.end(JSON.stringify({ healthy: true, version: "${version}" }))
 }).listen(port, "127.0.0.1", () => console.log("opencode server listening on http://127.0.0.1:" + port))
 `
+
+/** Says that it took its secrets. */
+const taking = (program: string) =>
+  program.replace("console.log(", `console.log("opencode-host: secrets handed over\\n") || console.log(`)
 
 describe("a start", () => {
   it.live("fails at once for a directory that is missing, or is a file", () =>
@@ -112,14 +122,37 @@ describe("a start", () => {
     "refuses another version by naming both, unless it is allowed",
     () =>
       Effect.gen(function* () {
-        const options = yield* setting(server("2.0.1"))
+        const options = yield* setting(counted(server("2.0.1")))
         const error = yield* failure(options)
         assert.deepInclude(error.reason, { _tag: "UnsupportedVersion", version: "2.0.1", supported: "1.18.x" })
+        // Once with its secrets handed over, which it does not take, and once with them in its environment.
+        assert.strictEqual(yield* startsOf(options), 2)
         const version = yield* Effect.flatMap(OpenCodeHost, (host) => host.server).pipe(
           Effect.map((found) => found.version),
           Effect.provide(OpenCodeHost.layer({ ...options, allowUntestedVersion: true }))
         )
         assert.strictEqual(version, "2.0.1")
+      }),
+    limit
+  )
+
+  it.live(
+    "is given as long as it may take once, however often it is tried",
+    () =>
+      Effect.gen(function* () {
+        const silent = taking(server("1.18.33")).replace("response.end(", "void (")
+        const options = yield* setting(counted(silent))
+        const error = yield* failure({ ...options, startTimeout: "2 seconds" })
+        assert.include(error.message, "it was not ready within 2s")
+        assert.strictEqual(yield* startsOf(options), 1)
+
+        // It takes no secrets, and 2.5 s to say so: the second try has what the first one has left.
+        const slow = yield* setting(
+          counted(server("1.18.33").replace("console.log(", "setTimeout(console.log, 2500, "))
+        )
+        const late = yield* failure({ ...slow, startTimeout: "4 seconds" })
+        assert.include(late.message, "it was not ready within 4s")
+        assert.strictEqual(yield* startsOf(slow), 2)
       }),
     limit
   )
@@ -191,13 +224,9 @@ if (!require("node:fs").existsSync(marker)) {
     "refuses a server that forgets its password",
     () =>
       Effect.gen(function* () {
-        const options = yield* setting(
-          server("1.18.33").replace(
-            "console.log(",
-            `console.log("opencode-host: secrets handed over\\n") || console.log(`
-          )
-        )
+        const options = yield* setting(counted(taking(server("1.18.33"))))
         assert.include((yield* failure(options)).message, "it answers without its password")
+        assert.strictEqual(yield* startsOf(options), 1)
       }),
     limit
   )

@@ -41,6 +41,13 @@ interface Listening extends Access {
 
 /** Somebody may take the free port between our asking and OpenCode's listening. */
 const portAttempts = 3
+
+/** What an attempt comes to that ends with no server, but is no failure yet. */
+type Again =
+  /** The process has ended, and somebody else listens where it was to. */
+  | { readonly _tag: "PortTaken"; readonly error: HostError }
+  /** It listens, and has not taken its secrets as it was to. */
+  | { readonly _tag: "SecretsNotTaken" }
 /** Lines of output kept for a start error. */
 const keptLines = 20
 
@@ -48,24 +55,18 @@ export const spawnServer = Effect.fn("OpenCodeHost.start")(function* (options: S
   if (options.engine !== undefined) yield* canAsk(options, options.engine)
   const password = yield* randomPassword
   const handover = yield* makeHandover({ ...options, password })
-  for (let attempt = 1, hidden = true; ; attempt++) {
-    const port = yield* freePort
+  const deadline = (yield* Clock.currentTimeMillis) + Duration.toMillis(options.timeout)
+  for (let count = 1, hidden = true; ; count++) {
     const life = yield* Scope.fork(yield* Effect.scope)
-    const started: Exit.Exit<Instance | undefined, HostError> = yield* spawnOn(
-      port,
-      password,
-      handover,
-      hidden,
-      options
-    ).pipe(Scope.provide(life), Effect.exit)
-    if (Exit.isSuccess(started) && started.value !== undefined) return started.value
-    // Asked before the attempt is ended, and with it what it may have started on that port.
-    const last = attempt === portAttempts || (yield* isFree(port))
+    const port = yield* freePort
+    const attempt: Attempt = { ...options, port, password, handover, hidden, deadline }
+    const started = yield* Scope.provide(spawnOn(attempt), life)
+    if ("server" in started) return started
     yield* Scope.close(life, Exit.void)
-    if (Exit.isSuccess(started)) {
+    if (started._tag === "SecretsNotTaken") {
       yield* Effect.logWarning("This OpenCode takes no secrets from us: the agent's commands can see its password")
       hidden = false
-    } else if (last) return yield* Effect.failCause(started.cause)
+    } else if (count === portAttempts) return yield* started.error
   }
 })
 
@@ -75,14 +76,24 @@ const canAsk = ({ alwaysAsk }: SpawnOptions, engine: Engine) =>
     ? Effect.fail(new HostError({ reason: new Unsupported({ operation: "alwaysAsk", engine }) }))
     : Effect.void
 
-/** Hidden: the server is to take its secrets as `handover` says, or is of no use; else its environment has them. */
+interface Attempt extends SpawnOptions {
+  readonly port: number
+  readonly password: Redacted.Redacted
+  readonly handover: Handover
+  /** The server is to take its secrets as `handover` says, or is of no use; else its environment has them. */
+  readonly hidden: boolean
+  /** Epoch ms, for all attempts. */
+  readonly deadline: number
+}
+
 const spawnOn = Effect.fnUntraced(function* (
-  port: number,
-  real: Redacted.Redacted,
-  handover: Handover,
-  hidden: boolean,
-  options: SpawnOptions
-) {
+  options: Attempt
+): Effect.fn.Return<
+  Instance | Again,
+  HostError,
+  ChildProcessSpawner.ChildProcessSpawner | HttpClient.HttpClient | Scope.Scope
+> {
+  const { deadline, handover, hidden, password: real, port } = options
   const spawnedAt = yield* Clock.currentTimeMillis
   // Should the server not take its secrets, it still is not open to everybody.
   const decoy = yield* randomPassword
@@ -109,8 +120,8 @@ const spawnOn = Effect.fnUntraced(function* (
     }
   ).pipe(Effect.mapError(() => failed(`${options.binary.path} could not be run`)))
   const listens = yield* Deferred.make<Listening>()
-  yield* Effect.addFinalizer(() => stop(handle, listens, options.hostId))
   yield* options.guard.watch(handle.pid)
+  yield* Effect.addFinalizer(() => stop(handle, listens, options.hostId))
 
   let taken = false
   // Drained for the process's whole life: an undrained pipe blocks it after 64 KiB.
@@ -136,26 +147,29 @@ const spawnOn = Effect.fnUntraced(function* (
   )
 
   // Its last words may arrive after its end; a tool that it left behind may keep the pipe open.
-  const died = Effect.gen(function* () {
+  const died = Effect.gen(function* (): Effect.fn.Return<Again, HostError> {
     const code = yield* Deferred.await(exited)
+    // Asked before the sweep ends what the process may have left on that port.
+    const portTaken = !(yield* isFree(port))
     yield* Effect.timeoutOption(Fiber.join(drained), "1 second")
-    return yield* failed(ended(code))
+    const error = failed(ended(code))
+    return portTaken ? { _tag: "PortTaken", error } : yield* error
   })
   const version = yield* Deferred.await(listens).pipe(
     Effect.flatMap(
-      Effect.fnUntraced(function* (access) {
-        if (access.handedOver !== hidden) return undefined
+      Effect.fnUntraced(function* (access): Effect.fn.Return<string | Again, HostError, HttpClient.HttpClient> {
+        if (access.handedOver !== hidden) return { _tag: "SecretsNotTaken" }
         if (hidden) yield* refuses({ ...access, password: decoy })
         return yield* health(access, options.allowUntestedVersion)
       })
     ),
     Effect.raceFirst(died),
     Effect.timeoutOrElse({
-      duration: options.timeout,
+      duration: Duration.millis(Math.max(0, deadline - spawnedAt)),
       orElse: () => failed(`it was not ready within ${Duration.format(options.timeout)}`)
     })
   )
-  if (version === undefined) return undefined
+  if (typeof version !== "string") return version
   const startedAt = yield* Clock.currentTimeMillis
   const engine = options.engine ?? engineOf(version)
   yield* canAsk(options, engine)
@@ -174,7 +188,7 @@ const spawnOn = Effect.fnUntraced(function* (
     },
     exited: Effect.map(Deferred.await(exited), ended),
     kill: Effect.ignore(handle.kill({ killSignal: "SIGKILL" }))
-  } satisfies Instance
+  }
 })
 
 /** A server that forgot its password as it hid it would be open to everybody. */
