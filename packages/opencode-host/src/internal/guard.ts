@@ -5,12 +5,13 @@
  * however we end; then the shell ends every process that carries our mark, and itself. It carries no mark.
  */
 import { spawn } from "node:child_process"
-import { Effect } from "effect"
+import { Effect, type Scope } from "effect"
 import { markVariable } from "../Processes.ts"
 
 /**
- * Lines on standard input: `server PID` (a server was started), `folder PATH` (its private files), `done` (nothing is left, just leave). End of input
- * without `done` means that the host is dead. Sessions are looked at before anything is killed, as in `Processes.ts`:
+ * Lines on standard input: `server PID` (a server was started), `server` (it is gone: the pid may be anybody's from now
+ * on), `folder PATH` (its private files), `done` (nothing is left, just leave). End of input without `done` means that
+ * the host is dead. Sessions are looked at before anything is killed, as in `Processes.ts`:
  * marked processes, and those in a session that a marked process leads or whose leader is gone. Without /proc (macOS)
  * the tree below the last server stands in for the mark.
  */
@@ -58,8 +59,8 @@ done
 `
 
 export interface Guard {
-  /** Must be called as soon as a server's pid is known (it matters on macOS only). */
-  readonly watch: (pid: number) => Effect.Effect<void>
+  /** Must be called as soon as a server's pid is known, in a scope that closes when it is gone (it matters on macOS only). */
+  readonly watch: (pid: number) => Effect.Effect<void, never, Scope.Scope>
   /** A folder that must not stay behind either: configurations hold keys. Only the last one counts. */
   readonly remove: (folder: string) => Effect.Effect<void>
 }
@@ -83,5 +84,6 @@ export const makeGuard = Effect.fnUntraced(function* (hostId: string, path: stri
     (shell) => Effect.sync(() => shell.stdin.end("done\n"))
   )
   const tell = (line: string) => Effect.sync(() => watcher.stdin.write(`${line}\n`))
-  return { watch: (pid) => tell(`server ${pid}`), remove: (folder) => tell(`folder ${folder}`) } satisfies Guard
+  const watch = (pid: number) => Effect.acquireRelease(tell(`server ${pid}`), () => tell("server"))
+  return { watch, remove: (folder) => tell(`folder ${folder}`) } satisfies Guard
 })
