@@ -46,6 +46,12 @@ const lastInLog = (log: Buffer, page: number): Buffer => {
   return Buffer.from(log.subarray(start + 24, start + 24 + pageSize))
 }
 
+/** The log that a process leaves that is killed after one more mutation, before it brings the log into the data file. */
+const logAfter = async (dataDir: string): Promise<Buffer> => {
+  await connectHttp(await deploy({ dataDir })).mutation(api.counters.add, { name: "n" })
+  return readFileSync(join(dataDir, "data.sqlite-wal"))
+}
+
 describe("start", () => {
   it("keeps the data from one start to the next, and time does not go back", async () => {
     const first = await deploy()
@@ -101,8 +107,13 @@ describe("start", () => {
     await connectHttp(source).mutation(api.messages.sendMany, { channel: "c", count: 500 })
     await source.close()
     const good = readFileSync(join(source.dataDir, "data.sqlite"))
+    const log = await logAfter(source.dataDir)
     const damage: Record<string, (file: string) => void> = {
       "a page overwritten": (file) => writeFileSync(file, Buffer.from(good).fill(0x5a, 8192, 20_480)),
+      "a page overwritten, beside a log": (file) => {
+        writeFileSync(file, Buffer.from(good).fill(0x5a, 8192, 20_480))
+        writeFileSync(`${file}-wal`, log)
+      },
       "cut short": (file) => {
         writeFileSync(file, good)
         truncateSync(file, good.length / 2)
@@ -116,11 +127,13 @@ describe("start", () => {
       const file = join(dataDir, "data.sqlite")
       make(file)
       const before = readFileSync(file)
+      const hasLog = existsSync(`${file}-wal`)
       const error = await refusal({ dataDir })
       assert.equal(error.code, "DataCorrupt", what)
       assert.include(error.message, file)
       if (what.startsWith("of a")) assert.include(error.message, `written by ${what.slice(3)}`)
       assert.isTrue(readFileSync(file).equals(before), what)
+      if (hasLog) assert.isTrue(readFileSync(`${file}-wal`).equals(log), what)
       assert.isFalse(existsSync(join(dataDir, "lock.json")))
     }
   })
@@ -144,6 +157,33 @@ describe("start", () => {
     writeFileSync(copy, Buffer.concat([first, before.subarray(first.length)]))
     const found = await connectHttp(await deploy({ dataDir })).query(api.messages.list, { channel: "c" })
     assert.lengthOf(found, 500)
+  })
+
+  it("a large data file that is cut is named and left as it is, also when its process was killed", async () => {
+    const deployed = await deploy()
+    for (let i = 0; i < 2; i++) await connectHttp(deployed).mutation(api.misc.putLarge, { count: 8 })
+    await deployed.close()
+    const file = join(deployed.dataDir, "data.sqlite")
+    const data = readFileSync(file)
+    assert.isAbove(data.length, 16 * 1024 * 1024)
+    const log = await logAfter(deployed.dataDir)
+    const killed = (size: number) => {
+      const dataDir = temporaryFolder()
+      const copy = join(dataDir, "data.sqlite")
+      writeFileSync(copy, data.subarray(0, size))
+      writeFileSync(`${copy}-wal`, log)
+      return { copy, dataDir }
+    }
+    for (const size of [data.length / 2, data.length - 1024 * 1024, data.length - 40_000]) {
+      const { copy, dataDir } = killed(size)
+      const error = await refusal({ dataDir })
+      assert.equal(error.code, "DataCorrupt")
+      assert.include(error.message, `is cut short (${size} of `)
+      assert.isTrue(readFileSync(copy).equals(data.subarray(0, size)))
+      assert.isTrue(readFileSync(`${copy}-wal`).equals(log))
+    }
+    const whole = await deploy({ dataDir: killed(data.length).dataDir })
+    assert.equal(await connectHttp(whole).query(api.counters.read, { name: "n" }), 1)
   })
 
   it("functions that are missing or wrong are named", async () => {

@@ -1,9 +1,12 @@
 import { once } from "node:events"
+import { connect as connectTo, type Socket } from "node:net"
+import { anyApi } from "convex/server"
 import { assert, describe, it, onTestFinished } from "vitest"
 import { WebSocket } from "ws"
 import { limits } from "../src/internal/limits.ts"
-import { connect, deploy, watch } from "./deployment.ts"
+import { connect, connectHttp, deploy, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
+import { project } from "./project.ts"
 import { randomOf } from "./random.ts"
 
 const syncUrl = (url: string) => `${url.replace("http", "ws")}/api/1.48.0/sync`
@@ -41,6 +44,17 @@ const ROUNDS = 150
 
 /** Of a megabyte each: more than may be unsent. */
 const CALLS = 120
+
+/** Queries that all change at once, to nearly the largest result that they may have. */
+const LARGE = `
+  import { action, mutation, query } from "./_generated/server"
+  export const read = query(async (ctx, { which }) => {
+    const { length } = await ctx.db.query("things").collect()
+    return (which + " " + length + " ").padEnd(15 * 1024 * 1024, "x")
+  })
+  export const touch = mutation((ctx) => ctx.db.insert("things", {}))
+  export const answer = action(() => null)
+`
 
 describe("the wire", () => {
   it("random, damaged and disordered messages harm only the connection that they come over", async () => {
@@ -107,6 +121,26 @@ describe("the wire", () => {
     assert.isTrue(found.every((each) => each === value))
   })
 
+  it("a transition larger than what may be unsent arrives, and what is answered meanwhile after it", async () => {
+    const deployment = await deploy({ functions: project({ "large.ts": LARGE }) })
+    const client = connect(deployment)
+    const watches = [0, 1, 2, 3, 4].map((which) => watch(client, anyApi["large"]!["read"]!, { which }))
+    const arrival = (round: number) =>
+      Promise.all(
+        watches.map((each, which) =>
+          each.until((value: unknown) => value === `${which} ${round} `.padEnd(15 * 1024 * 1024, "x"))
+        )
+      )
+    await arrival(0)
+    const touched = client.mutation(anyApi["large"]!["touch"]!, {})
+    const all = arrival(1).then(() => true)
+    // Answers to other calls are not to come between its parts.
+    const answered = () => client.action(anyApi["large"]!["answer"]!, {})
+    while (!(await Promise.race([all, answered()])));
+    await touched
+    assert.equal(client.connectionState().connectionCount, 1)
+  })
+
   it("more mutations at once than may wait are all done, in order", async () => {
     const client = connect(await deploy())
     const count = 2 * limits.waitingCalls + 10
@@ -140,5 +174,38 @@ describe("the wire", () => {
     await closed
     assert.isBelow(received, CALLS)
     assert.equal(await client.mutation(api.counters.add, { name: "n" }), 2)
+  })
+
+  it("connections beyond the limit are refused, whatever they are for, and the others are served on", async () => {
+    const deployment = await deploy()
+    const port = Number(new URL(deployment.url).port)
+    const client = connect(deployment)
+    const counter = watch(client, api.counters.read, { name: "n" })
+    await counter.until((value) => value === 0)
+    const dial = async () => {
+      const socket = connectTo(port, "127.0.0.1")
+      socket.on("error", () => undefined)
+      onTestFinished(() => void socket.destroy())
+      await once(socket, "connect")
+      return socket
+    }
+    const http = await dial()
+    const others: Array<Socket> = []
+    while (others.length < limits.connections - 2) others.push(await dial())
+
+    const refused = new WebSocket(syncUrl(deployment.url))
+    await Promise.all([once(refused, "error"), once(await dial(), "close")])
+    assert.isTrue(others.every((socket) => !socket.closed))
+    http.write("GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert.match(String((await once(http, "data"))[0]), /^HTTP\/1\.1 200 /)
+    await client.mutation(api.counters.add, { name: "n" })
+    await counter.until((value) => value === 1)
+    assert.equal(client.connectionState().connectionCount, 1)
+
+    // One that ends makes room for another one.
+    for (const socket of others.slice(0, 2)) socket.end()
+    await Promise.all(others.slice(0, 2).map((socket) => once(socket, "close")))
+    await open(deployment.url)
+    assert.equal(await connectHttp(deployment).query(api.counters.read, { name: "n" }), 1)
   })
 })

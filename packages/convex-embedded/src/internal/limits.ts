@@ -39,6 +39,7 @@ export const limits = {
   transitionCharacters: 5_000_000,
   /** What a connection may have unsent when there is more to send: its client does not read. */
   unsentBytes: 64 * MiB,
+  /** Of WebSockets and HTTP together. */
   connections: 1000,
   /** Mutations and actions that one connection may have waiting; further messages of it wait unread. */
   waitingCalls: 1000,

@@ -4,9 +4,18 @@ import type { Duplex } from "node:stream"
 import { WebSocket } from "ws"
 import { limits } from "./limits.ts"
 
+interface Waiting {
+  readonly message: string
+  readonly leave: () => void
+}
+
 export class Outbox {
   readonly #socket: WebSocket
   readonly #stream: Duplex
+  /** What is to follow a transition whose parts are on their way; when the socket is closed meanwhile, it never leaves. */
+  #waiting: Array<Waiting> = []
+  #waitingBytes = 0
+  #inParts = false
 
   /** `stream` is what the socket writes to. */
   constructor(socket: WebSocket, stream: Duplex) {
@@ -19,7 +28,38 @@ export class Outbox {
    * too much pile up does not read, and is cut off.
    */
   send(message: string): Promise<void> {
-    if (this.#socket.bufferedAmount > limits.unsentBytes) this.#socket.terminate()
+    this.#cutOffIfUnread()
+    if (!this.#inParts) return this.#write(message)
+    this.#waitingBytes += Buffer.byteLength(message)
+    return new Promise((leave) => this.#waiting.push({ leave, message }))
+  }
+
+  /**
+   * A large one goes in parts, as Convex sends it, with nothing between them. Each waits until the one before has left,
+   * so that a connection holds one part at a time, however large the transition is. One transition at a time.
+   */
+  async sendTransition(message: string): Promise<void> {
+    if (message.length <= limits.transitionCharacters) return this.send(message)
+    this.#cutOffIfUnread()
+    const transitionId = randomUUID()
+    const parts = partsOf(message)
+    this.#inParts = true
+    for (const [partNumber, chunk] of parts.entries()) {
+      const part = { chunk, partNumber, totalParts: parts.length, transitionId, type: "TransitionChunk" }
+      await this.#write(JSON.stringify(part))
+    }
+    this.#inParts = false
+    const waiting = this.#waiting
+    this.#waiting = []
+    this.#waitingBytes = 0
+    for (const each of waiting) void this.#write(each.message).then(each.leave)
+  }
+
+  #cutOffIfUnread(): void {
+    if (this.#socket.bufferedAmount + this.#waitingBytes > limits.unsentBytes) this.#socket.terminate()
+  }
+
+  #write(message: string): Promise<void> {
     return new Promise((resolve) => {
       if (this.#socket.readyState !== WebSocket.OPEN) return resolve()
       this.#gather()
@@ -32,17 +72,6 @@ export class Outbox {
     if (this.#stream.writableCorked > 0) return
     this.#stream.cork()
     process.nextTick(() => this.#stream.uncork())
-  }
-
-  /** A large one goes in parts, as Convex sends it, with nothing between them. */
-  async sendTransition(message: string): Promise<void> {
-    if (message.length <= limits.transitionCharacters) return this.send(message)
-    const transitionId = randomUUID()
-    const parts = partsOf(message)
-    const sent = parts.map((chunk, partNumber) =>
-      this.send(JSON.stringify({ chunk, partNumber, totalParts: parts.length, transitionId, type: "TransitionChunk" }))
-    )
-    await Promise.all(sent)
   }
 }
 

@@ -45,12 +45,12 @@ export const serve = async (options: ServerOptions): Promise<RunningServer> => {
       else respond(response, 500, { code: "InternalServerError", message: messageOf(cause) })
     })
   })
+  // WebSockets included: a connection remains one of this server when it is upgraded. What is more is closed at once.
+  server.maxConnections = limits.connections
   const sockets = new WebSocketServer({ maxPayload: limits.messageBytes, noServer: true })
   server.on("upgrade", (request, socket, head) => {
     socket.on("error", () => socket.destroy())
-    if (sockets.clients.size >= limits.connections) {
-      socket.end("HTTP/1.1 503 Service Unavailable\r\n\r\n")
-    } else if (SYNC_PATH.test(pathOf(request))) {
+    if (SYNC_PATH.test(pathOf(request))) {
       sockets.handleUpgrade(
         request,
         socket,

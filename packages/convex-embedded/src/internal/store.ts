@@ -10,7 +10,7 @@ import { closeSync, fdatasyncSync, openSync } from "node:fs"
 import { DatabaseSync, type StatementSync } from "node:sqlite"
 import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
 import type { Index } from "./catalog.ts"
-import { checkContents, checkHeader, isFresh, MARKS, openingFailed } from "./data-file.ts"
+import { checkContents, checkFile, isFresh, MARKS, openingFailed } from "./data-file.ts"
 import { messageOf } from "./errors.ts"
 import { CREATION_STEP } from "./ids.ts"
 import type { Key } from "./keys.ts"
@@ -90,7 +90,7 @@ export class Store {
   static open(file: string, durability: Durability): Store {
     let db: DatabaseSync | undefined
     try {
-      checkHeader(file)
+      checkFile(file)
       db = new DatabaseSync(file)
       db.exec("PRAGMA locking_mode = EXCLUSIVE")
       const fresh = isFresh(db)
