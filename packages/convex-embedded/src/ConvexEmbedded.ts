@@ -28,6 +28,7 @@ import { findModules } from "./internal/modules.ts"
 import { Scheduler } from "./internal/scheduler.ts"
 import { serve } from "./internal/server.ts"
 import type { Durability } from "./internal/store.ts"
+import { sweep } from "./internal/sweep.ts"
 
 /**
  * @category models
@@ -164,6 +165,8 @@ const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deploymen
   executor.onJobs = () => scheduler.wake()
   scheduler.wake()
   await crons.sync()
+  cleanup.defer(sweep(executor, "forgetJobs"))
+  cleanup.defer(sweep(executor, "forgetAnswers"))
   lock.announce(server.url)
 
   const reloadOnce = async () => {

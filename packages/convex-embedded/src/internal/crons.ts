@@ -8,7 +8,7 @@ import { CRON_JOBS } from "./catalog.ts"
 import { messageOf } from "./errors.ts"
 import type { Engine } from "./engine.ts"
 import type { CronDefinition, CronSchedule } from "./functions.ts"
-import { insertJob, readJob } from "./jobs.ts"
+import { insertJob, isOver, readJob } from "./jobs.ts"
 import { HIGHEST, LOWEST } from "./keys.ts"
 import type { Transaction } from "./transaction.ts"
 import { type Document, parseDocument } from "./values.ts"
@@ -25,7 +25,7 @@ interface CronJob extends Document {
 
 /** Makes the declared cron jobs those that there are; what was there before goes on as it is. */
 export const syncCrons = (engine: Engine): Promise<void> =>
-  engine.write((transaction) => {
+  engine.writeUnlimited((transaction) => {
     const declared = engine.functions.crons
     const known = new Map(cronJobs(transaction).map((job) => [job.name, job]))
     for (const [name, job] of known) {
@@ -45,7 +45,7 @@ export const syncCrons = (engine: Engine): Promise<void> =>
 
 /** Schedules what is due, and gives the time of the next cron job; `Infinity` when there is none. */
 export const runCrons = (engine: Engine): Promise<number> =>
-  engine.write((transaction) => {
+  engine.writeUnlimited((transaction) => {
     for (const job of cronJobs(transaction)) if (job.nextTime <= Date.now()) runCron(engine, transaction, job)
     return Math.min(...cronJobs(transaction).map((job) => job.nextTime))
   })
@@ -55,8 +55,7 @@ const runCron = (engine: Engine, transaction: Transaction, job: CronJob): void =
   const { args, name: path, schedule } = JSON.parse(job.definition) as CronDefinition
   const nextTime = nextRun(job.name, schedule, Math.max(Date.now(), job.nextTime))
   const last = job.lastJob === undefined ? null : readJob(transaction, job.lastJob)
-  const isRunning = last?.state.kind === "pending" || last?.state.kind === "inProgress"
-  if (isRunning) return transaction.replaceSystem({ ...job, nextTime })
+  if (last !== null && !isOver(last)) return transaction.replaceSystem({ ...job, nextTime })
   const argument: JSONValue = args[0] ?? {}
   const lastJob = insertJob(engine, transaction, { args: argument, name: path, ts: job.nextTime / 1000 })
   transaction.replaceSystem({ ...job, lastJob, nextTime })

@@ -8,11 +8,12 @@ import { runCrons, syncCrons } from "./crons.ts"
 import { Engine } from "./engine.ts"
 import { type FileContent, FileUrls, readFile, storeFile } from "./files.ts"
 import type { Functions } from "./functions.ts"
-import { beginJob, type DueJob, finishJob, nextJob, recoverJobs } from "./job-steps.ts"
+import { beginJob, type DueJob, finishJob, forgetJobs, nextJob, recoverJobs } from "./job-steps.ts"
 import { loadFunctions } from "./load.ts"
 import type { ModuleList } from "./modules.ts"
 import type { Pulse } from "./pulse.ts"
 import { type Durability, Store } from "./store.ts"
+import type { Place } from "./sweep.ts"
 import { performForAction } from "./syscalls.ts"
 import { exportTable, type ImportMode, importTable } from "./transfers.ts"
 
@@ -84,6 +85,8 @@ const engineApi = (engine: Engine, store: Store) => ({
     engine.write((transaction) => storeFile(transaction, content, sha256)),
 
   recoverJobs: () => recoverJobs(engine),
+  forgetJobs: (from: Place | null) => forgetJobs(engine, from),
+  forgetAnswers: (from: Place | null) => store.forgetAnswers(from),
   nextJob: (actionsAreBusy: boolean) => nextJob(engine, actionsAreBusy),
   beginJob: (job: DueJob) => beginJob(engine, job),
   finishJob: (id: string, error: string | null) => finishJob(engine, id, error),

@@ -3,8 +3,9 @@ import type { JSONValue, Value } from "convex/values"
 import { SCHEDULED_FUNCTIONS } from "./catalog.ts"
 import type { Engine } from "./engine.ts"
 import { type ConvexFunction, canonicalPath, type FunctionAddress, pathOf } from "./functions.ts"
-import { encodeKey, successor } from "./keys.ts"
+import { after, encodeKey, successor } from "./keys.ts"
 import { limits } from "./limits.ts"
+import type { Place } from "./sweep.ts"
 import type { Transaction } from "./transaction.ts"
 import { type Document, fromJson, parseDocument } from "./values.ts"
 
@@ -55,10 +56,11 @@ export const cancelJob = (transaction: Transaction, id: string): void => {
   if (!transaction.catalog.isId(id, SCHEDULED_FUNCTIONS))
     throw new Error(`'${id}' is not the ID of a scheduled function.`)
   const job = readJob(transaction, id)
-  if (job !== null && (job.state.kind === "pending" || job.state.kind === "inProgress")) {
-    endJob(transaction, job, { kind: "canceled" })
-  }
+  if (job !== null && !isOver(job)) endJob(transaction, job, { kind: "canceled" })
 }
+
+/** Whether it will not change any more. */
+export const isOver = ({ state }: Job): boolean => state.kind !== "pending" && state.kind !== "inProgress"
 
 export const readJob = (transaction: Transaction, id: string): Job | null => {
   const json = transaction.get(id)
@@ -71,9 +73,23 @@ export const startJob = (transaction: Transaction, job: Job): void =>
 export const endJob = (transaction: Transaction, job: Job, state: JobState): void =>
   transaction.replaceSystem({ ...job, completedTime: Date.now(), state })
 
-/** Jobs in a state, by the time that they are scheduled for, up to and including `until`. */
-export function* jobsIn(transaction: Transaction, kind: JobState["kind"], until: number): Generator<Job> {
+/** A job's place in the index that `jobsIn` follows. */
+export const placeOf = ({ _creationTime, _id, scheduledTime, state }: Job): Place => [
+  state.kind,
+  scheduledTime,
+  _creationTime,
+  _id
+]
+
+/** Jobs in a state, by the time that they are scheduled for, up to and including `until`; behind the place `from`. */
+export function* jobsIn(
+  transaction: Transaction,
+  kind: JobState["kind"],
+  until: number,
+  from: Place | null = null
+): Generator<Job> {
   const index = transaction.catalog.table(SCHEDULED_FUNCTIONS).indexes.get("by_state")!
-  const range = { high: successor(encodeKey([kind, until])), index, low: encodeKey([kind]) }
+  const low = from === null ? encodeKey([kind]) : after(encodeKey(from))
+  const range = { high: successor(encodeKey([kind, until])), index, low }
   for (const row of transaction.scan(range, "asc", 1)) yield parseDocument(row.json) as Job
 }

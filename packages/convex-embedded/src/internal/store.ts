@@ -15,6 +15,7 @@ import { messageOf } from "./errors.ts"
 import { CREATION_STEP } from "./ids.ts"
 import type { Key } from "./keys.ts"
 import { SearchTables } from "./search-tables.ts"
+import type { Place } from "./sweep.ts"
 
 /** `full` survives a power loss; `normal` survives any crash of the process, but a power loss may take the last commits. */
 export type Durability = "full" | "normal"
@@ -43,6 +44,7 @@ const LOG_PAGES = 4096
 
 /** Answers to repeated mutations are kept as long as Convex keeps them. */
 const REQUESTS_KEPT_NS = 14n * 24n * 3_600_000_000_000n
+const ANSWERS_AT_ONCE = 1000
 
 const TABLES = `
   CREATE TABLE clock(ts INTEGER NOT NULL, creation_time REAL NOT NULL);
@@ -302,6 +304,21 @@ export class Store {
 
   putAnswer(sessionId: string, requestId: number, ts: bigint, result: string): void {
     this.#run("INSERT INTO requests VALUES (?, ?, ?, ?)", sessionId, requestId, ts, result)
+  }
+
+  /** Removes the old ones of the next answers behind `from`: gives where to go on. The table has no index of its own for it. */
+  forgetAnswers(from: Place | null): Place | null {
+    const [sessionId, requestId] = from ?? ["", -1]
+    const next = `SELECT session_id, request_id FROM requests WHERE (session_id, request_id) > (?, ?)
+      ORDER BY session_id, request_id`
+    const last = this.#prepare(`${next} LIMIT 1 OFFSET ${ANSWERS_AT_ONCE - 1}`).get(sessionId!, requestId!)
+    this.#run(
+      `DELETE FROM requests WHERE (session_id, request_id) IN (${next} LIMIT ${ANSWERS_AT_ONCE}) AND ts < ?`,
+      sessionId!,
+      requestId!,
+      this.nextTs() - REQUESTS_KEPT_NS
+    )
+    return last === undefined ? null : (Object.values(last) as unknown as Place)
   }
 
   #declareIndex(tableNumber: number, name: string, fields: string): number {
