@@ -59,7 +59,14 @@ export const makeOperator = Effect.fnUntraced(function* (url: string, token: Eff
           })
         )
       ),
-    parts: (turnId: Id<"turns">) => Effect.retry(convex.query(api.turns.parts, { turnId }), again),
+    parts: (turnId: Id<"turns">) =>
+      Stream.paginate(null as string | null, (cursor) =>
+        Effect.retry(convex.query(api.turns.parts, { turnId, paginationOpts: { numItems: 100, cursor } }), again).pipe(
+          Effect.map(
+            ({ continueCursor, isDone, page }) => [page, isDone ? Option.none() : Option.some(continueCursor)] as const
+          )
+        )
+      ).pipe(Stream.runCollect),
     error: (turnId: Id<"turns">) =>
       Effect.retry(convex.query(api.turns.live, { turnId, after: Number.MAX_SAFE_INTEGER }), again).pipe(
         Effect.map(({ error }) => (error === null ? "" : `${error.name}: ${error.message}`))

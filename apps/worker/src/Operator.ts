@@ -5,19 +5,37 @@
  */
 import { randomUUID } from "node:crypto"
 import { api, type Id } from "@opencode-worker/convex-backend/api"
-import { ConvexClient } from "@opencode-worker/convex-sync"
-import type { FunctionArgs, FunctionReturnType } from "convex/server"
+import { ConvexClient, type ConvexSyncError } from "@opencode-worker/convex-sync"
+import type { FunctionArgs, FunctionReturnType, PaginationOptions } from "convex/server"
 import { Context, Effect, Layer, Option, Schedule, Stream } from "effect"
 
 type Live = FunctionReturnType<typeof api.turns.live>
 export type PendingRequest = FunctionReturnType<typeof api.requests.pending>[number]
 export type Answer = FunctionArgs<typeof api.requests.answer>["answer"]
-export type Part = FunctionReturnType<typeof api.turns.parts>[number]
+export type Part = FunctionReturnType<typeof api.turns.parts>["page"][number]
 export type Segment = Live["deltas"][number]["segments"][number]
 
 const final: ReadonlySet<string> = new Set(["completed", "failed", "aborted", "interrupted", "expired"])
 
 const isSessionId = (text: string): text is Id<"sessions"> => text !== ""
+
+interface Page<A> {
+  readonly page: ReadonlyArray<A>
+  readonly isDone: boolean
+  readonly continueCursor: string
+}
+
+/** All pages of a list, `numItems` rows at a time. */
+const pages = <A, E, R>(
+  numItems: number,
+  ask: (paginationOpts: PaginationOptions) => Effect.Effect<Page<A>, E, R>
+): Stream.Stream<A, E, R> =>
+  Stream.paginate(null as string | null, (cursor) =>
+    Effect.map(
+      ask({ numItems, cursor }),
+      ({ continueCursor, isDone, page }) => [page, isDone ? Option.none() : Option.some(continueCursor)] as const
+    )
+  )
 
 const make = Effect.gen(function* () {
   const convex = yield* ConvexClient
@@ -60,16 +78,7 @@ const make = Effect.gen(function* () {
     sessions: convex.query(api.sessions.list, { paginationOpts: { numItems: 50, cursor: null } }),
     /** All turns of a session, the oldest first, a page at a time. */
     turns: (sessionId: Id<"sessions">) =>
-      Stream.paginate(null as string | null, (cursor) =>
-        convex
-          .query(api.turns.list, { sessionId, paginationOpts: { numItems: 20, cursor } })
-          .pipe(
-            Effect.map(
-              ({ continueCursor, isDone, page }) =>
-                [page, isDone ? Option.none() : Option.some(continueCursor)] as const
-            )
-          )
-      ),
+      pages(20, (paginationOpts) => convex.query(api.turns.list, { sessionId, paginationOpts })),
     send: (sessionId: Id<"sessions">, text: string, model: Option.Option<string>, agent = Option.none<string>()) =>
       convex.mutation(api.turns.send, {
         sessionId,
@@ -103,7 +112,9 @@ const make = Effect.gen(function* () {
     /** What waits for an answer in a session, now and at each change. */
     pending: (sessionId: Id<"sessions">) => convex.subscribe(api.requests.pending, { sessionId }),
     answer: (requestId: Id<"requests">, answer: Answer) => convex.mutation(api.requests.answer, { requestId, answer }),
-    parts: (turnId: Id<"turns">) => convex.query(api.turns.parts, { turnId })
+    /** All final parts of a turn, in their order. */
+    parts: (turnId: Id<"turns">): Effect.Effect<ReadonlyArray<Part>, ConvexSyncError> =>
+      Stream.runCollect(pages(100, (paginationOpts) => convex.query(api.turns.parts, { turnId, paginationOpts })))
   }
 })
 

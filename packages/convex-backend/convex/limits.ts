@@ -37,6 +37,8 @@ export const MAX_PARTS_TOTAL = 3_000_000
 export const MAX_HISTORY = 10
 /** One row of `parts`; a longer payload takes several rows. */
 export const MAX_PART_ROW = 250_000
+/** More than the rows of a part ever are. */
+export const MAX_PART_CHUNKS = 20
 /** One request as OpenCode tells it: a list of 100 stays below the 16 MiB that a query may read. */
 export const MAX_REQUEST = 50_000
 /** An answer as JSON. */

@@ -38,6 +38,9 @@ export const splitParts = (parts: ReadonlyArray<Part>): Array<PartRow> => {
   )
 }
 
+/** Whether a row may be one of several of its part: all but the last are as long as a row can be, or end before a character. */
+export const mayGoOn = ({ payload }: PartRow): boolean => payload.length >= MAX_PART_ROW - 1
+
 /** The parts of rows that come ordered by index and chunk. */
 export const joinParts = (rows: ReadonlyArray<PartRow>): Array<Part> => {
   const payloads = new Map<number, { kind: string; pieces: Array<string> }>()

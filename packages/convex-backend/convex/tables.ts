@@ -185,7 +185,9 @@ export const tables = {
     chunk: v.number(),
     kind: v.string(),
     payload: v.string()
-  }).index("by_turn", ["turnId", "index", "chunk"]),
+  })
+    .index("by_turn", ["turnId", "index", "chunk"])
+    .index("by_turn_chunk", ["turnId", "chunk", "index"]),
 
   deltas: defineTable({
     turnId: v.id("turns"),

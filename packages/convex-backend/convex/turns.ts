@@ -6,13 +6,23 @@
 import { paginationOptsValidator } from "convex/server"
 import { v } from "convex/values"
 import type { Doc } from "./_generated/dataModel.ts"
+import type { QueryCtx } from "./_generated/server.ts"
 import { operatorMutation, operatorQuery } from "./builders.ts"
 import { issue } from "./commands.ts"
 import { deltasAfter } from "./deltas.ts"
 import { endTurn } from "./ending.ts"
 import { refusal } from "./errors.ts"
-import { bounded, checkText, MAX_AUTOMATIC_TITLE, MAX_NAME, MAX_PAGE, MAX_PROMPT, MAX_PARTS } from "./limits.ts"
-import { joinParts } from "./payloads.ts"
+import {
+  bounded,
+  checkText,
+  MAX_AUTOMATIC_TITLE,
+  MAX_NAME,
+  MAX_PAGE,
+  MAX_PART_CHUNKS,
+  MAX_PROMPT,
+  MAX_SMALL_PAGE
+} from "./limits.ts"
+import { joinParts, mayGoOn } from "./payloads.ts"
 import { ownedSession, ownedTurn, usableWorker } from "./owned.ts"
 
 const view = (turn: Doc<"turns">) => ({
@@ -112,14 +122,19 @@ export const abort = operatorMutation({
   }
 })
 
-/** A page of a session's turns, in their order. */
+/** A page of a session's turns (up to 20), in their order, or the newest first. */
 export const list = operatorQuery({
-  args: { sessionId: v.id("sessions"), paginationOpts: paginationOptsValidator },
-  handler: async (ctx, { sessionId, paginationOpts }) => {
+  args: {
+    sessionId: v.id("sessions"),
+    order: v.optional(v.union(v.literal("asc"), v.literal("desc"))),
+    paginationOpts: paginationOptsValidator
+  },
+  handler: async (ctx, { sessionId, order, paginationOpts }) => {
     await ownedSession(ctx, sessionId)
     const result = await ctx.db
       .query("turns")
       .withIndex("by_session", (q) => q.eq("sessionId", sessionId))
+      .order(order ?? "asc")
       .paginate({ ...paginationOpts, numItems: bounded(paginationOpts.numItems, MAX_PAGE) })
     return { ...result, page: result.page.map(view) }
   }
@@ -141,15 +156,26 @@ export const live = operatorQuery({
   }
 })
 
-/** The final parts of a turn, in their order; none before it is finished. `payload` is JSON. */
+/** What follows a part's first row. */
+const rest = async (ctx: QueryCtx, first: Doc<"parts">): Promise<Array<Doc<"parts">>> =>
+  mayGoOn(first)
+    ? ctx.db
+        .query("parts")
+        .withIndex("by_turn", (q) => q.eq("turnId", first.turnId).eq("index", first.index).gt("chunk", 0))
+        .take(MAX_PART_CHUNKS)
+    : []
+
+/** A page of a turn's final parts (up to 100), each whole, in their order; none before it is finished. `payload` is JSON. */
 export const parts = operatorQuery({
-  args: { turnId: v.id("turns") },
-  handler: async (ctx, { turnId }) => {
+  args: { turnId: v.id("turns"), paginationOpts: paginationOptsValidator },
+  handler: async (ctx, { turnId, paginationOpts }) => {
     await ownedTurn(ctx, turnId)
-    const rows = await ctx.db
+    // Whatever a page holds, all parts of a turn together are below what one query may read.
+    const result = await ctx.db
       .query("parts")
-      .withIndex("by_turn", (q) => q.eq("turnId", turnId))
-      .take(2 * MAX_PARTS)
-    return joinParts(rows)
+      .withIndex("by_turn_chunk", (q) => q.eq("turnId", turnId).eq("chunk", 0))
+      .paginate({ ...paginationOpts, numItems: bounded(paginationOpts.numItems, MAX_SMALL_PAGE) })
+    const rows = await Promise.all(result.page.map(async (first) => [first, ...(await rest(ctx, first))]))
+    return { ...result, page: joinParts(rows.flat()) }
   }
 })

@@ -44,5 +44,6 @@ for (const { turnId, text } of await worker.query(api.queue.ready, { ...lease, l
   const payload = JSON.stringify({ text: `You asked: ${text}` })
   const parts = [{ index: 0, kind: "text", payload }]
   await worker.mutation(api.queue.finish, { ...lease, turnId, outcome: "completed", parts })
-  console.log(await operator.query(api.turns.parts, { turnId }))
+  const { page } = await operator.query(api.turns.parts, { turnId, paginationOpts: { numItems: 20, cursor: null } })
+  console.log(page)
 }

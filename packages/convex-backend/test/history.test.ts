@@ -65,7 +65,10 @@ describe("history", () => {
     const [first] = await list()
     if (first === undefined) return assert.fail("There is none")
     assert.deepInclude(first, { status: "completed", createdAt: 1_000, finishedAt: 2_000 })
-    const parts = await operator.query(api.turns.parts, { turnId: first.turnId })
+    const { page: parts } = await operator.query(api.turns.parts, {
+      turnId: first.turnId,
+      paginationOpts: { numItems: 20, cursor: null }
+    })
     assert.deepStrictEqual(parts, [{ index: 0, kind: "text", payload: '"answer to A"' }])
   })
 
@@ -139,7 +142,9 @@ describe("history", () => {
     await add({ ...told("A"), parts: [{ index: 0, kind: "tool", payload }] })
     const [turn] = await list()
     if (turn === undefined) return assert.fail("There is none")
-    assert.strictEqual((await operator.query(api.turns.parts, { turnId: turn.turnId }))[0]?.payload, payload)
+    const paginationOpts = { numItems: 1, cursor: null }
+    const { page } = await operator.query(api.turns.parts, { turnId: turn.turnId, paginationOpts })
+    assert.strictEqual(page[0]?.payload, payload)
   })
 
   it("refuses over-long input, naming the field", async () => {

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { ConvexError } from "convex/values"
 import { MAX_PART_ROW, MAX_PARTS, MAX_PARTS_TOTAL } from "../convex/limits.ts"
-import { cut, joinParts, splitParts } from "../convex/payloads.ts"
+import { cut, joinParts, mayGoOn, splitParts } from "../convex/payloads.ts"
 
 const Size = Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 9 }))
 
@@ -40,6 +40,7 @@ describe("payloads", () => {
       ]
     )
     assert.deepStrictEqual(joinParts(rows), parts)
+    assert.deepStrictEqual(rows.map(mayGoOn), [false, true, true, false, false])
   })
 
   it("more than one transaction takes is refused, with the numbers", () => {

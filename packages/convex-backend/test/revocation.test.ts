@@ -41,11 +41,13 @@ const setUp = async () => {
         ({ status }) => status !== "claimed" && status !== "running"
       ),
     parts: async (turnId: Id<"turns">) =>
-      (await operator.query(api.turns.parts, { turnId })).map(({ index, kind, payload }) => ({
-        index,
-        kind,
-        ...JSON.parse(payload)
-      }))
+      (await operator.query(api.turns.parts, { turnId, paginationOpts: { numItems: 100, cursor: null } })).page.map(
+        ({ index, kind, payload }) => ({
+          index,
+          kind,
+          ...JSON.parse(payload)
+        })
+      )
   }
 }
 

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto"
+import type { FunctionReturnType } from "convex/server"
 import { afterEach, assert, describe, it } from "vitest"
 import { api, type Id } from "../src/api.ts"
 import {
@@ -51,7 +52,8 @@ const setUp = async () => {
       }),
     requeue: (turnId: Id<"turns">, as: Signature = worker) => operator.mutation(api.queue.requeue, { ...as, turnId }),
     live: (turnId: Id<"turns">, after = 0) => operator.query(api.turns.live, { turnId, after }),
-    parts: (turnId: Id<"turns">) => operator.query(api.turns.parts, { turnId }),
+    parts: async (turnId: Id<"turns">) =>
+      (await operator.query(api.turns.parts, { turnId, paginationOpts: { numItems: 100, cursor: null } })).page,
     /** The worker's next process. */
     next: async (): Promise<Signature> => {
       const { epoch: _, ...credentials } = worker
@@ -87,6 +89,19 @@ describe("sending", () => {
       ]
     )
     assert.deepNestedInclude(page[0], { model: "a/b/c", agent: "build", error: null, usage: null })
+  })
+
+  it("turns are listed the newest first to who asks for that, in pages", async () => {
+    const { operator, sessionId } = await setUp()
+    for (const text of ["One", "Two", "Three"]) await send(operator, sessionId, text)
+    const page = (cursor: string | null) =>
+      operator.query(api.turns.list, { sessionId, order: "desc", paginationOpts: { numItems: 2, cursor } })
+    const first = await page(null)
+    const second = await page(first.continueCursor)
+    assert.deepStrictEqual(
+      [first.page, second.page].map((turns) => turns.map(({ text }) => text)),
+      [["Three", "Two"], ["One"]]
+    )
   })
 
   it("refuses what is empty, over-long or no model, and takes the longest prompt", async () => {
@@ -244,6 +259,33 @@ describe("finishing", () => {
     )
     const { page } = await operator.query(api.turns.list, { sessionId, paginationOpts: { numItems: 1, cursor: null } })
     assert.deepNestedInclude(page[0], { "usage.cost": 0.01, status: "completed" })
+  })
+
+  it("leaves parts that are read a page after the other, each whole, whatever a page holds", async () => {
+    const { operator, sessionId, claim, finish } = await setUp()
+    const turnId = await send(operator, sessionId)
+    await claim(turnId)
+    // Longer than a row, as long as one, and such that the row would end within a character.
+    const payloads = ["a", "b".repeat(600_000), "c".repeat(250_000), `${"d".repeat(249_999)}🦊`, "", "f"]
+    await finish(turnId, payloads)
+    for (const numItems of [1, 2, 4, 100]) {
+      const read: Array<string> = []
+      let [cursor, isDone]: [string | null, boolean] = [null, false]
+      while (!isDone) {
+        const answer: FunctionReturnType<typeof api.turns.parts> = await operator.query(api.turns.parts, {
+          turnId,
+          paginationOpts: { numItems, cursor }
+        })
+        assert.isAtMost(answer.page.length, numItems)
+        read.push(...answer.page.map(({ payload }) => payload))
+        ;({ continueCursor: cursor, isDone } = answer)
+      }
+      assert.deepStrictEqual(
+        read.map((payload) => payload.length),
+        payloads.map((payload) => payload.length)
+      )
+      assert.isTrue(read.every((payload, index) => payload === payloads[index]))
+    }
   })
 
   it("happens once: the first outcome stands", async () => {

@@ -41,8 +41,8 @@ const person = Effect.fn(function* (code: string) {
     Stream.takeUntil(({ status }) => status === "completed"),
     Stream.runForEach(({ status }) => Console.log(status))
   )
-  const [part] = yield* convex.query(api.turns.parts, { turnId })
-  yield* Console.log(part?.payload)
+  const parts = yield* convex.query(api.turns.parts, { turnId, paginationOpts: { numItems: 1, cursor: null } })
+  yield* Console.log(parts.page[0]?.payload)
 })
 
 await Effect.gen(function* () {

@@ -65,7 +65,9 @@ layer(Deployment.layer, { excludeTestServices: true })("a worker", (test) => {
         .reduce((a, b) => (b.length > a.length ? b : a), "")
       assert.strictEqual(longest, "one two three")
       assert.strictEqual(seen.at(-1)?.status, "completed")
-      assert.strictEqual((yield* operator.query(api.turns.parts, { turnId }))[0]?.payload, '"one two three"')
+      const paginationOpts = { numItems: 1, cursor: null }
+      const { page } = yield* operator.query(api.turns.parts, { turnId, paginationOpts })
+      assert.strictEqual(page[0]?.payload, '"one two three"')
     })
   )
 

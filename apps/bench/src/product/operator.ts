@@ -4,6 +4,9 @@ import { api, type ConnectedClient } from "@opencode-worker/convex-sync"
 import type { FunctionReturnType } from "convex/server"
 
 type Live = FunctionReturnType<typeof api.turns.live>
+type Parts = FunctionReturnType<typeof api.turns.parts>
+type Part = Parts["page"][number]
+type TurnId = FunctionReturnType<typeof api.turns.send>
 type WorkerId = FunctionReturnType<typeof api.pairing.approve>
 type SessionId = FunctionReturnType<typeof api.sessions.create>
 
@@ -54,11 +57,23 @@ export const operator = async (client: ConnectedClient, workerId: WorkerId, isRe
         sightings.push({ at: performance.now(), characters: streamed.length })
       } while (!isFinal(last))
       const doneAt = performance.now()
-      const parts = await client.query(api.turns.parts, { turnId })
+      const parts = await partsOf(client, turnId)
       const final = parts.flatMap(({ kind, payload }) => (kind === "text" ? [read(payload).text] : [])).join("")
       return { sentAt, doneAt, text: sightings, streamed, final, status: last.status }
     }
   }
+}
+
+const partsOf = async (client: ConnectedClient, turnId: TurnId) => {
+  const all: Array<Part> = []
+  let next: Pick<Parts, "isDone"> & { readonly continueCursor: string | null } = { isDone: false, continueCursor: null }
+  while (!next.isDone) {
+    const paginationOpts = { numItems: 100, cursor: next.continueCursor }
+    const { page, ...more } = await client.query(api.turns.parts, { turnId, paginationOpts })
+    all.push(...page)
+    next = more
+  }
+  return all
 }
 
 const read: (payload: string) => { readonly text: string } = JSON.parse
