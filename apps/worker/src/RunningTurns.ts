@@ -36,6 +36,8 @@ interface Entry {
 export class RunningTurns extends Context.Service<
   RunningTurns,
   {
+    /** Those that have entered and not ended. */
+    readonly ids: Effect.Effect<ReadonlyArray<Id<"turns">>>
     /** For as long as the scope the turn can be aborted. Begin before the claim, or an abort might come in between. */
     readonly enter: (turnId: Id<"turns">) => Effect.Effect<RunningTurn, never, Scope.Scope>
     /** Stops a turn, and waits until it has ended here. One that does not run here is left alone: it has ended, or will be settled. */
@@ -45,6 +47,7 @@ export class RunningTurns extends Context.Service<
   static readonly layer = Layer.sync(RunningTurns, () => {
     const entries = new Map<Id<"turns">, Entry>()
     return RunningTurns.of({
+      ids: Effect.sync(() => [...entries.keys()]),
       enter: Effect.fnUntraced(function* (turnId) {
         const cancelled = yield* Deferred.make<void>()
         const ended = yield* Deferred.make<void>()

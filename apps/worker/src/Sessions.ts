@@ -10,12 +10,12 @@ import { SessionPool } from "@opencode-worker/session-pool"
 import { Context, Effect, Layer, Option, Ref } from "effect"
 import { madeForKey } from "./OpenCodeSessions.ts"
 
-/** Conversations whose OpenCode session is known to exist. The bound is on turns that run at once, not on memory alone. */
-const capacity = 20
+/** Turns that run at once, and conversations whose OpenCode session is known to exist. */
+export const capacity = 20
 /** A conversation that nobody continues for this long is looked up again when somebody does. */
 const idleTimeToLive = "5 minutes"
 
-const lost = "OpenCode no longer had this conversation: it goes on here without what was said before."
+const forgotten = "OpenCode no longer had this conversation: it goes on here without what was said before."
 
 /** `notice`: what the next turn must tell its reader, once. */
 const opened = (opencodeSessionId: string, notice: Option.Option<string>) =>
@@ -37,19 +37,22 @@ const madeBefore = Effect.fnUntraced(function* (sessionId: Id<"sessions">, since
 const open = Effect.fn("Sessions.open")(function* (sessionId: Id<"sessions">) {
   const lease = yield* Lease
   const { client } = yield* OpenCodeHost
-  const { createdAt, opencodeSessionId: known, title } = yield* lease.query(api.sessions.assigned, { sessionId })
-  if (known !== null) {
-    const exists = yield* client.sessions.get(known).pipe(
-      Effect.as(true),
-      Effect.catchReason("HostError", "NotFound", () => Effect.succeed(false))
-    )
-    if (exists) return yield* opened(known, Option.none())
-  }
+  const assigned = yield* lease.query(api.sessions.assigned, { sessionId })
+  const { createdAt, opencodeSessionId: known, title } = assigned
+  const existing =
+    known === null
+      ? yield* madeBefore(sessionId, createdAt)
+      : yield* Effect.asSome(client.sessions.get(known)).pipe(
+          Effect.catchReason("HostError", "NotFound", () => Effect.succeedNone)
+        )
+  if (Option.isSome(existing) && existing.value.id === known && !assigned.lost)
+    return yield* opened(known, Option.none())
   const create = client.sessions.create({ title, metadata: { [madeForKey]: sessionId } })
-  const made = known === null ? yield* madeBefore(sessionId, createdAt) : Option.none()
-  const { id } = yield* Option.match(made, { onNone: () => create, onSome: Effect.succeed })
+  const { id } = yield* Option.match(existing, { onNone: () => create, onSome: Effect.succeed })
   yield* lease.mutation(api.sessions.bind, { sessionId, opencodeSessionId: id })
-  return yield* opened(id, known === null ? Option.none() : Option.some(lost))
+  // Known and not there any more, or deleted there while somebody saw it.
+  const hasForgotten = assigned.lost || (known !== null && known !== id)
+  return yield* opened(id, hasForgotten ? Option.some(forgotten) : Option.none())
 })
 
 const make = SessionPool.make({ open, capacity, idleTimeToLive, name: "opencode" })

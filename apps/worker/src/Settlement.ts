@@ -1,6 +1,6 @@
 /**
- * What becomes of a turn that an earlier process left unfinished. OpenCode's record decides; nothing that may have had
- * effects is run again.
+ * What becomes of a turn that an earlier process left unfinished, or this one, because the deployment refused its end.
+ * OpenCode's record decides; nothing that may have had effects is run again.
  *
  * | OpenCode has | the turn becomes |
  * | --- | --- |
@@ -27,6 +27,7 @@ import type { FunctionReturnType } from "convex/server"
 import { Effect, Option, Schedule, Stream } from "effect"
 import { finalParts } from "./FinalParts.ts"
 import { finish } from "./Finish.ts"
+import { RunningTurns } from "./RunningTurns.ts"
 import { streamedText } from "./streamedText.ts"
 
 /** What settlement needs to know of a turn. `delivered`: OpenCode had shown the prompt before. */
@@ -127,18 +128,22 @@ const later = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("1
 /** Settles what can be settled now, and gives the number of turns that cannot. */
 const settleSome = Effect.gen(function* () {
   const lease = yield* Lease
+  const { ids } = yield* RunningTurns
   const failed = new Set<string>()
-  const next = lease
-    .query(api.queue.unsettled, { limit: window })
-    .pipe(Effect.map((turns) => turns.filter(({ turnId }) => !failed.has(turnId))))
+  const next = Effect.gen(function* () {
+    const turns = yield* lease.query(api.queue.unsettled, { limit: window, running: [...(yield* ids)] })
+    // A turn may have begun here since it was asked for.
+    const run = new Set(yield* ids)
+    return turns.filter(({ turnId }) => !failed.has(turnId) && !run.has(turnId))
+  })
   for (let turns = yield* next; turns.length > 0; turns = yield* next) {
     yield* Effect.forEach(
       turns,
       (turn) =>
-        settle(turn).pipe(
+        settle(turn, { aborted: turn.abortRequested }).pipe(
           Effect.catch((error) => {
             failed.add(turn.turnId)
-            return Effect.logWarning(`A turn of an earlier start could not be settled: ${error.message}`)
+            return Effect.logWarning(`A turn that was left unfinished could not be settled: ${error.message}`)
           })
         ),
       { discard: true }
@@ -148,8 +153,8 @@ const settleSome = Effect.gen(function* () {
 })
 
 /**
- * Settles all that earlier processes left. Costs one query when there is nothing, and no OpenCode server then. A turn
- * that cannot be settled now holds up no other, and is tried again until it can.
+ * Settles all that is unfinished and does not run here. Costs one query when there is nothing, and no OpenCode server then.
+ * A turn that cannot be settled now holds up no other, and is tried again until it can.
  *
  * @category operations
  * @since 0.1.0

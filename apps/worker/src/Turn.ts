@@ -22,7 +22,7 @@ import {
   type TurnInput
 } from "@opencode-worker/opencode-host"
 import type { SessionPoolError } from "@opencode-worker/session-pool"
-import { Cause, Effect, Option, Predicate, Ref, Schedule, Stream } from "effect"
+import { Cause, Effect, Option, Predicate, Ref, Result, Schedule, Stream } from "effect"
 import { finalParts } from "./FinalParts.ts"
 import { fail, finish } from "./Finish.ts"
 import { type RunningTurn, RunningTurns } from "./RunningTurns.ts"
@@ -49,6 +49,10 @@ const serverless: ReadonlySet<string> = new Set([
 const isUndelivered = ({ _tag, reason }: ConvexSyncError | HostError | ModelCacheError | SessionPoolError) =>
   _tag !== "ConvexSyncError" && serverless.has(reason._tag)
 
+/** Somebody deleted the conversation at OpenCode's own terminal since it was looked up. */
+const isDeleted = ({ _tag, reason }: ConvexSyncError | HostError | ModelCacheError | SessionPoolError) =>
+  _tag === "HostError" && reason._tag === "NotFound"
+
 /** Somebody at OpenCode's own terminal, or a worker that was fenced and does not know yet, runs a turn in the session. */
 const whileBusy = Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: deadline }))
 const isBusy = ({ reason }: ConvexSyncError | HostError) => reason._tag === "Busy"
@@ -58,7 +62,7 @@ const goodbye = "5 seconds"
 
 /**
  * Runs a ready turn. What goes wrong with the turn itself is the turn's outcome; this fails only if the deployment
- * cannot be told.
+ * refuses to be told, which leaves the turn to settlement.
  *
  * @category operations
  * @since 0.1.0
@@ -75,12 +79,15 @@ export const runTurn = Effect.fn("Turn.run")(function* ({ agent, model, sessionI
 
   const answer = Effect.gen(function* () {
     const { id } = yield* models.resolve(model ?? undefined)
-    yield* sessions.use(sessionId, ({ notice, opencodeSessionId }) => {
+    return yield* sessions.use(sessionId, ({ notice, opencodeSessionId }) => {
       const input = { sessionId: opencodeSessionId, messageId, partIds: [partId], text, model: id, deadline } as const
       return requests.follow({ turnId, opencodeSessionId }).pipe(
         Effect.andThen(prompt(turnId, { ...input, agent: agent ?? undefined }, running)),
         Effect.flatMap((ended) =>
-          Effect.flatMap(Ref.getAndSet(notice, Option.none()), (said) => keep(turnId, ended, Option.toArray(said)))
+          Effect.flatMap(Ref.getAndSet(notice, Option.none()), (said) =>
+            // What the deployment refuses here is to be told: the turn has its end, which OpenCode keeps.
+            Effect.result(keep(turnId, ended, Option.toArray(said)))
+          )
         ),
         // A worker that stops says what became of the turn while it still can; the next start would find out, too.
         Effect.onInterrupt(() =>
@@ -92,16 +99,21 @@ export const runTurn = Effect.fn("Turn.run")(function* ({ agent, model, sessionI
       )
     })
   }).pipe(Effect.retry({ schedule: whileUndelivered, while: isUndelivered }))
-  yield* Effect.catchCauseIf(
-    Effect.raceFirst(answer, running.cancelled),
+  const carriedThrough = Effect.catchIf(answer, isDeleted, () => Effect.andThen(sessions.invalidate(sessionId), answer))
+  const told = yield* Effect.catchCauseIf(
+    Effect.raceFirst(carriedThrough, Effect.as(running.cancelled, Result.void)),
     (cause) => !Cause.hasInterrupts(cause),
     (cause) => {
       const { name, message } = reasonOf(Cause.squash(cause))
-      return Effect.andThen(Effect.logWarning(`A turn failed: ${message}`), fail(turnId, name, message))
+      return Effect.logWarning(`A turn failed: ${message}`).pipe(
+        Effect.andThen(fail(turnId, name, message)),
+        Effect.as(Result.void)
+      )
     }
   )
   // Changes nothing where OpenCode's record has said more.
   if (yield* running.isCancelled) yield* finish(turnId, { outcome: "aborted", parts: [] })
+  yield* Effect.fromResult(told)
 }, Effect.scoped)
 
 /** What the operator is told: the reason of a library's error, or whatever broke. */

@@ -19,9 +19,11 @@ import {
   ConvexSyncError,
   DeltaWriter,
   Inbox,
+  isLoss,
   Lease,
   ModelPublisher,
   Pairing,
+  type ReadyTurn,
   Requests,
   SessionSync,
   type WorkerCredentials
@@ -38,9 +40,12 @@ import {
   type FileSystem,
   Layer,
   Option,
+  Queue,
   Ref,
+  Schedule,
   Schema,
   ScopedRef,
+  Semaphore,
   Stream
 } from "effect"
 import { execute } from "./Execute.ts"
@@ -49,7 +54,7 @@ import { openCodeSessions } from "./OpenCodeSessions.ts"
 import { patientLease } from "./PatientLease.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 import { RunningTurns } from "./RunningTurns.ts"
-import { Sessions } from "./Sessions.ts"
+import { capacity, Sessions } from "./Sessions.ts"
 import { settleAll } from "./Settlement.ts"
 import { runTurn } from "./Turn.ts"
 
@@ -76,19 +81,25 @@ const Credentials = Schema.Struct({
 const isConvexSyncError = Schema.is(ConvexSyncError)
 const isExpired = ({ reason }: ConvexSyncError) => reason._tag === "Rejected" && reason.code === "Expired"
 
-const { Approved, Connected, Fail, LeaseLost, Registered } = WorkerEvent.cases
+const { Approved, Connected, Fail, LeaseLost, Registered, Revoked } = WorkerEvent.cases
 
 /** Refusals that no second try can change. The worker must be paired anew. */
 const final: ReadonlySet<string> = new Set(["NotFound", "Revoked", "WrongSecret"])
 
+const isFinal = (reason: ConvexSyncError["reason"]) => reason._tag === "Rejected" && final.has(reason.code)
+const pairAgain = (message: string, credentials: string) => `${message} Remove ${credentials} and start again.`
+
 /** What a failure of the deployment means for the worker. */
 const failure = ({ message, reason }: ConvexSyncError, credentials: string) => {
   if (reason._tag === "InvalidUrl") return Fail.make({ reason: "Configuration", detail: message })
-  const refused = reason._tag === "Rejected" && final.has(reason.code)
-  return refused
-    ? Fail.make({ reason: "NotAuthorised", detail: `${message} Remove ${credentials} and start again.` })
+  return isFinal(reason)
+    ? Fail.make({ reason: "NotAuthorised", detail: pairAgain(message, credentials) })
     : Fail.make({ reason: "Temporary", detail: message })
 }
+
+/** What it means that the deployment took the lease away. */
+const lossOf = ({ message, reason }: ConvexSyncError, credentials: string) =>
+  isFinal(reason) ? Revoked.make({ detail: pairAgain(message, credentials) }) : LeaseLost.make({ detail: message })
 
 /** OpenCode decides what it asks (see `alwaysAsk` of its host); all of that goes to a person. */
 const requests = (timeLimit: Duration.Input = "10 minutes") =>
@@ -106,9 +117,12 @@ const tenancy = Effect.fnUntraced(function* (credentials: WorkerCredentials, opt
       Sessions.layer
     ).pipe(Layer.provideMerge(patientLease(credentials, { processId: options.processId })))
   )
+  /** That there is a turn whose end the deployment refused. */
+  const unfinished = yield* Queue.sliding<void>(1)
+  const room = yield* Semaphore.make(capacity)
   // Made last, so that it ends first: no turn outlives what it writes with.
   const turns = yield* FiberMap.make<string>()
-  return { services, turns }
+  return { room, services, turns, unfinished }
 })
 type Tenancy = Effect.Success<ReturnType<typeof tenancy>>
 
@@ -165,20 +179,44 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
     yield* letGo
     yield* ScopedRef.set(
       held,
-      Effect.tap(tenancy(credentials, options), ({ services }) => Effect.provideContext(attend(actor), services))
+      Effect.tap(tenancy(credentials, options), ({ services }) =>
+        Effect.provideContext(attend(actor, options.credentials), services)
+      )
     )
     return Connected.make({})
   })
 
   const serve = Effect.gen(function* () {
-    const { services, turns } = yield* current
+    const { room, services, turns, unfinished } = yield* current
     const inbox = Context.get(services, Inbox)
+    // Those that wait for room belong to this state, those that run do not: pausing and draining leave only them.
+    const waiting = yield* FiberMap.make<string>()
+    const leave = Semaphore.release(room, 1)
+    const carryThrough = (turn: ReadyTurn) =>
+      runTurn(turn).pipe(
+        Effect.tapCause((cause) =>
+          Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.asVoid(Queue.offer(unfinished, undefined))
+        ),
+        logged
+      )
+    /** Claims nothing that could not begin at once: what waits here is anybody's, and ends at once when it is aborted. */
+    const begin = (turn: ReadyTurn) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(restore(Semaphore.take(room, 1)), () =>
+          FiberMap.hasUnsafe(turns, turn.turnId)
+            ? Effect.asVoid(leave)
+            : Effect.asVoid(FiberMap.run(turns, turn.turnId, Effect.ensuring(carryThrough(turn), leave)))
+        )
+      )
     const run = inbox.turns.pipe(
-      Stream.runForEach((turn) => FiberMap.run(turns, turn.turnId, logged(runTurn(turn)), { onlyIfMissing: true }))
+      Stream.runForEach((turn) => FiberMap.run(waiting, turn.turnId, begin(turn), { onlyIfMissing: true }))
     )
-    const mirror = Effect.all([publishModels, Effect.flatMap(openCodeSessions, SessionSync.run)], concurrently)
-    yield* Effect.all([logged(settleAll), run, mirror], concurrently).pipe(Effect.provideContext(services))
-  })
+    const settlement = Effect.forever(Effect.andThen(settleAll, Effect.delay(Queue.take(unfinished), "1 second")))
+    const sessions = Effect.flatMap(openCodeSessions, SessionSync.run)
+    yield* Effect.all([logged(settlement), run, again(publishModels), again(sessions)], concurrently).pipe(
+      Effect.provideContext(services)
+    )
+  }).pipe(Effect.scoped)
 
   const drain = Effect.flatMap(current, ({ turns }) => FiberMap.awaitEmpty(turns))
 
@@ -209,7 +247,7 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
 type WorkerActor = Actor.Actor<WorkerState, WorkerEvent>
 
 /** For as long as the lease: tells operators how the worker is, does what they say, and notices when the lease is lost. */
-const attend = Effect.fnUntraced(function* (actor: WorkerActor) {
+const attend = Effect.fnUntraced(function* (actor: WorkerActor, credentialsFile: string) {
   const commands = yield* Commands
   const lease = yield* Lease
   yield* actor.changes.pipe(
@@ -219,13 +257,20 @@ const attend = Effect.fnUntraced(function* (actor: WorkerActor) {
   // It fails only when the lease is lost, which is attended to below.
   yield* commands.run((command) => execute(command, actor)).pipe(Effect.ignore, Effect.forkScoped)
   yield* lease.lost.pipe(
-    Effect.catch(({ message }) => actor.send(LeaseLost.make({ detail: message }))),
+    Effect.catch((error) => actor.send(lossOf(error, credentialsFile))),
     Effect.ignore,
     Effect.forkScoped
   )
 })
 
 const concurrently = { concurrency: "unbounded", discard: true } as const
+
+/** What the deployment refuses for another reason than that the lease is lost is begun again: no turn ends because of it. */
+const again = <A, R>(work: Effect.Effect<A, ConvexSyncError, R>) =>
+  work.pipe(
+    Effect.tapError(({ message }) => Effect.logWarning(message)),
+    Effect.retry({ while: (error) => !isLoss(error), schedule: Schedule.spaced("5 seconds") })
+  )
 
 /** Operators see the models that there are. A list that cannot be had is tried again by the cache. */
 const publishModels = Effect.gen(function* () {
@@ -240,7 +285,7 @@ const publishModels = Effect.gen(function* () {
   )
 })
 
-/** A turn that fails concerns nobody else: settlement finds it at the next start. */
+/** A turn that fails concerns nobody else: settlement finds it. */
 const logged = <A, E, R>(work: Effect.Effect<A, E, R>) =>
   Effect.catchCause(work, (cause) =>
     Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("A turn could not be carried through", cause)

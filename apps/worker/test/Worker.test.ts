@@ -1,9 +1,11 @@
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
-import { Deferred, Effect, Stream } from "effect"
+import { Deferred, Effect, Schedule, Stream } from "effect"
 import { answerRequests } from "../src/Asking.ts"
+import { madeForKey } from "../src/OpenCodeSessions.ts"
 import { Operator } from "../src/Operator.ts"
+import { capacity } from "../src/Sessions.ts"
 import {
   answer,
   ask,
@@ -204,6 +206,85 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
         assert.strictEqual(text, "1: who am I?")
         assert.match(notices.join(), /no longer had this conversation/)
         assert.deepStrictEqual((yield* ask(sessionId, "and now?")).notices, [])
+      }),
+    limit
+  )
+
+  it.effect(
+    "begins anew, and says so, when a conversation is deleted at OpenCode's own terminal meanwhile",
+    () =>
+      Effect.gen(function* () {
+        const { client } = yield* OpenCodeHost
+        const operator = yield* Operator
+        const sessionId = yield* newSession
+        const ofIt = Effect.map(client.sessions.list(), (all) =>
+          all.filter(({ metadata }) => metadata?.[madeForKey] === sessionId)
+        )
+        const deleteIt = Effect.flatMap(ofIt, (all) => Effect.forEach(all, ({ id }) => client.sessions.remove(id)))
+        /** What is deleted later is told later. */
+        const untilTold = Effect.gen(function* () {
+          const { id } = yield* client.sessions.create({ title: "another" })
+          const count = Effect.map(
+            operator.sessions,
+            ({ page }) => page.filter(({ title }) => title === "another").length
+          )
+          yield* Effect.repeat(count, { until: (now) => now === 1, schedule })
+          yield* client.sessions.remove(id)
+          yield* Effect.repeat(count, { until: (now) => now === 0, schedule })
+        })
+        yield* runWorker
+        for (const afterwards of [Effect.void, untilTold]) {
+          yield* ask(sessionId, "remember me")
+          yield* deleteIt
+          yield* afterwards
+          const { notices, status, text } = yield* ask(sessionId, "who am I?")
+          assert.deepStrictEqual([status, text], ["completed", "1: who am I?"])
+          assert.match(notices.join(), /no longer had this conversation/)
+          assert.deepStrictEqual((yield* ask(sessionId, "and now?")).notices, [])
+          assert.strictEqual((yield* ofIt).length, 1)
+        }
+      }),
+    limit
+  )
+
+  it.effect(
+    "takes no more than it can run at once, and starts nothing of what waits when it is paused",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        const gate = yield* Deferred.make<void>()
+        const workerId = yield* runWorker
+        const phase = Effect.map(operator.workers, (all) => all.find((each) => each.workerId === workerId)?.phase)
+        yield* script((request) =>
+          request.lastUserText === "wait"
+            ? Reply.sequence([Reply.text("so far"), Reply.wait(Deferred.await(gate))])
+            : echo(request)
+        )
+        const turns = yield* Effect.forEach(Array.from({ length: capacity + 2 }), () =>
+          Effect.flatMap(operator.createSession(workerId), (sessionId) => send(sessionId, "wait"))
+        )
+        // A look is a query for each of them.
+        const seldom = Schedule.spaced("500 millis")
+        const statuses = Effect.forEach(turns, (turnId) => Effect.map(operator.status(turnId), ({ status }) => status))
+        const waiting = Effect.map(statuses, (all) => all.filter((status) => status === "queued").length)
+        yield* Effect.repeat(statuses, {
+          until: (all) => all.filter((status) => status === "running").length === capacity,
+          schedule: seldom
+        })
+        assert.strictEqual(yield* waiting, 2)
+        yield* operator.pause(workerId)
+        yield* Effect.repeat(phase, { until: (now) => now === "paused", schedule })
+        yield* Deferred.succeed(gate, undefined)
+        yield* Effect.repeat(statuses, {
+          until: (all) => all.filter((status) => status === "completed").length === capacity,
+          schedule: seldom
+        })
+        assert.strictEqual(yield* waiting, 2)
+        yield* operator.resume(workerId)
+        yield* Effect.repeat(statuses, {
+          until: (all) => all.every((status) => status === "completed"),
+          schedule: seldom
+        })
       }),
     limit
   )
