@@ -14,7 +14,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
-import { Effect, Option, Predicate, Redacted, Schema } from "effect"
+import { Effect, Predicate, Redacted, Schema } from "effect"
+import { HostError, StartFailed } from "../HostError.ts"
 import { alwaysAsk } from "./alwaysAsk.ts"
 import type { Guard } from "./guard.ts"
 
@@ -74,16 +75,19 @@ export const makeHandover = Effect.fnUntraced(function* (options: {
       path
     )
   }
-  const given = Option.getOrElse(decodeConfig(options.environment[contentVariable]), (): Config => ({}))
-  let config = merged(given, options.config ?? {})
-  if (options.alwaysAsk.length > 0) {
+  const content = Effect.fnUntraced(function* (given = "") {
+    if (options.alwaysAsk.length === 0 && Object.keys(options.config ?? {}).length === 0) return given
+    const under: Config = given.trim() === "" ? {} : yield* parsed(given)
+    const config = merged(under, options.config ?? {})
+    if (options.alwaysAsk.length === 0) return JSON.stringify(config)
     const plugin = yield* write("always-ask.js", alwaysAsk(options.alwaysAsk))
-    config = { ...config, plugin: [...pluginsOf(config), pathToFileURL(plugin).href] }
-  }
+    return JSON.stringify({ ...config, plugin: [...pluginsOf(config), pathToFileURL(plugin).href] })
+  })
+  const config = yield* content(options.environment[contentVariable])
   return {
     secrets: {
       OPENCODE_SERVER_PASSWORD: Redacted.value(options.password),
-      ...(Object.keys(config).length === 0 ? {} : { [contentVariable]: JSON.stringify(config) })
+      ...(config === "" ? {} : { [contentVariable]: config })
     },
     taking: Effect.map(write("hand-over.mjs", preload), (path) => ({ [preloadVariable]: path }))
   } satisfies Handover
@@ -91,7 +95,14 @@ export const makeHandover = Effect.fnUntraced(function* (options: {
 
 /** Configuration that OpenCode merges over the user's and the project's. */
 export const contentVariable = "OPENCODE_CONFIG_CONTENT"
-const decodeConfig = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
+const decodeConfig = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
+
+/** OpenCode itself takes comments too. They are handed over as they are where nothing is merged in. */
+const parsed = (given: string) =>
+  Effect.mapError(decodeConfig(given), () => {
+    const problem = `${contentVariable} is not a JSON object, which it has to be where more is merged into it (config, alwaysAsk): take comments and trailing commas out of it`
+    return new HostError({ reason: new StartFailed({ problem, output: [] }) })
+  })
 
 const merged = (under: Config, over: Config): Config => ({
   ...under,
