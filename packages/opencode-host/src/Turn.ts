@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { AssistantMessage, Part } from "@opencode-ai/sdk/v2/client"
+import { withoutQuotes } from "./internal/redact.ts"
 import type { AssistantWithParts } from "./OpenCodeClient.ts"
 import type { TurnFailure, TurnOutcome, TurnUsage } from "./TurnEvent.ts"
 
@@ -76,7 +77,11 @@ export const classifyTurn = (
 export const failureOf = (error: NonNullable<AssistantMessage["error"]>): TurnFailure => {
   const message = "message" in error.data && typeof error.data.message === "string" ? error.data.message : error.name
   const statusCode = error.name === "APIError" ? error.data.statusCode : undefined
-  return { name: error.name, message, ...(statusCode === undefined ? {} : { statusCode }) }
+  return {
+    name: error.name,
+    message: withoutQuotes(message).trim(),
+    ...(statusCode === undefined ? {} : { statusCode })
+  }
 }
 
 /**

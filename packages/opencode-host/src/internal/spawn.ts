@@ -18,7 +18,7 @@ import { markVariable, sweep } from "../Processes.ts"
 import type { Guard } from "./guard.ts"
 import { contentVariable, handedOver, type Handover, makeHandover } from "./handover.ts"
 import { type Access, engineOf, type Instance, health, user } from "./instance.ts"
-import { redact } from "./redact.ts"
+import { quoteFilter, redact } from "./redact.ts"
 
 export interface SpawnOptions {
   readonly binary: Binary
@@ -124,13 +124,15 @@ const spawnOn = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => stop(handle, listens, options.hostId))
 
   let taken = false
+  const unquoted = quoteFilter()
   // Drained for the process's whole life: an undrained pipe blocks it after 64 KiB.
   const drained = yield* handle.all.pipe(
     Stream.decodeText(),
     Stream.splitLines,
     Stream.runForEach((line) => {
       if (line.endsWith(handedOver)) taken = true
-      output.push(redact(line, real, environment))
+      const said = unquoted(line)
+      if (said !== undefined) output.push(redact(said, real, environment))
       if (output.length > keptLines) output.shift()
       const url = /listening on (http:\/\/\S+)/.exec(line)?.[1]
       if (url === undefined) return Effect.void

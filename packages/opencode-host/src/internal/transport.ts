@@ -11,6 +11,7 @@ import {
   Unavailable
 } from "../HostError.ts"
 import { type Instance, user } from "./instance.ts"
+import { withoutQuotes } from "./redact.ts"
 import type { Settings } from "./settings.ts"
 import type { Supervisor } from "./supervisor.ts"
 
@@ -55,7 +56,7 @@ export const makeTransport = (use: Supervisor["use"]): Transport => {
     use((instance) =>
       Effect.tryPromise({
         try: (signal) => run(sdkOf(instance), { signal }),
-        catch: (cause) => new HostError({ reason: new Protocol({ operation, detail: describe(cause) }) })
+        catch: (cause) => new HostError({ reason: reasonOf(operation, cause, undefined) })
       }).pipe(
         Effect.timeoutOrElse({
           duration: limitMillis,
@@ -78,7 +79,8 @@ export const makeTransport = (use: Supervisor["use"]): Transport => {
 
 const reasonOf = (operation: string, error: unknown, response: Response | undefined): HostErrorReason => {
   const detail = describe(error)
-  // The SDK turns an HTML answer into an error without a response; only a refused connection is a TypeError.
+  // The SDK turns an HTML answer into an error without a response; only a connection that was refused, or cut in the
+  // body of the answer, is a TypeError.
   if (response === undefined) {
     return error instanceof TypeError
       ? new Unavailable({ operation, detail: describe(error.cause ?? error) })
@@ -89,12 +91,19 @@ const reasonOf = (operation: string, error: unknown, response: Response | undefi
   return new Protocol({ operation, status: response.status, detail })
 }
 
-/** OpenCode's errors are `{name, data: {message}}`; anything else is cut short. */
+/** OpenCode's errors are `{name, data: {message, path}}`. */
 const describe = (error: unknown): string => {
-  if (Predicate.hasProperty(error, "data") && Predicate.hasProperty(error.data, "message")) {
-    return String(error.data.message)
-  }
-  if (Predicate.hasProperty(error, "message") && error.message !== "") return String(error.message)
-  const text = typeof error === "string" ? error : (JSON.stringify(error) ?? "nothing")
-  return text === "{}" || text === "" ? "no details" : text.slice(0, 500)
+  const data = Predicate.hasProperty(error, "data") ? error.data : undefined
+  const text = messageOf(data) ?? messageOf(error) ?? (typeof error === "string" ? error : JSON.stringify(error))
+  const said = withoutQuotes(text ?? "nothing")
+    .trim()
+    .slice(0, maxDetail)
+  const path = Predicate.hasProperty(data, "path") && Predicate.isString(data.path) ? `${data.path}: ` : ""
+  return said === "{}" || said === "" ? "no details" : `${path}${said}`
 }
+
+const messageOf = (from: unknown): string | undefined =>
+  Predicate.hasProperty(from, "message") && from.message !== "" ? String(from.message) : undefined
+
+/** Characters: a sentence, not a page. */
+const maxDetail = 500

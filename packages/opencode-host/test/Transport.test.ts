@@ -1,0 +1,76 @@
+import { createServer, type RequestListener } from "node:http"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { makeTransport } from "../src/internal/transport.ts"
+import type { Running } from "../src/internal/supervisor.ts"
+
+/** What a call to a server fails with that answers so. */
+const failure = Effect.fnUntraced(function* (answer: RequestListener) {
+  const http = yield* Effect.acquireRelease(
+    Effect.callback<ReturnType<typeof createServer>>((resume) => {
+      const server = createServer(answer)
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) => Effect.sync(() => server.close().closeAllConnections())
+  )
+  const address = http.address()
+  const port = typeof address === "object" ? address?.port : undefined
+  const server = {
+    url: `http://127.0.0.1:${port}`,
+    password: Redacted.make("x"),
+    passwordHidden: true,
+    version: "1.18.33",
+    engine: "classic" as const,
+    pid: undefined,
+    binary: undefined,
+    bootMillis: 1,
+    startedAt: 0
+  }
+  const running: Running = {
+    server,
+    exited: Effect.never,
+    kill: Effect.void,
+    primed: Effect.void,
+    settings: Effect.never
+  }
+  const { call } = makeTransport((run) => run(running))
+  return yield* Effect.flip(call("sessions.list", (sdk, options) => sdk.session.list({}, options)))
+})
+
+describe("a call", () => {
+  it.live.each([200, 500])("that is cut in the body of its answer (%i) may be tried again", (status) =>
+    Effect.gen(function* () {
+      const error = yield* failure((_, response) => {
+        response.writeHead(status, { "content-type": "application/json", "content-length": 100 })
+        response.write('[{"id":', () => response.destroy())
+      })
+      assert.strictEqual(error.reason._tag, "Unavailable", error.message)
+    })
+  )
+
+  it.live("that is answered with something else is no matter of trying again, and is told in short", () =>
+    Effect.gen(function* () {
+      const nonsense = yield* failure((_, response) =>
+        response.setHeader("content-type", "application/json").end("<html>")
+      )
+      assert.strictEqual(nonsense.reason._tag, "Protocol", nonsense.message)
+      const long = yield* failure((_, response) =>
+        response.writeHead(400).end(JSON.stringify({ name: "Long", data: { message: "x".repeat(10_000) } }))
+      )
+      assert.isBelow(long.message.length, 700)
+    })
+  )
+
+  it.live("that a wrong configuration keeps from being answered does not quote its values", () =>
+    Effect.gen(function* () {
+      const message = 'Expected object | undefined, got "sk-fake-0123456789"'
+      const issues = [{ path: ["provider", "own", "options"], message }]
+      const error = yield* failure((_, response) =>
+        response.writeHead(400).end(JSON.stringify({ name: "ConfigInvalidError", data: { path: "/p", issues } }))
+      )
+      assert.include(error.message, "/p: ")
+      assert.include(error.message, "Expected object")
+      assert.notInclude(error.message, "sk-fake")
+    })
+  )
+})
