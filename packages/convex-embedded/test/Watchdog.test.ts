@@ -109,13 +109,12 @@ describe("a function that holds its thread", () => {
     const client = connect(await deployQuick())
     const events = watch(client, api.jobs.events, {})
     await events.until((seen) => Array.isArray(seen))
-    const stuck = [
+    await Promise.all([
       client.mutation(api.counters.add, { name: "n" }),
       client.mutation(api.jobs.schedule, { delay: 0, kind: "mutation", name: "beside" }),
       failure(client.mutation(api.stuck.writing, { name: "n" }))
-    ]
-    await Promise.all(stuck)
-    await events.until((seen) => Array.isArray(seen) && seen.includes("beside"))
+    ])
+    assert.include(await events.until((seen) => Array.isArray(seen) && seen.includes("beside")), "beside")
   })
 
   it("fails when it is scheduled, and later jobs run", async () => {

@@ -85,7 +85,6 @@ export class Store {
     }
     this.#ts = later(clock.ts)
     this.#creationTime = clock.creation_time
-    this.#run("DELETE FROM requests WHERE ts < ?", this.#ts - REQUESTS_KEPT_NS)
   }
 
   /** Fails with `DataCorrupt`, `DataInUse` or, when the system refuses, `InvalidOptions`; the file is then as it was. */
