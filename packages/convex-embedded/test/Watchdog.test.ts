@@ -114,7 +114,7 @@ describe("a function that holds its thread", () => {
       client.mutation(api.jobs.schedule, { delay: 0, kind: "mutation", name: "beside" }),
       failure(client.mutation(api.stuck.writing, { name: "n" }))
     ])
-    assert.include(await events.until((seen) => Array.isArray(seen) && seen.includes("beside")), "beside")
+    assert.deepEqual(await events.until((seen) => Array.isArray(seen) && seen.length > 0), ["beside"])
   })
 
   it("fails when it is scheduled, and later jobs run", async () => {
