@@ -76,16 +76,27 @@ const opencodeSessionOf = async (ctx: QueryCtx, row: Doc<"commands">) => {
 }
 
 /**
- * What waits to be done, the oldest first, at most `limit` (up to 20). `epoch` is the worker's when the command was
- * issued: `pause`, `resume` and `drain` mean the process of that epoch and no later one.
+ * What waits to be done, the oldest first, at most `limit` (up to 20), and as many aborts from behind those, so that they
+ * wait for nothing that takes long. `epoch` is the worker's when the command was issued: `pause`, `resume` and `drain`
+ * mean the process of that epoch and no later one.
  */
 export const queued = workerQuery({
   args: { limit: v.number() },
   handler: async (ctx, { limit }) => {
-    const rows = await ctx.db
+    const size = bounded(limit, MAX_PAGE)
+    const { _id: workerId } = ctx.worker
+    const oldest = await ctx.db
       .query("commands")
-      .withIndex("by_worker_status", (q) => q.eq("workerId", ctx.worker._id).eq("status", "queued"))
-      .take(bounded(limit, MAX_PAGE))
+      .withIndex("by_worker_status", (q) => q.eq("workerId", workerId).eq("status", "queued"))
+      .take(size)
+    const aborts = await ctx.db
+      .query("commands")
+      .withIndex("by_worker_status_kind", (q) =>
+        q.eq("workerId", workerId).eq("status", "queued").eq("command.kind", "abort")
+      )
+      .take(size)
+    const shown = new Set(oldest.map(({ _id }) => _id))
+    const rows = [...oldest, ...aborts.filter(({ _id }) => !shown.has(_id))]
     return Promise.all(
       rows.map(async (row) => ({
         commandId: row._id,

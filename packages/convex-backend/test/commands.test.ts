@@ -87,6 +87,25 @@ describe("commands", () => {
     assert.strictEqual((await queued()).length, 20)
   })
 
+  it("to abort wait behind nothing", async () => {
+    const { operator, worker, sessionId, claim, queued, settle } = await setUp()
+    const { workerId } = worker
+    const turnId = await send(operator, sessionId)
+    await claim(turnId)
+    for (let index = 1; index <= 21; index++) {
+      await operator.mutation(api.workers.refreshModels, { workerId, idempotencyKey: `${index}` })
+    }
+    const commandId = await operator.mutation(api.turns.abort, { turnId, idempotencyKey: "abort" })
+    const shown = await queued()
+    assert.strictEqual(shown.length, 21)
+    assert.strictEqual(shown.at(-1)?.commandId, commandId)
+    for (const command of shown.slice(0, 5)) await settle(command.commandId)
+    assert.deepStrictEqual(
+      (await queued()).map(({ command }) => command.kind),
+      [...Array.from({ length: 16 }, () => "refreshModels"), "abort"]
+    )
+  })
+
   it("to a process need one that is there, on an approved worker", async () => {
     const { operator, worker } = await setUp()
     const offline = await pair(operator)
