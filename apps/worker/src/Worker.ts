@@ -211,7 +211,9 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
     const run = inbox.turns.pipe(
       Stream.runForEach((turn) => FiberMap.run(waiting, turn.turnId, begin(turn), { onlyIfMissing: true }))
     )
-    const settlement = Effect.forever(Effect.andThen(settleAll, Effect.delay(Queue.take(unfinished), "1 second")))
+    const settlement = Effect.forever(
+      Effect.andThen(again(settleAll), Effect.delay(Queue.take(unfinished), "1 second"))
+    )
     const sessions = Effect.flatMap(openCodeSessions, SessionSync.run)
     yield* Effect.all([logged(settlement), run, again(publishModels), again(sessions)], concurrently).pipe(
       Effect.provideContext(services)

@@ -87,8 +87,8 @@ export class Commands extends Context.Service<
     )
 }
 
-/** As many as may wait for a worker: one that takes long must not hide an abort. */
-const window = 100
+/** Commands that the deployment shows at once; aborts are shown behind those, too. */
+const window = 20
 /** Of what the backend takes. */
 const maxError = 4_000
 
