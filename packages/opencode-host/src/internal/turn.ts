@@ -183,11 +183,19 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
     return yield* reader.read(event)
   })
 
+  /** Something may be missing that only `caughtUp` brings: it is tried until it succeeds. */
+  let behind = false
+
   /** The gap may be the start of another server: then the one that ran the turn is dead. */
-  const afterGap = Effect.gen(function* () {
+  const caughtUp = Effect.fnUntraced(function* (look: typeof check) {
+    behind = true
+    // Whatever fails below, text after the gap must not follow text before it.
+    reader.tear()
     if ((yield* host.running) !== server) return yield* recover
-    const found = yield* check
-    return ended ? found : yield* reader.resync
+    const found = yield* look
+    const missed = ended ? found : yield* reader.resync
+    behind = false
+    return missed
   })
 
   const step = (signal: Signal): Effect.Effect<ReadonlyArray<TurnEvent>, HostError> =>
@@ -197,18 +205,20 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
         delivered = true
         return Effect.succeed<ReadonlyArray<TurnEvent>>([{ _tag: "Delivered" }])
       },
-      Tick: () => Effect.catchReason(lookedUp, "HostError", "NotFound", () => deleted),
-      Gap: () => afterGap,
+      Tick: () => Effect.catchReason(behind ? caughtUp(lookedUp) : lookedUp, "HostError", "NotFound", () => deleted),
+      Gap: () => caughtUp(check),
       Exited: () => recover,
       Deadline: () => cancel("DeadlineExceeded", "The turn exceeded its deadline")
     })
 
-  /** A look-up that fails is repeated by the next one; only what ends the turn may fail, and only before delivery. */
+  /** What fails is made good by the next tick; only what ends the turn may fail, and only before delivery. */
   const guarded = (signal: Signal) =>
     step(signal).pipe(
-      Effect.catch((error) =>
-        signal._tag === "Exited" && !delivered ? Effect.fail(error) : Effect.as(Effect.logDebug(error.message), [])
-      )
+      Effect.catch((error) => {
+        if (signal._tag === "Exited" && !delivered) return Effect.fail(error)
+        behind ||= signal._tag === "Event"
+        return Effect.as(Effect.logDebug(error.message), [])
+      })
     )
 
   const delivery: Stream.Stream<Signal, HostError> = delivered

@@ -105,27 +105,41 @@ export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
   }
 
   /** A request that nobody can answer any more stays listed for ever after an abort; its tool no longer runs. */
-  const isOpen = Effect.fnUntraced(function* ({ request: { sessionID, tool } }: Request) {
-    if (tool === undefined) return true
-    const message = yield* client.messages.get(sessionID, tool.messageID)
-    return message.parts.some(
-      (part) => part.type === "tool" && part.callID === tool.callID && part.state.status === "running"
-    )
-  })
+  const isOpen = Effect.fnUntraced(
+    function* ({ request: { sessionID, tool } }: Request) {
+      if (tool === undefined) return true
+      const message = yield* client.messages.get(sessionID, tool.messageID)
+      return message.parts.some(
+        (part) => part.type === "tool" && part.callID === tool.callID && part.state.status === "running"
+      )
+    },
+    Effect.catchReason("HostError", "NotFound", () => Effect.succeed(false))
+  )
 
-  /** After a gap: what was missed, as far as OpenCode has it. */
-  const resync = Effect.gen(function* () {
+  /** Events may be missing from here on: what they had of each text comes with its end. */
+  const tear = () => {
     for (const text of texts.values()) text.torn = true
-    const events: Array<TurnEvent> = []
-    for (const message of yield* turnMessages(client, prompt)) {
-      answers.add(message.info.id)
-      for (const entry of message.parts) events.push(...ofPart(entry))
-    }
-    const entries: ReadonlyArray<Request> = [
+  }
+
+  /** After a gap: what was missed, as far as OpenCode has it. Takes note of nothing when it fails, so it may be repeated. */
+  const resync = Effect.gen(function* () {
+    const messages = yield* turnMessages(client, prompt)
+    const listed: ReadonlyArray<Request> = [
       ...(yield* client.permissions.list).map((request) => ({ kind: "permission" as const, request })),
       ...(yield* client.questions.list).map((request) => ({ kind: "question" as const, request }))
     ]
-    for (const entry of entries) if (yield* isOpen(entry)) events.push(...(yield* ofRequest(entry)))
+    const open: Array<Request> = []
+    for (const entry of listed) {
+      if ((yield* belongs(entry.request.sessionID)) && (yield* isOpen(entry))) open.push(entry)
+    }
+    const events: Array<TurnEvent> = []
+    for (const message of messages) {
+      answers.add(message.info.id)
+      for (const entry of message.parts) events.push(...ofPart(entry))
+    }
+    // OpenCode stores a text when it has ended: of one that began in the gap, the first deltas are lost too.
+    tear()
+    for (const entry of open) events.push(...(yield* ofRequest(entry)))
     return events
   })
 
@@ -135,5 +149,5 @@ export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
       parts.flatMap((part) => (part.type === "text" || part.type === "reasoning" ? textPart(part) : nothing))
     )
 
-  return { read, resync, rest }
+  return { read, resync, rest, tear }
 }

@@ -1,0 +1,68 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Reply } from "@opencode-worker/testkit"
+import { Deferred, Effect, Ref, Stream } from "effect"
+import { HostError, OpenCodeHost, Unavailable } from "../src/index.ts"
+import { makeHub } from "../src/internal/hub.ts"
+import { runTurn } from "../src/internal/turn.ts"
+import { endOf, layerHost, newSession, promptOf } from "./support.ts"
+
+const model = layerHost(
+  ({ results }) =>
+    results > 0 ? Reply.text("done") : Reply.toolCall("bash", { command: "echo hi", description: "as told" }),
+  { permission: { bash: "ask" } }
+)
+
+describe("what a gap took", () => {
+  it.live(
+    "is looked for again at the next tick when looking for it has failed",
+    () =>
+      Effect.gen(function* () {
+        const { abort, client, events, server } = yield* OpenCodeHost
+        const hub = yield* makeHub()
+        const asked = yield* Deferred.make<void>()
+        const looks = yield* Ref.make(0)
+        // A connection that loses the question, and a server that cannot be asked for it the first time.
+        yield* events.pipe(
+          Stream.runForEach((event) =>
+            event._tag === "Event" && event.event.type === "permission.asked"
+              ? Effect.andThen(hub.publish({ _tag: "Gap", cause: "error" }), Deferred.succeed(asked, undefined))
+              : hub.publish(event)
+          ),
+          Effect.forkScoped({ startImmediately: true })
+        )
+        const list = Effect.gen(function* () {
+          if ((yield* Ref.updateAndGet(looks, (count) => count + 1)) > 1) return yield* client.permissions.list
+          return yield* new HostError({ reason: new Unavailable({ operation: "permissions.list", detail: "busy" }) })
+        })
+        const running = {
+          server: yield* server,
+          exited: Effect.never,
+          kill: Effect.void,
+          primed: Effect.void,
+          settings: Effect.never
+        }
+        const turn = runTurn(
+          {
+            client: { ...client, permissions: { ...client.permissions, list } },
+            hold: Effect.void,
+            running: Effect.succeed(running),
+            listen: hub.listen,
+            turns: new Map(),
+            abort
+          },
+          yield* promptOf(yield* newSession, "run it")
+        )
+        const told = yield* turn.pipe(
+          Stream.tap((event) =>
+            event._tag === "PermissionAsked" ? client.permissions.reply(event.request.id, "once") : Effect.void
+          ),
+          Stream.runCollect
+        )
+        yield* Deferred.await(asked)
+        assert.strictEqual(told.filter(({ _tag }) => _tag === "PermissionAsked").length, 1)
+        assert.isAtLeast(yield* Ref.get(looks), 2)
+        assert.strictEqual(endOf(told).outcome, "completed")
+      }).pipe(Effect.scoped, Effect.provide(model)),
+    90_000
+  )
+})
