@@ -111,6 +111,21 @@ describe("the event hub", () => {
     })
   )
 
+  it.effect("takes an event that it chokes on for a lost connection, and goes on", () =>
+    Effect.gen(function* () {
+      const { hub, listener } = yield* setting(
+        { events: [hello, "session.idle"], after: "silence" },
+        { events: [hello, "session.error"], after: "silence" }
+      )
+      yield* hub.listen(({ type }) => {
+        if (type === "session.idle") throw new Error("a listener that chokes")
+        return true
+      })
+      yield* advance(2)
+      assert.deepStrictEqual(yield* taken(listener, 3), ["session.idle", "gap: error", "session.error"])
+    })
+  )
+
   it.effect("is no hot loop against a server that says hello and leaves", () =>
     Effect.gen(function* () {
       const { attempts } = yield* setting({ events: [hello], after: "end" })

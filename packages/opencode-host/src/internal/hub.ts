@@ -126,7 +126,11 @@ export const pump = Effect.fnUntraced(function* (options: PumpOptions) {
     Stream.pipeThroughChannel(Sse.decodeDataSchema(Schema.Unknown)),
     Stream.runForEach(({ data }) => receive(data)),
     Effect.as("ended" as const),
-    Effect.catch((error) => Effect.succeed(error === "stall" ? error : ("error" as const)))
+    Effect.catch((error) => Effect.succeed(error === "stall" ? error : ("error" as const))),
+    // An event that we choke on costs the connection, and so a gap, not all events for ever.
+    Effect.catchDefect((defect) =>
+      Effect.as(Effect.logWarning("The event stream of OpenCode is opened anew", defect), "error" as const)
+    )
   )
 
   const reconnect = Effect.gen(function* () {
