@@ -100,7 +100,7 @@ export class UnsupportedVersion extends Schema.TaggedClass<UnsupportedVersion>()
   supported: Schema.String
 }) {
   get message() {
-    return `OpenCode ${this.version} is not supported: this program is tested with ${this.supported}. Install that version, or allow untested versions.`
+    return `OpenCode ${this.version} is not supported: this program is tested with ${this.supported}. Install that version, or allow untested versions (allowUntestedVersion; opencode-worker start: --allow-untested-version).`
   }
 }
 
@@ -127,10 +127,13 @@ export class NotFound extends Schema.TaggedClass<NotFound>()("NotFound", {
  */
 export class Unsupported extends Schema.TaggedClass<Unsupported>()("Unsupported", {
   operation: Schema.String,
-  engine: Schema.String
+  engine: Schema.String,
+  /** What to do, where looking at the capabilities is not all. */
+  advice: Schema.optionalKey(Schema.String)
 }) {
   get message() {
-    return `OpenCode's ${this.engine} engine has no ${this.operation}. See the capabilities of the client.`
+    const advice = this.advice ?? "See the capabilities of the client."
+    return `OpenCode's ${this.engine} engine has no ${this.operation}. ${advice}`
   }
 }
 

@@ -217,7 +217,8 @@ const attachServer = Effect.fnUntraced(function* (
 ) {
   if (alwaysAsk.length > 0) {
     const operation = "alwaysAsk for a server that somebody else started"
-    return yield* new HostError({ reason: new Unsupported({ operation, engine: engine ?? "classic" }) })
+    const advice = "Leave alwaysAsk out: that server decides by its own configuration what is asked. Or do not attach."
+    return yield* new HostError({ reason: new Unsupported({ operation, engine: engine ?? "classic", advice }) })
   }
   const password = Redacted.isRedacted(attach.password) ? attach.password : Redacted.make(attach.password)
   const access = { url: attach.url, password }

@@ -73,8 +73,9 @@ describe("alwaysAsk", () => {
     "is refused where it could not be kept",
     () =>
       Effect.gen(function* () {
-        const { reason } = yield* Effect.flip(OpenCodeHost.use(({ server }) => server))
+        const { message, reason } = yield* Effect.flip(OpenCodeHost.use(({ server }) => server))
         assert.strictEqual(reason._tag, "Unsupported")
+        assert.include(message, "next engine has no alwaysAsk. Leave alwaysAsk out")
       }).pipe(Effect.provide(hostOf({ alwaysAsk: ["bash"], engine: "next" }))),
     120_000
   )

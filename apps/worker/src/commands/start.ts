@@ -34,6 +34,10 @@ const flags = {
     Flag.optional
   ),
   opencode: shared.opencode,
+  allowUntestedVersion: Flag.Boolean("allow-untested-version").pipe(
+    Flag.withDescription("Run an OpenCode outside the tested versions, 1.18.x"),
+    Flag.withDefault(false)
+  ),
   attach: Flag.String("attach").pipe(
     Flag.withDescription(
       "Use the opencode serve at this address, with the password in OPENCODE_SERVER_PASSWORD, and leave it running"
@@ -117,8 +121,9 @@ const attachment = Effect.fnUntraced(function* ({ attach, idleTimeout, permissio
 })
 
 const hostOptions = Effect.fnUntraced(function* (given: Flags) {
-  const { directory, idleTimeout, opencode, permissions } = given
+  const { allowUntestedVersion, directory, idleTimeout, opencode, permissions } = given
   return {
+    allowUntestedVersion,
     attach: yield* attachment(given),
     directory: yield* shared.resolveDirectory(directory),
     environment: yield* shared.shellEnvironment,

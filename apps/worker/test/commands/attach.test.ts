@@ -1,3 +1,4 @@
+import { createServer } from "node:http"
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { OpenCodeHome } from "@opencode-worker/testkit"
@@ -52,6 +53,28 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         const { server } = yield* OpenCodeHost
         const worker = yield* attach((yield* server).url, "a wrong one", ...inherit)
         yield* Effect.promise(() => command.until(() => /refuses the password/.test(worker.stderr()), "the reason"))
+      }),
+    { timeout: 120_000 }
+  )
+
+  it.effect(
+    "refuses a version that was not tested, unless it is allowed",
+    () =>
+      Effect.gen(function* () {
+        const untested = yield* Effect.acquireRelease(
+          Effect.callback<ReturnType<typeof createServer>>((resume) => {
+            const server = createServer((_, response) => response.end('{"healthy":true,"version":"2.0.1"}'))
+            server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+          }),
+          (server) => Effect.sync(() => server.close().closeAllConnections())
+        )
+        const at = untested.address()
+        const address = `http://127.0.0.1:${typeof at === "object" ? at?.port : ""}`
+        const refused = yield* attach(address, "", ...inherit)
+        const reason = /OpenCode 2\.0\.1 is not supported.*--allow-untested-version/
+        yield* Effect.promise(() => command.until(() => reason.test(refused.stderr()), "the reason", refused.stderr))
+        const allowed = yield* attach(address, "", ...inherit, "--allow-untested-version")
+        yield* says(allowed, /^OpenCode +2\.0\.1, at http:/m)
       }),
     { timeout: 120_000 }
   )

@@ -70,10 +70,13 @@ export const spawnServer = Effect.fn("OpenCodeHost.start")(function* (options: S
   }
 })
 
+const advice =
+  "Leave alwaysAsk out, so that OpenCode's own configuration decides what is asked (opencode-worker start: --permissions inherit), or use OpenCode 1.18 with its classic engine."
+
 /** The next engine reads no plugin that could make it ask. */
 const canAsk = ({ alwaysAsk }: SpawnOptions, engine: Engine) =>
   engine === "next" && alwaysAsk.length > 0
-    ? Effect.fail(new HostError({ reason: new Unsupported({ operation: "alwaysAsk", engine }) }))
+    ? Effect.fail(new HostError({ reason: new Unsupported({ operation: "alwaysAsk", engine, advice }) }))
     : Effect.void
 
 interface Attempt extends SpawnOptions {
