@@ -250,16 +250,19 @@ describe("ConvexClient without a deployment", () => {
     })
   )
 
-  it.live("a fatal error is not thrown at the process, and another connection is tried", () =>
-    Effect.gen(function* () {
-      const { url, connections } = yield* brokenDeployment(
-        JSON.stringify({ type: "FatalError", error: "no such deployment" })
-      )
-      const client = yield* ConvexClient.make({ url, queryTimeout: "5 seconds" })
-      const error = yield* Effect.flip(client.query(api.workers.list, {}))
-      assert.isTrue(isTransient(error))
-      assert.isAbove(connections(), 1)
-    })
+  it.live(
+    "a fatal error is not thrown at the process, and another connection is tried",
+    () =>
+      Effect.gen(function* () {
+        const { url, connections } = yield* brokenDeployment(
+          JSON.stringify({ type: "FatalError", error: "no such deployment" })
+        )
+        const client = yield* ConvexClient.make({ url, queryTimeout: "5 seconds" })
+        const error = yield* Effect.flip(client.query(api.workers.list, {}))
+        assert.isTrue(isTransient(error))
+        assert.isAbove(connections(), 1)
+      }),
+    25_000
   )
 
   it.live(
