@@ -24,7 +24,7 @@ import {
   usageOf
 } from "@opencode-worker/opencode-host"
 import type { FunctionReturnType } from "convex/server"
-import { Effect, Option, Schedule, Stream } from "effect"
+import { Cause, Effect, Option, Schedule, Stream } from "effect"
 import { finalParts } from "./FinalParts.ts"
 import { finish } from "./Finish.ts"
 import { RunningTurns } from "./RunningTurns.ts"
@@ -141,9 +141,10 @@ const settleSome = Effect.gen(function* () {
       turns,
       (turn) =>
         settle(turn, { aborted: turn.abortRequested }).pipe(
-          Effect.catch((error) => {
+          Effect.catchCause((cause) => {
+            if (Cause.hasInterrupts(cause)) return Effect.interrupt
             failed.add(turn.turnId)
-            return Effect.logWarning(`A turn that was left unfinished could not be settled: ${error.message}`)
+            return Effect.logWarning("A turn that was left unfinished could not be settled", cause)
           })
         ),
       { discard: true }

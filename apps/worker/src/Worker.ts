@@ -23,7 +23,6 @@ import {
   Lease,
   ModelPublisher,
   Pairing,
-  type ReadyTurn,
   Requests,
   SessionSync,
   type WorkerCredentials
@@ -32,31 +31,26 @@ import { ModelCache } from "@opencode-worker/model-cache"
 import type { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { type Actor, WorkerEvent, WorkerLifecycle, type WorkerState } from "@opencode-worker/worker-fsm"
 import {
-  Cause,
   Context,
   type Duration,
   Effect,
-  FiberMap,
   type FileSystem,
   Layer,
   Option,
-  Queue,
   Ref,
   Schedule,
   Schema,
   ScopedRef,
-  Semaphore,
   Stream
 } from "effect"
 import { execute } from "./Execute.ts"
+import { makeIntake } from "./Intake.ts"
 import { openCodeRequests } from "./OpenCodeRequests.ts"
 import { openCodeSessions } from "./OpenCodeSessions.ts"
 import { patientLease } from "./PatientLease.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 import { RunningTurns } from "./RunningTurns.ts"
-import { capacity, Sessions } from "./Sessions.ts"
-import { settleAll } from "./Settlement.ts"
-import { runTurn } from "./Turn.ts"
+import { Sessions } from "./Sessions.ts"
 
 export interface WorkerOptions {
   /** What operators see this worker as. */
@@ -117,12 +111,9 @@ const tenancy = Effect.fnUntraced(function* (credentials: WorkerCredentials, opt
       Sessions.layer
     ).pipe(Layer.provideMerge(patientLease(credentials, { processId: options.processId })))
   )
-  /** That there is a turn whose end the deployment refused. */
-  const unfinished = yield* Queue.sliding<void>(1)
-  const room = yield* Semaphore.make(capacity)
   // Made last, so that it ends first: no turn outlives what it writes with.
-  const turns = yield* FiberMap.make<string>()
-  return { room, services, turns, unfinished }
+  const intake = yield* makeIntake
+  return { intake, services }
 })
 type Tenancy = Effect.Success<ReturnType<typeof tenancy>>
 
@@ -187,40 +178,14 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
   })
 
   const serve = Effect.gen(function* () {
-    const { room, services, turns, unfinished } = yield* current
-    const inbox = Context.get(services, Inbox)
-    // Those that wait for room belong to this state, those that run do not: pausing and draining leave only them.
-    const waiting = yield* FiberMap.make<string>()
-    const leave = Semaphore.release(room, 1)
-    const carryThrough = (turn: ReadyTurn) =>
-      runTurn(turn).pipe(
-        Effect.tapCause((cause) =>
-          Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.asVoid(Queue.offer(unfinished, undefined))
-        ),
-        logged
-      )
-    /** Claims nothing that could not begin at once: what waits here is anybody's, and ends at once when it is aborted. */
-    const begin = (turn: ReadyTurn) =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(restore(Semaphore.take(room, 1)), () =>
-          FiberMap.hasUnsafe(turns, turn.turnId)
-            ? Effect.asVoid(leave)
-            : Effect.asVoid(FiberMap.run(turns, turn.turnId, Effect.ensuring(carryThrough(turn), leave)))
-        )
-      )
-    const run = inbox.turns.pipe(
-      Stream.runForEach((turn) => FiberMap.run(waiting, turn.turnId, begin(turn), { onlyIfMissing: true }))
-    )
-    const settlement = Effect.forever(
-      Effect.andThen(again(settleAll), Effect.delay(Queue.take(unfinished), "1 second"))
-    )
+    const { intake, services } = yield* current
     const sessions = Effect.flatMap(openCodeSessions, SessionSync.run)
-    yield* Effect.all([logged(settlement), run, again(publishModels), again(sessions)], concurrently).pipe(
+    yield* Effect.all([again(intake.settle), intake.take, again(publishModels), again(sessions)], concurrently).pipe(
       Effect.provideContext(services)
     )
-  }).pipe(Effect.scoped)
+  })
 
-  const drain = Effect.flatMap(current, ({ turns }) => FiberMap.awaitEmpty(turns))
+  const drain = Effect.flatMap(current, ({ intake }) => intake.idle)
 
   const lifecycle = yield* Layer.build(
     WorkerLifecycle.layer({
@@ -286,9 +251,3 @@ const publishModels = Effect.gen(function* () {
     }))
   )
 })
-
-/** A turn that fails concerns nobody else: settlement finds it. */
-const logged = <A, E, R>(work: Effect.Effect<A, E, R>) =>
-  Effect.catchCause(work, (cause) =>
-    Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("A turn could not be carried through", cause)
-  )
