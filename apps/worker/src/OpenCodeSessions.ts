@@ -5,7 +5,7 @@
  */
 import type { SessionSync } from "@opencode-worker/convex-sync"
 import { type HostEvent, OpenCodeHost, type Session } from "@opencode-worker/opencode-host"
-import { Effect, Option, Predicate, Result, Stream } from "effect"
+import { Data, Effect, Option, Predicate, Result, Stream } from "effect"
 
 /** In the metadata of a session that a worker made: the conversation that it was made for. */
 export const madeForKey = "opencodeWorkerSession"
@@ -26,6 +26,11 @@ const sessionEvent = (element: HostEvent): Result.Result<SessionSync.SessionEven
     : Result.fail(undefined)
 }
 
+/** Nobody uses the server, which was ended for that. */
+class Asleep extends Data.TaggedError("Asleep") {
+  override readonly message = "OpenCode is asleep"
+}
+
 /**
  * The source over the hosted server. Sub-agents' sessions are left out. A server that was ended because nobody used it is
  * not started for a list, which fails then: what changes without it is told after its next start, which is a gap.
@@ -39,7 +44,7 @@ export const openCodeSessions = Effect.map(OpenCodeHost, ({ events, ifAwake }): 
     Effect.flatMap(
       ifAwake(({ sessions }) => sessions.list({ since })),
       Option.match({
-        onNone: () => Effect.fail(new Error("OpenCode is asleep")),
+        onNone: () => new Asleep(),
         onSome: (sessions) => Effect.succeed(sessions.map(listed))
       })
     )
