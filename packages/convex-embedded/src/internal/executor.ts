@@ -51,6 +51,8 @@ export class Executor {
   #ts = 0n
   #tail: Promise<unknown> = Promise.resolve()
   readonly #waiting: Array<Waiting> = []
+  /** Whether a turn for them is on its way. */
+  #asked = false
   #closed = false
 
   private constructor(engine: EngineThread, modules: ModuleList) {
@@ -132,18 +134,23 @@ export class Executor {
     if (key === null) return this.exclusive(() => this.#mutate({ call, key }))
     const answer = Promise.withResolvers<MutationRun>()
     this.#waiting.push({ ...answer, call, key })
-    if (this.#waiting.length === 1) this.#takeWaiting()
+    this.#takeWaiting()
     return answer.promise
   }
 
+  /** One turn at a time is asked for, so that others come in between. */
   #takeWaiting(): void {
+    if (this.#asked) return
+    this.#asked = true
     const turn = this.exclusive(async () => {
+      this.#asked = false
       const taken = this.#waiting.splice(0, MUTATIONS_AT_ONCE)
       const done = await this.#mutateTogether(taken)
       this.#waiting.unshift(...taken.slice(done))
       if (this.#waiting.length > 0) this.#takeWaiting()
     })
     turn.catch((cause: unknown) => {
+      this.#asked = false
       for (const { reject } of this.#waiting.splice(0)) reject(cause)
     })
   }
