@@ -44,7 +44,7 @@ export interface AsyncOpenCodeHost extends AsyncDisposable {
   readonly directory: string
   readonly server: () => Promise<OpenCodeServer>
   readonly client: Promised<OpenCodeClient>
-  /** Undefined when no server runs, or starts. */
+  /** Undefined while nobody needs a server: it was ended for idleness, or not used yet. */
   readonly ifAwake: <A>(run: (client: Promised<OpenCodeClient>) => Promise<A>) => Promise<A | undefined>
   /** Each iteration listens from its first `next` on. */
   readonly events: AsyncIterable<HostEvent>
