@@ -13,9 +13,9 @@
 import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
 import type { FunctionReturnType } from "convex/server"
 import { Cause, Context, type Duration, Effect, Fiber, Layer, Stream } from "effect"
-import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import { lasting } from "./internal/lasting.ts"
+import { commandsOver } from "./internal/overLease.ts"
 import { patiently } from "./internal/patiently.ts"
 import { Lease } from "./Lease.ts"
 
@@ -73,22 +73,10 @@ export class Commands extends Context.Service<
   static readonly layer = (options?: CommandsOptions): Layer.Layer<Commands, never, Lease> =>
     Layer.effect(
       Commands,
-      Effect.map(Lease, (lease) =>
-        Commands.make(
-          {
-            epoch: lease.epoch,
-            windows: lease.subscribe(api.commands.queued, { limit: window }),
-            settle: (commandId, error) =>
-              lease.mutation(api.commands.settle, { commandId, ...(error !== undefined && { error }) })
-          },
-          options
-        )
-      )
+      Effect.map(Lease, (lease) => Commands.make(commandsOver(lease), options))
     )
 }
 
-/** Commands that the deployment shows at once; aborts are shown behind those, too. */
-const window = 20
 /** Of what the backend takes. */
 const maxError = 4_000
 

@@ -11,9 +11,9 @@
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { Clock, Context, Deferred, type Duration, Effect, Exit, Layer, Queue, Schedule, type Scope } from "effect"
-import { api } from "./Backend.ts"
 import { type ConvexSyncError, isTransient } from "./ConvexSyncError.ts"
 import * as DeltaBuffer from "./DeltaBuffer.ts"
+import { deltasOver } from "./internal/overLease.ts"
 import { Lease } from "./Lease.ts"
 
 /**
@@ -85,15 +85,7 @@ export class DeltaWriter extends Context.Service<
   static readonly layer = (options?: DeltaWriterOptions): Layer.Layer<DeltaWriter, never, Lease> =>
     Layer.effect(
       DeltaWriter,
-      Effect.flatMap(Lease, (lease) =>
-        DeltaWriter.make(
-          (batches) =>
-            lease.mutation(api.queue.appendDeltas, {
-              batches: batches.map((batch) => ({ ...batch, segments: [...batch.segments] }))
-            }),
-          options
-        )
-      )
+      Effect.flatMap(Lease, (lease) => DeltaWriter.make(deltasOver(lease), options))
     )
 }
 

@@ -11,9 +11,9 @@
 import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
 import type { FunctionArgs } from "convex/server"
 import { Effect, Option, Stream } from "effect"
-import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import * as HistoryTurns from "./HistoryTurns.ts"
+import { historyOver } from "./internal/overLease.ts"
 import { patiently } from "./internal/patiently.ts"
 import { Lease } from "./Lease.ts"
 
@@ -156,11 +156,4 @@ export const load = <A, E>(
   sessionId: Id<"sessions">,
   source: HistorySource<A, E>
 ): Effect.Effect<number, ConvexSyncError | E, Lease> =>
-  Effect.flatMap(Lease, (lease) =>
-    loadBetween(source, {
-      running: lease.query(api.history.running, { sessionId }),
-      known: (messageIds) => lease.query(api.history.known, { sessionId, messageIds: [...messageIds] }),
-      add: (turns, runningId) =>
-        lease.mutation(api.history.add, { sessionId, turns: [...turns], ...(runningId !== undefined && { runningId }) })
-    })
-  )
+  Effect.flatMap(Lease, (lease) => loadBetween(source, historyOver(lease, sessionId)))

@@ -9,9 +9,9 @@
 import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
 import type { FunctionReturnType } from "convex/server"
 import { Context, Effect, Layer, Stream } from "effect"
-import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import { lasting } from "./internal/lasting.ts"
+import { inboxOver } from "./internal/overLease.ts"
 import { Lease } from "./Lease.ts"
 
 /**
@@ -58,9 +58,6 @@ export const news = <Turn extends { readonly turnId: string }>(
   window.filter((turn) => !before.has(turn.turnId))
 ]
 
-/** Turns that the deployment shows at once, unless asked for fewer. */
-const defaultLimit = 20
-
 /**
  * @category services
  * @since 0.1.0
@@ -91,14 +88,6 @@ export class Inbox extends Context.Service<
   static readonly layer = (options?: { readonly limit?: number }): Layer.Layer<Inbox, never, Lease> =>
     Layer.effect(
       Inbox,
-      Effect.map(Lease, (lease) =>
-        Inbox.make({
-          windows: lease.subscribe(api.queue.ready, { limit: options?.limit ?? defaultLimit }),
-          claim: (turnId, { messageId, partIds }) =>
-            lease
-              .mutation(api.queue.claim, { turnId, messageId, partIds: [...partIds] })
-              .pipe(Effect.map((reply) => reply.claimed))
-        })
-      )
+      Effect.map(Lease, (lease) => Inbox.make(inboxOver(lease, options?.limit)))
     )
 }

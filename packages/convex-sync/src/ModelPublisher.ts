@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 import { Effect, Stream } from "effect"
-import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
+import { modelsOver } from "./internal/overLease.ts"
 import { patiently } from "./internal/patiently.ts"
 import { Lease } from "./Lease.ts"
 
@@ -72,12 +72,4 @@ export const publishTo = Effect.fn("ModelPublisher.publish")(function* <E, R>(
 export const publish = <E, R>(
   catalogs: Stream.Stream<ModelCatalog, E, R>
 ): Effect.Effect<void, ConvexSyncError | E, R | Lease> =>
-  Effect.flatMap(Lease, (lease) =>
-    publishTo(
-      {
-        published: lease.query(api.models.published, {}),
-        publish: (catalog) => lease.mutation(api.models.publish, catalog)
-      },
-      catalogs
-    )
-  )
+  Effect.flatMap(Lease, (lease) => publishTo(modelsOver(lease), catalogs))

@@ -6,9 +6,9 @@
 import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
 import type { FunctionReturnType } from "convex/server"
 import { Context, type Duration, Effect, Layer, type Scope, type Stream } from "effect"
-import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import { broker } from "./internal/broker.ts"
+import { requestsOver } from "./internal/overLease.ts"
 import { Lease } from "./Lease.ts"
 import type * as Policy from "./Policy.ts"
 
@@ -150,19 +150,6 @@ export class Requests extends Context.Service<
   static readonly layer = (opencode: OpenCodePort, options?: RequestsOptions): Layer.Layer<Requests, never, Lease> =>
     Layer.effect(
       Requests,
-      Effect.flatMap(Lease, (lease) =>
-        broker(
-          opencode,
-          {
-            open: (request) => lease.mutation(api.requests.open, request),
-            answers: lease.subscribe(api.requests.answers, { limit: window }),
-            close: (requestId, as) => lease.mutation(api.requests.close, { requestId, as })
-          },
-          options
-        )
-      )
+      Effect.flatMap(Lease, (lease) => broker(opencode, requestsOver(lease), options))
     )
 }
-
-/** Answers that the deployment shows at once. */
-const window = 20

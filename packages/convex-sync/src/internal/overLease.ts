@@ -1,0 +1,54 @@
+/** What each part needs of a deployment, done by the backend's functions, under the lease of this process. */
+import type { Id } from "@opencode-worker/convex-backend/api"
+import { Effect } from "effect"
+import { api } from "../Backend.ts"
+import type { CommandsPort } from "../Commands.ts"
+import type { WriteDeltas } from "../DeltaWriter.ts"
+import type { HistoryStore } from "../History.ts"
+import type { InboxPort } from "../Inbox.ts"
+import type { Lease } from "../Lease.ts"
+import type { ModelPublisherPort } from "../ModelPublisher.ts"
+import type { StorePort } from "../Requests.ts"
+
+/** Rows that the deployment shows at once, unless asked for fewer. Behind so many commands it shows aborts, too. */
+const window = 20
+
+export const inboxOver = (lease: Lease["Service"], limit = window): InboxPort => ({
+  windows: lease.subscribe(api.queue.ready, { limit }),
+  claim: (turnId, { messageId, partIds }) =>
+    lease
+      .mutation(api.queue.claim, { turnId, messageId, partIds: [...partIds] })
+      .pipe(Effect.map((reply) => reply.claimed))
+})
+
+export const deltasOver =
+  (lease: Lease["Service"]): WriteDeltas =>
+  (batches) =>
+    lease.mutation(api.queue.appendDeltas, {
+      batches: batches.map((batch) => ({ ...batch, segments: [...batch.segments] }))
+    })
+
+export const requestsOver = (lease: Lease["Service"]): StorePort => ({
+  open: (request) => lease.mutation(api.requests.open, request),
+  answers: lease.subscribe(api.requests.answers, { limit: window }),
+  close: (requestId, as) => lease.mutation(api.requests.close, { requestId, as })
+})
+
+export const commandsOver = (lease: Lease["Service"]): CommandsPort => ({
+  epoch: lease.epoch,
+  windows: lease.subscribe(api.commands.queued, { limit: window }),
+  settle: (commandId, error) =>
+    lease.mutation(api.commands.settle, { commandId, ...(error !== undefined && { error }) })
+})
+
+export const historyOver = (lease: Lease["Service"], sessionId: Id<"sessions">): HistoryStore => ({
+  running: lease.query(api.history.running, { sessionId }),
+  known: (messageIds) => lease.query(api.history.known, { sessionId, messageIds: [...messageIds] }),
+  add: (turns, runningId) =>
+    lease.mutation(api.history.add, { sessionId, turns: [...turns], ...(runningId !== undefined && { runningId }) })
+})
+
+export const modelsOver = (lease: Lease["Service"]): ModelPublisherPort => ({
+  published: lease.query(api.models.published, {}),
+  publish: (catalog) => lease.mutation(api.models.publish, catalog)
+})
