@@ -20,6 +20,8 @@ export const MAX_PAGE = 20
 export const MAX_TURNS_READ = 25
 /** Rows of a list whose rows are small. */
 export const MAX_SMALL_PAGE = 100
+/** Sessions in one question: each takes up to two index ranges, of 4,096 that a query may read, and a row of some kB. */
+export const MAX_LOOKUPS = 1_000
 /** Turns in one write of deltas: each costs two reads and a row. */
 export const MAX_BATCHES = 100
 /** Streamed text in one row of `deltas`: 100 rows, which is what a read or a purge takes, stay below 10 MB. */

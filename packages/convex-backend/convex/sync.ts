@@ -5,11 +5,12 @@
  *
  * @since 0.1.0
  */
+import type { WithoutSystemFields } from "convex/server"
 import { type Infer, v } from "convex/values"
-import type { Doc } from "./_generated/dataModel.ts"
+import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
 import { workerMutation, workerQuery } from "./builders.ts"
-import { checkCount, checkText, MAX_NAME, MAX_SMALL_PAGE } from "./limits.ts"
+import { checkCount, checkText, MAX_LOOKUPS, MAX_NAME, MAX_SMALL_PAGE } from "./limits.ts"
 import { purgeSession } from "./purge.ts"
 
 const told = v.object({
@@ -42,34 +43,62 @@ const awaited = async (ctx: WorkerCtx<QueryCtx>, madeFor: string | undefined): P
   return session?.workerId === ctx.worker._id && session.opencodeSessionId === undefined ? session : null
 }
 
-const upsert = async (
-  ctx: WorkerCtx<MutationCtx>,
+/** A new row, or fields of one that is there. */
+type Change =
+  | { readonly insert: WithoutSystemFields<Doc<"sessions">> }
+  | { readonly patch: Partial<Doc<"sessions">>; readonly sessionId: Id<"sessions"> }
+
+/**
+ * What telling a session changes; undefined: nothing. One that its operator deletes is as any other, because that may fail
+ * in OpenCode and leave it in use.
+ */
+const changeOf = async (
+  ctx: WorkerCtx<QueryCtx>,
   { madeFor, opencodeSessionId, title, updatedAt }: Infer<typeof told>
-): Promise<void> => {
+): Promise<Change | undefined> => {
   const activity = Math.min(updatedAt, Date.now())
   const session = (await known(ctx, opencodeSessionId)) ?? (await awaited(ctx, madeFor))
   if (session === null) {
-    await ctx.db.insert("sessions", {
-      ownerId: ctx.worker.ownerId,
-      workerId: ctx.worker._id,
-      opencodeSessionId,
-      title,
-      titledBy: "opencode",
-      origin: "opencode",
-      status: "idle",
-      lastActivityAt: activity,
-      idempotencyKey: `opencode ${ctx.worker._id} ${opencodeSessionId}`
-    })
-    return
+    return {
+      insert: {
+        ownerId: ctx.worker.ownerId,
+        workerId: ctx.worker._id,
+        opencodeSessionId,
+        title,
+        titledBy: "opencode",
+        origin: "opencode",
+        status: "idle",
+        lastActivityAt: activity,
+        idempotencyKey: `opencode ${ctx.worker._id} ${opencodeSessionId}`
+      }
+    }
   }
   const retitled = session.titledBy !== "operator" && session.title !== title
   const active = activity > session.lastActivityAt
-  if (!retitled && !active && session.opencodeSessionId === opencodeSessionId) return
-  await ctx.db.patch(session._id, {
-    opencodeSessionId,
-    ...(retitled && { title, titledBy: "opencode" as const }),
-    ...(active && { lastActivityAt: activity })
-  })
+  if (!retitled && !active && session.opencodeSessionId === opencodeSessionId) return undefined
+  return {
+    sessionId: session._id,
+    patch: {
+      opencodeSessionId,
+      ...(retitled && { title, titledBy: "opencode" as const }),
+      ...(active && { lastActivityAt: activity })
+    }
+  }
+}
+
+const upsert = async (ctx: WorkerCtx<MutationCtx>, session: Infer<typeof told>): Promise<void> => {
+  const change = await changeOf(ctx, session)
+  if (change === undefined) return
+  if ("insert" in change) await ctx.db.insert("sessions", change.insert)
+  else await ctx.db.patch(change.sessionId, change.patch)
+}
+
+const checkTold = (sessions: ReadonlyArray<Infer<typeof told>>, max: number): void => {
+  checkCount("sessions", sessions.length, max)
+  for (const { opencodeSessionId, title } of sessions) {
+    checkText("opencodeSessionId", opencodeSessionId, MAX_NAME)
+    checkText("title", title, MAX_NAME)
+  }
 }
 
 /** Up to when (milliseconds of the worker's clock) the worker has told every change; 0: it has told nothing. */
@@ -78,16 +107,31 @@ export const watermark = workerQuery({
   handler: async (ctx) => (await cursorOf(ctx))?.watermark ?? 0
 })
 
+/**
+ * Of up to 1,000 sessions, the OpenCode ids of those that `apply` would change something for. A process that does not know
+ * what an earlier one has told asks this, and tells only these.
+ */
+export const outdated = workerQuery({
+  args: { sessions: v.array(told) },
+  handler: async (ctx, { sessions }) => {
+    checkTold(sessions, MAX_LOOKUPS)
+    const ids: Array<string> = []
+    // Not all at once: Convex bounds what a function may have under way.
+    for (let from = 0; from < sessions.length; from += MAX_SMALL_PAGE) {
+      const some = sessions.slice(from, from + MAX_SMALL_PAGE)
+      const changes = await Promise.all(some.map((session) => changeOf(ctx, session)))
+      ids.push(...some.filter((_, at) => changes[at] !== undefined).map(({ opencodeSessionId }) => opencodeSessionId))
+    }
+    return ids
+  }
+})
+
 /** Takes up to 100 sessions, and with them the watermark up to which all is told then; absent: it stays. */
 export const apply = workerMutation({
   args: { sessions: v.array(told), watermark: v.optional(v.number()) },
   handler: async (ctx, args) => {
-    checkCount("sessions", args.sessions.length, MAX_SMALL_PAGE)
-    for (const session of args.sessions) {
-      checkText("opencodeSessionId", session.opencodeSessionId, MAX_NAME)
-      checkText("title", session.title, MAX_NAME)
-      await upsert(ctx, session)
-    }
+    checkTold(args.sessions, MAX_SMALL_PAGE)
+    for (const session of args.sessions) await upsert(ctx, session)
     if (args.watermark === undefined) return null
     const cursor = await cursorOf(ctx)
     if (cursor === null) await ctx.db.insert("syncCursors", { workerId: ctx.worker._id, watermark: args.watermark })

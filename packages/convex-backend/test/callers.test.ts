@@ -113,6 +113,10 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
   "history:running": [({ sessionId }) => ({ sessionId }), "NotFound"],
   "history:known": [({ sessionId }) => ({ sessionId, messageIds: ["m"] }), "NotFound"],
   "sync:watermark": [() => ({}), { accepted: 0 }],
+  "sync:outdated": [
+    () => ({ sessions: [{ opencodeSessionId: "ses_1", title: "T", updatedAt: 1 }] }),
+    { accepted: ["ses_1"] }
+  ],
   "sync:apply": [() => ({ sessions: [{ opencodeSessionId: "ses_1", title: "T", updatedAt: 1 }] }), "own"],
   "sync:forget": [() => ({ opencodeSessionIds: ["ses_1"] }), { accepted: null }],
   "models:published": [() => ({}), { accepted: null }],

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util"
 import { assert, describe, it } from "vitest"
 import { api, type Id } from "../src/api.ts"
 import { enlist, eventually, newSession, refusalOf, send, useDeployment } from "./support/deployment.ts"
@@ -31,6 +32,7 @@ const setUp = async () => {
         sessions: [...sessions],
         ...(watermark !== undefined && { watermark })
       }),
+    outdated: (...sessions: Array<Told>) => operator.query(api.sync.outdated, { ...worker, sessions }),
     forget: (...opencodeSessionIds: Array<string>) =>
       operator.mutation(api.sync.forget, { ...worker, opencodeSessionIds }),
     watermark: () => operator.query(api.sync.watermark, worker),
@@ -70,6 +72,60 @@ describe("sync", () => {
     assert.strictEqual(await watermark(), 1_000)
     assert.strictEqual(await refusalOf(apply([told("ses_3"), told("")], 2_000)), "InvalidArgument")
     assert.strictEqual(await watermark(), 1_000)
+  })
+
+  it("gives the sessions that telling would change: the new, the renamed, those worked on", async () => {
+    const { apply, outdated } = await setUp()
+    const before = [told("ses_same"), told("ses_renamed"), told("ses_worked"), told("ses_older")]
+    await apply(before)
+    assert.deepStrictEqual(await outdated(...before), [])
+    const now = [
+      told("ses_same"),
+      told("ses_renamed", { title: "Now" }),
+      told("ses_worked", { updatedAt: 2_000 }),
+      told("ses_older", { updatedAt: 500 }),
+      told("ses_new")
+    ]
+    assert.deepStrictEqual(await outdated(...now), ["ses_renamed", "ses_worked", "ses_new"])
+    await apply(now)
+    assert.deepStrictEqual(await outdated(...now), [])
+  })
+
+  it("what is outdated is what telling changes, whoever named, made or deletes the session", async () => {
+    const { operator, workerId, apply, outdated, list } = await setUp()
+    const tell = async (session: Told) => {
+      const before = await list()
+      const isOutdated = (await outdated(session)).length === 1
+      await apply([session])
+      assert.deepStrictEqual(await outdated(session), [])
+      assert.strictEqual(isDeepStrictEqual(before, await list()), !isOutdated)
+      return isOutdated
+    }
+    const made = told("ses_made", { madeFor: await newSession(operator, workerId) })
+    assert.isTrue(await tell(made))
+    assert.isFalse(await tell(made))
+    const fork = { ...made, opencodeSessionId: "ses_fork" }
+    assert.isTrue(await tell(fork))
+
+    const sessionId = (await list()).find(({ origin }) => origin === "opencode")?.sessionId
+    if (sessionId === undefined) return assert.fail("The fork is not there")
+    await operator.mutation(api.sessions.rename, { sessionId, title: "Mine", idempotencyKey: "rename" })
+    assert.isFalse(await tell({ ...fork, title: "Theirs" }))
+    assert.isTrue(await tell({ ...fork, title: "Theirs", updatedAt: 2_000 }))
+    await operator.mutation(api.sessions.remove, { sessionId, idempotencyKey: "remove" })
+    assert.isFalse(await tell(fork))
+
+    const another = await enlist(operator)
+    assert.deepStrictEqual(await operator.query(api.sync.outdated, { ...another, sessions: [made] }), ["ses_made"])
+  })
+
+  it("says of 1,000 sessions at once which of them are outdated", async () => {
+    const { apply, outdated } = await setUp()
+    const all = Array.from({ length: 1_000 }, (_, index) => told(`ses_${index}`))
+    for (let from = 0; from < all.length; from += 100) await apply(all.slice(from, from + 100))
+    const renamed = new Set([3, 500, 999])
+    const now = all.map((each, index) => (renamed.has(index) ? { ...each, title: "Now" } : each))
+    assert.deepStrictEqual(await outdated(...now), ["ses_3", "ses_500", "ses_999"])
   })
 
   it("a title of OpenCode's follows, one of the operator's stays", async () => {
@@ -135,13 +191,16 @@ describe("sync", () => {
   })
 
   it("refuses over-long input, naming the field", async () => {
-    const { apply, forget } = await setUp()
+    const { apply, forget, outdated } = await setUp()
     const long = "x".repeat(501)
     const many = Array.from({ length: 101 }, (_, index) => `ses_${index}`)
     const refusals = [
       apply([told(long)]),
       apply([told("ses_1", { title: long })]),
       apply(many.map((id) => told(id))),
+      outdated(told(long)),
+      outdated(told("ses_1", { title: long })),
+      outdated(...Array.from({ length: 1_001 }, (_, index) => told(`ses_${index}`))),
       forget(...many)
     ]
     assert.deepStrictEqual(new Set(await Promise.all(refusals.map(refusalOf))), new Set(["InvalidArgument"]))
