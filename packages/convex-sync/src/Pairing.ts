@@ -1,16 +1,18 @@
 /**
- * How a worker gets its credentials: it makes a secret, shows a code, and waits until a person has approved it.
+ * How a worker gets its credentials: it makes a secret, shows a code, and waits until a person has approved it. Later it
+ * can replace the secret by itself.
  *
- * The secret never leaves this process: the deployment gets its SHA-256.
+ * The deployment keeps the SHA-256 of a secret only, and gets a new one as that.
  *
  * @since 0.1.0
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
-import { Effect, Layer, Option, Redacted, Stream } from "effect"
+import { Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
 import { Digest, SecureRandom } from "effect/crypto"
 import { api, type WorkerCredentials } from "./Backend.ts"
 import { ConvexClient } from "./ConvexClient.ts"
-import { ConvexSyncError, Rejected } from "./ConvexSyncError.ts"
+import { ConvexSyncError, isTransient, Rejected } from "./ConvexSyncError.ts"
+import { Lease } from "./Lease.ts"
 
 /**
  * @category models
@@ -25,8 +27,27 @@ export interface Attempt {
   readonly secret: Redacted.Redacted
 }
 
+/**
+ * Credentials as they are kept on a disk. While a rotation is under way they have both secrets, of which one counts: use
+ * them by `withCurrent`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface KeptCredentials extends WorkerCredentials {
+  readonly previous?: Redacted.Redacted
+}
+
 /** Enough that nobody guesses it, and that a plain hash of it gives nothing away. */
 const secretBytes = 32
+
+const makeSecret = Effect.gen(function* () {
+  const random = yield* SecureRandom.SecureRandom
+  const digest = yield* Digest.Digest
+  const secret = Buffer.from(yield* random.randomBytes(secretBytes)).toString("base64url")
+  const secretHash = yield* digest.digestHex(Digest.sha256, new TextEncoder().encode(secret))
+  return { secret: Redacted.make(secret, { label: "worker secret" }), secretHash }
+}).pipe(Effect.provide(Layer.merge(SecureRandom.layerWebCrypto, Digest.layerWebCrypto)))
 
 /**
  * Starts a pairing for a worker in `directory` on `machine`, both as people call them.
@@ -34,18 +55,15 @@ const secretBytes = 32
  * @category operations
  * @since 0.1.0
  */
-export const begin = Effect.fn("Pairing.begin")(
-  function* (worker: { readonly machine: string; readonly directory: string }) {
-    const convex = yield* ConvexClient
-    const random = yield* SecureRandom.SecureRandom
-    const digest = yield* Digest.Digest
-    const secret = Buffer.from(yield* random.randomBytes(secretBytes)).toString("base64url")
-    const secretHash = yield* digest.digestHex(Digest.sha256, new TextEncoder().encode(secret))
-    const { pairingId, code, expiresAt } = yield* convex.mutation(api.pairing.begin, { ...worker, secretHash })
-    return { pairingId, code, expiresAt, secret: Redacted.make(secret, { label: "worker secret" }) } satisfies Attempt
-  },
-  Effect.provide(Layer.merge(SecureRandom.layerWebCrypto, Digest.layerWebCrypto))
-)
+export const begin = Effect.fn("Pairing.begin")(function* (worker: {
+  readonly machine: string
+  readonly directory: string
+}) {
+  const convex = yield* ConvexClient
+  const { secret, secretHash } = yield* makeSecret
+  const { pairingId, code, expiresAt } = yield* convex.mutation(api.pairing.begin, { ...worker, secretHash })
+  return { pairingId, code, expiresAt, secret } satisfies Attempt
+})
 
 /**
  * Waits, without polling, until somebody approves the attempt. Fails with `Rejected` and the code `Expired` when its time
@@ -70,3 +88,85 @@ export const approved = Effect.fn("Pairing.approved")(function* (attempt: Attemp
   }
   return { workerId, secret: attempt.secret } satisfies WorkerCredentials
 })
+
+const isConvexSyncError = Schema.is(ConvexSyncError)
+const isWrongSecret = (error: unknown) =>
+  isConvexSyncError(error) && error.reason._tag === "Rejected" && error.reason.code === "WrongSecret"
+
+/**
+ * Does `use` with the secret that counts: the newer one or, where that is refused with `WrongSecret`, the one before it.
+ *
+ * Once `use` has acquired the lease, the other secret is of no use any more: a rotation that was cut short can not be
+ * carried out late, because its epoch is over.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const withCurrent = <A, E, R>(
+  { previous, secret, workerId }: KeptCredentials,
+  use: (credentials: WorkerCredentials) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  previous === undefined
+    ? use({ workerId, secret })
+    : Effect.catchIf(use({ workerId, secret }), isWrongSecret, () => use({ workerId, secret: previous }))
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface RotateOptions<E = never, R = never> {
+  /** As of a lease. Another one than the worker's own: a rotation fences the process that it follows. */
+  readonly processId: string
+  /**
+   * Puts the credentials away, durably, in place of what was there. It runs twice, both times under the lease: with
+   * `previous` before the deployment hears of the new secret, without it when the deployment has answered.
+   */
+  readonly store: (credentials: KeptCredentials) => Effect.Effect<void, E, R>
+}
+
+/** What a call to rotate may fail with while it is not known which secret counts. */
+const isUnsettled = (error: ConvexSyncError) => isTransient(error) || isWrongSecret(error)
+
+const signed = ({ secret, workerId }: WorkerCredentials) => ({ workerId, secret: Redacted.value(secret) })
+
+const replace = Effect.fnUntraced(function* <E, R>(current: WorkerCredentials, options: RotateOptions<E, R>) {
+  const convex = yield* ConvexClient
+  const { secret, secretHash } = yield* makeSecret
+  const renewed: WorkerCredentials = { workerId: current.workerId, secret }
+  const both: KeptCredentials = { ...renewed, previous: current.secret }
+  const { epoch } = yield* Lease.make(
+    {
+      acquire: (processId) => convex.mutation(api.lease.acquire, { ...signed(current), processId }),
+      heartbeat: (under, phase) =>
+        withCurrent(both, (by) => convex.mutation(api.lease.heartbeat, { ...signed(by), epoch: under, phase })),
+      release: (under) => withCurrent(both, (by) => convex.mutation(api.lease.release, { ...signed(by), epoch: under }))
+    },
+    { processId: options.processId, phase: "rotating" }
+  )
+  yield* options.store(both)
+  // Where no answer came either secret may count, so both are tried: whichever counts, the new one does afterwards.
+  const tell = (by: WorkerCredentials) => convex.mutation(api.pairing.rotate, { ...signed(by), epoch, secretHash })
+  yield* tell(current).pipe(
+    Effect.catchIf(isUnsettled, () => tell(renewed)),
+    Effect.retry({ while: isUnsettled, times: 2 })
+  )
+  yield* options.store(renewed)
+  return renewed
+}, Effect.scoped)
+
+/**
+ * Replaces the worker's secret, and gives the new credentials; the old secret is refused from then on. It takes the lease
+ * for as long as this lasts, so no worker may run: fails with `Rejected` and the code `Conflict` while one does, before
+ * anything was stored.
+ *
+ * A call whose outcome is unknown is repeated until it is known, three times at most. Where this fails or is cut short
+ * after the first `store`, either secret may count: what was stored has both, and can be used (`withCurrent`) and rotated.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const rotate = <E, R>(
+  credentials: KeptCredentials,
+  options: RotateOptions<E, R>
+): Effect.Effect<WorkerCredentials, ConvexSyncError | E, ConvexClient | R> =>
+  withCurrent(credentials, (current) => replace(current, options)).pipe(Effect.withSpan("Pairing.rotate"))

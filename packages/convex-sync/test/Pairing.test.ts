@@ -1,0 +1,138 @@
+/** Rotation of a worker's secret, over the real client and the real backend. */
+import { assert, layer } from "@effect/vitest"
+import { getFunctionName } from "convex/server"
+import { Effect, Redacted, Stream } from "effect"
+import { api, ConvexClient, ConvexSyncError, Lease, Pairing, Timeout, type WorkerCredentials } from "../src/index.ts"
+import { connection, Deployment, pair, signature } from "./support/deployment.ts"
+
+type Convex = ConvexClient["Service"]
+
+const codeOf = ({ reason }: ConvexSyncError) => (reason._tag === "Rejected" ? reason.code : reason._tag)
+const secretsOf = ({ previous, secret }: Pairing.KeptCredentials) =>
+  [secret, previous].map((one) => (one === undefined ? undefined : Redacted.value(one)))
+
+/** Takes and releases the lease as a worker that starts and stops; gives its epoch. */
+const begins = (convex: Convex, credentials: WorkerCredentials) =>
+  Effect.map(Lease, ({ epoch }) => epoch).pipe(
+    Effect.provide(Lease.layer(credentials, { processId: "worker" })),
+    Effect.provideService(ConvexClient, convex)
+  )
+const refusal = <A>(call: Effect.Effect<A, ConvexSyncError>) => Effect.map(Effect.flip(call), codeOf)
+
+/** Rotates the secret over `convex`; `stored` gets what was put away, in order. */
+const rotates = (convex: Convex, credentials: Pairing.KeptCredentials, stored: Array<Pairing.KeptCredentials> = []) =>
+  Pairing.rotate(credentials, {
+    processId: "rotation",
+    store: (kept) => Effect.sync(() => void stored.push(kept))
+  }).pipe(Effect.provideService(ConvexClient, convex))
+
+const noAnswer = new ConvexSyncError({ operation: "pairing:rotate", reason: new Timeout({ millis: 1 }) })
+
+type Fate = "carried out" | "dropped"
+
+/** The same deployment, but the first calls to rotate get no answer, and have these fates. */
+const deaf = (convex: Convex, fates: ReadonlyArray<Fate>): Convex => {
+  const left = [...fates]
+  return ConvexClient.of({
+    ...convex,
+    mutation: (mutation, args) =>
+      Effect.suspend(() => {
+        const call = convex.mutation(mutation, args)
+        const fate = getFunctionName(mutation) === "pairing:rotate" ? left.shift() : undefined
+        if (fate === undefined) return call
+        return Effect.andThen(fate === "dropped" ? Effect.void : Effect.exit(call), Effect.fail(noAnswer))
+      })
+  })
+}
+
+layer(Deployment.layer, { excludeTestServices: true })("a rotated secret", (test) => {
+  test.effect("counts from then on, for a worker that starts at once; the old one is refused, with what it read", () =>
+    Effect.gen(function* () {
+      const convex = yield* connection("ann")
+      const credentials = yield* pair(convex)
+      assert.strictEqual(yield* begins(convex, credentials), 1)
+      const stored: Array<Pairing.KeptCredentials> = []
+      const renewed = yield* rotates(convex, credentials, stored)
+
+      assert.deepStrictEqual(stored.map(secretsOf), [
+        [Redacted.value(renewed.secret), Redacted.value(credentials.secret)],
+        [Redacted.value(renewed.secret), undefined]
+      ])
+      assert.notStrictEqual(Redacted.value(renewed.secret), Redacted.value(credentials.secret))
+      assert.strictEqual(yield* refusal(begins(convex, credentials)), "WrongSecret")
+      // Each tenancy raises the epoch twice: so the rotation let its lease go.
+      assert.strictEqual(yield* begins(convex, renewed), 5)
+      const read = convex.subscribe(api.queue.ready, { ...signature(credentials, 1), limit: 1 })
+      assert.strictEqual(yield* refusal(Stream.runHead(read)), "WrongSecret")
+    })
+  )
+
+  test.effect("is not made while a worker runs, and nothing is stored", () =>
+    Effect.gen(function* () {
+      const convex = yield* connection("bob")
+      const credentials = yield* pair(convex)
+      const stored: Array<Pairing.KeptCredentials> = []
+      const refused = yield* refusal(rotates(convex, credentials, stored)).pipe(
+        Effect.provide(Lease.layer(credentials, { processId: "worker" })),
+        Effect.provideService(ConvexClient, convex)
+      )
+      assert.strictEqual(refused, "Conflict")
+      assert.deepStrictEqual(stored, [])
+      assert.isNumber(yield* begins(convex, credentials))
+    })
+  )
+
+  test.effect("is not made where it cannot be stored; a worker can start at once", () =>
+    Effect.gen(function* () {
+      const convex = yield* connection("eve")
+      const credentials = yield* pair(convex)
+      const failure = yield* Pairing.rotate(credentials, {
+        processId: "rotation",
+        store: () => Effect.fail("the disk is full" as const)
+      }).pipe(Effect.flip, Effect.provideService(ConvexClient, convex))
+      assert.strictEqual(failure, "the disk is full")
+      assert.strictEqual(yield* begins(convex, credentials), 3)
+    })
+  )
+
+  const fates: ReadonlyArray<readonly [string, ReadonlyArray<Fate>]> = [
+    ["whose answer is lost", ["carried out"]],
+    ["that does not arrive", ["dropped"]],
+    ["that arrives at last, without an answer", ["dropped", "dropped", "carried out"]]
+  ]
+  test.effect.each(fates)("counts after a call %s", ([, fate]) =>
+    Effect.gen(function* () {
+      const convex = yield* connection("cleo")
+      const credentials = yield* pair(convex)
+      const renewed = yield* rotates(deaf(convex, fate), credentials)
+      assert.strictEqual(yield* refusal(begins(convex, credentials)), "WrongSecret")
+      assert.isNumber(yield* begins(convex, renewed))
+    })
+  )
+
+  test.effect.each<Fate>(["carried out", "dropped"])(
+    "is found among the two that were stored, after a rotation that was cut short, its call %s",
+    (fate) =>
+      Effect.gen(function* () {
+        const convex = yield* connection("dora")
+        const credentials = yield* pair(convex)
+        const stored: Array<Pairing.KeptCredentials> = []
+        const silence = Array.from({ length: 100 }, () => fate)
+        assert.strictEqual(yield* Effect.flip(rotates(deaf(convex, silence), credentials, stored)), noAnswer)
+        const [kept] = stored
+        assert.isDefined(kept)
+        assert.strictEqual(stored.length, 1)
+
+        const current = yield* Pairing.withCurrent(kept, (one) => Effect.as(begins(convex, one), one))
+        const expected = Redacted.value(fate === "dropped" ? credentials.secret : kept.secret)
+        assert.strictEqual(Redacted.value(current.secret), expected)
+        const renewed = yield* rotates(convex, kept, stored)
+        assert.deepStrictEqual(stored.slice(1).map(secretsOf), [
+          [Redacted.value(renewed.secret), expected],
+          [Redacted.value(renewed.secret), undefined]
+        ])
+        assert.strictEqual(yield* refusal(begins(convex, current)), "WrongSecret")
+        assert.isNumber(yield* begins(convex, renewed))
+      })
+  )
+})
