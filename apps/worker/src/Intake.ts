@@ -8,10 +8,10 @@
  *
  * @since 0.1.0
  */
-import { Inbox, type ReadyTurn } from "@opencode-worker/convex-sync"
+import { Inbox, type ReadyTurn, Settlement } from "@opencode-worker/convex-sync"
 import { Cause, Effect, FiberMap, Queue, Semaphore, Stream } from "effect"
+import { RunningTurns } from "./RunningTurns.ts"
 import { capacity } from "./Sessions.ts"
-import { settleAll } from "./Settlement.ts"
 import { runTurn } from "./Turn.ts"
 
 /** Between two settlements: what is queued again and refused again must not go round in a hot loop. */
@@ -31,6 +31,8 @@ const logged = <A, E, R>(work: Effect.Effect<A, E, R>) =>
  * @since 0.1.0
  */
 export const makeIntake = Effect.gen(function* () {
+  const { ids } = yield* RunningTurns
+  const { settleAll } = yield* Settlement
   const room = yield* Semaphore.make(capacity)
   const running = yield* FiberMap.make<string>()
   /** That there is a turn whose end the deployment refused. */
@@ -65,7 +67,7 @@ export const makeIntake = Effect.gen(function* () {
       )
     }).pipe(Effect.scoped),
     /** Settles what was left unfinished, now and whenever the deployment has refused a turn's end. */
-    settle: Effect.forever(Effect.andThen(settleAll, Effect.delay(Queue.take(unfinished), pause))),
+    settle: Effect.forever(Effect.andThen(settleAll(ids), Effect.delay(Queue.take(unfinished), pause))),
     /** Waits until nothing runs. */
     idle: FiberMap.awaitEmpty(running)
   }

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { History } from "@opencode-worker/convex-sync"
+import { type History, TurnResult } from "@opencode-worker/convex-sync"
 import {
   type AssistantWithParts,
   classifyTurn,
@@ -15,8 +15,7 @@ import {
   type UserMessage
 } from "@opencode-worker/opencode-host"
 import { Effect, Option } from "effect"
-import { bounded, finalParts } from "./FinalParts.ts"
-import { shortError } from "./Finish.ts"
+import { finalParts } from "./FinalParts.ts"
 
 /** Messages read at once: with large tool outputs half a megabyte. */
 const pageSize = 10
@@ -51,10 +50,12 @@ const ended = (
     ...(model !== undefined && { model: `${model.providerID}/${model.modelID}` }),
     askedAt: time.created,
     finishedAt: last?.completed ?? last?.created ?? time.created,
-    outcome: incomplete ? "interrupted" : state.outcome,
-    ...(error !== undefined && { error: shortError(error) }),
-    usage: usageOf(answers),
-    parts: [...bounded(finalParts(answers))]
+    ...TurnResult.fitting({
+      outcome: incomplete ? "interrupted" : state.outcome,
+      error,
+      usage: usageOf(answers),
+      parts: finalParts(answers)
+    })
   })
 }
 

@@ -12,7 +12,17 @@
  * @since 0.1.0
  */
 import { api, type Id } from "@opencode-worker/convex-backend/api"
-import { type ConvexSyncError, DeltaWriter, Inbox, Lease, type ReadyTurn, Requests } from "@opencode-worker/convex-sync"
+import {
+  type ConvexSyncError,
+  DeltaWriter,
+  Inbox,
+  Lease,
+  type ReadyTurn,
+  Requests,
+  Settlement,
+  StreamedText,
+  TurnResult
+} from "@opencode-worker/convex-sync"
 import { ModelCache, type ModelCacheError } from "@opencode-worker/model-cache"
 import {
   ascendingId,
@@ -24,11 +34,8 @@ import {
 import type { SessionPoolError } from "@opencode-worker/session-pool"
 import { Cause, Effect, Option, Predicate, Ref, Result, Schedule, Stream } from "effect"
 import { finalParts } from "./FinalParts.ts"
-import { fail, finish } from "./Finish.ts"
 import { type RunningTurn, RunningTurns } from "./RunningTurns.ts"
 import { Sessions } from "./Sessions.ts"
-import { settle } from "./Settlement.ts"
-import { streamedText } from "./streamedText.ts"
 import * as ToolSegment from "./ToolSegment.ts"
 
 /** No turn runs longer than this; a model that hangs is given up by OpenCode after about half an hour. */
@@ -72,6 +79,7 @@ export const runTurn = Effect.fn("Turn.run")(function* ({ agent, model, sessionI
   const models = yield* ModelCache
   const requests = yield* Requests
   const sessions = yield* Sessions
+  const { settle } = yield* Settlement
   const running = yield* Effect.flatMap(RunningTurns, ({ enter }) => enter(turnId))
   const messageId = yield* ascendingId("msg")
   const partId = yield* ascendingId("prt")
@@ -92,7 +100,7 @@ export const runTurn = Effect.fn("Turn.run")(function* ({ agent, model, sessionI
         // A worker that stops says what became of the turn while it still can; the next start would find out, too.
         Effect.onInterrupt(() =>
           Effect.flatMap(running.isAborted, (aborted) =>
-            settle({ turnId, messageId, opencodeSessionId, delivered: false }, { aborted })
+            settle({ turnId, messageId, opencodeSessionId, delivered: false, abortRequested: aborted })
           ).pipe(Effect.timeoutOption(goodbye), Effect.ignore)
         ),
         Effect.scoped
@@ -106,13 +114,13 @@ export const runTurn = Effect.fn("Turn.run")(function* ({ agent, model, sessionI
     (cause) => {
       const { name, message } = reasonOf(Cause.squash(cause))
       return Effect.logWarning(`A turn failed: ${message}`).pipe(
-        Effect.andThen(fail(turnId, name, message)),
+        Effect.andThen(TurnResult.finish(turnId, { outcome: "failed", error: { name, message }, parts: [] })),
         Effect.as(Result.void)
       )
     }
   )
   // Changes nothing where OpenCode's record has said more.
-  if (yield* running.isCancelled) yield* finish(turnId, { outcome: "aborted", parts: [] })
+  if (yield* running.isCancelled) yield* TurnResult.finish(turnId, { outcome: "aborted", parts: [] })
   yield* Effect.fromResult(told)
 }, Effect.scoped)
 
@@ -129,8 +137,8 @@ type Ended = Extract<TurnEvent, { readonly _tag: "Ended" }>
 const keep = Effect.fnUntraced(function* (turnId: Id<"turns">, ended: Ended, notices: ReadonlyArray<string>) {
   const { error, messages, outcome, usage } = ended
   const deltas = yield* DeltaWriter
-  const streamed = outcome === "completed" ? [] : yield* Effect.andThen(deltas.flush(turnId), streamedText(turnId))
-  yield* finish(turnId, { outcome, error, usage, parts: finalParts(messages, { notices, streamed }) })
+  const streamed = outcome === "completed" ? [] : yield* Effect.andThen(deltas.flush(turnId), StreamedText.read(turnId))
+  yield* TurnResult.finish(turnId, { outcome, error, usage, parts: finalParts(messages, { notices, streamed }) })
 })
 
 /** Sends the prompt and passes on what comes, until its end. */

@@ -25,6 +25,7 @@ import {
   Pairing,
   Requests,
   SessionSync,
+  Settlement,
   type WorkerCredentials
 } from "@opencode-worker/convex-sync"
 import { ModelCache } from "@opencode-worker/model-cache"
@@ -43,12 +44,12 @@ import {
   ScopedRef,
   Stream
 } from "effect"
+import * as Credentials from "./Credentials.ts"
 import { execute } from "./Execute.ts"
 import { makeIntake } from "./Intake.ts"
+import { openCodeRecord } from "./OpenCodeRecord.ts"
 import { openCodeRequests } from "./OpenCodeRequests.ts"
 import { openCodeSessions } from "./OpenCodeSessions.ts"
-import { patientLease } from "./PatientLease.ts"
-import * as PrivateFile from "./PrivateFile.ts"
 import { RunningTurns } from "./RunningTurns.ts"
 import { Sessions } from "./Sessions.ts"
 
@@ -66,38 +67,29 @@ export interface WorkerOptions {
   readonly onPairingCode: (code: string) => Effect.Effect<unknown, ConvexSyncError>
 }
 
-const isWorkerId = (value: unknown): value is Id<"workers"> => typeof value === "string" && value !== ""
-const Credentials = Schema.Struct({
-  workerId: Schema.declare(isWorkerId),
-  secret: Schema.RedactedFromValue(Schema.String)
-})
-
 const isConvexSyncError = Schema.is(ConvexSyncError)
 const isExpired = ({ reason }: ConvexSyncError) => reason._tag === "Rejected" && reason.code === "Expired"
 
 const { Approved, Connected, Fail, LeaseLost, Registered, Revoked } = WorkerEvent.cases
 
-/** Refusals that no second try can change. The worker must be paired anew. */
-const final: ReadonlySet<string> = new Set(["NotFound", "Revoked", "WrongSecret"])
-
-const isFinal = (reason: ConvexSyncError["reason"]) => reason._tag === "Rejected" && final.has(reason.code)
-const pairAgain = (message: string, credentials: string) => `${message} Remove ${credentials} and start again.`
-
 /** What a failure of the deployment means for the worker. */
 const failure = ({ message, reason }: ConvexSyncError, credentials: string) => {
   if (reason._tag === "InvalidUrl") return Fail.make({ reason: "Configuration", detail: message })
-  return isFinal(reason)
-    ? Fail.make({ reason: "NotAuthorised", detail: pairAgain(message, credentials) })
+  return Credentials.isFinal(reason)
+    ? Fail.make({ reason: "NotAuthorised", detail: Credentials.pairAgain(message, credentials) })
     : Fail.make({ reason: "Temporary", detail: message })
 }
 
 /** What it means that the deployment took the lease away. */
 const lossOf = ({ message, reason }: ConvexSyncError, credentials: string) =>
-  isFinal(reason) ? Revoked.make({ detail: pairAgain(message, credentials) }) : LeaseLost.make({ detail: message })
+  Credentials.isFinal(reason) ? Revoked.make({ detail: Credentials.pairAgain(message, credentials) }) : LeaseLost.make({ detail: message })
 
 /** OpenCode decides what it asks (see `alwaysAsk` of its host); all of that goes to a person. */
 const requests = (timeLimit: Duration.Input = "10 minutes") =>
   Layer.unwrap(Effect.map(openCodeRequests, (port) => Requests.layer(port, { policy: "inherit", timeLimit })))
+
+/** OpenCode's record decides what became of a turn. */
+const settlement = Layer.unwrap(Effect.map(openCodeRecord, Settlement.layer))
 
 /** All that lives under the lease: it begins with it and ends with it. */
 const tenancy = Effect.fnUntraced(function* (credentials: WorkerCredentials, options: WorkerOptions) {
@@ -105,14 +97,17 @@ const tenancy = Effect.fnUntraced(function* (credentials: WorkerCredentials, opt
     Layer.mergeAll(
       Commands.layer(),
       Inbox.layer(),
-      DeltaWriter.layer(),
       requests(options.requestTimeLimit),
       RunningTurns.layer,
-      Sessions.layer
-    ).pipe(Layer.provideMerge(patientLease(credentials, { processId: options.processId })))
+      Sessions.layer,
+      settlement
+    ).pipe(
+      Layer.provideMerge(DeltaWriter.layer()),
+      Layer.provideMerge(Lease.layer(credentials, { processId: options.processId }))
+    )
   )
   // Made last, so that it ends first: no turn outlives what it writes with.
-  const intake = yield* makeIntake
+  const intake = yield* Effect.provideContext(makeIntake, services)
   return { intake, services }
 })
 type Tenancy = Effect.Success<ReturnType<typeof tenancy>>
@@ -127,7 +122,7 @@ type Surroundings = ConvexClient | FileSystem.FileSystem | ModelCache | OpenCode
  * @since 0.1.0
  */
 export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
-  const known = yield* Ref.make(yield* PrivateFile.read(options.credentials, Credentials))
+  const known = yield* Ref.make(yield* Credentials.read(options.credentials))
   const pairing = yield* Ref.make(Option.none<Pairing.Attempt>())
   const held = yield* ScopedRef.make((): Tenancy | undefined => undefined)
   const letGo = ScopedRef.set(held, Effect.succeed<Tenancy | undefined>(undefined))
@@ -139,6 +134,11 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
       Effect.catchIf(isConvexSyncError, (error) => Effect.succeed(failure(error, options.credentials))),
       Effect.provideContext(context)
     )
+
+  const remember = Effect.fnUntraced(function* (credentials: WorkerCredentials) {
+    yield* Credentials.write(options.credentials, credentials)
+    yield* Ref.set(known, Option.some(credentials))
+  })
 
   const introduce = Effect.gen(function* () {
     const attempt = yield* Pairing.begin({ machine: options.machine, directory: options.directory })
@@ -159,21 +159,24 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
       Effect.tapError((error) => (isExpired(error) ? introduce : Effect.void)),
       Effect.retry({ while: isExpired })
     )
-    yield* PrivateFile.write(options.credentials, Credentials, credentials)
-    yield* Ref.set(known, Option.some(credentials))
+    yield* remember(credentials)
     return Approved.make({})
   })
 
   const connect = Effect.fnUntraced(function* (actor: WorkerActor) {
-    const credentials = yield* Effect.orDie(Effect.flatMap(Ref.get(known), Effect.fromOption))
+    const kept = yield* Effect.orDie(Effect.flatMap(Ref.get(known), Effect.fromOption))
     // The old lease first: taking a new one while holding it would fence ourselves.
     yield* letGo
-    yield* ScopedRef.set(
-      held,
-      Effect.tap(tenancy(credentials, options), ({ services }) =>
-        Effect.provideContext(attend(actor, options.credentials), services)
-      )
-    )
+    const begin = (credentials: WorkerCredentials) =>
+      ScopedRef.set(
+        held,
+        Effect.tap(tenancy(credentials, options), ({ services }) =>
+          Effect.provideContext(attend(actor, options.credentials), services)
+        )
+      ).pipe(Effect.as(credentials))
+    const current = yield* Pairing.withCurrent(kept, begin)
+    // A rotation was cut short: under the lease it is certain which secret counts.
+    if (kept.previous !== undefined) yield* remember(current)
     return Connected.make({})
   })
 

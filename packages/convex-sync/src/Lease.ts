@@ -20,6 +20,7 @@ import { Clock, Context, Deferred, Duration, Effect, Layer, Queue, Redacted, Ref
 import { api, type WorkerCredentials } from "./Backend.ts"
 import { ConvexClient } from "./ConvexClient.ts"
 import { type ConvexSyncError, isLoss } from "./ConvexSyncError.ts"
+import { patiently } from "./internal/patiently.ts"
 
 /**
  * Server times in milliseconds: only their difference means something here.
@@ -146,6 +147,9 @@ type Own<F extends FunctionReference<"query" | "mutation">> = Omit<FunctionArgs<
  * The lease of this process, and the calls that may be made under it: each is signed with the worker's credentials and
  * epoch, and one that is refused because the lease was lost ends the lease.
  *
+ * Every function of a worker may be called twice, so a call whose outcome is unknown is repeated until the deployment has
+ * answered: it outlasts any absence. Give it a limit of your own where you cannot wait.
+ *
  * @category services
  * @since 0.1.0
  */
@@ -198,7 +202,7 @@ const overConvex = Effect.fnUntraced(function* (credentials: WorkerCredentials, 
   const signed = <F extends FunctionReference<"query" | "mutation">>(args: Own<F>) =>
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what Omit took out is put back
     ({ ...args, ...known, epoch: held.epoch }) as FunctionArgs<F>
-  const watched = <A>(call: Effect.Effect<A, ConvexSyncError>) => Effect.tapError(call, held.report)
+  const watched = <A>(call: Effect.Effect<A, ConvexSyncError>) => Effect.tapError(patiently(call), held.report)
   return Lease.of({
     epoch: held.epoch,
     lost: held.lost,

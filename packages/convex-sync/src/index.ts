@@ -14,6 +14,7 @@ export * as Pairing from "./Pairing.ts"
 export * as Policy from "./Policy.ts"
 export * from "./Requests.ts"
 export * from "./Commands.ts"
+export * from "./Settlement.ts"
 /** @since 0.1.0 */
 export * as History from "./History.ts"
 /** @since 0.1.0 */
@@ -24,3 +25,7 @@ export * as ModelPublisher from "./ModelPublisher.ts"
 export * as SessionMerge from "./SessionMerge.ts"
 /** @since 0.1.0 */
 export * as SessionSync from "./SessionSync.ts"
+/** @since 0.1.0 */
+export * as StreamedText from "./StreamedText.ts"
+/** @since 0.1.0 */
+export * as TurnResult from "./TurnResult.ts"

@@ -1,4 +1,5 @@
 import { assert, describe, it, layer } from "@effect/vitest"
+import { getFunctionName } from "convex/server"
 import { Clock, Deferred, Duration, Effect, Exit, Fiber, Layer, Redacted, Ref, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import {
@@ -210,6 +211,36 @@ layer(Deployment.layer, { excludeTestServices: true })("Lease over a deployment"
         Effect.provide(Lease.layer(credentials, { processId: "p" })),
         Effect.provideService(ConvexClient, operator)
       )
+    })
+  )
+
+  test.effect("repeats a call whose answer got lost, and none that was refused", () =>
+    Effect.gen(function* () {
+      const operator = yield* connection("dan")
+      const credentials = yield* pair(operator)
+      const sent: Array<string> = []
+      const lossy = ConvexClient.of({
+        ...operator,
+        mutation: (mutation, args) =>
+          Effect.suspend(() => {
+            const operation = getFunctionName(mutation)
+            if (operation === "sync:apply") sent.push(operation)
+            const answer = operator.mutation(mutation, args)
+            return sent.length === 1 ? Effect.andThen(answer, Effect.fail(silent)) : answer
+          })
+      })
+      yield* Effect.gen(function* () {
+        const { mutation, query } = yield* Lease
+        const sessions = [{ opencodeSessionId: "ses_1", title: "once", updatedAt: 5 }]
+        yield* mutation(api.sync.apply, { sessions, watermark: 5 })
+        assert.strictEqual(yield* query(api.sync.watermark, {}), 5)
+        assert.lengthOf(sent, 2)
+        const refused = yield* Effect.flip(
+          mutation(api.sync.apply, { sessions: [{ opencodeSessionId: "ses_2", title: "", updatedAt: 6 }] })
+        )
+        assert.deepNestedInclude(refused, { "reason.code": "InvalidArgument" })
+        assert.lengthOf(sent, 3)
+      }).pipe(Effect.provide(Lease.layer(credentials, { processId: "p" })), Effect.provideService(ConvexClient, lossy))
     })
   )
 
