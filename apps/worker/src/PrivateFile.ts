@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { dirname } from "node:path"
 import { Effect, FileSystem, Option, Schema } from "effect"
 import { configuration } from "./AppError.ts"
 
@@ -25,7 +26,7 @@ export const read = Effect.fnUntraced(function* <A, I>(file: string, schema: Sch
 })
 
 /**
- * Replaces the content. A crash leaves the old file or the new one.
+ * Replaces the content. A crash, also of the machine, leaves the old file or the new one; once this has ended, the new one.
  *
  * @category operations
  * @since 0.1.0
@@ -33,6 +34,13 @@ export const read = Effect.fnUntraced(function* <A, I>(file: string, schema: Sch
 export const write = Effect.fnUntraced(function* <A, I>(file: string, schema: Schema.Codec<A, I>, content: A) {
   const fs = yield* FileSystem.FileSystem
   const text = yield* Schema.encodeEffect(Schema.fromJsonString(schema))(content).pipe(Effect.orDie)
-  yield* fs.writeFileString(`${file}.new`, text, { mode: 0o600 })
+  const next = yield* fs.open(`${file}.new`, { flag: "w", mode: 0o600 })
+  yield* next.writeAll(new TextEncoder().encode(text))
+  yield* next.sync
   yield* fs.rename(`${file}.new`, file)
-})
+  // So that the new name lasts, too. Windows cannot do this with a folder, and need not.
+  yield* fs.open(dirname(file)).pipe(
+    Effect.flatMap((folder) => folder.sync),
+    Effect.ignore
+  )
+}, Effect.scoped)

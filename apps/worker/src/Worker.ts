@@ -12,7 +12,6 @@
  *
  * @since 0.1.0
  */
-import type { Id } from "@opencode-worker/convex-backend/api"
 import {
   Commands,
   type ConvexClient,
@@ -82,7 +81,9 @@ const failure = ({ message, reason }: ConvexSyncError, credentials: string) => {
 
 /** What it means that the deployment took the lease away. */
 const lossOf = ({ message, reason }: ConvexSyncError, credentials: string) =>
-  Credentials.isFinal(reason) ? Revoked.make({ detail: Credentials.pairAgain(message, credentials) }) : LeaseLost.make({ detail: message })
+  Credentials.isFinal(reason)
+    ? Revoked.make({ detail: Credentials.pairAgain(message, credentials) })
+    : LeaseLost.make({ detail: message })
 
 /** OpenCode decides what it asks (see `alwaysAsk` of its host); all of that goes to a person. */
 const requests = (timeLimit: Duration.Input = "10 minutes") =>
