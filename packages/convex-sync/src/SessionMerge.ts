@@ -5,14 +5,15 @@
  *   watermark ─ overlap          watermark                 now
  *        │ told, maybe not all      │ what changed since     │
  *        └──────── one list ────────┴────────────────────────┘
- *                     │ minus what was told the same way
+ *                     │ minus what was told the same way: by this process,
+ *                     │ or by an earlier one, for which the deployment is asked
  *                     ▼
  *        batches of 100, the oldest change first, each with the watermark that holds after it
  * ```
  *
  * Invariants, property-tested
  * - Whatever was lost or told twice, after a list of everything all that OpenCode has was told as it is.
- * - Telling again without a change makes no batch; k changes make k entries.
+ * - Telling again without a change makes no batch, also in a new process; k changes make k entries.
  * - A watermark never stands beyond something of its list that was not told.
  *
  * @since 0.1.0
@@ -59,6 +60,8 @@ export interface Batch {
 
 /** Sessions in one call: what the backend takes. */
 const maxBatch = 100
+/** And in one question. */
+const maxQuestion = 1_000
 
 /** Changes commit out of order and clocks have a grain: a list begins that much before the watermark. Milliseconds. */
 const overlap = 15_000
@@ -78,10 +81,34 @@ export const begin = (watermark: number): State => ({ watermark, told: HashMap.e
 export const since = ({ watermark }: State): number | undefined =>
   watermark === 0 ? undefined : Math.max(0, watermark - overlap)
 
-const batches = (sessions: ReadonlyArray<Listed>): ReadonlyArray<ReadonlyArray<Listed>> =>
-  Array.from({ length: Math.ceil(sessions.length / maxBatch) }, (_, index) =>
-    sessions.slice(index * maxBatch, (index + 1) * maxBatch)
+const inGroups = (sessions: ReadonlyArray<Listed>, size: number): ReadonlyArray<ReadonlyArray<Listed>> =>
+  Array.from({ length: Math.ceil(sessions.length / size) }, (_, index) =>
+    sessions.slice(index * size, (index + 1) * size)
   )
+
+/**
+ * What of a list an earlier process may have told: it has not changed after the watermark, and this process has not told
+ * it. The deployment knows, so ask it each of these, and give its answer to `answered`, before `ofList`.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const questions = (state: State, listed: ReadonlyArray<Listed>): ReadonlyArray<ReadonlyArray<Listed>> =>
+  inGroups(
+    listed.filter(({ id, updated }) => updated <= state.watermark && !HashMap.has(state.told, id)),
+    maxQuestion
+  )
+
+/**
+ * Of a question, the deployment has these ids otherwise or not at all; the rest was told.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const answered = (state: State, question: ReadonlyArray<Listed>, outdated: ReadonlyArray<string>): State => {
+  const ids = new Set(outdated)
+  return told(state, { sessions: question.filter(({ id }) => !ids.has(id)), watermark: undefined })
+}
 
 /**
  * What a list of all that changed since `since` makes to be told.
@@ -96,7 +123,7 @@ export const ofList = (state: State, listed: ReadonlyArray<Listed>): ReadonlyArr
       onSome: (known) => known.title !== title || known.updated !== updated
     })
   const sessions = listed.filter(isNews).toSorted((one, other) => one.updated - other.updated)
-  return batches(sessions).map((batch) => ({ sessions: batch, watermark: batch.at(-1)?.updated }))
+  return inGroups(sessions, maxBatch).map((batch) => ({ sessions: batch, watermark: batch.at(-1)?.updated }))
 }
 
 /**
@@ -110,7 +137,7 @@ export const ofList = (state: State, listed: ReadonlyArray<Listed>): ReadonlyArr
 export const ofEvents = (state: State, changed: ReadonlyArray<Listed>): ReadonlyArray<Batch> => {
   const latest = new Map(changed.map((session) => [session.id, session]))
   const isNews = ({ id, title }: Listed) => Option.getOrUndefined(HashMap.get(state.told, id))?.title !== title
-  return batches([...latest.values()].filter(isNews)).map((sessions) => ({ sessions, watermark: undefined }))
+  return inGroups([...latest.values()].filter(isNews), maxBatch).map((sessions) => ({ sessions, watermark: undefined }))
 }
 
 /**

@@ -5,13 +5,14 @@
  * Invariants
  * - One thing is told after another, so nothing older overtakes something newer.
  * - A session is taken for deleted by an event only, never because a list lacks it.
- * - While nothing changes, lists become rare; a list without changes makes no call to the deployment.
+ * - While nothing changes, lists become rare, and a list without changes makes no call to the deployment. Only what an
+ *   earlier process may have told is asked for, once: then that is not told again.
  *
  * @since 0.1.0
  */
 import { Clock, Duration, Effect, Option, Queue, Stream } from "effect"
-import { api } from "./Backend.ts"
 import { type ConvexSyncError, isLoss } from "./ConvexSyncError.ts"
+import { sessionsOver } from "./internal/overLease.ts"
 import { patiently } from "./internal/patiently.ts"
 import { Lease } from "./Lease.ts"
 import * as SessionMerge from "./SessionMerge.ts"
@@ -48,6 +49,10 @@ export interface SessionSource {
 export interface SessionStore {
   /** 0: nothing was told yet. */
   readonly watermark: Effect.Effect<number, ConvexSyncError>
+  /** Of up to 1,000 sessions, the ids of those that `apply` would change something for. */
+  readonly outdated: (
+    sessions: ReadonlyArray<SessionMerge.Listed>
+  ) => Effect.Effect<ReadonlyArray<string>, ConvexSyncError>
   /** The sessions and the watermark in one transaction. */
   readonly apply: (batch: SessionMerge.Batch) => Effect.Effect<unknown, ConvexSyncError>
   readonly forget: (ids: ReadonlyArray<string>) => Effect.Effect<unknown, ConvexSyncError>
@@ -111,7 +116,11 @@ export const runBetween = Effect.fnUntraced(function* (
         Effect.logDebug(error.message)
       )
     )
-    const batches = SessionMerge.ofList(state, Option.getOrElse(listed, () => []).map(shortened))
+    const sessions = Option.getOrElse(listed, () => []).map(shortened)
+    for (const question of SessionMerge.questions(state, sessions)) {
+      state = SessionMerge.answered(state, question, yield* ask(store, question))
+    }
+    const batches = SessionMerge.ofList(state, sessions)
     yield* tell(batches)
     if (full && Option.isSome(listed)) nextFull = now + fullInterval
     pause = batches.length > 0 ? interval : Math.min(maxInterval, pause * 2)
@@ -156,6 +165,19 @@ const forgiving = (call: Effect.Effect<unknown, ConvexSyncError>) =>
     )
   )
 
+/** The ids that have to be told: all of them where the deployment does not say, because telling twice does no harm. */
+const ask = ({ outdated }: SessionStore, question: ReadonlyArray<SessionMerge.Listed>) =>
+  patiently(outdated(question)).pipe(
+    Effect.catchIf(
+      (error) => !isLoss(error),
+      (error) =>
+        Effect.as(
+          Effect.logWarning("Sessions were not compared", error.message),
+          question.map(({ id }) => id)
+        )
+    )
+  )
+
 const shortened = (session: SessionMerge.Listed): SessionMerge.Listed => ({
   ...session,
   title: session.title.slice(0, maxTitle).toWellFormed() || "Untitled"
@@ -171,23 +193,4 @@ export const run = (
   source: SessionSource,
   options?: SessionSyncOptions
 ): Effect.Effect<never, ConvexSyncError, Lease> =>
-  Effect.flatMap(Lease, (lease) =>
-    runBetween(
-      source,
-      {
-        watermark: lease.query(api.sync.watermark, {}),
-        apply: ({ sessions, watermark }) =>
-          lease.mutation(api.sync.apply, {
-            sessions: sessions.map(({ id, madeFor, title, updated }) => ({
-              opencodeSessionId: id,
-              title,
-              updatedAt: updated,
-              ...(madeFor !== undefined && { madeFor })
-            })),
-            ...(watermark !== undefined && { watermark })
-          }),
-        forget: (ids) => lease.mutation(api.sync.forget, { opencodeSessionIds: [...ids] })
-      },
-      options
-    )
-  )
+  Effect.flatMap(Lease, (lease) => runBetween(source, sessionsOver(lease), options))

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { SessionMerge } from "../src/index.ts"
@@ -14,11 +15,21 @@ const History = Schema.Array(Happening)
 
 type Session = SessionMerge.Listed
 
+/** A list, as it was told. */
+interface Pass {
+  readonly listed: ReadonlyArray<Session>
+  readonly batches: ReadonlyArray<SessionMerge.Batch>
+  /** What the deployment had before, and up to when. */
+  readonly had: ReadonlyMap<string, Session>
+  readonly watermark: number
+}
+
 /** OpenCode, the deployment, and what goes on between them. */
 const makeWorld = () => {
   const opencode = new Map<string, Session>()
   const deployment = new Map<string, Session>()
   const calls: Array<SessionMerge.Batch> = []
+  const passes: Array<Pass> = []
   let [state, clock, watermark] = [SessionMerge.begin(0), 100_000, 0]
   const tell = (batches: ReadonlyArray<SessionMerge.Batch>) => {
     for (const batch of batches) {
@@ -34,12 +45,24 @@ const makeWorld = () => {
   }
   const list = (from: number | undefined) => {
     const sessions = [...opencode.values()].filter(({ updated }) => from === undefined || updated >= from)
-    tell(SessionMerge.ofList(state, sessions.toReversed()))
+    for (const question of SessionMerge.questions(state, sessions)) {
+      const outdated = question.filter((session) => !isDeepStrictEqual(deployment.get(session.id), session))
+      state = SessionMerge.answered(
+        state,
+        question,
+        outdated.map(({ id }) => id)
+      )
+    }
+    const batches = SessionMerge.ofList(state, sessions.toReversed())
+    passes.push({ listed: sessions, batches, had: new Map(deployment), watermark })
+    tell(batches)
   }
   return {
     opencode,
     deployment,
     calls,
+    passes,
+    restart: () => void (state = SessionMerge.begin(watermark)),
     listAll: () => list(undefined),
     list: () => list(SessionMerge.since(state)),
     run: (history: typeof History.Type) => {
@@ -98,6 +121,40 @@ describe("SessionMerge", () => {
     })
   )
 
+  it.effect.prop(
+    "what a list tells is new since the watermark, or otherwise in the deployment, whoever told that",
+    [History],
+    ([history]) =>
+      Effect.sync(() => {
+        const world = makeWorld()
+        world.run(history)
+        world.restart()
+        world.listAll()
+        for (const { batches, had, watermark } of world.passes) {
+          for (const session of told(batches)) {
+            assert.isTrue(session.updated > watermark || !isDeepStrictEqual(had.get(session.id), session))
+          }
+        }
+      })
+  )
+
+  it.effect.prop("a watermark never stands beyond something of its list that is not told", [History], ([history]) =>
+    Effect.sync(() => {
+      const world = makeWorld()
+      world.run(history)
+      world.restart()
+      world.listAll()
+      for (const { batches, had, listed } of world.passes) {
+        const there = new Map(had)
+        for (const { sessions, watermark = 0 } of batches) {
+          for (const session of sessions) there.set(session.id, session)
+          const missing = listed.filter((session) => !isDeepStrictEqual(there.get(session.id), session))
+          for (const { updated } of missing) assert.isAtLeast(updated, watermark)
+        }
+      }
+    })
+  )
+
   it.effect.prop("what is told is no more than what happened", [History], ([history]) =>
     Effect.sync(() => {
       const world = makeWorld()
@@ -124,6 +181,28 @@ describe("SessionMerge", () => {
     const changed = all.map((each, index) => (index % 50 === 0 ? { ...each, updated: 2_000_000 + index } : each))
     const [batch, ...others] = SessionMerge.ofList(state, changed)
     assert.deepStrictEqual([batch?.sessions.length, others], [100, []])
+  })
+
+  it("a new process asks for what an earlier one may have told, in thousands, and tells what is otherwise", () => {
+    const all = Array.from({ length: 2_500 }, (_, index): Session => ({
+      id: `ses_${index}`,
+      title: "t",
+      updated: 1_000_000 + index
+    }))
+    const state = SessionMerge.begin(1_002_400)
+    const questions = SessionMerge.questions(state, all)
+    assert.deepStrictEqual(
+      questions.map((question) => question.length),
+      [1_000, 1_000, 401]
+    )
+    const asked = questions.reduce((known, question) => SessionMerge.answered(known, question, ["ses_7"]), state)
+    assert.strictEqual(asked.watermark, 1_002_400)
+    assert.deepStrictEqual(SessionMerge.questions(asked, all), [all.slice(7, 8)])
+    assert.deepStrictEqual(told(SessionMerge.ofList(asked, all)), [...all.slice(7, 8), ...all.slice(2_401)])
+  })
+
+  it("nothing is asked where nothing was told yet", () => {
+    assert.deepStrictEqual(SessionMerge.questions(SessionMerge.begin(0), [{ id: "a", title: "t", updated: 1 }]), [])
   })
 
   it("work that only an event told waits for a list, a new session and a new title do not", () => {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Data, Effect, Fiber, Layer, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -5,12 +6,14 @@ import {
   api,
   ConvexClient,
   ConvexSyncError,
+  FunctionFailed,
   Lease,
   Rejected,
   type SessionMerge,
   SessionSync,
   Unreachable
 } from "../src/index.ts"
+import { sessionsOver } from "../src/internal/overLease.ts"
 import { connection, Deployment, pair } from "./support/deployment.ts"
 
 class Away extends Data.TaggedError("Away")<{ readonly message: string }> {}
@@ -36,26 +39,46 @@ const makeSource = Effect.gen(function* () {
   return { source, sessions, lists, state, say: (event: SessionSync.SessionEvent) => Queue.offer(events, event) }
 })
 
-/** Synchronises with a store that remembers. `answer` decides what becomes of each `apply`, counted from 1. */
+/**
+ * Synchronises with a store that remembers, beginning with what an earlier process `told` it. `answer` decides what becomes
+ * of each `apply`, counted from 1.
+ */
 const setUp = Effect.fnUntraced(function* (
-  options: { readonly watermark?: number } = {},
+  options: {
+    readonly watermark?: number
+    readonly told?: ReadonlyArray<SessionMerge.Listed>
+    /** What every question fails with. */
+    readonly unasked?: ConvexSyncError
+  } = {},
   answer: (call: number) => Effect.Effect<void, ConvexSyncError> = () => Effect.void
 ) {
   const opencode = yield* makeSource
   const applied: Array<SessionMerge.Batch> = []
   const forgotten: Array<string> = []
+  const asked: Array<number> = []
+  const has = new Map(options.told?.map((each) => [each.id, each]))
   let calls = 0
   const store: SessionSync.SessionStore = {
     watermark: Effect.succeed(options.watermark ?? 0),
+    outdated: (sessions) =>
+      Effect.suspend(() => {
+        asked.push(sessions.length)
+        if (options.unasked !== undefined) return Effect.fail(options.unasked)
+        return Effect.succeed(sessions.flatMap((each) => (isDeepStrictEqual(has.get(each.id), each) ? [] : [each.id])))
+      }),
     apply: (batch) =>
       Effect.andThen(
         Effect.suspend(() => answer(++calls)),
-        Effect.sync(() => applied.push(batch))
+        Effect.sync(() => {
+          applied.push(batch)
+          for (const each of batch.sessions) has.set(each.id, each)
+        })
       ),
     forget: (ids) => Effect.sync(() => forgotten.push(...ids))
   }
   return {
     ...opencode,
+    asked,
     forgotten,
     ids: () => applied.flatMap(({ sessions }) => sessions.map(({ id }) => id)),
     applied,
@@ -130,6 +153,51 @@ describe("SessionSync", () => {
       assert.strictEqual(applied.length, 2)
     })
   )
+
+  describe("of 1,250 sessions that an earlier process told", () => {
+    const told = Array.from({ length: 1_250 }, (_, index) => session(`${index}`, 1_000_000 + index * 1_000))
+    const earlier = { told, watermark: 2_249_000 }
+    const renamed = session("7", 1_007_000, "renamed")
+
+    it.effect("a new process asks for each once, and tells what has become otherwise meanwhile", () =>
+      Effect.gen(function* () {
+        const { applied, asked, sessions, start } = yield* setUp(earlier)
+        for (const each of [...told, renamed]) sessions.set(each.id, each)
+        yield* start
+        yield* TestClock.adjust("30 minutes")
+        assert.deepStrictEqual([asked, applied], [[16], []])
+        yield* TestClock.adjust("3 hours")
+        assert.deepStrictEqual(asked, [16, 1_000, 234])
+        assert.deepStrictEqual(applied, [{ sessions: [renamed], watermark: 1_007_000 }])
+      })
+    )
+
+    it.effect("it tells all again where the deployment cannot say what it has", () =>
+      Effect.gen(function* () {
+        const unasked = failure(new FunctionFailed({ message: "There is no such function" }))
+        const { ids, sessions, start } = yield* setUp({ ...earlier, unasked })
+        for (const each of told) sessions.set(each.id, each)
+        yield* start
+        yield* TestClock.adjust("2 hours")
+        assert.sameMembers(
+          ids(),
+          told.map(({ id }) => id)
+        )
+      })
+    )
+
+    it.effect("it ends when a question says that the lease is lost", () =>
+      Effect.gen(function* () {
+        const unasked = failure(new Rejected({ code: "Fenced", message: "no", data: null }))
+        const { applied, sessions, start } = yield* setUp({ ...earlier, unasked })
+        sessions.set("1249", session("1249", 2_249_000))
+        const fiber = yield* start
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* Effect.flip(Fiber.join(fiber)), unasked)
+        assert.deepStrictEqual(applied, [])
+      })
+    )
+  })
 
   it.effect("after a gap it lists at once", () =>
     Effect.gen(function* () {
@@ -208,6 +276,45 @@ layer(Deployment.layer, { excludeTestServices: true })("SessionSync over a deplo
       assert.deepInclude(yield* titles(2), { value: ["Now", "Before"] })
       yield* say({ _tag: "Deleted", id: "ses_1" })
       assert.deepInclude(yield* titles(1), { value: ["Now"] })
+    })
+  )
+
+  test.effect("a new process tells of 250 sessions only what was renamed while nobody ran, in one call", () =>
+    Effect.gen(function* () {
+      const operator = yield* connection("bob")
+      const credentials = yield* pair(operator)
+      const { sessions, source } = yield* makeSource
+      for (let index = 0; index < 250; index++) {
+        const id = `ses_${index}`
+        sessions.set(id, session(id, 1_000_000 + index * 1_000, "Before"))
+      }
+      /** The calls that one process makes until its second list begins: by then all of the first is told. */
+      const firstList = Effect.gen(function* () {
+        const lease = yield* Lease
+        const calls: Array<string> = []
+        const counted = <A, E, R>(call: Effect.Effect<A, E, R>, name: string, rows: number) =>
+          Effect.tap(call, () => Effect.sync(() => calls.push(`${name} ${rows}`)))
+        const store = sessionsOver(lease)
+        const lists = yield* Queue.unbounded<void>()
+        yield* SessionSync.runBetween(
+          { ...source, list: (since) => Effect.tap(source.list(since), () => Queue.offer(lists, undefined)) },
+          {
+            ...store,
+            outdated: (asked) => counted(store.outdated(asked), "outdated", asked.length),
+            apply: (batch) => counted(store.apply(batch), "apply", batch.sessions.length)
+          },
+          { interval: "1 millis", fullInterval: 0 }
+        ).pipe(Effect.raceFirst(Effect.andThen(Queue.take(lists), Queue.take(lists))))
+        return calls
+      }).pipe(
+        Effect.provide(Layer.fresh(Lease.layer(credentials, { processId: "p" }))),
+        Effect.provideService(ConvexClient, operator)
+      )
+      assert.deepStrictEqual(yield* firstList, ["apply 100", "apply 100", "apply 50"])
+      assert.deepStrictEqual(yield* firstList, ["outdated 250"])
+      sessions.set("ses_3", session("ses_3", 1_003_000, "Renamed"))
+      assert.deepStrictEqual(yield* firstList, ["outdated 250", "apply 1"])
+      assert.deepStrictEqual(yield* firstList, ["outdated 250"])
     })
   )
 })

@@ -9,6 +9,8 @@ import type { InboxPort } from "../Inbox.ts"
 import type { Lease } from "../Lease.ts"
 import type { ModelPublisherPort } from "../ModelPublisher.ts"
 import type { StorePort } from "../Requests.ts"
+import type { Listed } from "../SessionMerge.ts"
+import type { SessionStore } from "../SessionSync.ts"
 
 /** Rows that the deployment shows at once, unless asked for fewer. Behind so many commands it shows aborts, too. */
 const window = 20
@@ -51,4 +53,22 @@ export const historyOver = (lease: Lease["Service"], sessionId: Id<"sessions">):
 export const modelsOver = (lease: Lease["Service"]): ModelPublisherPort => ({
   published: lease.query(api.models.published, {}),
   publish: (catalog) => lease.mutation(api.models.publish, catalog)
+})
+
+const listed = ({ id, madeFor, title, updated }: Listed) => ({
+  opencodeSessionId: id,
+  title,
+  updatedAt: updated,
+  ...(madeFor !== undefined && { madeFor })
+})
+
+export const sessionsOver = (lease: Lease["Service"]): SessionStore => ({
+  watermark: lease.query(api.sync.watermark, {}),
+  outdated: (sessions) => lease.query(api.sync.outdated, { sessions: sessions.map(listed) }),
+  apply: ({ sessions, watermark }) =>
+    lease.mutation(api.sync.apply, {
+      sessions: sessions.map(listed),
+      ...(watermark !== undefined && { watermark })
+    }),
+  forget: (ids) => lease.mutation(api.sync.forget, { opencodeSessionIds: [...ids] })
 })
