@@ -175,9 +175,9 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
           Effect.provideContext(attend(actor, options.credentials), services)
         )
       ).pipe(Effect.as(credentials))
-    const current = yield* Pairing.withCurrent(kept, begin)
+    const accepted = yield* Pairing.withCurrent(kept, begin)
     // A rotation was cut short: under the lease it is certain which secret counts.
-    if (kept.previous !== undefined) yield* remember(current)
+    if (kept.previous !== undefined) yield* remember(accepted)
     return Connected.make({})
   })
 

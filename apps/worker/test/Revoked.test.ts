@@ -1,10 +1,12 @@
+import { createHash } from "node:crypto"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { api, type Id } from "@opencode-worker/convex-backend/api"
 import { ConvexClient } from "@opencode-worker/convex-sync"
 import { OpenCodeHome } from "@opencode-worker/testkit"
 import { WorkerEvent } from "@opencode-worker/worker-fsm"
-import { Effect, type Option } from "effect"
+import { Effect, type Option, Redacted } from "effect"
+import * as Credentials from "../src/Credentials.ts"
 import { Deployment } from "../src/Deployment.ts"
 import { Operator } from "../src/Operator.ts"
 import { makeWorker } from "../src/Worker.ts"
@@ -17,11 +19,20 @@ const revoke = Effect.fnUntraced(function* (workerId: Effect.Effect<Option.Optio
   yield* operator.mutation(api.workers.revoke, { workerId: yield* Effect.flatMap(workerId, Effect.fromOption) })
 })
 
+/** Gives the worker another secret, as somebody who has a copy of its credentials and knows that this is its first lease. */
+const replaceSecret = Effect.fnUntraced(function* (file: string) {
+  const { url } = yield* Deployment
+  const { secret, workerId } = yield* Effect.flatMap(Credentials.read(file), Effect.fromOption)
+  const stranger = yield* ConvexClient.make({ url })
+  const secretHash = createHash("sha256").update("another secret").digest("hex")
+  yield* stranger.mutation(api.pairing.rotate, { workerId, secret: Redacted.value(secret), epoch: 1, secretHash })
+})
+
 const Start = WorkerEvent.cases.Start.make({})
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker whose approval is taken back", (it) => {
+layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker that is not authorised any more", (it) => {
   it.effect(
-    "stops as not authorised, not as fenced, and says what to do; so does its next start",
+    "because its approval was taken back stops as that, not as fenced, and says what to do; so does its next start",
     () =>
       Effect.gen(function* () {
         const operator = yield* Operator
@@ -44,7 +55,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker whose ap
   )
 
   it.effect(
-    "hears of it while it is paused, when nothing but its lease tells",
+    "hears of a revocation while it is paused, when nothing but its lease tells",
     () =>
       Effect.gen(function* () {
         const operator = yield* Operator
@@ -61,6 +72,29 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker whose ap
         yield* lifecycle.send(WorkerEvent.cases.Pause.make({}))
         yield* revoke(workerId)
         assert.deepInclude(yield* lifecycle.stopped, { reason: "NotAuthorised", exitCode: 77 })
+      }),
+    limit
+  )
+
+  it.effect(
+    "because its secret was replaced elsewhere stops as that, and says what to do; so does its next start",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        const { directory, root } = yield* OpenCodeHome
+        const credentials = join(root, "replaced.json")
+        const options = { machine: "test", directory, credentials, processId: "test", onPairingCode: operator.approve }
+        const { lifecycle } = yield* makeWorker(options)
+        yield* lifecycle.send(Start)
+        yield* lifecycle.awaitState("Ready")
+        yield* replaceSecret(credentials)
+        const stopped = yield* lifecycle.stopped
+        assert.deepInclude(stopped, { reason: "NotAuthorised", exitCode: 77 })
+        assert.include(stopped.detail, `Remove ${credentials} and start again.`)
+
+        const next = yield* makeWorker(options)
+        yield* next.lifecycle.send(Start)
+        assert.deepInclude(yield* next.lifecycle.stopped, { reason: "NotAuthorised", exitCode: 77 })
       }),
     limit
   )

@@ -115,7 +115,7 @@ export const withCurrent = <A, E, R>(
  * @since 0.1.0
  */
 export interface RotateOptions<E = never, R = never> {
-  /** As of a lease. Another one than the worker's own: a rotation fences the process that it follows. */
+  /** As of a lease. Another one than the worker's own, else a running worker would be fenced instead of left alone. */
   readonly processId: string
   /**
    * Puts the credentials away, durably, in place of what was there. It runs twice, both times under the lease: with

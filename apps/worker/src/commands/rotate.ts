@@ -1,0 +1,56 @@
+/**
+ * `opencode-worker rotate`: gives the worker of this directory another secret, after which the old one is refused.
+ *
+ * @since 0.1.0
+ */
+import { randomUUID } from "node:crypto"
+import { ConvexClient, type ConvexSyncError, Pairing } from "@opencode-worker/convex-sync"
+import { exitCodes } from "@opencode-worker/worker-fsm"
+import { Config, Console, Effect, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import { AppError, configuration, explain } from "../AppError.ts"
+import * as Credentials from "../Credentials.ts"
+import { dataFolder } from "../DataFolder.ts"
+import * as shared from "./flags.ts"
+
+const flags = {
+  url: shared.url.pipe(Flag.withFallbackConfig(Config.String("OPENCODE_WORKER_URL"))),
+  directory: shared.directory,
+  data: shared.data
+}
+
+/** What the deployment's refusal means for the person who asked. */
+const refused = (error: ConvexSyncError, file: string): AppError => {
+  const { message, reason } = error
+  if (Credentials.isFinal(reason)) {
+    return new AppError({ text: Credentials.pairAgain(message, file), exitCode: exitCodes.NotAuthorised })
+  }
+  return reason._tag === "Rejected" && reason.code === "Conflict"
+    ? configuration(`${reason.message}: stop it first, and rotate then.`)
+    : explain(error)
+}
+
+export const rotate = Command.make(
+  "rotate",
+  flags,
+  Effect.fn(function* (given) {
+    const directory = yield* shared.resolveDirectory(given.directory)
+    const url = yield* shared.resolveUrl(given.url)
+    const folder = yield* dataFolder({ data: given.data, demo: false, directory })
+    const file = folder.worker(directory, url)
+    const kept = yield* Credentials.read(file)
+    if (Option.isNone(kept)) {
+      return yield* configuration(
+        `${directory} has no worker for ${url} yet (there is no ${file}): opencode-worker start makes one.`
+      )
+    }
+    yield* Pairing.rotate(kept.value, {
+      processId: `rotate ${randomUUID()}`,
+      store: (credentials) => Credentials.write(file, credentials)
+    }).pipe(
+      Effect.catchTag("ConvexSyncError", (error) => Effect.fail(refused(error, file))),
+      Effect.provide(ConvexClient.layer({ url }))
+    )
+    yield* Console.log("Rotated: the worker has another secret, and the old one is refused.")
+  }, Effect.mapError(explain))
+).pipe(Command.withDescription("Give the worker of this directory another secret"))
