@@ -100,6 +100,21 @@ describe("SessionMerge", () => {
       })
   )
 
+  it.effect.prop(
+    "also after the list of a new process, whatever happened before it began",
+    [History, History],
+    ([before, after]) =>
+      Effect.sync(() => {
+        const world = makeWorld()
+        world.run(before)
+        world.list()
+        world.run(after)
+        world.restart()
+        world.listAll()
+        for (const [id, session] of world.opencode) assert.deepStrictEqual(world.deployment.get(id), session)
+      })
+  )
+
   it.effect.prop("a list of what changed finds all work, heard or not", [History], ([history]) =>
     Effect.sync(() => {
       const world = makeWorld()
