@@ -1,0 +1,130 @@
+/** What the suites are run over: a worker of a deployment, and the person it belongs to. */
+import { assert, type Vitest } from "@effect/vitest"
+import type { Id } from "@opencode-worker/convex-backend/api"
+import { type Duration, Effect, Fiber, Option, Schedule, type Scope, Stream, SubscriptionRef } from "effect"
+import {
+  type Answer,
+  type CommandsPort,
+  type ConvexSyncError,
+  type HeldLease,
+  type History,
+  type InboxPort,
+  isLoss,
+  type ModelPublisher,
+  type SessionSync,
+  type SettlementStore,
+  type StorePort,
+  type TurnResult,
+  type WriteDeltas
+} from "../../src/index.ts"
+
+/** The ports of a process, which are refused when another one has taken its worker over. */
+export interface Process {
+  /** `Lease.make` makes it over a `LeasePort`. */
+  readonly lease: Omit<HeldLease, "report">
+  readonly inbox: InboxPort
+  readonly write: WriteDeltas
+  readonly requests: StorePort
+  readonly commands: CommandsPort
+  readonly sessions: SessionSync.SessionStore
+  readonly history: (sessionId: Id<"sessions">) => History.HistoryStore
+  readonly models: ModelPublisher.ModelPublisherPort
+  readonly settlement: SettlementStore
+  /** Says that OpenCode shows the prompt of a claimed turn, which no port does. */
+  readonly deliver: (turnId: Id<"turns">) => Effect.Effect<unknown, ConvexSyncError>
+}
+
+/** What the person sees and does. */
+export interface Operator {
+  readonly presence: Effect.Effect<{ readonly phase: string; readonly online: boolean }, ConvexSyncError>
+  readonly revoke: Effect.Effect<unknown, ConvexSyncError>
+  /** A new one with every call. */
+  readonly createSession: Effect.Effect<Id<"sessions">, ConvexSyncError>
+  readonly sessions: Effect.Effect<
+    ReadonlyArray<{ readonly sessionId: Id<"sessions">; readonly title: string }>,
+    ConvexSyncError
+  >
+  readonly rename: (sessionId: Id<"sessions">, title: string) => Effect.Effect<Id<"commands">, ConvexSyncError>
+  readonly send: (sessionId: Id<"sessions">, text: string) => Effect.Effect<Id<"turns">, ConvexSyncError>
+  /** In their order. */
+  readonly turns: (
+    sessionId: Id<"sessions">
+  ) => Effect.Effect<
+    ReadonlyArray<{ readonly turnId: Id<"turns">; readonly text: string; readonly status: string }>,
+    ConvexSyncError
+  >
+  /** Null: the turn waited, and has ended. */
+  readonly abort: (turnId: Id<"turns">) => Effect.Effect<Id<"commands"> | null, ConvexSyncError>
+  readonly watch: (sessionId: Id<"sessions">) => Effect.Effect<unknown, ConvexSyncError>
+  /** What was streamed of a turn. */
+  readonly streamed: (turnId: Id<"turns">) => Effect.Effect<string, ConvexSyncError>
+  readonly parts: (turnId: Id<"turns">) => Effect.Effect<ReadonlyArray<TurnResult.FinalPart>, ConvexSyncError>
+  readonly pause: Effect.Effect<Id<"commands">, ConvexSyncError>
+  readonly outcome: (
+    commandId: Id<"commands">
+  ) => Effect.Effect<{ readonly status: string; readonly error: string | null } | null, ConvexSyncError>
+  /** The requests that wait for the person. */
+  readonly pending: (
+    sessionId: Id<"sessions">
+  ) => Effect.Effect<
+    ReadonlyArray<{ readonly requestId: Id<"requests">; readonly subject: string; readonly payload: string }>,
+    ConvexSyncError
+  >
+  readonly answer: (requestId: Id<"requests">, answer: Answer) => Effect.Effect<unknown, ConvexSyncError>
+  readonly models: Effect.Effect<
+    { readonly hash: string; readonly models: string; readonly default: string | null } | null,
+    ConvexSyncError
+  >
+}
+
+/** A worker, approved and never started; as much of it as a suite needs. */
+export interface Worker<Port extends keyof Process = keyof Process, Act extends keyof Operator = keyof Operator> {
+  /** Acquires the lease, and releases it with the scope. */
+  readonly start: (processId: string) => Effect.Effect<Pick<Process, Port>, ConvexSyncError, Scope.Scope>
+  readonly operator: Pick<Operator, Act>
+}
+
+/** Where a suite adds its cases: what `layer` of @effect/vitest gives, with the real clock. */
+export type Cases<R> = Vitest.MethodsNonLive<R>
+
+/** Makes a worker of its own for each case. */
+export type MakeWorker<R, Port extends keyof Process, Act extends keyof Operator> = Effect.Effect<
+  Worker<Port, Act>,
+  ConvexSyncError,
+  R | Scope.Scope
+>
+
+/** Longer than anything takes that a case waits for. */
+const limit: Duration.Input = "10 seconds"
+
+/** Repeats the question until the answer fits. */
+export const eventually = <A>(ask: Effect.Effect<A, ConvexSyncError>, fits: (answer: A) => boolean) =>
+  Effect.timeout(Effect.repeat(ask, { until: fits, schedule: Schedule.spaced("20 millis") }), limit)
+
+/** Opens a subscription for as long as the scope. `until` waits for a window that fits; `end` for what it fails with. */
+export const opened = Effect.fnUntraced(function* <A>(windows: Stream.Stream<A, ConvexSyncError>) {
+  const shown = yield* SubscriptionRef.make(Option.none<A>())
+  const running = yield* Effect.forkScoped(
+    Stream.runForEach(windows, (window) => SubscriptionRef.set(shown, Option.some(window)))
+  )
+  const until = (fits: (window: A) => boolean) =>
+    SubscriptionRef.changes(shown).pipe(
+      Stream.filter(Option.exists(fits)),
+      Stream.runHead,
+      Effect.map(Option.flatten),
+      Effect.flatMap(Effect.fromOption),
+      Effect.timeout(limit)
+    )
+  yield* until(() => true)
+  return { until, end: Effect.timeout(Effect.flip(Fiber.join(running)), limit) }
+})
+
+/** The code of a refusal. */
+export const codeOf = <R>(call: Effect.Effect<unknown, ConvexSyncError, R>) =>
+  Effect.map(Effect.flip(call), ({ reason }) => (reason._tag === "Rejected" ? reason.code : reason._tag))
+
+/** That the process which calls has lost its lease, and is told so. */
+export const assertFenced = Effect.fnUntraced(function* (call: Effect.Effect<unknown, ConvexSyncError>) {
+  assert.isTrue(isLoss(yield* Effect.flip(call)))
+  assert.strictEqual(yield* codeOf(call), "Fenced")
+})

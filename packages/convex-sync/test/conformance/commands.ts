@@ -1,0 +1,92 @@
+/** `CommandsPort`. */
+import { assert, describe } from "@effect/vitest"
+import { Effect } from "effect"
+import type { QueuedCommand } from "../../src/index.ts"
+import { assertFenced, type Cases, type MakeWorker, opened } from "./Worker.ts"
+
+const idsOf = (window: ReadonlyArray<QueuedCommand>) => window.map(({ commandId }) => commandId).join()
+
+export const commands = <R>(
+  cases: Cases<R>,
+  worker: MakeWorker<R, "commands" | "inbox", "abort" | "createSession" | "outcome" | "pause" | "rename" | "send">
+) =>
+  describe("a store of commands", () => {
+    cases.effect("shows what is not settled, the oldest first, and each change", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const { commands: port } = yield* start("p")
+        const shown = yield* opened(port.windows)
+        const sessionId = yield* operator.createSession
+        const first = yield* operator.rename(sessionId, "A")
+        const second = yield* operator.pause
+        const window = yield* shown.until((rows) => idsOf(rows) === [first, second].join())
+        assert.deepStrictEqual(
+          window.map(({ command, epoch }) => [command, epoch]),
+          [
+            [{ kind: "rename", sessionId, title: "A" }, port.epoch],
+            [{ kind: "pause" }, port.epoch]
+          ]
+        )
+        yield* port.settle(first, undefined)
+        yield* shown.until((rows) => idsOf(rows) === second)
+      })
+    )
+
+    cases.effect("tells the operator what came of each, and what was said first stands", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const { commands: port } = yield* start("p")
+        const sessionId = yield* operator.createSession
+        const [done, failed] = [yield* operator.rename(sessionId, "A"), yield* operator.rename(sessionId, "B")]
+        assert.deepInclude(yield* operator.outcome(done), { status: "queued", error: null })
+        yield* port.settle(done, undefined)
+        yield* port.settle(failed, "No such session")
+        yield* port.settle(done, "Too late")
+        yield* port.settle(failed, undefined)
+        assert.deepInclude(yield* operator.outcome(done), { status: "done", error: null })
+        assert.deepInclude(yield* operator.outcome(failed), { status: "failed", error: "No such session" })
+      })
+    )
+
+    cases.effect("shows an abort at once, however many wait before it", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const { commands: port, inbox } = yield* start("p")
+        const sessionId = yield* operator.createSession
+        const turnId = yield* operator.send(sessionId, "Hi")
+        assert.isTrue(yield* inbox.claim(turnId, { messageId: "msg_1", partIds: ["prt_1"] }))
+        for (let n = 0; n < 30; n++) yield* operator.rename(sessionId, `Title ${n}`)
+        const commandId = yield* operator.abort(turnId)
+        const shown = yield* opened(port.windows)
+        const window = yield* shown.until((rows) => rows.some((row) => row.commandId === commandId))
+        const [first] = window
+        assert.deepInclude(first?.command, { title: "Title 0" })
+      })
+    )
+
+    cases.effect("keeps what a process left, with the epoch that it was meant for", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const before = yield* start("p")
+        const commandId = yield* operator.pause
+        const { commands: port } = yield* start("p")
+        const shown = yield* opened(port.windows)
+        const [left] = yield* shown.until((rows) => idsOf(rows) === commandId)
+        assert.strictEqual(left?.epoch, before.commands.epoch)
+        assert.isAbove(port.epoch, before.commands.epoch)
+      })
+    )
+
+    cases.effect("refuses a process that was followed, and ends its subscription", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const { commands: port } = yield* start("p")
+        const commandId = yield* operator.pause
+        const shown = yield* opened(port.windows)
+        yield* start("p")
+        yield* assertFenced(port.settle(commandId, undefined))
+        yield* assertFenced(Effect.flip(shown.end))
+        assert.deepInclude(yield* operator.outcome(commandId), { status: "queued" })
+      })
+    )
+  })

@@ -1,0 +1,112 @@
+/** `HistoryStore`. */
+import { assert, describe } from "@effect/vitest"
+import { Effect } from "effect"
+import type { History } from "../../src/index.ts"
+import { assertFenced, type Cases, type MakeWorker } from "./Worker.ts"
+
+/** A turn whose prompt is its name, right before `newerId`. */
+const told = (messageId: string, newerId?: string): History.ToldTurn => ({
+  messageId,
+  ...(newerId !== undefined && { newerId }),
+  text: messageId,
+  askedAt: 1,
+  finishedAt: 2,
+  outcome: "completed",
+  parts: [{ index: 0, kind: "text", payload: '{"text":"Yes"}' }]
+})
+
+export const history = <R>(
+  cases: Cases<R>,
+  worker: MakeWorker<R, "history" | "inbox", "createSession" | "send" | "turns">
+) => {
+  /** A process with a session, which runs the prompt `asked` if there is one. */
+  const setUp = Effect.fnUntraced(function* (asked?: string) {
+    const { operator, start } = yield* worker
+    const { history: of, inbox } = yield* start("p")
+    const sessionId = yield* operator.createSession
+    if (asked !== undefined) {
+      const turnId = yield* operator.send(sessionId, asked)
+      assert.isTrue(yield* inbox.claim(turnId, { messageId: asked, partIds: ["prt_1"] }))
+    }
+    const texts = Effect.map(operator.turns(sessionId), (turns) => turns.map(({ text }) => text).join())
+    return { operator, sessionId, start, store: of(sessionId), texts }
+  })
+
+  return describe("a store of history", () => {
+    cases.effect("takes each turn once, in its place, however it is divided into calls", () =>
+      Effect.gen(function* () {
+        const { operator, sessionId, store, texts } = yield* setUp()
+        yield* store.add([told("d"), told("c", "d")], undefined)
+        yield* store.add([told("d"), told("c", "d")], undefined)
+        assert.strictEqual(yield* texts, "c,d")
+        yield* store.add([told("b", "c"), told("a", "b")], undefined)
+        assert.strictEqual(yield* texts, "a,b,c,d")
+        const turns = yield* operator.turns(sessionId)
+        assert.deepStrictEqual(new Set(turns.map(({ status }) => status)), new Set(["completed"]))
+      })
+    )
+
+    cases.effect("puts what was missed between its neighbours, and what is newer behind them", () =>
+      Effect.gen(function* () {
+        const { store, texts } = yield* setUp()
+        yield* store.add([told("d"), told("b", "d")], undefined)
+        yield* store.add([told("e"), told("c", "d"), told("a", "b")], undefined)
+        assert.strictEqual(yield* texts, "a,b,c,d,e")
+      })
+    )
+
+    cases.effect("knows what was told, and what was asked here", () =>
+      Effect.gen(function* () {
+        const { store } = yield* setUp("asked")
+        yield* store.add([told("a")], undefined)
+        assert.sameMembers([...(yield* store.known(["a", "asked", "b"]))], ["a", "asked"])
+        yield* store.add([told("asked")], undefined)
+        assert.deepStrictEqual(yield* store.known([]), [])
+      })
+    )
+
+    cases.effect("keeps one session's turns from another's", () =>
+      Effect.gen(function* () {
+        const { operator, start, store, texts } = yield* setUp()
+        const other = yield* operator.createSession
+        const { history: of } = yield* start("p")
+        yield* of(other).add([told("a")], undefined)
+        assert.deepStrictEqual(yield* of(other).known(["a"]), ["a"])
+        assert.strictEqual(yield* texts, "")
+        yield* assertFenced(store.running)
+      })
+    )
+
+    cases.effect("tells the prompt that runs; null: none does", () =>
+      Effect.gen(function* () {
+        const { operator, sessionId, store } = yield* setUp("asked")
+        yield* operator.send(sessionId, "waits")
+        assert.strictEqual(yield* store.running, "asked")
+        const idle = yield* setUp()
+        yield* idle.operator.send(idle.sessionId, "waits")
+        assert.isNull(yield* idle.store.running)
+      })
+    )
+
+    cases.effect("puts turns before the one that runs, or behind it if OpenCode had it before them", () =>
+      Effect.gen(function* () {
+        const { operator, sessionId, store, texts } = yield* setUp("asked")
+        yield* operator.send(sessionId, "waits")
+        yield* store.add([told("before")], undefined)
+        yield* store.add([told("after")], "asked")
+        assert.strictEqual(yield* texts, "before,asked,after,waits")
+      })
+    )
+
+    cases.effect("refuses a process that was followed", () =>
+      Effect.gen(function* () {
+        const { start, store, texts } = yield* setUp()
+        yield* start("p")
+        yield* assertFenced(store.running)
+        yield* assertFenced(store.known(["a"]))
+        yield* assertFenced(store.add([told("a")], undefined))
+        assert.strictEqual(yield* texts, "")
+      })
+    )
+  })
+}

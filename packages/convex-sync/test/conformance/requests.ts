@@ -1,0 +1,121 @@
+/** `StorePort` of `Requests`. */
+import { assert, describe } from "@effect/vitest"
+import { Effect } from "effect"
+import { assertFenced, type Cases, codeOf, type MakeWorker, opened } from "./Worker.ts"
+
+const once = { type: "once" } as const
+const always = { type: "always" } as const
+
+export const requests = <R>(
+  cases: Cases<R>,
+  worker: MakeWorker<R, "inbox" | "requests", "answer" | "createSession" | "pending" | "send">
+) => {
+  /** A process that runs a turn, and asks in it. */
+  const setUp = Effect.gen(function* () {
+    const { operator, start } = yield* worker
+    const { inbox, requests: port } = yield* start("p")
+    const sessionId = yield* operator.createSession
+    const turnId = yield* operator.send(sessionId, "Hi")
+    assert.isTrue(yield* inbox.claim(turnId, { messageId: "msg_1", partIds: ["prt_1"] }))
+    const open = (opencodeId: string, of = turnId) =>
+      port.open({
+        turnId: of,
+        opencodeId,
+        kind: "permission",
+        subject: `bash: ${opencodeId}`,
+        payload: JSON.stringify({ id: opencodeId }),
+        timeLimit: 60_000
+      })
+    return { open, operator, pending: operator.pending(sessionId), port, sessionId, start, turnId }
+  })
+
+  return describe("a store of requests", () => {
+    cases.effect("shows what was opened to its operator, once, however often it is opened", () =>
+      Effect.gen(function* () {
+        const { open, pending } = yield* setUp
+        const requestId = yield* open("per_1")
+        assert.strictEqual(yield* open("per_1"), requestId)
+        assert.notStrictEqual(yield* open("per_2"), requestId)
+        const shown = yield* pending
+        assert.deepStrictEqual(
+          shown.map(({ payload, subject }) => [subject, payload]),
+          [
+            ["bash: per_1", '{"id":"per_1"}'],
+            ["bash: per_2", '{"id":"per_2"}']
+          ]
+        )
+      })
+    )
+
+    cases.effect("brings each answer until it is closed", () =>
+      Effect.gen(function* () {
+        const { open, operator, pending, port, turnId } = yield* setUp
+        const shown = yield* opened(port.answers)
+        const [first, second] = [yield* open("per_1"), yield* open("per_2")]
+        yield* operator.answer(second, always)
+        yield* shown.until((answers) => answers.length === 1)
+        yield* operator.answer(first, once)
+        const both = yield* shown.until((answers) => answers.length === 2)
+        const answer = both.find(({ requestId }) => requestId === second)
+        assert.deepInclude(answer, { turnId, opencodeId: "per_2", kind: "permission", answer: always })
+        yield* port.close(first, "answered")
+        yield* port.close(second, "answered")
+        yield* shown.until((answers) => answers.length === 0)
+        assert.deepStrictEqual(yield* pending, [])
+      })
+    )
+
+    cases.effect("takes back what was closed, and the first closing stands", () =>
+      Effect.gen(function* () {
+        const { open, operator, pending, port } = yield* setUp
+        const [expired, cancelled] = [yield* open("per_1"), yield* open("per_2")]
+        yield* port.close(expired, "expired")
+        yield* port.close(cancelled, "cancelled")
+        yield* port.close(expired, "cancelled")
+        yield* port.close(cancelled, "expired")
+        assert.deepStrictEqual(yield* pending, [])
+        assert.strictEqual(yield* codeOf(operator.answer(expired, once)), "Expired")
+        assert.strictEqual(yield* codeOf(operator.answer(cancelled, once)), "Conflict")
+      })
+    )
+
+    cases.effect("does not show again what was closed, nor bring an answer that came with it", () =>
+      Effect.gen(function* () {
+        const { open, operator, pending, port } = yield* setUp
+        const shown = yield* opened(port.answers)
+        const requestId = yield* open("per_1")
+        yield* operator.answer(requestId, once)
+        yield* shown.until((answers) => answers.length === 1)
+        yield* port.close(requestId, "cancelled")
+        assert.strictEqual(yield* open("per_1"), requestId)
+        assert.deepStrictEqual(yield* pending, [])
+        yield* shown.until((answers) => answers.length === 0)
+      })
+    )
+
+    cases.effect("refuses what asks in a turn that does not run here", () =>
+      Effect.gen(function* () {
+        const { open, operator, pending, sessionId } = yield* setUp
+        const waiting = yield* operator.send(sessionId, "Later")
+        assert.strictEqual(yield* codeOf(open("per_1", waiting)), "Conflict")
+        assert.deepStrictEqual(yield* pending, [])
+      })
+    )
+
+    cases.effect("refuses a process that was followed, and ends its subscription", () =>
+      Effect.gen(function* () {
+        const { open, pending, port, start } = yield* setUp
+        const requestId = yield* open("per_1")
+        const shown = yield* opened(port.answers)
+        yield* start("p")
+        yield* assertFenced(open("per_2"))
+        yield* assertFenced(port.close(requestId, "cancelled"))
+        yield* assertFenced(Effect.flip(shown.end))
+        assert.deepStrictEqual(
+          (yield* pending).map((request) => request.requestId),
+          [requestId]
+        )
+      })
+    )
+  })
+}

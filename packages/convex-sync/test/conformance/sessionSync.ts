@@ -1,0 +1,133 @@
+/** `SessionStore` of `SessionSync`. */
+import { assert, describe } from "@effect/vitest"
+import { Effect } from "effect"
+import type { SessionMerge } from "../../src/index.ts"
+import { assertFenced, type Cases, codeOf, eventually, type MakeWorker } from "./Worker.ts"
+
+const told = (sessions: ReadonlyArray<Partial<SessionMerge.Listed>>, watermark?: number): SessionMerge.Batch => ({
+  sessions: sessions.map((session, index) => ({ id: `ses_${index}`, title: "One", updated: 1, ...session })),
+  watermark
+})
+const titlesOf = (sessions: ReadonlyArray<{ readonly title: string }>) => sessions.map(({ title }) => title).toSorted()
+
+export const sessionSync = <R>(
+  cases: Cases<R>,
+  worker: MakeWorker<R, "sessions", "createSession" | "rename" | "sessions">
+) =>
+  describe("a store of sessions", () => {
+    cases.effect("takes each session once, however often it is told, and as it was told last", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const { sessions: store } = yield* start("p")
+        yield* store.apply(told([{ title: "A" }, { title: "B" }]))
+        yield* store.apply(told([{ title: "A" }, { title: "B" }]))
+        assert.deepStrictEqual(titlesOf(yield* operator.sessions), ["A", "B"])
+        yield* store.apply(told([{ title: "C", updated: 2 }]))
+        assert.deepStrictEqual(titlesOf(yield* operator.sessions), ["B", "C"])
+      })
+    )
+
+    cases.effect("says for which sessions telling them would change something", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const { sessions: store } = yield* start("p")
+        const [renamed, awaited] = [yield* operator.createSession, yield* operator.createSession]
+        yield* operator.rename(renamed, "Mine")
+        const { sessions } = told([{ title: "A" }, { title: "B" }, { title: "C", madeFor: renamed }])
+        yield* store.apply({ sessions, watermark: undefined })
+        assert.deepStrictEqual(yield* store.outdated(sessions), [])
+        const later = told([
+          { title: "Another" },
+          { title: "B", updated: 2 },
+          { title: "Another" },
+          { madeFor: awaited }
+        ])
+        assert.sameMembers([...(yield* store.outdated(later.sessions))], ["ses_0", "ses_1", "ses_3"])
+        yield* store.apply(later)
+        assert.deepStrictEqual(yield* store.outdated(later.sessions), [])
+      })
+    )
+
+    cases.effect("has a watermark, which stays where none is told, and never goes back", () =>
+      Effect.gen(function* () {
+        const { start } = yield* worker
+        const { sessions: store } = yield* start("p")
+        assert.strictEqual(yield* store.watermark, 0)
+        yield* store.apply(told([{}], 7))
+        yield* store.apply(told([{}]))
+        assert.strictEqual(yield* store.watermark, 7)
+        yield* store.apply(told([{}], 5))
+        assert.strictEqual(yield* store.watermark, 7)
+        const { sessions: next } = yield* start("p")
+        assert.strictEqual(yield* next.watermark, 7)
+      })
+    )
+
+    cases.effect("takes sessions and watermark together, or neither", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const { sessions: store } = yield* start("p")
+        const refused = told([{}, { title: "x".repeat(1_000) }], 7)
+        assert.strictEqual(yield* codeOf(store.apply(refused)), "InvalidArgument")
+        assert.deepStrictEqual(yield* operator.sessions, [])
+        assert.strictEqual(yield* store.watermark, 0)
+      })
+    )
+
+    cases.effect("knows the session that was made for one of its own, and makes no second one", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const { sessions: store } = yield* start("p")
+        const sessionId = yield* operator.createSession
+        yield* store.apply(told([{ title: "A", madeFor: sessionId }]))
+        yield* store.apply(told([{ title: "B" }]))
+        const [only, ...others] = yield* operator.sessions
+        assert.deepInclude(only, { sessionId, title: "B" })
+        assert.deepStrictEqual(others, [])
+        // A fork has the metadata of its origin.
+        yield* store.apply(told([{ id: "ses_fork", title: "C", madeFor: sessionId }]))
+        assert.deepStrictEqual(titlesOf(yield* operator.sessions), ["B", "C"])
+      })
+    )
+
+    cases.effect("leaves the title that an operator gave", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const { sessions: store } = yield* start("p")
+        yield* store.apply(told([{ title: "A" }]))
+        const [session] = yield* operator.sessions
+        if (session === undefined) return assert.fail("There is none")
+        yield* operator.rename(session.sessionId, "Mine")
+        yield* store.apply(told([{ title: "B", updated: 2 }]))
+        assert.deepStrictEqual(titlesOf(yield* operator.sessions), ["Mine"])
+      })
+    )
+
+    cases.effect("forgets what OpenCode deleted, however often it is told, and keeps what an operator made", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const { sessions: store } = yield* start("p")
+        const sessionId = yield* operator.createSession
+        yield* store.apply(told([{ madeFor: sessionId, title: "Mine" }, { title: "A" }, { title: "B" }], 7))
+        yield* store.forget(["ses_0", "ses_1", "ses_unknown"])
+        yield* store.forget(["ses_0", "ses_1"])
+        const left = yield* eventually(operator.sessions, (sessions) => sessions.length === 2)
+        assert.deepStrictEqual(titlesOf(left), ["B", "Mine"])
+        assert.strictEqual(yield* store.watermark, 7)
+      })
+    )
+
+    cases.effect("refuses a process that was followed", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const { sessions: store } = yield* start("p")
+        yield* store.apply(told([{}], 7))
+        yield* start("p")
+        yield* assertFenced(store.watermark)
+        yield* assertFenced(store.outdated([]))
+        yield* assertFenced(store.apply(told([{ id: "ses_late" }], 9)))
+        yield* assertFenced(store.forget(["ses_0"]))
+        assert.strictEqual((yield* operator.sessions).length, 1)
+      })
+    )
+  })

@@ -1,0 +1,176 @@
+/** `SettlementStore`. */
+import { assert, describe } from "@effect/vitest"
+import { Effect } from "effect"
+import type { Batch, TurnResult } from "../../src/index.ts"
+import { assertFenced, type Cases, codeOf, type MakeWorker, opened } from "./Worker.ts"
+
+const completed: TurnResult.TurnResult = {
+  outcome: "completed",
+  parts: [{ index: 0, kind: "text", payload: '{"text":"Yes"}' }]
+}
+const streamedText = (turnId: Batch["turnId"]): ReadonlyArray<Batch> => [
+  {
+    turnId,
+    seq: 1,
+    segments: [
+      { partId: "prt_2", kind: "reasoning", text: "Hm" },
+      { partId: "prt_1", kind: "text", text: "Hel" }
+    ]
+  },
+  {
+    turnId,
+    seq: 2,
+    segments: [
+      { partId: "prt_3", kind: "tool", text: "ls" },
+      { partId: "prt_1", kind: "text", text: "lo" }
+    ]
+  }
+]
+
+export const settlement = <R>(
+  cases: Cases<R>,
+  worker: MakeWorker<
+    R,
+    "deliver" | "inbox" | "requests" | "settlement" | "write",
+    "abort" | "createSession" | "parts" | "pending" | "send" | "streamed" | "turns"
+  >
+) => {
+  const setUp = Effect.gen(function* () {
+    const { operator, start } = yield* worker
+    const sessionId = yield* operator.createSession
+    const turnId = yield* operator.send(sessionId, "first")
+    const status = Effect.map(operator.turns(sessionId), ([first]) => first?.status)
+    const claim = (by: Pick<Effect.Success<ReturnType<typeof start>>, "inbox">, of = turnId) =>
+      Effect.map(by.inbox.claim(of, { messageId: `msg of ${of}`, partIds: ["prt_1"] }), (is) => assert.isTrue(is))
+    return { claim, operator, sessionId, start, status, turnId }
+  })
+
+  return describe("a store for settlement", () => {
+    cases.effect("lists what was claimed and has not ended, by whichever process, without what runs here", () =>
+      Effect.gen(function* () {
+        const { claim, operator, sessionId, start, turnId } = yield* setUp
+        const before = yield* start("p")
+        yield* operator.send(sessionId, "waits")
+        assert.deepStrictEqual(yield* before.settlement.unsettled([]), [])
+        yield* claim(before)
+        const own = yield* operator.send(yield* operator.createSession, "other")
+        const after = yield* start("p")
+        yield* claim(after, own)
+        yield* after.deliver(own)
+        const left = yield* after.settlement.unsettled([own])
+        assert.deepStrictEqual(
+          left.map((turn) => [turn.turnId, turn.messageId, turn.opencodeSessionId]),
+          [[turnId, `msg of ${turnId}`, null]]
+        )
+        const all = yield* after.settlement.unsettled([])
+        assert.sameDeepMembers(
+          all.map((turn) => [turn.turnId, turn.delivered, turn.abortRequested]),
+          [
+            [turnId, false, false],
+            [own, true, false]
+          ]
+        )
+        yield* operator.abort(own)
+        const [stopped] = yield* after.settlement.unsettled([turnId])
+        assert.isTrue(stopped?.abortRequested)
+      })
+    )
+
+    cases.effect("gives what was streamed, part by part, in the order in which they began, and of tools nothing", () =>
+      Effect.gen(function* () {
+        const { claim, start, turnId } = yield* setUp
+        const before = yield* start("p")
+        yield* claim(before)
+        yield* before.write(streamedText(turnId))
+        const { settlement: store } = yield* start("p")
+        assert.deepStrictEqual(yield* store.streamed(turnId), [
+          { partId: "prt_2", kind: "reasoning", text: "Hm" },
+          { partId: "prt_1", kind: "text", text: "Hello" }
+        ])
+      })
+    )
+
+    cases.effect("queues a turn again as if nothing had happened, however often it is told", () =>
+      Effect.gen(function* () {
+        const { claim, operator, start, turnId } = yield* setUp
+        const before = yield* start("p")
+        yield* claim(before)
+        yield* before.write(streamedText(turnId))
+        const after = yield* start("p")
+        yield* after.settlement.requeue(turnId)
+        yield* after.settlement.requeue(turnId)
+        assert.strictEqual(yield* operator.streamed(turnId), "")
+        assert.deepStrictEqual(yield* after.settlement.unsettled([]), [])
+        const shown = yield* opened(after.inbox.windows)
+        yield* shown.until((window) => window.some((turn) => turn.turnId === turnId))
+        yield* claim(after)
+      })
+    )
+
+    cases.effect("does not queue again what reached OpenCode, nor what its operator stopped", () =>
+      Effect.gen(function* () {
+        const { claim, operator, sessionId, start, status, turnId } = yield* setUp
+        const port = yield* start("p")
+        yield* claim(port)
+        yield* port.deliver(turnId)
+        assert.strictEqual(yield* codeOf(port.settlement.requeue(turnId)), "Conflict")
+        assert.strictEqual(yield* status, "running")
+        yield* port.settlement.finish(turnId, completed)
+        const stopped = yield* operator.send(sessionId, "stopped")
+        yield* claim(port, stopped)
+        yield* operator.abort(stopped)
+        yield* port.settlement.requeue(stopped)
+        yield* port.settlement.requeue(stopped)
+        const [, second] = yield* operator.turns(sessionId)
+        assert.strictEqual(second?.status, "aborted")
+      })
+    )
+
+    cases.effect("ends a turn: its parts are there, its text and requests are gone, and the next one may run", () =>
+      Effect.gen(function* () {
+        const { claim, operator, sessionId, start, status, turnId } = yield* setUp
+        const next = yield* operator.send(sessionId, "next")
+        const before = yield* start("p")
+        yield* claim(before)
+        yield* before.write(streamedText(turnId))
+        const asked = { opencodeId: "per_1", kind: "permission", subject: "bash", payload: "{}" } as const
+        yield* before.requests.open({ ...asked, turnId, timeLimit: 60_000 })
+        const after = yield* start("p")
+        yield* after.settlement.finish(turnId, completed)
+        assert.strictEqual(yield* status, "completed")
+        assert.deepStrictEqual(yield* operator.parts(turnId), completed.parts)
+        assert.strictEqual(yield* operator.streamed(turnId), "")
+        assert.deepStrictEqual(yield* operator.pending(sessionId), [])
+        assert.deepStrictEqual(yield* after.settlement.unsettled([]), [])
+        yield* claim(after, next)
+      })
+    )
+
+    cases.effect("an end may be told again, and the first one stands", () =>
+      Effect.gen(function* () {
+        const { claim, operator, start, status, turnId } = yield* setUp
+        const port = yield* start("p")
+        yield* claim(port)
+        yield* port.settlement.finish(turnId, completed)
+        yield* port.settlement.finish(turnId, completed)
+        yield* port.settlement.finish(turnId, { outcome: "failed", parts: [] })
+        assert.strictEqual(yield* status, "completed")
+        assert.deepStrictEqual(yield* operator.parts(turnId), completed.parts)
+      })
+    )
+
+    cases.effect("refuses a process that was followed", () =>
+      Effect.gen(function* () {
+        const { claim, start, status, turnId } = yield* setUp
+        const port = yield* start("p")
+        yield* claim(port)
+        yield* start("p")
+        yield* assertFenced(port.settlement.unsettled([]))
+        yield* assertFenced(port.settlement.streamed(turnId))
+        yield* assertFenced(port.settlement.requeue(turnId))
+        yield* assertFenced(port.settlement.finish(turnId, completed))
+        assert.strictEqual(yield* status, "claimed")
+      })
+    )
+  })
+}

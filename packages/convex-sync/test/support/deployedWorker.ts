@@ -1,0 +1,80 @@
+/** A worker of the real backend, over a real connection. */
+import type { Id } from "@opencode-worker/convex-backend/api"
+import { Effect, Layer } from "effect"
+import { api, ConvexClient, DeltaWriter, Lease, StreamedText, TurnResult } from "../../src/index.ts"
+import {
+  commandsOver,
+  deltasOver,
+  historyOver,
+  inboxOver,
+  modelsOver,
+  requestsOver,
+  sessionsOver
+} from "../../src/internal/overLease.ts"
+import type { Operator, Process, Worker } from "../conformance/Worker.ts"
+import { connection, pair } from "./deployment.ts"
+
+const firstPage = { numItems: 20, cursor: null }
+
+const processOf = Effect.gen(function* () {
+  const lease = yield* Lease
+  const services = yield* Effect.context<DeltaWriter | Lease>()
+  return {
+    lease,
+    inbox: inboxOver(lease),
+    write: deltasOver(lease),
+    requests: requestsOver(lease),
+    commands: commandsOver(lease),
+    sessions: sessionsOver(lease),
+    history: (sessionId) => historyOver(lease, sessionId),
+    models: modelsOver(lease),
+    deliver: (turnId) => lease.mutation(api.queue.deliver, { turnId }),
+    settlement: {
+      unsettled: (running) => lease.query(api.queue.unsettled, { limit: 20, running: [...running] }),
+      streamed: (turnId) => Effect.provideContext(StreamedText.read(turnId), services),
+      requeue: (turnId) => lease.mutation(api.queue.requeue, { turnId }),
+      finish: (turnId, result) => Effect.provideContext(TurnResult.finish(turnId, result), services)
+    }
+  } satisfies Process
+})
+
+const operatorOf = ({ mutation, query }: ConvexClient["Service"], workerId: Id<"workers">): Operator => {
+  let keys = 0
+  const key = () => ({ idempotencyKey: String(++keys) })
+  return {
+    presence: Effect.map(query(api.workers.list, {}), ([worker]) => worker ?? { phase: "gone", online: false }),
+    revoke: mutation(api.workers.revoke, { workerId }),
+    createSession: Effect.suspend(() => mutation(api.sessions.create, { workerId, ...key() })),
+    sessions: Effect.map(query(api.sessions.list, { paginationOpts: firstPage }), ({ page }) => page),
+    rename: (sessionId, title) => mutation(api.sessions.rename, { sessionId, title, ...key() }),
+    send: (sessionId, text) => mutation(api.turns.send, { sessionId, text, ...key() }),
+    turns: (sessionId) =>
+      Effect.map(query(api.turns.list, { sessionId, paginationOpts: firstPage }), ({ page }) => page),
+    abort: (turnId) => mutation(api.turns.abort, { turnId, ...key() }),
+    watch: (sessionId) => mutation(api.sessions.watch, { sessionId }),
+    streamed: (turnId) =>
+      Effect.map(query(api.turns.live, { turnId, after: 0 }), ({ deltas }) =>
+        deltas.flatMap(({ segments }) => segments.map(({ text }) => text)).join("")
+      ),
+    parts: (turnId) => Effect.map(query(api.turns.parts, { turnId, paginationOpts: firstPage }), ({ page }) => page),
+    pause: Effect.suspend(() => mutation(api.workers.pause, { workerId, ...key() })),
+    outcome: (commandId) => query(api.commands.get, { commandId }),
+    pending: (sessionId) => query(api.requests.pending, { sessionId }),
+    answer: (requestId, answer) => mutation(api.requests.answer, { requestId, answer }),
+    models: query(api.models.get, { workerId })
+  }
+}
+
+/** Of a person of its own. */
+export const deployedWorker = Effect.gen(function* () {
+  const convex = yield* connection(crypto.randomUUID())
+  const credentials = yield* pair(convex)
+  return {
+    start: (processId) =>
+      Layer.build(Layer.provideMerge(DeltaWriter.layer(), Lease.layer(credentials, { processId }))).pipe(
+        Effect.flatMap((services) => Effect.provideContext(processOf, services)),
+        Effect.provideService(ConvexClient, convex)
+      ),
+    operator: operatorOf(convex, credentials.workerId)
+  } satisfies Worker
+})
