@@ -179,7 +179,7 @@ const writes = ({ answers, traffic: { bytes, mutations }, workerCpuSeconds }: Ph
 }
 
 /** What the worker does by the clock, turns or not, and for all sessions at once. */
-const background = ["lease:heartbeat", "sync:apply"]
+const background = ["lease:heartbeat", "sync:apply", "sync:outdated"]
 
 /** All else that the worker asks of its deployment, each result of its subscriptions included. */
 const callsPerTurn = ({ answers, traffic: { mutations, results } }: Phase) => {
