@@ -31,8 +31,8 @@ export const deltaWriter = <R>(
     cases.effect("adds to each turn in the order of its numbers", () =>
       Effect.gen(function* () {
         const { one, operator, other, write } = yield* setUp
-        yield* write([batch(one.turnId, 1, "Hel"), batch(other.turnId, 1, "Bye")])
-        yield* write([batch(one.turnId, 2, "lo")])
+        yield* write([batch(one.turnId, 2, "lo"), batch(other.turnId, 1, "Bye")])
+        yield* write([batch(one.turnId, 1, "Hel")])
         assert.strictEqual(yield* operator.streamed(one.turnId), "Hello")
         assert.strictEqual(yield* operator.streamed(other.turnId), "Bye")
       })
