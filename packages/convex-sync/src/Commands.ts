@@ -16,7 +16,7 @@ import { Cause, Context, type Duration, Effect, Fiber, Layer, Stream } from "eff
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import { lasting } from "./internal/lasting.ts"
 import { commandsOver } from "./internal/overLease.ts"
-import { patiently } from "./internal/patiently.ts"
+import { retryTransient } from "./retryTransient.ts"
 import { Lease } from "./Lease.ts"
 
 /**
@@ -119,7 +119,7 @@ const run = Effect.fnUntraced(function* <E extends Error, R>(
   const carryOut = Effect.fnUntraced(function* (queued: QueuedCommand) {
     const error = yield* outcome(queued)
     if (error !== undefined) yield* Effect.logWarning(`A command to ${queued.command.kind} failed: ${error}`)
-    yield* patiently(settle(queued.commandId, error)).pipe(
+    yield* retryTransient(settle(queued.commandId, error)).pipe(
       Effect.catch((refused) => Effect.logWarning("A command could not be settled", refused.message))
     )
   })

@@ -79,7 +79,7 @@ type Returns<F extends FunctionReference<"query" | "mutation" | "action">> = Eff
  * - Mutations run one after another in the order of the calls. After a reconnect the unanswered ones are sent again, and
  *   the deployment carries each out once.
  * - A call that ran into its time limit fails with `Unreachable` or `Timeout`, and **its outcome is unknown**: the client
- *   goes on with a mutation that it accepted. Repeat it with the same idempotency key.
+ *   goes on with a mutation that it accepted. Repeat it with the same idempotency key; `retryTransient` does.
  * - At most 100 mutations and actions are in flight; further calls wait within their limit, and a call that ran into its
  *   limit while it waited is never sent.
  * - A client that the deployment ended for good, or that answers nothing any more, is replaced: subscriptions go on with

@@ -14,7 +14,7 @@ import { Effect, Option, Stream } from "effect"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import * as HistoryTurns from "./HistoryTurns.ts"
 import { historyOver } from "./internal/overLease.ts"
-import { patiently } from "./internal/patiently.ts"
+import { retryTransient } from "./retryTransient.ts"
 import { Lease } from "./Lease.ts"
 
 /**
@@ -119,7 +119,7 @@ export const loadBetween = Effect.fn("History.load")(function* <A, E>(
   store: HistoryStore
 ) {
   // What runs here is in OpenCode, or will come after all that is.
-  const running = yield* patiently(store.running)
+  const running = yield* retryTransient(store.running)
   const delivered = running !== null && (yield* source.has(running))
   const runningId = delivered ? running : undefined
   const newerId = delivered ? undefined : (running ?? undefined)
@@ -130,9 +130,9 @@ export const loadBetween = Effect.fn("History.load")(function* <A, E>(
     )
   )
   const tell = Effect.fnUntraced(function* (turns: ReadonlyArray<HistoryTurns.Placed<EndedTurn>>) {
-    const known = new Set(yield* patiently(store.known(turns.map(({ id }) => id))))
+    const known = new Set(yield* retryTransient(store.known(turns.map(({ id }) => id))))
     const missing = turns.filter(({ id }) => !known.has(id))
-    for (const call of calls(missing.map(told))) yield* patiently(store.add(call, runningId))
+    for (const call of calls(missing.map(told))) yield* retryTransient(store.add(call, runningId))
     return missing.length
   })
   return yield* newestFirst.pipe(

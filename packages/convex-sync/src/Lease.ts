@@ -20,7 +20,7 @@ import { Clock, Context, Deferred, Duration, Effect, Layer, Queue, Redacted, Ref
 import { api, type WorkerCredentials } from "./Backend.ts"
 import { ConvexClient } from "./ConvexClient.ts"
 import { type ConvexSyncError, isLoss } from "./ConvexSyncError.ts"
-import { patiently } from "./internal/patiently.ts"
+import { retryTransient } from "./retryTransient.ts"
 
 /**
  * Server times in milliseconds: only their difference means something here.
@@ -202,7 +202,7 @@ const overConvex = Effect.fnUntraced(function* (credentials: WorkerCredentials, 
   const signed = <F extends FunctionReference<"query" | "mutation">>(args: Own<F>) =>
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what Omit took out is put back
     ({ ...args, ...known, epoch: held.epoch }) as FunctionArgs<F>
-  const watched = <A>(call: Effect.Effect<A, ConvexSyncError>) => Effect.tapError(patiently(call), held.report)
+  const watched = <A>(call: Effect.Effect<A, ConvexSyncError>) => Effect.tapError(retryTransient(call), held.report)
   return Lease.of({
     epoch: held.epoch,
     lost: held.lost,

@@ -6,7 +6,7 @@
 import { Effect, Stream } from "effect"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import { modelsOver } from "./internal/overLease.ts"
-import { patiently } from "./internal/patiently.ts"
+import { retryTransient } from "./retryTransient.ts"
 import { Lease } from "./Lease.ts"
 
 /**
@@ -50,10 +50,10 @@ export const publishTo = Effect.fn("ModelPublisher.publish")(function* <E, R>(
   port: ModelPublisherPort,
   catalogs: Stream.Stream<ModelCatalog, E, R>
 ) {
-  let known = yield* patiently(port.published)
+  let known = yield* retryTransient(port.published)
   const publish = Effect.fnUntraced(function* ({ default: chosen, hash, models }: ModelCatalog) {
     if (hash === known) return
-    yield* patiently(port.publish({ hash, models: JSON.stringify(models), default: chosen ?? null }))
+    yield* retryTransient(port.publish({ hash, models: JSON.stringify(models), default: chosen ?? null }))
     known = hash
   })
   yield* Stream.runForEach(catalogs, (catalog) =>

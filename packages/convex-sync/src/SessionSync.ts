@@ -13,7 +13,7 @@
 import { Clock, Duration, Effect, Option, Queue, Stream } from "effect"
 import { type ConvexSyncError, isLoss } from "./ConvexSyncError.ts"
 import { sessionsOver } from "./internal/overLease.ts"
-import { patiently } from "./internal/patiently.ts"
+import { retryTransient } from "./retryTransient.ts"
 import { Lease } from "./Lease.ts"
 import * as SessionMerge from "./SessionMerge.ts"
 
@@ -97,7 +97,7 @@ export const runBetween = Effect.fnUntraced(function* (
   const events = yield* Queue.bounded<SessionEvent>(backlog)
   yield* Effect.forkScoped(Stream.runForEach(source.events, (event) => Queue.offer(events, event)))
 
-  let state = SessionMerge.begin(yield* patiently(store.watermark))
+  let state = SessionMerge.begin(yield* retryTransient(store.watermark))
   let [pause, nextList, nextFull] = [interval, 0, (yield* Clock.currentTimeMillis) + fullInterval]
 
   const tell = Effect.fnUntraced(function* (batches: ReadonlyArray<SessionMerge.Batch>) {
@@ -157,7 +157,7 @@ export const runBetween = Effect.fnUntraced(function* (
 
 /** Whether it was done. What the deployment refuses is logged; a lost lease ends it. */
 const forgiving = (call: Effect.Effect<unknown, ConvexSyncError>) =>
-  patiently(call).pipe(
+  retryTransient(call).pipe(
     Effect.as(true),
     Effect.catchIf(
       (error) => !isLoss(error),
@@ -167,7 +167,7 @@ const forgiving = (call: Effect.Effect<unknown, ConvexSyncError>) =>
 
 /** The ids that have to be told: all of them where the deployment does not say, because telling twice does no harm. */
 const ask = ({ outdated }: SessionStore, question: ReadonlyArray<SessionMerge.Listed>) =>
-  patiently(outdated(question)).pipe(
+  retryTransient(outdated(question)).pipe(
     Effect.catchIf(
       (error) => !isLoss(error),
       (error) =>

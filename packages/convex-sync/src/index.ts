@@ -13,6 +13,7 @@ export * as Pairing from "./Pairing.ts"
 /** @since 0.1.0 */
 export * as Policy from "./Policy.ts"
 export * from "./Requests.ts"
+export * from "./retryTransient.ts"
 export * from "./Commands.ts"
 export * from "./Settlement.ts"
 /** @since 0.1.0 */

@@ -61,13 +61,12 @@ describe("the decision", () => {
 
 class Away extends Data.TaggedError("Away")<{ readonly message: string }> {}
 
+const parts: PromptRecord["parts"] = (streamed) =>
+  streamed.map(({ kind, text }, index) => ({ index, kind, payload: JSON.stringify({ text }) }))
+
 /** OpenCode as far as prompts go: what it has of each, by the prompt's id. */
 const records = (known: ReadonlyMap<string, PromptState>): SettlementSource => ({
-  find: ({ messageId }) => {
-    const parts: PromptRecord["parts"] = (streamed) =>
-      streamed.map(({ kind, text }, index) => ({ index, kind, payload: JSON.stringify({ text }) }))
-    return Effect.succeed({ state: known.get(messageId) ?? absent, parts })
-  }
+  find: ({ messageId }) => Effect.succeed({ state: known.get(messageId) ?? absent, parts })
 })
 
 layer(Deployment.layer, { excludeTestServices: true })("settlement", (test) => {

@@ -66,10 +66,10 @@ describe("the parts of a turn", () => {
   })
 })
 
-describe("the error of a turn", () => {
-  const errorOf = (error: { readonly name: string; readonly message: string }) =>
-    TurnResult.fitting({ outcome: "failed", error, parts: [] }).error
+const errorOf = (error: { readonly name: string; readonly message: string }) =>
+  TurnResult.fitting({ outcome: "failed", error, parts: [] }).error
 
+describe("the error of a turn", () => {
   it("is cut where the deployment would refuse it, in no character", () => {
     const { message, name } = errorOf({ name: "n".repeat(600), message: "😀".repeat(4_000) }) ?? {}
     assert.deepStrictEqual([name?.length, message?.length], [500, 4_000])

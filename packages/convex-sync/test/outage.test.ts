@@ -1,7 +1,7 @@
 /** What happens to calls while the deployment is away, and after. Each test takes it away, so they have a file of their own. */
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
-import { api, ConvexClient, isTransient } from "../src/index.ts"
+import { api, ConvexClient, isTransient, retryTransient } from "../src/index.ts"
 import { Deployment, pair } from "./support/deployment.ts"
 
 layer(Deployment.layer, { excludeTestServices: true, timeout: "30 seconds" })("an outage", (test) => {
@@ -62,7 +62,7 @@ layer(Deployment.layer, { excludeTestServices: true, timeout: "30 seconds" })("a
           Stream.runHead
         )
         // Whatever was kept comes before this one.
-        yield* Effect.retry(create(1_000), { while: isTransient })
+        yield* retryTransient(create(1_000))
         const { continueCursor } = yield* operator.query(api.sessions.list, page(null))
         const rest = yield* operator.query(api.sessions.list, page(continueCursor))
         assert.strictEqual(rest.page.length, 1)

@@ -30,7 +30,7 @@ import type {
   StorePort
 } from "../Requests.ts"
 import { lasting } from "./lasting.ts"
-import { patiently } from "./patiently.ts"
+import { retryTransient } from "../retryTransient.ts"
 import { shorten } from "./shorten.ts"
 
 const defaultTimeLimit = Duration.minutes(10)
@@ -118,7 +118,7 @@ export const broker = Effect.fnUntraced(function* (
     const shown = yield* Ref.make(Option.none<Id<"requests">>())
     const close = (as: "answered" | "expired" | "cancelled") =>
       Effect.flatMap(Ref.get(shown), Effect.fromOption).pipe(
-        Effect.flatMap((requestId) => patiently(store.close(requestId, as))),
+        Effect.flatMap((requestId) => retryTransient(store.close(requestId, as))),
         Effect.ignore
       )
     const open = store.open({
@@ -129,7 +129,7 @@ export const broker = Effect.fnUntraced(function* (
       payload: shorten(request, maxPayload),
       timeLimit: Duration.toMillis(timeLimit)
     })
-    const outcome = yield* patiently(open).pipe(
+    const outcome = yield* retryTransient(open).pipe(
       Effect.flatMap((requestId) => Ref.set(shown, Option.some(requestId))),
       Effect.andThen(Deferred.await(told)),
       Effect.raceFirst(Deferred.await(told)),
@@ -223,7 +223,7 @@ export const broker = Effect.fnUntraced(function* (
 
   const onAnswer = Effect.fnUntraced(function* ({ answer, opencodeId, requestId }: AnsweredRequest) {
     if (yield* tell(opencodeId, { _tag: "Answered", answer })) return
-    yield* patiently(store.close(requestId, "cancelled")).pipe(
+    yield* retryTransient(store.close(requestId, "cancelled")).pipe(
       Effect.catch((error) => Effect.logWarning("A request could not be closed", error.message))
     )
   })
