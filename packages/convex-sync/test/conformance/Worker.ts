@@ -101,7 +101,7 @@ const limit: Duration.Input = "10 seconds"
 export const eventually = <A>(ask: Effect.Effect<A, ConvexSyncError>, fits: (answer: A) => boolean) =>
   Effect.timeout(Effect.repeat(ask, { until: fits, schedule: Schedule.spaced("20 millis") }), limit)
 
-/** Opens a subscription for as long as the scope. `until` waits for a window that fits; `end` for what it fails with. */
+/** Opens a subscription for as long as the scope. `until` waits for a window that fits; `end` fails as it does. */
 export const opened = Effect.fnUntraced(function* <A>(windows: Stream.Stream<A, ConvexSyncError>) {
   const shown = yield* SubscriptionRef.make(Option.none<A>())
   const running = yield* Effect.forkScoped(
@@ -116,7 +116,7 @@ export const opened = Effect.fnUntraced(function* <A>(windows: Stream.Stream<A, 
       Effect.timeout(limit)
     )
   yield* until(() => true)
-  return { until, end: Effect.timeout(Effect.flip(Fiber.join(running)), limit) }
+  return { until, end: Effect.timeoutOption(Fiber.join(running), limit) }
 })
 
 /** The code of a refusal. */

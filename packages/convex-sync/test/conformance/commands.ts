@@ -85,7 +85,7 @@ export const commands = <R>(
         const shown = yield* opened(port.windows)
         yield* start("p")
         yield* assertFenced(port.settle(commandId, undefined))
-        yield* assertFenced(Effect.flip(shown.end))
+        yield* assertFenced(shown.end)
         assert.deepInclude(yield* operator.outcome(commandId), { status: "queued" })
       })
     )

@@ -1,6 +1,6 @@
 /** `InboxPort`. */
 import { assert, describe } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Exit, Scope } from "effect"
 import type { ReadyTurn } from "../../src/index.ts"
 import { assertFenced, type Cases, type MakeWorker, opened } from "./Worker.ts"
 
@@ -82,6 +82,17 @@ export const inbox = <R>(
         })
     )
 
+    cases.effect("a process that has given its lease back is given nothing", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const turn = yield* operator.send(yield* operator.createSession, "Hi")
+        const scope = yield* Scope.make()
+        const { inbox: port } = yield* Scope.provide(start("p"), scope)
+        yield* Scope.close(scope, Exit.void)
+        yield* assertFenced(port.claim(turn, ids))
+      })
+    )
+
     cases.effect("a process that was followed is given nothing, and its subscription ends", () =>
       Effect.gen(function* () {
         const { operator, start } = yield* worker
@@ -91,7 +102,7 @@ export const inbox = <R>(
         const shown = yield* opened(before.windows)
         const { inbox: after } = yield* start("p")
         yield* assertFenced(before.claim(turn, ids))
-        yield* assertFenced(Effect.flip(shown.end))
+        yield* assertFenced(shown.end)
         assert.isTrue(yield* after.claim(turn, ids))
       })
     )

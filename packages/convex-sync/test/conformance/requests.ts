@@ -110,7 +110,7 @@ export const requests = <R>(
         yield* start("p")
         yield* assertFenced(open("per_2"))
         yield* assertFenced(port.close(requestId, "cancelled"))
-        yield* assertFenced(Effect.flip(shown.end))
+        yield* assertFenced(shown.end)
         assert.deepStrictEqual(
           (yield* pending).map((request) => request.requestId),
           [requestId]

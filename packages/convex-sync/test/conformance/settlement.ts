@@ -8,23 +8,10 @@ const completed: TurnResult.TurnResult = {
   outcome: "completed",
   parts: [{ index: 0, kind: "text", payload: '{"text":"Yes"}' }]
 }
+const segment = (partId: string, kind: "text" | "reasoning" | "tool", text: string) => ({ partId, kind, text })
 const streamedText = (turnId: Batch["turnId"]): ReadonlyArray<Batch> => [
-  {
-    turnId,
-    seq: 1,
-    segments: [
-      { partId: "prt_2", kind: "reasoning", text: "Hm" },
-      { partId: "prt_1", kind: "text", text: "Hel" }
-    ]
-  },
-  {
-    turnId,
-    seq: 2,
-    segments: [
-      { partId: "prt_3", kind: "tool", text: "ls" },
-      { partId: "prt_1", kind: "text", text: "lo" }
-    ]
-  }
+  { turnId, seq: 1, segments: [segment("prt_2", "reasoning", "Hm"), segment("prt_1", "text", "Hel")] },
+  { turnId, seq: 2, segments: [segment("prt_3", "tool", "ls"), segment("prt_1", "text", "lo")] }
 ]
 
 export const settlement = <R>(
@@ -35,6 +22,7 @@ export const settlement = <R>(
     "abort" | "createSession" | "parts" | "pending" | "send" | "streamed" | "turns"
   >
 ) => {
+  /** A session with a turn that waits. */
   const setUp = Effect.gen(function* () {
     const { operator, start } = yield* worker
     const sessionId = yield* operator.createSession
