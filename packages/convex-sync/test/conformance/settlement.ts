@@ -128,6 +128,7 @@ export const settlement = <R>(
         assert.strictEqual(yield* status, "completed")
         assert.deepStrictEqual(yield* operator.parts(turnId), completed.parts)
         assert.strictEqual(yield* operator.streamed(turnId), "")
+        assert.deepStrictEqual(yield* after.settlement.streamed(turnId), [])
         assert.deepStrictEqual(yield* operator.pending(sessionId), [])
         assert.deepStrictEqual(yield* after.settlement.unsettled([]), [])
         yield* claim(after, next)
