@@ -4,15 +4,15 @@
  * Invariants
  * - A command is begun once by a process, whatever the deployment shows again. One that an earlier process left is begun
  *   anew, so what is done must be such that doing it twice is doing it once.
- * - The commands of one session are carried out one after another, in their order; so are those of the worker itself.
- *   An abort waits for nobody.
+ * - The commands of one session are carried out one after another, in their order; so are those of the worker's life, and
+ *   its refreshes of the models, which may take long. An abort waits for nobody.
  * - Every command that was begun is settled: as done, or as failed with the reason.
  *
  * @since 0.1.0
  */
 import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
 import type { FunctionReturnType } from "convex/server"
-import { Cause, Context, type Duration, Effect, Fiber, Layer, Stream } from "effect"
+import { Cause, Context, Duration, Effect, Fiber, Layer, Stream } from "effect"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import { lasting } from "./internal/lasting.ts"
 import { commandsOver } from "./internal/overLease.ts"
@@ -83,9 +83,14 @@ const maxError = 4_000
 /** What a process was told dies with it; what a session was told does not. */
 const ofProcess: ReadonlySet<string> = new Set(["pause", "resume", "drain"])
 
+/** For the operator, who alone can decide to go on. */
+const tooLong = (limit: Duration.Duration) =>
+  `It took longer than ${Duration.format(limit)} and was given up. What was done of it stays: ask again, and it goes on.`
+
 /** Commands with the same one are carried out one after another. */
 const laneOf = ({ command, commandId }: QueuedCommand): string => {
   if (command.kind === "abort") return commandId
+  if (command.kind === "refreshModels") return "models"
   return "sessionId" in command ? command.sessionId : "worker"
 }
 
@@ -102,10 +107,10 @@ const run = Effect.fnUntraced(function* <E extends Error, R>(
     if (queued.epoch !== epoch && ofProcess.has(queued.command.kind)) {
       return Effect.succeed("It was meant for a process that has ended")
     }
-    const duration = options.timeLimit ?? "2 minutes"
+    const limit = Duration.fromInputUnsafe(options.timeLimit ?? "2 minutes")
     return Effect.suspend(() => execute(queued)).pipe(
-      Effect.timeout(duration),
       Effect.as(undefined),
+      Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.succeed(tooLong(limit)) }),
       Effect.catchCause((cause) => {
         if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause).pipe(Effect.orDie)
         const failed = Cause.squash(cause)
