@@ -17,8 +17,11 @@ import { operatorQuery, workerMutation, workerQuery } from "./builders.ts"
 import { readyNext } from "./ending.ts"
 import { refusal } from "./errors.ts"
 import { bounded, checkText, MAX_MESSAGE, MAX_NAME, MAX_PAGE, MAX_QUEUED_COMMANDS } from "./limits.ts"
+import { usableWorker } from "./owned.ts"
 import { purgeSession } from "./purge.ts"
 import type { command } from "./tables.ts"
+
+type What = Infer<typeof command>
 
 /** The command that the operator's key made, or null. Who writes anything beside the command asks first. */
 export const issued = async (
@@ -33,27 +36,57 @@ export const issued = async (
   return existing?._id ?? null
 }
 
-/** Queues a command. The same key of the same operator gives the same command. */
-export const issue = async (
-  ctx: MutationCtx & { readonly operator: string },
-  workerId: Id<"workers">,
-  what: Infer<typeof command>,
-  idempotencyKey: string
-): Promise<Id<"commands">> => {
-  const existing = await issued(ctx, idempotencyKey)
-  if (existing !== null) return existing
+/** Refuses one more of what may be refused: anything but aborts, which are the first kind in the index's order. */
+const checkRoom = async (ctx: QueryCtx, workerId: Id<"workers">): Promise<void> => {
   const waiting = await ctx.db
     .query("commands")
-    .withIndex("by_worker_status", (q) => q.eq("workerId", workerId).eq("status", "queued"))
+    .withIndex("by_worker_status_kind", (q) =>
+      q.eq("workerId", workerId).eq("status", "queued").gt("command.kind", "abort")
+    )
     .take(MAX_QUEUED_COMMANDS)
   if (waiting.length === MAX_QUEUED_COMMANDS) {
     throw refusal("RateLimited", `${MAX_QUEUED_COMMANDS} commands wait for this worker: try again when it is online`)
   }
-  const worker = await ctx.db.get(workerId)
+}
+
+/** What waits already and means the same: asking for it again is not asking for more. */
+const waitingFor = async (ctx: QueryCtx, workerId: Id<"workers">, what: What): Promise<Id<"commands"> | null> => {
+  if (what.kind !== "abort" && what.kind !== "loadHistory") return null
+  const latest = await ctx.db
+    .query("commands")
+    .withIndex("by_worker_status_kind", (q) =>
+      q
+        .eq("workerId", workerId)
+        .eq("status", "queued")
+        .eq("command.kind", what.kind)
+        .eq("command.sessionId", what.sessionId)
+    )
+    .order("desc")
+    .first()
+  if (latest?.command.kind === "abort" && what.kind === "abort" && latest.command.turnId !== what.turnId) return null
+  return latest?._id ?? null
+}
+
+/**
+ * Queues a command of a worker that is not revoked. The same key of the same operator gives the same command. An abort
+ * is never refused because others wait: there is one for each turn that runs, at most.
+ */
+export const issue = async (
+  ctx: MutationCtx & { readonly operator: string },
+  workerId: Id<"workers">,
+  what: What,
+  idempotencyKey: string
+): Promise<Id<"commands">> => {
+  const existing = await issued(ctx, idempotencyKey)
+  if (existing !== null) return existing
+  const { epoch } = await usableWorker(ctx, workerId)
+  const same = await waitingFor(ctx, workerId, what)
+  if (same !== null) return same
+  if (what.kind !== "abort") await checkRoom(ctx, workerId)
   return ctx.db.insert("commands", {
     ownerId: ctx.operator,
     workerId,
-    epoch: worker?.epoch ?? 0,
+    epoch,
     command: what,
     status: "queued",
     idempotencyKey

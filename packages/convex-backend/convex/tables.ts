@@ -257,7 +257,7 @@ export const tables = {
     idempotencyKey: v.string()
   })
     .index("by_worker_status", ["workerId", "status"])
-    .index("by_worker_status_kind", ["workerId", "status", "command.kind"])
+    .index("by_worker_status_kind", ["workerId", "status", "command.kind", "command.sessionId"])
     .index("by_owner_key", ["ownerId", "idempotencyKey"]),
 
   /** Security-relevant acts: `_creationTime` says when. */

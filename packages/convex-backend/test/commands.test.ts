@@ -106,6 +106,46 @@ describe("commands", () => {
     )
   })
 
+  it("to abort are refused to nobody, and take nobody's place", async () => {
+    const { operator, worker, sessionId, claim, queued } = await setUp()
+    const { epoch: _, ...credentials } = worker
+    const sessions = [sessionId, await newSession(operator, worker.workerId)]
+    const turns = await Promise.all(sessions.map((id) => send(operator, id)))
+    for (const turnId of turns) await claim(turnId)
+    const [first, second] = turns
+    if (first === undefined || second === undefined) return assert.fail("Nothing runs")
+    const tell = (key: number) =>
+      refusalOf(operator.mutation(api.sessions.rename, { sessionId, title: "T", idempotencyKey: `${key}` }))
+    const abort = (turnId: Id<"turns">) => operator.mutation(api.turns.abort, { turnId, idempotencyKey: randomUUID() })
+    const commandId = await abort(first)
+    assert.strictEqual(await abort(first), commandId)
+    for (let key = 1; key <= 100; key++) assert.property(await tell(key), "accepted")
+    assert.strictEqual(await tell(101), "RateLimited")
+    assert.isNotNull(await abort(second))
+    const aborts = (await queued()).filter(({ command }) => command.kind === "abort")
+    assert.strictEqual(aborts.length, 2)
+
+    await operator.mutation(api.lease.release, worker)
+    const { epoch } = await operator.mutation(api.lease.acquire, { ...credentials, processId: "next" })
+    const left = await operator.query(api.queue.unsettled, { ...credentials, epoch, limit: 5 })
+    assert.deepStrictEqual(
+      left.map(({ abortRequested }) => abortRequested),
+      [true, true]
+    )
+  })
+
+  it("to load a history wait once a session, whatever their keys", async () => {
+    const { operator, worker, sessionId, settle } = await setUp()
+    const other = await newSession(operator, worker.workerId)
+    const load = (id: typeof sessionId) =>
+      operator.mutation(api.sessions.loadHistory, { sessionId: id, idempotencyKey: randomUUID() })
+    const commandId = await load(sessionId)
+    assert.strictEqual(await load(sessionId), commandId)
+    assert.notStrictEqual(await load(other), commandId)
+    await settle(commandId)
+    assert.notStrictEqual(await load(sessionId), commandId)
+  })
+
   it("to a process need one that is there, on an approved worker", async () => {
     const { operator, worker } = await setUp()
     const offline = await pair(operator)
