@@ -66,6 +66,18 @@ const tokenRetries = Schedule.min([Schedule.exponential("1 second"), Schedule.sp
   Schedule.jittered
 )
 
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface MutationOptions {
+  /**
+   * Carrying it out twice is carrying it out once. Then it has no limit of time: it is under way until the deployment has
+   * said yes or no, and is sent again where a client had to be replaced. Give it a limit of your own where you cannot wait.
+   */
+  readonly idempotent?: boolean
+}
+
 type Returns<F extends FunctionReference<"query" | "mutation" | "action">> = Effect.Effect<
   FunctionReturnType<F>,
   ConvexSyncError
@@ -79,7 +91,8 @@ type Returns<F extends FunctionReference<"query" | "mutation" | "action">> = Eff
  * - Mutations run one after another in the order of the calls. After a reconnect the unanswered ones are sent again, and
  *   the deployment carries each out once.
  * - A call that ran into its time limit fails with `Unreachable` or `Timeout`, and **its outcome is unknown**: the client
- *   goes on with a mutation that it accepted. Repeat it with the same idempotency key; `retryTransient` does.
+ *   goes on with a mutation that it accepted. Repeat it with the same idempotency key (`retryTransient`), or have it
+ *   waited for from the beginning (`idempotent`): then there is one copy of it under way, and not one a limit.
  * - At most 100 mutations and actions are in flight; further calls wait within their limit, and a call that ran into its
  *   limit while it waited is never sent.
  * - A client that the deployment ended for good, or that answers nothing any more, is replaced: subscriptions go on with
@@ -94,7 +107,11 @@ export class ConvexClient extends Context.Service<
   {
     /** The result as of now. */
     readonly query: <F extends FunctionReference<"query">>(query: F, args: FunctionArgs<F>) => Returns<F>
-    readonly mutation: <F extends FunctionReference<"mutation">>(mutation: F, args: FunctionArgs<F>) => Returns<F>
+    readonly mutation: <F extends FunctionReference<"mutation">>(
+      mutation: F,
+      args: FunctionArgs<F>,
+      options?: MutationOptions
+    ) => Returns<F>
     /** An action is sent at most once. */
     readonly action: <F extends FunctionReference<"action">>(action: F, args: FunctionArgs<F>) => Returns<F>
     /**
@@ -155,7 +172,7 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
     Effect.orElseSucceed(() => null)
   )
 
-  const clients = yield* replaceable((end) => {
+  const clients = yield* replaceable(({ end, sent }) => {
     const onThrow = (cause: unknown) => {
       const detail = cause instanceof Error ? cause.message : String(cause)
       const fatal = detail.startsWith("[CONVEX FATAL ERROR]")
@@ -171,7 +188,7 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
       expectAuth: token !== undefined,
       // The first token is as fresh as any: a second one at once would only run every query twice.
       initialAuthTokenReuse: true,
-      webSocketConstructor: guardedSocket(onThrow)
+      webSocketConstructor: guardedSocket({ onThrow, onSend: sent })
     })
     if (token !== undefined) client.setAuth(() => runPromise(token))
     return client
@@ -182,24 +199,28 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
   )
   yield* Effect.forkScoped(clients.run)
 
-  const within = <A>(operation: string, limit: Duration.Input, call: Effect.Effect<A, ConvexSyncError>) =>
+  const untilClosed = <A>(call: Effect.Effect<A, ConvexSyncError>) =>
     Effect.flatMap(Deferred.isDone(closed), (is) => (is ? Effect.never : call)).pipe(
-      Effect.raceFirst(Deferred.await(closed)),
-      Effect.timeoutOrElse({
-        duration: limit,
-        orElse: () => {
-          const millis = Duration.toMillis(limit)
-          const connected = connectionOf(clients.now().client) === "connected"
-          const reason = connected ? new Timeout({ millis }) : new Unreachable({ millis })
-          const noticed = connected ? clients.unanswered : Effect.void
-          return Effect.andThen(noticed, Effect.fail(new ConvexSyncError({ operation, reason })))
-        }
-      }),
+      Effect.raceFirst(Deferred.await(closed))
+    )
+  /** The deployment left something unanswered for that long. */
+  const silent = (limit: Duration.Input) =>
+    Effect.gen(function* () {
+      const millis = Duration.toMillis(limit)
+      if (connectionOf(clients.now().client) !== "connected") return new Unreachable({ millis })
+      yield* clients.unanswered
+      return new Timeout({ millis })
+    })
+  const within = <A>(operation: string, limit: Duration.Input, call: Effect.Effect<A, ConvexSyncError>) => {
+    const failed = Effect.flatMap(silent(limit), (reason) => new ConvexSyncError({ operation, reason }))
+    return Effect.raceFirst(untilClosed(call), Effect.delay(failed, limit)).pipe(
       Effect.withSpan(operation, { kind: "client" })
     )
+  }
 
   // A permit is held until the deployment answered, not until the caller lost patience: it counts what the client keeps.
   const inFlight = yield* Semaphore.make(maxInFlight)
+  /** The answer, or nothing where its client is dead: then there will be none. */
   const send = <A>(operation: string, args: unknown, start: (client: Client) => Promise<A>) =>
     Effect.uninterruptibleMask((restore) =>
       restore(Effect.andThen(clients.whenAlive, inFlight.take(1))).pipe(
@@ -207,10 +228,12 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
           Effect.suspend(() => {
             const { client, dead } = clients.now()
             const answer = Effect.tryPromise({
-              try: () => start(client).finally(clients.heard),
+              try: () => {
+                const answered = start(client)
+                return answered.finally(clients.sentCall())
+              },
               catch: (cause) => fromCause(operation, args, cause)
             })
-            // It answers no more: the caller waits for its limit, as for any answer that does not come.
             const lost = Effect.as(Deferred.await(dead), Option.none<A>())
             return Effect.raceFirst(Effect.asSome(answer), lost).pipe(
               Effect.interruptible,
@@ -219,10 +242,21 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
             )
           })
         ),
-        Effect.flatMap((fiber) => restore(Fiber.join(fiber))),
-        Effect.flatMap(Option.match({ onNone: () => restore(Effect.never), onSome: Effect.succeed }))
+        Effect.flatMap((fiber) => restore(Fiber.join(fiber)))
       )
     )
+  /** Its caller waits for the limit, as for any answer that does not come. */
+  const sendOnce = <A>(...call: Parameters<typeof send<A>>) =>
+    Effect.flatMap(send(...call), Option.match({ onNone: () => Effect.never, onSome: Effect.succeed }))
+  /** One copy is under way at any time: the client itself sends again what a broken connection left unanswered. */
+  const sendUntilAnswered = <A>(limit: Duration.Input, ...call: Parameters<typeof send<A>>) => {
+    const answer: Effect.Effect<A, ConvexSyncError> = Effect.flatMap(
+      send(...call),
+      Option.match({ onNone: () => Effect.suspend(() => answer), onSome: Effect.succeed })
+    )
+    const watch = Effect.forever(Effect.delay(silent(limit), limit))
+    return untilClosed(Effect.raceFirst(answer, watch)).pipe(Effect.withSpan(call[0], { kind: "client" }))
+  }
 
   const subscribe: ConvexClient["Service"]["subscribe"] = (query, args) => {
     const operation = getFunctionName(query)
@@ -265,14 +299,17 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
       )
       return within(operation, options.queryTimeout ?? "30 seconds", first)
     },
-    mutation: (mutation, args) => {
+    mutation: (mutation, args, { idempotent = false } = {}) => {
       const operation = getFunctionName(mutation)
-      const sent = send(operation, args, (client) => client.mutation(mutation, args))
-      return within(operation, options.mutationTimeout ?? "30 seconds", sent)
+      const limit = options.mutationTimeout ?? "30 seconds"
+      const start = (client: Client) => client.mutation(mutation, args)
+      return idempotent
+        ? sendUntilAnswered(limit, operation, args, start)
+        : within(operation, limit, sendOnce(operation, args, start))
     },
     action: (action, args) => {
       const operation = getFunctionName(action)
-      const sent = send(operation, args, (client) => client.action(action, args))
+      const sent = sendOnce(operation, args, (client) => client.action(action, args))
       return within(operation, options.actionTimeout ?? "10 minutes", sent)
     },
     subscribe,

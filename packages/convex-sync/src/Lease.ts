@@ -41,6 +41,7 @@ export interface Term {
  */
 export interface LeasePort {
   readonly acquire: (processId: string) => Effect.Effect<Term & { readonly epoch: number }, ConvexSyncError>
+  /** The next one waits for it, however long it takes. */
   readonly heartbeat: (epoch: number, phase: string) => Effect.Effect<Term, ConvexSyncError>
   readonly release: (epoch: number) => Effect.Effect<unknown, ConvexSyncError>
 }
@@ -54,7 +55,7 @@ export interface LeaseOptions {
   readonly processId: string
   /** What the worker is doing at first, for operators. Default `connecting`. */
   readonly phase?: string
-  /** Time between two heartbeats, and the time limit of one; default 10 seconds. A lease ends after 25 seconds. */
+  /** From a heartbeat that was confirmed to the next one; default 10 seconds. A lease ends after 25 seconds. */
   readonly interval?: Duration.Input
 }
 
@@ -113,7 +114,6 @@ const hold = Effect.fnUntraced(function* (port: LeasePort, options: LeaseOptions
     const confirmed = yield* endOf(port.heartbeat(epoch, yield* Ref.get(phase)))
     yield* Ref.set(endsAt, confirmed.endsAt)
   }).pipe(
-    Effect.timeoutOption(interval),
     Effect.catch((error) =>
       Effect.andThen(Effect.logWarning("The heartbeat was not confirmed", error.message), report(error))
     ),
@@ -147,8 +147,8 @@ type Own<F extends FunctionReference<"query" | "mutation">> = Omit<FunctionArgs<
  * The lease of this process, and the calls that may be made under it: each is signed with the worker's credentials and
  * epoch, and one that is refused because the lease was lost ends the lease.
  *
- * Every function of a worker may be called twice, so a call whose outcome is unknown is repeated until the deployment has
- * answered: it outlasts any absence. Give it a limit of your own where you cannot wait.
+ * Every function of a worker may be called twice, so a call is under way until the deployment has answered: it outlasts any
+ * absence. Give it a limit of your own where you cannot wait.
  *
  * @category services
  * @since 0.1.0
@@ -194,7 +194,8 @@ const overConvex = Effect.fnUntraced(function* (credentials: WorkerCredentials, 
   const held = yield* hold(
     {
       acquire: (processId) => convex.mutation(api.lease.acquire, { ...known, processId }),
-      heartbeat: (epoch, phase) => convex.mutation(api.lease.heartbeat, { ...known, epoch, phase }),
+      heartbeat: (epoch, phase) =>
+        convex.mutation(api.lease.heartbeat, { ...known, epoch, phase }, { idempotent: true }),
       release: (epoch) => convex.mutation(api.lease.release, { ...known, epoch })
     },
     options
@@ -202,15 +203,16 @@ const overConvex = Effect.fnUntraced(function* (credentials: WorkerCredentials, 
   const signed = <F extends FunctionReference<"query" | "mutation">>(args: Own<F>) =>
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what Omit took out is put back
     ({ ...args, ...known, epoch: held.epoch }) as FunctionArgs<F>
-  const watched = <A>(call: Effect.Effect<A, ConvexSyncError>) => Effect.tapError(retryTransient(call), held.report)
+  const watched = <A>(call: Effect.Effect<A, ConvexSyncError>) => Effect.tapError(call, held.report)
   return Lease.of({
     epoch: held.epoch,
     lost: held.lost,
     setPhase: held.setPhase,
     remaining: held.remaining,
     workerId,
-    query: (query, args) => watched(convex.query(query, signed<typeof query>(args))),
-    mutation: (mutation, args) => watched(convex.mutation(mutation, signed<typeof mutation>(args))),
+    query: (query, args) => watched(retryTransient(convex.query(query, signed<typeof query>(args)))),
+    mutation: (mutation, args) =>
+      watched(convex.mutation(mutation, signed<typeof mutation>(args), { idempotent: true })),
     subscribe: (query, args) => convex.subscribe(query, signed<typeof query>(args)).pipe(Stream.tapError(held.report))
   })
 })

@@ -1,5 +1,4 @@
 import { assert, describe, it, layer } from "@effect/vitest"
-import { getFunctionName } from "convex/server"
 import { Clock, Deferred, Duration, Effect, Exit, Fiber, Layer, Redacted, Ref, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import {
@@ -104,20 +103,43 @@ describe("Lease", () => {
     })
   )
 
-  it.effect("is not lost by silence, however long; a beat that gets no answer delays none", () =>
+  it.effect("is not lost by silence, however long", () =>
     Effect.gen(function* () {
       let beats = 0
       const { lease } = yield* setUp({
         heartbeat: () =>
           Effect.suspend(() => {
             beats += 1
-            return beats % 2 === 0 ? Effect.never : Effect.fail(silent)
+            return Effect.fail(silent)
           })
       })
       const lost = yield* Effect.forkChild(Effect.exit(lease.lost))
       yield* TestClock.adjust("10 minutes")
       assert.isUndefined(lost.pollUnsafe())
       assert.isAtLeast(beats, 30)
+    })
+  )
+
+  it.effect("sends no second beat while one is unanswered, and the newest phase as soon as it is", () =>
+    Effect.gen(function* () {
+      const phases: Array<string> = []
+      const back = yield* Deferred.make<void>()
+      const { lease } = yield* setUp({
+        heartbeat: (_, phase) =>
+          Effect.gen(function* () {
+            phases.push(phase)
+            yield* Deferred.await(back)
+            return { serverTime: 0, leaseExpiresAt: 25_000 }
+          })
+      })
+      yield* lease.setPhase("ready")
+      yield* TestClock.adjust("10 minutes")
+      yield* lease.setPhase("draining")
+      yield* TestClock.adjust("10 minutes")
+      assert.deepStrictEqual(phases, ["ready"])
+      yield* Deferred.succeed(back, undefined)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(phases, ["ready", "draining"])
     })
   )
 
@@ -211,36 +233,6 @@ layer(Deployment.layer, { excludeTestServices: true })("Lease over a deployment"
         Effect.provide(Lease.layer(credentials, { processId: "p" })),
         Effect.provideService(ConvexClient, operator)
       )
-    })
-  )
-
-  test.effect("repeats a call whose answer got lost, and none that was refused", () =>
-    Effect.gen(function* () {
-      const operator = yield* connection("dan")
-      const credentials = yield* pair(operator)
-      const sent: Array<string> = []
-      const lossy = ConvexClient.of({
-        ...operator,
-        mutation: (mutation, args) =>
-          Effect.suspend(() => {
-            const operation = getFunctionName(mutation)
-            if (operation === "sync:apply") sent.push(operation)
-            const answer = operator.mutation(mutation, args)
-            return sent.length === 1 ? Effect.andThen(answer, Effect.fail(silent)) : answer
-          })
-      })
-      yield* Effect.gen(function* () {
-        const { mutation, query } = yield* Lease
-        const sessions = [{ opencodeSessionId: "ses_1", title: "once", updatedAt: 5 }]
-        yield* mutation(api.sync.apply, { sessions, watermark: 5 })
-        assert.strictEqual(yield* query(api.sync.watermark, {}), 5)
-        assert.lengthOf(sent, 2)
-        const refused = yield* Effect.flip(
-          mutation(api.sync.apply, { sessions: [{ opencodeSessionId: "ses_2", title: "", updatedAt: 6 }] })
-        )
-        assert.deepNestedInclude(refused, { "reason.code": "InvalidArgument" })
-        assert.lengthOf(sent, 3)
-      }).pipe(Effect.provide(Lease.layer(credentials, { processId: "p" })), Effect.provideService(ConvexClient, lossy))
     })
   )
 

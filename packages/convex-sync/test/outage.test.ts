@@ -2,7 +2,17 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { api, ConvexClient, isTransient, retryTransient } from "../src/index.ts"
+import { vi } from "vitest"
 import { Deployment, pair } from "./support/deployment.ts"
+import { slowLink } from "./support/slowLink.ts"
+
+/** What clients send from now on: the functions that they call, and `Connect` for each connection. */
+const sending = Effect.acquireRelease(
+  Effect.sync(() => vi.spyOn(WebSocket.prototype, "send")),
+  (spy) => Effect.sync(() => spy.mockRestore())
+).pipe(
+  Effect.map((spy) => (what: string) => spy.mock.calls.filter(([data]) => String(data).includes(`"${what}"`)).length)
+)
 
 layer(Deployment.layer, { excludeTestServices: true, timeout: "30 seconds" })("an outage", (test) => {
   test.effect("a subscription outlives it, and shows what changed", () =>
@@ -67,5 +77,43 @@ layer(Deployment.layer, { excludeTestServices: true, timeout: "30 seconds" })("a
         const rest = yield* operator.query(api.sessions.list, page(continueCursor))
         assert.strictEqual(rest.page.length, 1)
       })
+  )
+
+  test.effect("a call that may be carried out twice is under way once, however long the deployment is away", () =>
+    Effect.gen(function* () {
+      const { url, token, whileAway } = yield* Deployment
+      const auth = Effect.promise(() => token("cid"))
+      const operator = yield* ConvexClient.make({ url, auth })
+      const { workerId } = yield* pair(operator)
+      const client = yield* ConvexClient.make({ url, auth, mutationTimeout: "50 millis" })
+      yield* client.query(api.workers.list, {})
+      const sent = yield* sending
+      const create = client.mutation(api.sessions.create, { workerId, idempotencyKey: "once" }, { idempotent: true })
+      const created = yield* whileAway(
+        Effect.tap(Effect.forkChild(create, { startImmediately: true }), Effect.sleep("1 second"))
+      )
+      assert.isString(yield* Fiber.join(created))
+      assert.strictEqual(sent("sessions:create"), 1)
+    })
+  )
+
+  test.effect("a call that takes longer than its limit to arrive is not taken for a deployment that is silent", () =>
+    Effect.gen(function* () {
+      const { url, token } = yield* Deployment
+      const auth = Effect.promise(() => token("dot"))
+      const operator = yield* ConvexClient.make({ url, auth })
+      const { workerId } = yield* pair(operator)
+      const sessionId = yield* operator.mutation(api.sessions.create, { workerId, idempotencyKey: "s" })
+      const sent = yield* sending
+      const slow = yield* ConvexClient.make({
+        url: yield* slowLink(url, 50_000),
+        auth,
+        mutationTimeout: "300 millis"
+      })
+      yield* slow.query(api.workers.list, {})
+      const large = { sessionId, text: "x".repeat(150_000), idempotencyKey: "large" }
+      assert.isString(yield* slow.mutation(api.turns.send, large, { idempotent: true }))
+      assert.deepStrictEqual([sent("turns:send"), sent("Connect")], [1, 1])
+    })
   )
 })

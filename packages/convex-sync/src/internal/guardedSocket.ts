@@ -5,8 +5,14 @@
  * Nobody is above it to catch that.
  */
 
-/** `onThrow` gets what a handler threw, once the socket is closing. The client reconnects unless it gave up itself. */
-export const guardedSocket = (onThrow: (cause: unknown) => void): typeof WebSocket =>
+export interface SocketListener {
+  /** What a handler threw, once the socket is closing. The client reconnects unless it gave up itself. */
+  readonly onThrow: (cause: unknown) => void
+  /** The characters of a message that was given to the socket. */
+  readonly onSend: (length: number) => void
+}
+
+export const guardedSocket = ({ onSend, onThrow }: SocketListener): typeof WebSocket =>
   class GuardedSocket extends WebSocket {
     constructor(...args: ConstructorParameters<typeof WebSocket>) {
       super(...args)
@@ -26,5 +32,11 @@ export const guardedSocket = (onThrow: (cause: unknown) => void): typeof WebSock
           }
         })
       }
+    }
+
+    // The client sends text and nothing else.
+    override send(data: string) {
+      onSend(data.length)
+      super.send(data)
     }
   }

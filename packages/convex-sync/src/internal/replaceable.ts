@@ -1,31 +1,56 @@
 /** A client of Convex that is replaced when it will not answer any more. */
 import type { ConvexClient as Client } from "convex/browser"
-import { Deferred, Effect, Latch } from "effect"
+import { Clock, Deferred, Effect, Latch } from "effect"
 
 /** What the deployment did not answer in a row, although connected, before the client is taken for wedged. */
 const maxSilence = 3
+/** Characters a second of the slowest connection: a deployment is not silent while it may still be hearing a large call. */
+const slowest = 16_000
 /** Between a client and the next one: a deployment that ends each must not be asked in a hot loop. */
 const replaceDelay = "2 seconds"
 /** A client that is dead is not waited for when it does not close. */
 const closeTimeout = "2 seconds"
 
+/** What passed between a client and the deployment, in characters. */
+interface Traffic {
+  sent: number
+  /** Of what was sent, what the deployment has had for certain, because it answered what was sent last of it. */
+  arrived: number
+  /** When the slowest connection would have carried all of it, in milliseconds. */
+  carriedAt: number
+  /** Calls left unanswered since the last word. */
+  silence: number
+}
+
 /** One client, which is not asked any more once it is `dead`. */
 interface Generation {
   readonly client: Client
   readonly dead: Deferred.Deferred<void>
+  readonly traffic: Traffic
 }
 
-/** `make` makes a client that reports its end. The scope does not close the last one: `close` does. */
-export const replaceable = Effect.fnUntraced(function* (make: (end: Effect.Effect<unknown>) => Client) {
+/** How a client reports what becomes of it. */
+interface Reports {
+  readonly end: Effect.Effect<unknown>
+  readonly sent: (characters: number) => void
+}
+
+/** The scope does not close the last client: `close` does. */
+export const replaceable = Effect.fnUntraced(function* (make: (reports: Reports) => Client) {
+  const clock = yield* Clock.Clock
+  const carry = (traffic: Traffic, characters: number, from: number) => {
+    traffic.carriedAt = from + (characters / slowest) * 1000
+  }
   const next = (): Generation => {
     const dead = Deferred.makeUnsafe<void>()
-    return { client: make(Deferred.succeed(dead, undefined)), dead }
+    const traffic: Traffic = { sent: 0, arrived: 0, carriedAt: 0, silence: 0 }
+    const sent = (characters: number) => {
+      traffic.sent += characters
+      carry(traffic, characters, Math.max(traffic.carriedAt, clock.currentTimeMillisUnsafe()))
+    }
+    return { client: make({ end: Deferred.succeed(dead, undefined), sent }), dead, traffic }
   }
   let current = next()
-  let silence = 0
-  const heard = () => {
-    silence = 0
-  }
   /** Closed while there is no client, between one and the next. */
   const alive = yield* Latch.make(true)
   const registered = new Set<() => void>()
@@ -37,7 +62,6 @@ export const replaceable = Effect.fnUntraced(function* (make: (end: Effect.Effec
     yield* Latch.close(alive)
     yield* Effect.timeoutOption(close, closeTimeout)
     yield* Effect.sleep(replaceDelay)
-    heard()
     current = next()
     yield* Latch.open(alive)
     for (const again of registered) again()
@@ -50,12 +74,26 @@ export const replaceable = Effect.fnUntraced(function* (make: (end: Effect.Effec
     now: () => current,
     /** Waits until there is a client. */
     whenAlive: Latch.await(alive),
-    /** The deployment answered. */
-    heard,
+    /** The deployment said something. */
+    heard: () => {
+      current.traffic.silence = 0
+    },
+    /** Call it when a call was sent, and the result when it was answered. */
+    sentCall: () => {
+      const { traffic } = current
+      const { sent } = traffic
+      return () => {
+        traffic.silence = 0
+        traffic.arrived = Math.max(traffic.arrived, sent)
+        carry(traffic, traffic.sent - traffic.arrived, clock.currentTimeMillisUnsafe())
+      }
+    },
     /** The deployment is connected and did not answer. */
     unanswered: Effect.suspend(() => {
-      silence += 1
-      return silence < maxSilence ? Effect.void : Effect.asVoid(Deferred.succeed(current.dead, undefined))
+      const { dead, traffic } = current
+      traffic.silence += 1
+      const isWedged = traffic.silence >= maxSilence && clock.currentTimeMillisUnsafe() >= traffic.carriedAt
+      return isWedged ? Effect.asVoid(Deferred.succeed(dead, undefined)) : Effect.void
     }),
     /** Does `register` with this client and with each one that replaces it, for as long as the scope. */
     withEach: (register: (client: Client) => (() => void) | undefined) => {
