@@ -3,13 +3,14 @@
  *
  * ```
  *   inbox ─▶ waits for room (ends with `take`) ─▶ claimed, runs (ends with the lease) ─▶ told
- *                                                                                     └─ refused ─▶ settlement
+ *     ▲                                              │                                └─ refused ─▶ settlement
+ *     └─────────────── not claimed, and still ready ─┘
  * ```
  *
  * @since 0.1.0
  */
 import { Inbox, type ReadyTurn, Settlement } from "@opencode-worker/convex-sync"
-import { Cause, Effect, FiberMap, Queue, Semaphore, Stream } from "effect"
+import { Cause, Effect, Fiber, FiberMap, Option, Queue, Semaphore } from "effect"
 import { RunningTurns } from "./RunningTurns.ts"
 import { capacity } from "./Sessions.ts"
 import { runTurn } from "./Turn.ts"
@@ -47,25 +48,26 @@ export const makeIntake = Effect.gen(function* () {
     )
 
   const leave = Semaphore.release(room, 1)
-  /** Claims nothing that could not begin at once: what waits here is anybody's, and ends at once when it is aborted. */
+  /**
+   * Claims nothing that could not begin at once: what waits here is anybody's, and ends at once when it is aborted. Ends
+   * with the turn, which goes on when this is interrupted.
+   */
   const begin = (turn: ReadyTurn) =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(restore(Semaphore.take(room, 1)), () =>
-        FiberMap.hasUnsafe(running, turn.turnId)
-          ? Effect.asVoid(leave)
-          : Effect.asVoid(FiberMap.run(running, turn.turnId, Effect.ensuring(carryThrough(turn), leave)))
-      )
+      Effect.gen(function* () {
+        yield* restore(Semaphore.take(room, 1))
+        const known = FiberMap.getUnsafe(running, turn.turnId)
+        if (Option.isSome(known)) yield* leave
+        const fiber = Option.isSome(known)
+          ? known.value
+          : yield* FiberMap.run(running, turn.turnId, Effect.ensuring(carryThrough(turn), leave))
+        yield* restore(Fiber.await(fiber))
+      })
     )
 
   return {
     /** Begins what is ready, until it is interrupted: then what runs goes on, and what waits for room stays queued. */
-    take: Effect.gen(function* () {
-      const waiting = yield* FiberMap.make<string>()
-      const { turns } = yield* Inbox
-      yield* Stream.runForEach(turns, (turn) =>
-        FiberMap.run(waiting, turn.turnId, begin(turn), { onlyIfMissing: true })
-      )
-    }).pipe(Effect.scoped),
+    take: Inbox.use(({ run }) => run(begin)),
     /** Settles what was left unfinished, now and whenever the deployment has refused a turn's end. */
     settle: Effect.forever(Effect.andThen(settleAll(ids), Effect.delay(Queue.take(unfinished), pause))),
     /** Waits until nothing runs. */

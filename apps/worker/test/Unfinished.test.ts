@@ -29,6 +29,22 @@ const earlier = Effect.gen(function* () {
   }
 })
 
+/** A connection whose deployment fails in a mutation the first time, and how often that one was called. */
+const refusingOnce = Effect.fnUntraced(function* (name: string) {
+  const convex = yield* ConvexClient
+  let calls = 0
+  const refused = new ConvexSyncError({
+    operation: name,
+    reason: new FunctionFailed({ message: "Too many writes at once" })
+  })
+  const refusing: ConvexClient["Service"] = {
+    ...convex,
+    mutation: (mutation, ...rest) =>
+      getFunctionName(mutation) === name && calls++ === 0 ? Effect.fail(refused) : convex.mutation(mutation, ...rest)
+  }
+  return { calls: () => calls, convex: refusing }
+})
+
 layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn that an earlier process left", (it) => {
   it.effect(
     "is not run when its operator has stopped it meanwhile",
@@ -103,29 +119,53 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn that this 
     "keeps the answer that OpenCode has, although the deployment refused it once",
     () =>
       Effect.gen(function* () {
-        const convex = yield* ConvexClient
         const provider = yield* ScriptedProvider
         const sessionId = yield* newSession
         const { chats } = yield* provider.stats
-        let refused = 0
-        const refusing: ConvexClient["Service"] = {
-          ...convex,
-          mutation: (mutation, args) =>
-            getFunctionName(mutation) === getFunctionName(api.queue.finish) && refused++ === 0
-              ? Effect.fail(
-                  new ConvexSyncError({
-                    operation: "queue:finish",
-                    reason: new FunctionFailed({ message: "Too many writes at once" })
-                  })
-                )
-              : convex.mutation(mutation, args)
-        }
-        yield* Effect.provideService(runWorker, ConvexClient, refusing)
+        const { calls, convex } = yield* refusingOnce("queue:finish")
+        yield* Effect.provideService(runWorker, ConvexClient, convex)
         const turnId = yield* send(sessionId, "hello")
         assert.deepInclude(yield* answer(turnId), { status: "completed", text: "1: hello" })
-        assert.strictEqual(refused, 2)
+        assert.strictEqual(calls(), 2)
         assert.strictEqual((yield* ask(sessionId, "again")).text, "2: again")
         assert.strictEqual((yield* provider.stats).chats - chats, 2)
+      }),
+    limit
+  )
+
+  it.effect(
+    "is run, and what waits behind it, although the deployment refused its claim once",
+    () =>
+      Effect.gen(function* () {
+        const provider = yield* ScriptedProvider
+        const sessionId = yield* newSession
+        const { chats } = yield* provider.stats
+        const { calls, convex } = yield* refusingOnce("queue:claim")
+        yield* Effect.provideService(runWorker, ConvexClient, convex)
+        const turns = yield* Effect.forEach(["hello", "again"], (text) => send(sessionId, text))
+        const answers = yield* Effect.forEach(turns, answer)
+        assert.deepStrictEqual(
+          answers.map(({ text }) => text),
+          ["1: hello", "2: again"]
+        )
+        assert.strictEqual(calls(), 3)
+        assert.strictEqual((yield* provider.stats).chats - chats, 2)
+      }),
+    limit
+  )
+
+  it.effect(
+    "is completed, although the deployment refused to hear that it was delivered",
+    () =>
+      Effect.gen(function* () {
+        const provider = yield* ScriptedProvider
+        const sessionId = yield* newSession
+        const { chats } = yield* provider.stats
+        const { calls, convex } = yield* refusingOnce("queue:deliver")
+        yield* Effect.provideService(runWorker, ConvexClient, convex)
+        assert.deepInclude(yield* ask(sessionId, "hello"), { status: "completed", text: "1: hello" })
+        assert.strictEqual(calls(), 1)
+        assert.strictEqual((yield* provider.stats).chats - chats, 1)
       }),
     limit
   )

@@ -1,6 +1,6 @@
 /** A worker that answers a prompt by repeating it, and the person who asks. */
 import { api, ConvexClient, DeltaWriter, Inbox, Lease, Pairing, type ReadyTurn } from "@opencode-worker/convex-sync"
-import { Console, Effect, Layer, Stream } from "effect"
+import { Console, Effect, Layer, Semaphore, Stream } from "effect"
 import { deploy } from "./deployment.ts"
 
 const answer = Effect.fn(function* ({ text, turnId }: ReadyTurn) {
@@ -16,9 +16,12 @@ const answer = Effect.fn(function* ({ text, turnId }: ReadyTurn) {
 
 const work = Effect.gen(function* () {
   const { lost } = yield* Lease
-  const { turns } = yield* Inbox
-  const answers = turns.pipe(Stream.mapEffect(answer, { concurrency: 10 }), Stream.runDrain)
-  yield* Effect.raceFirst(answers, lost)
+  const { run } = yield* Inbox
+  const room = yield* Semaphore.make(10)
+  yield* Effect.raceFirst(
+    run((turn) => room.withPermit(answer(turn))),
+    lost
+  )
 })
 
 /** Waits for approval, then works under the lease, which is released in the end. */

@@ -9,7 +9,7 @@ const textsOf = (window: ReadonlyArray<ReadyTurn>) => window.map(({ text }) => t
 
 export const inbox = <R>(
   cases: Cases<R>,
-  worker: MakeWorker<R, "inbox", "abort" | "createSession" | "send" | "turns">
+  worker: MakeWorker<R, "inbox" | "settlement", "abort" | "createSession" | "send" | "turns">
 ) =>
   describe("an inbox", () => {
     cases.effect(
@@ -47,6 +47,22 @@ export const inbox = <R>(
         yield* shown.until((window) => textsOf(window) === "second")
         assert.isTrue(yield* port.claim(second, ids))
         yield* shown.until((window) => window.length === 0)
+      })
+    )
+
+    cases.effect("shows a turn until it is claimed, and again when it was queued again", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const turn = yield* operator.send(yield* operator.createSession, "Hi")
+        const { inbox: port, settlement } = yield* start("p")
+        for (const messageId of ["msg_1", "msg_2"]) {
+          const shown = yield* opened(port.windows)
+          yield* shown.until((window) => textsOf(window) === "Hi")
+          assert.isTrue(yield* port.claim(turn, { ...ids, messageId }))
+          yield* shown.until((window) => window.length === 0)
+          yield* settlement.requeue(turn)
+          yield* shown.until((window) => textsOf(window) === "Hi")
+        }
       })
     )
 
