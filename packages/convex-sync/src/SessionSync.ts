@@ -99,12 +99,24 @@ export const runBetween = Effect.fnUntraced(function* (
 
   let state = SessionMerge.begin(yield* retryTransient(store.watermark))
   let [pause, nextList, nextFull] = [interval, 0, (yield* Clock.currentTimeMillis) + fullInterval]
+  /** Deleted in OpenCode, which the deployment did not take: no later list says it again. */
+  const refused = new Set<string>()
 
+  /** Whether all was told. */
   const tell = Effect.fnUntraced(function* (batches: ReadonlyArray<SessionMerge.Batch>) {
     for (const batch of batches) {
       // What was refused is told again by a later list, so nothing after it may move the watermark beyond.
-      if (!(yield* forgiving(store.apply(batch)))) return
+      if (!(yield* forgiving(store.apply(batch)))) return false
       state = SessionMerge.told(state, batch)
+    }
+    return true
+  })
+
+  const forget = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
+    for (let from = 0; from < ids.length; from += maxForget) {
+      const some = ids.slice(from, from + maxForget)
+      const done = yield* forgiving(store.forget(some))
+      for (const id of some) done ? refused.delete(id) : refused.add(id)
     }
   })
 
@@ -121,9 +133,11 @@ export const runBetween = Effect.fnUntraced(function* (
       state = SessionMerge.answered(state, question, yield* ask(store, question))
     }
     const batches = SessionMerge.ofList(state, sessions)
-    yield* tell(batches)
-    if (full && Option.isSome(listed)) nextFull = now + fullInterval
-    pause = batches.length > 0 ? interval : Math.min(maxInterval, pause * 2)
+    const all = yield* tell(batches)
+    yield* forget([...refused])
+    if (full && all && Option.isSome(listed)) nextFull = now + fullInterval
+    // What is refused again and again is no reason to list often.
+    pause = batches.length > 0 && all ? interval : Math.min(maxInterval, pause * 2)
     nextList = now + pause
   })
 
@@ -138,11 +152,8 @@ export const runBetween = Effect.fnUntraced(function* (
     // Ids are never used again: what is deleted does not come back.
     for (const id of deleted) changed.delete(id)
     yield* tell(SessionMerge.ofEvents(state, [...changed.values()]))
-    const ids = [...deleted]
-    for (let from = 0; from < ids.length; from += maxForget) {
-      yield* forgiving(store.forget(ids.slice(from, from + maxForget)))
-    }
-    state = SessionMerge.forgotten(state, ids)
+    yield* forget([...deleted])
+    state = SessionMerge.forgotten(state, [...deleted])
   })
 
   const step = Effect.gen(function* () {

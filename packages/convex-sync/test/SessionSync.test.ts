@@ -20,6 +20,7 @@ class Away extends Data.TaggedError("Away")<{ readonly message: string }> {}
 
 const session = (id: string, updated = 1_000_000, title = id): SessionMerge.Listed => ({ id, title, updated })
 const failure = (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ operation: "sync:apply", reason })
+const broken = failure(new FunctionFailed({ message: "Server Error" }))
 
 /** OpenCode as far as its sessions go. */
 const makeSource = Effect.gen(function* () {
@@ -49,6 +50,8 @@ const setUp = Effect.fnUntraced(function* (
     readonly told?: ReadonlyArray<SessionMerge.Listed>
     /** What every question fails with. */
     readonly unasked?: ConvexSyncError
+    /** What becomes of each `forget`, counted from 1. */
+    readonly forget?: (call: number) => Effect.Effect<void, ConvexSyncError>
   } = {},
   answer: (call: number) => Effect.Effect<void, ConvexSyncError> = () => Effect.void
 ) {
@@ -57,7 +60,7 @@ const setUp = Effect.fnUntraced(function* (
   const forgotten: Array<string> = []
   const asked: Array<number> = []
   const has = new Map(options.told?.map((each) => [each.id, each]))
-  let calls = 0
+  let [calls, forgets] = [0, 0]
   const store: SessionSync.SessionStore = {
     watermark: Effect.succeed(options.watermark ?? 0),
     outdated: (sessions) =>
@@ -74,7 +77,11 @@ const setUp = Effect.fnUntraced(function* (
           for (const each of batch.sessions) has.set(each.id, each)
         })
       ),
-    forget: (ids) => Effect.sync(() => forgotten.push(...ids))
+    forget: (ids) =>
+      Effect.andThen(
+        Effect.suspend(() => options.forget?.(++forgets) ?? Effect.void),
+        Effect.sync(() => forgotten.push(...ids))
+      )
   }
   return {
     ...opencode,
@@ -236,6 +243,33 @@ describe("SessionSync", () => {
       assert.deepStrictEqual(ids(), [])
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(new Set(ids()).size, 150)
+    })
+  )
+
+  it.effect("a rename of a list of everything that was refused does not wait for the next one of an hour later", () =>
+    Effect.gen(function* () {
+      const { applied, sessions, start } = yield* setUp({}, (call) => (call === 2 ? Effect.fail(broken) : Effect.void))
+      sessions.set("a", session("a")).set("later", session("later", 9_000_000))
+      yield* start
+      yield* TestClock.adjust("1 minute")
+      sessions.set("a", session("a", 1_000_000, "renamed"))
+      yield* TestClock.adjust("70 minutes")
+      assert.deepStrictEqual(applied.at(-1)?.sessions, [session("a", 1_000_000, "renamed")])
+    })
+  )
+
+  it.effect("a deletion that was refused is told again, and then no more", () =>
+    Effect.gen(function* () {
+      const { forgotten, say, start } = yield* setUp({
+        forget: (call) => (call < 3 ? Effect.fail(broken) : Effect.void)
+      })
+      yield* start
+      yield* TestClock.adjust("1 second")
+      yield* say({ _tag: "Deleted", id: "a" })
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(forgotten, [])
+      yield* TestClock.adjust("2 hours")
+      assert.deepStrictEqual(forgotten, ["a"])
     })
   )
 
