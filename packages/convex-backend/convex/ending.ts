@@ -6,6 +6,7 @@
 import type { Doc } from "./_generated/dataModel.ts"
 import type { MutationCtx } from "./_generated/server.ts"
 import { deleteDeltas } from "./deltas.ts"
+import { STALE_TURN } from "./limits.ts"
 import { closeRequests } from "./requests.ts"
 
 type Ending = Pick<Doc<"turns">, "error" | "usage"> & {
@@ -27,6 +28,13 @@ export const endTurn = async (ctx: MutationCtx, turn: Doc<"turns">, ending: Endi
   const status = session.status === "running" && ran ? "idle" : session.status
   await ctx.db.patch(session._id, { status, lastActivityAt: finishedAt })
   if (status !== "deleting") await readyNext(ctx, session)
+}
+
+/** Ends a queued turn that has waited for its worker longer than a prompt may. Says whether it did. */
+export const expireIfStale = async (ctx: MutationCtx, turn: Doc<"turns">): Promise<boolean> => {
+  if (turn._creationTime >= Date.now() - STALE_TURN) return false
+  await endTurn(ctx, turn, { status: "expired" })
+  return true
 }
 
 /** Lets the first unfinished turn of a session run, if none runs. */

@@ -61,8 +61,6 @@ export const STREAMED_PAGE = 25
 export const STREAMED_PAGES = 400
 /** Pairings that may wait for approval at the same time: the only rows that a stranger can create. */
 export const MAX_PENDING_PAIRINGS = 200
-/** Turns ended in one transaction: 20 prompts of the largest size are 12 MB. */
-export const EXPIRE_BATCH = 20
 /** Old rows deleted in one transaction: the largest, a request's, are 150 kB. */
 export const TRIM_BATCH = 50
 

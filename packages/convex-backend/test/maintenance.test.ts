@@ -65,6 +65,25 @@ describe("maintenance", () => {
     assert.deepStrictEqual([await status(running), await status(young)], ["claimed", "queued"])
   })
 
+  it("expires prompts of the largest size, too, however many there are", { timeout: 60_000 }, async () => {
+    const { operator, worker } = await setUp()
+    const sessions = await Promise.all(Array.from({ length: 21 }, () => newSession(operator, worker.workerId)))
+    const text = "€".repeat(200_000)
+    const turns = await Promise.all([...sessions, ...sessions].map((id) => send(operator, id, text)))
+    const other = await setUp()
+    const small = await send(other.operator, other.sessionId)
+    await pass(25 * hour)
+    const status = async (client: typeof operator, turnId: typeof small) =>
+      (await client.query(api.turns.live, { turnId, after: 0 })).status
+    // The last of all.
+    await eventually(
+      () => status(other.operator, small),
+      (is) => is === "expired"
+    )
+    const others = await Promise.all(turns.map((turnId) => status(operator, turnId)))
+    assert.deepStrictEqual(new Set(others), new Set(["expired"]))
+  })
+
   it("what waits behind an expired prompt can run", async () => {
     const { operator, sessionId, again } = await setUp()
     await send(operator, sessionId)
