@@ -72,7 +72,7 @@ export const PAIRING_MINIMUM = 60_000
 export const MAX_WRONG_CODES = 10
 /** Counted from the first of them. Milliseconds. */
 export const WRONG_CODES_WINDOW = 10 * 60_000
-/** A prompt that waited that long for its worker is not answered any more. Milliseconds. */
+/** A prompt that waited that long for its worker is not answered any more: the stale limit, by default. Milliseconds. */
 export const STALE_TURN = 24 * 3_600_000
 const DAY = 24 * 3_600_000
 /**

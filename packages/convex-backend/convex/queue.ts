@@ -4,7 +4,8 @@
  * ```
  *   queued ──claim──▶ claimed ──deliver──▶ running ──finish──▶ completed | failed | aborted | interrupted
  *      ▲                 │ └──────────────finish─────────────▶
- *      └────requeue──────┘   only what never reached OpenCode; what was to be aborted is aborted instead
+ *      ├────requeue──────┘   only what never reached OpenCode; what was to be aborted is aborted instead
+ *      └── too old, when it is claimed or once an hour ──▶ expired
  * ```
  *
  * Every call may be sent twice: what is done already is not done again.
@@ -17,7 +18,7 @@ import type { QueryCtx } from "./_generated/server.ts"
 import { assignedTurn } from "./assigned.ts"
 import { workerMutation, workerQuery } from "./builders.ts"
 import { deleteDeltas, deltasAfter } from "./deltas.ts"
-import { endTurn } from "./ending.ts"
+import { endTurn, expireIfStale } from "./ending.ts"
 import { refusal } from "./errors.ts"
 import {
   bounded,
@@ -102,7 +103,10 @@ export const unsettled = workerQuery({
   }
 })
 
-/** Takes a turn, with the ids that its prompt will have in OpenCode. False: somebody else has it, or it is not ready. */
+/**
+ * Takes a turn, with the ids that its prompt will have in OpenCode. False: somebody else has it, it is not ready, or it
+ * waited too long, and is `expired` by this call.
+ */
 export const claim = workerMutation({
   args: { turnId: v.id("turns"), messageId: v.string(), partIds: v.array(v.string()) },
   handler: async (ctx, { turnId, messageId, partIds }) => {
@@ -114,6 +118,7 @@ export const claim = workerMutation({
     if (turn.status === "claimed" && turn.epoch === epoch && turn.messageId === messageId) return { claimed: true }
     if (turn.status !== "queued" || !turn.ready) return { claimed: false }
     if ((await sessionOf(ctx, turn)).status === "deleting") return { claimed: false }
+    if (await expireIfStale(ctx, turn)) return { claimed: false }
     await ctx.db.patch(turnId, { status: "claimed", ready: false, epoch, messageId, partIds })
     await ctx.db.patch(turn.sessionId, { status: "running" })
     return { claimed: true }

@@ -96,6 +96,22 @@ describe("maintenance", () => {
     assert.strictEqual(turn?.turnId, young)
   })
 
+  it("a prompt that waited for a day is not run, though nobody has expired it yet; the next one is", async () => {
+    const { operator, sessionId, again } = await setUp()
+    const stale = await send(operator, sessionId)
+    passTime(23 * hour)
+    const young = await send(operator, sessionId)
+    passTime(2 * hour)
+    const { workerId, secret, epoch } = await again()
+    const worker = { workerId, secret, epoch }
+    const claim = (turnId: typeof stale) => operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
+    assert.deepStrictEqual(await claim(stale), { claimed: false })
+    assert.strictEqual((await operator.query(api.turns.live, { turnId: stale, after: 0 })).status, "expired")
+    const [next] = await operator.query(api.queue.ready, { ...worker, limit: 20 })
+    assert.strictEqual(next?.turnId, young)
+    assert.deepStrictEqual(await claim(young), { claimed: true })
+  })
+
   it("trims what is old, and nothing else", async () => {
     const { operator, worker, sessionId } = await setUp()
     const { workerId } = worker
