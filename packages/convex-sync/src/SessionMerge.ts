@@ -5,8 +5,8 @@
  *   watermark ─ overlap          watermark                 now
  *        │ told, maybe not all      │ what changed since     │
  *        └──────── one list ────────┴────────────────────────┘
- *                     │ minus what was told the same way: by this process,
- *                     │ or by an earlier one, for which the deployment is asked
+ *                     │ minus what was told the same way: by this process, or,
+ *                     │ for which the deployment is asked, long ago or by an earlier one
  *                     ▼
  *        batches of 100, the oldest change first, each with the watermark that holds after it
  * ```
@@ -42,7 +42,7 @@ export interface Listed {
 export interface State {
   /** Milliseconds of OpenCode's clock up to which every change was told; 0: none was. */
   readonly watermark: number
-  /** What was told of each session, in this process. */
+  /** What was told of each session, in this process; see `bounded`. */
   readonly told: HashMap.HashMap<string, Listed>
 }
 
@@ -62,6 +62,9 @@ export interface Batch {
 const maxBatch = 100
 /** And in one question. */
 const maxQuestion = 1_000
+
+/** Sessions that are remembered, at 400 bytes each: fewer than 5 MB, and more than anybody works on between two lists. */
+const maxTold = 5_000
 
 /** Changes commit out of order and clocks have a grain: a list begins that much before the watermark. Milliseconds. */
 const overlap = 15_000
@@ -87,8 +90,8 @@ const inGroups = (sessions: ReadonlyArray<Listed>, size: number): ReadonlyArray<
   )
 
 /**
- * What of a list an earlier process may have told: it has not changed after the watermark, and this process has not told
- * it. The deployment knows, so ask it each of these, and give its answer to `answered`, before `ofList`.
+ * What of a list may have been told, long ago or by an earlier process: it has not changed after the watermark, and this
+ * process does not remember it. The deployment knows, so ask it each of these, and give its answer to `answered`, before `ofList`.
  *
  * @category operations
  * @since 0.1.0
@@ -164,3 +167,19 @@ export const forgotten = (state: State, ids: ReadonlyArray<string>): State => ({
   ...state,
   told: HashMap.removeMany(state.told, ids)
 })
+
+/**
+ * Remembers only the `limit` sessions that changed last, so that memory does not grow with the number of sessions. Of the
+ * others, the next list of everything asks the deployment. What changed after the watermark stays, because that list would
+ * tell it again instead.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const bounded = (state: State, limit = maxTold): State => {
+  if (HashMap.size(state.told) <= limit) return state
+  const kept = HashMap.toValues(state.told)
+    .toSorted((one, other) => other.updated - one.updated)
+    .filter(({ updated }, index) => index < limit || updated > state.watermark)
+  return told({ ...state, told: HashMap.empty() }, { sessions: kept, watermark: undefined })
+}

@@ -5,8 +5,9 @@
  * Invariants
  * - One thing is told after another, so nothing older overtakes something newer.
  * - A session is taken for deleted by an event only, never because a list lacks it.
- * - While nothing changes, lists become rare, and a list without changes makes no call to the deployment. Only what an
- *   earlier process may have told is asked for, once: then that is not told again.
+ * - While nothing changes, lists become rare, and a list without changes makes no call to the deployment. Only what may
+ *   have been told is asked for, so as not to tell it again: once what an earlier process told, and with each list of
+ *   everything what is beyond the bound of sessions that this one remembers.
  *
  * @since 0.1.0
  */
@@ -115,8 +116,9 @@ export const runBetween = Effect.fnUntraced(function* (
   const forget = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
     for (let from = 0; from < ids.length; from += maxForget) {
       const some = ids.slice(from, from + maxForget)
-      const done = yield* forgiving(store.forget(some))
-      for (const id of some) done ? refused.delete(id) : refused.add(id)
+      for (const id of some) refused.add(id)
+      if (!(yield* forgiving(store.forget(some)))) continue
+      for (const id of some) refused.delete(id)
     }
   })
 
@@ -135,6 +137,7 @@ export const runBetween = Effect.fnUntraced(function* (
     const batches = SessionMerge.ofList(state, sessions)
     const all = yield* tell(batches)
     yield* forget([...refused])
+    state = SessionMerge.bounded(state)
     if (full && all && Option.isSome(listed)) nextFull = now + fullInterval
     // What is refused again and again is no reason to list often.
     pause = batches.length > 0 && all ? interval : Math.min(maxInterval, pause * 2)

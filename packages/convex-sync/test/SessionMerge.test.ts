@@ -24,7 +24,7 @@ interface Pass {
   readonly watermark: number
 }
 
-/** OpenCode, the deployment, and what goes on between them. */
+/** OpenCode, the deployment, and what goes on between them, which remembers no more than it must and the last two. */
 const makeWorld = () => {
   const opencode = new Map<string, Session>()
   const deployment = new Map<string, Session>()
@@ -56,6 +56,7 @@ const makeWorld = () => {
     const batches = SessionMerge.ofList(state, sessions.toReversed())
     passes.push({ listed: sessions, batches, had: new Map(deployment), watermark })
     tell(batches)
+    state = SessionMerge.bounded(state, 2)
   }
   return {
     opencode,
@@ -214,6 +215,27 @@ describe("SessionMerge", () => {
     assert.strictEqual(asked.watermark, 1_002_400)
     assert.deepStrictEqual(SessionMerge.questions(asked, all), [all.slice(7, 8)])
     assert.deepStrictEqual(told(SessionMerge.ofList(asked, all)), [...all.slice(7, 8), ...all.slice(2_401)])
+  })
+
+  it("remembers a bounded number, those that changed last, and asks for the others; nothing is told again", () => {
+    const all = Array.from({ length: 20_000 }, (_, index): Session => ({
+      id: `ses_${index}`,
+      title: "t",
+      updated: 1_000_000 + index
+    }))
+    const full = SessionMerge.ofList(SessionMerge.begin(0), all).reduce(SessionMerge.told, SessionMerge.begin(0))
+    const state = SessionMerge.bounded(full)
+    const questions = SessionMerge.questions(state, all)
+    assert.deepStrictEqual(questions.flat(), all.slice(0, 15_000))
+    const asked = questions.reduce((known, question) => SessionMerge.answered(known, question, ["ses_7"]), state)
+    assert.deepStrictEqual(told(SessionMerge.ofList(asked, all)), all.slice(7, 8))
+    assert.deepStrictEqual(SessionMerge.bounded(asked).told, state.told)
+  })
+
+  it("what changed after the watermark is remembered, however much it is", () => {
+    const heard = Array.from({ length: 9 }, (_, index): Session => ({ id: `${index}`, title: "t", updated: index }))
+    const state = SessionMerge.told(SessionMerge.begin(5), { sessions: heard, watermark: undefined })
+    assert.deepStrictEqual(SessionMerge.ofEvents(SessionMerge.bounded(state, 1), heard)[0]?.sessions, heard.slice(0, 6))
   })
 
   it("nothing is asked where nothing was told yet", () => {

@@ -206,6 +206,21 @@ describe("SessionSync", () => {
     )
   })
 
+  it.effect(
+    "asks for those of 6,000 that it no longer remembers, with each list of everything, and tells none again",
+    () =>
+      Effect.gen(function* () {
+        const { applied, asked, sessions, start } = yield* setUp()
+        for (let index = 0; index < 6_000; index++)
+          sessions.set(`${index}`, session(`${index}`, 1_000_000 + index * 1_000))
+        yield* start
+        yield* TestClock.adjust("30 minutes")
+        assert.deepStrictEqual([asked.length, applied.length], [0, 60])
+        yield* TestClock.adjust("2 hours")
+        assert.deepStrictEqual([asked, applied.length], [[1_000, 1_000], 60])
+      })
+  )
+
   it.effect("after a gap it lists at once", () =>
     Effect.gen(function* () {
       const { ids, lists, sessions, say, start } = yield* setUp()
