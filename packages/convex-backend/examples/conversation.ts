@@ -37,7 +37,7 @@ const sessionId = await operator.mutation(api.sessions.create, { workerId, idemp
 await operator.mutation(api.turns.send, { sessionId, text: "What is in here?", idempotencyKey: randomUUID() })
 
 // The worker takes the lease, then the turn, and answers.
-const { epoch } = await worker.mutation(api.lease.acquire, { workerId, secret, processId: String(process.pid) })
+const { epoch } = await worker.mutation(api.lease.acquire, { workerId, secret, processId: randomUUID() })
 const lease = { workerId, secret, epoch }
 for (const { turnId, text } of await worker.query(api.queue.ready, { ...lease, limit: 10 })) {
   await worker.mutation(api.queue.claim, { ...lease, turnId, messageId: "msg_1", partIds: ["prt_1"] })

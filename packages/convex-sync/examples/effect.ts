@@ -1,4 +1,5 @@
 /** A worker that answers a prompt by repeating it, and the person who asks. */
+import { randomUUID } from "node:crypto"
 import { api, ConvexClient, DeltaWriter, Inbox, Lease, Pairing, type ReadyTurn } from "@opencode-worker/convex-sync"
 import { Console, Effect, Layer, Semaphore, Stream } from "effect"
 import { deploy } from "./deployment.ts"
@@ -27,7 +28,7 @@ const work = Effect.gen(function* () {
 /** Waits for approval, then works under the lease, which is released in the end. */
 const worker = Effect.fn(function* (attempt: Pairing.Attempt) {
   const credentials = yield* Pairing.approved(attempt)
-  const lease = Lease.layer(credentials, { processId: String(process.pid) })
+  const lease = Lease.layer(credentials, { processId: randomUUID() })
   const services = Layer.mergeAll(Inbox.layer(), DeltaWriter.layer()).pipe(Layer.provideMerge(lease))
   yield* Effect.provide(work, services)
 })

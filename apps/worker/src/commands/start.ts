@@ -11,6 +11,7 @@ import { Config, Console, Effect, Layer, Option, Redacted, Schema, Stream } from
 import { Command, Flag } from "effect/cli"
 import { AppError, configuration, explain } from "../AppError.ts"
 import { type DataFolder, dataFolder } from "../DataFolder.ts"
+import { processIdIn } from "../ProcessId.ts"
 import { openCode } from "../Stack.ts"
 import { makeWorker } from "../Worker.ts"
 import * as shared from "./flags.ts"
@@ -83,8 +84,8 @@ const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string, isAt
     machine: hostname(),
     directory,
     credentials: folder.worker(directory, url),
-    // Only one process hosts a directory, so whoever does may follow its predecessor at once; many may attach.
-    processId: `start ${isAttached ? hostId : folder.root}`,
+    // Many may attach, and none of them knows of the others.
+    processId: isAttached ? `attach ${hostId}` : yield* processIdIn(directory),
     onPairingCode: showCode
   })
   yield* Effect.forkScoped(Stream.runForEach(lifecycle.changes, tell))
