@@ -7,7 +7,7 @@ import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
 import type { Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx, type QueryCtx } from "./_generated/server.ts"
-import { MAX_SMALL_PAGE, PURGE_BATCH } from "./limits.ts"
+import { DELETE_BATCH, MAX_SMALL_PAGE, PURGE_BATCH } from "./limits.ts"
 
 /** A turn's deltas with a `seq` above `after`, the oldest first, at most 100: what follows is asked for with the last `seq`. */
 export const deltasAfter = async (ctx: QueryCtx, turnId: Id<"turns">, after: number) => {
@@ -19,19 +19,19 @@ export const deltasAfter = async (ctx: QueryCtx, turnId: Id<"turns">, after: num
 }
 
 /** Deletes a turn's deltas: some now, the rest in scheduled transactions, so that an hour of streaming fits, too. */
-export const deleteDeltas = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<void> => {
+export const deleteDeltas = async (ctx: MutationCtx, turnId: Id<"turns">, atOnce = DELETE_BATCH): Promise<void> => {
   const deltas = await ctx.db
     .query("deltas")
     .withIndex("by_turn", (q) => q.eq("turnId", turnId))
-    .take(PURGE_BATCH)
+    .take(atOnce)
   for (const delta of deltas) await ctx.db.delete(delta._id)
-  if (deltas.length === PURGE_BATCH) await ctx.scheduler.runAfter(0, internal.deltas.purge, { turnId })
+  if (deltas.length === atOnce) await ctx.scheduler.runAfter(0, internal.deltas.purge, { turnId })
 }
 
 export const purge = internalMutation({
   args: { turnId: v.id("turns") },
   handler: async (ctx, { turnId }): Promise<null> => {
-    await deleteDeltas(ctx, turnId)
+    await deleteDeltas(ctx, turnId, PURGE_BATCH)
     return null
   }
 })

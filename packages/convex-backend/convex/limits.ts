@@ -53,12 +53,17 @@ export const MAX_CATALOG = 3_000_000
 export const MAX_CATALOG_ROWS = 20
 /** Commands that may wait for one worker, aborts not counted. */
 export const MAX_QUEUED_COMMANDS = 100
-/** Deltas deleted in one transaction. The rest follows in scheduled ones. */
-export const PURGE_BATCH = 100
-/** Deltas read at a time where a turn's whole text is wanted: of the largest size they are 2.5 MB. */
-export const STREAMED_PAGE = 25
+/**
+ * Deltas deleted in the transaction that ends their turn, which may read and write 9 MB of parts, too: of the largest size
+ * they are 1 MB, read once to find them and once more to delete them.
+ */
+export const DELETE_BATCH = 10
+/** Deltas deleted in each of the scheduled transactions that follow: 5 MB, read twice. */
+export const PURGE_BATCH = 50
+/** Deltas read at a time where a turn's whole text is wanted: of the largest size they are 1 MB. */
+export const STREAMED_PAGE = 10
 /** So many pages at most: 10,000 deltas, of which a reader causes four a second. */
-export const STREAMED_PAGES = 400
+export const STREAMED_PAGES = 1_000
 /** Pairings that may wait for approval at the same time: the only rows that a stranger can create. */
 export const MAX_PENDING_PAIRINGS = 200
 /** Old rows deleted in one transaction: the largest, a request's, are 150 kB. */

@@ -1,21 +1,24 @@
 /**
- * What becomes of the turns of a worker that may not say so any more: they end here, with the text that was streamed.
+ * What becomes of the work of a worker that may not say so any more: it ends here, turns with the text that was streamed.
  *
  * @since 0.1.0
  */
 import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
-import type { Doc, Id } from "./_generated/dataModel.ts"
+import type { Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx, type QueryCtx } from "./_generated/server.ts"
 import { endTurn } from "./ending.ts"
-import { MAX_PARTS, MAX_PARTS_TOTAL, STREAMED_PAGE, STREAMED_PAGES } from "./limits.ts"
+import { MAX_PAGE, MAX_PARTS, MAX_PARTS_TOTAL, MAX_SMALL_PAGE, STREAMED_PAGE, STREAMED_PAGES } from "./limits.ts"
 import { type Part, splitParts } from "./payloads.ts"
+import { purgeSession } from "./purge.ts"
 
-const error = {
+const revoked = (when: string) => ({
   name: "WorkerRevoked",
-  message: "This worker was revoked in the middle of this turn. Ask another one if it is still wanted."
-}
+  message: `This worker was revoked ${when}. Ask another one if it is still wanted.`
+})
 const notice = { text: "What was written before this is too long to be kept here." }
+
+const unfinished = v.union(v.literal("claimed"), v.literal("running"), v.literal("queued"))
 
 type Text = { readonly kind: string; readonly pieces: Array<string> }
 
@@ -58,30 +61,62 @@ const streamedParts = async (ctx: QueryCtx, turnId: Id<"turns">): Promise<Array<
   return toParts(texts, false)
 }
 
-const unfinished = async (ctx: QueryCtx, workerId: Id<"workers">): Promise<Doc<"turns"> | null> => {
-  const first = (status: "claimed" | "running") =>
-    ctx.db
+/** Ends all that a revoked worker left, when the caller's transaction is done. Nothing new comes: it is refused. */
+export const endWorkOf = async (ctx: MutationCtx, workerId: Id<"workers">): Promise<void> => {
+  for (const { value: status } of unfinished.members) {
+    await ctx.scheduler.runAfter(0, internal.revocation.endTurns, { workerId, status, cursor: null })
+  }
+  await ctx.scheduler.runAfter(0, internal.revocation.failCommands, { workerId })
+}
+
+/** Each turn in a transaction of its own, so that none keeps the others. */
+export const endTurns = internalMutation({
+  args: { workerId: v.id("workers"), status: unfinished, cursor: v.union(v.string(), v.null()) },
+  handler: async (ctx, { workerId, status, cursor }): Promise<null> => {
+    const { page, isDone, continueCursor } = await ctx.db
       .query("turns")
       .withIndex("by_worker_epoch", (q) => q.eq("workerId", workerId).eq("status", status))
-      .first()
-  return (await first("claimed")) ?? (await first("running"))
-}
+      .paginate({ numItems: MAX_PAGE, cursor })
+    for (const { _id: turnId } of page) await ctx.scheduler.runAfter(0, internal.revocation.endOne, { turnId })
+    if (!isDone) {
+      await ctx.scheduler.runAfter(0, internal.revocation.endTurns, { workerId, status, cursor: continueCursor })
+    }
+    return null
+  }
+})
 
-/** Ends the turns that a revoked worker left, one in a transaction, when the caller's is done. */
-export const endTurnsOf = async (ctx: MutationCtx, workerId: Id<"workers">): Promise<void> => {
-  await ctx.scheduler.runAfter(0, internal.revocation.endNext, { workerId })
-}
+export const endOne = internalMutation({
+  args: { turnId: v.id("turns") },
+  handler: async (ctx, { turnId }): Promise<null> => {
+    const turn = await ctx.db.get(turnId)
+    if (turn === null || turn.finished || (await ctx.db.get(turn.workerId))?.approval !== "revoked") return null
+    if (turn.status === "queued") {
+      await endTurn(ctx, turn, { status: "failed", error: revoked("before it took this turn") })
+      return null
+    }
+    for (const row of splitParts(await streamedParts(ctx, turnId))) await ctx.db.insert("parts", { turnId, ...row })
+    const error = revoked("in the middle of this turn")
+    await endTurn(ctx, turn, turn.abortRequested === true ? { status: "aborted" } : { status: "interrupted", error })
+    return null
+  }
+})
 
-export const endNext = internalMutation({
+export const failCommands = internalMutation({
   args: { workerId: v.id("workers") },
   handler: async (ctx, { workerId }): Promise<null> => {
-    const turn = await unfinished(ctx, workerId)
-    if (turn === null || (await ctx.db.get(workerId))?.approval !== "revoked") return null
-    for (const row of splitParts(await streamedParts(ctx, turn._id))) {
-      await ctx.db.insert("parts", { turnId: turn._id, ...row })
+    const waiting = await ctx.db
+      .query("commands")
+      .withIndex("by_worker_status", (q) => q.eq("workerId", workerId).eq("status", "queued"))
+      .take(MAX_SMALL_PAGE)
+    for (const { _id, command } of waiting) {
+      const isDelete = command.kind === "delete"
+      const error = isDelete ? "Deleted here, not in OpenCode: the worker was revoked" : "This worker was revoked"
+      await ctx.db.patch(_id, { status: "failed", finishedAt: Date.now(), error })
+      if (isDelete) await purgeSession(ctx, command.sessionId)
     }
-    await endTurn(ctx, turn, turn.abortRequested === true ? { status: "aborted" } : { status: "interrupted", error })
-    await endTurnsOf(ctx, workerId)
+    if (waiting.length === MAX_SMALL_PAGE) {
+      await ctx.scheduler.runAfter(0, internal.revocation.failCommands, { workerId })
+    }
     return null
   }
 })

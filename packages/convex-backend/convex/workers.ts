@@ -12,7 +12,7 @@ import { refusal } from "./errors.ts"
 import { bounded, MAX_SMALL_PAGE } from "./limits.ts"
 import { ownedWorker, usableWorker } from "./owned.ts"
 import { presenceOf, setPresence } from "./presence.ts"
-import { endTurnsOf } from "./revocation.ts"
+import { endWorkOf } from "./revocation.ts"
 
 /** Your workers, the newest 100 first. A heartbeat does not run it again; a change of phase does. */
 export const list = operatorQuery({
@@ -34,7 +34,7 @@ export const list = operatorQuery({
 
 /**
  * Takes approval back, at once: the worker's next call is refused, and its subscriptions end. What it runs is
- * `interrupted` by that and keeps the text that was streamed.
+ * `interrupted` by that and keeps the text that was streamed; what waits for it fails, and what was to be deleted is gone here.
  */
 export const revoke = operatorMutation({
   args: { workerId: v.id("workers") },
@@ -44,7 +44,7 @@ export const revoke = operatorMutation({
     await ctx.db.patch(workerId, { approval: "revoked" })
     await setPresence(ctx, workerId, { phase: "revoked", online: false })
     await ctx.db.insert("audit", { actorId: ctx.operator, action: "revoke", workerId })
-    await endTurnsOf(ctx, workerId)
+    await endWorkOf(ctx, workerId)
     return null
   }
 })

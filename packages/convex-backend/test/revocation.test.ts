@@ -1,6 +1,15 @@
 import { assert, describe, it } from "vitest"
 import { api, type Id } from "../src/api.ts"
-import { enlist, eventually, ids, newSession, permission, send, useDeployment } from "./support/deployment.ts"
+import {
+  enlist,
+  eventually,
+  ids,
+  newSession,
+  permission,
+  refusalOf,
+  send,
+  useDeployment
+} from "./support/deployment.ts"
 
 const deployment = useDeployment()
 
@@ -113,5 +122,59 @@ describe("a worker that is revoked", () => {
     const length = kept.slice(1).reduce((sum, part) => sum + part.text.length, 0)
     assert.isAbove(length, 2_900_000)
     assert.isBelow(length, 3_000_000)
+  })
+
+  it("leaves no turn as it was because another one has all the text that a turn may have", async () => {
+    const { run, stream, revoke, ended, parts } = await setUp()
+    const [large, small] = [await run(), await run()]
+    // Three bytes each where it is stored.
+    const batches = Array.from({ length: 93 }, (_, index) => [text(`p${index}`, "好".repeat(31_900))])
+    for (let from = 0; from < batches.length; from += 31) await stream(large, batches.slice(from, from + 31), from + 1)
+    await stream(small, [[text("a", "Small")]])
+    await revoke()
+    for (const turnId of [small, large]) assert.strictEqual((await ended(turnId)).status, "interrupted")
+    assert.deepNestedInclude((await parts(small))[0], { text: "Small" })
+    const kept = await parts(large)
+    assert.strictEqual(kept.length, 93)
+    assert.isTrue(kept.every((part) => part.kind === "text" && part.text === "好".repeat(31_900)))
+  })
+
+  it("leaves what waited for it failed, at once, and what was to be deleted is gone", async () => {
+    const { operator, worker, claim, revoke } = await setUp()
+    const sessionId = await newSession(operator, worker.workerId)
+    const waiting = [await send(operator, sessionId), await send(operator, sessionId)]
+    const deleted = await newSession(operator, worker.workerId)
+    await operator.mutation(api.sessions.bind, { ...worker, sessionId: deleted, opencodeSessionId: "ses_1" })
+    await send(operator, deleted)
+    await claim()
+    const commands = [
+      await operator.mutation(api.sessions.remove, { sessionId: deleted, idempotencyKey: "remove" }),
+      await operator.mutation(api.sessions.loadHistory, { sessionId, idempotencyKey: "load" })
+    ]
+    await revoke()
+    for (const turnId of waiting) {
+      const { status, error } = await eventually(
+        () => operator.query(api.turns.live, { turnId, after: 0 }),
+        (live) => live.status !== "queued"
+      )
+      assert.deepStrictEqual([status, error?.name], ["failed", "WorkerRevoked"])
+    }
+    for (const commandId of commands) {
+      if (commandId === null) return assert.fail("There is no command")
+      const command = await eventually(
+        () => operator.query(api.commands.get, { commandId }),
+        (found) => found?.status !== "queued"
+      )
+      assert.strictEqual(command?.status, "failed")
+      assert.match(command?.error ?? "", /revoked/)
+    }
+    const session = () => operator.query(api.sessions.get, { sessionId: deleted })
+    assert.isNull(await eventually(session, (found) => found === null))
+    assert.strictEqual((await operator.query(api.sessions.get, { sessionId }))?.status, "idle")
+    const told = [
+      operator.mutation(api.sessions.loadHistory, { sessionId, idempotencyKey: "later" }),
+      operator.mutation(api.sessions.rename, { sessionId, title: "T", idempotencyKey: "rename" })
+    ]
+    assert.deepStrictEqual(await Promise.all(told.map(refusalOf)), ["Revoked", "Revoked"])
   })
 })

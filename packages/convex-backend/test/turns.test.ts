@@ -423,6 +423,30 @@ describe("settling", () => {
     assert.deepStrictEqual(deltas, [])
   })
 
+  it("ends with all that a turn may have, after as much was streamed", async () => {
+    const { operator, worker, sessionId, claim, live, finish, parts } = await setUp()
+    const turnId = await send(operator, sessionId, "好".repeat(200_000))
+    await claim(turnId)
+    const large = (count: number) => "好".repeat(count)
+    for (let first = 1; first <= 100; first += 25) {
+      const batches = Array.from({ length: 25 }, (_, index) => ({
+        turnId,
+        seq: first + index,
+        segments: [{ partId: "p", kind: "text" as const, text: large(31_900) }]
+      }))
+      await operator.mutation(api.queue.appendDeltas, { ...worker, batches })
+    }
+    await finish(turnId, [large(1_000_000), large(1_000_000), large(900_000)])
+    assert.strictEqual((await live(turnId)).status, "completed")
+    assert.deepStrictEqual(
+      (await parts(turnId)).map(({ payload }) => payload.length),
+      [1_000_000, 1_000_000, 900_000]
+    )
+    await operator.mutation(api.sessions.remove, { sessionId, idempotencyKey: "k" })
+    const session = () => operator.query(api.sessions.get, { sessionId })
+    assert.isNull(await eventually(session, (found) => found === null))
+  })
+
   it("what was delivered is never queued again, but finished by the next process", async () => {
     const { operator, sessionId, claim, deliver, finish, live, next, requeue } = await setUp()
     const turnId = await send(operator, sessionId)
