@@ -212,13 +212,15 @@ export const streamed = workerQuery({
 
 /**
  * Gives back a turn that OpenCode never saw. A delivered one is refused: it may have had effects. One that its operator
- * stopped is `aborted` instead.
+ * stopped is `aborted` instead. `messageId`: of the claim that is taken back; one that was made since is left alone.
  */
 export const requeue = workerMutation({
-  args: { turnId: v.id("turns") },
-  handler: async (ctx, { turnId }) => {
+  args: { turnId: v.id("turns"), messageId: v.optional(v.string()) },
+  handler: async (ctx, { turnId, messageId }) => {
+    if (messageId !== undefined) checkText("messageId", messageId, MAX_NAME)
     const turn = await assignedTurn(ctx, turnId)
     if (turn.status === "queued" || turn.status === "aborted") return null
+    if (messageId !== undefined && turn.messageId !== messageId) return null
     if (turn.status !== "claimed") {
       throw refusal("Conflict", `A turn that is ${turn.status} cannot be queued again: it reached OpenCode`)
     }

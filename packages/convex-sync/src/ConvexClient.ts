@@ -212,6 +212,7 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
       return new Timeout({ millis })
     })
   const within = <A>(operation: string, limit: Duration.Input, call: Effect.Effect<A, ConvexSyncError>) => {
+    // Before the call is given up, not after: then the client speaks, which would look as if the connection were busy.
     const failed = Effect.flatMap(silent(limit), (reason) => new ConvexSyncError({ operation, reason }))
     return Effect.raceFirst(untilClosed(call), Effect.delay(failed, limit)).pipe(
       Effect.withSpan(operation, { kind: "client" })

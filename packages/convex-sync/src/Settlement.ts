@@ -15,12 +15,12 @@
 import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
 import type { FunctionReturnType } from "convex/server"
 import { Cause, Context, Effect, Layer, Schedule } from "effect"
-import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
-import { DeltaWriter } from "./DeltaWriter.ts"
-import { Lease } from "./Lease.ts"
-import * as StreamedText from "./StreamedText.ts"
-import * as TurnResult from "./TurnResult.ts"
+import type { DeltaWriter } from "./DeltaWriter.ts"
+import { settlementOverLease } from "./internal/settlementOverLease.ts"
+import type { Lease } from "./Lease.ts"
+import type * as StreamedText from "./StreamedText.ts"
+import type * as TurnResult from "./TurnResult.ts"
 
 /**
  * What settlement needs to know of a turn. `messageId`: the prompt's id in OpenCode. `delivered`: OpenCode had shown it.
@@ -78,13 +78,13 @@ export interface SettlementSource {
  * @since 0.1.0
  */
 export interface SettlementStore {
-  /** At most 20 turns that were claimed and have not ended, without the ones that are `running` here. */
+  /** At most 20 turns that were claimed and have not ended, without the ones that are `running` here, at most 20. */
   readonly unsettled: (
     running: ReadonlyArray<Id<"turns">>
   ) => Effect.Effect<ReadonlyArray<UnsettledTurn>, ConvexSyncError>
   readonly streamed: (turnId: Id<"turns">) => Effect.Effect<ReadonlyArray<StreamedText.StreamedPart>, ConvexSyncError>
-  /** Refuses a turn that was delivered. */
-  readonly requeue: (turnId: Id<"turns">) => Effect.Effect<unknown, ConvexSyncError>
+  /** Takes back the claim with this `messageId`, and no other. Refuses a turn that was delivered. */
+  readonly requeue: (turnId: Id<"turns">, messageId: string | null) => Effect.Effect<unknown, ConvexSyncError>
   readonly finish: (turnId: Id<"turns">, result: TurnResult.TurnResult) => Effect.Effect<unknown, ConvexSyncError>
 }
 
@@ -138,21 +138,9 @@ export class Settlement extends Context.Service<
   static readonly layer = (source: SettlementSource): Layer.Layer<Settlement, never, DeltaWriter | Lease> =>
     Layer.effect(
       Settlement,
-      Effect.gen(function* () {
-        const lease = yield* Lease
-        const context = yield* Effect.context<DeltaWriter | Lease>()
-        return between(source, {
-          unsettled: (running) => lease.query(api.queue.unsettled, { limit: window, running: [...running] }),
-          streamed: (turnId) => Effect.provideContext(StreamedText.read(turnId), context),
-          requeue: (turnId) => lease.mutation(api.queue.requeue, { turnId }),
-          finish: (turnId, result) => Effect.provideContext(TurnResult.finish(turnId, result), context)
-        })
-      })
+      Effect.map(settlementOverLease, (store) => between(source, store))
     )
 }
-
-/** Turns asked for at once. */
-const window = 20
 
 /** Between two looks at what could not be settled: the server that was asked may have died, and the next one boots. */
 const later = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("1 minute")])
@@ -165,7 +153,7 @@ const between = (source: SettlementSource, store: SettlementStore): Settlement["
     const asked = messageId !== null && opencodeSessionId !== null
     const record = asked ? yield* source.find({ messageId, opencodeSessionId }) : nothing
     const decision = decide(turn, record.state)
-    if (decision === "requeue") return yield* Effect.asVoid(store.requeue(turnId))
+    if (decision === "requeue") return yield* Effect.asVoid(store.requeue(turnId, messageId))
     const parts = record.parts(yield* store.streamed(turnId))
     yield* store.finish(turnId, { ...decision, usage: record.usage, parts })
   })

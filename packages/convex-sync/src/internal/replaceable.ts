@@ -29,6 +29,10 @@ interface Generation {
   readonly traffic: Traffic
 }
 
+const carry = (traffic: Traffic, characters: number, from: number) => {
+  traffic.carriedAt = from + (characters / slowest) * 1000
+}
+
 /** How a client reports what becomes of it. */
 interface Reports {
   readonly end: Effect.Effect<unknown>
@@ -38,9 +42,6 @@ interface Reports {
 /** The scope does not close the last client: `close` does. */
 export const replaceable = Effect.fnUntraced(function* (make: (reports: Reports) => Client) {
   const clock = yield* Clock.Clock
-  const carry = (traffic: Traffic, characters: number, from: number) => {
-    traffic.carriedAt = from + (characters / slowest) * 1000
-  }
   const next = (): Generation => {
     const dead = Deferred.makeUnsafe<void>()
     const traffic: Traffic = { sent: 0, arrived: 0, carriedAt: 0, silence: 0 }

@@ -60,7 +60,7 @@ export const inbox = <R>(
           yield* shown.until((window) => textsOf(window) === "Hi")
           assert.isTrue(yield* port.claim(turn, { ...ids, messageId }))
           yield* shown.until((window) => window.length === 0)
-          yield* settlement.requeue(turn)
+          yield* settlement.requeue(turn, messageId)
           yield* shown.until((window) => textsOf(window) === "Hi")
         }
       })

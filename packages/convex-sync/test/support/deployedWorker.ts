@@ -1,7 +1,7 @@
 /** A worker of the real backend, over a real connection. */
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { Effect, Layer } from "effect"
-import { api, ConvexClient, DeltaWriter, Lease, StreamedText, TurnResult } from "../../src/index.ts"
+import { api, ConvexClient, DeltaWriter, Lease } from "../../src/index.ts"
 import {
   commandsOver,
   deltasOver,
@@ -11,6 +11,7 @@ import {
   requestsOver,
   sessionsOver
 } from "../../src/internal/overLease.ts"
+import { settlementOverLease } from "../../src/internal/settlementOverLease.ts"
 import type { Operator, Process, Worker } from "../conformance/Worker.ts"
 import { connection, pair } from "./deployment.ts"
 
@@ -18,7 +19,6 @@ const firstPage = { numItems: 20, cursor: null }
 
 const processOf = Effect.gen(function* () {
   const lease = yield* Lease
-  const services = yield* Effect.context<DeltaWriter | Lease>()
   return {
     lease,
     inbox: inboxOver(lease),
@@ -29,12 +29,7 @@ const processOf = Effect.gen(function* () {
     history: (sessionId) => historyOver(lease, sessionId),
     models: modelsOver(lease),
     deliver: (turnId) => lease.mutation(api.queue.deliver, { turnId }),
-    settlement: {
-      unsettled: (running) => lease.query(api.queue.unsettled, { limit: 20, running: [...running] }),
-      streamed: (turnId) => Effect.provideContext(StreamedText.read(turnId), services),
-      requeue: (turnId) => lease.mutation(api.queue.requeue, { turnId }),
-      finish: (turnId, result) => Effect.provideContext(TurnResult.finish(turnId, result), services)
-    }
+    settlement: yield* settlementOverLease
   } satisfies Process
 })
 

@@ -226,10 +226,11 @@ export const settlementOver = ({ mutation, query }: Doors): Process["settlement"
       }
       return [...parts.values()]
     }),
-  requeue: (turnId) =>
+  requeue: (turnId, messageId) =>
     mutation((state) => {
       const turn = turnOf(state, turnId)
       if (turn.status === "queued" || turn.status === "aborted") return
+      if (messageId !== null && turn.messageId !== messageId) return
       if (turn.status !== "claimed") throw refusal("Conflict", "It reached OpenCode")
       stop(state, turn, turn.abortRequested ? "aborted" : "queued")
       Object.assign(turn, { epoch: null, messageId: null })
