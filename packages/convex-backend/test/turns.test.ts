@@ -72,6 +72,9 @@ const hundred = (turnId: Id<"turns">, first: number) =>
     segments: [{ partId: "p", kind: "text" as const, text: "x" }]
   }))
 
+/** Characters of three bytes each where they are stored. */
+const wide = (count: number) => "好".repeat(count)
+
 describe("sending", () => {
   it("one key makes one turn, and turns are listed in their order with what was asked", async () => {
     const { operator, sessionId } = await setUp()
@@ -425,18 +428,17 @@ describe("settling", () => {
 
   it("ends with all that a turn may have, after as much was streamed", async () => {
     const { operator, worker, sessionId, claim, live, finish, parts } = await setUp()
-    const turnId = await send(operator, sessionId, "好".repeat(200_000))
+    const turnId = await send(operator, sessionId, wide(200_000))
     await claim(turnId)
-    const large = (count: number) => "好".repeat(count)
     for (let first = 1; first <= 100; first += 25) {
       const batches = Array.from({ length: 25 }, (_, index) => ({
         turnId,
         seq: first + index,
-        segments: [{ partId: "p", kind: "text" as const, text: large(31_900) }]
+        segments: [{ partId: "p", kind: "text" as const, text: wide(31_900) }]
       }))
       await operator.mutation(api.queue.appendDeltas, { ...worker, batches })
     }
-    await finish(turnId, [large(1_000_000), large(1_000_000), large(900_000)])
+    await finish(turnId, [wide(1_000_000), wide(1_000_000), wide(900_000)])
     assert.strictEqual((await live(turnId)).status, "completed")
     assert.deepStrictEqual(
       (await parts(turnId)).map(({ payload }) => payload.length),
