@@ -22,7 +22,8 @@ import { refusal } from "./errors.ts"
 import { checkText, LEASE_LIFETIME, MAX_NAME } from "./limits.ts"
 import { setPresence } from "./presence.ts"
 
-const leaseOf = (ctx: QueryCtx, workerId: Id<"workers">): Promise<Doc<"leases"> | null> =>
+/** Null: no process of the worker has ever taken it. */
+export const leaseOf = (ctx: QueryCtx, workerId: Id<"workers">): Promise<Doc<"leases"> | null> =>
   ctx.db
     .query("leases")
     .withIndex("by_worker", (q) => q.eq("workerId", workerId))

@@ -79,13 +79,15 @@ export const MAX_WRONG_CODES = 10
 export const WRONG_CODES_WINDOW = 10 * 60_000
 /** A prompt that waited that long for its worker is not answered any more: the stale limit, by default. Milliseconds. */
 export const STALE_TURN = 24 * 3_600_000
-const DAY = 24 * 3_600_000
+export const DAY = 24 * 3_600_000
+/** A worker that was silent that long is not waited for any more: what it ran is ended. Milliseconds. */
+export const SILENT_WORKER = 7 * DAY
 /**
- * How long rows are kept, from their creation. Milliseconds. Turns that end lose their deltas then: these are of turns
- * whose worker never came back. A watch that somebody renews is made anew.
+ * How long rows are kept, from their creation. Milliseconds. Deltas go when their turn ends, whoever ends it: what is left
+ * of them is nobody's. A watch that somebody renews is made anew.
  */
 export const RETENTION = {
-  deltas: 7 * DAY,
+  deltas: 30 * DAY,
   pairings: DAY,
   wrongCodes: DAY,
   requests: 30 * DAY,

@@ -2,7 +2,7 @@
  * What has to be done although nobody asks for it. Every transaction is bounded, and schedules the next while there is more.
  *
  * A lease that ran out has its own scheduled function, `lease.expire`; its turns are settled by the next process of the
- * worker, which knows them by their epoch.
+ * worker, which knows them by their epoch, or ended here when there is none for a week.
  *
  * @since 0.1.0
  */
@@ -10,8 +10,9 @@ import { type Infer, v } from "convex/values"
 import { internal } from "./_generated/api.ts"
 import { internalMutation, type MutationCtx } from "./_generated/server.ts"
 import { expireIfStale } from "./ending.ts"
-import { RETENTION, TRIM_BATCH } from "./limits.ts"
+import { MAX_PAGE, RETENTION, SILENT_WORKER, TRIM_BATCH } from "./limits.ts"
 import { purgeSession } from "./purge.ts"
+import { endEach } from "./revocation.ts"
 
 /**
  * Turns that waited for their worker for a day become `expired`, visibly: a prompt of yesterday is not answered unasked.
@@ -26,6 +27,31 @@ export const expireTurns = internalMutation({
       .first()
     if (oldest !== null && (await expireIfStale(ctx, oldest))) {
       await ctx.scheduler.runAfter(0, internal.maintenance.expireTurns, {})
+    }
+    return null
+  }
+})
+
+/**
+ * Ends the turns of workers that do not come back, with the text that was streamed of them. `before`, in milliseconds of
+ * the server's clock, stays the same from page to page, because a cursor belongs to one question.
+ */
+export const endAbandoned = internalMutation({
+  args: {
+    status: v.union(v.literal("claimed"), v.literal("running")),
+    before: v.number(),
+    cursor: v.union(v.string(), v.null())
+  },
+  handler: async (ctx, { status, before, cursor }): Promise<null> => {
+    // Who was silent since then has taken no turn that is younger.
+    const { page, isDone, continueCursor } = await ctx.db
+      .query("turns")
+      .withIndex("by_status", (q) => q.eq("status", status).lt("_creationTime", before))
+      .paginate({ numItems: MAX_PAGE, cursor })
+    await endEach(ctx, page)
+    if (!isDone) {
+      const next = { status, before, cursor: continueCursor }
+      await ctx.scheduler.runAfter(0, internal.maintenance.endAbandoned, next)
     }
     return null
   }
@@ -48,10 +74,14 @@ const olderThan = (ctx: MutationCtx, table: Trimmed, before: number) =>
     .withIndex("by_creation_time", (q) => q.lt("_creationTime", before))
     .take(TRIM_BATCH)
 
-/** Starts the trimming of each table. */
+/** Starts the ending of what is abandoned, and the trimming of each table. */
 export const trimAll = internalMutation({
   args: {},
   handler: async (ctx): Promise<null> => {
+    const before = Date.now() - SILENT_WORKER
+    for (const status of ["claimed", "running"] as const) {
+      await ctx.scheduler.runAfter(0, internal.maintenance.endAbandoned, { status, before, cursor: null })
+    }
     for (const { value: table } of trimmed.members) {
       await ctx.scheduler.runAfter(0, internal.maintenance.trim, { table })
     }

@@ -1,14 +1,25 @@
 /**
- * What becomes of the work of a worker that may not say so any more: it ends here, turns with the text that was streamed.
+ * What becomes of the work of a worker that may not say so any more, or does not come back: it ends here, turns with the
+ * text that was streamed.
  *
  * @since 0.1.0
  */
 import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
-import type { Id } from "./_generated/dataModel.ts"
+import type { Doc, Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx, type QueryCtx } from "./_generated/server.ts"
 import { endTurn } from "./ending.ts"
-import { MAX_PAGE, MAX_PARTS, MAX_PARTS_TOTAL, MAX_SMALL_PAGE, STREAMED_PAGE, STREAMED_PAGES } from "./limits.ts"
+import { leaseOf } from "./lease.ts"
+import {
+  DAY,
+  MAX_PAGE,
+  MAX_PARTS,
+  MAX_PARTS_TOTAL,
+  MAX_SMALL_PAGE,
+  SILENT_WORKER,
+  STREAMED_PAGE,
+  STREAMED_PAGES
+} from "./limits.ts"
 import { type Part, splitParts } from "./payloads.ts"
 import { purgeSession } from "./purge.ts"
 
@@ -16,6 +27,10 @@ const revoked = (when: string) => ({
   name: "WorkerRevoked",
   message: `This worker was revoked ${when}. Ask another one if it is still wanted.`
 })
+const silent = {
+  name: "WorkerSilent",
+  message: `This worker went away in the middle of this turn, and was silent for ${SILENT_WORKER / DAY} days. Ask again if it is still wanted.`
+}
 const notice = { text: "What was written before this is too long to be kept here." }
 
 const unfinished = v.union(v.literal("claimed"), v.literal("running"), v.literal("queued"))
@@ -69,7 +84,11 @@ export const endWorkOf = async (ctx: MutationCtx, workerId: Id<"workers">): Prom
   await ctx.scheduler.runAfter(0, internal.revocation.failCommands, { workerId })
 }
 
-/** Each turn in a transaction of its own, so that none keeps the others. */
+/** Ends turns whose worker is gone, each in a transaction of its own, so that none keeps the others. */
+export const endEach = async (ctx: MutationCtx, turns: ReadonlyArray<Doc<"turns">>): Promise<void> => {
+  for (const { _id: turnId } of turns) await ctx.scheduler.runAfter(0, internal.revocation.endOne, { turnId })
+}
+
 export const endTurns = internalMutation({
   args: { workerId: v.id("workers"), status: unfinished, cursor: v.union(v.string(), v.null()) },
   handler: async (ctx, { workerId, status, cursor }): Promise<null> => {
@@ -77,7 +96,7 @@ export const endTurns = internalMutation({
       .query("turns")
       .withIndex("by_worker_epoch", (q) => q.eq("workerId", workerId).eq("status", status))
       .paginate({ numItems: MAX_PAGE, cursor })
-    for (const { _id: turnId } of page) await ctx.scheduler.runAfter(0, internal.revocation.endOne, { turnId })
+    await endEach(ctx, page)
     if (!isDone) {
       await ctx.scheduler.runAfter(0, internal.revocation.endTurns, { workerId, status, cursor: continueCursor })
     }
@@ -85,18 +104,25 @@ export const endTurns = internalMutation({
   }
 })
 
+/** Why nobody waits for a turn's worker any more; null: it may still come. */
+const reasonToEnd = async (ctx: QueryCtx, { status, workerId }: Doc<"turns">) => {
+  const isQueued = status === "queued"
+  if ((await ctx.db.get(workerId))?.approval === "revoked") {
+    return revoked(isQueued ? "before it took this turn" : "in the middle of this turn")
+  }
+  const lease = await leaseOf(ctx, workerId)
+  return !isQueued && lease !== null && lease.expiresAt < Date.now() - SILENT_WORKER ? silent : null
+}
+
 export const endOne = internalMutation({
   args: { turnId: v.id("turns") },
   handler: async (ctx, { turnId }): Promise<null> => {
     const turn = await ctx.db.get(turnId)
-    if (turn === null || turn.finished || (await ctx.db.get(turn.workerId))?.approval !== "revoked") return null
-    if (turn.status === "queued") {
-      await endTurn(ctx, turn, { status: "failed", error: revoked("before it took this turn") })
-      return null
-    }
+    const error = turn === null || turn.finished ? null : await reasonToEnd(ctx, turn)
+    if (turn === null || error === null) return null
     for (const row of splitParts(await streamedParts(ctx, turnId))) await ctx.db.insert("parts", { turnId, ...row })
-    const error = revoked("in the middle of this turn")
-    await endTurn(ctx, turn, turn.abortRequested === true ? { status: "aborted" } : { status: "interrupted", error })
+    const status = turn.status === "queued" ? "failed" : "interrupted"
+    await endTurn(ctx, turn, turn.abortRequested === true ? { status: "aborted" } : { status, error })
     return null
   }
 })

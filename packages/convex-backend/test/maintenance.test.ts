@@ -134,13 +134,51 @@ describe("maintenance", () => {
     await pass(2 * day)
     await eventually(pairing, (answer) => answer === "NotFound")
     assert.strictEqual(await deltas(), 1)
-    await pass(6 * day)
-    await eventually(deltas, (count) => count === 0)
+    await pass(4 * day)
+    assert.strictEqual(await deltas(), 1)
     assert.isNotNull(await command())
-    await pass(24 * day)
+    await pass(26 * day)
     await eventually(command, (found) => found === null)
     await eventually(request, (answer) => answer === "NotFound")
-    assert.strictEqual((await operator.query(api.sessions.get, { sessionId }))?.status, "running")
+    assert.strictEqual((await operator.query(api.sessions.get, { sessionId }))?.title, "Hello")
+  })
+
+  it("a turn whose worker was silent for a week is ended, with its text; one of a worker that is there is not", async () => {
+    const { operator, worker, sessionId, again } = await setUp()
+    const there = await setUp()
+    const run = async ({ operator: by, worker: as, sessionId: id }: typeof there) => {
+      const turnId = await send(by, id)
+      await by.mutation(api.queue.claim, { ...as, turnId, ...ids })
+      const batches = [{ turnId, seq: 1, segments: [{ partId: "p", kind: "text" as const, text: "So far" }] }]
+      await by.mutation(api.queue.appendDeltas, { ...as, batches })
+      return turnId
+    }
+    const [turnId, others] = [await run({ operator, worker, sessionId, again }), await run(there)]
+    const live = (id: typeof turnId, client = operator) => client.query(api.turns.live, { turnId: id, after: 0 })
+    await pass(6 * day)
+    await there.operator.mutation(api.lease.heartbeat, { ...there.worker, phase: "ready" })
+    assert.strictEqual((await live(turnId)).status, "claimed")
+    await pass(2 * day)
+    const { status, error, deltas } = await eventually(
+      () => live(turnId),
+      (turn) => turn.status !== "claimed"
+    )
+    assert.deepStrictEqual([status, error?.name, deltas], ["interrupted", "WorkerSilent", []])
+    const { page } = await operator.query(api.turns.parts, { turnId, paginationOpts: { numItems: 9, cursor: null } })
+    assert.deepStrictEqual(
+      page.map(({ payload }) => JSON.parse(payload)),
+      [{ id: "p", text: "So far" }]
+    )
+    const other = await live(others, there.operator)
+    assert.deepStrictEqual([other.status, other.deltas.length], ["claimed", 1])
+
+    assert.strictEqual((await operator.query(api.sessions.get, { sessionId }))?.status, "idle")
+    const { workerId, secret, epoch } = await again()
+    const ready = await operator.query(api.queue.ready, { workerId, secret, epoch, limit: 5 })
+    assert.deepStrictEqual(ready, [])
+    const next = await send(operator, sessionId)
+    const claim = operator.mutation(api.queue.claim, { workerId, secret, epoch, turnId: next, ...ids })
+    assert.deepStrictEqual(await claim, { claimed: true })
   })
 
   it("a session whose worker never came to delete it is deleted in the end", async () => {
