@@ -95,9 +95,10 @@ const upsert = async (ctx: WorkerCtx<MutationCtx>, session: Infer<typeof told>):
 
 const checkTold = (sessions: ReadonlyArray<Infer<typeof told>>, max: number): void => {
   checkCount("sessions", sessions.length, max)
-  for (const { opencodeSessionId, title } of sessions) {
+  for (const { madeFor = "", opencodeSessionId, title } of sessions) {
     checkText("opencodeSessionId", opencodeSessionId, MAX_NAME)
     checkText("title", title, MAX_NAME)
+    checkText("madeFor", madeFor, MAX_NAME, 0)
   }
 }
 

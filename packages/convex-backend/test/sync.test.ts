@@ -197,9 +197,11 @@ describe("sync", () => {
     const refusals = [
       apply([told(long)]),
       apply([told("ses_1", { title: long })]),
+      apply([told("ses_1", { madeFor: long })]),
       apply(many.map((id) => told(id))),
       outdated(told(long)),
       outdated(told("ses_1", { title: long })),
+      outdated(told("ses_1", { madeFor: long })),
       outdated(...Array.from({ length: 1_001 }, (_, index) => told(`ses_${index}`))),
       forget(...many)
     ]

@@ -78,7 +78,7 @@ const backlog = 1_000
 const gathering = "250 millis"
 const maxForget = 100
 /** Of what the backend takes. */
-const maxTitle = 500
+const maxText = 500
 
 /**
  * Synchronises for ever, over any two. Fails only when the lease is lost: what else goes wrong is logged, and made good by
@@ -192,9 +192,11 @@ const ask = ({ outdated }: SessionStore, question: ReadonlyArray<SessionMerge.Li
     )
   )
 
-const shortened = (session: SessionMerge.Listed): SessionMerge.Listed => ({
+/** As the backend takes it: a title is anybody's to give, and so is the metadata, which names none of ours if it is long. */
+const shortened = ({ madeFor, title, ...session }: SessionMerge.Listed): SessionMerge.Listed => ({
   ...session,
-  title: session.title.slice(0, maxTitle).toWellFormed() || "Untitled"
+  title: title.slice(0, maxText).toWellFormed() || "Untitled",
+  ...(madeFor !== undefined && madeFor.length <= maxText && { madeFor })
 })
 
 /**
