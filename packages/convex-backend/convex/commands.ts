@@ -160,9 +160,9 @@ export const settle = workerMutation({
     if (error === undefined) {
       await purgeSession(ctx, session._id)
     } else {
-      // It is still there, so it is to be used again.
-      await ctx.db.patch(session._id, { status: "idle" })
-      await readyNext(ctx, session)
+      // It is still there, so it is to be used again, from where it stands.
+      const first = await readyNext(ctx, session)
+      await ctx.db.patch(session._id, { status: first === null || first.status === "queued" ? "idle" : "running" })
     }
     return null
   }

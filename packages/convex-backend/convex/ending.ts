@@ -37,11 +37,12 @@ export const expireIfStale = async (ctx: MutationCtx, turn: Doc<"turns">): Promi
   return true
 }
 
-/** Lets the first unfinished turn of a session run, if none runs. */
-export const readyNext = async (ctx: MutationCtx, session: Doc<"sessions">): Promise<void> => {
+/** Lets the first unfinished turn of a session run, if none runs. Gives that turn, as it was. */
+export const readyNext = async (ctx: MutationCtx, session: Doc<"sessions">): Promise<Doc<"turns"> | null> => {
   const next = await ctx.db
     .query("turns")
     .withIndex("by_session_finished", (q) => q.eq("sessionId", session._id).eq("finished", false))
     .first()
   if (next?.status === "queued" && !next.ready) await ctx.db.patch(next._id, { ready: true })
+  return next
 }

@@ -272,6 +272,22 @@ describe("deleting", () => {
     assert.strictEqual(ready?.turnId, waiting)
   })
 
+  it("that fails while a turn runs leaves the session running", async () => {
+    const { operator, worker, sessionId, bind, claim, finish, settle, session, remove } = await setUp()
+    await bind()
+    const [running, waiting] = [await send(operator, sessionId), await send(operator, sessionId)]
+    await claim(running)
+    const commandId = await remove()
+    if (commandId === null) return assert.fail("There is no command")
+    await settle(commandId, "OpenCode is away")
+    assert.strictEqual((await session())?.status, "running")
+    assert.deepStrictEqual(await operator.query(api.queue.ready, { ...worker, limit: 20 }), [])
+    await finish(running)
+    assert.strictEqual((await session())?.status, "idle")
+    const [ready] = await operator.query(api.queue.ready, { ...worker, limit: 20 })
+    assert.strictEqual(ready?.turnId, waiting)
+  })
+
   it("once failed, the same key does nothing, another one tries again; done, it says so though the session is gone", async () => {
     const { operator, sessionId, bind, settle, session } = await setUp()
     await bind()
