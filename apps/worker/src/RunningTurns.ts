@@ -9,6 +9,7 @@
  * @since 0.1.0
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
+import type { ReadyTurn } from "@opencode-worker/convex-sync"
 import type { HostError } from "@opencode-worker/opencode-host"
 import { Context, Deferred, Effect, Layer, type Scope } from "effect"
 
@@ -24,6 +25,7 @@ export interface RunningTurn {
 }
 
 interface Entry {
+  readonly sessionId: Id<"sessions">
   aborted: boolean
   stop: Effect.Effect<void, HostError>
   readonly ended: Deferred.Deferred<void>
@@ -39,19 +41,30 @@ export class RunningTurns extends Context.Service<
     /** Those that have entered and not ended. */
     readonly ids: Effect.Effect<ReadonlyArray<Id<"turns">>>
     /** For as long as the scope the turn can be aborted. Begin before the claim, or an abort might come in between. */
-    readonly enter: (turnId: Id<"turns">) => Effect.Effect<RunningTurn, never, Scope.Scope>
+    readonly enter: (turn: Pick<ReadyTurn, "sessionId" | "turnId">) => Effect.Effect<RunningTurn, never, Scope.Scope>
     /** Stops a turn, and waits until it has ended here. One that does not run here is left alone: it has ended, or will be settled. */
     readonly abort: (turnId: Id<"turns">) => Effect.Effect<void, HostError>
+    /** The same for what runs in a conversation. */
+    readonly abortIn: (sessionId: Id<"sessions">) => Effect.Effect<void, HostError>
   }
 >()("opencode-worker/RunningTurns") {
   static readonly layer = Layer.sync(RunningTurns, () => {
     const entries = new Map<Id<"turns">, Entry>()
+    const abortAll = (meant: (entry: Entry, turnId: Id<"turns">) => boolean) =>
+      Effect.suspend(() => {
+        const aborted = [...entries].filter(([turnId, entry]) => meant(entry, turnId)).map(([, entry]) => entry)
+        for (const entry of aborted) entry.aborted = true
+        return Effect.forEach(aborted, ({ ended, stop }) => Effect.andThen(stop, Deferred.await(ended)), {
+          discard: true
+        })
+      })
     return RunningTurns.of({
       ids: Effect.sync(() => [...entries.keys()]),
-      enter: Effect.fnUntraced(function* (turnId) {
+      enter: Effect.fnUntraced(function* ({ sessionId, turnId }) {
         const cancelled = yield* Deferred.make<void>()
         const ended = yield* Deferred.make<void>()
-        const entry: Entry = { aborted: false, stop: Effect.asVoid(Deferred.succeed(cancelled, undefined)), ended }
+        const cancel = Effect.asVoid(Deferred.succeed(cancelled, undefined))
+        const entry: Entry = { sessionId, aborted: false, stop: cancel, ended }
         yield* Effect.acquireRelease(
           Effect.sync(() => entries.set(turnId, entry)),
           () =>
@@ -70,13 +83,8 @@ export class RunningTurns extends Context.Service<
             })
         }
       }),
-      abort: (turnId) =>
-        Effect.suspend(() => {
-          const entry = entries.get(turnId)
-          if (entry === undefined) return Effect.void
-          entry.aborted = true
-          return Effect.andThen(entry.stop, Deferred.await(entry.ended))
-        })
+      abort: (turnId) => abortAll((_, id) => id === turnId),
+      abortIn: (sessionId) => abortAll((entry) => entry.sessionId === sessionId)
     })
   })
 }

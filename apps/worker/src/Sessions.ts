@@ -25,10 +25,22 @@ const opened = (opencodeSessionId: string, notice: Option.Option<string>) =>
 const skew = 10 * 60 * 1000
 
 /**
- * One that was made for this conversation by somebody who died before they could say so: without this look, everybody
- * would see two of it. `since`: milliseconds.
+ * What the deployment knows of a conversation now.
+ *
+ * @category queries
+ * @since 0.1.0
  */
-const madeBefore = Effect.fnUntraced(function* (sessionId: Id<"sessions">, since: number) {
+export const assigned = (sessionId: Id<"sessions">) =>
+  Effect.flatMap(Lease, (lease) => lease.query(api.sessions.assigned, { sessionId }))
+
+/**
+ * One that was made for this conversation by a turn that was stopped, or a process that died, before it could say so:
+ * without this look, everybody would see two of it. `since`: milliseconds.
+ *
+ * @category queries
+ * @since 0.1.0
+ */
+export const madeBefore = Effect.fnUntraced(function* (sessionId: Id<"sessions">, since: number) {
   const { client } = yield* OpenCodeHost
   const sessions = yield* client.sessions.list({ since: since - skew })
   return Option.fromUndefinedOr(sessions.find(({ metadata }) => metadata?.[madeForKey] === sessionId))
@@ -37,22 +49,22 @@ const madeBefore = Effect.fnUntraced(function* (sessionId: Id<"sessions">, since
 const open = Effect.fn("Sessions.open")(function* (sessionId: Id<"sessions">) {
   const lease = yield* Lease
   const { client } = yield* OpenCodeHost
-  const assigned = yield* lease.query(api.sessions.assigned, { sessionId })
-  const { createdAt, opencodeSessionId: known, title } = assigned
+  const { createdAt, lost, opencodeSessionId: known, title } = yield* assigned(sessionId)
   const existing =
     known === null
       ? yield* madeBefore(sessionId, createdAt)
       : yield* Effect.asSome(client.sessions.get(known)).pipe(
           Effect.catchReason("HostError", "NotFound", () => Effect.succeedNone)
         )
-  if (Option.isSome(existing) && existing.value.id === known && !assigned.lost)
-    return yield* opened(known, Option.none())
+  if (Option.isSome(existing) && existing.value.id === known && !lost) return yield* opened(known, Option.none())
   const create = client.sessions.create({ title, metadata: { [madeForKey]: sessionId } })
-  const { id } = yield* Option.match(existing, { onNone: () => create, onSome: Effect.succeed })
-  yield* lease.mutation(api.sessions.bind, { sessionId, opencodeSessionId: id })
+  const made = yield* Option.match(existing, { onNone: () => create, onSome: Effect.succeed })
+  const { chosenTitle } = yield* lease.mutation(api.sessions.bind, { sessionId, opencodeSessionId: made.id })
+  // Chosen while it was being made: the command that tells OpenCode found nothing to rename.
+  if (chosenTitle !== null && chosenTitle !== made.title) yield* client.sessions.rename(made.id, chosenTitle)
   // Known and not there any more, or deleted there while somebody saw it.
-  const hasForgotten = assigned.lost || (known !== null && known !== id)
-  return yield* opened(id, hasForgotten ? Option.some(forgotten) : Option.none())
+  const hasForgotten = lost || (known !== null && known !== made.id)
+  return yield* opened(made.id, hasForgotten ? Option.some(forgotten) : Option.none())
 })
 
 const make = SessionPool.make({ open, capacity, idleTimeToLive, name: "opencode" })

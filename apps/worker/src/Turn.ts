@@ -13,7 +13,7 @@
  */
 import { api, type Id } from "@opencode-worker/convex-backend/api"
 import {
-  type ConvexSyncError,
+  ConvexSyncError,
   DeltaWriter,
   Inbox,
   Lease,
@@ -32,7 +32,7 @@ import {
   type TurnInput
 } from "@opencode-worker/opencode-host"
 import type { SessionPoolError } from "@opencode-worker/session-pool"
-import { Cause, Effect, Option, Predicate, Ref, Result, Schedule, Stream } from "effect"
+import { Cause, Effect, Option, Predicate, Ref, Result, Schedule, Schema, Stream } from "effect"
 import { finalParts } from "./FinalParts.ts"
 import { type RunningTurn, RunningTurns } from "./RunningTurns.ts"
 import { Sessions } from "./Sessions.ts"
@@ -60,6 +60,11 @@ const isUndelivered = ({ _tag, reason }: ConvexSyncError | HostError | ModelCach
 const isDeleted = ({ _tag, reason }: ConvexSyncError | HostError | ModelCacheError | SessionPoolError) =>
   _tag === "HostError" && reason._tag === "NotFound"
 
+const isConvexSyncError = Schema.is(ConvexSyncError)
+/** Its operator deletes the conversation: no session of OpenCode's can be bound to it any more. */
+const isUnwanted = (error: unknown) =>
+  isConvexSyncError(error) && error.reason._tag === "Rejected" && error.reason.code === "Conflict"
+
 /** Somebody at OpenCode's own terminal, or a worker that was fenced and does not know yet, runs a turn in the session. */
 const whileBusy = Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: deadline }))
 const isBusy = ({ reason }: ConvexSyncError | HostError) => reason._tag === "Busy"
@@ -74,13 +79,14 @@ const goodbye = "5 seconds"
  * @category operations
  * @since 0.1.0
  */
-export const runTurn = Effect.fn("Turn.run")(function* ({ agent, model, sessionId, text, turnId }: ReadyTurn) {
+export const runTurn = Effect.fn("Turn.run")(function* (turn: ReadyTurn) {
+  const { agent, model, sessionId, text, turnId } = turn
   const inbox = yield* Inbox
   const models = yield* ModelCache
   const requests = yield* Requests
   const sessions = yield* Sessions
   const { settle } = yield* Settlement
-  const running = yield* Effect.flatMap(RunningTurns, ({ enter }) => enter(turnId))
+  const running = yield* Effect.flatMap(RunningTurns, ({ enter }) => enter(turn))
   const messageId = yield* ascendingId("msg")
   const partId = yield* ascendingId("prt")
   if (!(yield* inbox.claim(turnId, { messageId, partIds: [partId] }))) return
@@ -112,7 +118,9 @@ export const runTurn = Effect.fn("Turn.run")(function* ({ agent, model, sessionI
     Effect.raceFirst(carriedThrough, Effect.as(running.cancelled, Result.void)),
     (cause) => !Cause.hasInterrupts(cause),
     (cause) => {
-      const { name, message } = reasonOf(Cause.squash(cause))
+      const error = Cause.squash(cause)
+      if (isUnwanted(error)) return Effect.as(TurnResult.finish(turnId, { outcome: "aborted", parts: [] }), Result.void)
+      const { name, message } = reasonOf(error)
       return Effect.logWarning(`A turn failed: ${message}`).pipe(
         Effect.andThen(TurnResult.finish(turnId, { outcome: "failed", error: { name, message }, parts: [] })),
         Effect.as(Result.void)

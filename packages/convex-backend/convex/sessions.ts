@@ -9,6 +9,7 @@ import type { Doc } from "./_generated/dataModel.ts"
 import { assignedSession } from "./assigned.ts"
 import { operatorMutation, operatorQuery, workerMutation, workerQuery } from "./builders.ts"
 import { issue, issued } from "./commands.ts"
+import { refusal } from "./errors.ts"
 import { bounded, checkText, MAX_NAME, MAX_SMALL_PAGE } from "./limits.ts"
 import { ownedSession, usableWorker } from "./owned.ts"
 import { purgeSession } from "./purge.ts"
@@ -159,18 +160,23 @@ export const assigned = workerQuery({
   }
 })
 
-/** Remembers OpenCode's session. Its title is taken unless the operator chose one. */
+/**
+ * Remembers OpenCode's session. Its title is taken unless the operator chose one, which is given: OpenCode's session may
+ * have been made before that; null: none was chosen. Refused with `Conflict` when the operator deletes the session.
+ */
 export const bind = workerMutation({
   args: { sessionId: v.id("sessions"), opencodeSessionId: v.string(), title: v.optional(v.string()) },
   handler: async (ctx, { sessionId, opencodeSessionId, title }) => {
     checkText("opencodeSessionId", opencodeSessionId, MAX_NAME)
     if (title !== undefined) checkText("title", title, MAX_NAME)
     const session = await assignedSession(ctx, sessionId)
+    if (session.status === "deleting") throw refusal("Conflict", "This session is being deleted")
+    const isChosen = session.titledBy === "operator"
     await ctx.db.patch(sessionId, {
       opencodeSessionId,
       lost: undefined,
-      ...(title !== undefined && session.titledBy !== "operator" && { title, titledBy: "opencode" as const })
+      ...(title !== undefined && !isChosen && { title, titledBy: "opencode" as const })
     })
-    return null
+    return { chosenTitle: isChosen ? session.title : null }
   }
 })

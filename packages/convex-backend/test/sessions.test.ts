@@ -66,13 +66,26 @@ describe("sessions", () => {
     await send(operator, automatic, "Fix it")
     for (const sessionId of [automatic, chosen]) {
       const binding = { ...worker, sessionId, opencodeSessionId: "ses_1", title: "OpenCode's" }
-      await operator.mutation(api.sessions.bind, binding)
-      await operator.mutation(api.sessions.bind, binding)
+      const chosenTitle = sessionId === chosen ? "Mine" : null
+      assert.deepStrictEqual(await operator.mutation(api.sessions.bind, binding), { chosenTitle })
+      assert.deepStrictEqual(await operator.mutation(api.sessions.bind, binding), { chosenTitle })
       const { opencodeSessionId } = await operator.query(api.sessions.assigned, { ...worker, sessionId })
       assert.strictEqual(opencodeSessionId, "ses_1")
     }
     assert.strictEqual(await titleOf(operator, automatic), "OpenCode's")
     assert.strictEqual(await titleOf(operator, chosen), "Mine")
+  })
+
+  it("being deleted is bound to nothing any more, unless that fails", async () => {
+    const { operator, worker } = await setUp()
+    const sessionId = await newSession(operator, worker.workerId)
+    await operator.mutation(api.queue.claim, { ...worker, turnId: await send(operator, sessionId), ...ids })
+    const commandId = await operator.mutation(api.sessions.remove, { sessionId, idempotencyKey: randomUUID() })
+    if (commandId === null) return assert.fail("There is no command")
+    const bind = () => operator.mutation(api.sessions.bind, { ...worker, sessionId, opencodeSessionId: "ses_1" })
+    assert.strictEqual(await refusalOf(bind()), "Conflict")
+    await operator.mutation(api.commands.settle, { ...worker, commandId, error: "OpenCode is away" })
+    assert.deepStrictEqual(await bind(), { chosenTitle: null })
   })
 
   it("shows whether a turn runs", async () => {

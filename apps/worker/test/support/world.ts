@@ -2,7 +2,8 @@
 import { createServer, type Server } from "node:http"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
-import type { Id } from "@opencode-worker/convex-backend/api"
+import { api, type Id } from "@opencode-worker/convex-backend/api"
+import { ConvexClient } from "@opencode-worker/convex-sync"
 import type { Options as HostOptions } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
 import { WorkerEvent } from "@opencode-worker/worker-fsm"
@@ -62,6 +63,22 @@ export const workerWith = Effect.fnUntraced(function* (options: Partial<WorkerOp
   return yield* Effect.flatMap(workerId, Effect.fromOption)
 })
 export const runWorker = workerWith({})
+
+/** A person's connection, for what the operator of this command has no word for. */
+export const personal = Effect.gen(function* () {
+  const { operatorToken, url } = yield* Deployment
+  return yield* ConvexClient.make({ url, auth: operatorToken })
+})
+
+/** How a command ended. */
+export const settled = Effect.fnUntraced(function* (commandId: Id<"commands"> | null) {
+  if (commandId === null) return yield* Effect.die("There is no command")
+  const { query } = yield* personal
+  return yield* Effect.repeat(query(api.commands.get, { commandId }), {
+    until: (command) => command?.status !== "queued",
+    schedule
+  })
+})
 
 /** A conversation on the worker, which need not run. */
 export const newSession = Effect.gen(function* () {

@@ -1,0 +1,220 @@
+import { assert, layer } from "@effect/vitest"
+import type { Id } from "@opencode-worker/convex-backend/api"
+import { ConvexClient } from "@opencode-worker/convex-sync"
+import { OpenCodeHost } from "@opencode-worker/opencode-host"
+import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
+import { getFunctionName } from "convex/server"
+import { Deferred, Effect, Stream } from "effect"
+import { madeForKey } from "../src/OpenCodeSessions.ts"
+import { Operator } from "../src/Operator.ts"
+import {
+  answer,
+  ask,
+  limit,
+  newSession,
+  runWorker,
+  schedule,
+  script,
+  send,
+  settled,
+  streaming,
+  world
+} from "./support/world.ts"
+
+const gate = Effect.map(Deferred.make<void>(), (deferred) => ({
+  open: Deferred.succeed(deferred, undefined),
+  passed: Deferred.await(deferred)
+}))
+
+/**
+ * A worker's connection on which the mutation `name` is held, before it is sent or after its answer came, until `letGo`.
+ * Commands come when `tell` was opened. `outcomes`: how turns ended.
+ */
+const holding = Effect.fnUntraced(function* (name: string, when: "asked" | "answered") {
+  const convex = yield* ConvexClient
+  const [reached, letGo, tell] = [yield* gate, yield* gate, yield* gate]
+  const outcomes: Array<unknown> = []
+  const held = Effect.andThen(reached.open, letGo.passed)
+  const worker: ConvexClient["Service"] = {
+    ...convex,
+    mutation: (mutation, args, ...rest) => {
+      if (getFunctionName(mutation) === "queue:finish") outcomes.push(args["outcome"])
+      const call = convex.mutation(mutation, args, ...rest)
+      if (getFunctionName(mutation) !== name) return call
+      return when === "asked" ? Effect.andThen(held, call) : Effect.tap(call, () => held)
+    },
+    subscribe: (query, args) => {
+      const shown = convex.subscribe(query, args)
+      return getFunctionName(query) === "commands:queued" ? Stream.tap(shown, () => tell.passed) : shown
+    }
+  }
+  return { letGo, outcomes, reached, tell, worker }
+})
+
+const ofIt = (sessionId: Id<"sessions">) =>
+  OpenCodeHost.use(({ client }) =>
+    Effect.map(client.sessions.list(), (all) => all.filter(({ metadata }) => metadata?.[madeForKey] === sessionId))
+  )
+
+/** What is made and deleted in OpenCode now is told after all that happened before. */
+const untilTold = Effect.gen(function* () {
+  const { client } = yield* OpenCodeHost
+  const operator = yield* Operator
+  const { id } = yield* client.sessions.create({ title: "the last one" })
+  const isThere = Effect.map(operator.sessions, ({ page }) => page.some(({ title }) => title === "the last one"))
+  yield* Effect.repeat(isThere, { until: (there) => there, schedule })
+  yield* client.sessions.remove(id)
+  yield* Effect.repeat(isThere, { until: (there) => !there, schedule })
+})
+
+/** Neither here nor there, and nothing in its place. */
+const assertGone = Effect.fnUntraced(function* (sessionId: Id<"sessions">, before: number) {
+  const operator = yield* Operator
+  yield* Effect.repeat(operator.session(sessionId), { until: (session) => session === null, schedule })
+  yield* untilTold
+  assert.deepStrictEqual(yield* ofIt(sessionId), [])
+  assert.strictEqual((yield* operator.sessions).page.length, before)
+})
+
+layer(world, { excludeTestServices: true, timeout: 120_000 })(
+  "deleting a conversation ends its turn as aborted",
+  (it) => {
+    for (const [moment, name, when] of [
+      ["while its session is made in OpenCode", "sessions:bind", "asked"],
+      ["when its session was just made in OpenCode", "sessions:bind", "answered"],
+      ["when it was just taken", "queue:claim", "answered"]
+    ] as const) {
+      it.effect(
+        `${moment}, and asks no model`,
+        () =>
+          Effect.gen(function* () {
+            const operator = yield* Operator
+            const provider = yield* ScriptedProvider
+            const before = (yield* operator.sessions).page.length
+            const sessionId = yield* newSession
+            const { chats } = yield* provider.stats
+            const { letGo, outcomes, reached, tell, worker } = yield* holding(name, when)
+            yield* Effect.provideService(runWorker, ConvexClient, worker)
+            yield* tell.open
+            yield* send(sessionId, "never mind")
+            yield* reached.passed
+            const commandId = yield* operator.remove(sessionId)
+            if (name === "queue:claim") yield* letGo.open
+            assert.deepInclude(yield* settled(commandId), { status: "done" })
+            yield* letGo.open
+            yield* assertGone(sessionId, before)
+            assert.deepStrictEqual(outcomes, ["aborted"])
+            assert.strictEqual((yield* provider.stats).chats, chats)
+          }),
+        limit
+      )
+    }
+
+    it.effect(
+      "when the worker hears of it later than that its session cannot be bound any more",
+      () =>
+        Effect.gen(function* () {
+          const operator = yield* Operator
+          const provider = yield* ScriptedProvider
+          const before = (yield* operator.sessions).page.length
+          const sessionId = yield* newSession
+          const { chats } = yield* provider.stats
+          const { letGo, outcomes, reached, tell, worker } = yield* holding("sessions:bind", "asked")
+          yield* Effect.provideService(runWorker, ConvexClient, worker)
+          const turnId = yield* send(sessionId, "never mind")
+          yield* reached.passed
+          const commandId = yield* operator.remove(sessionId)
+          yield* letGo.open
+          assert.deepInclude(yield* answer(turnId), { status: "aborted" })
+          yield* tell.open
+          assert.deepInclude(yield* settled(commandId), { status: "done" })
+          yield* assertGone(sessionId, before)
+          assert.deepStrictEqual(outcomes, ["aborted"])
+          assert.strictEqual((yield* provider.stats).chats, chats)
+        }),
+      limit
+    )
+
+    it.effect(
+      "in the middle of its text",
+      () =>
+        Effect.gen(function* () {
+          const operator = yield* Operator
+          const before = (yield* operator.sessions).page.length
+          const sessionId = yield* newSession
+          const { outcomes, tell, worker } = yield* holding("", "asked")
+          yield* Effect.provideService(runWorker, ConvexClient, worker)
+          yield* tell.open
+          yield* script(() => Reply.sequence([Reply.text("so far"), Reply.hang]))
+          yield* streaming(yield* send(sessionId, "go on for ever"))
+          assert.deepInclude(yield* settled(yield* operator.remove(sessionId)), { status: "done" })
+          yield* assertGone(sessionId, before)
+          assert.deepStrictEqual(outcomes, ["aborted"])
+        }),
+      limit
+    )
+  }
+)
+
+layer(world, { excludeTestServices: true, timeout: 120_000 })("a conversation", (it) => {
+  it.effect(
+    "has the title in OpenCode that it was given while it was made there",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        const sessionId = yield* newSession
+        const { letGo, reached, tell, worker } = yield* holding("sessions:bind", "asked")
+        yield* Effect.provideService(runWorker, ConvexClient, worker)
+        yield* tell.open
+        const turnId = yield* send(sessionId, "rename me")
+        yield* reached.passed
+        assert.deepInclude(yield* settled(yield* operator.rename(sessionId, "a better title")), { status: "done" })
+        yield* letGo.open
+        assert.deepInclude(yield* answer(turnId), { status: "completed" })
+        assert.deepStrictEqual(
+          (yield* ofIt(sessionId)).map(({ title }) => title),
+          ["a better title"]
+        )
+      }),
+    limit
+  )
+
+  it.effect(
+    "that OpenCode has deleted unseen is found so by whoever renames it or loads it",
+    () =>
+      Effect.gen(function* () {
+        const { client } = yield* OpenCodeHost
+        const operator = yield* Operator
+        const sessionOf = (wanted: string) =>
+          Effect.map(operator.sessions, ({ page }) => page.find(({ title }) => title === wanted)?.sessionId)
+        const mirrored = (title: string) =>
+          Effect.repeat(sessionOf(title), { until: (found) => found !== undefined, schedule })
+        const own = yield* newSession
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* runWorker
+            yield* ask(own, "remember me")
+            for (const title of ["to rename", "to load"]) {
+              yield* client.sessions.create({ title })
+              yield* mirrored(title)
+            }
+          })
+        )
+        for (const { id } of yield* client.sessions.list()) yield* client.sessions.remove(id)
+        yield* runWorker
+        const why = { status: "failed" as const, error: "OpenCode has deleted this conversation." }
+        const [toRename, toLoad] = [yield* sessionOf("to rename"), yield* sessionOf("to load")]
+        if (toRename === undefined || toLoad === undefined) return assert.fail("They are not there")
+        assert.deepInclude(yield* settled(yield* operator.rename(toRename, "gone")), why)
+        assert.deepInclude(yield* operator.loadHistory(toLoad), why)
+        assert.deepInclude(yield* operator.loadHistory(own), why)
+        for (const sessionId of [toRename, toLoad]) {
+          yield* Effect.repeat(operator.session(sessionId), { until: (session) => session === null, schedule })
+        }
+        const { notices, text } = yield* ask(own, "who am I?")
+        assert.strictEqual(text, "1: who am I?")
+        assert.match(notices.join(), /no longer had this conversation/)
+      }),
+    limit
+  )
+})
