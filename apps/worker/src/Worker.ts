@@ -183,8 +183,7 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
 
   const serve = Effect.gen(function* () {
     const { intake, services } = yield* current
-    const sessions = Effect.flatMap(openCodeSessions, SessionSync.run)
-    yield* Effect.all([again(intake.settle), intake.take, again(publishModels), again(sessions)], concurrently).pipe(
+    yield* Effect.all([again(intake.settle), intake.take, again(publishModels)], concurrently).pipe(
       Effect.provideContext(services)
     )
   })
@@ -217,7 +216,10 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
 
 type WorkerActor = Actor.Actor<WorkerState, WorkerEvent>
 
-/** For as long as the lease: tells operators how the worker is, does what they say, and notices when the lease is lost. */
+/**
+ * For as long as the lease, also while the worker is paused: tells operators how the worker is and which sessions OpenCode
+ * has, does what they say, and notices when the lease is lost.
+ */
 const attend = Effect.fnUntraced(function* (actor: WorkerActor, credentialsFile: string) {
   const commands = yield* Commands
   const lease = yield* Lease
@@ -225,8 +227,10 @@ const attend = Effect.fnUntraced(function* (actor: WorkerActor, credentialsFile:
     Stream.runForEach((state) => lease.setPhase(state._tag.toLowerCase())),
     Effect.forkScoped
   )
-  // It fails only when the lease is lost, which is attended to below.
+  // These fail only when the lease is lost, which is attended to below.
   yield* commands.run((command) => execute(command, actor)).pipe(Effect.ignore, Effect.forkScoped)
+  // A deletion is told by an event alone, so none may be missed.
+  yield* again(Effect.flatMap(openCodeSessions, SessionSync.run)).pipe(Effect.ignore, Effect.forkScoped)
   yield* lease.lost.pipe(
     Effect.catch((error) => actor.send(lossOf(error, credentialsFile))),
     Effect.ignore,

@@ -9,7 +9,7 @@ layer(worldWith({ idleTimeout: "3 seconds" }), { excludeTestServices: true, time
   "a worker whose OpenCode may be idle",
   (it) => {
     it.effect(
-      "lets it end and stays Ready without it, and starts it for the next prompt",
+      "lets it end and stays Ready or paused without it, and starts it for the next prompt",
       () =>
         Effect.gen(function* () {
           const operator = yield* Operator
@@ -25,6 +25,13 @@ layer(worldWith({ idleTimeout: "3 seconds" }), { excludeTestServices: true, time
           const worker = (yield* operator.workers).find((each) => each.workerId === workerId)
           assert.deepInclude(worker, { online: true, phase: "ready" })
           assert.strictEqual((yield* ask(sessionId, "still there?")).text, "2: still there?")
+
+          yield* operator.pause(workerId)
+          yield* survivors(hostId).pipe(Effect.repeat({ until: (pids) => pids.length === 0, schedule }))
+          assert.strictEqual((yield* Effect.flip(list(undefined))).message, "OpenCode is asleep")
+          assert.deepStrictEqual(yield* survivors(hostId), [])
+          const paused = (yield* operator.workers).find((each) => each.workerId === workerId)
+          assert.deepInclude(paused, { online: true, phase: "paused" })
         }),
       limit
     )

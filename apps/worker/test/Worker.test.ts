@@ -193,6 +193,30 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
   )
 
   it.effect(
+    "notices while it is paused what becomes of the sessions in OpenCode itself",
+    () =>
+      Effect.gen(function* () {
+        const { client } = yield* OpenCodeHost
+        const operator = yield* Operator
+        const workerId = yield* runWorker
+        const phase = Effect.map(operator.workers, (all) => all.find((each) => each.workerId === workerId)?.phase)
+        const titles = Effect.map(operator.sessions, ({ page }) => page.map(({ title }) => title))
+        const before = yield* client.sessions.create({ title: "made before the pause" })
+        yield* Effect.repeat(titles, { until: (all) => all.includes("made before the pause"), schedule })
+        yield* operator.pause(workerId)
+        yield* Effect.repeat(phase, { until: (now) => now === "paused", schedule })
+        yield* client.sessions.remove(before.id)
+        yield* client.sessions.create({ title: "made in the pause" })
+        yield* Effect.repeat(titles, {
+          until: (all) => !all.includes("made before the pause") && all.includes("made in the pause"),
+          schedule
+        })
+        assert.strictEqual(yield* phase, "paused")
+      }),
+    limit
+  )
+
+  it.effect(
     "begins anew, and says so, when OpenCode has lost the conversation",
     () =>
       Effect.gen(function* () {
