@@ -5,8 +5,8 @@
  */
 import { paginationOptsValidator } from "convex/server"
 import { v } from "convex/values"
-import type { Doc } from "./_generated/dataModel.ts"
-import type { QueryCtx } from "./_generated/server.ts"
+import type { Doc, Id } from "./_generated/dataModel.ts"
+import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
 import { operatorMutation, operatorQuery } from "./builders.ts"
 import { issue } from "./commands.ts"
 import { deltasAfter } from "./deltas.ts"
@@ -45,6 +45,59 @@ const titleOf = (text: string): string => {
   return Array.from(line.trim()).slice(0, MAX_AUTOMATIC_TITLE).join("")
 }
 
+type Prompt = Pick<Doc<"turns">, "text" | "model" | "agent">
+
+const enqueue = async (
+  ctx: MutationCtx & { readonly operator: string },
+  sessionId: Id<"sessions">,
+  { text, model, agent }: Prompt,
+  idempotencyKey: string
+): Promise<Id<"turns">> => {
+  checkText("text", text, MAX_PROMPT)
+  checkText("idempotencyKey", idempotencyKey, MAX_NAME)
+  if (agent !== undefined) checkText("agent", agent, MAX_NAME)
+  if (model !== undefined) {
+    checkText("model", model, MAX_NAME)
+    if (!/^[^/\s]+\/\S+$/.test(model)) throw refusal("InvalidArgument", "model is not written provider/model")
+  }
+  const session = await ownedSession(ctx, sessionId)
+  if (session.status === "deleting") throw refusal("Conflict", "This session is being deleted: create another one")
+  const existing = await ctx.db
+    .query("turns")
+    .withIndex("by_session_key", (q) => q.eq("sessionId", sessionId).eq("idempotencyKey", idempotencyKey))
+    .unique()
+  if (existing !== null) return existing._id
+  const { _id: workerId } = await usableWorker(ctx, session.workerId)
+  const last = await ctx.db
+    .query("turns")
+    .withIndex("by_session", (q) => q.eq("sessionId", sessionId))
+    .order("desc")
+    .first()
+  const unfinished = await ctx.db
+    .query("turns")
+    .withIndex("by_session_finished", (q) => q.eq("sessionId", sessionId).eq("finished", false))
+    .first()
+  const turnId = await ctx.db.insert("turns", {
+    sessionId,
+    workerId,
+    ownerId: ctx.operator,
+    seq: Math.floor(last?.seq ?? 0) + 1,
+    text,
+    ...(model !== undefined && { model }),
+    ...(agent !== undefined && { agent }),
+    status: "queued",
+    ready: unfinished === null,
+    finished: false,
+    idempotencyKey
+  })
+  const title = titleOf(text)
+  await ctx.db.patch(sessionId, {
+    lastActivityAt: Date.now(),
+    ...(session.titledBy === "nobody" && title !== "" && { title, titledBy: "prompt" as const })
+  })
+  return turnId
+}
+
 /** Queues a prompt; durable from here on, worker online or not. The same key in the same session gives the same turn. */
 export const send = operatorMutation({
   args: {
@@ -54,50 +107,21 @@ export const send = operatorMutation({
     agent: v.optional(v.string()),
     idempotencyKey: v.string()
   },
-  handler: async (ctx, { sessionId, text, model, agent, idempotencyKey }) => {
-    checkText("text", text, MAX_PROMPT)
-    checkText("idempotencyKey", idempotencyKey, MAX_NAME)
-    if (agent !== undefined) checkText("agent", agent, MAX_NAME)
-    if (model !== undefined) {
-      checkText("model", model, MAX_NAME)
-      if (!/^[^/\s]+\/\S+$/.test(model)) throw refusal("InvalidArgument", "model is not written provider/model")
+  handler: (ctx, { sessionId, idempotencyKey, ...prompt }) => enqueue(ctx, sessionId, prompt, idempotencyKey)
+})
+
+/**
+ * Sends the prompt of a turn that has ended, however it has, once more: the same text, model and agent, after all that the
+ * session has. Gives the new turn; the same key in the same session gives the same one. `Conflict`: it has not ended.
+ */
+export const resend = operatorMutation({
+  args: { turnId: v.id("turns"), idempotencyKey: v.string() },
+  handler: async (ctx, { turnId, idempotencyKey }) => {
+    const turn = await ownedTurn(ctx, turnId)
+    if (!turn.finished) {
+      throw refusal("Conflict", `This turn is ${turn.status}: wait until it ends, or stop it, before you send it again`)
     }
-    const session = await ownedSession(ctx, sessionId)
-    if (session.status === "deleting") throw refusal("Conflict", "This session is being deleted: create another one")
-    const existing = await ctx.db
-      .query("turns")
-      .withIndex("by_session_key", (q) => q.eq("sessionId", sessionId).eq("idempotencyKey", idempotencyKey))
-      .unique()
-    if (existing !== null) return existing._id
-    const { _id: workerId } = await usableWorker(ctx, session.workerId)
-    const last = await ctx.db
-      .query("turns")
-      .withIndex("by_session", (q) => q.eq("sessionId", sessionId))
-      .order("desc")
-      .first()
-    const unfinished = await ctx.db
-      .query("turns")
-      .withIndex("by_session_finished", (q) => q.eq("sessionId", sessionId).eq("finished", false))
-      .first()
-    const turnId = await ctx.db.insert("turns", {
-      sessionId,
-      workerId,
-      ownerId: ctx.operator,
-      seq: Math.floor(last?.seq ?? 0) + 1,
-      text,
-      ...(model !== undefined && { model }),
-      ...(agent !== undefined && { agent }),
-      status: "queued",
-      ready: unfinished === null,
-      finished: false,
-      idempotencyKey
-    })
-    const title = titleOf(text)
-    await ctx.db.patch(sessionId, {
-      lastActivityAt: Date.now(),
-      ...(session.titledBy === "nobody" && title !== "" && { title, titledBy: "prompt" as const })
-    })
-    return turnId
+    return enqueue(ctx, turn.sessionId, turn, idempotencyKey)
   }
 })
 

@@ -26,11 +26,13 @@ const world = async () => {
   const operator = await deployment().operator()
   const worker = await enlist(operator)
   const sessionId = await newSession(operator, worker.workerId)
+  const endedId = await send(operator, await newSession(operator, worker.workerId))
+  await operator.mutation(api.turns.abort, { turnId: endedId, idempotencyKey: "abort" })
   const turnId = await send(operator, sessionId)
   await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
   const requestId = await operator.mutation(api.requests.open, { ...worker, turnId, ...permission })
   const commandId = await operator.mutation(api.sessions.rename, { sessionId, title: "T", idempotencyKey: "rename" })
-  return { operator, worker, sessionId, turnId, requestId, commandId }
+  return { operator, worker, sessionId, turnId, endedId, requestId, commandId }
 }
 type World = Awaited<ReturnType<typeof world>>
 
@@ -66,6 +68,7 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
   "sessions:list": [() => ({ paginationOpts }), "empty"],
   "sessions:get": [({ sessionId }) => ({ sessionId }), { accepted: null }],
   "turns:send": [({ sessionId }) => ({ sessionId, text: "Hi", idempotencyKey: "k" }), "NotFound"],
+  "turns:resend": [({ endedId }) => ({ turnId: endedId, idempotencyKey: "k" }), "NotFound"],
   "turns:list": [({ sessionId }) => ({ sessionId, paginationOpts }), "NotFound"],
   "turns:live": [({ turnId }) => ({ turnId, after: 0 }), "NotFound"],
   "turns:parts": [({ turnId }) => ({ turnId, paginationOpts }), "NotFound"],

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto"
 import type { FunctionReturnType } from "convex/server"
+import { ConvexError } from "convex/values"
 import { afterEach, assert, describe, it } from "vitest"
 import { api, type Id } from "../src/api.ts"
 import {
@@ -122,6 +123,69 @@ describe("sending", () => {
       assert.strictEqual(await ask(change), "InvalidArgument", Object.keys(change).join())
     }
     assert.property(await ask({ text: "€".repeat(200_000) }), "accepted")
+  })
+})
+
+describe("sending again", () => {
+  it("is refused until the turn has ended, and says what to do", async () => {
+    const { operator, sessionId, claim, deliver, finish } = await setUp()
+    const turnId = await send(operator, sessionId)
+    const again = () => operator.mutation(api.turns.resend, { turnId, idempotencyKey: "k" })
+    const refused = async (status: string) => {
+      const { message } = await again().then(
+        () => assert.fail("It was sent again"),
+        (error: unknown) => (error instanceof ConvexError ? error.data : assert.fail(String(error)))
+      )
+      assert.strictEqual(message, `This turn is ${status}: wait until it ends, or stop it, before you send it again`)
+    }
+    await refused("queued")
+    await claim(turnId)
+    await refused("claimed")
+    await deliver(turnId)
+    await refused("running")
+    await finish(turnId)
+    assert.notStrictEqual(await again(), turnId)
+  })
+
+  it("makes one turn a key, of the same text, model and agent, that runs as any other", async () => {
+    const { operator, sessionId, claim, finish, ready } = await setUp()
+    const prompt = { text: "Once more", model: "a/b", agent: "build" }
+    const turnId = await operator.mutation(api.turns.send, { sessionId, ...prompt, idempotencyKey: "first" })
+    const waiting = await send(operator, sessionId)
+    await operator.mutation(api.turns.abort, { turnId, idempotencyKey: "abort" })
+    const again = (idempotencyKey: string) => operator.mutation(api.turns.resend, { turnId, idempotencyKey })
+    const second = await again("k")
+    assert.strictEqual(await again("k"), second)
+    assert.notStrictEqual(await again("another"), second)
+
+    assert.deepStrictEqual(await ready(), [waiting])
+    await claim(waiting)
+    await finish(waiting)
+    assert.deepStrictEqual(await ready(), [second])
+    assert.deepStrictEqual(await claim(second), { claimed: true })
+    const paginationOpts = { numItems: 10, cursor: null }
+    const { page } = await operator.query(api.turns.list, { sessionId, paginationOpts })
+    assert.deepNestedInclude(page[0], { turnId, ...prompt, status: "aborted" })
+    assert.deepNestedInclude(page[2], { turnId: second, ...prompt, status: "claimed" })
+  })
+
+  it("is its owner's alone, and not possible in a session that is deleted or on a revoked worker", async () => {
+    const { operator, worker, sessionId, claim } = await setUp()
+    const turnId = await send(operator, sessionId)
+    await operator.mutation(api.turns.abort, { turnId, idempotencyKey: "abort" })
+    const again = (client: typeof operator) =>
+      refusalOf(client.mutation(api.turns.resend, { turnId, idempotencyKey: "k" }))
+    assert.strictEqual(await again(await deployment().operator()), "NotFound")
+    await claim(await send(operator, sessionId))
+    await operator.mutation(api.sessions.remove, { sessionId, idempotencyKey: "remove" })
+    assert.strictEqual(await again(operator), "Conflict")
+
+    const other = await newSession(operator, worker.workerId)
+    const ended = await send(operator, other)
+    await operator.mutation(api.turns.abort, { turnId: ended, idempotencyKey: "abort it" })
+    await operator.mutation(api.workers.revoke, { workerId: worker.workerId })
+    const onRevoked = operator.mutation(api.turns.resend, { turnId: ended, idempotencyKey: "k" })
+    assert.strictEqual(await refusalOf(onRevoked), "Revoked")
   })
 })
 
