@@ -58,6 +58,7 @@ export const known = workerQuery({
   args: { sessionId: v.id("sessions"), messageIds: v.array(v.string()) },
   handler: async (ctx, { sessionId, messageIds }) => {
     checkCount("messageIds", messageIds.length, MAX_HISTORY)
+    for (const messageId of messageIds) checkText("messageIds", messageId, MAX_NAME)
     await assignedSession(ctx, sessionId)
     const found = await Promise.all(messageIds.map((messageId) => byMessage(ctx, sessionId, messageId)))
     return messageIds.filter((_, index) => found[index] !== null)

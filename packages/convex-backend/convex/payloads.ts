@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { checkCount, MAX_PART_ROW, MAX_PARTS, MAX_PARTS_TOTAL } from "./limits.ts"
+import { checkCount, checkText, MAX_NAME, MAX_PART_ROW, MAX_PARTS, MAX_PARTS_TOTAL } from "./limits.ts"
 import { refusal } from "./errors.ts"
 
 /** A final part of a turn. `payload` is JSON. */
@@ -29,6 +29,7 @@ export const cut = (text: string, size: number): Array<string> => {
 /** The rows of a turn's parts. Refuses what could not be written, or read back, in one transaction. */
 export const splitParts = (parts: ReadonlyArray<Part>): Array<PartRow> => {
   checkCount("parts", parts.length, MAX_PARTS)
+  for (const { kind } of parts) checkText("parts.kind", kind, MAX_NAME)
   const total = parts.reduce((sum, part) => sum + part.payload.length, 0)
   if (total > MAX_PARTS_TOTAL) {
     throw refusal("InvalidArgument", `parts have ${total} characters together; they take at most ${MAX_PARTS_TOTAL}`)

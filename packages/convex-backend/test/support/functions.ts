@@ -14,6 +14,22 @@ interface Registered {
 const isPublic = (value: unknown): value is Registered =>
   typeof value === "function" && "isPublic" in value && value.isPublic === true
 
+type Validator =
+  | { readonly type: "object"; readonly value: Record<string, { readonly fieldType: Validator }> }
+  | { readonly type: "array"; readonly value: Validator }
+  | { readonly type: "union"; readonly value: ReadonlyArray<Validator> }
+  | { readonly type: "string" | "number" | "id" | "literal" | "boolean" | "null" }
+
+/** Where text may be, as keys divided by dots; what is in a list has the key 0. Alternatives that have fields are left out. */
+const textsIn = (validator: Validator, path = ""): Array<string> => {
+  const at = (key: string) => (path === "" ? key : `${path}.${key}`)
+  if (validator.type === "string") return [path]
+  if (validator.type === "array") return textsIn(validator.value, at("0"))
+  if (validator.type === "union") return validator.value.some(({ type }) => type === "string") ? [path] : []
+  if (validator.type !== "object") return []
+  return Object.entries(validator.value).flatMap(([key, { fieldType }]) => textsIn(fieldType, at(key)))
+}
+
 export const publicFunctions = async () => {
   const names = readdirSync(functionsDir).filter((name) => name.endsWith(".ts"))
   const modules = await Promise.all(
@@ -25,11 +41,10 @@ export const publicFunctions = async () => {
   return modules.flatMap(([name, module]) =>
     Object.entries(module).flatMap(([exported, value]) => {
       if (!isPublic(value)) return []
-      const { value: fields } = JSON.parse(value.exportArgs())
-      const texts = Object.keys(fields).filter((field) => fields[field].fieldType.type === "string")
+      const validator = JSON.parse(value.exportArgs())
       const path = `${name.replace(".ts", "")}:${exported}`
       const kind = value.isQuery === true ? "query" : value.isAction === true ? "action" : "mutation"
-      return [{ path, kind, caller: value.callableBy, args: Object.keys(fields), texts }]
+      return [{ path, kind, caller: value.callableBy, args: Object.keys(validator.value), texts: textsIn(validator) }]
     })
   )
 }
