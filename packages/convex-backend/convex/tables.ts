@@ -78,7 +78,7 @@ export const tables = {
     approval: v.union(v.literal("approved"), v.literal("revoked")),
     /** The fencing number: raised when a lease is acquired or released. Writes under a lower one are refused. */
     epoch: v.number()
-  }).index("by_owner", ["ownerId"]),
+  }).index("by_owner_approval", ["ownerId", "approval"]),
 
   /** What lists show of a worker. Written when it changes, never by a mere heartbeat. */
   presence: defineTable({
@@ -120,7 +120,7 @@ export const tables = {
     ownerId: v.string(),
     workerId: v.id("workers"),
     opencodeSessionId: v.optional(v.string()),
-    /** OpenCode has deleted the one that it was, and its worker has bound no other one since. */
+    /** OpenCode has deleted the one that it was, and no turn has told its reader so since. */
     lost: v.optional(v.literal(true)),
     title: v.string(),
     /** Who gave the title; a later one in this order may replace it, an earlier one may not. */

@@ -14,17 +14,22 @@ import { ownedWorker, usableWorker } from "./owned.ts"
 import { presenceOf, setPresence } from "./presence.ts"
 import { endWorkOf } from "./revocation.ts"
 
-/** Your workers, the newest 100 first. A heartbeat does not run it again; a change of phase does. */
+/**
+ * Your workers, at most 100: those that are approved before those that were revoked, and of each the newest first. A
+ * heartbeat does not run it again; a change of phase does.
+ */
 export const list = operatorQuery({
   args: {},
   handler: async (ctx) => {
-    const workers = await ctx.db
-      .query("workers")
-      .withIndex("by_owner", (q) => q.eq("ownerId", ctx.operator))
-      .order("desc")
-      .take(MAX_SMALL_PAGE)
+    const newest = (approval: "approved" | "revoked") =>
+      ctx.db
+        .query("workers")
+        .withIndex("by_owner_approval", (q) => q.eq("ownerId", ctx.operator).eq("approval", approval))
+        .order("desc")
+        .take(MAX_SMALL_PAGE)
+    const workers = [...(await newest("approved")), ...(await newest("revoked"))]
     return Promise.all(
-      workers.map(async ({ _id, machine, directory, approval }) => {
+      workers.slice(0, MAX_SMALL_PAGE).map(async ({ _id, machine, directory, approval }) => {
         const presence = await presenceOf(ctx, _id)
         return { workerId: _id, machine, directory, approval, phase: presence.phase, online: presence.online }
       })

@@ -113,6 +113,23 @@ describe("workers", () => {
     )
   })
 
+  it("are listed however many others were revoked since", async () => {
+    const operator = await deployment().operator()
+    const { workerId: oldest } = await pair(operator)
+    const revoked: Array<typeof oldest> = []
+    for (let count = 0; count < 100; count++) {
+      const { workerId } = await pair(operator)
+      await operator.mutation(api.workers.revoke, { workerId })
+      revoked.push(workerId)
+    }
+    const { workerId: newest } = await pair(operator)
+    const workers = await operator.query(api.workers.list, {})
+    assert.deepStrictEqual(
+      workers.map(({ workerId }) => workerId),
+      [newest, oldest, ...revoked.toReversed().slice(0, 98)]
+    )
+  })
+
   it("a revoked worker is shown as revoked and offline; revoking twice is no mistake", async () => {
     const operator = await deployment().operator()
     const { workerId } = await enlist(operator)
