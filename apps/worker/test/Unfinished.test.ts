@@ -94,6 +94,31 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn that an ea
   )
 })
 
+layer(world, { excludeTestServices: true, timeout: 120_000 })("a conversation that OpenCode has lost", (it) => {
+  it.effect(
+    "is said to be so by the turn that is run, although another one was to say it in a process that died",
+    () =>
+      Effect.gen(function* () {
+        const { client } = yield* OpenCodeHost
+        const convex = yield* ConvexClient
+        const sessionId = yield* newSession
+        yield* Effect.scoped(Effect.andThen(runWorker, ask(sessionId, "remember me")))
+        for (const { id } of yield* client.sessions.list()) yield* client.sessions.remove(id)
+        const turnId = yield* send(sessionId, "who am I?")
+        const { claim, known } = yield* earlier
+        yield* claim(turnId)
+        const { id } = yield* client.sessions.create({ title: "made anew" })
+        yield* convex.mutation(api.sessions.bind, { ...known, sessionId, opencodeSessionId: id })
+        yield* runWorker
+        const { notices, text } = yield* answer(turnId)
+        assert.strictEqual(text, "1: who am I?")
+        assert.match(notices.join(), /no longer had this conversation/)
+        assert.deepStrictEqual((yield* ask(sessionId, "and now?")).notices, [])
+      }),
+    limit
+  )
+})
+
 layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn that this process runs no more", (it) => {
   it.effect(
     "is run when it never reached OpenCode",

@@ -197,6 +197,10 @@ export const finish = workerMutation({
       ...(error !== undefined && { error }),
       ...(usage !== undefined && { usage })
     })
+    // That it is lost, its worker says in a notice.
+    const isSaid = parts.some(({ kind }) => kind === "notice")
+    const session = isSaid ? await ctx.db.get(turn.sessionId) : null
+    if (session?.lost === true) await ctx.db.patch(session._id, { lost: undefined })
     return null
   }
 })

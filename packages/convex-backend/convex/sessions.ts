@@ -144,8 +144,8 @@ export const loadHistory = operatorMutation({
 
 /**
  * One session as its worker needs it: which OpenCode session it is, null before its first turn, and null again when
- * OpenCode has deleted that. It is `lost` from then on until the worker binds another one, which knows nothing of what
- * was said.
+ * OpenCode has deleted that. It is `lost` from then on, also when it has another one, which knows nothing of what was
+ * said, until a turn ends with a notice to its reader.
  */
 export const assigned = workerQuery({
   args: { sessionId: v.id("sessions") },
@@ -162,7 +162,8 @@ export const assigned = workerQuery({
 
 /**
  * Remembers OpenCode's session. Its title is taken unless the operator chose one, which is given: OpenCode's session may
- * have been made before that; null: none was chosen. Refused with `Conflict` when the operator deletes the session.
+ * have been made before that; null: none was chosen. A session that had another one is `lost`. Refused with `Conflict` when
+ * the operator deletes the session.
  */
 export const bind = workerMutation({
   args: { sessionId: v.id("sessions"), opencodeSessionId: v.string(), title: v.optional(v.string()) },
@@ -171,10 +172,11 @@ export const bind = workerMutation({
     if (title !== undefined) checkText("title", title, MAX_NAME)
     const session = await assignedSession(ctx, sessionId)
     if (session.status === "deleting") throw refusal("Conflict", "This session is being deleted")
-    const isChosen = session.titledBy === "operator"
+    const { opencodeSessionId: before, titledBy } = session
+    const isChosen = titledBy === "operator"
     await ctx.db.patch(sessionId, {
       opencodeSessionId,
-      lost: undefined,
+      ...(before !== undefined && before !== opencodeSessionId && { lost: true as const }),
       ...(title !== undefined && !isChosen && { title, titledBy: "opencode" as const })
     })
     return { chosenTitle: isChosen ? session.title : null }

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util"
 import { assert, describe, it } from "vitest"
 import { api, type Id } from "../src/api.ts"
-import { enlist, eventually, newSession, refusalOf, send, useDeployment } from "./support/deployment.ts"
+import { enlist, eventually, ids, newSession, refusalOf, send, useDeployment } from "./support/deployment.ts"
 
 const deployment = useDeployment()
 
@@ -176,7 +176,7 @@ describe("sync", () => {
     assert.strictEqual((await operator.query(api.turns.live, { turnId, after: 0 })).status, "queued")
   })
 
-  it("a session that OpenCode deleted is lost until another one is bound to it", async () => {
+  it("a session that OpenCode deleted is lost until a turn has told its reader so", async () => {
     const { operator, worker, workerId, apply, assigned, forget } = await setUp()
     const sessionId = await newSession(operator, workerId)
     const bind = (opencodeSessionId: string) =>
@@ -186,8 +186,22 @@ describe("sync", () => {
     await forget("ses_1")
     await apply([told("ses_2", { madeFor: sessionId })])
     assert.deepNestedInclude(await assigned(sessionId), { opencodeSessionId: "ses_2", lost: true })
-    await bind("ses_2")
+    for (const opencodeSessionId of ["ses_2", "ses_3"]) {
+      await bind(opencodeSessionId)
+      assert.deepNestedInclude(await assigned(sessionId), { opencodeSessionId, lost: true })
+    }
+    const end = async (kind: string) => {
+      const turnId = await send(operator, sessionId)
+      await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
+      const parts = [{ index: 0, kind, payload: "{}" }]
+      await operator.mutation(api.queue.finish, { ...worker, turnId, outcome: "completed", parts })
+      return (await assigned(sessionId)).lost
+    }
+    assert.deepStrictEqual([await end("text"), await end("notice")], [true, false])
+    await bind("ses_3")
     assert.isFalse((await assigned(sessionId)).lost)
+    await bind("ses_4")
+    assert.isTrue((await assigned(sessionId)).lost)
   })
 
   it("refuses over-long input, naming the field", async () => {
