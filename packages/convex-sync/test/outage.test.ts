@@ -11,7 +11,10 @@ const sending = Effect.acquireRelease(
   Effect.sync(() => vi.spyOn(WebSocket.prototype, "send")),
   (spy) => Effect.sync(() => spy.mockRestore())
 ).pipe(
-  Effect.map((spy) => (what: string) => spy.mock.calls.filter(([data]) => typeof data === "string" && data.includes(`"${what}"`)).length)
+  Effect.map(
+    (spy) => (what: string) =>
+      spy.mock.calls.filter(([data]) => typeof data === "string" && data.includes(`"${what}"`)).length
+  )
 )
 
 layer(Deployment.layer, { excludeTestServices: true, timeout: "30 seconds" })("an outage", (test) => {

@@ -10,8 +10,8 @@ import { Effect } from "effect"
 
 const program = fileURLToPath(new URL("../../dist/bin/main.js", import.meta.url))
 
-/** A loaded machine boots OpenCode slowly; a condition that holds later than this never holds. */
-const limitMillis = 60_000
+/** A loaded machine boots OpenCode slowly, and a lease of a process that is silent lasts; a condition that holds later than this never holds. */
+const limitMillis = 90_000
 
 interface Ended {
   readonly code: number | null
