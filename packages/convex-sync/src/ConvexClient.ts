@@ -6,23 +6,9 @@
  */
 import { ConvexClient as Client } from "convex/browser"
 import { type FunctionArgs, type FunctionReference, type FunctionReturnType, getFunctionName } from "convex/server"
-import {
-  Cause,
-  Context,
-  Deferred,
-  Duration,
-  Effect,
-  Exit,
-  Fiber,
-  Layer,
-  Option,
-  Queue,
-  Schedule,
-  Scope,
-  Semaphore,
-  Stream
-} from "effect"
-import { Closed, ConvexSyncError, InvalidUrl, Timeout, Unreachable } from "./ConvexSyncError.ts"
+import { Cause, Context, Deferred, Duration, Effect, Layer, Option, Queue, Schedule, Scope, Stream } from "effect"
+import { Closed, ConvexSyncError, InvalidUrl } from "./ConvexSyncError.ts"
+import { makeCalls } from "./internal/calls.ts"
 import { fromCause } from "./internal/failure.ts"
 import { guardedSocket } from "./internal/guardedSocket.ts"
 import { replaceable } from "./internal/replaceable.ts"
@@ -54,12 +40,6 @@ export interface ConvexClientOptions {
   /** How long an action may take. Default 10 minutes. */
   readonly actionTimeout?: Duration.Input
 }
-
-/**
- * The deployment queues at most 1,000 mutations of one connection, and resets the connection beyond; a fraction of that
- * keeps them ordered and bounds what is resent after a reconnect.
- */
-const maxInFlight = 100
 
 /** A token source that fails is asked again: giving up would make the client nobody until it is made anew. */
 const tokenRetries = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("30 seconds")]).pipe(
@@ -157,7 +137,6 @@ const connectionOf = (client: Client): Connection => {
 
 const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
   const url = yield* parseUrl(options.url)
-  const requests = yield* Scope.make()
   const closed = yield* Deferred.make<never, ConvexSyncError>()
   const shut = Deferred.fail(closed, connectError(new Closed({ detail: "the client was closed" })))
   const runFork = Effect.runForkWith(yield* Effect.context())
@@ -193,71 +172,12 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
     if (token !== undefined) client.setAuth(() => runPromise(token))
     return client
   })
+  const { end, sendOnce, sendUntilAnswered, within } = yield* makeCalls(clients, closed)
   yield* Effect.addFinalizer(() =>
     // In this order, so that whoever waits for an answer fails with `Closed` instead of being interrupted.
-    shut.pipe(Effect.andThen(Scope.close(requests, Exit.void)), Effect.andThen(clients.close))
+    shut.pipe(Effect.andThen(end), Effect.andThen(clients.close))
   )
   yield* Effect.forkScoped(clients.run)
-
-  const untilClosed = <A>(call: Effect.Effect<A, ConvexSyncError>) =>
-    Effect.flatMap(Deferred.isDone(closed), (is) => (is ? Effect.never : call)).pipe(
-      Effect.raceFirst(Deferred.await(closed))
-    )
-  /** The deployment left something unanswered for that long. */
-  const silent = (limit: Duration.Input) =>
-    Effect.gen(function* () {
-      const millis = Duration.toMillis(limit)
-      if (connectionOf(clients.now().client) !== "connected") return new Unreachable({ millis })
-      yield* clients.unanswered
-      return new Timeout({ millis })
-    })
-  const within = <A>(operation: string, limit: Duration.Input, call: Effect.Effect<A, ConvexSyncError>) => {
-    // Before the call is given up, not after: then the client speaks, which would look as if the connection were busy.
-    const failed = Effect.flatMap(silent(limit), (reason) => new ConvexSyncError({ operation, reason }))
-    return Effect.raceFirst(untilClosed(call), Effect.delay(failed, limit)).pipe(
-      Effect.withSpan(operation, { kind: "client" })
-    )
-  }
-
-  // A permit is held until the deployment answered, not until the caller lost patience: it counts what the client keeps.
-  const inFlight = yield* Semaphore.make(maxInFlight)
-  /** The answer, or nothing where its client is dead: then there will be none. */
-  const send = <A>(operation: string, args: unknown, start: (client: Client) => Promise<A>) =>
-    Effect.uninterruptibleMask((restore) =>
-      restore(Effect.andThen(clients.whenAlive, inFlight.take(1))).pipe(
-        Effect.andThen(
-          Effect.suspend(() => {
-            const { client, dead } = clients.now()
-            const answer = Effect.tryPromise({
-              try: () => {
-                const answered = start(client)
-                return answered.finally(clients.sentCall())
-              },
-              catch: (cause) => fromCause(operation, args, cause)
-            })
-            const lost = Effect.as(Deferred.await(dead), Option.none<A>())
-            return Effect.raceFirst(Effect.asSome(answer), lost).pipe(
-              Effect.interruptible,
-              Effect.ensuring(inFlight.release(1)),
-              Effect.forkIn(requests)
-            )
-          })
-        ),
-        Effect.flatMap((fiber) => restore(Fiber.join(fiber)))
-      )
-    )
-  /** Its caller waits for the limit, as for any answer that does not come. */
-  const sendOnce = <A>(...call: Parameters<typeof send<A>>) =>
-    Effect.flatMap(send(...call), Option.match({ onNone: () => Effect.never, onSome: Effect.succeed }))
-  /** One copy is under way at any time: the client itself sends again what a broken connection left unanswered. */
-  const sendUntilAnswered = <A>(limit: Duration.Input, ...call: Parameters<typeof send<A>>) => {
-    const answer: Effect.Effect<A, ConvexSyncError> = Effect.flatMap(
-      send(...call),
-      Option.match({ onNone: () => Effect.suspend(() => answer), onSome: Effect.succeed })
-    )
-    const watch = Effect.forever(Effect.delay(silent(limit), limit))
-    return untilClosed(Effect.raceFirst(answer, watch)).pipe(Effect.withSpan(call[0], { kind: "client" }))
-  }
 
   const subscribe: ConvexClient["Service"]["subscribe"] = (query, args) => {
     const operation = getFunctionName(query)

@@ -169,11 +169,14 @@ const repository = Effect.fnUntraced(function* (
 /** Removal is tried for this long: a server that is just ending may still write. */
 const removal = Schedule.spaced("100 millis").pipe(Schedule.upTo({ times: 50 }))
 
+/** Who writes all the time has written again by then. */
+const lull = "50 millis"
+
 const temporary = Effect.acquireRelease(
   writing(tmpdir(), () => mkdtemp(join(tmpdir(), "opencode-home-"))),
   (root) =>
     writing(root, () => rm(root, { recursive: true, force: true })).pipe(
-      Effect.andThen(exists(root)),
+      Effect.andThen(Effect.delay(exists(root), lull)),
       Effect.filterOrFail(
         (left) => !left,
         () => new TestkitError({ reason: new HomeNotWritable({ path: root, cause: "it came back" }) })

@@ -12,7 +12,7 @@ const replaceDelay = "2 seconds"
 const closeTimeout = "2 seconds"
 
 /** What passed between a client and the deployment, in characters. */
-interface Traffic {
+export interface Traffic {
   sent: number
   /** Of what was sent, what the deployment has had for certain, because it answered what was sent last of it. */
   arrived: number
@@ -23,7 +23,7 @@ interface Traffic {
 }
 
 /** One client, which is not asked any more once it is `dead`. */
-interface Generation {
+export interface Generation {
   readonly client: Client
   readonly dead: Deferred.Deferred<void>
   readonly traffic: Traffic
@@ -73,6 +73,7 @@ export const replaceable = Effect.fnUntraced(function* (make: (reports: Reports)
     /** Replaces clients for ever. */
     run: Effect.forever(replace),
     now: () => current,
+    isConnected: () => !current.client.closed && current.client.connectionState().isWebSocketConnected,
     /** Waits until there is a client. */
     whenAlive: Latch.await(alive),
     /** The deployment said something. */
