@@ -72,6 +72,11 @@ export const explain = (
   error: AppError | HostError | ModelCacheError | ConvexSyncError | PlatformError.PlatformError
 ): AppError => {
   if (error._tag === "AppError") return error
-  const final = error._tag !== "PlatformError" && configurationReasons.has(error.reason._tag)
-  return final ? configuration(error.message) : temporary(error.message)
+  if (error._tag === "PlatformError") return temporary(error.message)
+  const text = `${error.message}${flagOf(error.reason)}`
+  return configurationReasons.has(error.reason._tag) ? configuration(text) : temporary(text)
 }
+
+/** The flag of the command that a library's advice comes down to. */
+const flagOf = (reason: (HostError | ModelCacheError | ConvexSyncError)["reason"]): string =>
+  reason._tag === "UnsupportedVersion" && reason.version.startsWith("1.") ? " (start: --allow-untested-version)" : ""

@@ -90,7 +90,8 @@ export class GaveUp extends Schema.TaggedClass<GaveUp>()("GaveUp", {
 }
 
 /**
- * The server's version is outside the tested range. Recovery: install a supported one, or set `allowUntestedVersion`.
+ * The server's version is outside the tested range. Recovery: install a supported one, or set `allowUntestedVersion`,
+ * which does not apply to OpenCode 2.x: its API is another one.
  *
  * @category reasons
  * @since 0.1.0
@@ -100,7 +101,9 @@ export class UnsupportedVersion extends Schema.TaggedClass<UnsupportedVersion>()
   supported: Schema.String
 }) {
   get message() {
-    return `OpenCode ${this.version} is not supported: this program is tested with ${this.supported}. Install that version, or allow untested versions (allowUntestedVersion; opencode-worker start: --allow-untested-version).`
+    return this.version.startsWith("1.")
+      ? `OpenCode ${this.version} is not supported: this program is tested with ${this.supported}. Install that version, or allow untested versions (allowUntestedVersion).`
+      : `OpenCode ${this.version} is not supported: its API is not that of OpenCode 1.x, which this program uses. Install ${this.supported}.`
   }
 }
 
@@ -120,20 +123,17 @@ export class NotFound extends Schema.TaggedClass<NotFound>()("NotFound", {
 }
 
 /**
- * The engine of OpenCode that is spoken to cannot do this. Recovery: look at `client.capabilities` first.
+ * Two options exclude each other. Recovery: `advice` says which one to leave out.
  *
  * @category reasons
  * @since 0.1.0
  */
 export class Unsupported extends Schema.TaggedClass<Unsupported>()("Unsupported", {
   operation: Schema.String,
-  engine: Schema.String,
-  /** What to do, where looking at the capabilities is not all. */
-  advice: Schema.optionalKey(Schema.String)
+  advice: Schema.String
 }) {
   get message() {
-    const advice = this.advice ?? "See the capabilities of the client."
-    return `OpenCode's ${this.engine} engine has no ${this.operation}. ${advice}`
+    return `OpenCode does not support ${this.operation}. ${this.advice}`
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * What a program asks of an OpenCode server: the port. Its adapters are `internal/classic.ts` and `internal/next.ts`.
+ * The calls of an OpenCode server that a program needs, as a port. `internal/client.ts` implements it.
  *
  * @since 0.1.0
  */
@@ -14,7 +14,6 @@ import type {
   UserMessage as ClassicUserMessage
 } from "@opencode-ai/sdk/v2/client"
 import type { Duration, Effect } from "effect"
-import type { Capabilities } from "./Capabilities.ts"
 import type { HostError } from "./HostError.ts"
 
 export type {
@@ -143,30 +142,12 @@ export interface MessagePage {
 }
 
 /**
- * A page of a session's log, in the engine's own words.
- *
- * @category models
- * @since 0.1.0
- */
-export interface HistoryPage {
-  readonly entries: ReadonlyArray<{
-    /** Counts up from 1 within the session. Give the last one as `after` to go on. */
-    readonly seq: number
-    readonly type: string
-    readonly data: Readonly<Record<string, unknown>>
-  }>
-  readonly more: boolean
-}
-
-/**
  * Every method waits for the server by itself, starting it if need be, and speaks of the host's directory only.
  *
  * @category models
  * @since 0.1.0
  */
 export interface OpenCodeClient {
-  /** What the engine of the running server can do. */
-  readonly capabilities: Effect.Effect<Capabilities, HostError>
   readonly sessions: {
     /** With a title, OpenCode spends no model call on inventing one. The id is always OpenCode's own. */
     readonly create: (input: {
@@ -189,15 +170,6 @@ export interface OpenCodeClient {
     /** Abort and await the end of a busy session first: deleting does not stop it. */
     readonly remove: (sessionId: string) => Effect.Effect<void, HostError>
     readonly children: (sessionId: string) => Effect.Effect<ReadonlyArray<Session>, HostError>
-    /**
-     * The engine's log of a session, `limit` entries at most (default 100) after the entry numbered `after`, oldest first.
-     * `Unsupported` without `replay`. It has each step, text and tool call once, and survives the server; what is only
-     * live (deltas of texts) or only open (permissions, questions) is not in it: after a `Gap`, read those again.
-     */
-    readonly history: (
-      sessionId: string,
-      options?: { readonly after?: number | undefined; readonly limit?: number | undefined }
-    ) => Effect.Effect<HistoryPage, HostError>
     /** The sessions that are not idle, by id. */
     readonly status: Effect.Effect<Readonly<Record<string, SessionStatus>>, HostError>
   }
@@ -211,8 +183,8 @@ export interface OpenCodeClient {
     readonly get: (sessionId: string, messageId: string) => Effect.Effect<MessageWithParts, HostError>
   }
   /**
-   * Sends a prompt and returns at once. Success is NOT delivery: `OpenCodeHost.turn` takes care of that. An unknown model
-   * or agent is refused here (`NotFound`) by the next engine, and by the classic one in the turn (`failed`).
+   * Sends a prompt and returns at once. Success is NOT delivery: `OpenCodeHost.turn` takes care of that. OpenCode refuses
+   * an unknown model or agent later, in the turn (`failed`).
    */
   readonly prompt: (input: PromptInput) => Effect.Effect<void, HostError>
   /** Asks once. `OpenCodeHost.abort` is the one that waits until the session is idle. */

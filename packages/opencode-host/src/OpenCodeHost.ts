@@ -8,7 +8,6 @@ import { NodeServices } from "@effect/platform-node"
 import { Clock, Context, Deferred, Duration, Effect, Layer, Option, Redacted, Stream } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { UserDirectories } from "effect/persistence"
-import type { Engine } from "./Capabilities.ts"
 import { HostError, Unsupported } from "./HostError.ts"
 import type { HostEvent } from "./HostEvent.ts"
 import type { OpenCodeClient, TurnInput } from "./OpenCodeClient.ts"
@@ -17,11 +16,11 @@ import type { TurnEvent } from "./TurnEvent.ts"
 import { abortSession } from "./internal/abort.ts"
 import { findBinary } from "./internal/binary.ts"
 import { resolveDirectory } from "./internal/directory.ts"
-import { makeClient } from "./internal/engine.ts"
+import { makeClient } from "./internal/client.ts"
 import { serverEnvironment } from "./internal/environment.ts"
 import { makeGuard } from "./internal/guard.ts"
 import { makeHub } from "./internal/hub.ts"
-import { engineOf, health, type Instance } from "./internal/instance.ts"
+import { health, type Instance } from "./internal/instance.ts"
 import { holdDirectory } from "./internal/lock.ts"
 import { restartPolicy } from "./internal/restarts.ts"
 import { spawnServer } from "./internal/spawn.ts"
@@ -65,21 +64,16 @@ export interface Options {
   readonly directory: string
   /** Path of the OpenCode binary. Default: `OPENCODE_BIN`, the installed platform package, `PATH`, in this order. */
   readonly binary?: string | undefined
-  /** Run versions outside 1.18 too. Default false. */
+  /** Run other versions of OpenCode 1 than 1.18 too. Default false. */
   readonly allowUntestedVersion?: boolean | undefined
-  /**
-   * Which engine to speak to. Default: `classic` for OpenCode 1.x, `next` for later ones. They do not see each other's
-   * messages: stay with one. `next` reads its providers from configuration files only, not from `config`.
-   */
-  readonly engine?: Engine | undefined
   /** Added to the few variables that the server inherits. Tools of the agent see all of it: keep secrets out. */
   readonly environment?: Readonly<Record<string, string>> | undefined
   /** OpenCode configuration, merged over the user's and the project's. The agent's commands do not see it. */
   readonly config?: Readonly<Record<string, unknown>> | undefined
   /**
    * Permissions (`bash`, `edit`, `webfetch`, …) that are asked for in every agent, whatever the user's, the project's or
-   * an agent's configuration allows; what it denies stays denied. For a server that this host starts, with the classic
-   * engine; else `Unsupported`.
+   * an agent's configuration allows; what it denies stays denied. For a server that this host starts; fails with
+   * `Unsupported` with `attach`.
    */
   readonly alwaysAsk?: ReadonlyArray<string> | undefined
   /** `eager` starts the server in the background at once; `lazy` (default) at the first use. */
@@ -204,8 +198,7 @@ const ownServer = Effect.fnUntraced(function* (options: Options, directory: stri
     config: options.config,
     alwaysAsk: options.alwaysAsk ?? [],
     timeout: Duration.fromInputUnsafe(options.startTimeout ?? "30 seconds"),
-    allowUntestedVersion: options.allowUntestedVersion ?? false,
-    engine: options.engine
+    allowUntestedVersion: options.allowUntestedVersion ?? false
   })
   // It may be gone by the time of a restart, and OpenCode would not say so.
   return Effect.andThen(resolveDirectory(directory), start)
@@ -213,12 +206,12 @@ const ownServer = Effect.fnUntraced(function* (options: Options, directory: stri
 
 const attachServer = Effect.fnUntraced(function* (
   attach: NonNullable<Options["attach"]>,
-  { allowUntestedVersion = false, alwaysAsk = [], engine }: Options
+  { allowUntestedVersion = false, alwaysAsk = [] }: Options
 ) {
   if (alwaysAsk.length > 0) {
-    const operation = "alwaysAsk for a server that somebody else started"
-    const advice = "Leave alwaysAsk out: that server decides by its own configuration what is asked. Or do not attach."
-    return yield* new HostError({ reason: new Unsupported({ operation, engine: engine ?? "classic", advice }) })
+    const operation = "alwaysAsk with attach"
+    const advice = "Leave alwaysAsk out: the configuration of that server decides what it asks. Or do not attach."
+    return yield* new HostError({ reason: new Unsupported({ operation, advice }) })
   }
   const password = Redacted.isRedacted(attach.password) ? attach.password : Redacted.make(attach.password)
   const access = { url: attach.url, password }
@@ -228,7 +221,6 @@ const attachServer = Effect.fnUntraced(function* (
     ...access,
     passwordHidden: false,
     version,
-    engine: engine ?? engineOf(version),
     pid: undefined,
     binary: undefined,
     bootMillis: 0,

@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import type { Redacted } from "effect"
-import type { Engine } from "./Capabilities.ts"
 
 /**
  * The binary and the place where it was found.
@@ -28,11 +27,12 @@ export interface OpenCodeServer {
   readonly url: string
   /** For HTTP Basic auth, with the user `opencode`. Whoever has it controls the agent. */
   readonly password: Redacted.Redacted
-  /** Whether the password is out of reach of the agent's commands. Unknown, and so false, for a server that was attached to. */
+  /**
+   * Whether the password of the server, and the configuration that the host was given, are kept from the agent's
+   * commands: from their environment and from `/proc`. False for a server that was attached to, where it is unknown.
+   */
   readonly passwordHidden: boolean
   readonly version: string
-  /** Which of its engines is spoken to. */
-  readonly engine: Engine
   /** Undefined for a server that was attached to. */
   readonly pid: number | undefined
   readonly binary: Binary | undefined

@@ -1,5 +1,4 @@
 export * from "./Async.ts"
-export type { Capabilities, Engine } from "./Capabilities.ts"
 export * from "./HostError.ts"
 export * from "./HostEvent.ts"
 export * from "./Ids.ts"

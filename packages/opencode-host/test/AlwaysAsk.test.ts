@@ -69,14 +69,11 @@ describe("alwaysAsk", () => {
     120_000
   )
 
-  it.live(
-    "is refused where it could not be kept",
-    () =>
-      Effect.gen(function* () {
-        const { message, reason } = yield* Effect.flip(OpenCodeHost.use(({ server }) => server))
-        assert.strictEqual(reason._tag, "Unsupported")
-        assert.include(message, "next engine has no alwaysAsk. Leave alwaysAsk out")
-      }).pipe(Effect.provide(hostOf({ alwaysAsk: ["bash"], engine: "next" }))),
-    120_000
+  it.live("is refused with attach, whose server has its own configuration", () =>
+    Effect.gen(function* () {
+      const { message, reason } = yield* Effect.flip(OpenCodeHost.use(({ server }) => server))
+      assert.strictEqual(reason._tag, "Unsupported")
+      assert.include(message, "does not support alwaysAsk with attach. Leave alwaysAsk out")
+    }).pipe(Effect.provide(hostOf({ alwaysAsk: ["bash"], attach: { url: "http://127.0.0.1:9", password: "x" } })))
   )
 })

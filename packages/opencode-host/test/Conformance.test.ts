@@ -1,8 +1,8 @@
 import { assert, layer } from "@effect/vitest"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
-import { Effect, Layer, Redacted, Result, Schedule, Stream } from "effect"
+import { Effect, Layer, Redacted, Schedule, Stream } from "effect"
 import { vi } from "vitest"
-import { ascendingId, type Engine, type HistoryPage, OpenCodeHost, type PermissionRequest } from "../src/index.ts"
+import { ascendingId, OpenCodeHost, type PermissionRequest } from "../src/index.ts"
 import { endOf, layerHost, newSession, promptOf, requestsDuring, runPrompt, textOf } from "./support.ts"
 
 vi.setConfig({ testTimeout: 60_000 })
@@ -33,473 +33,391 @@ const timesAsked = Effect.fnUntraced(function* (text: string) {
   return (yield* requests).filter(({ kind, lastUserText }) => kind === "chat" && lastUserText === text).length
 })
 
-const hostOf = (engine: Engine) =>
-  layerHost(
-    ({ results, prompt }) => {
-      if (results > 0) return Reply.text("All right.")
-      switch (prompt) {
-        case "think":
-          return Reply.sequence([Reply.reasoning("Let me see."), Reply.text(answer)])
-        case "slow":
-          return Reply.text("word ".repeat(600), { every: "20 millis" })
-        case "unauthorized":
-          return Reply.status(401, { message: "bad key" })
-        case "touch":
-          return Reply.toolCall("bash", { command: "touch a.txt", description: "touch" })
-        case "snoop":
-          return Reply.toolCall("bash", { command: snoop, description: "snoop" })
-        case "question":
-          return Reply.toolCall("question", { questions: [{ question: "Which?", header: "Pick", options: choices }] })
-        case "delegate":
-          return Reply.toolCall("task", { description: "sub", prompt: "touch", subagent_type: "general" })
-        default:
-          return Reply.text("All right.")
-      }
-    },
-    { engine, permission: { bash: "ask" }, config: { model: "scripted/other", username: key } }
-  )
-
-for (const engine of ["classic", "next"] as const) {
-  layer(hostOf(engine), { timeout: "60 seconds", excludeTestServices: true })(
-    `the port over the ${engine} engine`,
-    (it) => {
-      it.effect("knows the server that it speaks to", () =>
-        Effect.gen(function* () {
-          const server = yield* (yield* OpenCodeHost).server
-          assert.match(server.url, /^http:\/\/127\.0\.0\.1:\d+$/)
-          assert.match(server.version, /^1\.18\./)
-          assert.strictEqual(server.binary?.source, "package")
-          assert.isAbove(server.bootMillis, 0)
-          assert.strictEqual((yield* Effect.promise(() => fetch(server.url))).status, 401)
-        })
-      )
-
-      it.effect("says what the engine can do, and refuses the rest", () =>
-        Effect.gen(function* () {
-          const { client } = yield* OpenCodeHost
-          const can = yield* client.capabilities
-          assert.strictEqual(can.engine, engine)
-          const sessionId = yield* newSession
-          const attempts = [
-            [can.sessionDetails, client.sessions.create({ title: "one", metadata: { session: "s1" } })],
-            [can.rename, client.sessions.rename(sessionId, "two")],
-            [can.systemPrompt, client.prompt({ ...(yield* promptOf(sessionId, "hi")), system: "Be kind." })],
-            [can.remove, client.sessions.remove(sessionId)]
-          ] as const
-          for (const [able, attempt] of attempts) {
-            const exit = yield* Effect.result(Effect.asVoid(attempt))
-            assert.strictEqual(Result.isFailure(exit) ? exit.failure.reason._tag : "", able ? "" : "Unsupported")
-          }
-        })
-      )
-
-      it.effect("creates, reads and lists sessions", () =>
-        Effect.gen(function* () {
-          const { sessions } = (yield* OpenCodeHost).client
-          const made = yield* sessions.get(yield* newSession)
-          assert.strictEqual(made.directory, (yield* OpenCodeHost).directory)
-          assert.include(
-            (yield* sessions.list()).map(({ id }) => id),
-            made.id
-          )
-          assert.deepStrictEqual(yield* sessions.list({ since: made.time.updated + 3_600_000 }), [])
-          const missing = yield* Effect.flip(sessions.get("ses_doesnotexist"))
-          assert.strictEqual(missing.reason._tag, "NotFound")
-        })
-      )
-
-      it.effect("renames and deletes sessions, where it can", () =>
-        Effect.gen(function* () {
-          const { capabilities, sessions } = (yield* OpenCodeHost).client
-          const { remove, rename, sessionDetails } = yield* capabilities
-          if (!sessionDetails || !rename || !remove) return
-          const made = yield* sessions.create({ title: "one", metadata: { session: "s1" } })
-          assert.deepStrictEqual((yield* sessions.get(made.id)).metadata, { session: "s1" })
-          assert.strictEqual((yield* sessions.rename(made.id, "two")).title, "two")
-          yield* sessions.remove(made.id)
-          const gone = yield* Effect.flip(sessions.get(made.id))
-          assert.strictEqual(gone.reason._tag, "NotFound")
-        })
-      )
-
-      it.effect("lists more sessions than OpenCode gives by itself, newest change first", () =>
-        Effect.gen(function* () {
-          const { sessions } = (yield* OpenCodeHost).client
-          yield* Effect.replicateEffect(newSession, 105, { concurrency: 8, discard: true })
-          const all = yield* sessions.list()
-          assert.isAtLeast(all.length, 105)
-          assert.strictEqual(new Set(all.map(({ id }) => id)).size, all.length)
-          assert.strictEqual((yield* sessions.list({ limit: 7 })).length, 7)
-          const changes = all.map(({ time }) => time.updated)
-          assert.deepStrictEqual(
-            changes,
-            changes.toSorted((a, b) => b - a)
-          )
-        })
-      )
-
-      it.effect("lists the models of the user's configuration, with the default of ours", () =>
-        Effect.gen(function* () {
-          const { capabilities, models: list } = (yield* OpenCodeHost).client
-          const { models, default: preferred } = yield* list
-          assert.strictEqual(preferred, (yield* capabilities).modelDetails ? "scripted/other" : undefined)
-          assert.deepInclude(
-            models.find(({ id }) => id === "scripted/other"),
-            { providerId: "scripted", modelId: "other", contextLimit: 100_000 }
-          )
-        })
-      )
-
-      it.effect("asks OpenCode once for the models", () =>
-        Effect.gen(function* () {
-          const { models } = (yield* OpenCodeHost).client
-          yield* models
-          const requests = yield* requestsDuring(models)
-          assert.deepStrictEqual(requests, [engine === "next" ? "/api/model" : "/config/providers"])
-        })
-      )
-
-      it.effect("lists the agents", () =>
-        Effect.gen(function* () {
-          const agents = yield* (yield* OpenCodeHost).client.agents
-          assert.include(
-            agents.map(({ name }) => name),
-            "build"
-          )
-        })
-      )
-
-      it.effect(
-        "pages through messages, oldest page last, each message once, in the order of our ids and the server's",
-        () =>
-          Effect.gen(function* () {
-            const { client, turn } = yield* OpenCodeHost
-            const sessionId = yield* newSession
-            const prompts: Array<string> = []
-            for (let index = 0; index < 5; index++) {
-              const prompt = yield* promptOf(sessionId, `prompt ${index}`)
-              prompts.push(prompt.messageId)
-              assert.strictEqual(endOf(yield* Stream.runCollect(turn(prompt))).outcome, "completed")
-            }
-            const ids: Array<string> = []
-            let before: string | undefined
-            do {
-              const page = yield* client.messages.list(sessionId, { limit: 3, before })
-              ids.unshift(...page.messages.map(({ info }) => info.id))
-              before = page.before
-            } while (before !== undefined)
-            assert.strictEqual(ids.length, 10)
-            assert.deepStrictEqual(
-              ids.filter((_, index) => index % 2 === 0),
-              prompts
-            )
-            // The server's own ids (the answers) lie between ours: both are of one format and one clock.
-            assert.deepStrictEqual(ids, ids.toSorted())
-            for (const id of ids) assert.match(id, /^msg_[0-9a-f]{12}[0-9A-Za-z]{14}$/)
-          })
-      )
-
-      it.effect("answers a permission; one that was answered is not found again", () =>
-        Effect.gen(function* () {
-          const { client, turn } = yield* OpenCodeHost
-          const asked: Array<PermissionRequest> = []
-          const events = yield* turn(yield* promptOf(yield* newSession, "touch")).pipe(
-            Stream.tap((event) => {
-              if (event._tag !== "PermissionAsked") return Effect.void
-              asked.push(event.request)
-              return client.permissions.reply(event.request.id, "once")
-            }),
-            Stream.runCollect
-          )
-          assert.deepStrictEqual(
-            asked.map(({ permission, patterns }) => ({ permission, patterns })),
-            [{ permission: "bash", patterns: ["touch a.txt"] }]
-          )
-          assert.strictEqual(textOf(events), "All right.")
-          const again = yield* Effect.flip(client.permissions.reply(asked[0]?.id ?? "", "once"))
-          assert.strictEqual(again.reason._tag, "NotFound")
-        })
-      )
-
-      it.effect("shows the requests of sub-agents, under the sub-agent's session", () =>
-        Effect.gen(function* () {
-          const { client, turn } = yield* OpenCodeHost
-          const sessionId = yield* newSession
-          const asked: Array<string> = []
-          const events = yield* turn(yield* promptOf(sessionId, "delegate")).pipe(
-            Stream.tap((event) => {
-              if (event._tag !== "PermissionAsked") return Effect.void
-              asked.push(event.request.sessionID)
-              return client.permissions.reply(event.request.id, "once")
-            }),
-            Stream.runCollect
-          )
-          assert.strictEqual(endOf(events).outcome, "completed")
-          assert.deepStrictEqual(
-            asked,
-            (yield* client.sessions.children(sessionId)).map(({ id }) => id)
-          )
-        })
-      )
-
-      it.effect("offers its model a tool for sub-agents, where it can have any", () =>
-        Effect.gen(function* () {
-          const { capabilities } = (yield* OpenCodeHost).client
-          const provider = yield* ScriptedProvider
-          yield* runPrompt("hi")
-          const offered = (yield* provider.requests).at(-1)?.toolNames ?? []
-          assert.include(offered, "bash")
-          assert.strictEqual(offered.includes("task"), (yield* capabilities).subAgents, offered.join())
-        })
-      )
-
-      it.effect("keeps a log of a session, where it does: each thing once, but neither deltas nor requests", () =>
-        Effect.gen(function* () {
-          const { client, turn } = yield* OpenCodeHost
-          const sessionId = yield* newSession
-          if (!(yield* client.capabilities).replay) {
-            const refused = yield* Effect.flip(client.sessions.history(sessionId))
-            assert.strictEqual(refused.reason._tag, "Unsupported")
-            return
-          }
-          yield* turn(yield* promptOf(sessionId, "touch")).pipe(
-            Stream.tap((event) =>
-              event._tag === "PermissionAsked" ? client.permissions.reply(event.request.id, "once") : Effect.void
-            ),
-            Stream.runDrain
-          )
-          const read: Array<HistoryPage["entries"][number]> = []
-          for (let more = true; more;) {
-            const page = yield* client.sessions.history(sessionId, { after: read.at(-1)?.seq, limit: 3 })
-            read.push(...page.entries)
-            more = page.more
-          }
-          assert.deepStrictEqual(read, (yield* client.sessions.history(sessionId)).entries)
-          assert.deepStrictEqual(
-            read.map(({ seq }) => seq),
-            read.map((_, index) => index + 1)
-          )
-          const types = new Set(read.map(({ type }) => type))
-          for (const type of ["prompted", "tool.success", "text.ended"])
-            assert.isTrue(types.has(`session.next.${type}`))
-          for (const type of types) assert.notMatch(type, /delta|permission|question/)
-        })
-      )
-
-      it.effect("keeps its password and its configuration out of what the agent's commands can read", () =>
-        Effect.gen(function* () {
-          const { client, turn, server } = yield* OpenCodeHost
-          assert.isTrue((yield* client.capabilities).passwordHidden)
-          const events = yield* turn(yield* promptOf(yield* newSession, "snoop")).pipe(
-            Stream.tap((event) =>
-              event._tag === "PermissionAsked" ? client.permissions.reply(event.request.id, "once") : Effect.void
-            ),
-            Stream.runCollect
-          )
-          const output = JSON.stringify(endOf(events).messages)
-          assert.notInclude(output, Redacted.value((yield* server).password))
-          assert.notInclude(output, key)
-          // What it finds in /proc opens nothing.
-          assert.include(output, "found OPENCODE_SERVER_PASSWORD, which gets 401")
-          assert.include(output, "without a password it gets 401")
-          assert.notInclude(output, "gets 200")
-        })
-      )
-
-      it.effect("leaves no request behind that nobody can answer when a turn is aborted", () =>
-        Effect.gen(function* () {
-          const { client, turn, abort } = yield* OpenCodeHost
-          const sessionId = yield* newSession
-          const events = yield* turn(yield* promptOf(sessionId, "touch")).pipe(
-            Stream.tap((event) =>
-              event._tag === "PermissionAsked" ? Effect.forkChild(abort(sessionId)) : Effect.void
-            ),
-            Stream.runCollect
-          )
-          assert.strictEqual(endOf(events).outcome, "aborted")
-          const open = yield* client.permissions.list.pipe(
-            Effect.repeat({ until: (list) => list.length === 0, schedule: Schedule.spaced("50 millis"), times: 100 })
-          )
-          assert.deepStrictEqual(open, [])
-        })
-      )
-
-      it.effect("streams text in order, reasoning apart, and ends with what is stored", () =>
-        Effect.gen(function* () {
-          const events = yield* runPrompt("think")
-          assert.strictEqual(textOf(events), answer)
-          assert.strictEqual(textOf(events, "reasoning"), "Let me see.")
-          assert.isAbove(events.filter((event) => event._tag === "TextDelta").length, 5)
-          assert.strictEqual(events.filter((event) => event._tag === "Delivered").length, 1)
-          const end = endOf(events)
-          assert.strictEqual(end.outcome, "completed")
-          const stored = end.messages.flatMap(({ parts }) => parts.filter((part) => part.type === "text"))
-          assert.deepStrictEqual(
-            stored.map(({ text }) => text),
-            [answer]
-          )
-          assert.isAbove(end.usage.input, 0)
-        })
-      )
-
-      it.effect("runs a prompt that is given again under the same ids once", () =>
-        Effect.gen(function* () {
-          const { turn } = yield* OpenCodeHost
-          const prompt = yield* promptOf(yield* newSession, "sent twice")
-          const first = yield* Stream.runCollect(turn(prompt))
-          const second = yield* Stream.runCollect(turn(prompt))
-          assert.strictEqual(yield* timesAsked("sent twice"), 1)
-          assert.deepStrictEqual(endOf(second), endOf(first))
-        })
-      )
-
-      it.effect("sends the same prompt again after a later one, where that runs nothing", () =>
-        Effect.gen(function* () {
-          const { client, turn } = yield* OpenCodeHost
-          if (!(yield* client.capabilities).idempotentPrompt) return
-          const sessionId = yield* newSession
-          const prompt = yield* promptOf(sessionId, "sent again")
-          yield* Stream.runDrain(turn(prompt))
-          yield* Stream.runDrain(turn(yield* promptOf(sessionId, "later")))
-          yield* client.prompt(prompt)
-          yield* Stream.runDrain(turn(yield* promptOf(sessionId, "last")))
-          assert.strictEqual(yield* timesAsked("sent again"), 1)
-          assert.strictEqual(yield* timesAsked("last"), 1)
-        })
-      )
-
-      it.effect("is aborted while it streams, and works on", () =>
-        Effect.gen(function* () {
-          const { turn, abort, client } = yield* OpenCodeHost
-          const sessionId = yield* newSession
-          const events = yield* turn(yield* promptOf(sessionId, "slow")).pipe(
-            Stream.tap((event) => (event._tag === "TextDelta" ? Effect.forkChild(abort(sessionId)) : Effect.void)),
-            Stream.runCollect
-          )
-          assert.strictEqual(endOf(events).outcome, "aborted")
-          assert.isUndefined((yield* client.sessions.status)[sessionId])
-          const next = yield* Stream.runCollect(turn(yield* promptOf(sessionId, "again")))
-          assert.strictEqual(endOf(next).outcome, "completed")
-        })
-      )
-
-      it.effect("fails when the model refuses the key", () =>
-        Effect.gen(function* () {
-          const { capabilities } = (yield* OpenCodeHost).client
-          const { error, outcome } = endOf(yield* runPrompt("unauthorized"))
-          assert.strictEqual(outcome, "failed")
-          assert.include(error?.message, "bad key")
-          assert.strictEqual(error?.statusCode, (yield* capabilities).failureStatus ? 401 : undefined)
-        })
-      )
-
-      it.effect("never runs an unknown model or agent", () =>
-        Effect.gen(function* () {
-          const { turn } = yield* OpenCodeHost
-          const sessionId = yield* newSession
-          for (const wrong of [{ model: "scripted/no/such" }, { agent: "nobody" }]) {
-            const result = yield* Effect.result(
-              Stream.runCollect(turn({ ...(yield* promptOf(sessionId, "for nobody")), ...wrong }))
-            )
-            const told = Result.isFailure(result) ? result.failure.reason._tag : endOf(result.success).outcome
-            assert.strictEqual(told, engine === "next" ? "NotFound" : "failed")
-          }
-          assert.strictEqual(yield* timesAsked("for nobody"), 0)
-        })
-      )
-
-      it.effect("uses the model that a prompt names", () =>
-        Effect.gen(function* () {
-          const { turn } = yield* OpenCodeHost
-          const prompt = yield* promptOf(yield* newSession, "hi")
-          const [answered] = endOf(yield* Stream.runCollect(turn({ ...prompt, model: "scripted/other" }))).messages
-          assert.strictEqual(answered?.info.modelID, "other")
-        })
-      )
-
-      it.effect("waits for the answer to a question", () =>
-        Effect.gen(function* () {
-          const { turn, client } = yield* OpenCodeHost
-          const events = yield* turn(yield* promptOf(yield* newSession, "question")).pipe(
-            Stream.tap((event) =>
-              event._tag === "QuestionAsked" ? client.questions.reply(event.request.id, [["B"]]) : Effect.void
-            ),
-            Stream.runCollect
-          )
-          assert.strictEqual(events.filter((event) => event._tag === "QuestionAsked").length, 1)
-          assert.strictEqual(endOf(events).outcome, "completed")
-          assert.strictEqual(textOf(events), "All right.")
-        })
-      )
-
-      it.effect("ends aborted when its request is refused", () =>
-        Effect.gen(function* () {
-          const { turn, client } = yield* OpenCodeHost
-          const events = yield* turn(yield* promptOf(yield* newSession, "touch")).pipe(
-            Stream.tap((event) =>
-              event._tag === "PermissionAsked" ? client.permissions.reply(event.request.id, "reject") : Effect.void
-            ),
-            Stream.runCollect
-          )
-          assert.strictEqual(endOf(events).outcome, "aborted")
-        })
-      )
-
-      it.effect("tells a refused form from a missing thing", () =>
-        Effect.gen(function* () {
-          const { client } = yield* OpenCodeHost
-          const sessionId = yield* newSession
-          const refused = yield* Effect.flip(
-            client.prompt({ sessionId, messageId: "foo_1", partIds: [yield* ascendingId("prt")], text: "x" })
-          )
-          assert.deepInclude(refused.reason, { _tag: "Protocol", status: 400 })
-        })
-      )
-
-      it.effect("ends a turn whose server is killed, with what is stored of it, and works on with another", () =>
-        Effect.gen(function* () {
-          const { server, turn } = yield* OpenCodeHost
-          const { pid = 0 } = yield* server
-          let killed = false
-          const events = yield* turn(yield* promptOf(yield* newSession, "slow")).pipe(
-            Stream.tap((event) =>
-              Effect.sync(() => {
-                if (event._tag !== "TextDelta" || killed) return
-                killed = true
-                process.kill(pid, "SIGKILL")
-              })
-            ),
-            Stream.runCollect
-          )
-          assert.strictEqual(endOf(events).outcome, "interrupted")
-          assert.strictEqual(endOf(events).error?.name, "ServerDied")
-          assert.notStrictEqual((yield* server).pid, pid)
-          assert.strictEqual(endOf(yield* runPrompt("again")).outcome, "completed")
-        })
-      )
-
-      it.effect("attaches to a running server, and leaves it running", () =>
-        Effect.gen(function* () {
-          const own = yield* OpenCodeHost
-          const { url, password } = yield* own.server
-          const attached = (secret: Redacted.Redacted) =>
-            OpenCodeHost.layer({ directory: own.directory, attach: { url, password: secret }, engine })
-          const sessionId = yield* newSession
-          const end = yield* Effect.gen(function* () {
-            const guest = yield* OpenCodeHost
-            assert.isUndefined((yield* guest.server).pid)
-            return endOf(yield* Stream.runCollect(guest.turn(yield* promptOf(sessionId, "from a guest"))))
-          }).pipe(Effect.provide(Layer.fresh(attached(password))))
-          assert.strictEqual(end.outcome, "completed")
-          assert.strictEqual((yield* own.client.messages.list(sessionId)).messages.length, 2)
-
-          const refused = yield* Effect.flatMap(OpenCodeHost, (guest) => guest.server).pipe(
-            Effect.provide(Layer.fresh(attached(Redacted.make("wrong")))),
-            Effect.flip
-          )
-          assert.strictEqual(refused.reason._tag, "Unauthorized")
-        })
-      )
+const host = layerHost(
+  ({ results, prompt }) => {
+    if (results > 0) return Reply.text("All right.")
+    switch (prompt) {
+      case "think":
+        return Reply.sequence([Reply.reasoning("Let me see."), Reply.text(answer)])
+      case "slow":
+        return Reply.text("word ".repeat(600), { every: "20 millis" })
+      case "unauthorized":
+        return Reply.status(401, { message: "bad key" })
+      case "touch":
+        return Reply.toolCall("bash", { command: "touch a.txt", description: "touch" })
+      case "snoop":
+        return Reply.toolCall("bash", { command: snoop, description: "snoop" })
+      case "question":
+        return Reply.toolCall("question", { questions: [{ question: "Which?", header: "Pick", options: choices }] })
+      case "delegate":
+        return Reply.toolCall("task", { description: "sub", prompt: "touch", subagent_type: "general" })
+      default:
+        return Reply.text("All right.")
     }
+  },
+  { permission: { bash: "ask" }, config: { model: "scripted/other", username: key } }
+)
+
+layer(host, { timeout: "60 seconds", excludeTestServices: true })("the port", (it) => {
+  it.effect("knows the server that it speaks to", () =>
+    Effect.gen(function* () {
+      const server = yield* (yield* OpenCodeHost).server
+      assert.match(server.url, /^http:\/\/127\.0\.0\.1:\d+$/)
+      assert.match(server.version, /^1\.18\./)
+      assert.strictEqual(server.binary?.source, "package")
+      assert.isAbove(server.bootMillis, 0)
+      assert.strictEqual((yield* Effect.promise(() => fetch(server.url))).status, 401)
+    })
   )
-}
+
+  it.effect("creates, reads and lists sessions", () =>
+    Effect.gen(function* () {
+      const { sessions } = (yield* OpenCodeHost).client
+      const made = yield* sessions.get(yield* newSession)
+      assert.strictEqual(made.directory, (yield* OpenCodeHost).directory)
+      assert.include(
+        (yield* sessions.list()).map(({ id }) => id),
+        made.id
+      )
+      assert.deepStrictEqual(yield* sessions.list({ since: made.time.updated + 3_600_000 }), [])
+      const missing = yield* Effect.flip(sessions.get("ses_doesnotexist"))
+      assert.strictEqual(missing.reason._tag, "NotFound")
+    })
+  )
+
+  it.effect("renames and deletes sessions", () =>
+    Effect.gen(function* () {
+      const { sessions } = (yield* OpenCodeHost).client
+      const made = yield* sessions.create({ title: "one", metadata: { session: "s1" } })
+      assert.deepStrictEqual((yield* sessions.get(made.id)).metadata, { session: "s1" })
+      assert.strictEqual((yield* sessions.rename(made.id, "two")).title, "two")
+      yield* sessions.remove(made.id)
+      const gone = yield* Effect.flip(sessions.get(made.id))
+      assert.strictEqual(gone.reason._tag, "NotFound")
+    })
+  )
+
+  it.effect("lists more sessions than OpenCode gives by itself, newest change first", () =>
+    Effect.gen(function* () {
+      const { sessions } = (yield* OpenCodeHost).client
+      yield* Effect.replicateEffect(newSession, 105, { concurrency: 8, discard: true })
+      const all = yield* sessions.list()
+      assert.isAtLeast(all.length, 105)
+      assert.strictEqual(new Set(all.map(({ id }) => id)).size, all.length)
+      assert.strictEqual((yield* sessions.list({ limit: 7 })).length, 7)
+      const changes = all.map(({ time }) => time.updated)
+      assert.deepStrictEqual(
+        changes,
+        changes.toSorted((a, b) => b - a)
+      )
+    })
+  )
+
+  it.effect("lists the models of the user's configuration, with the default of ours", () =>
+    Effect.gen(function* () {
+      const { models: list } = (yield* OpenCodeHost).client
+      const { models, default: preferred } = yield* list
+      assert.strictEqual(preferred, "scripted/other")
+      assert.deepInclude(
+        models.find(({ id }) => id === "scripted/other"),
+        { providerId: "scripted", modelId: "other", contextLimit: 100_000 }
+      )
+    })
+  )
+
+  it.effect("asks OpenCode once for the models", () =>
+    Effect.gen(function* () {
+      const { models } = (yield* OpenCodeHost).client
+      yield* models
+      const requests = yield* requestsDuring(models)
+      assert.deepStrictEqual(requests, ["/config/providers"])
+    })
+  )
+
+  it.effect("lists the agents", () =>
+    Effect.gen(function* () {
+      const agents = yield* (yield* OpenCodeHost).client.agents
+      assert.include(
+        agents.map(({ name }) => name),
+        "build"
+      )
+    })
+  )
+
+  it.effect(
+    "pages through messages, oldest page last, each message once, in the order of our ids and the server's",
+    () =>
+      Effect.gen(function* () {
+        const { client, turn } = yield* OpenCodeHost
+        const sessionId = yield* newSession
+        const prompts: Array<string> = []
+        for (let index = 0; index < 5; index++) {
+          const prompt = yield* promptOf(sessionId, `prompt ${index}`)
+          prompts.push(prompt.messageId)
+          assert.strictEqual(endOf(yield* Stream.runCollect(turn(prompt))).outcome, "completed")
+        }
+        const ids: Array<string> = []
+        let before: string | undefined
+        do {
+          const page = yield* client.messages.list(sessionId, { limit: 3, before })
+          ids.unshift(...page.messages.map(({ info }) => info.id))
+          before = page.before
+        } while (before !== undefined)
+        assert.strictEqual(ids.length, 10)
+        assert.deepStrictEqual(
+          ids.filter((_, index) => index % 2 === 0),
+          prompts
+        )
+        // The server's own ids (the answers) lie between ours: both are of one format and one clock.
+        assert.deepStrictEqual(ids, ids.toSorted())
+        for (const id of ids) assert.match(id, /^msg_[0-9a-f]{12}[0-9A-Za-z]{14}$/)
+      })
+  )
+
+  it.effect("answers a permission; one that was answered is not found again", () =>
+    Effect.gen(function* () {
+      const { client, turn } = yield* OpenCodeHost
+      const asked: Array<PermissionRequest> = []
+      const events = yield* turn(yield* promptOf(yield* newSession, "touch")).pipe(
+        Stream.tap((event) => {
+          if (event._tag !== "PermissionAsked") return Effect.void
+          asked.push(event.request)
+          return client.permissions.reply(event.request.id, "once")
+        }),
+        Stream.runCollect
+      )
+      assert.deepStrictEqual(
+        asked.map(({ permission, patterns }) => ({ permission, patterns })),
+        [{ permission: "bash", patterns: ["touch a.txt"] }]
+      )
+      assert.strictEqual(textOf(events), "All right.")
+      const again = yield* Effect.flip(client.permissions.reply(asked[0]?.id ?? "", "once"))
+      assert.strictEqual(again.reason._tag, "NotFound")
+    })
+  )
+
+  it.effect("shows the requests of sub-agents, under the sub-agent's session", () =>
+    Effect.gen(function* () {
+      const { client, turn } = yield* OpenCodeHost
+      const sessionId = yield* newSession
+      const asked: Array<string> = []
+      const events = yield* turn(yield* promptOf(sessionId, "delegate")).pipe(
+        Stream.tap((event) => {
+          if (event._tag !== "PermissionAsked") return Effect.void
+          asked.push(event.request.sessionID)
+          return client.permissions.reply(event.request.id, "once")
+        }),
+        Stream.runCollect
+      )
+      assert.strictEqual(endOf(events).outcome, "completed")
+      assert.deepStrictEqual(
+        asked,
+        (yield* client.sessions.children(sessionId)).map(({ id }) => id)
+      )
+    })
+  )
+
+  it.effect("offers its model a tool for sub-agents", () =>
+    Effect.gen(function* () {
+      const provider = yield* ScriptedProvider
+      yield* runPrompt("hi")
+      const offered = (yield* provider.requests).at(-1)?.toolNames ?? []
+      assert.include(offered, "bash")
+      assert.include(offered, "task")
+    })
+  )
+
+  it.effect("keeps its password and its configuration out of what the agent's commands can read", () =>
+    Effect.gen(function* () {
+      const { client, turn, server } = yield* OpenCodeHost
+      assert.isTrue((yield* server).passwordHidden)
+      const events = yield* turn(yield* promptOf(yield* newSession, "snoop")).pipe(
+        Stream.tap((event) =>
+          event._tag === "PermissionAsked" ? client.permissions.reply(event.request.id, "once") : Effect.void
+        ),
+        Stream.runCollect
+      )
+      const output = JSON.stringify(endOf(events).messages)
+      assert.notInclude(output, Redacted.value((yield* server).password))
+      assert.notInclude(output, key)
+      // What it finds in /proc opens nothing.
+      assert.include(output, "found OPENCODE_SERVER_PASSWORD, which gets 401")
+      assert.include(output, "without a password it gets 401")
+      assert.notInclude(output, "gets 200")
+    })
+  )
+
+  it.effect("leaves no request behind that nobody can answer when a turn is aborted", () =>
+    Effect.gen(function* () {
+      const { client, turn, abort } = yield* OpenCodeHost
+      const sessionId = yield* newSession
+      const events = yield* turn(yield* promptOf(sessionId, "touch")).pipe(
+        Stream.tap((event) => (event._tag === "PermissionAsked" ? Effect.forkChild(abort(sessionId)) : Effect.void)),
+        Stream.runCollect
+      )
+      assert.strictEqual(endOf(events).outcome, "aborted")
+      const open = yield* client.permissions.list.pipe(
+        Effect.repeat({ until: (list) => list.length === 0, schedule: Schedule.spaced("50 millis"), times: 100 })
+      )
+      assert.deepStrictEqual(open, [])
+    })
+  )
+
+  it.effect("streams text in order, reasoning apart, and ends with what is stored", () =>
+    Effect.gen(function* () {
+      const events = yield* runPrompt("think")
+      assert.strictEqual(textOf(events), answer)
+      assert.strictEqual(textOf(events, "reasoning"), "Let me see.")
+      assert.isAbove(events.filter((event) => event._tag === "TextDelta").length, 5)
+      assert.strictEqual(events.filter((event) => event._tag === "Delivered").length, 1)
+      const end = endOf(events)
+      assert.strictEqual(end.outcome, "completed")
+      const stored = end.messages.flatMap(({ parts }) => parts.filter((part) => part.type === "text"))
+      assert.deepStrictEqual(
+        stored.map(({ text }) => text),
+        [answer]
+      )
+      assert.isAbove(end.usage.input, 0)
+    })
+  )
+
+  it.effect("runs a prompt that is given again under the same ids once", () =>
+    Effect.gen(function* () {
+      const { turn } = yield* OpenCodeHost
+      const prompt = yield* promptOf(yield* newSession, "sent twice")
+      const first = yield* Stream.runCollect(turn(prompt))
+      const second = yield* Stream.runCollect(turn(prompt))
+      assert.strictEqual(yield* timesAsked("sent twice"), 1)
+      assert.deepStrictEqual(endOf(second), endOf(first))
+    })
+  )
+
+  it.effect("is aborted while it streams, and works on", () =>
+    Effect.gen(function* () {
+      const { turn, abort, client } = yield* OpenCodeHost
+      const sessionId = yield* newSession
+      const events = yield* turn(yield* promptOf(sessionId, "slow")).pipe(
+        Stream.tap((event) => (event._tag === "TextDelta" ? Effect.forkChild(abort(sessionId)) : Effect.void)),
+        Stream.runCollect
+      )
+      assert.strictEqual(endOf(events).outcome, "aborted")
+      assert.isUndefined((yield* client.sessions.status)[sessionId])
+      const next = yield* Stream.runCollect(turn(yield* promptOf(sessionId, "again")))
+      assert.strictEqual(endOf(next).outcome, "completed")
+    })
+  )
+
+  it.effect("fails when the model refuses the key", () =>
+    Effect.gen(function* () {
+      const { error, outcome } = endOf(yield* runPrompt("unauthorized"))
+      assert.strictEqual(outcome, "failed")
+      assert.include(error?.message, "bad key")
+      assert.strictEqual(error?.statusCode, 401)
+    })
+  )
+
+  it.effect("never runs an unknown model or agent", () =>
+    Effect.gen(function* () {
+      const { turn } = yield* OpenCodeHost
+      const sessionId = yield* newSession
+      for (const wrong of [{ model: "scripted/no/such" }, { agent: "nobody" }]) {
+        const events = yield* Stream.runCollect(turn({ ...(yield* promptOf(sessionId, "for nobody")), ...wrong }))
+        assert.strictEqual(endOf(events).outcome, "failed")
+      }
+      assert.strictEqual(yield* timesAsked("for nobody"), 0)
+    })
+  )
+
+  it.effect("uses the model that a prompt names", () =>
+    Effect.gen(function* () {
+      const { turn } = yield* OpenCodeHost
+      const prompt = yield* promptOf(yield* newSession, "hi")
+      const [answered] = endOf(yield* Stream.runCollect(turn({ ...prompt, model: "scripted/other" }))).messages
+      assert.strictEqual(answered?.info.modelID, "other")
+    })
+  )
+
+  it.effect("waits for the answer to a question", () =>
+    Effect.gen(function* () {
+      const { turn, client } = yield* OpenCodeHost
+      const events = yield* turn(yield* promptOf(yield* newSession, "question")).pipe(
+        Stream.tap((event) =>
+          event._tag === "QuestionAsked" ? client.questions.reply(event.request.id, [["B"]]) : Effect.void
+        ),
+        Stream.runCollect
+      )
+      assert.strictEqual(events.filter((event) => event._tag === "QuestionAsked").length, 1)
+      assert.strictEqual(endOf(events).outcome, "completed")
+      assert.strictEqual(textOf(events), "All right.")
+    })
+  )
+
+  it.effect("ends aborted when its request is refused", () =>
+    Effect.gen(function* () {
+      const { turn, client } = yield* OpenCodeHost
+      const events = yield* turn(yield* promptOf(yield* newSession, "touch")).pipe(
+        Stream.tap((event) =>
+          event._tag === "PermissionAsked" ? client.permissions.reply(event.request.id, "reject") : Effect.void
+        ),
+        Stream.runCollect
+      )
+      assert.strictEqual(endOf(events).outcome, "aborted")
+    })
+  )
+
+  it.effect("tells a refused form from a missing thing", () =>
+    Effect.gen(function* () {
+      const { client } = yield* OpenCodeHost
+      const sessionId = yield* newSession
+      const refused = yield* Effect.flip(
+        client.prompt({ sessionId, messageId: "foo_1", partIds: [yield* ascendingId("prt")], text: "x" })
+      )
+      assert.deepInclude(refused.reason, { _tag: "Protocol", status: 400 })
+    })
+  )
+
+  it.effect("ends a turn whose server is killed, with what is stored of it, and works on with another", () =>
+    Effect.gen(function* () {
+      const { server, turn } = yield* OpenCodeHost
+      const { pid = 0 } = yield* server
+      let killed = false
+      const events = yield* turn(yield* promptOf(yield* newSession, "slow")).pipe(
+        Stream.tap((event) =>
+          Effect.sync(() => {
+            if (event._tag !== "TextDelta" || killed) return
+            killed = true
+            process.kill(pid, "SIGKILL")
+          })
+        ),
+        Stream.runCollect
+      )
+      assert.strictEqual(endOf(events).outcome, "interrupted")
+      assert.strictEqual(endOf(events).error?.name, "ServerDied")
+      assert.notStrictEqual((yield* server).pid, pid)
+      assert.strictEqual(endOf(yield* runPrompt("again")).outcome, "completed")
+    })
+  )
+
+  it.effect("attaches to a running server, and leaves it running", () =>
+    Effect.gen(function* () {
+      const own = yield* OpenCodeHost
+      const { url, password } = yield* own.server
+      const attached = (secret: Redacted.Redacted) =>
+        OpenCodeHost.layer({ directory: own.directory, attach: { url, password: secret } })
+      const sessionId = yield* newSession
+      const end = yield* Effect.gen(function* () {
+        const guest = yield* OpenCodeHost
+        assert.isUndefined((yield* guest.server).pid)
+        return endOf(yield* Stream.runCollect(guest.turn(yield* promptOf(sessionId, "from a guest"))))
+      }).pipe(Effect.provide(Layer.fresh(attached(password))))
+      assert.strictEqual(end.outcome, "completed")
+      assert.strictEqual((yield* own.client.messages.list(sessionId)).messages.length, 2)
+
+      const refused = yield* Effect.flatMap(OpenCodeHost, (guest) => guest.server).pipe(
+        Effect.provide(Layer.fresh(attached(Redacted.make("wrong")))),
+        Effect.flip
+      )
+      assert.strictEqual(refused.reason._tag, "Unauthorized")
+    })
+  )
+})

@@ -165,32 +165,23 @@ describe("a soak", () => {
   )
 
   it.live(
-    "five thousand sessions are listed once each, by both engines",
+    "five thousand sessions are listed once each",
     () =>
       Effect.gen(function* () {
         const { options } = yield* setting(hello)
-        const made = yield* hosted(
+        yield* hosted(
           options,
           Effect.gen(function* () {
             const { client } = yield* OpenCodeHost
             const create = Effect.map(client.sessions.create({ title: "many" }), ({ id }) => id)
-            const ids = yield* Effect.replicateEffect(create, 5000, { concurrency: 8 })
+            const made = yield* Effect.replicateEffect(create, 5000, { concurrency: 8 })
             assert.sameMembers(
               (yield* client.sessions.list()).map(({ id }) => id),
-              ids
+              made
             )
-            return ids
+            assert.lengthOf(new Set(made), 5000)
           })
         )
-        const listed = yield* hosted(
-          { ...options, engine: "next" },
-          Effect.flatMap(OpenCodeHost, ({ client }) => client.sessions.list())
-        )
-        assert.sameMembers(
-          listed.map(({ id }) => id),
-          made
-        )
-        assert.lengthOf(new Set(made), 5000)
       }).pipe(Effect.scoped),
     limit
   )

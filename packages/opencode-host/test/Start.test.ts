@@ -122,16 +122,43 @@ describe("a start", () => {
     "refuses another version by naming both, unless it is allowed",
     () =>
       Effect.gen(function* () {
-        const options = yield* setting(counted(server("2.0.1")))
+        const options = yield* setting(counted(server("1.99.1")))
         const error = yield* failure(options)
-        assert.deepInclude(error.reason, { _tag: "UnsupportedVersion", version: "2.0.1", supported: "1.18.x" })
+        assert.deepInclude(error.reason, { _tag: "UnsupportedVersion", version: "1.99.1", supported: "1.18.x" })
         // Once with its secrets handed over, which it does not take, and once with them in its environment.
         assert.strictEqual(yield* startsOf(options), 2)
         const version = yield* Effect.flatMap(OpenCodeHost, (host) => host.server).pipe(
           Effect.map((found) => found.version),
           Effect.provide(OpenCodeHost.layer({ ...options, allowUntestedVersion: true }))
         )
-        assert.strictEqual(version, "2.0.1")
+        assert.strictEqual(version, "1.99.1")
+      }),
+    limit
+  )
+
+  it.live(
+    "refuses OpenCode 2 by name, whether it has the health route of OpenCode 1 or only its own, and never allows it",
+    () =>
+      Effect.gen(function* () {
+        const own = server("")
+          .replace(', version: ""', "")
+          .replace(
+            "response.setHeader",
+            `if (request.url !== "/api/health") {
+    response.writeHead(404)
+    return response.end("{}")
+  }
+  response.setHeader`
+          )
+        for (const [program, version] of [
+          [server("2.0.1"), "2.0.1"],
+          [own, "2.x"]
+        ] as const) {
+          const options = yield* setting(program)
+          const error = yield* failure({ ...options, allowUntestedVersion: true })
+          assert.deepInclude(error.reason, { _tag: "UnsupportedVersion", version })
+          assert.include(error.message, `OpenCode ${version} is not supported: its API is not that of OpenCode 1.x`)
+        }
       }),
     limit
   )
@@ -212,9 +239,8 @@ if (!require("node:fs").existsSync(marker)) {
           )
         )
         yield* Effect.gen(function* () {
-          const { client, ...host } = yield* OpenCodeHost
-          assert.isFalse((yield* host.server).passwordHidden)
-          assert.isFalse((yield* client.capabilities).passwordHidden)
+          const { server: started } = yield* OpenCodeHost
+          assert.isFalse((yield* started).passwordHidden)
         }).pipe(Effect.provide(OpenCodeHost.layer({ ...options, config: { username: "somebody" } })))
       }),
     limit

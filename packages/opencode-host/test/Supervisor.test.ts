@@ -13,7 +13,6 @@ const server = {
   password: Redacted.make("x"),
   passwordHidden: true,
   version: "1.18.33",
-  engine: "classic" as const,
   binary: undefined,
   bootMillis: 1
 }

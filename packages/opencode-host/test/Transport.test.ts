@@ -20,7 +20,6 @@ const failure = Effect.fnUntraced(function* (answer: RequestListener) {
     password: Redacted.make("x"),
     passwordHidden: true,
     version: "1.18.33",
-    engine: "classic" as const,
     pid: undefined,
     binary: undefined,
     bootMillis: 1,

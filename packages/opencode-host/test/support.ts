@@ -53,8 +53,7 @@ export const promptOf = Effect.fnUntraced(function* (sessionId: string, text: st
 
 export const newSession = Effect.gen(function* () {
   const { client } = yield* OpenCodeHost
-  const { sessionDetails } = yield* client.capabilities
-  return (yield* client.sessions.create(sessionDetails ? { title: "test" } : {})).id
+  return (yield* client.sessions.create({ title: "test" })).id
 })
 
 /** Runs a prompt in a new session to its end. */

@@ -73,7 +73,7 @@ const tellServer = OpenCodeHost.use(({ server }) => server).pipe(
       `OpenCode      ${version}, ${pid === undefined ? `at ${url}` : `up after ${Math.round(bootMillis)} ms`}`
     )
   ),
-  Effect.catch(({ message }) => Effect.logError(message))
+  Effect.catch((error) => Effect.logError(explain(error).message))
 )
 
 /** Runs the worker until it stops by itself, and fails with its last words unless it was asked to. */

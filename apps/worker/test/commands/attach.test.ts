@@ -63,7 +63,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
       Effect.gen(function* () {
         const untested = yield* Effect.acquireRelease(
           Effect.callback<ReturnType<typeof createServer>>((resume) => {
-            const server = createServer((_, response) => response.end('{"healthy":true,"version":"2.0.1"}'))
+            const server = createServer((_, response) => response.end('{"healthy":true,"version":"1.99.1"}'))
             server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
           }),
           (server) => Effect.sync(() => server.close().closeAllConnections())
@@ -71,10 +71,10 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         const at = untested.address()
         const address = `http://127.0.0.1:${typeof at === "object" ? at?.port : ""}`
         const refused = yield* attach(address, "", ...inherit)
-        const reason = /OpenCode 2\.0\.1 is not supported.*--allow-untested-version/
+        const reason = /OpenCode 1\.99\.1 is not supported.*--allow-untested-version/
         yield* Effect.promise(() => command.until(() => reason.test(refused.stderr()), "the reason", refused.stderr))
         const allowed = yield* attach(address, "", ...inherit, "--allow-untested-version")
-        yield* says(allowed, /^OpenCode +2\.0\.1, at http:/m)
+        yield* says(allowed, /^OpenCode +1\.99\.1, at http:/m)
       }),
     { timeout: 120_000 }
   )

@@ -9,14 +9,13 @@
  *
  * The server replays nothing, so a Gap is sent once events flow again: what is read after it misses nothing.
  */
-import { Duration, Effect, Latch, Queue, Random, Schema, type Scope, Stream } from "effect"
+import { Duration, Effect, Latch, Predicate, Queue, Random, Schema, type Scope, Stream } from "effect"
 import { Sse } from "effect/encoding"
 import { HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
 import type { Gap, HostEvent } from "../HostEvent.ts"
 import type { OpenCodeEvent } from "../OpenCodeClient.ts"
 import type { OpenCodeServer } from "../OpenCodeServer.ts"
 import { get } from "./instance.ts"
-import { isEvent, readNext, translateNext } from "./nextEvents.ts"
 
 /** Events that a listener may lag behind; about 4 MB of text deltas. */
 const backlog = 8192
@@ -60,7 +59,7 @@ export const makeHub = Effect.fnUntraced(function* () {
 
 export interface PumpOptions {
   readonly hub: Hub
-  readonly server: Pick<OpenCodeServer, "url" | "password" | "engine">
+  readonly server: Pick<OpenCodeServer, "url" | "password">
   readonly directory: string
   /** Opened by the first connection. */
   readonly connected: Latch.Latch
@@ -87,19 +86,12 @@ export const pump = Effect.fnUntraced(function* (options: PumpOptions) {
   let fruitless = 0
 
   const tell = (event: OpenCodeEvent) => hub.publish({ _tag: "Event", event })
-  const translate = yield* translateNext({ access: server, directory, publish: tell })
-  const { path, read } =
-    server.engine === "next"
-      ? { path: "/api/event", read: (input: unknown) => readNext(input, directory) }
-      : { path: "/event", read: (input: unknown) => (isEvent(input) ? input : undefined) }
 
-  const receive = Effect.fnUntraced(function* (input: unknown) {
-    const event = read(input)
-    if (event === undefined) return
+  const receive = Effect.fnUntraced(function* (event: unknown) {
+    if (!isEvent(event)) return
     if (event.type === "server.connected") {
       if (gap !== undefined) yield* hub.publish({ _tag: "Gap", cause: gap })
       gap = undefined
-      yield* translate(event)
       yield* connected.open
       return
     }
@@ -108,18 +100,16 @@ export const pump = Effect.fnUntraced(function* (options: PumpOptions) {
     // A heartbeat is known to the server, but not to the SDK's types.
     if ((event.type as string) === "server.heartbeat") return
     yield* active
-    if (server.engine === "classic") yield* tell(event)
-    else yield* Effect.forEach(yield* translate(event), tell, { discard: true })
+    yield* tell(event)
   })
 
-  const request = get(server, path).pipe(
+  const request = get(server, "/event").pipe(
     HttpClientRequest.setUrlParam("directory", directory),
     HttpClientRequest.accept("text/event-stream")
   )
   const connection = HttpClient.execute(request).pipe(
     Effect.flatMap(HttpClientResponse.filterStatusOk),
     HttpClientResponse.stream,
-    // Before decoding: the next engine's heartbeats are comments.
     Stream.timeoutOrElse({ duration: stallAfter, orElse: () => Stream.fail("stall" as const) }),
     Stream.tap(() => heard),
     Stream.decodeText(),
@@ -143,3 +133,10 @@ export const pump = Effect.fnUntraced(function* (options: PumpOptions) {
   })
   return yield* Effect.forever(reconnect)
 })
+
+/** The payloads are OpenCode's own, typed by its SDK; only the envelope is checked. */
+const isEvent = (input: unknown): input is OpenCodeEvent =>
+  Predicate.hasProperty(input, "type") &&
+  Predicate.isString(input.type) &&
+  Predicate.hasProperty(input, "properties") &&
+  Predicate.isObject(input.properties)

@@ -1,5 +1,5 @@
 /**
- * What the lists of OpenCode leave out: the classic one says no configured default, the next one no names of providers.
+ * The configured default model, which OpenCode's list of models leaves out.
  *
  * It changes only when OpenCode loads its configuration anew, which ends the event stream. So it is read while the
  * server loads its directory, kept, and read again after an end of that stream.
@@ -12,9 +12,7 @@ import { get } from "./instance.ts"
 
 export interface Settings {
   /** `provider/model`, where the configuration names one. */
-  readonly model: string | undefined
-  /** Empty for the classic engine, whose list of models has them. */
-  readonly providerNames: ReadonlyMap<string, string>
+  readonly model?: string
 }
 
 interface RememberedSettings {
@@ -26,21 +24,12 @@ interface RememberedSettings {
 const operation = "settings"
 
 const Config = Schema.Struct({ model: Schema.optionalKey(Schema.String) })
-const Providers = Schema.Struct({ data: Schema.Array(Schema.Struct({ id: Schema.String, name: Schema.String })) })
 
 const fetchSettings = Effect.fnUntraced(
   function* (server: OpenCodeServer, directory: string): Effect.fn.Return<Settings, unknown, HttpClient.HttpClient> {
-    const ask = (path: string, parameter: string) =>
-      HttpClient.execute(get(server, path).pipe(HttpClientRequest.setUrlParam(parameter, directory))).pipe(
-        Effect.flatMap(HttpClientResponse.filterStatusOk)
-      )
-    if (server.engine === "classic") {
-      const { model } = yield* HttpClientResponse.schemaBodyJson(Config)(yield* ask("/config", "directory"))
-      return { model, providerNames: new Map() }
-    }
-    const response = yield* ask("/api/provider", "location[directory]")
-    const { data } = yield* HttpClientResponse.schemaBodyJson(Providers)(response)
-    return { model: undefined, providerNames: new Map(data.map(({ id, name }) => [id, name])) }
+    const request = get(server, "/config").pipe(HttpClientRequest.setUrlParam("directory", directory))
+    const response = yield* Effect.flatMap(HttpClient.execute(request), HttpClientResponse.filterStatusOk)
+    return yield* HttpClientResponse.schemaBodyJson(Config)(response)
   },
   Effect.mapError((error) =>
     Schema.isSchemaError(error)

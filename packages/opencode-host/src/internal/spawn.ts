@@ -11,13 +11,12 @@ import { createServer } from "node:net"
 import { Clock, Deferred, Duration, Effect, Exit, Fiber, Redacted, Result, Scope, Stream } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { ChildProcess, type ChildProcessSpawner } from "effect/process"
-import type { Engine } from "../Capabilities.ts"
-import { HostError, StartFailed, Unsupported } from "../HostError.ts"
+import { HostError, StartFailed } from "../HostError.ts"
 import type { Binary } from "../OpenCodeServer.ts"
 import { markVariable, sweep } from "../Processes.ts"
 import type { Guard } from "./guard.ts"
 import { contentVariable, handedOver, type Handover, makeHandover } from "./handover.ts"
-import { type Access, engineOf, type Instance, health, user } from "./instance.ts"
+import { type Access, type Instance, health, user } from "./instance.ts"
 import { quoteFilter, redact } from "./redact.ts"
 
 export interface SpawnOptions {
@@ -31,8 +30,6 @@ export interface SpawnOptions {
   readonly alwaysAsk: ReadonlyArray<string>
   readonly timeout: Duration.Duration
   readonly allowUntestedVersion: boolean
-  /** Default: what the version works with. */
-  readonly engine: Engine | undefined
 }
 
 interface Listening extends Access {
@@ -52,7 +49,6 @@ type Again =
 const keptLines = 20
 
 export const spawnServer = Effect.fn("OpenCodeHost.start")(function* (options: SpawnOptions) {
-  if (options.engine !== undefined) yield* canAsk(options, options.engine)
   const password = yield* randomPassword
   const handover = yield* makeHandover({ ...options, password })
   const deadline = (yield* Clock.currentTimeMillis) + Duration.toMillis(options.timeout)
@@ -69,15 +65,6 @@ export const spawnServer = Effect.fn("OpenCodeHost.start")(function* (options: S
     } else if (count === portAttempts) return yield* started.error
   }
 })
-
-const advice =
-  "Leave alwaysAsk out, so that OpenCode's own configuration decides what is asked (opencode-worker start: --permissions inherit), or use OpenCode 1.18 with its classic engine."
-
-/** The next engine reads no plugin that could make it ask. */
-const canAsk = ({ alwaysAsk }: SpawnOptions, engine: Engine) =>
-  engine === "next" && alwaysAsk.length > 0
-    ? Effect.fail(new HostError({ reason: new Unsupported({ operation: "alwaysAsk", engine, advice }) }))
-    : Effect.void
 
 interface Attempt extends SpawnOptions {
   readonly port: number
@@ -176,8 +163,6 @@ const spawnOn = Effect.fnUntraced(function* (
   )
   if (typeof version !== "string") return version
   const startedAt = yield* Clock.currentTimeMillis
-  const engine = options.engine ?? engineOf(version)
-  yield* canAsk(options, engine)
   const { password, url } = yield* Deferred.await(listens)
   return {
     server: {
@@ -185,7 +170,6 @@ const spawnOn = Effect.fnUntraced(function* (
       password,
       passwordHidden: hidden,
       version,
-      engine,
       pid: handle.pid,
       binary: options.binary,
       bootMillis: startedAt - spawnedAt,

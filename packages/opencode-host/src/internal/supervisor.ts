@@ -304,10 +304,7 @@ const unavailable = (detail: string) => new HostError({ reason: new Unavailable(
  */
 const warmUp = Effect.fnUntraced(function* (server: OpenCodeServer, directory: string) {
   const place = encodeURIComponent(directory)
-  const paths =
-    server.engine === "next"
-      ? ["/api/model", "/api/agent"].map((path) => `${path}?location[directory]=${place}`)
-      : ["/config/providers", "/experimental/tool/ids", "/agent"].map((path) => `${path}?directory=${place}`)
+  const paths = ["/config/providers", "/experimental/tool/ids", "/agent"].map((path) => `${path}?directory=${place}`)
   const load = (path: string) =>
     Effect.ignore(Effect.flatMap(HttpClient.execute(get(server, path)), (response) => response.text))
   yield* Effect.forEach(paths, load, { concurrency: "unbounded", discard: true })

@@ -1,14 +1,14 @@
-/** The client port over OpenCode 1.x's classic engine (`/session/*`), through the SDK's v2 entry. */
+/** The client over the API of OpenCode 1.x (`/session/*`), through the v2 entry of its SDK. */
 import { Effect } from "effect"
-import { HostError, Unsupported } from "../HostError.ts"
-import type { EngineClient } from "./engine.ts"
-import type { ModelInfo } from "../OpenCodeClient.ts"
+import type { ModelInfo, OpenCodeClient } from "../OpenCodeClient.ts"
 import { splitModel } from "./model.ts"
-import type { Transport } from "./transport.ts"
+import type { Supervisor } from "./supervisor.ts"
+import { makeTransport } from "./transport.ts"
 
 const pageSize = 100
 
-export const classicClient = ({ ask, call, settings }: Transport, directory: string): EngineClient => {
+export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeClient => {
+  const { ask, call, settings } = makeTransport(use)
   return {
     sessions: {
       create: ({ title, metadata, parentId }) =>
@@ -43,8 +43,6 @@ export const classicClient = ({ ask, call, settings }: Transport, directory: str
         Effect.asVoid(call("sessions.remove", (sdk, options) => sdk.session.delete({ sessionID, directory }, options))),
       children: (sessionID) =>
         call("sessions.children", (sdk, options) => sdk.session.children({ sessionID, directory }, options)),
-      history: () =>
-        Effect.fail(new HostError({ reason: new Unsupported({ operation: "sessions.history", engine: "classic" }) })),
       status: call("sessions.status", (sdk, options) => sdk.session.status({ directory }, options))
     },
     messages: {
