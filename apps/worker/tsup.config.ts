@@ -6,7 +6,7 @@ const backend = dirname(fileURLToPath(import.meta.resolve("@opencode-worker/conv
 
 const common: Options = {
   format: "esm",
-  target: "node22",
+  target: "node24",
   platform: "node",
   sourcemap: true,
   noExternal: [/.*/],

@@ -8,10 +8,10 @@ import module from "node:module"
 import { homedir } from "node:os"
 import { join } from "node:path"
 
-// Said here, because an older Node.js fails while it loads the rest, with words that help nobody.
+// Checked first: an older Node.js fails to load the other modules, with an error that does not name the cause.
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
-if (major < 22 || (major === 22 && minor < 19)) {
-  console.error(`opencode-worker needs Node.js 22.19 or later; this is ${process.version}.`)
+if (major < 24 || (major === 24 && minor < 19)) {
+  console.error(`opencode-worker needs Node.js 24.19 or later; this is ${process.version}.`)
   process.exit(78)
 }
 module.enableCompileCache(join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "opencode-worker"))

@@ -29,6 +29,15 @@ const post = async ({ url }: { readonly url: string }, path: string, body: unkno
 const shared = deployForAll()
 
 describe("functions", () => {
+  it("v.function accepts a function handle and refuses other strings", async () => {
+    const client = connect(await emptied(shared()))
+    assert.include(await client.mutation(api.misc.handle, {}), "misc:whoami")
+    const refused = await failure(
+      client.mutation(anyApi["misc"]!["takeHandle"] as never, { handle: "misc:whoami" } as never)
+    )
+    assert.include(refused.message, "Value does not match validator")
+  })
+
   it("queries, mutations and actions answer over the socket and over HTTP", async () => {
     const deployment = await emptied(shared())
     for (const [channel, client] of [

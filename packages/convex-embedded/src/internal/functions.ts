@@ -56,7 +56,7 @@ export interface FunctionAddress {
   readonly reference?: string
 }
 
-const HANDLE = "function://;"
+export const HANDLE = "function://;"
 
 export const functionHandle = (path: string): string => HANDLE + path
 

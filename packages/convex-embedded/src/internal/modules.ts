@@ -80,7 +80,7 @@ const bundle = async (folder: string, paths: ReadonlyArray<string>, cacheDir: st
       platform: "node",
       sourcemap: "linked",
       splitting: true,
-      target: "node22"
+      target: "node24"
     })
   } catch (cause) {
     throw invalidFunctions(folder, cause)

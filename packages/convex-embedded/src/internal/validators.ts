@@ -1,5 +1,6 @@
 /** Convex validators, applied to values. The words of the failures are those that Convex users know. */
 import { CommitTsPlaceholder, jsonToConvex, type ObjectFieldType, type ValidatorJSON, type Value } from "convex/values"
+import { HANDLE } from "./functions.ts"
 import { describe, type Fields } from "./values.ts"
 
 /** Whether `id` is an id of the table with this name. */
@@ -28,6 +29,9 @@ const check = (validator: ValidatorJSON, value: Value | undefined, path: string,
       return expect(typeof value === "string")
     case "bytes":
       return expect(value instanceof ArrayBuffer)
+    // As in Convex, the kind, arguments and result of the function are not checked.
+    case "function":
+      return expect(typeof value === "string" && value.startsWith(HANDLE))
     case "literal":
       return expect(value === jsonToConvex(validator.value))
     case "id": {
