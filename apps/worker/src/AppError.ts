@@ -6,9 +6,24 @@
 import type { ConvexSyncError } from "@opencode-worker/convex-sync"
 import type { ModelCacheError } from "@opencode-worker/model-cache"
 import type { HostError } from "@opencode-worker/opencode-host"
-import { exitCodes } from "@opencode-worker/worker-fsm"
+import { exitCodes as workerExitCodes } from "@opencode-worker/worker-fsm"
 import { type PlatformError, Runtime, Schema } from "effect"
 import { CliError } from "effect/cli"
+
+/**
+ * The exit codes of every command; those above 64 also say to a service manager whether to start again.
+ *
+ * @category models
+ */
+export const exitCodes = {
+  ...workerExitCodes,
+  /** A prompt was not answered. */
+  TurnFailed: 1,
+  /** The command line, or what was sent, is wrong. */
+  Usage: 2,
+  /** A turn was cut short. */
+  TurnInterrupted: 3
+} as const
 
 /**
  * The message says what was wrong and what would be right. The exit code tells a service manager whether to try again.

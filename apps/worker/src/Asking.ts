@@ -7,6 +7,8 @@ import type { Id } from "@opencode-worker/convex-backend/api"
 import { Effect, Option, Schema, Stream, Terminal } from "effect"
 import { type EscapeKey, noKeys } from "./EscapeKey.ts"
 import { type Answer, Operator, type PendingRequest } from "./Operator.ts"
+import { print } from "./terminal/Output.ts"
+import { ScreenText, screen } from "./terminal/ScreenText.ts"
 
 /** What the model is told where nobody can be asked, so that it goes on. */
 const nobody = "Nobody can be asked for permission here. Go on without it, or say what you would need."
@@ -51,15 +53,17 @@ export const questionAnswer = ({ options = [] }: Question, typed: string): Reado
 const askPerson = Effect.fnUntraced(function* (request: PendingRequest) {
   const terminal = yield* Terminal.Terminal
   if (request.kind === "permission") {
-    yield* terminal.display(
-      `\n? OpenCode asks for ${request.subject}\n  [y]es, [a]lways, [n]o, or say what to do instead: `
+    yield* print(
+      screen`\n? OpenCode asks for ${ScreenText.line(request.subject)}\n  [y]es, [a]lways, [n]o, or say what to do instead: `
     )
     return permissionAnswer(yield* terminal.readLine)
   }
   const answers: Array<Array<string>> = []
   for (const question of questionsOf(request)) {
-    const options = (question.options ?? []).map(({ label }, index) => `  ${index + 1} ${label}\n`)
-    yield* terminal.display(`\n? ${question.question}\n${options.join("")}  `)
+    const options = (question.options ?? []).map(
+      ({ label }, index) => screen`  ${index + 1} ${ScreenText.line(label)}\n`
+    )
+    yield* print(screen`\n? ${ScreenText.indent(screen`${question.question}`, "  ")}\n${ScreenText.join(options)}  `)
     answers.push([...questionAnswer(question, yield* terminal.readLine)])
   }
   return { type: "answers", answers } satisfies Answer

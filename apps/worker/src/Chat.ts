@@ -4,10 +4,13 @@
  * @since 0.1.0
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
-import { Clock, Effect, Option, Ref, Stream, Terminal } from "effect"
+import { Clock, Effect, Option, Ref, Stream } from "effect"
 import { answerRequests } from "./Asking.ts"
 import { escapeKey, noKeys } from "./EscapeKey.ts"
 import { Operator } from "./Operator.ts"
+import { print } from "./terminal/Output.ts"
+import { screen } from "./terminal/ScreenText.ts"
+import type { Style } from "./terminal/Style.ts"
 import * as Transcript from "./Transcript.ts"
 
 /** What the turns of one run came to. */
@@ -34,15 +37,14 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
   readonly sessionId: Id<"sessions">
   readonly prompt: string
   readonly model: Option.Option<string>
-  readonly style: Transcript.Style
+  readonly style: Style
   readonly tally: Ref.Ref<Tally>
   /** Whether a person is there: to be asked, and who sees already what was typed. */
   readonly interactive: boolean
 }) {
   const { interactive, model, prompt, sessionId, style, tally } = options
   const operator = yield* Operator
-  const terminal = yield* Terminal.Terminal
-  if (!interactive) yield* terminal.display(`\n> ${prompt}\n`)
+  if (!interactive) yield* print(screen`\n> ${prompt}\n`)
   yield* Effect.forkScoped(operator.watch(sessionId))
   const sentAt = yield* Clock.currentTimeMillis
   const turnId = yield* operator.send(sessionId, prompt, model)
@@ -56,14 +58,14 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
           style,
           deltas.flatMap(({ segments }) => segments)
         )
-        if (text !== "") {
+        if (!text.isEmpty) {
           const now = yield* Clock.currentTimeMillis
           yield* Ref.update(tally, (sum) => ({
             ...sum,
             pieces: sum.pieces + 1,
             firstText: Option.orElseSome(sum.firstText, () => now - sentAt)
           }))
-          yield* terminal.display(text)
+          yield* print(text)
         }
         return { transcript: next, status, error }
       })
@@ -74,7 +76,7 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
   const asked = Effect.andThen(answerRequests(sessionId, interactive, keys), Effect.never)
   const last = yield* Effect.raceFirst(answer, Effect.raceFirst(keys.quit, asked))
   const [, rest] = Transcript.end(last.transcript, style, last, yield* operator.parts(turnId))
-  yield* terminal.display(rest)
+  yield* print(rest)
   yield* Ref.update(tally, (sum) => ({
     ...sum,
     turns: sum.turns + 1,

@@ -4,8 +4,11 @@
  * @since 0.1.0
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
-import { Console, Effect, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import { Operator } from "./Operator.ts"
+import { printLine } from "./terminal/Output.ts"
+import { screen } from "./terminal/ScreenText.ts"
+import type { Style } from "./terminal/Style.ts"
 import * as Transcript from "./Transcript.ts"
 
 /**
@@ -14,13 +17,13 @@ import * as Transcript from "./Transcript.ts"
  * @category operations
  * @since 0.1.0
  */
-export const conversation = Effect.fnUntraced(function* (sessionId: Id<"sessions">, style: Transcript.Style) {
+export const conversation = Effect.fnUntraced(function* (sessionId: Id<"sessions">, style: Style) {
   const operator = yield* Operator
   yield* operator.turns(sessionId).pipe(
     Stream.runForEach(
       Effect.fnUntraced(function* (turn) {
         const [, answer] = Transcript.end(Transcript.empty, style, turn, yield* operator.parts(turn.turnId))
-        yield* Console.log(`> ${turn.text}\n${answer}`)
+        yield* printLine(screen`> ${turn.text}\n${answer}`)
       })
     )
   )
@@ -35,7 +38,7 @@ const patience = "30 seconds"
  * @category operations
  * @since 0.1.0
  */
-export const reopened = Effect.fnUntraced(function* (sessionId: Id<"sessions">, style: Transcript.Style) {
+export const reopened = Effect.fnUntraced(function* (sessionId: Id<"sessions">, style: Style) {
   const operator = yield* Operator
   yield* operator.loadHistory(sessionId).pipe(
     Effect.timeout(patience),

@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 import { Effect, type PlatformError, Stdio, Stream, Terminal } from "effect"
+import { print } from "./terminal/Output.ts"
+import { screen } from "./terminal/ScreenText.ts"
 
 const isPrompt = (line: string) => line.trim() !== ""
 
@@ -14,7 +16,7 @@ const typedText = (line: string) => line.replace(/^.*\u001b/s, "").replaceAll(/[
 /** Asks until the person leaves with `/exit` or the end of input. */
 const typed = Stream.unwrap(
   Effect.map(Terminal.Terminal, (terminal) =>
-    Stream.fromEffectRepeat(Effect.andThen(terminal.display("\n> "), terminal.readLine)).pipe(
+    Stream.fromEffectRepeat(Effect.andThen(print(screen`\n> `), terminal.readLine)).pipe(
       Stream.map(typedText),
       Stream.takeWhile((line) => line.trim() !== "/exit"),
       Stream.catchTag("QuitError", () => Stream.empty),

@@ -7,25 +7,26 @@
  */
 import { Option, Schema } from "effect"
 import type { Part, Segment } from "./Operator.ts"
+import { splitDecided } from "./terminal/cleanText.ts"
+import { none, ScreenText, screen } from "./terminal/ScreenText.ts"
+import type { Style } from "./terminal/Style.ts"
 import * as ToolSegment from "./ToolSegment.ts"
 
-/** How the kinds of text are told apart. */
-export interface Style {
-  readonly faint: (text: string) => string
-  readonly alarm: (text: string) => string
+/** How far the text of one part is written. */
+interface Written {
+  readonly characters: number
+  /** The end of what is written. */
+  readonly before: string
+  /** What came after it, and can be shown only with the next piece. */
+  readonly undecided: string
 }
 
-export const plain: Style = { faint: (text) => text, alarm: (text) => text }
-export const colored: Style = {
-  faint: (text) => `\u001b[2m${text}\u001b[22m`,
-  alarm: (text) => `\u001b[31m${text}\u001b[39m`
-}
+const unwritten: Written = { characters: 0, before: "", undecided: "" }
 
 export interface Transcript {
   /** The part whose text is being written; another one starts on a line of its own. */
   readonly open: string | undefined
-  /** Characters of each part that are written. */
-  readonly written: ReadonlyMap<string, number>
+  readonly written: ReadonlyMap<string, Written>
   readonly tools: ReadonlyMap<string, ToolSegment.ToolSegment["status"]>
 }
 
@@ -48,35 +49,39 @@ const FinalPart = Schema.fromJsonString(
 )
 const decodePart = Schema.decodeUnknownOption(FinalPart)
 
-type Step = readonly [Transcript, string]
+type Step = readonly [Transcript, ScreenText]
 
-const indent = (text: string, by: string) => text.trimEnd().replaceAll("\n", `\n${by}`)
+const newLine = screen`\n`
 
-const text = (state: Transcript, style: Style, kind: string, partId: string, added: string): Step => {
-  const label = kind === "text" ? "" : style.faint(kind === "reasoning" ? "thinking: " : `${kind}: `)
-  const heading = state.open === partId ? "" : `${state.open === undefined ? "" : "\n"}${label}`
-  return [
-    {
-      ...state,
-      open: partId,
-      written: new Map(state.written).set(partId, (state.written.get(partId) ?? 0) + added.length)
-    },
-    heading + (kind === "reasoning" ? style.faint(added) : added)
-  ]
+/** `isLast`: nothing follows, so nothing waits for it. */
+const text = (state: Transcript, style: Style, kind: string, partId: string, added: string, isLast = false): Step => {
+  const { before, characters, undecided } = state.written.get(partId) ?? unwritten
+  const [shown, rest] = isLast ? [added, ""] : splitDecided(undecided + added)
+  const next = { characters: characters + shown.length, before: (before + shown).slice(-4), undecided: rest }
+  const written = new Map(state.written).set(partId, next)
+  if (shown === "") return [{ ...state, written }, none]
+  const label =
+    kind === "text" ? none : style.faint(kind === "reasoning" ? screen`thinking: ` : screen`${ScreenText.line(kind)}: `)
+  const heading = state.open === partId ? none : screen`${state.open === undefined ? none : newLine}${label}`
+  const piece = ScreenText.piece(shown, before)
+  return [{ ...state, open: partId, written }, screen`${heading}${kind === "reasoning" ? style.faint(piece) : piece}`]
 }
+
+const block = (content: string) => ScreenText.indent(screen`${content}`, "         ")
 
 const tool = (state: Transcript, style: Style, partId: string, call: ToolSegment.ToolSegment): Step => {
   const before = state.tools.get(partId)
   const started =
     before === undefined
-      ? `${state.open === undefined ? "" : "\n"}${style.faint("tool:")} ${call.tool}\n  input  ${indent(call.input, "         ")}\n`
-      : ""
+      ? screen`${state.open === undefined ? none : newLine}${style.faint(screen`tool:`)} ${ScreenText.line(call.tool)}\n  input  ${block(call.input)}\n`
+      : none
   const ended =
     call.status === "running" || (before !== undefined && before !== "running")
-      ? ""
-      : `  ${call.status === "error" ? style.alarm("error ") : "output"} ${indent(call.output, "         ")}\n`
-  if (started + ended === "") return [state, ""]
-  return [{ ...state, open: undefined, tools: new Map(state.tools).set(partId, call.status) }, started + ended]
+      ? none
+      : screen`  ${call.status === "error" ? style.alarm(screen`error `) : screen`output`} ${block(call.output)}\n`
+  const news = screen`${started}${ended}`
+  if (news.isEmpty) return [state, none]
+  return [{ ...state, open: undefined, tools: new Map(state.tools).set(partId, call.status) }, news]
 }
 
 /**
@@ -92,9 +97,9 @@ export const live = (state: Transcript, style: Style, segments: ReadonlyArray<Se
       const [next, more] = Option.isSome(call)
         ? tool(current, style, segment.partId, call.value)
         : text(current, style, segment.kind, segment.partId, segment.text)
-      return [next, out + more]
+      return [next, screen`${out}${more}`]
     },
-    [state, ""]
+    [state, none]
   )
 
 /**
@@ -121,19 +126,18 @@ export const end = (
           input: JSON.stringify(call.input ?? {}),
           output: ToolSegment.preview(call.output ?? call.error ?? "")
         })
-        return [next, out + more]
+        return [next, screen`${out}${more}`]
       }
-      const missing = (whole ?? "").slice(current.written.get(id) ?? 0)
+      const missing = (whole ?? "").slice((current.written.get(id) ?? unwritten).characters)
       if (missing === "") return [current, out]
-      const [next, more] = text(current, style, part.kind, id, missing)
-      return [next, out + more]
+      const [next, more] = text(current, style, part.kind, id, missing, true)
+      return [next, screen`${out}${more}`]
     },
-    [state, ""]
+    [state, none]
   )
-  const closing = last.open === undefined ? "" : "\n"
+  const closing = last.open === undefined ? none : newLine
+  const reason = turn.error === null ? none : screen`: ${ScreenText.indent(screen`${turn.error.message}`, "  ")}`
   const verdict =
-    turn.status === "completed"
-      ? ""
-      : `${style.alarm(`${turn.status}${turn.error === null ? "" : `: ${turn.error.message}`}`)}\n`
-  return [last, rest + closing + verdict]
+    turn.status === "completed" ? none : screen`${style.alarm(screen`${ScreenText.line(turn.status)}${reason}`)}\n`
+  return [last, screen`${rest}${closing}${verdict}`]
 }

@@ -4,12 +4,33 @@
  * @since 0.1.0
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Effect, Layer, Logger } from "effect"
+import { Cause, Effect, Layer, Runtime } from "effect"
 import { UserDirectories } from "effect/persistence"
 import { run } from "./cli.ts"
 import { interruptOnHangup } from "./interruptOnHangup.ts"
+import * as cliFormatter from "./terminal/cliFormatter.ts"
+import * as logger from "./terminal/logger.ts"
+import { ownErrors } from "./terminal/Output.ts"
+import { styleFor } from "./terminal/Style.ts"
 
-// Standard output is the conversation's; what is logged goes beside it.
-const services = Layer.mergeAll(NodeServices.layer, UserDirectories.layer, Layer.succeed(Logger.LogToStderr, true))
+ownErrors()
 
-run.pipe(interruptOnHangup, Effect.provide(services), NodeRuntime.runMain)
+const services = Layer.mergeAll(
+  NodeServices.layer,
+  UserDirectories.layer,
+  cliFormatter.layer(styleFor(process.stdout.isTTY && process.stderr.isTTY))
+)
+
+/** Here instead of in `runMain`, which knows nothing of the logger. */
+const report = (cause: Cause.Cause<unknown>) =>
+  Cause.hasInterruptsOnly(cause) || !Runtime.getErrorReported(Cause.squash(cause))
+    ? Effect.void
+    : Effect.logError(cause)
+
+run.pipe(
+  interruptOnHangup,
+  Effect.provide(services),
+  Effect.tapCause(report),
+  Effect.provide(logger.layer),
+  NodeRuntime.runMain({ disableErrorReporting: true })
+)

@@ -4,13 +4,16 @@
  * @since 0.1.0
  */
 import { ConvexClient } from "@opencode-worker/convex-sync"
-import { Config, Console, Effect, Layer, Option, Redacted } from "effect"
+import { Config, Effect, Layer, Option, Redacted } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { configuration, explain } from "../AppError.ts"
 import { dataFolder } from "../DataFolder.ts"
 import { Deployment } from "../Deployment.ts"
 import { Operator } from "../Operator.ts"
 import { operatorLayer } from "../Stack.ts"
+import { endWithOutput } from "../terminal/endWithOutput.ts"
+import { printLine } from "../terminal/Output.ts"
+import { screen } from "../terminal/ScreenText.ts"
 import * as shared from "./flags.ts"
 
 const token = Config.option(Config.Redacted("OPENCODE_WORKER_TOKEN"))
@@ -38,17 +41,21 @@ const remote = Effect.fnUntraced(function* (given: string) {
 export const approve = Command.make(
   "approve",
   flags,
-  Effect.fn(function* ({ code, data, demo, directory, url }) {
-    const operator = Option.isSome(url)
-      ? yield* remote(url.value)
-      : yield* Effect.map(
-          Effect.flatMap(shared.resolveDirectory(directory), (here) => dataFolder({ data, demo, directory: here })),
-          (folder) => Layer.provide(operatorLayer, Deployment.find(folder))
-        )
-    yield* Effect.provide(
-      Operator.use(({ approve: approveCode }) => approveCode(code)),
-      operator
-    )
-    yield* Console.log("Approved: the worker is yours.")
-  }, Effect.mapError(explain))
+  Effect.fn(
+    function* ({ code, data, demo, directory, url }) {
+      const operator = Option.isSome(url)
+        ? yield* remote(url.value)
+        : yield* Effect.map(
+            Effect.flatMap(shared.resolveDirectory(directory), (here) => dataFolder({ data, demo, directory: here })),
+            (folder) => Layer.provide(operatorLayer, Deployment.find(folder))
+          )
+      yield* Effect.provide(
+        Operator.use(({ approve: approveCode }) => approveCode(code)),
+        operator
+      )
+      yield* printLine(screen`Approved: the worker is yours.`)
+    },
+    Effect.mapError(explain),
+    endWithOutput(0)
+  )
 ).pipe(Command.withDescription("Approve a worker by the code that it shows"))

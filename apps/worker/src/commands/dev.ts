@@ -10,9 +10,9 @@ import { ModelCache } from "@opencode-worker/model-cache"
 import { OpenCodeHost, survivors } from "@opencode-worker/opencode-host"
 import { demoPrompt } from "@opencode-worker/testkit"
 import { WorkerEvent } from "@opencode-worker/worker-fsm"
-import { Console, Effect, Option, Ref, Stdio, Stream } from "effect"
+import { Effect, Option, Ref, Stdio, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import { AppError, configuration, explain, noSuchSession } from "../AppError.ts"
+import { AppError, configuration, exitCodes, explain, noSuchSession } from "../AppError.ts"
 import { ask, noTurns } from "../Chat.ts"
 import { reopened } from "../Conversation.ts"
 import { type DataFolder, dataFolder } from "../DataFolder.ts"
@@ -22,7 +22,10 @@ import { Operator } from "../Operator.ts"
 import { promptSource } from "../PromptSource.ts"
 import { stack } from "../Stack.ts"
 import { type Run, summary } from "../Summary.ts"
-import * as Transcript from "../Transcript.ts"
+import { endWithOutput } from "../terminal/endWithOutput.ts"
+import { printLine } from "../terminal/Output.ts"
+import { ScreenText, screen } from "../terminal/ScreenText.ts"
+import { styleFor } from "../terminal/Style.ts"
 import { makeWorker } from "../Worker.ts"
 import * as shared from "./flags.ts"
 
@@ -121,26 +124,26 @@ const chat = Effect.fnUntraced(function* (folder: DataFolder, { model, prompt, s
   const deployment = yield* Deployment
   const host = yield* OpenCodeHost
   const models = yield* ModelCache
-  const color = yield* Stdio.Stdio.use(({ stdoutIsTerminal }) => stdoutIsTerminal)
+  const isTerminal = yield* Stdio.Stdio.use(({ stdoutIsTerminal }) => stdoutIsTerminal)
 
   const worker = yield* readyWorker(folder)
   const readyMillis = process.uptime() * 1000
   // Made by the first prompt: a chat that is only opened and left leaves no empty conversation behind.
   const current = yield* conversation(worker.workerId, session).pipe(
-    Effect.tap((sessionId) => Console.log(`session     ${sessionId} (--session goes on with it)`)),
+    Effect.tap((sessionId) => printLine(screen`session     ${sessionId} (--session goes on with it)`)),
     Effect.cached
   )
   const { interactive, prompts } = yield* promptSource({ given: prompt, opening: sample ? [demoPrompt] : [] })
 
-  yield* Console.log(`data        ${folder.root}`)
-  yield* Console.log(`directory   ${host.directory}`)
-  yield* Console.log(`deployment  ${deployment.url} (embedded)`)
-  const style = color ? Transcript.colored : Transcript.plain
+  yield* printLine(screen`data        ${ScreenText.line(folder.root)}`)
+  yield* printLine(screen`directory   ${ScreenText.line(host.directory)}`)
+  yield* printLine(screen`deployment  ${deployment.url} (embedded)`)
+  const style = styleFor(isTerminal)
   if (Option.isSome(session)) {
     const sessionId = yield* current
     if (interactive) yield* reopened(sessionId, style)
   }
-  if (interactive) yield* Console.log("Type a prompt; Esc stops an answer, /exit or Ctrl-D leaves.")
+  if (interactive) yield* printLine(screen`Type a prompt; Esc stops an answer, /exit or Ctrl-D leaves.`)
 
   if (Option.isSome(model)) yield* knownModel(model.value)
 
@@ -161,19 +164,23 @@ const chat = Effect.fnUntraced(function* (folder: DataFolder, { model, prompt, s
 export const dev = Command.make(
   "dev",
   flags,
-  Effect.fn(function* (given) {
-    const offline = given.demo && Option.isNone(given.model)
-    const here = offline ? "" : yield* shared.resolveDirectory(given.directory)
-    const folder = yield* dataFolder({ data: given.data, demo: offline, directory: here })
-    const run = yield* Effect.gen(function* () {
-      // Only now, with the data folder ours, is the demo's home touched: another process may be using it.
-      const where = yield* surroundings(offline, here, folder)
-      const layer = stack({ ...where, start: "eager", binary: Option.getOrUndefined(given.opencode) })
-      return yield* Effect.provide(Effect.scoped(chat(folder, given)), layer)
-    }).pipe(Effect.scoped, Effect.provide(Deployment.serve(folder, given.port)))
-    yield* Console.log(summary(run, yield* survivors(run.hostId)))
-    if (run.tally.completed + run.tally.stopped < run.tally.turns) {
-      return yield* new AppError({ text: "Not every prompt was answered: see above.", exitCode: 1 })
-    }
-  }, Effect.mapError(explain))
+  Effect.fn(
+    function* (given) {
+      const offline = given.demo && Option.isNone(given.model)
+      const here = offline ? "" : yield* shared.resolveDirectory(given.directory)
+      const folder = yield* dataFolder({ data: given.data, demo: offline, directory: here })
+      const run = yield* Effect.gen(function* () {
+        // Only now, with the data folder ours, is the demo's home touched: another process may be using it.
+        const where = yield* surroundings(offline, here, folder)
+        const layer = stack({ ...where, start: "eager", binary: Option.getOrUndefined(given.opencode) })
+        return yield* Effect.provide(Effect.scoped(chat(folder, given)), layer)
+      }).pipe(Effect.scoped, Effect.provide(Deployment.serve(folder, given.port)))
+      yield* printLine(summary(run, yield* survivors(run.hostId)))
+      if (run.tally.completed + run.tally.stopped < run.tally.turns) {
+        return yield* new AppError({ text: "Not every prompt was answered: see above.", exitCode: 1 })
+      }
+    },
+    Effect.mapError(explain),
+    endWithOutput(exitCodes.TurnInterrupted)
+  )
 ).pipe(Command.withDescription("Run everything on this machine, and chat"))

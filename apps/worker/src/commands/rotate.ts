@@ -6,11 +6,13 @@
 import { randomUUID } from "node:crypto"
 import { ConvexClient, type ConvexSyncError, Pairing } from "@opencode-worker/convex-sync"
 import { exitCodes } from "@opencode-worker/worker-fsm"
-import { Config, Console, Effect, Option } from "effect"
+import { Config, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { AppError, configuration, explain } from "../AppError.ts"
 import * as Credentials from "../Credentials.ts"
 import { dataFolder } from "../DataFolder.ts"
+import { printLine } from "../terminal/Output.ts"
+import { screen } from "../terminal/ScreenText.ts"
 import * as shared from "./flags.ts"
 
 const flags = {
@@ -51,6 +53,6 @@ export const rotate = Command.make(
       Effect.catchTag("ConvexSyncError", (error) => Effect.fail(refused(error, file))),
       Effect.provide(ConvexClient.layer({ url }))
     )
-    yield* Console.log("Rotated: the worker has another secret, and the old one is refused.")
+    yield* printLine(screen`Rotated: the worker has another secret, and the old one is refused.`)
   }, Effect.mapError(explain))
 ).pipe(Command.withDescription("Give the worker of this directory another secret"))

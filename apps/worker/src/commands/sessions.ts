@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Console, DateTime, Effect, Layer, Option } from "effect"
+import { DateTime, Effect, Layer, Option } from "effect"
 import { Argument, Command } from "effect/cli"
 import { explain, noSuchSession } from "../AppError.ts"
 import { conversation } from "../Conversation.ts"
@@ -11,23 +11,26 @@ import { dataFolder } from "../DataFolder.ts"
 import { Deployment } from "../Deployment.ts"
 import { Operator } from "../Operator.ts"
 import { operatorLayer } from "../Stack.ts"
-import * as Transcript from "../Transcript.ts"
+import { endWithOutput } from "../terminal/endWithOutput.ts"
+import { printLine } from "../terminal/Output.ts"
+import { ScreenText, screen } from "../terminal/ScreenText.ts"
+import { plain } from "../terminal/Style.ts"
 import * as flags from "./flags.ts"
 
 const list = Effect.gen(function* () {
   const { isDone, page } = yield* Operator.use(({ sessions }) => sessions)
-  if (page.length === 0) return yield* Console.log("No conversations yet: opencode-worker dev begins one.")
+  if (page.length === 0) return yield* printLine(screen`No conversations yet: opencode-worker dev begins one.`)
   for (const { lastActivityAt, sessionId, status, title } of page) {
     const at = DateTime.formatIso(DateTime.makeUnsafe(lastActivityAt))
-    yield* Console.log(`${sessionId}  ${at}  ${status.padEnd(7)}  ${title}`)
+    yield* printLine(screen`${sessionId}  ${at}  ${status.padEnd(7)}  ${ScreenText.line(title)}`)
   }
-  if (!isDone) yield* Console.log(`(the latest ${page.length})`)
+  if (!isDone) yield* printLine(screen`(the latest ${page.length})`)
 })
 
 const show = Effect.fnUntraced(function* (given: string) {
   const session = yield* Operator.use((operator) => operator.session(given))
   if (session === null) return yield* noSuchSession(given)
-  yield* conversation(session.sessionId, Transcript.plain)
+  yield* conversation(session.sessionId, plain)
 })
 
 export const sessions = Command.make(
@@ -41,11 +44,15 @@ export const sessions = Command.make(
     directory: flags.directory,
     demo: flags.demo
   },
-  Effect.fn(function* ({ data, demo, directory, session }) {
-    const folder = yield* dataFolder({ data, demo, directory: yield* flags.resolveDirectory(directory) })
-    yield* Effect.provide(
-      Option.match(session, { onNone: () => list, onSome: show }),
-      Layer.provide(operatorLayer, Deployment.find(folder))
-    )
-  }, Effect.mapError(explain))
+  Effect.fn(
+    function* ({ data, demo, directory, session }) {
+      const folder = yield* dataFolder({ data, demo, directory: yield* flags.resolveDirectory(directory) })
+      yield* Effect.provide(
+        Option.match(session, { onNone: () => list, onSome: show }),
+        Layer.provide(operatorLayer, Deployment.find(folder))
+      )
+    },
+    Effect.mapError(explain),
+    endWithOutput(0)
+  )
 ).pipe(Command.withDescription("List the conversations, or show one"))

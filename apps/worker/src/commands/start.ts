@@ -7,12 +7,14 @@ import { hostname } from "node:os"
 import { ConvexClient, Policy } from "@opencode-worker/convex-sync"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { WorkerEvent, type WorkerState } from "@opencode-worker/worker-fsm"
-import { Config, Console, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
+import { Config, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { AppError, configuration, explain } from "../AppError.ts"
 import { type DataFolder, dataFolder } from "../DataFolder.ts"
 import { processIdIn } from "../ProcessId.ts"
 import { openCode } from "../Stack.ts"
+import { printLine } from "../terminal/Output.ts"
+import { ScreenText, screen } from "../terminal/ScreenText.ts"
 import { makeWorker } from "../Worker.ts"
 import * as shared from "./flags.ts"
 
@@ -49,18 +51,20 @@ const flags = {
 type Flags = Command.Command.Config.Infer<typeof flags>
 
 const showCode = (code: string) =>
-  Console.log(`Pairing code  ${code}\nWhoever approves it within 10 minutes owns this worker: opencode-worker approve.`)
+  printLine(
+    screen`Pairing code  ${code}\nWhoever approves it within 10 minutes owns this worker: opencode-worker approve.`
+  )
 
 /** What becomes of the worker, for the person at the terminal or the service's log. */
 const tell = (state: WorkerState): Effect.Effect<void> => {
   switch (state._tag) {
     case "Ready":
-      return Console.log(`Ready         ${Math.round(process.uptime() * 1000)} ms after the start`)
+      return printLine(screen`Ready         ${Math.round(process.uptime() * 1000)} ms after the start`)
     case "Recovering":
-      return Console.log(`Trying again  ${state.detail}`)
+      return printLine(screen`Trying again  ${state.detail}`)
     case "Paused":
     case "Draining":
-      return Console.log(state._tag)
+      return printLine(screen`${state._tag}`)
     default:
       return Effect.void
   }
@@ -69,8 +73,8 @@ const tell = (state: WorkerState): Effect.Effect<void> => {
 /** Which OpenCode it is, once it is there; the worker is Ready before. */
 const tellServer = OpenCodeHost.use(({ server }) => server).pipe(
   Effect.flatMap(({ bootMillis, pid, url, version }) =>
-    Console.log(
-      `OpenCode      ${version}, ${pid === undefined ? `at ${url}` : `up after ${Math.round(bootMillis)} ms`}`
+    printLine(
+      screen`OpenCode      ${version}, ${pid === undefined ? `at ${url}` : `up after ${Math.round(bootMillis)} ms`}`
     )
   ),
   Effect.catch((error) => Effect.logError(explain(error).message))
@@ -79,7 +83,9 @@ const tellServer = OpenCodeHost.use(({ server }) => server).pipe(
 /** Runs the worker until it stops by itself, and fails with its last words unless it was asked to. */
 const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string, isAttached: boolean) {
   const { directory, hostId } = yield* OpenCodeHost
-  yield* Console.log(`directory     ${directory}\ndeployment    ${url}\ndata          ${folder.root}`)
+  yield* printLine(
+    screen`directory     ${ScreenText.line(directory)}\ndeployment    ${url}\ndata          ${ScreenText.line(folder.root)}`
+  )
   const { lifecycle } = yield* makeWorker({
     machine: hostname(),
     directory,

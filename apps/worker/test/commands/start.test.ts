@@ -142,4 +142,24 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
       }),
     limit
   )
+
+  it.effect(
+    "outlives the reader of its log",
+    () =>
+      Effect.gen(function* () {
+        const { root } = yield* OpenCodeHome
+        const operator = yield* Operator
+        const running = yield* ready(["--data", join(root, "log"), "--permissions", "inherit"])
+        const sessionId = yield* newSession
+        const { workerId } = (yield* operator.session(sessionId)) ?? (yield* Effect.die("There is no session"))
+        running.leave()
+        // Both are written to the log, which has gone.
+        yield* operator.pause(workerId)
+        yield* operator.resume(workerId)
+        assert.strictEqual((yield* ask(sessionId, "echo still here")).text, "It says: still here\n")
+        running.kill("SIGTERM")
+        assert.strictEqual((yield* Effect.promise(() => running.ended)).code, 130)
+      }),
+    limit
+  )
 })

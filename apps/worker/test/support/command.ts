@@ -25,6 +25,8 @@ export interface Running {
   readonly stdout: () => string
   readonly stderr: () => string
   readonly kill: (signal: NodeJS.Signals) => void
+  /** Stops reading what is written, as `head` does. */
+  readonly leave: () => void
   readonly ended: Promise<Ended>
   /** Waits until the standard output holds a match. */
   readonly says: (pattern: RegExp) => Promise<RegExpExecArray>
@@ -75,6 +77,10 @@ const watch = (child: ChildProcess): Running => {
     stdout: () => stdout,
     stderr: () => stderr,
     kill: (signal) => child.kill(signal),
+    leave: () => {
+      child.stdout?.destroy()
+      child.stderr?.destroy()
+    },
     ended,
     says: async (pattern) => {
       await until(
@@ -101,6 +107,8 @@ export interface Options {
   readonly root: string
   /** Given as standard input, which then ends. Default: none at all. */
   readonly stdin?: string
+  /** A file in place of a pipe to the test. */
+  readonly stdout?: number
   readonly environment?: Readonly<Record<string, string>>
 }
 
@@ -112,7 +120,7 @@ export const start = (options: Options, ...args: ReadonlyArray<string>) =>
         const child = spawn(process.execPath, [program, ...args], {
           cwd: options.root,
           env: environment(options.root, options.environment ?? {}),
-          stdio: [options.stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"]
+          stdio: [options.stdin === undefined ? "ignore" : "pipe", options.stdout ?? "pipe", "pipe"]
         })
         child.stdin?.end(options.stdin)
         return { child, running: watch(child) }

@@ -1,0 +1,57 @@
+import { openSync, closeSync } from "node:fs"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as command from "../support/command.ts"
+
+const limit = { timeout: 180_000 }
+
+/** Each write to it fails: no space is left on the device. */
+const fullDisk = Effect.acquireRelease(
+  Effect.sync(() => openSync("/dev/full", "w")),
+  (file) => Effect.sync(() => closeSync(file))
+)
+
+describe("standard output that is lost", () => {
+  it.live(
+    "dev ends quietly when its reader leaves, and its server is gone",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        const running = yield* command.start({ root }, "dev", "--demo", "--prompt", "Hello")
+        yield* Effect.promise(() => running.says(/I am the offline model/))
+        const port = command.portOf(running.stdout())
+        running.leave()
+        const { code, stderr } = yield* Effect.promise(() => running.ended)
+        assert.strictEqual(code, 3, stderr)
+        assert.notMatch(stderr, /EPIPE|^\s+at /m)
+        assert.deepStrictEqual(yield* Effect.promise(() => command.processesBelow(root)), [])
+        assert.isFalse(yield* Effect.promise(() => command.isOpen(port)))
+      }),
+    limit
+  )
+
+  it.live(
+    "dev says in one sentence that the disk is full",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        const stdout = yield* fullDisk
+        const { code, stderr } = yield* command.run({ root, stdout }, "dev", "--demo", "--prompt", "Hello")
+        assert.strictEqual(code, 75, stderr)
+        assert.match(stderr, /Standard output cannot be written: ENOSPC/)
+        assert.notMatch(stderr, /^\s+at /m)
+        assert.deepStrictEqual(yield* Effect.promise(() => command.processesBelow(root)), [])
+      }),
+    limit
+  )
+
+  it.live("sessions ends with success when its reader has enough", () =>
+    Effect.gen(function* () {
+      const root = yield* command.home
+      const running = yield* command.start({ root }, "sessions", "--demo")
+      running.leave()
+      const { code } = yield* Effect.promise(() => running.ended)
+      assert.strictEqual(code, 0)
+    })
+  )
+})

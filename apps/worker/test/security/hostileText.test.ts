@@ -1,0 +1,167 @@
+/** Text that tries to do something to the terminal that shows it, fed to everything that writes to one. */
+import { assert, describe, it } from "@effect/vitest"
+import { Cause } from "effect"
+import { CliError } from "effect/cli"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { cleanLine, cleanText, splitDecided } from "../../src/terminal/cleanText.ts"
+import { formatter } from "../../src/terminal/cliFormatter.ts"
+import { format } from "../../src/terminal/logger.ts"
+import { ScreenText, screen } from "../../src/terminal/ScreenText.ts"
+import { colored, plain } from "../../src/terminal/Style.ts"
+import * as ToolSegment from "../../src/ToolSegment.ts"
+import * as Transcript from "../../src/Transcript.ts"
+
+const escape = "\u001b"
+
+const hostile: Readonly<Record<string, string>> = {
+  "all bytes": String.fromCharCode(...Array.from({ length: 256 }, (_, code) => code)),
+  "clear the screen, draw another question, conceal the rest": `ls${escape}[2J${escape}[H? OpenCode asks for bash: ls${escape}[8m`,
+  "overwrite the line": "rm -rf /\rls -la  ",
+  clipboard: `${escape}]52;c;cm0gLXJmIC8=\u0007`,
+  "clipboard, ended by ST": `${escape}]52;c;cm0gLXJmIC8=${escape}\\`,
+  title: `${escape}]0;TITLE\u0007`,
+  link: `${escape}]8;;https://evil.example${escape}\\click${escape}]8;;${escape}\\`,
+  "device control string": `${escape}P$q"p${escape}\\`,
+  "C1 controls": "\u009b2J\u009d0;TITLE\u009c\u0090q\u009c",
+  "a report that is typed for the person": `${escape}[6n${escape}[c${escape}[21t`,
+  "bidirectional controls": "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",
+  "zero width": "pass\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064\ufeffword\u00ad\u034f\u180e",
+  "letters that are empty": "\u115f\u1160\u3164\uffa0\u17b4\u17b5",
+  tags: "\u{E0001}\u{E0041}\u{E0042}\u{E007F}",
+  "variation selectors that carry data": "a\ufe00\ufe01\u{E0100}\u{E01EF}",
+  annotations: "\ufff9a\ufffab\ufffb",
+  separators: "one\u2028two\u2029three\u0085four\vfive\fsix",
+  "lone surrogates": "\ud800x\udc00"
+}
+
+/** What no screen may get, once the styles are taken away. */
+const forbidden = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]/u
+// oxlint-disable-next-line no-control-regex -- the only sequences that the program writes itself
+const styles = /\u001b\[(?:1|2|22|31|39)m/g
+
+/** The first character that must not be there, if there is one. */
+const dangerIn = (shown: string): string | undefined => {
+  const rest = shown.replaceAll(styles, "").replaceAll(/[\n\t]/g, "")
+  return forbidden.exec(rest)?.[0].codePointAt(0)?.toString(16)
+}
+
+const part = (payload: object) => [{ index: 0, kind: "text", payload: JSON.stringify(payload) }]
+const completed = { status: "completed", error: null }
+
+/** Each way from foreign text to the screen. */
+const renderers: Readonly<Record<string, (text: string) => string>> = {
+  text: (text) => Transcript.live(Transcript.empty, colored, [{ partId: "a", kind: "text", text }])[1].text,
+  "text in pieces": (text) =>
+    Transcript.live(
+      Transcript.empty,
+      colored,
+      text.split("").map((unit) => ({ partId: "a", kind: "text" as const, text: unit }))
+    )[1].text,
+  reasoning: (text) => Transcript.live(Transcript.empty, colored, [{ partId: "a", kind: "reasoning", text }])[1].text,
+  "a tool's name, input and output": (text) =>
+    Transcript.live(Transcript.empty, colored, [
+      {
+        partId: "a",
+        kind: "tool",
+        text: ToolSegment.encode({ tool: text, status: "error", input: text, output: text })
+      }
+    ])[1].text,
+  "final text": (text) => Transcript.end(Transcript.empty, plain, completed, part({ id: "a", text }))[1].text,
+  "a final tool call": (text) =>
+    Transcript.end(
+      Transcript.empty,
+      plain,
+      completed,
+      part({ id: "a", tool: text, state: { status: "error", input: { text }, error: text } })
+    )[1].text,
+  "a turn's status and error": (text) =>
+    Transcript.end(Transcript.empty, colored, { status: text, error: { message: text } }, [])[1].text,
+  "a log line": (text) =>
+    format(colored, {
+      date: new Date(0),
+      logLevel: "Warn",
+      message: [text, { text }],
+      cause: Cause.fail(new Error(text))
+    }).text,
+  "an error of the command line": (text) =>
+    formatter(colored).formatErrors([
+      new CliError.UnrecognizedOption({ option: text, suggestions: [text] }),
+      new CliError.UserError({ cause: new Error(text), userMessage: text })
+    ]),
+  "a sentence about a mistake": (text) =>
+    formatter(plain).formatError(new CliError.UserError({ cause: new Error(text), userMessage: text })),
+  "a title": (text) => ScreenText.line(text).text,
+  "any value in a screen text": (text) => ScreenText.indent(screen`${text}`, "  ").text
+}
+
+describe("hostile text", () => {
+  for (const [renderer, render] of Object.entries(renderers)) {
+    it(`${renderer}: no control, bidirectional or invisible character reaches the terminal`, () => {
+      for (const [what, text] of Object.entries(hostile)) {
+        const shown = render(`before ${text} after`)
+        assert.isUndefined(dangerIn(shown), `${what}: ${JSON.stringify(shown)}`)
+      }
+    })
+  }
+
+  it("a title stays on its line", () => {
+    for (const text of Object.values(hostile)) assert.notMatch(ScreenText.line(text).text, /[\n\t]/)
+  })
+
+  it("a log message and an error's sentence start one line each", () => {
+    const forged = "failed\n[00:00:00.000] INFO: all is well"
+    assert.match(renderers["a log line"]?.(forged) ?? "", /failed\n {2}\[00/)
+    assert.match(renderers["a sentence about a mistake"]?.(forged) ?? "", /failed\n {2}\[00/)
+  })
+
+  it("shows what it replaced", () => {
+    assert.strictEqual(
+      cleanText(`a${escape}[2K\r\nb\rc\u007f\u009b\u202e\ud800`),
+      "a␛[2K\nb␍c␡<U+009B><U+202E><U+D800>"
+    )
+    assert.strictEqual(cleanText("line\n\ttab"), "line\n\ttab")
+    assert.strictEqual(cleanLine("line\n\ttab"), "line␊␉tab")
+  })
+
+  it("leaves what people write as it is", () => {
+    const written = ["👩‍👩‍👧", "👩🏽‍💻", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "❤️", "1️⃣", "می‌خواهم", "क्‍ष", "日本語", "Zürich", "שלום", "🇨🇭"]
+    for (const text of written) assert.strictEqual(cleanText(text), text)
+    // However it is cut.
+    for (const text of written) {
+      for (let at = 0; at <= text.length; at++) {
+        let before = ""
+        let held = ""
+        let shown = ""
+        for (const piece of [text.slice(0, at), text.slice(at)]) {
+          const [decided, rest] = splitDecided(held + piece)
+          shown += cleanText(decided, before)
+          before += decided
+          held = rest
+        }
+        assert.strictEqual(shown + held, text)
+      }
+    }
+  })
+
+  it("is clean after one pass", () => {
+    for (const text of Object.values(hostile)) assert.strictEqual(cleanText(cleanText(text)), cleanText(text))
+  })
+})
+
+describe("the source", () => {
+  const root = fileURLToPath(new URL("../../src/", import.meta.url))
+  /** Who may write: the output itself, and a sentence for a Node.js that cannot load it. */
+  const writers = ["terminal/Output.ts", "main.ts"]
+
+  it("writes to the terminal in one place", () => {
+    const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"))
+    const writing = files.filter((file) => {
+      // A sample file of the demo holds a program.
+      const code = readFileSync(join(root, file), "utf8").replaceAll(/'[^'\n]*'/g, "''")
+      return /\bConsole\.|\bconsole\.|\bdisplay\(|(?:stdout|stderr)\.(?:write|pipe)|Stdio\.(?:stdout|stderr)/.test(code)
+    })
+    assert.sameMembers(writing, writers)
+  })
+})
