@@ -1,23 +1,12 @@
-import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { fileURLToPath } from "node:url"
 import { anyApi } from "convex/server"
-import { assert, describe, it, onTestFinished } from "vitest"
+import { assert, describe, it } from "vitest"
 import { readLock } from "../src/index.ts"
-import { connect, connectHttp, deploy, FUNCTIONS, temporaryFolder } from "./deployment.ts"
+import { connect, connectHttp, deploy, temporaryFolder } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 import { project } from "./project.ts"
 import { randomOf } from "./random.ts"
-
-const serve = async (dataDir: string, port: number): Promise<{ child: ChildProcess; url: string }> => {
-  const script = fileURLToPath(import.meta.resolve("./fixtures/serve.ts"))
-  const child = spawn(process.execPath, [script, dataDir, String(port), FUNCTIONS], {
-    stdio: ["ignore", "pipe", "inherit"]
-  })
-  onTestFinished(() => void child.kill("SIGKILL"))
-  const [line] = (await once(child.stdout, "data")) as [Buffer]
-  return { child, url: line.toString().trim() }
-}
+import { serve } from "./served.ts"
 
 /** `pnpm run soak` runs it longer, with moments of its own each time. */
 const isSoak = process.env["SOAK"] !== undefined
@@ -29,7 +18,7 @@ describe("durability", () => {
   it(`kill -9 during load loses no acknowledged mutation and applies none twice (seed ${seed})`, async () => {
     const random = randomOf(seed)
     const dataDir = temporaryFolder()
-    let { child, url } = await serve(dataDir, 0)
+    let { child, url } = await serve({ dataDir })
     const port = Number(new URL(url).port)
     const client = connect({ url })
     const results: Array<number> = []
@@ -49,7 +38,7 @@ describe("durability", () => {
       await once(child, "exit")
       assert.isNull(readLock(dataDir), "a killed process holds nothing")
       const promised = Math.max(...acknowledged)
-      ;({ child, url } = await serve(dataDir, port))
+      ;({ child, url } = await serve({ dataDir, port }))
       assert.equal(readLock(dataDir)?.pid, child.pid)
       assert.isAtLeast(await connectHttp({ url }).query(api.counters.read, { name: "n" }), promised)
       results.push(...(await Promise.all(all)))

@@ -5,13 +5,14 @@
  */
 // Not the global one, which stands still in a function.
 import { performance } from "node:perf_hooks"
-import type { JSONValue } from "convex/values"
+import type { JSONValue, Value } from "convex/values"
 import type { Identity } from "./auth.ts"
 import type { Call, Commit, MutationRequest, MutationRun, RequestKey, Run, WatchedRun, WatchRequest } from "./calls.ts"
 import type { Catalog } from "./catalog.ts"
-import { failureOf, FunctionFailure, missingFunction, timedOut } from "./errors.ts"
+import { failureOf, FunctionFailure, messageOf, missingFunction, timedOut } from "./errors.ts"
 import type { FileUrls } from "./files.ts"
 import { canonicalPath, type ConvexFunction, type FunctionKind, type Functions } from "./functions.ts"
+import { nestingOf, tooNested } from "./json.ts"
 import { limits } from "./limits.ts"
 import type { Pulse } from "./pulse.ts"
 import { ReadSets } from "./read-sets.ts"
@@ -22,7 +23,7 @@ import { transactionFrame } from "./syscalls.ts"
 import type { Change } from "./documents.ts"
 import { Transaction } from "./transaction.ts"
 import { mismatch } from "./validators.ts"
-import { fromJson } from "./values.ts"
+import { checkPassable, fromJson } from "./values.ts"
 
 /** What all functions of one request share. */
 export interface Execution {
@@ -239,7 +240,7 @@ export class Engine {
         `Function ${found.path} arguments size is too large (actual: ${size} bytes, limit: ${limits.argumentBytes} bytes)`
       )
     }
-    const reason = mismatch(found.args, fromJson(args), this.catalog.isId)
+    const reason = mismatch(found.args, argumentOf(found, args), this.catalog.isId)
     if (reason !== null) throw new FunctionFailure(`ArgumentValidationError: ${reason}`)
     return json
   }
@@ -250,6 +251,11 @@ export class Engine {
       throw new FunctionFailure(
         `Function ${found.path} return value is too large (actual: ${size} bytes, limit: ${limits.returnBytes} bytes)`
       )
+    }
+    const levels = nestingOf(json)
+    if (levels > limits.nesting) {
+      const why = tooNested("Value", levels, limits.nesting)
+      throw new FunctionFailure(`Function ${found.path} return value invalid: ${why}`)
     }
     if (found.returns === null) return
     const reason = mismatch(found.returns, fromJson(JSON.parse(json) as JSONValue), this.catalog.isId)
@@ -263,5 +269,15 @@ export const executionOf = (identity: Identity | null, previous: string | null =
   identity,
   page: { journal: null, previous }
 })
+
+const argumentOf = (found: ConvexFunction, args: JSONValue): Value | undefined => {
+  try {
+    const argument = fromJson(args)
+    checkPassable([argument])
+    return argument
+  } catch (cause) {
+    throw new FunctionFailure(`Invalid arguments for ${found.path}: ${messageOf(cause)}`)
+  }
+}
 
 const title = (word: string) => word[0]!.toUpperCase() + word.slice(1)

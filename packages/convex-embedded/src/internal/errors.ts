@@ -2,6 +2,8 @@
 import { randomBytes } from "node:crypto"
 import type { JSONValue } from "convex/values"
 import { ConvexEmbeddedError, type ConvexEmbeddedErrorCode } from "../ConvexEmbeddedError.ts"
+import { nestingOf, tooNested } from "./json.ts"
+import { limits } from "./limits.ts"
 
 /** A failure that Convex itself reports, such as wrong arguments: shown without `Uncaught`. */
 export class FunctionFailure extends Error {
@@ -29,13 +31,18 @@ export class RemoteFailure extends Error {
   }
 }
 
+/** Never fails itself, whatever was thrown. */
 export const failureOf = (cause: unknown): FailureJson => {
   if (cause instanceof RemoteFailure) return cause.failure
   const data = convexErrorData(cause)
+  const levels = data === undefined ? 0 : nestingOf(data)
+  if (levels > limits.nesting) {
+    return failureOf(new FunctionFailure(tooNested("The data of a ConvexError", levels, limits.nesting)))
+  }
   return {
     message: messageOf(cause),
     shown: shown(cause),
-    ...(data === undefined ? {} : { data }),
+    ...(data === undefined ? {} : { data: parsed(data) }),
     ...(cause instanceof ConvexEmbeddedError ? { code: cause.code } : {})
   }
 }
@@ -55,16 +62,34 @@ export const errorPayload = ({ data, shown: text }: FailureJson): ErrorPayload =
 }
 
 /** The data of a `ConvexError`, which the `convex` package leaves on it as JSON text; `undefined` for other failures. */
-const convexErrorData = (cause: unknown): JSONValue | undefined =>
+const convexErrorData = (cause: unknown): string | undefined =>
   cause instanceof Error && "ConvexErrorSymbol" in cause && "data" in cause && typeof cause.data === "string"
-    ? (JSON.parse(cause.data) as JSONValue)
+    ? cause.data
     : undefined
 
-export const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+/** In an HTTP action the data of a `ConvexError` are still what the function gave, which may be a text. */
+const parsed = (data: string): JSONValue => {
+  try {
+    return JSON.parse(data) as JSONValue
+  } catch {
+    return data
+  }
+}
+
+export const messageOf = (cause: unknown): string => (cause instanceof Error ? textOf(cause.message) : textOf(cause))
 
 const shown = (cause: unknown): string => {
   if (cause instanceof FunctionFailure) return cause.message
-  return cause instanceof Error ? `Uncaught ${cause.name}: ${cause.message}` : `Uncaught ${String(cause)}`
+  return cause instanceof Error ? `Uncaught ${textOf(cause.name)}: ${messageOf(cause)}` : `Uncaught ${messageOf(cause)}`
+}
+
+/** A function may throw what cannot be made a text. */
+const textOf = (value: unknown): string => {
+  try {
+    return String(value)
+  } catch {
+    return "a value that cannot be shown"
+  }
 }
 
 export const missingFunction = (path: string): FunctionFailure =>

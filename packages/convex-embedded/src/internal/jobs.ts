@@ -7,7 +7,7 @@ import { after, encodeKey, successor } from "./keys.ts"
 import { limits } from "./limits.ts"
 import type { Place } from "./sweep.ts"
 import type { Transaction } from "./transaction.ts"
-import { type Document, fromJson, parseDocument } from "./values.ts"
+import { checkPassable, type Document, fromJson, parseDocument } from "./values.ts"
 
 type JobState =
   | { readonly kind: "pending" | "inProgress" | "success" | "canceled" }
@@ -35,8 +35,10 @@ export const insertJob = (
       `The arguments of the scheduled function ${found.path} are too large (actual: ${size} bytes, limit: ${limits.scheduledArgumentBytes} bytes)`
     )
   }
+  const args = [fromJson(request.args) ?? {}]
+  checkPassable(args)
   return transaction.insertSystem(SCHEDULED_FUNCTIONS, {
-    args: [fromJson(request.args) ?? {}],
+    args,
     name: found.path.replace(/:(?=[^:]*$)/, ".js:"),
     scheduledTime: request.ts * 1000,
     state: { kind: "pending" }

@@ -4,7 +4,9 @@ const MiB = 1024 * 1024
 export const limits = {
   documentBytes: MiB,
   documentFields: 1024,
-  nesting: 16,
+  documentNesting: 16,
+  /** Of any value: an argument list, a result. Lists and objects are a level each. */
+  nesting: 64,
   arrayElements: 8192,
   documentsRead: 32_000,
   bytesRead: 16 * MiB,
@@ -31,6 +33,8 @@ export const limits = {
   /** What a function may write to its console. */
   logLines: 256,
   logLineCharacters: 4096,
+  /** An identity token: what fits into a header of an HTTP request. */
+  tokenCharacters: 16 * 1024,
   /** One frame or request body: arguments with room for their envelope. */
   messageBytes: 20 * MiB,
   /** One file of the storage: it is held in memory while it is stored or read. */

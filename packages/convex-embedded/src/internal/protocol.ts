@@ -1,5 +1,6 @@
 /** The messages of the sync protocol. What a client sends is checked here, before anything acts on it. */
 import type { JSONValue } from "convex/values"
+import { parseJson } from "./json.ts"
 
 export type ClientMessage =
   | { readonly type: "Connect"; readonly sessionId: string; readonly maxObservedTimestamp: bigint | null }
@@ -32,16 +33,6 @@ export interface Version {
   readonly querySet: number
   readonly identity: number
   readonly ts: bigint
-}
-
-/** `__proto__` is no field of a Convex object, and would become the prototype of one. */
-export const parseJson = (text: string): unknown => {
-  // Written out, or with escaped letters; looking at every key is slow.
-  if (!text.includes('"__proto__"') && !text.includes("\\u00")) return JSON.parse(text)
-  return JSON.parse(text, (key, value: unknown) => {
-    if (key === "__proto__") throw new Error("__proto__ is not a valid field name")
-    return value
-  })
 }
 
 /** Fails with what is wrong with the message. */
@@ -80,7 +71,7 @@ export const decodeClientMessage = (text: string): ClientMessage => {
     case "Event":
       return { type: "Event" }
     default:
-      throw new Error(`unknown message type ${JSON.stringify(message["type"])}`)
+      throw new Error(`unknown message type ${JSON.stringify(message["type"])?.slice(0, 50)}`)
   }
 }
 

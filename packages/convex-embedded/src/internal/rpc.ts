@@ -35,7 +35,13 @@ export class Peer<Remote extends Api> {
     const id = ++this.#calls
     const answer = Promise.withResolvers<unknown>()
     this.#waiting.set(id, answer)
-    this.#send({ args, id, method })
+    try {
+      this.#send({ args, id, method })
+    } catch (cause) {
+      // What cannot be cloned has not left, so no answer comes.
+      this.#waiting.delete(id)
+      answer.reject(cause)
+    }
     return answer.promise as Promise<Awaited<ReturnType<Remote[M]>>>
   }
 
@@ -57,7 +63,15 @@ export class Peer<Remote extends Api> {
     try {
       this.#send({ id, result: await this.#local[method]!(...args) })
     } catch (cause) {
+      this.#sendFailure(id, cause)
+    }
+  }
+
+  #sendFailure(id: number, cause: unknown): void {
+    try {
       this.#send({ failure: failureOf(cause), id })
+    } catch (uncloneable) {
+      this.#send({ failure: failureOf(uncloneable), id })
     }
   }
 

@@ -11,8 +11,9 @@ import { errorPayload, failureOf, messageOf, missingFunction } from "./errors.ts
 import type { Executor } from "./executor.ts"
 import { FILES_PATH, type FileUrls, UPLOAD_PATH } from "./files.ts"
 import { canonicalPath, type FunctionKind } from "./functions.ts"
+import { parseJson } from "./json.ts"
 import { limits } from "./limits.ts"
-import { encodeTs, parseJson } from "./protocol.ts"
+import { encodeTs } from "./protocol.ts"
 import { Session } from "./session.ts"
 import { handleTransfer } from "./transfer-routes.ts"
 
@@ -231,8 +232,9 @@ const handleHttpAction = async (
     },
     {
       chunk: async (bytes) => {
-        if (!response.write(bytes) && !response.closed)
-          await Promise.race([once(response, "drain"), once(response, "close")])
+        // Ends the action's stream, which may have no end of its own.
+        if (response.closed) throw new Error("The client has closed its connection.")
+        if (!response.write(bytes)) await Promise.race([once(response, "drain"), once(response, "close")])
       },
       head: (status, headers) => void response.writeHead(status, headers.flat())
     }

@@ -1,5 +1,6 @@
 /** What may be stored: the checks that Convex makes on a document beside its schema, and access to its fields. */
 import { convexToJson, jsonToConvex, type JSONValue, type Value } from "convex/values"
+import { tooNested } from "./json.ts"
 import { limits } from "./limits.ts"
 
 export type Fields = { readonly [field: string]: Value | undefined }
@@ -35,27 +36,31 @@ export const checkStorable = (value: Value | undefined): Fields => {
       throw new Error(`Field '${field}' starts with an underscore, which is only allowed for system fields like '_id'`)
     }
   }
-  checkShape(value, 1)
+  checkShape(value, limits.documentNesting, "Document")
   return value as Fields
 }
 
-const checkShape = (value: Value | undefined, depth: number): void => {
+/** Throws unless these can be the arguments of a function; their list counts as a level. */
+export const checkPassable = (args: ReadonlyArray<Value | undefined>): void => checkShape(args, limits.nesting, "Value")
+
+type Shape = Value | undefined | ReadonlyArray<Value | undefined>
+
+/** `most`: the levels that a `what` may have; `depth`: the one that `value` is at. */
+const checkShape = (value: Shape, most: number, what: string, depth = 1): void => {
   if (value === null || typeof value !== "object" || value instanceof ArrayBuffer) return
-  if (depth > limits.nesting) {
-    throw new Error(`Document is too nested (nested deeper than maximum depth ${limits.nesting})`)
-  }
+  if (depth > most) throw new Error(tooNested(what, depth, most))
   if (Array.isArray(value)) {
     if (value.length > limits.arrayElements) {
       throw new Error(`Array length is too long (${value.length} > maximum length ${limits.arrayElements})`)
     }
-    for (const element of value) checkShape(element, depth + 1)
+    for (const element of value) checkShape(element, most, what, depth + 1)
     return
   }
   const fields = Object.values(value as Fields)
   if (fields.length > limits.documentFields) {
     throw new Error(`Object has too many fields (${fields.length} > maximum number ${limits.documentFields})`)
   }
-  for (const field of fields) checkShape(field, depth + 1)
+  for (const field of fields) checkShape(field, most, what, depth + 1)
 }
 
 /** A value as a person writes it, cut short, for messages. */
