@@ -3,6 +3,8 @@ import { decodeJwt, type JWTPayload, jwtVerify, type JWTVerifyGetKey } from "jos
 import type { Value } from "convex/values"
 import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
 import { canonicalIssuer, discoveredKeys, keysAt } from "./issuer-keys.ts"
+import { nestingOf, tooNested } from "./json.ts"
+import { limits } from "./limits.ts"
 
 /**
  * An issuer of tokens, as `auth.config.ts` names it.
@@ -75,6 +77,7 @@ export const makeVerifier = (providers: ReadonlyArray<AuthProvider>, discovery: 
           requiredClaims: ["exp", "sub"],
           ...(audience === undefined ? {} : { audience })
         })
+        if (typeof payload.sub !== "string" || payload.sub.trim() === "") throw new Error('"sub" claim is empty')
         return { expiresAt: payload.exp! * 1000, identity: identityOf(payload) }
       } catch (cause) {
         failure = cause
@@ -115,6 +118,9 @@ const notAllowed = (issuer: string) => () => {
 }
 
 const decode = (token: string): JWTPayload => {
+  if (token.length > limits.tokenCharacters) {
+    throw new Error(`The token is longer than ${limits.tokenCharacters} characters.`)
+  }
   try {
     return decodeJwt(token)
   } catch {
@@ -122,33 +128,40 @@ const decode = (token: string): JWTPayload => {
   }
 }
 
-const CLAIM_NAMES: Record<string, string> = {
-  birthdate: "birthday",
-  email_verified: "emailVerified",
-  family_name: "familyName",
-  given_name: "givenName",
-  iss: "issuer",
-  locale: "language",
-  phone_number: "phoneNumber",
-  phone_number_verified: "phoneNumberVerified",
-  picture: "pictureUrl",
-  preferred_username: "preferredUsername",
-  profile: "profileUrl",
-  sub: "subject",
-  updated_at: "updatedAt",
-  zoneinfo: "timezone"
-}
+const CLAIM_NAMES = new Map(
+  Object.entries({
+    birthdate: "birthday",
+    email_verified: "emailVerified",
+    family_name: "familyName",
+    given_name: "givenName",
+    iss: "issuer",
+    locale: "language",
+    phone_number: "phoneNumber",
+    phone_number_verified: "phoneNumberVerified",
+    picture: "pictureUrl",
+    preferred_username: "preferredUsername",
+    profile: "profileUrl",
+    sub: "subject",
+    updated_at: "updatedAt",
+    zoneinfo: "timezone"
+  })
+)
 
 /** Claims about the token itself, not about its subject. */
 const TOKEN_CLAIMS = new Set(["aud", "exp", "iat", "jti", "nbf"])
 
+/** A claim of the issuer's own never takes the place of a standard one, whose name in an identity is another one. */
 const identityOf = (claims: JWTPayload): Identity => {
   const about = Object.entries(claims).filter(([claim]) => !TOKEN_CLAIMS.has(claim))
-  return {
-    ...(Object.fromEntries(about.map(([claim, value]) => [CLAIM_NAMES[claim] ?? claim, value])) as Record<
-      string,
-      Value
-    >),
+  const own = about.filter(([claim]) => !CLAIM_NAMES.has(claim) && !STANDARD.has(claim))
+  const standard = about.flatMap(([claim, value]) => (CLAIM_NAMES.has(claim) ? [[CLAIM_NAMES.get(claim)!, value]] : []))
+  const identity = {
+    ...(Object.fromEntries([...own, ...standard]) as Record<string, Value>),
     tokenIdentifier: `${claims.iss}|${claims.sub}`
   }
+  const levels = nestingOf(JSON.stringify(identity))
+  if (levels > limits.nesting) throw new Error(tooNested("A claim", levels, limits.nesting))
+  return identity
 }
+
+const STANDARD = new Set(CLAIM_NAMES.values())

@@ -74,7 +74,7 @@ export const discoveredKeys = (issuer: string): JWTVerifyGetKey => {
 
 /** As issuers write themselves in one way or another: with a protocol, and without a slash at the end. */
 export const canonicalIssuer = (issuer: string): string =>
-  (/^https?:\/\//.test(issuer) ? issuer : `https://${issuer}`).replace(/\/+$/, "")
+  (/^https?:\/\//.test(issuer) ? issuer : `https://${issuer}`).replace(/(?<!\/)\/+$/, "")
 
 const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"])
 
