@@ -6,7 +6,8 @@ export default defineConfig({
     cli: "src/cli.ts",
     "convex-thread": "src/internal/convex-thread.ts",
     effect: "src/effect.ts",
-    index: "src/index.ts"
+    index: "src/index.ts",
+    "private-files": "src/PrivateFiles.ts"
   },
   format: "esm",
   sourcemap: true,

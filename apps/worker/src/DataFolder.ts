@@ -1,5 +1,6 @@
 /**
- * Where a worker keeps what it must remember between two starts. Everything in it is readable by its owner alone.
+ * Where a worker keeps what it must remember between two starts. Only its owner can read it: an open folder is
+ * tightened with a warning, and what another user placed is refused.
  *
  * ```
  * <data>/deployment/         the embedded Convex deployment (SQLite)
@@ -11,9 +12,11 @@
  * @since 0.1.0
  */
 import { createHash } from "node:crypto"
-import { Effect, FileSystem, Option, Path } from "effect"
+import { makePrivateFolder } from "@opencode-worker/convex-embedded/private-files"
+import { Effect, Option, Path } from "effect"
 import { UserDirectories } from "effect/persistence"
 import { configuration } from "./AppError.ts"
+import { explainEmbedded } from "./EmbeddedError.ts"
 
 export interface DataFolder {
   readonly root: string
@@ -27,8 +30,17 @@ export interface DataFolder {
 /** Eight hex digits that tell two directories of the same name apart. */
 const fingerprint = (text: string) => createHash("sha256").update(text).digest("hex").slice(0, 8)
 
-const unusable = (root: string) =>
-  configuration(`The data folder ${root} cannot be created or written: give another one with --data.`)
+/** Some file systems take no name of more bytes: eCryptfs 143, others 255. */
+const longestName = 140
+
+/** The name of a directory's data folder: readable where a file system takes it. */
+const nameOf = (name: string, directory: string) =>
+  `${Buffer.byteLength(name) + 9 > longestName ? "directory" : name}-${fingerprint(directory)}`
+
+const noHome = configuration("There is no home directory for the data folder: set HOME, or give a folder with --data.")
+
+/** Entries by which a folder is recognised as a data folder. */
+const isOurs = (name: string) => /^(deployment|demo|operator\.json|worker-[0-9a-f]{8}\.json)$/.test(name)
 
 /**
  * The folder given, or one below the user's state directory: one for the demo, else one for each hosted directory.
@@ -41,20 +53,15 @@ export const dataFolder = Effect.fnUntraced(function* (options: {
   readonly directory: string
   readonly demo: boolean
 }) {
-  const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const root = Option.isSome(options.data)
     ? path.resolve(options.data.value)
     : path.join(
-        yield* (yield* UserDirectories.UserDirectories)
-          .state("opencode-worker")
-          .pipe(Effect.mapError(() => unusable("(HOME is not set)"))),
-        options.demo ? "demo" : `${path.basename(options.directory)}-${fingerprint(options.directory)}`
+        yield* (yield* UserDirectories.UserDirectories).state("opencode-worker").pipe(Effect.mapError(() => noHome)),
+        options.demo ? "demo" : nameOf(path.basename(options.directory), options.directory)
       )
-  yield* fs.makeDirectory(root, { recursive: true, mode: 0o700 }).pipe(
-    Effect.andThen(fs.access(root, { writable: true })),
-    Effect.mapError(() => unusable(root))
-  )
+  const notice = yield* Effect.try({ try: () => makePrivateFolder(root, isOurs), catch: explainEmbedded })
+  if (notice !== null) yield* Effect.logWarning(notice)
   return {
     root,
     deployment: path.join(root, "deployment"),

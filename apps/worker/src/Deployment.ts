@@ -4,16 +4,12 @@
  * @since 0.1.0
  */
 import { functionsDir } from "@opencode-worker/convex-backend"
-import { ConvexEmbedded, ConvexEmbeddedError, readLock } from "@opencode-worker/convex-embedded"
+import { ConvexEmbedded, readLock } from "@opencode-worker/convex-embedded"
 import { Context, Effect, Layer, Option } from "effect"
-import { type AppError, configuration, temporary } from "./AppError.ts"
+import { temporary } from "./AppError.ts"
 import type { DataFolder } from "./DataFolder.ts"
+import { explainEmbedded } from "./EmbeddedError.ts"
 import { operatorKey } from "./OperatorKey.ts"
-
-const explain = (error: unknown): AppError => {
-  if (!(error instanceof ConvexEmbeddedError)) return configuration(`The deployment did not start: ${String(error)}`)
-  return error.code === "DataInUse" ? temporary(`${error.message} (--data)`) : configuration(error.message)
-}
 
 const serve = (folder: DataFolder, port: Option.Option<number>) =>
   Effect.gen(function* () {
@@ -27,7 +23,7 @@ const serve = (folder: DataFolder, port: Option.Option<number>) =>
             port: Option.getOrElse(port, () => 0),
             auth: { providers: [operator.provider] }
           }),
-        catch: explain
+        catch: explainEmbedded
       }),
       (embedded) => Effect.promise(() => embedded.close())
     )
@@ -36,7 +32,7 @@ const serve = (folder: DataFolder, port: Option.Option<number>) =>
 
 const find = (folder: DataFolder) =>
   Effect.gen(function* () {
-    const holder = yield* Effect.sync(() => readLock(folder.deployment))
+    const holder = yield* Effect.try({ try: () => readLock(folder.deployment), catch: explainEmbedded })
     if (holder === null) return yield* serve(folder, Option.none())
     if (holder.url === null) {
       return yield* temporary(`Process ${holder.pid} is just starting on ${folder.root}: try again in a moment.`)

@@ -3,19 +3,21 @@
  *
  * @since 0.1.0
  */
-import { dirname } from "node:path"
+import { checkPrivateFile, replacePrivateFile } from "@opencode-worker/convex-embedded/private-files"
 import { Effect, FileSystem, Option, Schema } from "effect"
 import { configuration } from "./AppError.ts"
+import { explainEmbedded } from "./EmbeddedError.ts"
 
 /**
- * The content, or nothing if there is no such file yet.
+ * The content, or nothing if there is no such file yet. Fails for a file or link that another user placed.
  *
  * @category operations
  * @since 0.1.0
  */
 export const read = Effect.fnUntraced(function* <A, I>(file: string, schema: Schema.Codec<A, I>) {
+  const exists = yield* Effect.try({ try: () => checkPrivateFile(file), catch: explainEmbedded })
+  if (!exists) return Option.none<A>()
   const fs = yield* FileSystem.FileSystem
-  if (!(yield* fs.exists(file))) return Option.none<A>()
   return yield* fs.readFileString(file).pipe(
     Effect.flatMap(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))),
     Effect.asSome,
@@ -32,15 +34,6 @@ export const read = Effect.fnUntraced(function* <A, I>(file: string, schema: Sch
  * @since 0.1.0
  */
 export const write = Effect.fnUntraced(function* <A, I>(file: string, schema: Schema.Codec<A, I>, content: A) {
-  const fs = yield* FileSystem.FileSystem
   const text = yield* Schema.encodeEffect(Schema.fromJsonString(schema))(content).pipe(Effect.orDie)
-  const next = yield* fs.open(`${file}.new`, { flag: "w", mode: 0o600 })
-  yield* next.writeAll(new TextEncoder().encode(text))
-  yield* next.sync
-  yield* fs.rename(`${file}.new`, file)
-  // So that the new name lasts, too. Windows cannot do this with a folder, and need not.
-  yield* fs.open(dirname(file)).pipe(
-    Effect.flatMap((folder) => folder.sync),
-    Effect.ignore
-  )
-}, Effect.scoped)
+  yield* Effect.try({ try: () => replacePrivateFile(file, text), catch: explainEmbedded })
+})

@@ -11,7 +11,9 @@
  */
 import { ConvexClient } from "@opencode-worker/convex-sync"
 import { OpenCodeHost, type Options as HostOptions } from "@opencode-worker/opencode-host"
-import { Layer } from "effect"
+import { Effect, Layer } from "effect"
+import { UserDirectories } from "effect/persistence"
+import { configuration } from "./AppError.ts"
 import { Deployment } from "./Deployment.ts"
 import { models } from "./Models.ts"
 import { Operator } from "./Operator.ts"
@@ -25,8 +27,14 @@ export const operatorLayer = Operator.layer.pipe(
 
 const workerConnection = Layer.unwrap(Deployment.useSync(({ url }) => ConvexClient.layer({ url })))
 
+/** OpenCode and the lock of its directory need one, whatever `--data` says. */
+const hasHome = UserDirectories.make()
+  .state("opencode-worker")
+  .pipe(Effect.mapError(() => configuration("OpenCode needs a home directory: set HOME.")))
+
 /** A hosted OpenCode server, and the models that it offers. */
-export const openCode = (options: HostOptions) => Layer.provideMerge(models, OpenCodeHost.layer(options))
+export const openCode = (options: HostOptions) =>
+  Layer.unwrap(Effect.as(hasHome, Layer.provideMerge(models, OpenCodeHost.layer(options))))
 
 /** Everything that a chat with a worker of this process needs, on a deployment. */
 export const stack = (options: HostOptions) => Layer.mergeAll(operatorLayer, workerConnection, openCode(options))

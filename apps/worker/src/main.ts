@@ -6,7 +6,7 @@
  */
 import module from "node:module"
 import { homedir } from "node:os"
-import { join } from "node:path"
+import { isAbsolute, join } from "node:path"
 
 // Checked first: an older Node.js fails to load the other modules, with an error that does not name the cause.
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
@@ -14,5 +14,19 @@ if (major < 24 || (major === 24 && minor < 19)) {
   console.error(`opencode-worker needs Node.js 24.19 or later; this is ${process.version}.`)
   process.exit(78)
 }
-module.enableCompileCache(join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "opencode-worker"))
+
+/** The user's cache folder; `null` without a home. An empty or relative XDG value counts as unset. */
+const cacheFolder = (): string | null => {
+  const given = process.env["XDG_CACHE_HOME"] ?? ""
+  if (isAbsolute(given)) return given
+  try {
+    const home = homedir()
+    return isAbsolute(home) ? join(home, ".cache") : null
+  } catch {
+    // The user has neither HOME nor an entry in the system's list of users.
+    return null
+  }
+}
+const cache = cacheFolder()
+if (cache !== null) module.enableCompileCache(join(cache, "opencode-worker"))
 await import("./program.ts")

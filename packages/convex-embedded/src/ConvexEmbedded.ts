@@ -15,7 +15,7 @@
  *
  * @since 0.1.0
  */
-import { existsSync, rmSync } from "node:fs"
+import { lstatSync, rmSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { ConvexEmbeddedError } from "./ConvexEmbeddedError.ts"
 import { type AuthProvider, makeVerifier } from "./internal/auth.ts"
@@ -29,6 +29,8 @@ import { Scheduler } from "./internal/scheduler.ts"
 import { serve } from "./internal/server.ts"
 import type { Durability } from "./internal/store.ts"
 import { sweep } from "./internal/sweep.ts"
+import { systemFailure } from "./internal/system-failure.ts"
+import { makePrivateFolder } from "./PrivateFiles.ts"
 
 /**
  * @category models
@@ -37,7 +39,10 @@ import { sweep } from "./internal/sweep.ts"
 export interface Options {
   /** An ordinary `convex/` folder. TypeScript in it needs the optional peer `esbuild`; JavaScript does not. */
   readonly functions: string
-  /** Where the data are kept; created when missing. One process at a time can use it. */
+  /**
+   * Where the data are kept; created when missing. One process at a time can use it. Only its owner can read it: a folder
+   * that was open to others is tightened, and one that another user placed is refused.
+   */
   readonly dataDir: string
   /** The TCP port; 0, the default, takes a free one. */
   readonly port?: number
@@ -61,6 +66,8 @@ export interface Options {
   readonly userTimeLimit?: number
   /** Whoever has it can export and import tables over HTTP; without one nobody can. At least 16 characters. */
   readonly adminKey?: string
+  /** Receives sentences that a person should read, such as that the data folder was tightened. Default: `process.emitWarning`. */
+  readonly onWarning?: (message: string) => void
 }
 
 /**
@@ -112,14 +119,20 @@ export const make = async (options: Options): Promise<Deployment> => {
   }
 }
 
+/** Entries by which a folder is recognised as a data folder. */
+const DATA_FILES = /^(data\.sqlite(-wal|-shm|-journal)?|lock\.json|cache)$/
+
 const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deployment, "url" | "reload" | "backup">> => {
   const dataDir = resolve(options.dataDir)
+  const notice = makePrivateFolder(dataDir, (name) => DATA_FILES.test(name))
+  if (notice !== null) (options.onWarning ?? ((message) => process.emitWarning(message)))(notice)
   const lock = usingFolder(dataDir, () => acquireLock(dataDir))
   cleanup.defer(() => lock.release())
 
   const cacheDir = join(dataDir, "cache")
   const removeCache = () => rmSync(cacheDir, { force: true, recursive: true })
   removeCache()
+  makePrivateFolder(cacheDir, () => true)
   cleanup.defer(removeCache)
   let loads = 0
   const modules = () =>
@@ -177,10 +190,11 @@ const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deploymen
   let reloading: Promise<void> = Promise.resolve()
   const reload = () => (reloading = reloading.catch(() => undefined).then(reloadOnce))
   const backup = async (file: string) => {
-    if (existsSync(file))
+    // Also a link that leads nowhere.
+    if (lstatSync(file, { throwIfNoEntry: false }) !== undefined)
       throw new ConvexEmbeddedError("InvalidOptions", `The file ${file} exists: choose another one for the backup.`)
     await executor.perform("backup", resolve(file)).catch((cause: unknown) => {
-      const message = `The backup cannot be written to ${file}: ${messageOf(cause)}.`
+      const message = `The backup cannot be written. ${messageOf(cause)}`
       throw new ConvexEmbeddedError("InvalidOptions", message, { cause })
     })
   }
@@ -227,9 +241,6 @@ const usingFolder = <A>(dataDir: string, use: () => A): A => {
   try {
     return use()
   } catch (cause) {
-    if (cause instanceof ConvexEmbeddedError) throw cause
-    throw new ConvexEmbeddedError("InvalidOptions", `The data folder ${dataDir} cannot be used: ${messageOf(cause)}.`, {
-      cause
-    })
+    throw systemFailure(`The data folder ${dataDir} cannot be used`, cause)
   }
 }

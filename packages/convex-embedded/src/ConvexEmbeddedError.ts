@@ -9,6 +9,7 @@
  * - `FunctionsNotFound`: the functions folder does not exist or has no module.
  * - `InvalidFunctions`: the functions do not bundle or load, or the stored documents do not match their schema.
  * - `DiskFailed`: while serving, the disk refused what was committed. Every call fails until the deployment is made anew.
+ * - `DiskFull`: the disk of the data folder has no space to start with. Free some, and start again.
  * - `InvalidOptions`: an option has a wrong value.
  *
  * @category errors
@@ -21,6 +22,7 @@ export type ConvexEmbeddedErrorCode =
   | "FunctionsNotFound"
   | "InvalidFunctions"
   | "DiskFailed"
+  | "DiskFull"
   | "InvalidOptions"
 
 /**

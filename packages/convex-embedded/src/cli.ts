@@ -96,14 +96,14 @@ const transfer = async (verb: "export" | "import", table: string, { replace, url
     })
     if (!answer.ok || answer.body === null) {
       complain(((await answer.json()) as { message: string }).message)
-      return 1
+      return answer.status === 401 ? NOT_AUTHORISED : 1
     }
     if (verb === "export") await pipeline(Readable.fromWeb(answer.body as never), process.stdout, { end: false })
     else say(`Imported ${((await answer.json()) as { documents: number }).documents} documents`)
     return 0
   } catch (cause) {
     complain(new Error(`The deployment at ${url} cannot be reached`, { cause }))
-    return 1
+    return TEMPORARY
   }
 }
 
@@ -120,6 +120,7 @@ const serve = async (functions: string, values: Values): Promise<number> => {
       durability: values.durability as "full",
       functions,
       host: values.host,
+      onWarning: complain,
       port: Number(values.port)
     })
     say(`Serving ${functions} at ${deployment.url}`)
@@ -128,8 +129,18 @@ const serve = async (functions: string, values: Values): Promise<number> => {
     return 0
   } catch (cause) {
     complain(cause)
-    return 1
+    return exitCodeOf(cause)
   }
+}
+
+/** As sysexits.h numbers them: a service manager starts again after a temporary failure, not after a wrong configuration. */
+const TEMPORARY = 75
+const NOT_AUTHORISED = 77
+const CONFIGURATION = 78
+
+const exitCodeOf = (cause: unknown): number => {
+  if (!(cause instanceof ConvexEmbeddedError)) return 1
+  return cause.code === "DataInUse" || cause.code === "DiskFull" ? TEMPORARY : CONFIGURATION
 }
 
 /** Editors write a file in several steps: what changes within this time is one change. */

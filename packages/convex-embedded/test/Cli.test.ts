@@ -67,8 +67,8 @@ describe("convex-embedded serve", () => {
 
   it("a wrong use is one sentence and an exit code", async () => {
     const wrong = [
-      [["serve", "/nowhere", "--data", temporaryFolder()], 1, /^The functions folder \/nowhere does not exist\.\n$/],
-      [["serve", FUNCTIONS, "--data", temporaryFolder(), "--port", "x"], 1, /^The option port must be .*\n$/],
+      [["serve", "/nowhere", "--data", temporaryFolder()], 78, /^The functions folder \/nowhere does not exist\.\n$/],
+      [["serve", FUNCTIONS, "--data", temporaryFolder(), "--port", "x"], 78, /^The option port must be .*\n$/],
       [["serve"], 2, /^Usage: /],
       [["serve", FUNCTIONS, "--unknown"], 2, /^Unknown option '--unknown'/]
     ] as const

@@ -215,8 +215,8 @@ describe("start", () => {
       [{ userTimeLimit: 0 }, "userTimeLimit"],
       [{ durability: "none" as never }, "durability"],
       [{ host: "256.0.0.1" }, "256.0.0.1"],
-      [{ dataDir: join(FUNCTIONS, "schema.ts", "data") }, "data folder"],
-      [{ dataDir: folderWith({ "lock.json/file": "" }) }, "data folder"],
+      [{ dataDir: join(FUNCTIONS, "schema.ts", "data") }, "schema.ts"],
+      [{ dataDir: folderWith({ "lock.json/file": "" }) }, "lock.json"],
       [{ dataDir: folderWith({ "data.sqlite/file": "" }) }, "data.sqlite"]
     ]
     for (const [options, named] of wrong) {

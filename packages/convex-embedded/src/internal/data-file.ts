@@ -2,6 +2,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
+import { checkPrivateFile, createPrivateFile } from "../PrivateFiles.ts"
 import { messageOf } from "./errors.ts"
 
 /** A file of this package says so in its header. */
@@ -24,6 +25,13 @@ const corrupt = (file: string, why: string, cause?: unknown) =>
     `The data file ${file} ${why}. It was left as it is: restore a copy of it, or move it away to start anew.`,
     { cause }
   )
+
+/** Creates the file if it is missing. SQLite gives those that it adds the mode of this one. */
+export const keepPrivate = (file: string): void => {
+  for (const suffix of ["-wal", "-shm", "-journal"]) checkPrivateFile(`${file}${suffix}`)
+  const created = checkPrivateFile(file) ? null : createPrivateFile(file)
+  if (created !== null) closeSync(created)
+}
 
 /** Names a foreign, cut or damaged file before anything could touch it. */
 export const checkFile = (file: string): void => {
@@ -120,6 +128,7 @@ export const checkContents = (db: DatabaseSync, file: string): void => {
 
 const SQLITE_BUSY = 5
 const SQLITE_CORRUPT = 11
+const SQLITE_FULL = 13
 const SQLITE_NOTADB = 26
 
 /** What is to be said when a file could not be opened for this cause. */
@@ -132,6 +141,10 @@ export const openingFailed = (file: string, cause: unknown): ConvexEmbeddedError
       `The data file ${file} is open in another process. End it, or choose another data folder.`,
       { cause }
     )
+  }
+  if (code === SQLITE_FULL) {
+    const message = `The data file ${file} cannot be opened: the disk is full. Free some space, and start again.`
+    return new ConvexEmbeddedError("DiskFull", message, { cause })
   }
   if (cause instanceof ConvexEmbeddedError) return cause
   return new ConvexEmbeddedError("InvalidOptions", `The data file ${file} cannot be opened: ${messageOf(cause)}.`, {

@@ -3,9 +3,11 @@
  * SQLite's own lock is what protects the data; this one is for people and programs that want to know the holder.
  */
 import { execFileSync } from "node:child_process"
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { closeSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
+import { checkPrivateFile, createPrivateFile, replacePrivateFile } from "../PrivateFiles.ts"
+import { isCode } from "./system-failure.ts"
 
 /**
  * The process that serves a data folder.
@@ -35,44 +37,38 @@ const fileOf = (dataDir: string) => join(dataDir, "lock.json")
 /**
  * The live process that serves a data folder, so that a program can connect to its deployment in place of making one.
  *
- * @returns `null` when nobody serves the folder, or the one who did is dead
+ * Throws `InvalidOptions` for a record that another user of the machine placed.
+ *
+ * @returns `null` when no process serves the folder, or the process that did is dead
  * @category accessors
  * @since 0.1.0
  */
 export const readLock = (dataDir: string): LockHolder | null => {
-  const text = read(fileOf(dataDir))
-  const holder = text === null ? null : parse(text)
+  const file = fileOf(dataDir)
+  // A record that another user placed would send the caller, and its token, to a server of that user.
+  const holder = checkPrivateFile(file) ? parse(read(file) ?? "") : null
   return holder !== null && isAlive(holder) ? { pid: holder.pid, url: holder.url } : null
 }
 
-/** Fails with `DataInUse` while a live process holds the folder; takes over what a dead one left. */
+/** Fails with `DataInUse` while a live process holds the folder, which exists; takes over what a dead one left. */
 export const acquireLock = (dataDir: string): Lock => {
-  mkdirSync(dataDir, { recursive: true })
   const file = fileOf(dataDir)
-  // The name of a temporary file: links and renames make each step all or nothing.
-  const own = `${file}.${process.pid}.${performance.now()}`
-  const record = (url: string | null) =>
-    writeFileSync(own, JSON.stringify({ pid: process.pid, startedAt: startOf(process.pid), url } satisfies LockRecord))
-  record(null)
-  try {
-    while (!tryLink(own, file)) {
-      const text = read(file)
-      if (text === null) continue
-      const holder = parse(text)
-      if (holder !== null && isAlive(holder)) throw inUse(dataDir, holder)
-      removeStale(file, `${own}.stale`, text)
-    }
-  } finally {
-    rmSync(own, { force: true })
+  while (!tryCreate(file, recordOf(null))) {
+    if (!checkPrivateFile(file)) continue
+    const text = readWritten(file)
+    if (text === null) continue
+    const holder = parse(text)
+    if (holder !== null && isAlive(holder)) throw inUse(dataDir, holder)
+    removeStale(file, `${file}.${process.pid}.${performance.now()}.stale`, text)
   }
   return {
-    announce: (url) => {
-      record(url)
-      renameSync(own, file)
-    },
+    announce: (url) => replacePrivateFile(file, recordOf(url)),
     release: () => rmSync(file, { force: true })
   }
 }
+
+const recordOf = (url: string | null): string =>
+  JSON.stringify({ pid: process.pid, startedAt: startOf(process.pid), url } satisfies LockRecord)
 
 const inUse = (dataDir: string, { pid, url }: LockHolder) =>
   new ConvexEmbeddedError(
@@ -81,13 +77,31 @@ const inUse = (dataDir: string, { pid, url }: LockHolder) =>
       "Connect to it, end it, or choose another folder."
   )
 
-const tryLink = (existing: string, file: string): boolean => {
+/** Whether the name was free. Not by a link to a written file: some file systems (exFAT, SMB) have no links. */
+const tryCreate = (file: string, text: string): boolean => {
+  const descriptor = createPrivateFile(file)
+  if (descriptor === null) return false
   try {
-    linkSync(existing, file)
+    writeFileSync(descriptor, text)
     return true
   } catch (cause) {
-    if (isCode(cause, "EEXIST")) return false
+    rmSync(file, { force: true })
     throw cause
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** Between the creation of a record and its text pass microseconds, unless its process dies. */
+const WRITING_MILLIS = 500
+const LOOK_AGAIN_MILLIS = 5
+
+/** The text of a record once it is complete, or as its process left it. */
+const readWritten = (file: string): string | null => {
+  for (let waited = 0; ; waited += LOOK_AGAIN_MILLIS) {
+    const text = read(file)
+    if (text === null || parse(text) !== null || waited >= WRITING_MILLIS) return text
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOOK_AGAIN_MILLIS)
   }
 }
 
@@ -99,7 +113,8 @@ const removeStale = (file: string, aside: string, stale: string): void => {
     if (isCode(cause, "ENOENT")) return
     throw cause
   }
-  if (read(aside) !== stale) tryLink(aside, file)
+  const moved = read(aside)
+  if (moved !== null && moved !== stale) tryCreate(file, moved)
   rmSync(aside, { force: true })
 }
 
@@ -145,6 +160,3 @@ const startOf = (pid: number): string | null => {
     return null
   }
 }
-
-const isCode = (cause: unknown, code: string): boolean =>
-  cause instanceof Error && "code" in cause && cause.code === code

@@ -1,9 +1,11 @@
 /** Finds the modules of a `convex/` folder: as they are when they are JavaScript, otherwise bundled as Convex bundles them. */
-import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs"
-import { join, relative, sep } from "node:path"
-import type { BuildFailure } from "esbuild"
+import { closeSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { dirname, join, relative, sep } from "node:path"
+import type { BuildFailure, OutputFile } from "esbuild"
 import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
+import { createPrivateFile, makePrivateFolder } from "../PrivateFiles.ts"
 import { messageOf } from "./errors.ts"
+import { systemFailure } from "./system-failure.ts"
 
 const SOURCE = /\.[cm]?[jt]sx?$/
 const NEEDS_BUNDLING = /\.([cm]?ts|tsx|jsx)$/
@@ -64,9 +66,9 @@ const listModules = (folder: string): ReadonlyArray<string> => {
 const bundle = async (folder: string, paths: ReadonlyArray<string>, cacheDir: string): Promise<void> => {
   const { build } = await importEsbuild(folder)
   rmSync(cacheDir, { force: true, recursive: true })
-  mkdirSync(cacheDir, { recursive: true })
+  let outputs: ReadonlyArray<OutputFile>
   try {
-    await build({
+    const built = await build({
       banner: { js: REQUIRE },
       bundle: true,
       chunkNames: "_deps/[hash]",
@@ -80,10 +82,27 @@ const bundle = async (folder: string, paths: ReadonlyArray<string>, cacheDir: st
       platform: "node",
       sourcemap: "linked",
       splitting: true,
-      target: "node24"
+      target: "node24",
+      // esbuild's own files would have the modes that the umask leaves them.
+      write: false
     })
+    outputs = built.outputFiles
   } catch (cause) {
     throw invalidFunctions(folder, cause)
+  }
+  for (const output of outputs) writeOutput(output)
+}
+
+const writeOutput = ({ contents, path }: OutputFile): void => {
+  makePrivateFolder(dirname(path), () => true)
+  const file = createPrivateFile(path)
+  if (file === null) return
+  try {
+    writeFileSync(file, contents)
+  } catch (cause) {
+    throw systemFailure(`The file ${path} cannot be written`, cause)
+  } finally {
+    closeSync(file)
   }
 }
 

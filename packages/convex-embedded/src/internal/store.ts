@@ -10,10 +10,11 @@ import { closeSync, fdatasyncSync, openSync } from "node:fs"
 import { DatabaseSync, type StatementSync } from "node:sqlite"
 import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
 import type { Index } from "./catalog.ts"
-import { checkContents, checkFile, isFresh, MARKS, openingFailed } from "./data-file.ts"
+import { checkContents, checkFile, isFresh, keepPrivate, MARKS, openingFailed } from "./data-file.ts"
 import { messageOf } from "./errors.ts"
 import { CREATION_STEP } from "./ids.ts"
 import type { Key } from "./keys.ts"
+import { writeBeside } from "../PrivateFiles.ts"
 import { SearchTables } from "./search-tables.ts"
 import type { Place } from "./sweep.ts"
 
@@ -91,6 +92,7 @@ export class Store {
   static open(file: string, durability: Durability): Store {
     let db: DatabaseSync | undefined
     try {
+      keepPrivate(file)
       checkFile(file)
       db = new DatabaseSync(file)
       db.exec("PRAGMA locking_mode = EXCLUSIVE")
@@ -134,9 +136,10 @@ export class Store {
     if (!this.#db.isTransaction) this.#prepare("PRAGMA wal_checkpoint(PASSIVE)").get()
   }
 
-  /** Writes a copy of the last commit to a new file. */
+  /** Writes a copy of the last commit to a file, which only its owner can read. */
   backup(file: string): void {
-    this.#db.prepare("VACUUM INTO ?").run(file)
+    // SQLite writes to a file that is there when it is empty.
+    writeBeside(file, (_, temporary) => this.#db.prepare("VACUUM INTO ?").run(temporary))
   }
 
   /** The time of the last commit. */

@@ -1,7 +1,8 @@
 /** A table as JSON lines: one document a line, as Convex encodes it, with its `_id` and `_creationTime`. */
-import { closeSync, openSync, writeSync } from "node:fs"
+import { closeSync, writeSync } from "node:fs"
 import { open } from "node:fs/promises"
 import type { JSONValue } from "convex/values"
+import { createPrivateFile } from "../PrivateFiles.ts"
 import type { Engine } from "./engine.ts"
 import { messageOf } from "./errors.ts"
 import { parseJson } from "./json.ts"
@@ -15,7 +16,8 @@ export type ImportMode = "append" | "replace"
 /** Writes a table to a file, as of one commit, in the order of creation. Gives the number of documents. */
 export const exportTable = (engine: Engine, table: string, file: string): Promise<number> =>
   engine.writeUnlimited((transaction) => {
-    const descriptor = openSync(file, "wx", 0o600)
+    const descriptor = createPrivateFile(file)
+    if (descriptor === null) throw new Error(`The file ${file} exists.`)
     try {
       let count = 0
       for (const json of documentsOf(transaction, table)) {

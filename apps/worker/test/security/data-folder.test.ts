@@ -1,0 +1,195 @@
+/** Other users of the machine, and hosts without a usable folder, against the data folder of the worker. */
+import { spawn } from "node:child_process"
+import {
+  chmodSync,
+  chownSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
+import { basename, join } from "node:path"
+import { text } from "node:stream/consumers"
+import { fileURLToPath } from "node:url"
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Option } from "effect"
+import { UserDirectories } from "effect/persistence"
+import { AppError } from "../../src/AppError.ts"
+import { dataFolder } from "../../src/DataFolder.ts"
+import { operatorKey } from "../../src/OperatorKey.ts"
+import * as command from "../support/command.ts"
+
+const services = Layer.merge(NodeServices.layer, UserDirectories.layer)
+const modeOf = (path: string) => (lstatSync(path).mode & 0o777).toString(8)
+const STRANGER = 54_321
+const isRoot = process.geteuid?.() === 0
+
+const open = (data: string, directory = data) => dataFolder({ data: Option.some(data), demo: false, directory })
+
+const refused = <A, R>(effect: Effect.Effect<A, AppError, R>) =>
+  Effect.map(Effect.flip(effect), (error) => {
+    assert.strictEqual(error.exitCode, 78)
+    return error.message
+  })
+
+describe.skipIf(process.platform === "win32")("other users of the machine", () => {
+  it.live("find a folder of mode 700 and keys of mode 600, whatever the umask is", () =>
+    Effect.gen(function* () {
+      const root = yield* command.home
+      for (const umask of [0o000, 0o277]) {
+        const data = join(root, String(umask), "data")
+        const before = process.umask(umask)
+        const folder = yield* Effect.tap(open(data), ({ operator }) => operatorKey(operator)).pipe(
+          Effect.ensuring(Effect.sync(() => process.umask(before)))
+        )
+        assert.strictEqual(modeOf(join(data, "..")), "700")
+        assert.strictEqual(modeOf(folder.root), "700")
+        assert.strictEqual(modeOf(folder.operator), "600")
+        assert.deepStrictEqual(readdirSync(folder.root), ["operator.json"])
+      }
+    }).pipe(Effect.provide(services))
+  )
+
+  it.live("lose access to a folder that was open to them, but not to one that is used for something else", () =>
+    Effect.gen(function* () {
+      const root = yield* command.home
+      const [ours, other] = [join(root, "ours"), join(root, "other")]
+      for (const folder of [ours, other]) mkdirSync(folder)
+      writeFileSync(join(ours, "worker-0123abcd.json"), "{}")
+      writeFileSync(join(other, "index.html"), "")
+      for (const folder of [ours, other]) chmodSync(folder, 0o777)
+      yield* open(ours)
+      assert.strictEqual(modeOf(ours), "700")
+      assert.include(yield* refused(open(other)), "chmod 700")
+      assert.strictEqual(modeOf(other), "777")
+    }).pipe(Effect.provide(services))
+  )
+
+  it.live.runIf(isRoot)("cannot plant a key or a link in the place of one", () =>
+    Effect.gen(function* () {
+      const root = yield* command.home
+      const { operator } = yield* open(join(root, "data"))
+      const target = join(root, "target")
+      writeFileSync(target, "as it was")
+      symlinkSync(target, operator)
+      lchownSync(operator, STRANGER, STRANGER)
+      assert.include(yield* refused(operatorKey(operator)), `is a link that another user (uid ${STRANGER}) placed`)
+      const planted = join(root, "data", "worker-0123abcd.json")
+      writeFileSync(planted, "{}")
+      chownSync(planted, STRANGER, STRANGER)
+      assert.include(yield* refused(operatorKey(planted)), `belongs to another user (uid ${STRANGER})`)
+      assert.strictEqual(readFileSync(target, "utf8"), "as it was")
+    }).pipe(Effect.provide(services))
+  )
+
+  it.live("cannot have a key written through a link with a name that is known beforehand", () =>
+    Effect.gen(function* () {
+      const root = yield* command.home
+      const { operator } = yield* open(join(root, "data"))
+      const target = join(root, "target")
+      writeFileSync(target, "as it was")
+      for (const name of [`${operator}.new`, `${operator}.tmp`]) symlinkSync(target, name)
+      yield* operatorKey(operator)
+      assert.strictEqual(readFileSync(target, "utf8"), "as it was")
+      assert.isTrue(lstatSync(operator).isFile())
+    }).pipe(Effect.provide(services))
+  )
+})
+
+describe("a data folder", () => {
+  it.live("has a name that file systems take, however long the directory's name is", () =>
+    Effect.gen(function* () {
+      const root = yield* command.home
+      const names = ["short", "長".repeat(84), "x".repeat(255), `${"x".repeat(254)}y`]
+      const folders = yield* Effect.forEach(names, (name) =>
+        dataFolder({ data: Option.none(), demo: false, directory: join(root, name) })
+      ).pipe(
+        Effect.provideService(UserDirectories.UserDirectories, {
+          ...UserDirectories.make(),
+          state: () => Effect.succeed(join(root, "state"))
+        })
+      )
+      const roots = folders.map((folder) => folder.root)
+      assert.match(basename(roots[0] ?? ""), /^short-[0-9a-f]{8}$/)
+      assert.strictEqual(new Set(roots).size, names.length)
+      for (const folder of roots) {
+        assert.isTrue(statSync(folder).isDirectory())
+        assert.isAtMost(Buffer.byteLength(basename(folder)), 140)
+      }
+    }).pipe(Effect.provide(services))
+  )
+
+  it.live("that cannot be used is one sentence and exit code 78", () =>
+    Effect.gen(function* () {
+      const root = yield* command.home
+      writeFileSync(join(root, "file"), "")
+      const wrong = [join(root, "file"), join(root, "file", "below"), join(root, "x".repeat(300))]
+      if (process.platform === "linux") wrong.push("/proc/x", "/proc/x/y")
+      for (const data of wrong) {
+        const ended = yield* command.run({ root }, "sessions", "--data", data)
+        assert.strictEqual(ended.code, 78, data)
+        assert.include(ended.stderr, "Choose another")
+        assert.notMatch(ended.stderr, /^\s+at /m)
+      }
+    })
+  )
+
+  it.live("below a state directory with an empty or a relative name is below the home directory", () =>
+    Effect.gen(function* () {
+      const root = yield* command.home
+      const project = join(root, "project")
+      mkdirSync(project)
+      for (const value of ["", "relative"]) {
+        const environment = { XDG_CACHE_HOME: value, XDG_STATE_HOME: value }
+        const ended = yield* command.run({ root, environment }, "sessions", "--directory", project)
+        assert.strictEqual(ended.code, 0, ended.stderr)
+      }
+      assert.deepStrictEqual(readdirSync(project), [])
+      assert.notInclude(readdirSync(root), "relative")
+      assert.lengthOf(readdirSync(join(root, ".local/state/opencode-worker")), 1)
+    })
+  )
+})
+
+const program = fileURLToPath(new URL("../../dist/bin/main.js", import.meta.url))
+
+/** The command of a user who is in no list of users, without any environment. */
+const stranger = (cwd: string, ...args: ReadonlyArray<string>) =>
+  Effect.promise(async () => {
+    const child = spawn(process.execPath, [program, ...args], { cwd, env: {}, gid: STRANGER, uid: STRANGER })
+    child.stdin.end()
+    const [out, complaint, code] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      new Promise((resolve) => child.once("close", resolve))
+    ])
+    return { code, complaint, out }
+  })
+
+describe.runIf(isRoot && process.platform === "linux")("a user without a home directory", () => {
+  it.live("gets what needs none, and otherwise one sentence and exit code 78", () =>
+    Effect.gen(function* () {
+      const root = yield* command.home
+      chmodSync(root, 0o777)
+      const version = yield* stranger(root, "--version")
+      assert.match(version.out, /^opencode-worker v/)
+      assert.strictEqual(version.code, 0)
+      const needy = [
+        [["sessions"], /set HOME, or give a folder with --data/],
+        [["dev", "--demo", "--data", join(root, "a")], /OpenCode needs a home directory: set HOME/],
+        [["start", "--url", "http://127.0.0.1:9", "--data", join(root, "b")], /needs a home directory: set HOME/]
+      ] as const
+      for (const [args, sentence] of needy) {
+        const ended = yield* stranger(root, ...args)
+        assert.match(ended.complaint, sentence)
+        assert.notMatch(ended.complaint, /^\s+at /m)
+        assert.strictEqual(ended.code, 78)
+      }
+    })
+  )
+})

@@ -1,0 +1,237 @@
+/**
+ * Folders and files that only one user of the machine may read: mode 700 and 600, whatever the umask is.
+ *
+ * An open folder that belongs to this user is tightened. A folder, file or link that another user placed is refused,
+ * because that user can read or replace it. On a file system that assigns one owner or mode to all files (exFAT, SMB),
+ * the owner that it assigns counts as this user, and the modes are left as they are.
+ *
+ * Failures are a `ConvexEmbeddedError`: `DiskFull` where the disk is full, otherwise `InvalidOptions`.
+ *
+ * @since 0.1.0
+ */
+import { randomUUID } from "node:crypto"
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeFileSync
+} from "node:fs"
+import { dirname, join, resolve } from "node:path"
+import { ConvexEmbeddedError } from "./ConvexEmbeddedError.ts"
+import { isCode, systemFailure } from "./internal/system-failure.ts"
+
+const FOLDER_MODE = 0o700
+const FILE_MODE = 0o600
+const OTHERS = 0o077
+
+/**
+ * Creates a folder, and those above it that are missing, with mode 700. An existing folder is checked, and tightened when
+ * it is empty or has an entry that `isOwn` recognises: a folder that is used for something else is refused then.
+ *
+ * @returns a sentence for the user when an existing folder was open to other users, otherwise `null`
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makePrivateFolder = (path: string, isOwn: (name: string) => boolean): string | null => {
+  const folder = resolve(path)
+  try {
+    if (createFolder(folder)) return null
+    const info = checked(folder, "a folder")
+    return isOpen(info) ? tighten(folder, info, isOwn) : null
+  } catch (cause) {
+    throw systemFailure(`The folder ${folder} cannot be used`, cause)
+  }
+}
+
+/**
+ * Checks that a file belongs to this user, and tightens its mode.
+ *
+ * @returns whether there is such a file
+ * @category guards
+ * @since 0.1.0
+ */
+export const checkPrivateFile = (file: string): boolean => {
+  try {
+    if (statsOf(file) === null) return false
+    if (isOpen(checked(file, "a file"))) chmodSync(file, FILE_MODE)
+    return true
+  } catch (cause) {
+    throw systemFailure(`The file ${file} cannot be used`, cause)
+  }
+}
+
+/**
+ * Creates a file of this name, which must be free: a link of this name counts as taken. The caller closes the descriptor.
+ *
+ * @returns a descriptor for writing; `null` when the name is taken
+ * @category constructors
+ * @since 0.1.0
+ */
+export const createPrivateFile = (file: string): number | null => {
+  try {
+    const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants
+    // Windows has no O_NOFOLLOW.
+    const descriptor = openSync(file, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, FILE_MODE)
+    // The umask has taken bits from the mode.
+    if ((fstatSync(descriptor).mode & 0o777) !== FILE_MODE) ignoreUnsupported(() => fchmodSync(descriptor, FILE_MODE))
+    return descriptor
+  } catch (cause) {
+    if (isCode(cause, "EEXIST")) return null
+    throw systemFailure(`The file ${file} cannot be created`, cause)
+  }
+}
+
+/**
+ * Replaces the content of a file, durably: after a crash, also of the machine, the file has the old content or the new
+ * one. What has the name of the file is replaced, also when it is a link.
+ *
+ * @category mutations
+ * @since 0.1.0
+ */
+export const replacePrivateFile = (file: string, content: string | Uint8Array): void =>
+  writeBeside(file, (descriptor) => writeFileSync(descriptor, content))
+
+/** Lets `write` fill a new file of a random name in the same folder, then gives it the name `file`. */
+export const writeBeside = (file: string, write: (descriptor: number, temporary: string) => void): void => {
+  const temporary = join(dirname(file), `.${randomUUID()}.tmp`)
+  const descriptor = createPrivateFile(temporary)
+  if (descriptor === null) throw systemFailure(`The file ${file} cannot be written`, new Error("its name is taken"))
+  try {
+    try {
+      write(descriptor, temporary)
+      fsyncSync(descriptor)
+    } finally {
+      closeSync(descriptor)
+    }
+    renameSync(temporary, file)
+    syncFolder(dirname(file))
+  } catch (cause) {
+    rmSync(temporary, { force: true })
+    throw systemFailure(`The file ${file} cannot be written`, cause)
+  }
+}
+
+/** Makes the new name durable. Windows cannot do this with a folder, and need not. */
+const syncFolder = (folder: string): void =>
+  ignoreUnsupported(() => {
+    const descriptor = openSync(folder, "r")
+    try {
+      fsyncSync(descriptor)
+    } finally {
+      closeSync(descriptor)
+    }
+  })
+
+/** Whether the folder is new. Node's own recursive `mkdir` never ends below /proc. */
+const createFolder = (folder: string): boolean => {
+  const missing: Array<string> = []
+  for (let at = folder; statsOf(at) === null; at = dirname(at)) missing.unshift(at)
+  let isNew = false
+  for (const each of missing) {
+    try {
+      mkdirSync(each, { mode: FOLDER_MODE })
+      isNew = true
+    } catch (cause) {
+      // Another process was faster: the folder is checked as an existing one.
+      if (!isCode(cause, "EEXIST")) throw cause
+      isNew = false
+      continue
+    }
+    // The umask has taken bits from the mode.
+    if ((statSync(each).mode & 0o777) !== FOLDER_MODE) ignoreUnsupported(() => chmodSync(each, FOLDER_MODE))
+  }
+  return isNew
+}
+
+const tighten = (folder: string, { uid }: Stats, isOwn: (name: string) => boolean): string => {
+  const entries = readdirSync(folder).filter((name) => name !== "lost+found")
+  if (entries.length > 0 && !entries.some(isOwn)) {
+    throw refusal(`The folder ${folder} is open to other users of this machine and has other files in it`)
+  }
+  try {
+    chmodSync(folder, FOLDER_MODE)
+  } catch (cause) {
+    // A file system without modes also refuses the owner.
+    if (uid === 0 && process.geteuid?.() !== 0) throw cause
+  }
+  return isOpen(statSync(folder))
+    ? `Other users of this machine may be able to read ${folder}: its file system keeps no permissions.`
+    : `The folder ${folder} was open to other users of this machine. Its mode is 700 now: only you can use it.`
+}
+
+/** What a path leads to: of the right kind, and like a link in its place not of another user. */
+const checked = (path: string, kind: "a folder" | "a file"): Stats => {
+  const link = lstatSync(path)
+  if (link.isSymbolicLink() && !isTrusted(link, dirname(path))) {
+    throw refusal(`${path} is a link that ${ownerOf(link)} placed`)
+  }
+  const stats = statsOf(path, statSync)
+  if (stats === null) throw refusal(`${path} is a link that leads nowhere`)
+  const isFolder = kind === "a folder"
+  if (!(isFolder ? stats.isDirectory() : stats.isFile())) throw refusal(`${path} is not ${kind}`)
+  if (!isTrusted(stats, isFolder ? path : dirname(path))) {
+    throw refusal(`${path} belongs to ${ownerOf(stats)}, who could read and change the data`)
+  }
+  return stats
+}
+
+const refusal = (why: string) =>
+  new ConvexEmbeddedError("InvalidOptions", `${why}. Choose another folder, or make it yours alone (chown, chmod 700).`)
+
+const ownerOf = ({ uid }: Stats): string => `another user (uid ${uid})`
+
+/** `folder`: one of the same file system. Root may do everything anyway. */
+const isTrusted = ({ uid }: Stats, folder: string): boolean => {
+  const own = process.geteuid?.()
+  return own === undefined || uid === own || uid === 0 || uid === assignedOwner(folder)
+}
+
+/** The owner that the file system assigns to a file of this process. */
+const assignedOwner = (folder: string): number | null => {
+  const probe = join(folder, `.${randomUUID()}.tmp`)
+  try {
+    const descriptor = createPrivateFile(probe)
+    if (descriptor === null) return null
+    try {
+      return fstatSync(descriptor).uid
+    } finally {
+      closeSync(descriptor)
+      rmSync(probe, { force: true })
+    }
+  } catch {
+    return null
+  }
+}
+
+/** Windows has access lists in place of modes. */
+const isOpen = ({ mode }: Stats): boolean => process.platform !== "win32" && (mode & OTHERS) !== 0
+
+/** `null`: there is nothing. */
+const statsOf = (path: string, stat: (path: string) => Stats = lstatSync): Stats | null => {
+  try {
+    return stat(path)
+  } catch (cause) {
+    if (isCode(cause, "ENOENT")) return null
+    throw cause
+  }
+}
+
+/** File systems without modes refuse to change them. */
+const ignoreUnsupported = (change: () => void): void => {
+  try {
+    change()
+  } catch {
+    // The modes are then those of the whole file system.
+  }
+}
