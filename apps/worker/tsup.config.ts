@@ -1,14 +1,17 @@
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { defineConfig, type Options } from "tsup"
+import { thirdPartyNotices } from "./thirdPartyNotices.ts"
 
 const backend = dirname(fileURLToPath(import.meta.resolve("@opencode-worker/convex-backend/package.json")))
 
+const notices = thirdPartyNotices("dist/THIRD-PARTY-NOTICES.txt")
+
 const common: Options = {
+  esbuildPlugins: [notices],
   format: "esm",
   target: "node24",
   platform: "node",
-  sourcemap: true,
   noExternal: [/.*/],
   external: ["esbuild"],
   // `node:sqlite` has no name without the prefix.
@@ -41,6 +44,7 @@ export default defineConfig([
     target: "es2022",
     platform: "browser",
     noExternal: [/.*/],
+    esbuildPlugins: [notices],
     esbuildOptions: (options) => {
       options.chunkNames = "_deps/[name]-[hash]"
     }

@@ -1,0 +1,28 @@
+/** The published command: it carries the licences of the code that it bundles, and no source of its own or others. */
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+
+const dist = join(import.meta.dirname, "../../dist")
+const files = readdirSync(dist, { recursive: true, encoding: "utf8" })
+
+describe("the published command", () => {
+  it("carries the licence of each bundled package", () => {
+    const notices = readFileSync(join(dist, "THIRD-PARTY-NOTICES.txt"), "utf8")
+    const packages = notices.split(`\n\n${"-".repeat(80)}\n\n`)
+    for (const name of ["convex", "convex-helpers", "effect", "jose", "ws", "croner", "@opencode-ai/sdk"]) {
+      const entry = packages.find((each) => each.startsWith(`${name} `))
+      assert.match(entry ?? `${name} is missing`, /Apache License|Permission is hereby granted/)
+    }
+  })
+
+  it("holds no source map", () => {
+    assert.deepStrictEqual(
+      files.filter((file) => file.endsWith(".map")),
+      []
+    )
+    for (const file of files.filter((each) => each.endsWith(".js"))) {
+      assert.notInclude(readFileSync(join(dist, file), "utf8").slice(-500), "sourceMappingURL", file)
+    }
+  })
+})
