@@ -4,25 +4,19 @@
  * @since 0.1.0
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
-import { Effect, Option, Schema, Stream, Terminal } from "effect"
+import { Effect, Stream, Terminal } from "effect"
 import { type EscapeKey, noKeys } from "./EscapeKey.ts"
-import { type Answer, Operator, type PendingRequest } from "./Operator.ts"
+import { type Answer, type OpenRequest, Operator } from "./Operator.ts"
 import { print } from "./terminal/Output.ts"
 import { ScreenText, screen } from "./terminal/ScreenText.ts"
 
 /** What the model is told where nobody can be asked, so that it goes on. */
 const nobody = "Nobody can be asked for permission here. Go on without it, or say what you would need."
 
-const Question = Schema.Struct({
-  question: Schema.String,
-  options: Schema.optionalKey(Schema.Array(Schema.Struct({ label: Schema.String })))
-})
-type Question = typeof Question.Type
-const decodeQuestions = Schema.decodeUnknownOption(
-  Schema.fromJsonString(Schema.Struct({ questions: Schema.Array(Question) }))
-)
-const questionsOf = ({ payload }: PendingRequest): ReadonlyArray<Question> =>
-  Option.match(decodeQuestions(payload), { onNone: () => [], onSome: ({ questions }) => questions })
+type Content = OpenRequest["content"]
+interface Question {
+  readonly options?: ReadonlyArray<{ readonly label: string }>
+}
 
 /**
  * What was typed after a permission was asked for. Anything but a plain word is a reason, which the model reads and goes
@@ -50,29 +44,31 @@ export const questionAnswer = ({ options = [] }: Question, typed: string): Reado
   return labels.length > 0 && labels.length === numbers.length ? labels : [typed.trim()]
 }
 
-const askPerson = Effect.fnUntraced(function* (request: PendingRequest) {
+const askPerson = Effect.fnUntraced(function* ({ always, content, subject }: OpenRequest) {
   const terminal = yield* Terminal.Terminal
-  if (request.kind === "permission") {
+  if (content.kind === "permission") {
+    const later = always === null ? "" : screen`[a]lways (${ScreenText.line(always.label)}), `
     yield* print(
-      screen`\n? OpenCode asks for ${ScreenText.line(request.subject)}\n  [y]es, [a]lways, [n]o, or say what to do instead: `
+      screen`\n? OpenCode asks for ${ScreenText.line(subject)}\n  [y]es, ${later}[n]o, or say what to do instead: `
     )
     return permissionAnswer(yield* terminal.readLine)
   }
   const answers: Array<Array<string>> = []
-  for (const question of questionsOf(request)) {
-    const options = (question.options ?? []).map(
-      ({ label }, index) => screen`  ${index + 1} ${ScreenText.line(label)}\n`
-    )
+  for (const question of content.questions) {
+    const options = question.options.map(({ label }, index) => screen`  ${index + 1} ${ScreenText.line(label)}\n`)
     yield* print(screen`\n? ${ScreenText.indent(screen`${question.question}`, "  ")}\n${ScreenText.join(options)}  `)
     answers.push([...questionAnswer(question, yield* terminal.readLine)])
   }
   return { type: "answers", answers } satisfies Answer
 })
 
-const answerForNobody = (request: PendingRequest): Answer =>
-  request.kind === "permission"
-    ? { type: "reject", message: nobody }
-    : { type: "answers", answers: questionsOf(request).map(() => [nobody]) }
+/** A question that accepts none but its options can only be dismissed, which ends the turn. */
+const answerForNobody = (content: Content): Answer => {
+  if (content.kind === "permission") return { type: "reject", message: nobody }
+  return content.questions.every(({ custom }) => custom)
+    ? { type: "answers", answers: content.questions.map(() => [nobody]) }
+    : { type: "dismiss" }
+}
 
 /**
  * Answers what a session asks, for as long as it runs: by the person at the terminal, who is asked `apart` from what else
@@ -93,13 +89,14 @@ export const answerRequests = Effect.fnUntraced(function* (
     Stream.flattenIterable,
     Stream.filter(({ requestId }) => !seen.has(requestId)),
     Stream.runForEach(
-      Effect.fnUntraced(function* (request) {
-        seen.add(request.requestId)
-        const unasked = answerForNobody(request)
+      Effect.fnUntraced(function* ({ requestId }) {
+        seen.add(requestId)
+        const request = yield* operator.request(requestId)
+        const unasked = answerForNobody(request.content)
         const answer = interactive
           ? yield* Effect.catchTag(apart(askPerson(request)), "QuitError", () => Effect.succeed(unasked))
           : unasked
-        yield* Effect.catchReasons(operator.answer(request.requestId, answer), "ConvexSyncError", {
+        yield* Effect.catchReasons(operator.answer(requestId, answer), "ConvexSyncError", {
           Rejected: ({ message }) => Effect.logInfo(message)
         })
       })

@@ -11,6 +11,7 @@ import { Context, Effect, Layer, Option, Schedule, Stream } from "effect"
 
 type Live = FunctionReturnType<typeof api.turns.live>
 export type PendingRequest = FunctionReturnType<typeof api.requests.pending>[number]
+export type OpenRequest = FunctionReturnType<typeof api.requests.get>
 export type Answer = FunctionArgs<typeof api.requests.answer>["answer"]
 export type Part = FunctionReturnType<typeof api.turns.parts>["page"][number]
 export type Segment = Live["deltas"][number]["segments"][number]
@@ -111,6 +112,8 @@ const make = Effect.gen(function* () {
         .pipe(Effect.flatMap(settled)),
     /** What waits for an answer in a session, now and at each change. */
     pending: (sessionId: Id<"sessions">) => convex.subscribe(api.requests.pending, { sessionId }),
+    /** A request with its whole content. */
+    request: (requestId: Id<"requests">) => convex.query(api.requests.get, { requestId }),
     answer: (requestId: Id<"requests">, answer: Answer) => convex.mutation(api.requests.answer, { requestId, answer }),
     /** All final parts of a turn, in their order. */
     parts: (turnId: Id<"turns">): Effect.Effect<ReadonlyArray<Part>, ConvexSyncError> =>

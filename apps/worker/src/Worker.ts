@@ -85,9 +85,9 @@ const lossOf = ({ message, reason }: ConvexSyncError, credentials: string) =>
     ? Revoked.make({ detail: Credentials.pairAgain(message, credentials) })
     : LeaseLost.make({ detail: message })
 
-/** OpenCode decides what it asks (see `alwaysAsk` of its host); all of that goes to a person. */
+/** OpenCode decides which calls need a permission (see `alwaysAsk` of its host); a person answers all of them. */
 const requests = (timeLimit: Duration.Input = "10 minutes") =>
-  Layer.unwrap(Effect.map(openCodeRequests, (port) => Requests.layer(port, { policy: "inherit", timeLimit })))
+  Layer.unwrap(Effect.map(openCodeRequests, (port) => Requests.layer(port, { timeLimit })))
 
 /** OpenCode's record decides what became of a turn. */
 const settlement = Layer.unwrap(Effect.map(openCodeRecord, Settlement.layer))

@@ -19,7 +19,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("what OpenCode ask
         yield* asked(sessionId)
         const { status, text } = yield* answer(turnId)
         assert.strictEqual(status, "completed")
-        assert.match(text, /Nobody answered within 2s/)
+        assert.match(text, /No person answered within 2s/)
         const left = yield* Stream.runHead(operator.pending(sessionId))
         assert.deepInclude(left, { value: [] })
       }),

@@ -11,11 +11,11 @@ describe("what a person types", () => {
   })
 
   it("chooses options by their numbers, or answers in words", () => {
-    const question = { question: "Which?", options: [{ label: "red" }, { label: "green" }] }
+    const question = { options: [{ label: "red" }, { label: "green" }] }
     assert.deepStrictEqual(questionAnswer(question, "2"), ["green"])
     assert.deepStrictEqual(questionAnswer(question, "1, 2"), ["red", "green"])
     assert.deepStrictEqual(questionAnswer(question, "3"), ["3"])
     assert.deepStrictEqual(questionAnswer(question, "2 of them"), ["2 of them"])
-    assert.deepStrictEqual(questionAnswer({ question: "Why?" }, " because "), ["because"])
+    assert.deepStrictEqual(questionAnswer({}, " because "), ["because"])
   })
 })

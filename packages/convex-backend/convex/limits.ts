@@ -10,6 +10,8 @@ import { refusal } from "./errors.ts"
 export const MAX_PROMPT = 200_000
 /** Names, paths, titles, idempotency keys: what a person or a program chose, not what a model wrote. */
 export const MAX_NAME = 500
+/** A path of the worker's machine, as Linux limits it. */
+export const MAX_PATH = 4_096
 /** An error's message; long enough for a provider's reply. */
 export const MAX_MESSAGE = 4_000
 /** Title made of a prompt's first line. */
@@ -41,8 +43,16 @@ export const MAX_HISTORY = 10
 export const MAX_PART_ROW = 250_000
 /** More than the rows of a part ever are. */
 export const MAX_PART_CHUNKS = 20
-/** One request as OpenCode tells it: a list of 100 stays below the 16 MiB that a query may read. */
-export const MAX_REQUEST = 50_000
+/** The content of one request as JSON: at most 3 MB stored, below the 16 MiB that one transaction may write. */
+export const MAX_REQUEST = 1_000_000
+/** One row of a request's content: 50 of them, which is what a trim takes, stay below 8 MB. */
+export const MAX_REQUEST_ROW = 50_000
+/** More than the rows of a request ever are: one that would end within a character is a unit shorter. */
+export const MAX_REQUEST_ROWS = 25
+/** Agents between the root and the one that asks, both included. */
+export const MAX_ASKED_BY = 10
+/** Sections of a permission, questions of a request, options of a question. */
+export const MAX_REQUEST_ENTRIES = 100
 /** An answer as JSON. */
 export const MAX_ANSWER = 20_000
 /** Requests of one turn that may be open at the same time. */
@@ -66,7 +76,7 @@ export const STREAMED_PAGE = 10
 export const STREAMED_PAGES = 1_000
 /** Pairings that may wait for approval at the same time: the only rows that a stranger can create. */
 export const MAX_PENDING_PAIRINGS = 200
-/** Old rows deleted in one transaction: the largest, a request's, are 150 kB. */
+/** Old rows deleted in one transaction: the largest, those of a request's content, are 150 kB. */
 export const TRIM_BATCH = 50
 
 /** A code is short because a person types it, so it is short-lived, too. Milliseconds. */
@@ -91,6 +101,8 @@ export const RETENTION = {
   pairings: DAY,
   wrongCodes: DAY,
   requests: 30 * DAY,
+  /** Longer than the requests, so that no request loses its content before it is deleted itself. */
+  requestContents: 32 * DAY,
   commands: 30 * DAY,
   watches: 7 * DAY,
   audit: 365 * DAY

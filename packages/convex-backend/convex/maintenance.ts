@@ -62,6 +62,7 @@ const trimmed = v.union(
   v.literal("pairings"),
   v.literal("wrongCodes"),
   v.literal("requests"),
+  v.literal("requestContents"),
   v.literal("commands"),
   v.literal("watches"),
   v.literal("audit")

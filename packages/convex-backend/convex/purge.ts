@@ -10,7 +10,7 @@ import { internalMutation, type MutationCtx } from "./_generated/server.ts"
 import { deleteWatch } from "./watches.ts"
 
 /** Of the largest size 4 × 750 kB, 20 × 100 kB and 10 × 150 kB are 6.5 MB: read to find them, and once more to delete them. */
-const [PARTS, DELTAS, REQUESTS] = [4, 20, 10]
+const [PARTS, DELTAS, CONTENTS] = [4, 20, 10]
 
 /** Takes the session out of every list by and by, beginning when the caller's transaction is done. */
 export const purgeSession = async (ctx: MutationCtx, sessionId: Id<"sessions">): Promise<void> => {
@@ -33,10 +33,21 @@ export const session = internalMutation({
     const turnId = turn._id
     const parts = ctx.db.query("parts").withIndex("by_turn", (q) => q.eq("turnId", turnId))
     const deltas = ctx.db.query("deltas").withIndex("by_turn", (q) => q.eq("turnId", turnId))
-    const requests = ctx.db.query("requests").withIndex("by_turn_open", (q) => q.eq("turnId", turnId))
-    const rows = [...(await parts.take(PARTS)), ...(await deltas.take(DELTAS)), ...(await requests.take(REQUESTS))]
+    const request = await ctx.db
+      .query("requests")
+      .withIndex("by_turn_open", (q) => q.eq("turnId", turnId))
+      .first()
+    const contents =
+      request === null
+        ? []
+        : await ctx.db
+            .query("requestContents")
+            .withIndex("by_request", (q) => q.eq("requestId", request._id))
+            .take(CONTENTS)
+    const rows = [...(await parts.take(PARTS)), ...(await deltas.take(DELTAS)), ...contents]
     for (const { _id } of rows) await ctx.db.delete(_id)
-    if (rows.length === 0) await ctx.db.delete(turnId)
+    if (request !== null && contents.length < CONTENTS) await ctx.db.delete(request._id)
+    if (rows.length === 0 && request === null) await ctx.db.delete(turnId)
     await purgeSession(ctx, sessionId)
     return null
   }

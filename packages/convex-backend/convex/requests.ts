@@ -1,21 +1,25 @@
 /**
- * What OpenCode asks a person, for a permission or with a question, and what the person says.
+ * Permissions and questions of an agent that wait for a person, and the answers.
  *
  * ```
- *   open ──▶ pending ──answer──▶ answered ──close("answered")──▶ OpenCode has the answer
+ *   open ──▶ pending ──answer──▶ answered ──close("answered")──▶ the agent has the answer
  *               │                   └── turn over first ──▶ cancelled
  *               ├── its time is over ──▶ expired
  *               └── turn over, or answered at OpenCode's own terminal ──▶ cancelled
  * ```
  *
- * No request outlives its turn, and none is pending longer than its time and a minute, even if its worker died.
+ * Invariants
+ * - No request outlives its turn, and none is pending longer than its time and a minute, even if its worker died.
+ * - A stored request has its whole content. A worker refuses to ask for more than fits, so that no answer is given to a
+ *   part of a request.
+ * - The content of a request never changes, so its id names what the person saw.
  *
  * @since 0.1.0
  */
-import { type Infer, v } from "convex/values"
+import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
 import type { Doc, Id } from "./_generated/dataModel.ts"
-import { internalMutation, type MutationCtx } from "./_generated/server.ts"
+import { internalMutation, type MutationCtx, type QueryCtx } from "./_generated/server.ts"
 import { assignedTurn } from "./assigned.ts"
 import { operatorMutation, operatorQuery, workerMutation, workerQuery } from "./builders.ts"
 import { refusal } from "./errors.ts"
@@ -23,20 +27,25 @@ import {
   bounded,
   checkCount,
   checkText,
-  MAX_ANSWER,
-  MAX_MESSAGE,
+  MAX_ASKED_BY,
   MAX_NAME,
   MAX_OPEN_REQUESTS,
   MAX_PAGE,
-  MAX_REQUEST,
+  MAX_PATH,
   MAX_REQUEST_TIME,
   MAX_SMALL_PAGE,
   REQUEST_GRACE
 } from "./limits.ts"
 import { ownedSession } from "./owned.ts"
-import { requestAnswer } from "./tables.ts"
-
-type Answer = Infer<typeof requestAnswer>
+import {
+  checkAnswers,
+  checkAnswerType,
+  encodeContent,
+  insertContent,
+  readContent,
+  type RequestAnswer
+} from "./requestContents.ts"
+import { requestAlways, requestAnswer, requestAskedBy, requestContent } from "./tables.ts"
 
 /** Cancels what a turn still has open. Part of the transaction that ends the turn. */
 export const closeRequests = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<void> => {
@@ -48,22 +57,35 @@ export const closeRequests = async (ctx: MutationCtx, turnId: Id<"turns">): Prom
 }
 
 /**
- * Shows a request to the operator for `timeLimit` milliseconds (1 second to 24 hours). The same `opencodeId` gives the
- * same request, in whatever state it is.
+ * Shows a request to the operator for `timeLimit` milliseconds (1 second to 24 hours). The same `opencodeId` returns the
+ * same request, in any state. `content` is stored whole, as JSON of at most 1,000,000 characters.
  */
 export const open = workerMutation({
   args: {
     turnId: v.id("turns"),
     opencodeId: v.string(),
-    kind: v.union(v.literal("permission"), v.literal("question")),
     subject: v.string(),
-    payload: v.string(),
+    askedBy: requestAskedBy,
+    directory: v.string(),
+    always: requestAlways,
+    content: requestContent,
     timeLimit: v.number()
   },
-  handler: async (ctx, { turnId, opencodeId, kind, subject, payload, timeLimit }) => {
+  handler: async (ctx, { turnId, opencodeId, subject, askedBy, directory, always, content, timeLimit }) => {
     checkText("opencodeId", opencodeId, MAX_NAME)
     checkText("subject", subject, MAX_NAME)
-    checkText("payload", payload, MAX_REQUEST)
+    checkText("directory", directory, MAX_PATH)
+    checkCount("askedBy", askedBy.length, MAX_ASKED_BY)
+    for (const { agent, task } of askedBy) {
+      checkText("askedBy.agent", agent, MAX_NAME)
+      if (task !== null) checkText("askedBy.task", task, MAX_NAME, 0)
+    }
+    if (always !== null) {
+      checkText("always.label", always.label, MAX_PATH)
+      if (content.kind === "question")
+        throw refusal("InvalidArgument", "always is for permissions; a question takes null")
+    }
+    const json = encodeContent(content)
     if (!(timeLimit >= 1_000 && timeLimit <= MAX_REQUEST_TIME)) {
       throw refusal("InvalidArgument", `timeLimit is ${timeLimit}; it takes 1000 to ${MAX_REQUEST_TIME} milliseconds`)
     }
@@ -75,7 +97,7 @@ export const open = workerMutation({
       .first()
     if (existing !== null) return existing._id
     if (turn.finished || turn.epoch !== epoch) {
-      throw refusal("Conflict", `A turn that is ${turn.status} in epoch ${turn.epoch ?? "none"} asks nothing`)
+      throw refusal("Conflict", `Cannot open a request: the turn is ${turn.status} (epoch ${turn.epoch ?? "none"})`)
     }
     const others = await ctx.db
       .query("requests")
@@ -89,19 +111,24 @@ export const open = workerMutation({
       sessionId: turn.sessionId,
       turnId,
       opencodeId,
-      kind,
+      kind: content.kind,
+      permission: content.kind === "permission" ? content.permission : null,
       subject,
-      payload,
+      askedBy,
+      directory,
+      always,
+      size: json.length,
       status: "pending",
       open: true,
       expiresAt
     })
+    await insertContent(ctx, requestId, json)
     await ctx.scheduler.runAt(expiresAt + REQUEST_GRACE, internal.requests.expire, { requestId })
     return requestId
   }
 })
 
-/** Answers to pass on to OpenCode, the oldest first, at most `limit` (up to 20). Closing one moves the window on. */
+/** Answers to forward to the agent, the oldest first, at most `limit` (up to 20). Closing one moves the window on. */
 export const answers = workerQuery({
   args: { limit: v.number() },
   handler: async (ctx, { limit }) => {
@@ -116,8 +143,8 @@ export const answers = workerQuery({
 })
 
 /**
- * The worker has done with a request. `answered`: OpenCode has the answer. `expired`, `cancelled`: it will get none from
- * here, also not one that was given in the meantime. A closed request stays as it is.
+ * The worker is done with a request. `answered`: the agent has the answer. `expired`, `cancelled`: the agent gets no answer
+ * from here, even if one was given in the meantime. A closed request does not change.
  */
 export const close = workerMutation({
   args: {
@@ -129,9 +156,35 @@ export const close = workerMutation({
     if (request?.workerId !== ctx.worker._id) throw refusal("NotFound", "This worker has no such request")
     if (!request.open) return null
     if (as === "answered" && request.status !== "answered") {
-      throw refusal("Conflict", "A request that nobody answered cannot be closed as answered")
+      throw refusal("Conflict", "This request has no answer, so it cannot be closed as answered")
     }
     await ctx.db.patch(requestId, { status: as, open: false })
+    return null
+  }
+})
+
+/**
+ * An `always` answer of this conversation was applied to a later request, `subject`, in the turn. Leaves one audit row for
+ * each turn and answer; the turn's parts have every call.
+ */
+export const applied = workerMutation({
+  args: { requestId: v.id("requests"), turnId: v.id("turns"), subject: v.string() },
+  handler: async (ctx, { requestId, turnId, subject }) => {
+    checkText("subject", subject, MAX_NAME)
+    const turn = await assignedTurn(ctx, turnId)
+    const request = await ctx.db.get(requestId)
+    if (request?.workerId !== ctx.worker._id) throw refusal("NotFound", "This worker has no such request")
+    if (request.answer?.type !== "always" || request.sessionId !== turn.sessionId) {
+      throw refusal("Conflict", "This request has no answer for later requests of the turn's session")
+    }
+    if (request.appliedIn === turnId) return null
+    await ctx.db.patch(requestId, { appliedIn: turnId })
+    await ctx.db.insert("audit", {
+      actorId: request.answeredBy ?? request.ownerId,
+      action: "apply",
+      workerId: request.workerId,
+      detail: `always ${request.always?.label ?? ""}, in turn ${turnId}, first to: ${subject}`
+    })
     return null
   }
 })
@@ -141,15 +194,19 @@ const view = (request: Doc<"requests">) => ({
   sessionId: request.sessionId,
   turnId: request.turnId,
   kind: request.kind,
+  permission: request.permission,
   subject: request.subject,
-  payload: request.payload,
+  askedBy: request.askedBy,
+  directory: request.directory,
+  always: request.always,
+  size: request.size,
   status: request.status,
   answer: request.answer ?? null,
   createdAt: request._creationTime,
   expiresAt: request.expiresAt
 })
 
-/** The requests that wait for you, of one session or of all, the oldest 100 first. */
+/** The requests that wait for you, of one session or of all, the oldest 100 first, without their content: see `get`. */
 export const pending = operatorQuery({
   args: { sessionId: v.optional(v.id("sessions")) },
   handler: async (ctx, { sessionId }) => {
@@ -163,38 +220,54 @@ export const pending = operatorQuery({
   }
 })
 
-const ownedRequest = async (ctx: MutationCtx & { readonly operator: string }, requestId: Id<"requests">) => {
+const ownedRequest = async (ctx: QueryCtx & { readonly operator: string }, requestId: Id<"requests">) => {
   const request = await ctx.db.get(requestId)
   if (request?.ownerId !== ctx.operator) throw refusal("NotFound", "You have no such request")
   return request
 }
 
-const checkAnswer = (kind: "permission" | "question", answer: Answer): void => {
-  const answered = answer.type === "answers" || answer.type === "dismiss" ? "question" : "permission"
-  if (answered !== kind) throw refusal("InvalidArgument", `answer is of type ${answer.type}, which answers no ${kind}`)
-  if (answer.type === "reject" && answer.message !== undefined) checkText("answer.message", answer.message, MAX_MESSAGE)
-  checkText("answer", JSON.stringify(answer), MAX_ANSWER)
-}
+/** One of your requests with its whole content: show all of it before you answer. */
+export const get = operatorQuery({
+  args: { requestId: v.id("requests") },
+  handler: async (ctx, { requestId }) => {
+    const request = await ownedRequest(ctx, requestId)
+    return { ...view(request), content: await readContent(ctx, requestId) }
+  }
+})
 
 /** Answers are small and plain, and their fields come in the order of the validator. */
-const same = (one: Answer, other: Answer): boolean => JSON.stringify(one) === JSON.stringify(other)
+const same = (one: RequestAnswer, other: RequestAnswer): boolean => JSON.stringify(one) === JSON.stringify(other)
 
-/** Answers a request of yours. The first answer stands; saying the same again changes nothing. */
+const checkAnswer = async (ctx: QueryCtx, request: Doc<"requests">, given: RequestAnswer): Promise<void> => {
+  checkAnswerType(request.kind, given)
+  if (given.type === "always" && request.always === null) {
+    throw refusal(
+      "InvalidArgument",
+      "This request can only be allowed once: later requests like it cannot be described"
+    )
+  }
+  if (given.type !== "answers") return
+  const content = await readContent(ctx, request._id)
+  if (content.kind === "question") checkAnswers(content.questions, given.answers)
+}
+
+/** Answers a request of yours. The first answer stands; sending the same answer again changes nothing. */
 export const answer = operatorMutation({
   args: { requestId: v.id("requests"), answer: requestAnswer },
   handler: async (ctx, args) => {
     const request = await ownedRequest(ctx, args.requestId)
-    checkAnswer(request.kind, args.answer)
     if (request.answer !== undefined && same(request.answer, args.answer)) return null
+    await checkAnswer(ctx, request, args.answer)
     if (request.status === "expired" || (request.status === "pending" && request.expiresAt <= Date.now())) {
-      throw refusal("Expired", "The time to answer this is over: the agent went on without")
+      throw refusal("Expired", "The time to answer this request is over: the agent went on without an answer")
     }
     if (request.status !== "pending") {
       throw refusal("Conflict", `This request is ${request.status} already`)
     }
     await ctx.db.patch(request._id, { status: "answered", answer: args.answer, answeredBy: ctx.operator })
     if (request.kind === "permission") {
-      const detail = `${args.answer.type}: ${request.subject}`
+      const scope = args.answer.type === "always" ? ` ${request.always?.label ?? ""}` : ""
+      const detail = `${args.answer.type}${scope}: ${request.subject}`
       await ctx.db.insert("audit", { actorId: ctx.operator, action: "answer", workerId: request.workerId, detail })
     }
     return null

@@ -39,10 +39,39 @@ export const segment = v.object({
   text: v.string()
 })
 
-/** What a person says to a request: the first three to a permission, the last two to a question. */
+/** Who asks: the root agent first, then each sub-agent with the task that it was given. */
+export const requestAskedBy = v.array(v.object({ agent: v.string(), task: v.union(v.string(), v.null()) }))
+
+/** What an `always` answer would cover, as a phrase that completes "always allow …". Null: it cannot be given. */
+export const requestAlways = v.union(v.object({ label: v.string() }), v.null())
+
+/** One piece of what a permission is asked for, whole. `format` is how `text` is to be displayed. */
+export const requestSection = v.object({
+  name: v.string(),
+  format: v.union(v.literal("command"), v.literal("diff"), v.literal("json"), v.literal("text")),
+  text: v.string()
+})
+
+export const requestQuestion = v.object({
+  question: v.string(),
+  header: v.string(),
+  options: v.array(v.object({ label: v.string(), description: v.string() })),
+  /** Several options can be chosen. */
+  multiple: v.boolean(),
+  /** An answer in the person's own words is accepted. */
+  custom: v.boolean()
+})
+
+/** Everything that a person must see before they answer. `permission` is the agent's name of it, such as `bash`. */
+export const requestContent = v.union(
+  v.object({ kind: v.literal("permission"), permission: v.string(), sections: v.array(requestSection) }),
+  v.object({ kind: v.literal("question"), questions: v.array(requestQuestion) })
+)
+
+/** Answers to a request: the first three to a permission, the last two to a question. */
 export const requestAnswer = v.union(
   v.object({ type: v.literal("once") }),
-  /** For all that is like it, as long as this OpenCode server runs. */
+  /** Also for later requests of the same scope in this conversation, while the worker's process runs. */
   v.object({ type: v.literal("always") }),
   /** With a message the model goes on and reads it; without one the turn ends. */
   v.object({ type: v.literal("reject"), message: v.optional(v.string()) }),
@@ -195,24 +224,32 @@ export const tables = {
     segments: v.array(segment)
   }).index("by_turn", ["turnId", "seq"]),
 
-  /** What OpenCode asks a person. */
+  /** Permissions and questions that wait for a person. A stored request does not change, apart from its status. */
   requests: defineTable({
     ownerId: v.string(),
     workerId: v.id("workers"),
     sessionId: v.id("sessions"),
     turnId: v.id("turns"),
-    /** OpenCode's own id of it. */
+    /** OpenCode's id of the request. */
     opencodeId: v.string(),
     kind: v.union(v.literal("permission"), v.literal("question")),
-    /** What it is about, in a line. */
+    /** The agent's name of the permission, such as `bash`; null: a question. */
+    permission: v.union(v.string(), v.null()),
+    /** One line; ends with … where it was cut. */
     subject: v.string(),
-    /** OpenCode's request as JSON. */
-    payload: v.string(),
+    askedBy: requestAskedBy,
+    /** The working directory of the call. */
+    directory: v.string(),
+    always: requestAlways,
+    /** Characters of the whole content as JSON. */
+    size: v.number(),
     status: v.union(v.literal("pending"), v.literal("answered"), v.literal("expired"), v.literal("cancelled")),
-    /** The worker has not done with it: it waits for an answer, or has one to pass on. */
+    /** The worker is not done with it: it waits for an answer, or for the worker to forward one. */
     open: v.boolean(),
     answer: v.optional(requestAnswer),
     answeredBy: v.optional(v.string()),
+    /** The last turn in which an `always` answer was applied to a later request. */
+    appliedIn: v.optional(v.id("turns")),
     /** Milliseconds of the server's clock. */
     expiresAt: v.number()
   })
@@ -221,6 +258,13 @@ export const tables = {
     .index("by_turn_open", ["turnId", "open"])
     .index("by_owner_status", ["ownerId", "status"])
     .index("by_session_status", ["sessionId", "status"]),
+
+  /** The content of a request as JSON, in pieces. In no list; deleted with the request. */
+  requestContents: defineTable({
+    requestId: v.id("requests"),
+    chunk: v.number(),
+    text: v.string()
+  }).index("by_request", ["requestId", "chunk"]),
 
   /** What a worker offers. A catalogue too long for one row goes on in the next `chunk`. */
   modelCatalogs: defineTable({
@@ -264,7 +308,13 @@ export const tables = {
   audit: defineTable({
     /** An operator's `tokenIdentifier`, or the worker's id. */
     actorId: v.string(),
-    action: v.union(v.literal("approve"), v.literal("revoke"), v.literal("answer"), v.literal("rotate")),
+    action: v.union(
+      v.literal("approve"),
+      v.literal("revoke"),
+      v.literal("answer"),
+      v.literal("apply"),
+      v.literal("rotate")
+    ),
     workerId: v.id("workers"),
     /** What was done, where the action alone does not say it. */
     detail: v.optional(v.string())

@@ -8,6 +8,7 @@ import {
   newSecret,
   newSession,
   permission,
+  question,
   refusalOf,
   send,
   sha256,
@@ -83,13 +84,11 @@ describe("the audit", () => {
     const { operator, worker, audit } = await setUp()
     const turnId = await send(operator, await newSession(operator, worker.workerId))
     await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
-    const ask = (change: { opencodeId: string; kind?: "question" }) =>
-      operator.mutation(api.requests.open, { ...worker, turnId, ...permission, ...change })
-    const requestId = await ask({ opencodeId: "per_1" })
+    const requestId = await operator.mutation(api.requests.open, { ...worker, turnId, ...permission })
     const answer = { requestId, answer: { type: "once" as const } }
     await operator.mutation(api.requests.answer, answer)
     await operator.mutation(api.requests.answer, answer)
-    const questionId = await ask({ opencodeId: "que_1", kind: "question" })
+    const questionId = await operator.mutation(api.requests.open, { ...worker, turnId, ...question })
     await operator.mutation(api.requests.answer, { requestId: questionId, answer: { type: "dismiss" } })
     await operator.mutation(api.workers.revoke, { workerId: worker.workerId })
     await operator.mutation(api.workers.revoke, { workerId: worker.workerId })

@@ -84,6 +84,7 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
   "models:get": [({ worker }) => ({ workerId: worker.workerId }), "NotFound"],
   "commands:get": [({ commandId }) => ({ commandId }), { accepted: null }],
   "requests:pending": [({ sessionId }) => ({ sessionId }), "NotFound"],
+  "requests:get": [({ requestId }) => ({ requestId }), "NotFound"],
   "requests:answer": [({ requestId }) => ({ requestId, answer: { type: "once" } }), "NotFound"]
 }
 
@@ -131,6 +132,7 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
   "commands:settle": [({ commandId }) => ({ commandId }), "NotFound"],
   "requests:open": [({ turnId }) => ({ turnId, ...permission }), "NotFound"],
   "requests:answers": [() => ({ limit: 10 }), { accepted: [] }],
+  "requests:applied": [({ requestId, turnId }) => ({ requestId, turnId, subject: "s" }), "NotFound"],
   "requests:close": [({ requestId }) => ({ requestId, as: "cancelled" }), "NotFound"]
 }
 

@@ -1,11 +1,14 @@
 import { afterEach, assert, describe, it } from "vitest"
-import { api } from "../src/api.ts"
+import type { FunctionArgs } from "convex/server"
+import { ConvexError } from "convex/values"
+import { api, type Id } from "../src/api.ts"
 import {
   enlist,
   eventually,
   ids,
   newSession,
   permission,
+  question,
   refusalOf,
   send,
   type Signature,
@@ -35,12 +38,27 @@ const setUp = async () => {
     worker,
     sessionId,
     turnId,
-    open: (change: Partial<Omit<typeof permission, "kind">> & { kind?: "question" } = {}) =>
+    open: (change: Partial<FunctionArgs<typeof api.requests.open>> = {}) =>
       operator.mutation(api.requests.open, { ...worker, turnId, ...permission, ...change }),
+    applied: (requestId: Id<"requests">, of = turnId) =>
+      operator.mutation(api.requests.applied, { ...worker, requestId, turnId: of, subject: "bash: touch b.txt" }),
+    audit: async () => {
+      const paginationOpts = { numItems: 100, cursor: null }
+      const { page } = await operator.query(api.workers.audit, { workerId: worker.workerId, paginationOpts })
+      return page.flatMap(({ action, detail }) => (detail === null ? [] : [[action, detail]]))
+    },
     pending: async () => (await operator.query(api.requests.pending, {})).map(({ requestId }) => requestId),
     answers: (as: Signature = worker) => operator.query(api.requests.answers, { ...as, limit: 20 }),
     finish: () => operator.mutation(api.queue.finish, { ...worker, turnId, outcome: "completed", parts: [] })
   }
+}
+
+/** Content with so many characters as JSON. */
+const whole = (length: number) => {
+  const [command] = permission.content.sections
+  assert.isDefined(command)
+  const spent = JSON.stringify({ ...permission.content, sections: [{ ...command, text: "" }] }).length
+  return { ...permission.content, sections: [{ ...command, text: "€".repeat(length - spent) }] }
 }
 
 describe("requests", () => {
@@ -49,8 +67,12 @@ describe("requests", () => {
     const requestId = await open()
     assert.strictEqual(await open(), requestId)
     const [shown] = await operator.query(api.requests.pending, { sessionId })
-    assert.deepNestedInclude(shown, { requestId, turnId, kind: "permission", status: "pending", answer: null })
-    assert.strictEqual(shown?.payload, permission.payload)
+    const { askedBy, directory, always, subject, content } = permission
+    const card = { askedBy, directory, always, subject, permission: "bash", size: JSON.stringify(content).length }
+    assert.deepInclude(shown, { requestId, turnId, kind: "permission", status: "pending", answer: null, ...card })
+    assert.notProperty(shown, "content")
+    assert.isDefined(shown)
+    assert.deepStrictEqual(await operator.query(api.requests.get, { requestId }), { ...shown, content })
     assert.deepStrictEqual(await answers(), [])
 
     const answer = { type: "once" as const }
@@ -78,13 +100,13 @@ describe("requests", () => {
   it("a question takes answers or is dismissed, a permission does not, and the other way round", async () => {
     const { operator, open, answers } = await setUp()
     const permissionId = await open()
-    const questionId = await open({ opencodeId: "que_1", kind: "question" })
+    const questionId = await open(question)
     const wrong = [
       operator.mutation(api.requests.answer, { requestId: permissionId, answer: { type: "dismiss" } }),
       operator.mutation(api.requests.answer, { requestId: questionId, answer: { type: "once" } })
     ]
     assert.deepStrictEqual(await Promise.all(wrong.map(refusalOf)), ["InvalidArgument", "InvalidArgument"])
-    const answer = { type: "answers" as const, answers: [["Blue"], ["a", "b"]] }
+    const answer = { type: "answers" as const, answers: [["Blue", "my own words"], ["Slow"]] }
     await operator.mutation(api.requests.answer, { requestId: questionId, answer })
     assert.deepStrictEqual(
       (await answers()).map((row) => row.answer),
@@ -130,6 +152,74 @@ describe("requests", () => {
     )
   })
 
+  it("have content of the largest size, which is gone with their session", async () => {
+    const { operator, worker, sessionId, open, finish } = await setUp()
+    const content = whole(1_000_000)
+    const requestId = await open({ content })
+    assert.deepStrictEqual((await operator.query(api.requests.get, { requestId })).content, content)
+    const [shown] = await operator.query(api.requests.pending, {})
+    assert.strictEqual(shown?.size, 1_000_000)
+    await finish()
+    await operator.mutation(api.workers.revoke, { workerId: worker.workerId })
+    await operator.mutation(api.sessions.remove, { sessionId, idempotencyKey: "remove" })
+    await eventually(
+      () => operator.query(api.sessions.get, { sessionId }),
+      (session) => session === null
+    )
+    assert.strictEqual(await refusalOf(operator.query(api.requests.get, { requestId })), "NotFound")
+  })
+
+  it("that cannot be described for later can be allowed once only", async () => {
+    const { operator, open, pending } = await setUp()
+    const requestId = await open({ always: null })
+    const answer = (type: "always" | "once") => operator.mutation(api.requests.answer, { requestId, answer: { type } })
+    assert.strictEqual(await refusalOf(answer("always")), "InvalidArgument")
+    assert.deepStrictEqual(await pending(), [requestId])
+    await answer("once")
+  })
+
+  it("that are allowed for later leave a trace: the answer, and one row for each turn that it is applied in", async () => {
+    const { operator, worker, sessionId, turnId, open, applied, audit, finish } = await setUp()
+    const [requestId, once] = [await open(), await open({ opencodeId: "per_2" })]
+    assert.strictEqual(await refusalOf(applied(requestId)), "Conflict")
+    await operator.mutation(api.requests.answer, { requestId, answer: { type: "always" } })
+    await operator.mutation(api.requests.answer, { requestId: once, answer: { type: "once" } })
+    assert.strictEqual(await refusalOf(applied(once)), "Conflict")
+    await applied(requestId)
+    await applied(requestId)
+    await finish()
+    const next = await send(operator, sessionId)
+    await operator.mutation(api.queue.claim, { ...worker, turnId: next, ...ids })
+    await applied(requestId, next)
+    const other = await send(operator, await newSession(operator, worker.workerId))
+    assert.strictEqual(await refusalOf(applied(requestId, other)), "Conflict")
+    assert.deepStrictEqual((await audit()).toReversed(), [
+      ["answer", "always this command: bash: touch a.txt"],
+      ["answer", "once: bash: touch a.txt"],
+      ["apply", `always this command, in turn ${turnId}, first to: bash: touch b.txt`],
+      ["apply", `always this command, in turn ${next}, first to: bash: touch b.txt`]
+    ])
+  })
+
+  it.each([
+    ["too few answers", [["Blue"]], "answer.answers has 1 entries; there are 2 questions"],
+    ["an answer without a choice", [[], ["Fast"]], "answer.answers[0] is empty"],
+    ["an empty answer", [["Blue"], [" "]], "answer.answers[1] is empty"],
+    ["an option that there is not", [["Blue"], ["Medium"]], 'has "Medium"; the options are "Fast", "Slow"'],
+    ["two options where one is taken", [["Blue"], ["Fast", "Slow"]], "answer.answers[1] has 2 options"],
+    ["an option twice", [["Blue", "Blue"], ["Fast"]], "answer.answers[0] has the same option twice"]
+  ])("a question refuses %s", async (_, answers, message) => {
+    const { operator, open, pending } = await setUp()
+    const requestId = await open(question)
+    const refused: unknown = await operator
+      .mutation(api.requests.answer, { requestId, answer: { type: "answers", answers } })
+      .catch((error: unknown) => error)
+    assert.instanceOf(refused, ConvexError)
+    assert.include(refused.data, { code: "InvalidArgument" })
+    assert.include(refused.data.message, message)
+    assert.deepStrictEqual(await pending(), [requestId])
+  })
+
   it("of a turn are bounded in number", async () => {
     const { open } = await setUp()
     const answers = await Promise.all(
@@ -145,12 +235,18 @@ describe("requests", () => {
     const { operator, open } = await setUp()
     const long = "x".repeat(501)
     const requestId = await open()
-    const questionId = await open({ opencodeId: "que_1", kind: "question" })
+    const questionId = await open(question)
     const many = Array.from({ length: 4_000 }, () => ["xx"])
     const refusals = [
       open({ opencodeId: long }),
       open({ opencodeId: "a", subject: long }),
-      open({ opencodeId: "a", payload: "x".repeat(50_001) }),
+      open({ opencodeId: "a", content: whole(1_000_001) }),
+      open({ opencodeId: "a", directory: "x".repeat(4_097) }),
+      open({ opencodeId: "a", askedBy: Array.from({ length: 11 }, () => ({ agent: "a", task: null })) }),
+      open({ opencodeId: "a", askedBy: [{ agent: "a", task: long }] }),
+      open({ opencodeId: "a", always: { label: "x".repeat(4_097) } }),
+      open({ ...question, opencodeId: "a", always: { label: "this" } }),
+      open({ opencodeId: "a", content: { kind: "question", questions: [] } }),
       open({ opencodeId: "a", timeLimit: 999 }),
       open({ opencodeId: "a", timeLimit: Number.NaN }),
       operator.mutation(api.requests.answer, { requestId, answer: { type: "reject", message: "x".repeat(4_001) } }),

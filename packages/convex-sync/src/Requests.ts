@@ -1,19 +1,18 @@
 /**
- * Brings what OpenCode asks to a person, and the answer back.
+ * Brings the permissions and questions of an agent to a person, and the answers back.
  *
  * @since 0.1.0
  */
 import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
-import type { FunctionReturnType } from "convex/server"
+import type { FunctionArgs, FunctionReturnType } from "convex/server"
 import { Context, type Duration, Effect, Layer, type Scope, type Stream } from "effect"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import { broker } from "./internal/broker.ts"
 import { requestsOver } from "./internal/overLease.ts"
 import { Lease } from "./Lease.ts"
-import type * as Policy from "./Policy.ts"
 
 /**
- * What is asked, in OpenCode's own words; more fields than these go to the person as they are.
+ * A request in OpenCode's own words.
  *
  * @category models
  * @since 0.1.0
@@ -26,6 +25,7 @@ export type Asked =
         readonly sessionID: string
         readonly permission: string
         readonly patterns: ReadonlyArray<string>
+        readonly metadata?: Readonly<Record<string, unknown>>
       }
     }
   | {
@@ -33,7 +33,15 @@ export type Asked =
       readonly request: {
         readonly id: string
         readonly sessionID: string
-        readonly questions: ReadonlyArray<{ readonly question: string }>
+        readonly questions: ReadonlyArray<{
+          readonly question: string
+          readonly header?: string
+          readonly options?: ReadonlyArray<{ readonly label: string; readonly description?: string }>
+          /** Default: false. */
+          readonly multiple?: boolean | undefined
+          /** Default: true. */
+          readonly custom?: boolean | undefined
+        }>
       }
     }
 
@@ -44,12 +52,37 @@ export type Asked =
 export type AnsweredRequest = FunctionReturnType<typeof backendApi.requests.answers>[number]
 
 /**
- * What a person said: see `requests.answer` of the backend.
+ * An answer of a person: see `requests.answer` of the backend.
  *
  * @category models
  * @since 0.1.0
  */
 export type Answer = AnsweredRequest["answer"]
+
+/**
+ * An answer as OpenCode gets it. `always` is never forwarded: OpenCode would allow its own patterns, such as `curl *`, in
+ * all sessions. The broker replies `once`, and remembers the approval itself.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Reply = Exclude<Answer, { readonly type: "always" }>
+
+type OpenedRequest = Omit<FunctionArgs<typeof backendApi.requests.open>, "workerId" | "secret" | "epoch">
+
+/**
+ * All that a person has to see of a request before they answer it, nothing left out.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RequestCard extends Pick<OpenedRequest, "subject" | "askedBy" | "directory" | "content"> {
+  /**
+   * Later requests that an `always` answer covers: those of the same conversation with the same `scope`. `label` describes
+   * them, as a phrase that completes "always allow …". Null: they cannot be described exactly, so only `once` is possible.
+   */
+  readonly always: { readonly scope: string; readonly label: string } | null
+}
 
 /**
  * `Gap`: events may be missing before it, so everything is listed again.
@@ -76,8 +109,10 @@ export interface OpenCodePort {
   readonly parentOf: (sessionId: string) => Effect.Effect<string | undefined, Error>
   /** Whether the tool that asks still runs. */
   readonly isWaiting: (asked: Asked) => Effect.Effect<boolean, Error>
-  /** False: OpenCode does not have the request (any more). */
-  readonly answer: (asked: Asked, answer: Answer) => Effect.Effect<boolean, Error>
+  /** What a person gets to see of it. */
+  readonly describe: (asked: Asked) => Effect.Effect<RequestCard, Error>
+  /** False: OpenCode does not have the request, or no longer has it. */
+  readonly answer: (asked: Asked, answer: Reply) => Effect.Effect<boolean, Error>
 }
 
 /**
@@ -87,21 +122,19 @@ export interface OpenCodePort {
  * @since 0.1.0
  */
 export interface StorePort {
-  readonly open: (request: {
-    readonly turnId: Id<"turns">
-    readonly opencodeId: string
-    readonly kind: "permission" | "question"
-    readonly subject: string
-    readonly payload: string
-    /** Milliseconds. */
-    readonly timeLimit: number
-  }) => Effect.Effect<Id<"requests">, ConvexSyncError>
+  readonly open: (request: OpenedRequest) => Effect.Effect<Id<"requests">, ConvexSyncError>
   /** What was answered and is not closed, now and at each change. */
   readonly answers: Stream.Stream<ReadonlyArray<AnsweredRequest>, ConvexSyncError>
   readonly close: (
     requestId: Id<"requests">,
     as: "answered" | "expired" | "cancelled"
   ) => Effect.Effect<unknown, ConvexSyncError>
+  /** An `always` answer of `requestId` was applied to a later request, `subject`. */
+  readonly applied: (use: {
+    readonly requestId: Id<"requests">
+    readonly turnId: Id<"turns">
+    readonly subject: string
+  }) => Effect.Effect<unknown, ConvexSyncError>
 }
 
 /**
@@ -109,8 +142,6 @@ export interface StorePort {
  * @since 0.1.0
  */
 export interface RequestsOptions {
-  /** For turns that bring none of their own. Default `Policy.careful`. */
-  readonly policy?: Policy.Policy
   /** How long a person may take, 1 second to 24 hours. Default 10 minutes. */
   readonly timeLimit?: Duration.Input
 }
@@ -121,8 +152,8 @@ export interface RequestsOptions {
  */
 export interface FollowedTurn {
   readonly turnId: Id<"turns">
+  /** The root session of the conversation: approvals for later requests end with the process, and belong to it alone. */
   readonly opencodeSessionId: string
-  readonly policy?: Policy.Policy
 }
 
 /**

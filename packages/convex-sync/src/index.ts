@@ -10,8 +10,6 @@ export { Inbox, type InboxPort, type PromptIds, type ReadyTurn } from "./Inbox.t
 export * from "./Lease.ts"
 /** @since 0.1.0 */
 export * as Pairing from "./Pairing.ts"
-/** @since 0.1.0 */
-export * as Policy from "./Policy.ts"
 export * from "./Requests.ts"
 export * from "./retryTransient.ts"
 export * from "./Commands.ts"

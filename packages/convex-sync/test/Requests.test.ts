@@ -13,9 +13,12 @@ import {
   Lease,
   type OpenCodePort,
   Rejected,
+  type Reply,
+  type RequestCard,
   type RequestEvent,
   Requests,
   type RequestsOptions,
+  type StorePort,
   Unreachable
 } from "../src/index.ts"
 import { connection, Deployment, pair } from "./support/deployment.ts"
@@ -29,6 +32,30 @@ const question = (id: string, text = "Which colour?"): Asked => ({
   request: { id, sessionID: "ses_root", questions: [{ question: text }, { question: "And why?" }] }
 })
 
+/** The first pattern is all that there is to see; `rm` cannot be allowed for later requests. */
+const cardOf = ({ kind, request }: Asked): RequestCard => {
+  const common = { askedBy: [{ agent: "build", task: null }], directory: "/work" }
+  if (kind === "question") {
+    const options = [{ label: "Blue", description: "Like the sky" }]
+    const questions = request.questions.map((each) => ({
+      question: each.question,
+      header: "",
+      options,
+      multiple: false,
+      custom: true
+    }))
+    return { ...common, subject: "question", always: null, content: { kind: "question", questions } }
+  }
+  const [command = ""] = request.patterns
+  const sections = [{ name: "command", format: "command" as const, text: command }]
+  return {
+    ...common,
+    subject: `bash: ${command.slice(0, 100)}`,
+    always: command.startsWith("rm") ? null : { scope: command, label: "this command" },
+    content: { kind: "permission", permission: "bash", sections }
+  }
+}
+
 /**
  * OpenCode as far as requests go: it lists what was asked and not answered, also when its tool was aborted, and
  * rejecting anything of a session rejects all that the session waits for.
@@ -36,11 +63,12 @@ const question = (id: string, text = "Which colour?"): Asked => ({
 const makeOpenCode = Effect.gen(function* () {
   const events = yield* Queue.unbounded<RequestEvent>()
   const listed = new Map<string, { readonly asked: Asked; waiting: boolean }>()
-  const answered: Array<readonly [id: string, answer: Answer]> = []
+  const answered: Array<readonly [id: string, answer: Reply]> = []
   const port: OpenCodePort = {
     events: Stream.fromQueue(events),
     pending: Effect.sync(() => Array.from(listed.values(), ({ asked }) => asked)),
     parentOf: (sessionId) => Effect.succeed(sessionId === "ses_child" ? "ses_root" : undefined),
+    describe: (asked) => Effect.sync(() => cardOf(asked)),
     isWaiting: ({ request }) => Effect.sync(() => listed.get(request.id)?.waiting ?? false),
     answer: (asked, answer) =>
       Effect.sync(() => {
@@ -81,12 +109,14 @@ const makeStore = (onOpen: (call: number) => Effect.Effect<void, ConvexSyncError
   Effect.gen(function* () {
     const answers = yield* Queue.unbounded<ReadonlyArray<AnsweredRequest> | ConvexSyncError>()
     const refused = new Set<string>()
-    const opened: Array<{ readonly opencodeId: string; readonly subject: string; readonly payload: string }> = []
+    const opened: Array<Parameters<StorePort["open"]>[0]> = []
+    const uses: Array<readonly [string, string]> = []
     const closed: Array<readonly [string, string]> = []
     let calls = 0
     return {
       opened,
       closed,
+      uses,
       /** What cannot be closed. */
       refused,
       answers: Stream.mapEffect(Stream.fromQueue(answers), (said) =>
@@ -104,6 +134,8 @@ const makeStore = (onOpen: (call: number) => Effect.Effect<void, ConvexSyncError
           closed.push([requestId, as])
           return Effect.void
         }),
+      applied: ({ requestId, subject }: Parameters<StorePort["applied"]>[0]) =>
+        Effect.sync(() => uses.push([requestId, subject])),
       say: (opencodeId: string, answer: Answer) =>
         Queue.offer(answers, [
           { requestId: idOf<"requests">(`row_${opencodeId}`), turnId, opencodeId, kind: "permission", answer }
@@ -118,30 +150,97 @@ const setUp = Effect.fnUntraced(function* (
 ) {
   const opencode = yield* makeOpenCode
   const store = yield* makeStore(onOpen)
-  const { follow } = yield* Requests.make(opencode.port, store, { policy: "inherit", ...options })
+  const { follow } = yield* Requests.make(opencode.port, store, options)
   const turn = yield* Scope.make()
   yield* Scope.provide(follow({ turnId, opencodeSessionId: "ses_root" }), turn)
   // Nothing here waits for anything but other fibers: a few rounds let all of them get on.
-  return { opencode, store, turn, settle: Effect.repeat(TestClock.adjust(0), { times: 4 }) }
+  return { opencode, store, follow, turn, settle: Effect.repeat(TestClock.adjust(0), { times: 4 }) }
 })
 
 const failure = (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ operation: "requests:open", reason })
-const feedback = (answered: ReadonlyArray<readonly [string, Answer]>) =>
+const feedback = (answered: ReadonlyArray<readonly [string, Reply]>) =>
   answered.map(([id, answer]) => [id, answer.type, answer.type === "reject" ? (answer.message ?? "") : ""])
 
 describe("Requests", () => {
-  it.effect("brings what is asked to the store, and the answer to OpenCode", () =>
+  it.effect("brings what is asked to the store, whole, and the answer to OpenCode", () =>
     Effect.gen(function* () {
       const { opencode, store, settle } = yield* setUp()
       yield* opencode.ask(bash("per_1"))
       yield* settle
-      assert.deepNestedInclude(store.opened, { ...store.opened[0], opencodeId: "per_1", subject: "bash: touch a.txt" })
-      assert.deepStrictEqual(JSON.parse(store.opened[0]?.payload ?? ""), bash("per_1").request)
+      const { always: _, ...card } = cardOf(bash("per_1"))
+      const always = { label: "this command" }
+      assert.deepStrictEqual(store.opened, [{ ...card, always, opencodeId: "per_1", timeLimit: 600_000, turnId }])
       assert.deepStrictEqual(opencode.answered, [])
+      yield* store.say("per_1", { type: "once" })
+      yield* settle
+      assert.deepStrictEqual(opencode.answered, [["per_1", { type: "once" }]])
+      assert.deepStrictEqual(store.closed, [["row_per_1", "answered"]])
+    })
+  )
+
+  it.effect("replies once to what was allowed always, and to later requests of the same scope", () =>
+    Effect.gen(function* () {
+      const { opencode, store, settle } = yield* setUp()
+      yield* opencode.ask(bash("per_1"))
+      yield* settle
       yield* store.say("per_1", { type: "always" })
       yield* settle
-      assert.deepStrictEqual(opencode.answered, [["per_1", { type: "always" }]])
-      assert.deepStrictEqual(store.closed, [["row_per_1", "answered"]])
+      yield* opencode.ask(bash("per_2"))
+      yield* opencode.ask(bash("per_child", "ses_child"))
+      yield* opencode.ask(bash("per_other", "ses_root", "touch b.txt"))
+      yield* settle
+      assert.deepStrictEqual(feedback(opencode.answered), [
+        ["per_1", "once", ""],
+        ["per_2", "once", ""],
+        ["per_child", "once", ""]
+      ])
+      assert.deepStrictEqual(
+        store.opened.map(({ opencodeId }) => opencodeId),
+        ["per_1", "per_other"]
+      )
+      assert.deepStrictEqual(store.uses, [
+        ["row_per_1", "bash: touch a.txt"],
+        ["row_per_1", "bash: touch a.txt"]
+      ])
+    })
+  )
+
+  it.effect("an approval for later requests covers what is shown already, and ends with the conversation", () =>
+    Effect.gen(function* () {
+      const { follow, opencode, store, settle } = yield* setUp()
+      yield* opencode.ask(bash("per_1"))
+      yield* opencode.ask(bash("per_2"))
+      yield* opencode.ask(bash("per_3", "ses_root", "touch b.txt"))
+      yield* settle
+      yield* store.say("per_1", { type: "always" })
+      yield* settle
+      assert.deepStrictEqual(feedback(opencode.answered), [
+        ["per_1", "once", ""],
+        ["per_2", "once", ""]
+      ])
+      assert.deepStrictEqual(store.closed, [
+        ["row_per_1", "answered"],
+        ["row_per_2", "cancelled"]
+      ])
+      yield* follow({ turnId, opencodeSessionId: "ses_other" })
+      yield* opencode.ask(bash("per_4", "ses_other"))
+      yield* settle
+      assert.strictEqual(store.opened.at(-1)?.opencodeId, "per_4")
+      assert.strictEqual(opencode.answered.length, 2)
+    })
+  )
+
+  it.effect("what cannot be described covers nothing, whatever was answered", () =>
+    Effect.gen(function* () {
+      const { opencode, store, settle } = yield* setUp()
+      yield* opencode.ask(bash("per_1", "ses_root", "rm a.txt"))
+      yield* settle
+      yield* store.say("per_1", { type: "always" })
+      yield* settle
+      yield* opencode.ask(bash("per_2", "ses_root", "rm a.txt"))
+      yield* settle
+      assert.deepStrictEqual(feedback(opencode.answered), [["per_1", "once", ""]])
+      assert.strictEqual(store.opened.length, 2)
     })
   )
 
@@ -206,7 +305,7 @@ describe("Requests", () => {
       yield* TestClock.adjust("1 second")
       const [id, type, message] = feedback(opencode.answered)[0] ?? []
       assert.deepStrictEqual([id, type], ["per_1", "reject"])
-      assert.match(message ?? "", /^Nobody answered within 5m/)
+      assert.match(message ?? "", /^No person answered within 5m/)
       assert.deepStrictEqual(store.closed, [["row_per_1", "expired"]])
     })
   )
@@ -248,7 +347,7 @@ describe("Requests", () => {
       const { opencode, settle } = yield* setUp({}, () => Effect.fail(refused))
       yield* opencode.ask(bash("per_1"))
       yield* settle
-      assert.match(feedback(opencode.answered)[0]?.[2] ?? "", /^It could not be shown/)
+      assert.match(feedback(opencode.answered)[0]?.[2] ?? "", /^This request could not be shown/)
     })
   )
 
@@ -259,30 +358,6 @@ describe("Requests", () => {
       yield* opencode.ask(bash("per_1"))
       yield* TestClock.adjust("59 minutes")
       assert.deepStrictEqual(opencode.answered, [])
-    })
-  )
-
-  it.effect("the policy answers what nobody needs to see", () =>
-    Effect.gen(function* () {
-      const policy = [
-        { permission: "bash", pattern: "git *", action: "allow" },
-        { permission: "bash", pattern: "rm *", action: "deny" }
-      ] as const
-      const { opencode, store, settle } = yield* setUp({ policy })
-      yield* opencode.ask(bash("per_allowed", "ses_root", "git log"))
-      yield* settle
-      yield* opencode.ask(bash("per_denied", "ses_root", "rm -rf /"))
-      yield* settle
-      yield* opencode.ask(bash("per_asked", "ses_root", "ls"))
-      yield* settle
-      assert.deepStrictEqual(feedback(opencode.answered), [
-        ["per_allowed", "once", ""],
-        ["per_denied", "reject", "This worker's policy denies bash. Go on without it, or say what you would need."]
-      ])
-      assert.deepStrictEqual(
-        store.opened.map(({ opencodeId }) => opencodeId),
-        ["per_asked"]
-      )
     })
   )
 
@@ -342,7 +417,7 @@ describe("Requests", () => {
       const gate = yield* Deferred.make<void>()
       const { answer } = opencode.port
       Object.assign(opencode.port, {
-        answer: (asked: Asked, said: Answer) =>
+        answer: (asked: Asked, said: Reply) =>
           answer(asked, said).pipe(
             Effect.tap(() => Effect.andThen(Scope.close(turn, Exit.void), Deferred.done(gate, Exit.void)))
           )
@@ -379,26 +454,28 @@ describe("Requests", () => {
     })
   )
 
-  it.effect("a long subject is cut between characters", () =>
+  it.effect("what is larger than the deployment stores is rejected with the reason, and never shown in part", () =>
     Effect.gen(function* () {
-      const { opencode, settle, store } = yield* setUp()
-      yield* opencode.ask(bash("per_1", "ses_root", `${"x".repeat(493)}😀`))
+      const { opencode, store, settle } = yield* setUp()
+      yield* opencode.ask(bash("per_1", "ses_root", "x".repeat(1_000_000)))
+      yield* opencode.ask(bash("per_2", "ses_root", "x".repeat(999_000)))
       yield* settle
-      const subject = store.opened[0]?.subject
-      assert.strictEqual(subject?.length, 500)
-      assert.isTrue(subject?.isWellFormed())
+      assert.match(feedback(opencode.answered)[0]?.[2] ?? "", /^This request has 100\d{4} characters; at most 1000000/)
+      assert.deepStrictEqual(
+        store.opened.map(({ opencodeId }) => opencodeId),
+        ["per_2"]
+      )
     })
   )
 
-  it.effect("long payloads are cut to what the deployment takes", () =>
+  it.effect("what cannot be described at all is rejected with the reason", () =>
     Effect.gen(function* () {
-      const { opencode, store, settle } = yield* setUp()
-      yield* opencode.ask(bash("per_1", "ses_root", "x".repeat(100_000)))
-      yield* settle
-      const [{ payload, subject } = { payload: "", subject: "" }] = store.opened
-      assert.isAtMost(payload.length, 50_000)
-      assert.strictEqual(JSON.parse(payload).id, "per_1")
-      assert.strictEqual(subject.length, 500)
+      const { opencode, store } = yield* setUp()
+      Object.assign(opencode.port, { describe: () => Effect.fail(failure(new Unreachable({ millis: 1 }))) })
+      yield* opencode.ask(bash("per_1"))
+      yield* TestClock.adjust("5 seconds")
+      assert.match(feedback(opencode.answered)[0]?.[2] ?? "", /^This request could not be shown/)
+      assert.deepStrictEqual(store.opened, [])
     })
   )
 })

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { hostname } from "node:os"
-import { ConvexClient, Policy } from "@opencode-worker/convex-sync"
+import { ConvexClient } from "@opencode-worker/convex-sync"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { WorkerEvent, type WorkerState } from "@opencode-worker/worker-fsm"
 import { Config, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
@@ -48,6 +48,9 @@ const flags = {
     Flag.optional
   )
 }
+/** Tools that change or reveal something outside of the conversation. */
+const guarded = ["bash", "edit", "webfetch", "websearch", "external_directory"]
+
 type Flags = Command.Command.Config.Infer<typeof flags>
 
 const showCode = (code: string) =>
@@ -137,7 +140,7 @@ const hostOptions = Effect.fnUntraced(function* (given: Flags) {
     binary: Option.getOrUndefined(opencode),
     start: "eager",
     idleTimeout: Option.getOrUndefined(idleTimeout),
-    alwaysAsk: permissions === "careful" ? Policy.careful.map(({ permission }) => permission) : []
+    alwaysAsk: permissions === "careful" ? guarded : []
   } as const
 })
 

@@ -32,6 +32,7 @@ import type * as payloads from "../payloads.js";
 import type * as presence from "../presence.js";
 import type * as purge from "../purge.js";
 import type * as queue from "../queue.js";
+import type * as requestContents from "../requestContents.js";
 import type * as requests from "../requests.js";
 import type * as revocation from "../revocation.js";
 import type * as secrets from "../secrets.js";
@@ -61,6 +62,7 @@ const fullApi: ApiFromModules<{
   presence: typeof presence;
   purge: typeof purge;
   queue: typeof queue;
+  requestContents: typeof requestContents;
   requests: typeof requests;
   revocation: typeof revocation;
   secrets: typeof secrets;

@@ -129,13 +129,52 @@ export const newSession = (operator: ConvexHttpClient, workerId: Id<"workers">, 
 export const send = (operator: ConvexHttpClient, sessionId: Id<"sessions">, text = "Hello") =>
   operator.mutation(api.turns.send, { sessionId, text, idempotencyKey: randomUUID() })
 
-/** What OpenCode asks before it runs a command. */
+/** A permission to run a command. */
 export const permission = {
   opencodeId: "per_1",
-  kind: "permission" as const,
   subject: "bash: touch a.txt",
-  payload: JSON.stringify({ id: "per_1", permission: "bash", patterns: ["touch a.txt"] }),
+  askedBy: [{ agent: "build", task: null }],
+  directory: "/work",
+  always: { label: "this command" },
+  content: {
+    kind: "permission" as const,
+    permission: "bash",
+    sections: [{ name: "command", format: "command" as const, text: "touch a.txt" }]
+  },
   timeLimit: 60_000
+}
+
+/** Two questions: one that takes several of its options and free text, one that takes an option and nothing else. */
+export const question = {
+  ...permission,
+  opencodeId: "que_1",
+  subject: "question: Which? How?",
+  always: null,
+  content: {
+    kind: "question" as const,
+    questions: [
+      {
+        question: "Which?",
+        header: "Colour",
+        options: [
+          { label: "Blue", description: "Like the sky" },
+          { label: "Red", description: "" }
+        ],
+        multiple: true,
+        custom: true
+      },
+      {
+        question: "How?",
+        header: "",
+        options: [
+          { label: "Fast", description: "" },
+          { label: "Slow", description: "" }
+        ],
+        multiple: false,
+        custom: false
+      }
+    ]
+  }
 }
 
 export const ids = { messageId: "msg_1", partIds: ["prt_1"] }

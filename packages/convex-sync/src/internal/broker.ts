@@ -1,53 +1,57 @@
 /**
- * The broker between what OpenCode asks and where a person answers.
+ * The broker between an agent's requests and the person who answers them.
  *
  * ```
- *   asked ─▶ policy ── allow, deny ─────────────────────────▶ OpenCode
- *              └ ask ─▶ store ── answer ────────────────────▶ OpenCode, closed as answered
- *                         ├── its time is over ─────────────▶ OpenCode: rejected with the reason, closed as expired
- *                         └── answered there, turn over, server gone ──▶ closed as cancelled
+ *   asked ─▶ described ── in the scope of an `always` answer ──▶ OpenCode: once
+ *              ├── larger than the deployment stores ──────────▶ OpenCode: rejected with the reason
+ *              └─▶ store ── answer ────────────────────────────▶ OpenCode, closed as answered
+ *                    ├── its time is over ─────────────────────▶ OpenCode: rejected with the reason, closed as expired
+ *                    └── answered there, turn over, server gone ──▶ closed as cancelled
  * ```
  *
  * Invariants
  * - Each request is shown once and answered once, whether it came by an event or by a list.
- * - Requests of a turn's sub-agents are the turn's. Requests of sessions that no turn runs in are left alone.
- * - What is no longer waited for, because its tool does not run any more, is never rejected: OpenCode would reject what
- *   else the session waits for. A permission of that kind is taken off its list with `once`, which runs nothing.
- * - Nothing that is still waited for is answered because the turn is left: that is for who settles the turn.
+ * - A request is shown whole or not at all.
+ * - `always` never reaches OpenCode. Here it covers requests of the same conversation and the same scope, and no others.
+ * - Requests of a turn's sub-agents belong to the turn. Requests of sessions that no turn runs in are left alone.
+ * - A request whose tool no longer runs is never rejected: OpenCode would reject the other requests of the session, too.
+ *   A permission of that kind is taken off OpenCode's list with `once`, which runs nothing.
+ * - Leaving a turn answers no request that a tool still waits for: the settlement of the turn does that.
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
+import { MAX_REQUEST } from "@opencode-worker/convex-backend/limits"
 import { Deferred, Duration, Effect, Fiber, Option, Ref, Schedule, Scope, Stream } from "effect"
 import { isLoss } from "../ConvexSyncError.ts"
-import * as Policy from "../Policy.ts"
 import type {
-  Answer,
   AnsweredRequest,
+  Answer,
   Asked,
   FollowedTurn,
   OpenCodePort,
+  Reply,
+  RequestCard,
   RequestEvent,
   RequestsOptions,
   StorePort
 } from "../Requests.ts"
+import { makeApprovals } from "./approvals.ts"
 import { lasting } from "./lasting.ts"
 import { retryTransient } from "../retryTransient.ts"
-import { shorten } from "./shorten.ts"
 
 const defaultTimeLimit = Duration.minutes(10)
-/** Of what the backend takes. */
-const maxPayload = 50_000
-const maxSubject = 500
-/** OpenCode is next door: what fails for longer than this is noticed as a gap. */
+/** OpenCode runs on this machine: a failure that lasts longer than these retries is noticed as a gap. */
 const briefly = Schedule.exponential("100 millis").pipe(Schedule.upTo({ times: 4 }))
 /** Leaving a turn waits no longer than this for the store. */
 const leaveTimeout = "2 seconds"
-/** How long what a turn left behind is watched. */
+/** How long requests that a turn left behind are watched. */
 const afterAbort = Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: "10 seconds" }))
 
-/** What became of a request that was shown. */
+/** The outcome of a request that was shown. */
 type Told =
   | { readonly _tag: "Answered"; readonly answer: Answer }
-  /** There is nothing to answer any more. */
+  /** Another request of the same scope was answered with `always` in the meantime. */
+  | { readonly _tag: "Covered"; readonly by: Id<"requests"> }
+  /** There is nothing left to answer. */
   | { readonly _tag: "Gone" }
   | { readonly _tag: "Unanswered"; readonly reason: string }
 const gone: Told = { _tag: "Gone" }
@@ -57,20 +61,14 @@ interface Turn extends FollowedTurn {
   readonly scope: Scope.Scope
   /** What was asked and may be left behind. */
   readonly asked: Map<string, Asked>
+  /** What is shown of it, by OpenCode's id. */
+  readonly shown: Map<string, RequestCard>
 }
-
-const subjectOf = ({ kind, request }: Asked): string =>
-  (kind === "permission"
-    ? `${request.permission}: ${request.patterns.join(", ")}`
-    : `question: ${request.questions.map(({ question }) => question).join(" ")}`
-  )
-    .slice(0, maxSubject)
-    .toWellFormed()
 
 const goOn = "Go on without it, or say what you would need."
 
-/** What the agent reads instead of a person's answer, so that it goes on. */
-const instead = ({ kind, request }: Asked, reason: string): Answer =>
+/** The reply that the agent reads instead of a person's answer, so that it goes on. */
+const instead = ({ kind, request }: Asked, reason: string): Reply =>
   kind === "permission"
     ? { type: "reject", message: reason }
     : { type: "answers", answers: request.questions.map(() => [reason]) }
@@ -81,8 +79,9 @@ export const broker = Effect.fnUntraced(function* (
   options: RequestsOptions = {}
 ) {
   const timeLimit = Duration.fromInputUnsafe(options.timeLimit ?? defaultTimeLimit)
-  const nobody = `Nobody answered within ${Duration.format(timeLimit)}. ${goOn}`
-  const unshown = `It could not be shown to anybody. ${goOn}`
+  const late = `No person answered within ${Duration.format(timeLimit)}. ${goOn}`
+  const unshown = `This request could not be shown to a person. ${goOn}`
+  const approvals = makeApprovals()
   const scope = yield* Effect.scope
   /** By the OpenCode session that they run in. */
   const turns = new Map<string, Turn>()
@@ -97,9 +96,9 @@ export const broker = Effect.fnUntraced(function* (
     return id === undefined ? undefined : turns.get(id)
   })
 
-  /** False: nobody waited for it any more. */
+  /** False: the agent no longer waited for it. */
   const pass = Effect.fn("Requests.pass")(
-    function* (asked: Asked, answer: Answer) {
+    function* (asked: Asked, answer: Reply) {
       if (yield* opencode.isWaiting(asked)) return yield* opencode.answer(asked, answer)
       if (asked.kind === "permission") yield* opencode.answer(asked, { type: "once" })
       return false
@@ -108,13 +107,29 @@ export const broker = Effect.fnUntraced(function* (
     Effect.catch((error) => Effect.as(Effect.logWarning("OpenCode could not be answered", error.message), false))
   )
 
-  const serve = Effect.fnUntraced(function* (turn: Turn, asked: Asked, told: Deferred.Deferred<Told>) {
-    const { kind, request } = asked
-    const action = kind === "question" ? "ask" : Policy.decide(turn.policy ?? options.policy ?? Policy.careful, request)
-    if (kind === "permission" && action !== "ask") {
-      const denied = `This worker's policy denies ${request.permission}. ${goOn}`
-      return yield* pass(asked, action === "allow" ? { type: "once" } : instead(asked, denied))
-    }
+  /** Only to show operators where an approval was applied: the request itself does not wait for it. */
+  const report = (requestId: Id<"requests">, { turnId }: Turn, { subject }: RequestCard) =>
+    Effect.forkIn(Effect.ignore(retryTransient(store.applied({ requestId, turnId, subject }))), scope)
+
+  const tell = (id: string, what: Told) => {
+    const told = served.get(id)
+    return told === undefined ? Effect.succeed(false) : Effect.as(Deferred.succeed(told, what), true)
+  }
+
+  /** Remembers an `always` answer, and applies it to the requests of its scope that are shown. */
+  const approve = (turn: Turn, { always }: RequestCard, by: Id<"requests">) => {
+    approvals.add(turn.opencodeSessionId, always, by)
+    const covered = [...turn.shown].filter(([, other]) => other.always !== null && other.always.scope === always?.scope)
+    return Effect.forEach(covered, ([id]) => tell(id, { _tag: "Covered", by }), { discard: true })
+  }
+
+  /** Stores a request, and waits for its outcome. */
+  const show = Effect.fnUntraced(function* (
+    turn: Turn,
+    asked: Asked,
+    card: RequestCard,
+    told: Deferred.Deferred<Told>
+  ) {
     const shown = yield* Ref.make(Option.none<Id<"requests">>())
     const close = (as: "answered" | "expired" | "cancelled") =>
       Effect.flatMap(Ref.get(shown), Effect.fromOption).pipe(
@@ -122,11 +137,10 @@ export const broker = Effect.fnUntraced(function* (
         Effect.ignore
       )
     const open = store.open({
+      ...card,
+      always: card.always === null ? null : { label: card.always.label },
       turnId: turn.turnId,
-      opencodeId: request.id,
-      kind,
-      subject: subjectOf(asked),
-      payload: shorten(request, maxPayload),
+      opencodeId: asked.request.id,
       timeLimit: Duration.toMillis(timeLimit)
     })
     const outcome = yield* retryTransient(open).pipe(
@@ -136,19 +150,47 @@ export const broker = Effect.fnUntraced(function* (
       Effect.catch((error) =>
         isLoss(error) ? Effect.never : Effect.as(Effect.logWarning(error.message), unanswered(unshown))
       ),
-      Effect.timeoutOrElse({ duration: timeLimit, orElse: () => Effect.succeed(unanswered(nobody)) }),
+      Effect.timeoutOrElse({ duration: timeLimit, orElse: () => Effect.succeed(unanswered(late)) }),
       Effect.onInterrupt(() => Effect.timeoutOption(close("cancelled"), leaveTimeout))
     )
     const deliver = Effect.gen(function* () {
       if (outcome._tag === "Gone") return yield* close("cancelled")
-      if (outcome._tag === "Answered") {
-        return yield* close((yield* pass(asked, outcome.answer)) ? "answered" : "cancelled")
+      if (outcome._tag === "Unanswered") {
+        yield* pass(asked, instead(asked, outcome.reason))
+        return yield* close("expired")
       }
-      yield* pass(asked, instead(asked, outcome.reason))
-      yield* close("expired")
+      if (outcome._tag === "Covered") {
+        yield* report(outcome.by, turn, card)
+        yield* pass(asked, { type: "once" })
+        return yield* close("cancelled")
+      }
+      const { answer } = outcome
+      const isDelivered = yield* pass(asked, answer.type === "always" ? { type: "once" } : answer)
+      if (answer.type === "always" && isDelivered) {
+        yield* Effect.ignore(Effect.flatMap(Effect.fromOption(yield* Ref.get(shown)), (by) => approve(turn, card, by)))
+      }
+      yield* close(isDelivered ? "answered" : "cancelled")
     })
     // The end of the turn, which an answer may bring about, must not cut it off.
     yield* Effect.flatMap(Effect.forkIn(deliver, scope), Fiber.join)
+  })
+
+  const serve = Effect.fnUntraced(function* (turn: Turn, asked: Asked, told: Deferred.Deferred<Told>) {
+    const described = yield* Effect.option(Effect.retry(opencode.describe(asked), briefly))
+    if (Option.isNone(described)) return yield* pass(asked, instead(asked, unshown))
+    const card = described.value
+    const approvedBy = approvals.find(turn.opencodeSessionId, card.always)
+    if (approvedBy !== undefined) {
+      yield* report(approvedBy, turn, card)
+      return yield* pass(asked, { type: "once" })
+    }
+    const { length } = JSON.stringify(card.content)
+    if (length > MAX_REQUEST) {
+      const reason = `This request has ${length} characters; at most ${MAX_REQUEST} can be shown to a person. Do it in smaller steps.`
+      return yield* pass(asked, instead(asked, reason))
+    }
+    turn.shown.set(asked.request.id, card)
+    yield* show(turn, asked, card, told)
   })
 
   const take = Effect.fnUntraced(function* (asked: Asked) {
@@ -162,15 +204,13 @@ export const broker = Effect.fnUntraced(function* (
     // What is cut off, because the turn is left, stays to be cleared.
     const done = Effect.andThen(
       serve(turn, asked, told),
-      Effect.sync(() => turn.asked.delete(id))
+      Effect.sync(() => {
+        turn.asked.delete(id)
+        turn.shown.delete(id)
+      })
     )
     yield* Effect.forkIn(Effect.ensuring(done, forget), turn.scope)
   })
-
-  const tell = (id: string, what: Told) => {
-    const told = served.get(id)
-    return told === undefined ? Effect.succeed(false) : Effect.as(Deferred.succeed(told, what), true)
-  }
 
   /** Takes off OpenCode's list what nobody waits for. */
   const clear = (asked: Asked) =>
@@ -229,13 +269,13 @@ export const broker = Effect.fnUntraced(function* (
   })
   yield* lasting(store.answers).pipe(
     Stream.runForEach((answered) => Effect.forEach(answered, onAnswer, { discard: true })),
-    Effect.catch((error) => Effect.logWarning("No answers come any more", error.message)),
+    Effect.catch((error) => Effect.logWarning("The answers subscription ended", error.message)),
     Effect.forkScoped
   )
 
   return {
     follow: Effect.fn("Requests.follow")(function* (followed: FollowedTurn) {
-      const turn: Turn = { ...followed, scope: yield* Effect.scope, asked: new Map() }
+      const turn: Turn = { ...followed, scope: yield* Effect.scope, asked: new Map(), shown: new Map() }
       yield* Effect.acquireRelease(
         Effect.sync(() => turns.set(turn.opencodeSessionId, turn)),
         () => leave(turn)

@@ -32,6 +32,7 @@ export const deltasOver =
 
 export const requestsOver = (lease: Lease["Service"]): StorePort => ({
   open: (request) => lease.mutation(api.requests.open, request),
+  applied: (use) => lease.mutation(api.requests.applied, use),
   answers: lease.subscribe(api.requests.answers, { limit: window }),
   close: (requestId, as) => lease.mutation(api.requests.close, { requestId, as })
 })

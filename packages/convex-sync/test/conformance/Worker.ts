@@ -67,7 +67,7 @@ export interface Operator {
   readonly pending: (
     sessionId: Id<"sessions">
   ) => Effect.Effect<
-    ReadonlyArray<{ readonly requestId: Id<"requests">; readonly subject: string; readonly payload: string }>,
+    ReadonlyArray<{ readonly requestId: Id<"requests">; readonly subject: string; readonly size: number }>,
     ConvexSyncError
   >
   readonly answer: (requestId: Id<"requests">, answer: Answer) => Effect.Effect<unknown, ConvexSyncError>
@@ -117,6 +117,22 @@ export const opened = Effect.fnUntraced(function* <A>(windows: Stream.Stream<A, 
     )
   yield* until(() => true)
   return { until, end: Effect.timeoutOption(Fiber.join(running), limit) }
+})
+
+/** A permission to run a command, which may be allowed for later requests, too. */
+export const requestCalled = (opencodeId: string, turnId: Id<"turns">) => ({
+  turnId,
+  opencodeId,
+  subject: `bash: ${opencodeId}`,
+  askedBy: [{ agent: "build", task: null }],
+  directory: "/work",
+  always: { label: "this command" },
+  content: {
+    kind: "permission" as const,
+    permission: "bash",
+    sections: [{ name: "command", format: "command" as const, text: opencodeId }]
+  },
+  timeLimit: 60_000
 })
 
 /** The code of a refusal. */

@@ -1,7 +1,9 @@
 /** `StorePort` of `Requests`. */
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
-import { assertFenced, type Cases, codeOf, type MakeWorker, opened } from "./Worker.ts"
+import { assertFenced, type Cases, codeOf, type MakeWorker, opened, requestCalled } from "./Worker.ts"
+
+type Section = { readonly name: string; readonly format: "command"; readonly text: string }
 
 const once = { type: "once" } as const
 const always = { type: "always" } as const
@@ -17,15 +19,7 @@ export const requests = <R>(
     const sessionId = yield* operator.createSession
     const turnId = yield* operator.send(sessionId, "Hi")
     assert.isTrue(yield* inbox.claim(turnId, { messageId: "msg_1", partIds: ["prt_1"] }))
-    const open = (opencodeId: string, of = turnId) =>
-      port.open({
-        turnId: of,
-        opencodeId,
-        kind: "permission",
-        subject: `bash: ${opencodeId}`,
-        payload: JSON.stringify({ id: opencodeId }),
-        timeLimit: 60_000
-      })
+    const open = (opencodeId: string, of = turnId) => port.open(requestCalled(opencodeId, of))
     return { open, operator, pending: operator.pending(sessionId), port, sessionId, start, turnId }
   })
 
@@ -38,12 +32,41 @@ export const requests = <R>(
         assert.notStrictEqual(yield* open("per_2"), requestId)
         const shown = yield* pending
         assert.deepStrictEqual(
-          shown.map(({ payload, subject }) => [subject, payload]),
-          [
-            ["bash: per_1", '{"id":"per_1"}'],
-            ["bash: per_2", '{"id":"per_2"}']
-          ]
+          shown.map(({ subject }) => subject),
+          ["bash: per_1", "bash: per_2"]
         )
+      })
+    )
+
+    cases.effect("shows content of the largest size, and refuses more", () =>
+      Effect.gen(function* () {
+        const { pending, port, turnId } = yield* setUp
+        const whole = (opencodeId: string, length: number) => {
+          const content = { kind: "permission", permission: "bash", sections: [] as Array<Section> } as const
+          const section = { name: "command", format: "command", text: "" } as const
+          const spent = JSON.stringify({ ...content, sections: [section] }).length
+          content.sections.push({ ...section, text: "x".repeat(length - spent) })
+          return { ...requestCalled(opencodeId, turnId), content }
+        }
+        yield* port.open(whole("per_1", 1_000_000))
+        assert.strictEqual(yield* codeOf(port.open(whole("per_2", 1_000_001))), "InvalidArgument")
+        assert.deepStrictEqual(
+          (yield* pending).map(({ size }) => size),
+          [1_000_000]
+        )
+      })
+    )
+
+    cases.effect("records that an answer for later requests was applied, and refuses that of any other answer", () =>
+      Effect.gen(function* () {
+        const { open, operator, port, turnId } = yield* setUp
+        const [first, second] = [yield* open("per_1"), yield* open("per_2")]
+        yield* operator.answer(first, always)
+        yield* operator.answer(second, once)
+        const use = { turnId, subject: "bash: per_3" }
+        yield* port.applied({ ...use, requestId: first })
+        yield* port.applied({ ...use, requestId: first })
+        assert.strictEqual(yield* codeOf(port.applied({ ...use, requestId: second })), "Conflict")
       })
     )
 

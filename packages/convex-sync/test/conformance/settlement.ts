@@ -2,7 +2,7 @@
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Batch, TurnResult } from "../../src/index.ts"
-import { assertFenced, type Cases, codeOf, type MakeWorker, opened } from "./Worker.ts"
+import { assertFenced, type Cases, codeOf, type MakeWorker, opened, requestCalled } from "./Worker.ts"
 
 const completed: TurnResult.TurnResult = {
   outcome: "completed",
@@ -133,8 +133,7 @@ export const settlement = <R>(
         const before = yield* start("p")
         yield* claim(before)
         yield* before.write(streamedText(turnId))
-        const asked = { opencodeId: "per_1", kind: "permission", subject: "bash", payload: "{}" } as const
-        yield* before.requests.open({ ...asked, turnId, timeLimit: 60_000 })
+        yield* before.requests.open(requestCalled("per_1", turnId))
         const after = yield* start("p")
         yield* after.settlement.finish(turnId, completed)
         assert.strictEqual(yield* status, "completed")

@@ -38,7 +38,8 @@ interface Turn extends Omit<ReadyTurn, "opencodeSessionId" | "title"> {
 
 interface Request extends Omit<AnsweredRequest, "answer"> {
   readonly subject: string
-  readonly payload: string
+  readonly always: { readonly label: string } | null
+  readonly size: number
   /** Milliseconds. */
   readonly expiresAt: number
   status: "pending" | "answered" | "expired" | "cancelled"

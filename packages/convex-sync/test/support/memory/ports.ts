@@ -1,5 +1,6 @@
 /** What a process does in a deployment in memory, in the epoch of its lease. */
 import type { Id } from "@opencode-worker/convex-backend/api"
+import { MAX_REQUEST } from "@opencode-worker/convex-backend/limits"
 import type { LeasePort, SessionMerge, StreamedText } from "../../../src/index.ts"
 import type { Process } from "../../conformance/Worker.ts"
 import {
@@ -86,10 +87,13 @@ export const requestsOver = ({ mutation, subscribe }: Doors, epoch: number): Pro
       const turn = turnOf(state, asked.turnId)
       const existing = state.requests.find(({ opencodeId }) => opencodeId === asked.opencodeId)
       if (existing !== undefined) return existing.requestId
-      if (isOver(turn) || turn.epoch !== epoch) throw refusal("Conflict", "This turn asks nothing")
+      if (isOver(turn) || turn.epoch !== epoch) throw refusal("Conflict", "This turn does not run here")
       const requestId = idOf(state, "requests")
       const expiresAt = state.now + timeLimit
-      state.requests.push({ ...asked, requestId, expiresAt, status: "pending", open: true })
+      const { kind } = asked.content
+      const size = JSON.stringify(asked.content).length
+      if (size > MAX_REQUEST) throw refusal("InvalidArgument", `A request takes ${MAX_REQUEST} characters`)
+      state.requests.push({ ...asked, kind, size, requestId, expiresAt, status: "pending", open: true })
       return requestId
     }),
   answers: subscribe(({ requests }) =>
@@ -101,8 +105,14 @@ export const requestsOver = ({ mutation, subscribe }: Doors, epoch: number): Pro
     mutation((state) => {
       const request = requestOf(state, requestId)
       if (!request.open) return
-      if (as === "answered" && request.status !== "answered") throw refusal("Conflict", "Nobody answered this")
+      if (as === "answered" && request.status !== "answered") throw refusal("Conflict", "This request has no answer")
       Object.assign(request, { status: as, open: false })
+    }),
+  applied: ({ requestId }) =>
+    mutation((state) => {
+      if (requestOf(state, requestId).answer?.type !== "always") {
+        throw refusal("Conflict", "This request has no answer for later ones")
+      }
     })
 })
 

@@ -1,0 +1,32 @@
+/**
+ * Where a path leads, also one that does not exist yet.
+ *
+ * @since 0.1.0
+ */
+import { basename, dirname, join, resolve } from "node:path"
+import { Effect, FileSystem } from "effect"
+
+/** As Linux limits it. */
+const maxLinks = 40
+
+const resolved = (fs: FileSystem.FileSystem, path: string, left: number): Effect.Effect<string | undefined> => {
+  const parent = dirname(path)
+  if (left === 0) return Effect.succeed(undefined)
+  const inParent =
+    parent === path
+      ? Effect.succeed(path)
+      : Effect.map(resolved(fs, parent, left), (real) => (real === undefined ? undefined : join(real, basename(path))))
+  return Effect.matchEffect(fs.realPath(path), {
+    onSuccess: Effect.succeed,
+    // A link to a file that does not exist: a write through it creates the file.
+    onFailure: () =>
+      Effect.matchEffect(fs.readLink(path), {
+        onSuccess: (target) => resolved(fs, resolve(parent, target), left - 1),
+        onFailure: () => inParent
+      })
+  })
+}
+
+/** The absolute path with links resolved; undefined: the links lead nowhere. */
+export const realPath = (path: string): Effect.Effect<string | undefined, never, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) => resolved(fs, resolve(path), maxLinks))

@@ -1,0 +1,174 @@
+/** Attacks on the person who approves: what they cannot see, and what an answer covers beyond what they saw. */
+import { mkdir, symlink } from "node:fs/promises"
+import { join } from "node:path"
+import { assert, layer } from "@effect/vitest"
+import { OpenCodeHome, Reply } from "@opencode-worker/testkit"
+import { Effect } from "effect"
+import { Operator, type OpenRequest } from "../../src/Operator.ts"
+import { answer, asked, echo, limit, newSession, runWorker, script, send, worldWith } from "../support/world.ts"
+
+const world = worldWith({ alwaysAsk: ["bash", "edit"] })
+
+/** Runs the command that the prompt is, once. */
+const runsPrompts = script((request) =>
+  request.toolResults.length === 0
+    ? Reply.toolCall("bash", { command: request.lastUserText, description: "as told" })
+    : echo(request)
+)
+
+/** The request that a session waits with, whole. */
+const request = Effect.fnUntraced(function* (...of: Parameters<typeof asked>) {
+  const { requestId } = yield* asked(...of)
+  return yield* Operator.use((operator) => operator.request(requestId))
+})
+
+const textOf = ({ content }: OpenRequest, name: string) =>
+  content.kind === "permission" ? content.sections.find((section) => section.name === name)?.text : undefined
+
+layer(world, { excludeTestServices: true, timeout: 120_000 })("who approves", (it) => {
+  it.effect(
+    "sees the whole command, where it runs, and who asks",
+    () =>
+      Effect.gen(function* () {
+        const { directory } = yield* OpenCodeHome
+        const operator = yield* Operator
+        const sessionId = yield* newSession
+        yield* runWorker
+        yield* runsPrompts
+        const command = `echo ${"harmless ".repeat(3_000)}\ntouch hidden-at-the-end`
+        const turnId = yield* send(sessionId, command)
+        const shown = yield* request(sessionId)
+        assert.strictEqual(textOf(shown, "command"), command)
+        assert.match(shown.subject, /^bash: echo harmless .*…$/)
+        assert.strictEqual(shown.subject.length, 500)
+        assert.deepInclude(shown, { directory, permission: "bash", askedBy: [{ agent: "build", task: null }] })
+        assert.deepStrictEqual(shown.always, { label: `exactly this command in ${directory}` })
+        yield* operator.answer(shown.requestId, { type: "reject" })
+        yield* answer(turnId)
+      }),
+    limit
+  )
+
+  it.effect(
+    "sees the whole diff",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        const sessionId = yield* newSession
+        yield* runWorker
+        const lines = Array.from({ length: 3_000 }, (_, index) => `line ${index} of a long file`)
+        yield* script((asking) =>
+          asking.toolResults.length === 0
+            ? Reply.toolCall("write", { filePath: "long.txt", content: lines.join("\n") })
+            : echo(asking)
+        )
+        const turnId = yield* send(sessionId, "write it")
+        const shown = yield* request(sessionId)
+        const diff = textOf(shown, "diff") ?? ""
+        assert.deepStrictEqual(
+          lines.filter((line) => !diff.includes(`+${line}`)),
+          []
+        )
+        yield* operator.answer(shown.requestId, { type: "reject" })
+        yield* answer(turnId)
+      }),
+    limit
+  )
+
+  it.effect(
+    "sees which sub-agent asks, and its task",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        const sessionId = yield* newSession
+        yield* runWorker
+        yield* script((asking) => {
+          if (asking.toolResults.length > 0) return echo(asking)
+          return asking.lastUserText === "have it done"
+            ? Reply.toolCall("task", { description: "clean up (now)", prompt: "touch x", subagent_type: "general" })
+            : Reply.toolCall("bash", { command: "touch x", description: "touch" })
+        })
+        const turnId = yield* send(sessionId, "have it done")
+        const shown = yield* request(sessionId)
+        assert.deepStrictEqual(shown.askedBy, [
+          { agent: "build", task: null },
+          { agent: "general", task: "clean up (now)" }
+        ])
+        yield* operator.answer(shown.requestId, { type: "reject", message: "no" })
+        yield* answer(turnId)
+      }),
+    limit
+  )
+
+  it.effect(
+    "sees where a file is that is reached through a link, and cannot allow it always",
+    () =>
+      Effect.gen(function* () {
+        const { directory, root } = yield* OpenCodeHome
+        const operator = yield* Operator
+        const sessionId = yield* newSession
+        yield* runWorker
+        const outside = join(root, "outside")
+        yield* Effect.promise(() => mkdir(outside, { recursive: true }))
+        yield* Effect.promise(() => symlink(outside, join(directory, "link")))
+        yield* script((asking) =>
+          asking.toolResults.length === 0
+            ? Reply.toolCall("write", { filePath: "link/new/file.txt", content: "x" })
+            : echo(asking)
+        )
+        const turnId = yield* send(sessionId, "write it")
+        const shown = yield* request(sessionId)
+        assert.strictEqual(textOf(shown, "files"), join(outside, "new/file.txt"))
+        assert.strictEqual(shown.always, null)
+        yield* operator.answer(shown.requestId, { type: "reject" })
+        yield* answer(turnId)
+      }),
+    limit
+  )
+
+  it.effect(
+    "allows the same command in the same conversation for later, and nothing else",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        const [sessionId, other] = [yield* newSession, yield* newSession]
+        yield* runWorker
+        yield* runsPrompts
+        const first = yield* send(sessionId, "git status --short")
+        const shown = yield* request(sessionId)
+        yield* operator.answer(shown.requestId, { type: "always" })
+        assert.deepInclude(yield* answer(first), { status: "completed" })
+        // Not asked: else it would wait.
+        assert.deepInclude(yield* answer(yield* send(sessionId, "git status --short")), { status: "completed" })
+
+        const longer = yield* send(sessionId, "git status --short; touch proof")
+        const second = yield* request(sessionId, shown)
+        assert.strictEqual(textOf(second, "command"), "git status --short; touch proof")
+        yield* operator.answer(second.requestId, { type: "reject" })
+        yield* answer(longer)
+
+        const elsewhere = yield* send(other, "git status --short")
+        const third = yield* request(other)
+        yield* operator.answer(third.requestId, { type: "reject" })
+        yield* answer(elsewhere)
+      }),
+    limit
+  )
+
+  it.effect(
+    "is not asked for what is too large to be shown, which the model reads",
+    () =>
+      Effect.gen(function* () {
+        const sessionId = yield* newSession
+        yield* runWorker
+        yield* script((asking) =>
+          asking.toolResults.length === 0
+            ? Reply.toolCall("bash", { command: `true ${"x".repeat(1_000_000)}`, description: "long" })
+            : echo(asking)
+        )
+        const { text } = yield* answer(yield* send(sessionId, "run it"))
+        assert.match(text, /This request has 100\d{4} characters; at most 1000000 can be shown to a person/)
+      }),
+    limit
+  )
+})
