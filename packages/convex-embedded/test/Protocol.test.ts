@@ -1,17 +1,10 @@
 import { once } from "node:events"
-import { assert, describe, it, onTestFinished } from "vitest"
+import { assert, describe, it } from "vitest"
 import { WebSocket } from "ws"
 import { limits } from "../src/internal/limits.ts"
 import { connect, connectHttp, deployForAll, emptied, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
-
-const open = async (url: string): Promise<WebSocket> => {
-  const socket = new WebSocket(`${url.replace("http", "ws")}/api/1.48.0/sync`)
-  socket.on("error", () => undefined)
-  onTestFinished(() => socket.terminate())
-  await once(socket, "open")
-  return socket
-}
+import { openSocket } from "./raw.ts"
 
 const CONNECT = { connectionCount: 0, lastCloseReason: null, sessionId: crypto.randomUUID(), type: "Connect" }
 const HIGHEST_TS = Buffer.alloc(8, 0x7f).toString("base64")
@@ -50,7 +43,7 @@ describe("protocol", () => {
       [JSON.stringify({ ...CONNECT, padding: "x".repeat(21 * 1024 * 1024) })]
     ]
     for (const frame of frames) {
-      const socket = await open(deployment.url)
+      const socket = await openSocket(deployment.url)
       for (const message of frame) socket.send(message, { binary: typeof message !== "string" })
       const [code] = (await once(socket, "close")) as [number]
       assert.include([1008, 1009], code, String(frame.at(-1)).slice(0, 100))
@@ -63,7 +56,7 @@ describe("protocol", () => {
     const deployment = await emptied(shared())
     const results = []
     for (let i = 0; i < 3; i++) {
-      const socket = await open(deployment.url)
+      const socket = await openSocket(deployment.url)
       socket.send(JSON.stringify(CONNECT))
       socket.send(JSON.stringify({ args: [{ name: "n" }], requestId: 5, type: "Mutation", udfPath: "counters:add" }))
       const [data] = (await once(socket, "message")) as [Buffer]
@@ -93,7 +86,7 @@ describe("protocol", () => {
 
   it("a client that reads nothing delays nobody", async () => {
     const deployment = await emptied(shared())
-    const slow = await open(deployment.url)
+    const slow = await openSocket(deployment.url)
     slow.pause()
     slow.send(JSON.stringify(CONNECT))
     const add = { args: [{}], queryId: 0, type: "Add", udfPath: "misc:sorted" }

@@ -128,16 +128,19 @@ describe("what is kept for a time", () => {
     for (const session of sessions) {
       for (const request of requests) {
         const age = isOld(request) ? 15n : 13n
-        store.putAnswer(session, request, store.nextTs() - age * BigInt(DAY) * 1_000_000n, "null")
+        const ts = store.nextTs() - age * BigInt(DAY) * 1_000_000n
+        store.answers.put({ requestId: request, sessionId: session }, { claim: null, result: "null", ts })
       }
     }
     store.commit(store.nextTs())
     const left = () =>
-      sessions.flatMap((session) => requests.filter((request) => store.answer(session, request) !== null))
+      sessions.flatMap((session) =>
+        requests.filter((request) => store.answers.get({ requestId: request, sessionId: session }) !== null)
+      )
     const counts: Array<number> = []
     let place: Place | null = null
     do {
-      place = store.forgetAnswers(place)
+      place = store.answers.forget(place, store.nextTs())
       counts.push(left().length)
     } while (place !== null)
     assert.deepEqual(counts, [2500, 2000, 1500, 1500])

@@ -8,16 +8,7 @@ import { connect, connectHttp, deploy, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 import { project } from "./project.ts"
 import { randomOf } from "./random.ts"
-
-const syncUrl = (url: string) => `${url.replace("http", "ws")}/api/1.48.0/sync`
-
-const open = async (url: string): Promise<WebSocket> => {
-  const socket = new WebSocket(syncUrl(url))
-  socket.on("error", () => undefined)
-  onTestFinished(() => socket.terminate())
-  await once(socket, "open")
-  return socket
-}
+import { openSocket, syncUrl } from "./raw.ts"
 
 /** Messages as a client sends them, to be damaged. */
 const messages = (sessionId: string): ReadonlyArray<Record<string, unknown>> => [
@@ -80,7 +71,7 @@ describe("the wire", () => {
     const counter = watch(client, api.counters.read, { name: "n" })
     await counter.until((value) => value === 0)
     for (let round = 0; round < ROUNDS; round++) {
-      const socket = await open(deployment.url)
+      const socket = await openSocket(deployment.url)
       const all = messages(crypto.randomUUID())
       if (random() < 0.7) socket.send(JSON.stringify(all[0]))
       for (let i = 0; i < 6; i++) socket.send(frame(pick(all)))
@@ -102,7 +93,7 @@ describe("the wire", () => {
     const client = connect(deployment)
     const value = "é🙂".repeat(150_000)
     for (let i = 0; i < 13; i++) await client.mutation(api.misc.put, { value })
-    const raw = await open(deployment.url)
+    const raw = await openSocket(deployment.url)
     const types = new Set<string>()
     const complete = new Promise<void>((resolve) => {
       raw.on("message", (data: Buffer) => {
@@ -156,7 +147,7 @@ describe("the wire", () => {
 
   it("a client that asks and never reads is cut off, and the others go on", async () => {
     const deployment = await deploy()
-    const slow = await open(deployment.url)
+    const slow = await openSocket(deployment.url)
     const value = "x".repeat(900_000)
     slow.pause()
     slow.send(JSON.stringify(messages(crypto.randomUUID())[0]))
@@ -205,7 +196,7 @@ describe("the wire", () => {
     // One that ends makes room for another one.
     for (const socket of others.slice(0, 2)) socket.end()
     await Promise.all(others.slice(0, 2).map((socket) => once(socket, "close")))
-    await open(deployment.url)
+    await openSocket(deployment.url)
     assert.equal(await connectHttp(deployment).query(api.counters.read, { name: "n" }), 1)
   })
 })

@@ -37,16 +37,16 @@ interface ServerMessage {
 }
 
 /** The first message that fits, from now on. */
-export const nextMessage = async (
-  socket: WebSocket,
-  fits: (message: ServerMessage) => boolean
-): Promise<ServerMessage> => {
-  for (;;) {
-    const [data] = (await once(socket, "message")) as [Buffer]
-    const message = JSON.parse(data.toString()) as ServerMessage
-    if (fits(message)) return message
-  }
-}
+export const nextMessage = (socket: WebSocket, fits: (message: ServerMessage) => boolean): Promise<ServerMessage> =>
+  new Promise((resolve) => {
+    const receive = (data: Buffer) => {
+      const message = JSON.parse(data.toString()) as ServerMessage
+      if (!fits(message)) return
+      socket.off("message", receive)
+      resolve(message)
+    }
+    socket.on("message", receive)
+  })
 
 /** Posts a body as it is. */
 export const post = async (

@@ -17,6 +17,12 @@ export interface RequestKey {
   readonly requestId: number
 }
 
+/** A mutation that its client may send again. */
+export interface ClientMutation {
+  readonly call: Call
+  readonly key: RequestKey
+}
+
 /** Without a key it must not be given twice. */
 export interface MutationRequest {
   readonly call: Call

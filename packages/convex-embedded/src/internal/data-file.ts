@@ -3,21 +3,11 @@ import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
 import { checkPrivateFile, createPrivateFile } from "../PrivateFiles.ts"
+import { APPLICATION_ID, FORMAT, formatOf, isFresh, OLDEST_FORMAT } from "./data-format.ts"
 import { messageOf } from "./errors.ts"
-
-/** A file of this package says so in its header. */
-const APPLICATION_ID = 0x43564542
-const FORMAT = 3
 
 /** A whole check reads the whole file: some 50 ms for a file of this size. Larger files are trusted to SQLite's own checks. */
 const WHOLE_CHECK_BYTES = 16 * 1024 * 1024
-
-/** By these statements a new file becomes ours. */
-export const MARKS = `PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT};`
-
-export const isFresh = (db: DatabaseSync): boolean => userVersion(db) === 0
-
-const userVersion = (db: DatabaseSync): number => Number(db.prepare("PRAGMA user_version").get()!["user_version"])
 
 const corrupt = (file: string, why: string, cause?: unknown) =>
   new ConvexEmbeddedError(
@@ -116,10 +106,13 @@ const readLog = (file: string): Log => {
 export const checkContents = (db: DatabaseSync, file: string): void => {
   const pragma = (name: string) => Number(Object.values(db.prepare(`PRAGMA ${name}`).get()!)[0])
   if (pragma("application_id") !== APPLICATION_ID) throw corrupt(file, "is the database of another program")
-  const format = userVersion(db)
-  if (format !== FORMAT) {
+  const format = formatOf(db)
+  if (format < OLDEST_FORMAT || format > FORMAT) {
     const writer = format > FORMAT ? "a newer" : "an older"
-    throw corrupt(file, `was written by ${writer} version of this package (format ${format}; this one reads ${FORMAT})`)
+    throw corrupt(
+      file,
+      `was written by ${writer} version of this package (format ${format}; this one reads ${OLDEST_FORMAT} to ${FORMAT})`
+    )
   }
   if (pragma("page_count") * pragma("page_size") > WHOLE_CHECK_BYTES) return
   const finding = String(Object.values(db.prepare("PRAGMA quick_check(1)").get()!)[0])

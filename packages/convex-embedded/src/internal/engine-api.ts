@@ -2,7 +2,7 @@
 // Not the global ones, which refuse to work inside of a query or mutation.
 import { clearTimeout, setTimeout } from "node:timers"
 import type { AuthProvider } from "./auth.ts"
-import type { Call, MutationRequest, RequestKey, WatchRequest } from "./calls.ts"
+import type { Call, ClientMutation, MutationRequest, WatchRequest } from "./calls.ts"
 import { Catalog, SCHEDULED_FUNCTIONS } from "./catalog.ts"
 import { runCrons, syncCrons } from "./crons.ts"
 import { Engine } from "./engine.ts"
@@ -66,7 +66,7 @@ const engineApi = (engine: Engine, store: Store) => ({
   query: (call: Call) => engine.query(call),
   watch: (requests: ReadonlyArray<WatchRequest>) => engine.watch(requests),
   mutations: (requests: ReadonlyArray<MutationRequest>) => engine.mutations(requests),
-  answer: (request: RequestKey) => engine.answer(request),
+  answer: (request: ClientMutation) => engine.answer(request),
 
   /** Whether clients may call it is for the caller to say; any kind of function. */
   kindOf: (path: string) => engine.lookup(path)?.kind ?? null,
@@ -86,7 +86,7 @@ const engineApi = (engine: Engine, store: Store) => ({
 
   recoverJobs: () => recoverJobs(engine),
   forgetJobs: (from: Place | null) => forgetJobs(engine, from),
-  forgetAnswers: (from: Place | null) => store.forgetAnswers(from),
+  forgetAnswers: (from: Place | null) => store.answers.forget(from, store.nextTs()),
   nextJob: (actionsAreBusy: boolean) => nextJob(engine, actionsAreBusy),
   beginJob: (job: DueJob) => beginJob(engine, job),
   finishJob: (id: string, error: string | null) => finishJob(engine, id, error),

@@ -7,8 +7,20 @@
 import { performance } from "node:perf_hooks"
 import type { JSONValue, Value } from "convex/values"
 import type { Identity } from "./auth.ts"
-import type { Call, Commit, MutationRequest, MutationRun, RequestKey, Run, WatchedRun, WatchRequest } from "./calls.ts"
+import { isAnswerTo } from "./answers.ts"
+import type {
+  Call,
+  ClientMutation,
+  Commit,
+  MutationRequest,
+  MutationRun,
+  RequestKey,
+  Run,
+  WatchedRun,
+  WatchRequest
+} from "./calls.ts"
 import type { Catalog } from "./catalog.ts"
+import { Cursors } from "./cursors.ts"
 import { failureOf, FunctionFailure, messageOf, missingFunction, timedOut } from "./errors.ts"
 import type { FileUrls } from "./files.ts"
 import { canonicalPath, type ConvexFunction, type FunctionKind, type Functions } from "./functions.ts"
@@ -59,6 +71,7 @@ const TOGETHER_MILLIS = 10
 
 export class Engine {
   readonly catalog: Catalog
+  readonly cursors: Cursors
   readonly fileUrls: FileUrls
   readonly pulse: Pulse
   /** Milliseconds of its own time that a query or mutation may take. */
@@ -73,6 +86,7 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.catalog = options.catalog
+    this.cursors = new Cursors(options.store.secret("cursors"))
     this.fileUrls = options.fileUrls
     this.functions = options.functions
     this.pulse = options.pulse
@@ -130,7 +144,9 @@ export class Engine {
       this.invoke(this.find(call, "query"), call.args, execution, transaction)
     )
     transaction.rollback()
-    return { ...run, journal: execution.page.journal ?? previous, reads: transaction.reads }
+    // A failed one starts over, as in Convex: its journal may be why it failed.
+    const journal = "failure" in run.outcome ? null : (execution.page.journal ?? previous)
+    return { ...run, journal, reads: transaction.reads }
   }
 
   /**
@@ -149,7 +165,7 @@ export class Engine {
 
   /** With the key of a client at most once, however often it is sent. */
   async #mutation({ call, key }: MutationRequest): Promise<MutationRun> {
-    const known = key === null ? null : this.answer(key)
+    const known = key === null ? null : this.answer({ call, key })
     if (known !== null) return known
     const execution = executionOf(call.identity)
     let ts = 0n
@@ -158,17 +174,19 @@ export class Engine {
         ts = transaction.ts
         const result = await this.invoke(this.find(call, "mutation"), call.args, execution, transaction)
         const json = transaction.withCommitTs(result)
-        if (key !== null) transaction.putAnswer(key.sessionId, key.requestId, json)
+        if (key !== null) transaction.putAnswer({ call, key }, json)
         return json
       })
     )
     return { ...run, ts }
   }
 
-  /** What a mutation answered when it was committed, if it was. */
-  answer({ requestId, sessionId }: RequestKey): MutationRun | null {
-    const known = this.#store.answer(sessionId, requestId)
-    return known === null ? null : { logLines: [], outcome: { json: known.result }, ts: known.ts }
+  /** What a mutation answered when it was committed, if it was; a refusal for another call under its key. */
+  answer({ call, key }: ClientMutation): MutationRun | null {
+    const known = this.#store.answers.get(key)
+    if (known === null) return null
+    const outcome = isAnswerTo(known, call) ? { json: known.result } : { failure: failureOf(otherRequest(key)) }
+    return { logLines: [], outcome, ts: known.ts }
   }
 
   async #run(execution: Execution, run: () => Promise<string>): Promise<Run> {
@@ -279,5 +297,11 @@ const argumentOf = (found: ConvexFunction, args: JSONValue): Value | undefined =
     throw new FunctionFailure(`Invalid arguments for ${found.path}: ${messageOf(cause)}`)
   }
 }
+
+const otherRequest = ({ requestId }: RequestKey): FunctionFailure =>
+  new FunctionFailure(
+    `Request ${requestId} of this session was another one: by another identity, of another function or with other arguments. ` +
+      "This one was not run. Send it under a new request id."
+  )
 
 const title = (word: string) => word[0]!.toUpperCase() + word.slice(1)

@@ -8,6 +8,7 @@ import { ActionThread } from "./action-thread.ts"
 import type { HttpCall } from "./actions.ts"
 import {
   type Call,
+  type ClientMutation,
   type Commit,
   type MutationRequest,
   type MutationRun,
@@ -31,10 +32,7 @@ export interface HttpSink {
 }
 
 /** A mutation of a client, until its turn comes. */
-interface Waiting extends PromiseWithResolvers<MutationRun> {
-  readonly call: Call
-  readonly key: RequestKey
-}
+interface Waiting extends PromiseWithResolvers<MutationRun>, ClientMutation {}
 
 /** More would let the first of them, and everybody else, wait long for a turn. */
 const MUTATIONS_AT_ONCE = 32
@@ -176,7 +174,8 @@ export class Executor {
       return run!
     } catch (cause) {
       // The thread may have ended between the commit and its answer.
-      const committed = request.key === null ? null : await this.#engine.request("answer", request.key)
+      const { call, key } = request
+      const committed = key === null ? null : await this.#engine.request("answer", { call, key })
       return committed ?? { ...failed(cause), ts: this.#ts }
     }
   }

@@ -1,7 +1,7 @@
 /** Runs what `ctx.db.query(…)` builds: streams of documents, and pages with stable cursors. */
-import { createHash } from "node:crypto"
 import type { JSONValue, Value } from "convex/values"
 import type { Index } from "./catalog.ts"
+import type { Cursors, Position } from "./cursors.ts"
 import { passes } from "./filter.ts"
 import { after, encodeKey, HIGHEST, type Key, LOWEST, successor } from "./keys.ts"
 import { compileSearch, type SearchExpression } from "./search.ts"
@@ -38,6 +38,8 @@ interface Bounds {
 interface Source {
   readonly order: Order
   readonly bounds: Bounds
+  /** Those of its index: with others the same range has other keys. */
+  readonly fields: unknown
   /** Begins to read a part; from now on the result depends on it. */
   readonly read: (part: Bounds, firstBatch: number) => Reading
 }
@@ -95,25 +97,30 @@ export interface Page {
  * One page. A page whose end is known (`endCursor`, or the journal of an earlier run) keeps that end however many
  * documents come between: so that the pages of a list stay without gaps while it changes.
  */
-export const page = (transaction: Transaction, request: PageRequest, journal: string | null): Page => {
+export const page = (
+  cursors: Cursors,
+  transaction: Transaction,
+  request: PageRequest,
+  journal: string | null
+): Page => {
   const { query } = request
-  const { bounds, order, read } = sourceOf(transaction, query)
-  const cursors = cursorsOf(query)
-  const start = request.cursor === null ? null : cursors.decode(request.cursor)
+  const { bounds, fields, order, read } = sourceOf(transaction, query)
+  const { open, seal } = cursors.of([query, fields])
+  const start = request.cursor === null ? "start" : open(request.cursor)
   const fixedEnd = request.endCursor ?? journal
-  const end = fixedEnd === null ? null : cursors.decode(fixedEnd)
+  const end = fixedEnd === null ? null : open(fixedEnd)
   if (start === "end")
-    return { continueCursor: cursors.end, isDone: true, page: [], pageStatus: null, splitCursor: null }
+    return { continueCursor: seal("end"), isDone: true, page: [], pageStatus: null, splitCursor: null }
 
-  let part = start === null ? bounds : from(bounds, start, order)
-  if (end !== null && end !== "end") part = upTo(part, end, order)
+  let part = typeof start === "string" ? bounds : from(bounds, start, order)
+  if (end !== null && typeof end !== "string") part = upTo(part, end, order)
 
-  const limit = Math.min(limitOf(query), end === null ? request.pageSize : Infinity)
+  const limit = end === "start" ? 0 : Math.min(limitOf(query), end === null ? request.pageSize : Infinity)
   const maximumRows = end === null ? (request.maximumRowsRead ?? Infinity) : Infinity
   const maximumBytes = end === null ? (request.maximumBytesRead ?? Infinity) : Infinity
   const reading = read(part, limit)
   const found: Array<Row> = []
-  let [rows, bytes, last, stopped]: [number, number, Key | null, boolean] = [0, 0, start, limit === 0]
+  let [rows, bytes, last, stopped]: [number, number, Position, boolean] = [0, 0, start, limit === 0]
   if (!stopped) {
     for (const row of reading.rows) {
       rows++
@@ -124,15 +131,15 @@ export const page = (transaction: Transaction, request: PageRequest, journal: st
       if (stopped) break
     }
   }
-  if (stopped && last !== null) reading.stopAt(last)
-  const continueCursor = fixedEnd ?? (stopped ? (last === null ? cursors.start : cursors.encode(last)) : cursors.end)
+  if (stopped && typeof last !== "string") reading.stopAt(last)
+  const reached = end ?? (stopped ? last : "end")
   const middle = found.length > 2 * request.pageSize ? found[Math.floor(found.length / 2)]! : null
   return {
-    continueCursor,
-    isDone: continueCursor === cursors.end,
+    continueCursor: seal(reached),
+    isDone: reached === "end",
     page: found.map((row) => row.json),
     pageStatus: middle === null ? null : "SplitRecommended",
-    splitCursor: middle === null ? null : cursors.encode(middle.key)
+    splitCursor: middle === null ? null : seal(middle.key)
   }
 }
 
@@ -146,13 +153,16 @@ const matches = (query: SerializedQuery, row: Row): boolean => {
 const limitOf = (query: SerializedQuery): number =>
   Math.min(...query.operators.map((operator) => ("limit" in operator ? operator.limit : Infinity)), Infinity)
 
-/** What is left behind `last`, in the direction of reading. */
+/** What is left of these bounds behind `last`, in the direction of reading: never more than they have. */
 const from = ({ high, low }: Bounds, last: Key, order: Order): Bounds =>
-  order === "asc" ? { high, low: after(last) } : { high: last, low }
+  order === "asc" ? { high, low: higher(low, after(last)) } : { high: lower(high, last), low }
 
-/** The part up to `last`, including it. */
+/** The part of these bounds up to `last`, including it: never more than they have. */
 const upTo = ({ high, low }: Bounds, last: Key, order: Order): Bounds =>
-  order === "asc" ? { high: after(last), low } : { high, low: last }
+  order === "asc" ? { high: lower(high, after(last)), low } : { high, low: higher(low, last) }
+
+const higher = (left: Key, right: Key): Key => (left.compare(right) > 0 ? left : right)
+const lower = (left: Key, right: Key): Key => (left.compare(right) < 0 ? left : right)
 
 const sourceOf = (transaction: Transaction, { source }: SerializedQuery): Source => {
   if (source.type === "Search") return searchSource(transaction, source)
@@ -163,6 +173,7 @@ const sourceOf = (transaction: Transaction, { source }: SerializedQuery): Source
   const order = source.order ?? "asc"
   return {
     bounds: boundsOf(index, source.type === "FullTableScan" ? [] : source.range),
+    fields: index.fields,
     order,
     read: (part, firstBatch) => {
       const dependency = { index, ...part }
@@ -186,6 +197,7 @@ const searchSource = (
   const { high, low, match } = compileSearch(indexName, index, filters)
   return {
     bounds: { high: HIGHEST, low: LOWEST },
+    fields: [index.searchField, index.filterFields],
     order: "asc",
     read: (part) => {
       transaction.addRead({ high, index, low })
@@ -225,25 +237,4 @@ const boundsOf = (index: Index, expressions: ReadonlyArray<RangeExpression>): Bo
   }
   const start = prefix.length === 0 ? LOWEST : encodeKey(prefix)
   return { high: high ?? (prefix.length === 0 ? HIGHEST : successor(start)), low: low ?? start }
-}
-
-/** A cursor names the query that it belongs to, and the last key that was read. */
-const cursorsOf = (query: SerializedQuery) => {
-  const fingerprint = createHash("sha256").update(JSON.stringify(query)).digest("hex").slice(0, 12)
-  const start = `${fingerprint}.start`
-  const end = `${fingerprint}.end`
-  return {
-    decode: (cursor: string): Key | "end" | null => {
-      if (cursor === end) return "end"
-      if (cursor === start) return null
-      const [owner, key] = cursor.split(".")
-      if (owner === fingerprint && key !== undefined) return Buffer.from(key, "base64url")
-      throw new Error(
-        "InvalidCursor: Tried to run a query starting from a cursor, but it looks like this cursor is from a different query."
-      )
-    },
-    encode: (key: Key): string => `${fingerprint}.${key.toString("base64url")}`,
-    end,
-    start
-  }
 }

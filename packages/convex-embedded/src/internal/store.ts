@@ -1,22 +1,24 @@
 /**
- * The SQLite file: its format, and every statement that runs on it (those of search indexes are in `SearchTables`).
+ * The SQLite file: every statement that runs on it (those of search indexes and answers are in `SearchTables` and `Answers`).
  *
  * Invariants
  * - One process, one connection: the file is held exclusively while it is open, whatever the lock record says.
  * - A commit survives the process at once, and a power loss after `sync`: so several share one way to the disk.
  * - `ts` (nanoseconds) and `creationTime` (milliseconds) only grow, across restarts and clock changes.
  */
+import { randomBytes } from "node:crypto"
 import { closeSync, fdatasyncSync, openSync } from "node:fs"
 import { DatabaseSync, type StatementSync } from "node:sqlite"
 import { ConvexEmbeddedError } from "../ConvexEmbeddedError.ts"
 import type { Index } from "./catalog.ts"
-import { checkContents, checkFile, isFresh, keepPrivate, MARKS, openingFailed } from "./data-file.ts"
+import { Answers } from "./answers.ts"
+import { checkContents, checkFile, keepPrivate, openingFailed } from "./data-file.ts"
+import { applyFormat, isFresh } from "./data-format.ts"
 import { messageOf } from "./errors.ts"
 import { CREATION_STEP } from "./ids.ts"
 import type { Key } from "./keys.ts"
 import { writeBeside } from "../PrivateFiles.ts"
 import { SearchTables } from "./search-tables.ts"
-import type { Place } from "./sweep.ts"
 
 /** `full` survives a power loss; `normal` survives any crash of the process, but a power loss may take the last commits. */
 export type Durability = "full" | "normal"
@@ -43,26 +45,6 @@ const CACHE_KIB = 32 * 1024
 /** At this many pages (16 MiB) a commit brings the log into the data file itself, if there was no quiet moment before. */
 const LOG_PAGES = 4096
 
-/** Answers to repeated mutations are kept as long as Convex keeps them. */
-const REQUESTS_KEPT_NS = 14n * 24n * 3_600_000_000_000n
-const ANSWERS_AT_ONCE = 1000
-
-const TABLES = `
-  CREATE TABLE clock(ts INTEGER NOT NULL, creation_time REAL NOT NULL);
-  INSERT INTO clock VALUES (0, 0);
-  CREATE TABLE tables(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, validator TEXT);
-  CREATE TABLE indexes(
-    id INTEGER PRIMARY KEY, table_number INTEGER NOT NULL, name TEXT NOT NULL, fields TEXT NOT NULL,
-    UNIQUE(table_number, name)
-  );
-  CREATE TABLE documents(number INTEGER PRIMARY KEY, json TEXT NOT NULL);
-  CREATE TABLE files(id TEXT PRIMARY KEY, content BLOB NOT NULL);
-  CREATE TABLE requests(
-    session_id TEXT NOT NULL, request_id INTEGER NOT NULL, ts INTEGER NOT NULL, result TEXT NOT NULL,
-    PRIMARY KEY(session_id, request_id)
-  ) WITHOUT ROWID;
-`
-
 export class Store {
   readonly #db: DatabaseSync
   /** The log of commits, where they have to survive a power loss. */
@@ -72,6 +54,10 @@ export class Store {
   readonly #statements = new Map<string, StatementSync>()
   readonly search = new SearchTables({
     prepare: (sql) => this.#prepare(sql),
+    run: (sql, ...parameters) => void this.#run(sql, ...parameters)
+  })
+  readonly answers = new Answers({
+    prepare: (sql, bigints) => this.#prepare(sql, bigints),
     run: (sql, ...parameters) => void this.#run(sql, ...parameters)
   })
   #ts: bigint
@@ -96,14 +82,13 @@ export class Store {
       checkFile(file)
       db = new DatabaseSync(file)
       db.exec("PRAGMA locking_mode = EXCLUSIVE")
-      const fresh = isFresh(db)
-      if (!fresh) checkContents(db, file)
+      if (!isFresh(db)) checkContents(db, file)
       db.exec(
         `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${CACHE_KIB}; ` +
           `PRAGMA wal_autocheckpoint = ${LOG_PAGES}`
       )
       db.exec("BEGIN EXCLUSIVE")
-      if (fresh) db.exec(TABLES + MARKS)
+      applyFormat(db)
       db.exec("COMMIT")
       return new Store(db, durability === "full" ? openSync(`${file}-wal`, "r+") : null)
     } catch (cause) {
@@ -295,32 +280,10 @@ export class Store {
     this.#run("DELETE FROM indexes WHERE id = ?", id)
   }
 
-  /** What a mutation answered when it was committed, if this client's request was. */
-  answer(sessionId: string, requestId: number): { readonly ts: bigint; readonly result: string } | null {
-    const row = this.#prepare("SELECT ts, result FROM requests WHERE session_id = ? AND request_id = ?", true).get(
-      sessionId,
-      requestId
-    )
-    return row === undefined ? null : { ts: row["ts"] as bigint, result: row["result"] as string }
-  }
-
-  putAnswer(sessionId: string, requestId: number, ts: bigint, result: string): void {
-    this.#run("INSERT INTO requests VALUES (?, ?, ?, ?)", sessionId, requestId, ts, result)
-  }
-
-  /** Removes the old ones of the next answers behind `from`: gives where to go on. The table has no index of its own for it. */
-  forgetAnswers(from: Place | null): Place | null {
-    const [sessionId, requestId] = from ?? ["", -1]
-    const next = `SELECT session_id, request_id FROM requests WHERE (session_id, request_id) > (?, ?)
-      ORDER BY session_id, request_id`
-    const last = this.#prepare(`${next} LIMIT 1 OFFSET ${ANSWERS_AT_ONCE - 1}`).get(sessionId!, requestId!)
-    this.#run(
-      `DELETE FROM requests WHERE (session_id, request_id) IN (${next} LIMIT ${ANSWERS_AT_ONCE}) AND ts < ?`,
-      sessionId!,
-      requestId!,
-      this.nextTs() - REQUESTS_KEPT_NS
-    )
-    return last === undefined ? null : (Object.values(last) as unknown as Place)
+  /** A random key that is kept in this file, and made when it is asked for first. */
+  secret(name: string): Uint8Array {
+    this.#run("INSERT OR IGNORE INTO secrets VALUES (?, ?)", name, randomBytes(32))
+    return this.#prepare("SELECT value FROM secrets WHERE name = ?").get(name)!["value"] as Uint8Array
   }
 
   #declareIndex(tableNumber: number, name: string, fields: string): number {

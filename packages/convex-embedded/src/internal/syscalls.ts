@@ -87,7 +87,7 @@ export const transactionFrame = (engine: Engine, transaction: Transaction, invoc
         )
       }
       hasPaginated = true
-      const found = page(transaction, request, paging.previous)
+      const found = page(engine.cursors, transaction, request, paging.previous)
       paging.journal = found.continueCursor
       const { page: documents, ...rest } = found
       return `{"page":[${documents.join(",")}],${JSON.stringify(rest).slice(1)}`

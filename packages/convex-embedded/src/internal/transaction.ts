@@ -10,6 +10,8 @@
  * - Nothing works on a transaction after its end: a function that was stopped cannot write any more.
  */
 import type { JSONValue } from "convex/values"
+import { claimOf } from "./answers.ts"
+import type { ClientMutation } from "./calls.ts"
 import type { Catalog, Index, Table } from "./catalog.ts"
 import { type Change, type Existing, existing, findDocument, idKey, primaryIndex, writeDocument } from "./documents.ts"
 import { newId } from "./ids.ts"
@@ -235,9 +237,10 @@ export class Transaction {
   }
 
   /** Stores the answer to a client's request with the writes, so that a repetition finds it exactly when they exist. */
-  putAnswer(sessionId: string, requestId: number, result: string): void {
+  putAnswer({ call, key }: ClientMutation, result: string): void {
     this.#begin()
-    this.#store.putAnswer(sessionId, requestId, this.ts, result)
+    const claim = claimOf(call, call.identity?.tokenIdentifier ?? null)
+    this.#store.answers.put(key, { claim, result, ts: this.ts })
   }
 
   #create(table: Table, fields: Fields): string {
