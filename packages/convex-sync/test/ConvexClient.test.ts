@@ -1,11 +1,15 @@
+import { createServer, type Server, type Socket } from "node:net"
 import { assert, describe, layer, it } from "@effect/vitest"
 import { makeFunctionReference } from "convex/server"
 import { Cause, Effect, Exit, Fiber, Scope, Stream, Schedule } from "effect"
-import { api, connect, ConvexClient, type ConvexSyncError, isLoss, isTransient } from "../src/index.ts"
+import { api, connect, ConvexClient, ConvexSyncError, isLoss, isTransient } from "../src/index.ts"
+import { guardedSocket } from "../src/internal/guardedSocket.ts"
 import { brokenDeployment } from "./support/brokenDeployment.ts"
 import { connection, Deployment, pair, signature } from "./support/deployment.ts"
 
 const reasonOf = <A>(call: Effect.Effect<A, ConvexSyncError>) => Effect.map(Effect.flip(call), ({ reason }) => reason)
+
+const rejection = (promise: Promise<unknown>) => promise.catch((error: unknown) => error)
 
 const begin = { machine: "m", directory: "/d", secretHash: "0".repeat(64) }
 
@@ -220,9 +224,58 @@ layer(Deployment.layer, { excludeTestServices: true })("ConvexClient", (test) =>
       assert.deepStrictEqual(lengths, [0, 1, 1])
     })
   )
+
+  test.effect("async/await: a call rejects with signal.reason after an abort and with Closed after disposal", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Deployment
+      yield* Effect.promise(async () => {
+        const client = await connect({ url })
+        const reason = new Error("the user left")
+        const controller = new AbortController()
+        const called = rejection(
+          client.mutation(api.pairing.begin, begin, { idempotent: true, signal: controller.signal })
+        )
+        controller.abort(reason)
+        assert.strictEqual(await called, reason)
+        assert.property(await client.mutation(api.pairing.begin, begin, { idempotent: true }), "code")
+        await client[Symbol.asyncDispose]()
+        const closed = await rejection(client.query(api.workers.list, {}))
+        assert.instanceOf(closed, ConvexSyncError)
+        assert.strictEqual(closed.reason._tag, "Closed")
+      })
+    })
+  )
 })
 
 describe("ConvexClient without a deployment", () => {
+  it.live("a socket that reports an error and does not close is closed, and its client is disposed of in time", () =>
+    Effect.gen(function* () {
+      const silent = yield* Effect.acquireRelease(
+        Effect.callback<Server>((resume) => {
+          const server = createServer(() => undefined)
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => server.close())
+      )
+      const sockets = new Set<Socket>()
+      silent.on("connection", (socket: Socket) => sockets.add(socket))
+      yield* Effect.addFinalizer(() => Effect.sync(() => sockets.forEach((socket) => socket.destroy())))
+      const address = silent.address()
+      const port = typeof address === "object" ? address?.port : undefined
+      const Guarded = guardedSocket({ onSend: () => undefined, onThrow: () => undefined })
+      const socket = new Guarded(`ws://127.0.0.1:${port}/`)
+      const closed = Effect.callback<number>((resume) => {
+        socket.addEventListener("close", ({ code }) => resume(Effect.succeed(code)))
+        socket.dispatchEvent(new Event("error"))
+      })
+      assert.strictEqual(yield* closed, 1006)
+      socket.close()
+      const scope = yield* Scope.make()
+      yield* Scope.provide(ConvexClient.make({ url: `http://127.0.0.1:${port}` }), scope)
+      yield* Scope.close(scope, Exit.void).pipe(Effect.timeout("10 seconds"))
+    }).pipe(Effect.scoped)
+  )
+
   it.live("an unusable URL is refused, without repeating what may be secret in it", () =>
     Effect.gen(function* () {
       for (const url of ["", "nonsense", "ftp://user:hunter2@host"]) {

@@ -55,6 +55,24 @@ export class NoDefaultModel extends Schema.TaggedError<NoDefaultModel>()("NoDefa
   }
 }
 
+/** The cache was disposed of. Recovery: use another cache. */
+export class Closed extends Schema.TaggedError<Closed>()("Closed", {}) {
+  override get message() {
+    return "The model cache is closed: create another one"
+  }
+}
+
+/** An option has the wrong type. It is a mistake in the program. Recovery: none at run time. */
+export class InvalidOption extends Schema.TaggedError<InvalidOption>()("InvalidOption", {
+  option: Schema.String,
+  expected: Schema.String,
+  actual: Schema.String
+}) {
+  override get message() {
+    return `The option ${this.option} must be ${this.expected}, and was ${this.actual}`
+  }
+}
+
 /**
  * The one error of this package; `reason` says what happened, `message` what to do.
  *
@@ -62,7 +80,7 @@ export class NoDefaultModel extends Schema.TaggedError<NoDefaultModel>()("NoDefa
  * @since 0.1.0
  */
 export class ModelCacheError extends Schema.TaggedError<ModelCacheError>()("ModelCacheError", {
-  reason: Schema.Union([FetchFailed, FetchTimedOut, InvalidSpec, UnknownModel, NoDefaultModel])
+  reason: Schema.Union([FetchFailed, FetchTimedOut, InvalidSpec, UnknownModel, NoDefaultModel, Closed, InvalidOption])
 }) {
   override get message() {
     return this.reason.message

@@ -1,8 +1,10 @@
 /** @since 0.1.0 */
 export { ModelCache, type Options, type Snapshot, type Stats } from "./ModelCache.ts"
 export {
+  Closed,
   FetchFailed,
   FetchTimedOut,
+  InvalidOption,
   InvalidSpec,
   ModelCacheError,
   NoDefaultModel,

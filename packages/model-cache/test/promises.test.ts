@@ -25,6 +25,36 @@ describe("modelCache", () => {
     assert.deepStrictEqual(seen, ["p/m/1", "p/m/2"])
   })
 
+  it("rejects with ModelCacheError after disposal, and with signal.reason after an abort", async () => {
+    const { promise: list, resolve } = Promise.withResolvers<ReturnType<typeof version>>()
+    const cache = await modelCache({ fetch: () => list })
+    const reason = new Error("the user left")
+    const controller = new AbortController()
+    const aborted = cache.get({ signal: controller.signal }).catch((error: unknown) => error)
+    const other = cache.get()
+    controller.abort(reason)
+    assert.strictEqual(await aborted, reason)
+    resolve(version(1))
+    assert.strictEqual((await other).default, "p/m/1")
+    await cache[Symbol.asyncDispose]()
+    const closed: unknown = await cache.get().catch((error: unknown) => error)
+    assert.instanceOf(closed, ModelCacheError)
+    assert.strictEqual(closed.reason._tag, "Closed")
+    assert.strictEqual(cache.stats().fetches, 1)
+  })
+
+  it("names the option whose type is wrong", async () => {
+    for (const [option, options] of [
+      ["fetch", {}],
+      ["storage.write", { fetch: async () => version(1), storage: { read: async () => undefined } }]
+    ] as const) {
+      const made: Promise<unknown> = Reflect.apply(modelCache, undefined, [options])
+      const error = await made.catch((rejected: unknown) => rejected)
+      assert.instanceOf(error, ModelCacheError)
+      assert.strictEqual(error.message, `The option ${option} must be a function, and was undefined`)
+    }
+  })
+
   it("asks a real HTTP server once for 90 callers", async () => {
     let requests = 0
     const server = createServer((_, response) => {

@@ -4,7 +4,10 @@
  * @since 0.1.0
  */
 import { Context, Effect, Exit, Layer, ManagedRuntime, Stream } from "effect"
+import { makePromiseRunner } from "./internal/promiseRunner.ts"
+import { checkFunction } from "./internal/settings.ts"
 import * as SessionPool from "./SessionPool.ts"
+import { Draining, SessionPoolError } from "./SessionPoolError.ts"
 
 /**
  * How a pool opens and closes its resources, and how many it keeps. Durations are in milliseconds.
@@ -27,8 +30,9 @@ export interface AsyncSessionPoolOptions<K, A> {
 }
 
 /**
- * A bounded pool of keyed resources. Promises reject with `SessionPoolError` where the Effect would fail with it, and
- * otherwise with what `open` or the caller's own function rejected with.
+ * A bounded pool of keyed resources. Promises reject with `SessionPoolError` where the Effect would fail with it (its
+ * reason is `Draining` after disposal), with `signal.reason` after an abort, and otherwise with the value that `open` or
+ * the caller's own function rejected with.
  *
  * @category models
  * @since 0.1.0
@@ -52,7 +56,7 @@ export interface AsyncSessionPool<K, A> extends AsyncDisposable {
 }
 
 /**
- * Makes a pool. Disposing of it drains it.
+ * Makes a pool. Disposing of it drains it. Rejects with `InvalidOption` when an option has the wrong type or range.
  *
  * @category constructors
  * @since 0.1.0
@@ -61,7 +65,9 @@ export const createSessionPool = async <K, A>(
   options: AsyncSessionPoolOptions<K, A>
 ): Promise<AsyncSessionPool<K, A>> => {
   const Pool = Context.Service<SessionPool.SessionPool<K, A>>("@opencode-worker/session-pool/Pool")
+  checkFunction("open", options.open)
   const { close = () => undefined } = options
+  checkFunction("close", close)
   const open = (key: K) =>
     Effect.uninterruptibleMask((restore) => {
       const running = start((signal) => options.open(key, signal))
@@ -74,7 +80,8 @@ export const createSessionPool = async <K, A>(
       )
     })
   const runtime = ManagedRuntime.make(Layer.effect(Pool, SessionPool.make({ ...options, open })))
-  const pool = await runtime.runPromise(Pool)
+  const runner = makePromiseRunner(runtime, () => new SessionPoolError({ reason: new Draining() }))
+  const pool = await runner.run(Pool)
   return {
     use: (key, f, run) => {
       const running = (resource: A) => Effect.sync(() => start((signal) => f(resource, signal)))
@@ -85,15 +92,15 @@ export const createSessionPool = async <K, A>(
           ({ stop }) => stop
         )
       )
-      return runtime.runPromise(used, run)
+      return runner.run(used, run)
     },
-    touch: (key) => runtime.runSync(pool.touch(key)),
-    invalidate: (key) => runtime.runPromise(pool.invalidate(key)),
-    keys: () => runtime.runSync(pool.keys),
-    stats: () => runtime.runSync(pool.stats),
+    touch: (key) => Effect.runSync(pool.touch(key)),
+    invalidate: (key) => runner.run(pool.invalidate(key)),
+    keys: () => Effect.runSync(pool.keys),
+    stats: () => Effect.runSync(pool.stats),
     events: () => Stream.toAsyncIterable(pool.events),
-    drain: (limit) => runtime.runPromise(pool.drain(limit)),
-    [Symbol.asyncDispose]: () => runtime.dispose()
+    drain: (limit) => runner.run(pool.drain(limit)),
+    [Symbol.asyncDispose]: runner[Symbol.asyncDispose]
   }
 }
 

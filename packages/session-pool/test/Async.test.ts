@@ -99,6 +99,38 @@ describe("createSessionPool", () => {
     assert.strictEqual(await closed, "late resource")
   })
 
+  it("rejects with signal.reason after an abort", async () => {
+    await using pool = await createSessionPool({ capacity: 1, open: (key: string) => key })
+    const controller = new AbortController()
+    const reason = new Error("the user left")
+    const running = rejection(pool.use("a", (_, signal) => aborted(signal), { signal: controller.signal }))
+    controller.abort(reason)
+    assert.strictEqual(await running, reason)
+    assert.strictEqual(await rejection(pool.use("a", () => 1, { signal: controller.signal })), reason)
+  })
+
+  it("rejects with SessionPoolError after disposal", async () => {
+    const pool = await createSessionPool({ capacity: 1, open: (key: string) => key })
+    await pool[Symbol.asyncDispose]()
+    for (const call of [() => pool.use("a", () => 1), () => pool.invalidate("a"), () => pool.drain()]) {
+      const error = await rejection(call())
+      assert.instanceOf(error, SessionPoolError)
+      assert.strictEqual(error.reason._tag, "Draining")
+    }
+    assert.strictEqual(pool.stats().resident, 0)
+  })
+
+  it.each([
+    ["open", { capacity: 1 }],
+    ["close", { capacity: 1, open: () => 1, close: "no" }],
+    ["capacity", { capacity: "many", open: () => 1 }],
+    ["idleTimeToLive", { capacity: 1, open: () => 1, idleTimeToLive: "soon" }]
+  ])("names the option %s when its type is wrong", async (option, options) => {
+    const error = await rejection(Reflect.apply(createSessionPool, undefined, [options]))
+    assert.instanceOf(error, SessionPoolError)
+    assert.include(error.message, `The option ${option}`)
+  })
+
   it("tells its events, and turns callers away once it drains", async () => {
     await using pool = await createSessionPool({ capacity: 1, open: (key: string) => key })
     const events = pool.events()[Symbol.asyncIterator]()

@@ -5,9 +5,11 @@
  */
 import { Cause, Context, Effect, Layer, ManagedRuntime, Stream } from "effect"
 import * as Actor from "./Actor.ts"
+import { makePromiseRunner } from "./internal/promiseRunner.ts"
 import type * as Machine from "./Machine.ts"
+import { Closed, InvalidOption, MachineError } from "./MachineError.ts"
 import { WorkerLifecycle } from "./WorkerLifecycle.ts"
-import type { WorkerEvent, WorkerState } from "./WorkerMachine.ts"
+import { type WorkerEvent, WorkerMachine, type WorkerState } from "./WorkerMachine.ts"
 import type { WorkerTiming } from "./WorkerTiming.ts"
 
 /**
@@ -35,14 +37,15 @@ export type AsyncActivities<S extends Machine.Tagged, E extends Machine.Tagged> 
 }
 
 /**
- * A running machine. Promises reject with `MachineError` where the Effect would fail with it.
+ * A running machine. Promises reject with `MachineError`, whose reason is `Closed` after disposal, and with
+ * `signal.reason` after an abort.
  *
  * @category models
  * @since 0.1.0
  */
 export interface AsyncActor<S extends Machine.Tagged, E extends Machine.Tagged> extends AsyncDisposable {
   readonly state: () => S
-  readonly send: (event: E, options?: { readonly cause?: string }) => Promise<S>
+  readonly send: (event: E, options?: { readonly cause?: string; readonly signal?: AbortSignal }) => Promise<S>
   readonly awaitState: <const T extends Machine.Tag<S>>(
     ...states: readonly [T, ...ReadonlyArray<T>]
   ) => Promise<Machine.Of<S, T>>
@@ -52,7 +55,8 @@ export interface AsyncActor<S extends Machine.Tagged, E extends Machine.Tagged> 
 }
 
 /**
- * Starts a machine. Disposing of it aborts the activity of the state that it is in.
+ * Starts a machine. Disposing of it aborts the activity of the state that it is in. Rejects with `InvalidOption` when
+ * `activities` names a state that the machine does not have.
  *
  * @category constructors
  * @since 0.1.0
@@ -68,6 +72,7 @@ export const createActor = async <S extends Machine.Tagged, E extends Machine.Ta
     readonly historySize?: number
   } = {}
 ): Promise<AsyncActor<S, E>> => {
+  checkActivities(machine, options.activities)
   const Running = Context.Service<Actor.Actor<S, E>>("@opencode-worker/worker-fsm/Running")
   const running = Actor.start(machine, {
     activities: fromAsync(options.activities ?? {}),
@@ -75,7 +80,7 @@ export const createActor = async <S extends Machine.Tagged, E extends Machine.Ta
     historySize: options.historySize
   })
   const runtime = ManagedRuntime.make(Layer.effect(Running, running))
-  return toAsync(runtime, await runtime.runPromise(Running))
+  return toAsync(runtime, machine, await runtime.runPromise(Running))
 }
 
 /**
@@ -92,14 +97,35 @@ export const createWorkerLifecycle = async (
     readonly stopped: () => Promise<Machine.Of<WorkerState, "Stopped">>
   }
 > => {
+  checkActivities(WorkerMachine, options.activities)
   const activities = fromAsync(options.activities ?? {})
   const runtime = ManagedRuntime.make(WorkerLifecycle.layer({ ...options, activities }))
   const lifecycle = await runtime.runPromise(WorkerLifecycle)
-  return {
-    ...toAsync(runtime, lifecycle),
-    stopped: () => runtime.runPromise(lifecycle.stopped)
+  const actor = toAsync(runtime, WorkerMachine, lifecycle)
+  return { ...actor, stopped: () => actor.awaitState("Stopped") }
+}
+
+/** For callers whose types are not checked. */
+const checkActivities = <S extends Machine.Tagged, E extends Machine.Tagged>(
+  machine: Machine.Machine<S, E>,
+  activities: object | undefined
+): void => {
+  for (const [state, activity] of Object.entries(activities ?? {})) {
+    checkState("activities", machine, state)
+    if (typeof activity !== "function") throw invalid(`activities.${state}`, "a function", activity)
   }
 }
+
+const checkState = <S extends Machine.Tagged, E extends Machine.Tagged>(
+  option: string,
+  { table }: Machine.Machine<S, E>,
+  state: string
+): void => {
+  if (!Object.hasOwn(table, state)) throw invalid(option, `one of the states ${Object.keys(table).join(", ")}`, state)
+}
+
+const invalid = (option: string, expected: string, actual: unknown) =>
+  new MachineError({ reason: new InvalidOption({ option, expected, actual: String(actual) }) })
 
 const fromAsync =
   <S extends Machine.Tagged, E extends Machine.Tagged>(activities: AsyncActivities<S, E>) =>
@@ -113,12 +139,19 @@ const fromAsync =
 
 const toAsync = <S extends Machine.Tagged, E extends Machine.Tagged, R>(
   runtime: ManagedRuntime.ManagedRuntime<R, never>,
+  machine: Machine.Machine<S, E>,
   actor: Actor.Actor<S, E>
-): AsyncActor<S, E> => ({
-  state: () => runtime.runSync(actor.state),
-  send: (event, options) => runtime.runPromise(actor.send(event, options)),
-  awaitState: (...states) => runtime.runPromise(actor.awaitState(...states)),
-  changes: () => Stream.toAsyncIterable(actor.changes),
-  history: () => runtime.runSync(actor.history),
-  [Symbol.asyncDispose]: () => runtime.dispose()
-})
+): AsyncActor<S, E> => {
+  const runner = makePromiseRunner(runtime, () => new MachineError({ reason: new Closed({ machine: machine.name }) }))
+  return {
+    state: () => Effect.runSync(actor.state),
+    send: (event, options) => runner.run(actor.send(event, options), options),
+    awaitState: async (...states) => {
+      for (const state of states) checkState("awaitState", machine, state)
+      return runner.run(actor.awaitState(...states))
+    },
+    changes: () => Stream.toAsyncIterable(actor.changes),
+    history: () => Effect.runSync(actor.history),
+    [Symbol.asyncDispose]: runner[Symbol.asyncDispose]
+  }
+}

@@ -39,7 +39,35 @@ export class Ended extends Schema.TaggedError<Ended>()("Ended", {
   }
 }
 
-const Reason = Schema.Union([InvalidTransition, Ended])
+/**
+ * The actor was disposed of. Recovery: start another one.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Closed extends Schema.TaggedError<Closed>()("Closed", { machine: Schema.String }) {
+  override get message() {
+    return `${this.machine}: the actor is closed; start another one`
+  }
+}
+
+/**
+ * A name or an option that the machine does not have. It is a mistake in the program. Recovery: none at run time.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidOption extends Schema.TaggedError<InvalidOption>()("InvalidOption", {
+  option: Schema.String,
+  expected: Schema.String,
+  actual: Schema.String
+}) {
+  override get message() {
+    return `The option ${this.option} must be ${this.expected}, and was ${this.actual}`
+  }
+}
+
+const Reason = Schema.Union([InvalidTransition, Ended, Closed, InvalidOption])
 
 /**
  * The one error of this package. `reason` says which of its failures it is; each reason's comment says how to recover.

@@ -19,6 +19,8 @@ const machine = Machine.make({
 const aborted = (signal: AbortSignal) =>
   new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }))
 
+const rejection = (promise: Promise<unknown>) => promise.catch((error: unknown) => error)
+
 describe("createActor", () => {
   it("rejects with the package's own error", async () => {
     await using actor = await createActor(machine)
@@ -27,6 +29,33 @@ describe("createActor", () => {
     assert.instanceOf(error, MachineError)
     assert.strictEqual(error.reason._tag, "InvalidTransition")
     assert.deepStrictEqual(actor.state(), { _tag: "On" })
+  })
+
+  it("rejects with MachineError after disposal, and with signal.reason after an abort", async () => {
+    const actor = await createActor(machine)
+    const reason = new Error("the user left")
+    assert.strictEqual(await rejection(actor.send({ _tag: "Press" }, { signal: AbortSignal.abort(reason) })), reason)
+    await actor[Symbol.asyncDispose]()
+    for (const call of [() => actor.send({ _tag: "Press" }), () => actor.awaitState("On")]) {
+      const error = await rejection(call())
+      assert.instanceOf(error, MachineError)
+      assert.strictEqual(error.reason._tag, "Closed")
+    }
+    assert.deepStrictEqual(actor.state(), { _tag: "Off" })
+  })
+
+  it("names a state that the machine does not have", async () => {
+    const misspelt: Promise<unknown> = Reflect.apply(createActor, undefined, [
+      machine,
+      { activities: { Onn: () => 1 } }
+    ])
+    assert.include(
+      await misspelt.catch(String),
+      "The option activities must be one of the states Off, On, Gone, and was Onn"
+    )
+    await using actor = await createActor(machine)
+    const awaited: Promise<unknown> = Reflect.apply(actor.awaitState, undefined, ["Onn"])
+    assert.include(await awaited.catch(String), "The option awaitState must be one of the states")
   })
 
   it("aborts an activity's signal when its state is left", async () => {

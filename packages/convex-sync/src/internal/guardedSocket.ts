@@ -1,5 +1,5 @@
 /**
- * A WebSocket whose handlers cannot end the process.
+ * A WebSocket whose handlers cannot end the process, and that always closes after an error.
  *
  * The Convex client throws out of `onmessage` when the deployment sends a fatal error or something that it cannot read.
  * Nobody is above it to catch that.
@@ -11,6 +11,9 @@ export interface SocketListener {
   /** The characters of a message that was given to the socket. */
   readonly onSend: (length: number) => void
 }
+
+/** Milliseconds. The `close` event of a working socket follows its `error` event at once. */
+const closeDelay = 1_000
 
 export const guardedSocket = ({ onSend, onThrow }: SocketListener): typeof WebSocket =>
   class GuardedSocket extends WebSocket {
@@ -32,6 +35,12 @@ export const guardedSocket = ({ onSend, onThrow }: SocketListener): typeof WebSo
           }
         })
       }
+      // Some implementations never close a socket that was refused. The client waits for the close before it reconnects.
+      this.addEventListener("error", () => {
+        const timer = setTimeout(() => this.dispatchEvent(new CloseEvent("close", { code: 1006 })), closeDelay)
+        timer.unref()
+        this.addEventListener("close", () => clearTimeout(timer), { once: true })
+      })
     }
 
     // The client sends text and nothing else.

@@ -8,7 +8,7 @@ const maxSilence = 3
 const slowest = 16_000
 /** Between a client and the next one: a deployment that ends each must not be asked in a hot loop. */
 const replaceDelay = "2 seconds"
-/** A client that is dead is not waited for when it does not close. */
+/** A socket that neither opens nor closes must not hold up the disposal or the replacement of its client. */
 const closeTimeout = "2 seconds"
 
 /** What passed between a client and the deployment, in characters. */
@@ -57,11 +57,11 @@ export const replaceable = Effect.fnUntraced(function* (make: (reports: Reports)
   const registered = new Set<() => void>()
   const close = Effect.suspend(() =>
     current.client.closed ? Effect.void : Effect.promise(() => current.client.close())
-  )
+  ).pipe(Effect.timeoutOption(closeTimeout))
   const replace = Effect.gen(function* () {
     yield* Deferred.await(current.dead)
     yield* Latch.close(alive)
-    yield* Effect.timeoutOption(close, closeTimeout)
+    yield* close
     yield* Effect.sleep(replaceDelay)
     current = next()
     yield* Latch.open(alive)
