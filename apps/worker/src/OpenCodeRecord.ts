@@ -4,33 +4,9 @@
  * @since 0.1.0
  */
 import type { PromptRecord, SettlementSource } from "@opencode-worker/convex-sync"
-import {
-  type AssistantWithParts,
-  classifyTurn,
-  type MessageWithParts,
-  OpenCodeHost,
-  usageOf
-} from "@opencode-worker/opencode-host"
-import { Effect, Option, Stream } from "effect"
+import { classifyTurn, OpenCodeHost, recordedTurn, usageOf } from "@opencode-worker/opencode-host"
+import { Effect } from "effect"
 import { finalParts } from "./FinalParts.ts"
-
-const answers = (message: MessageWithParts, promptId: string): message is AssistantWithParts =>
-  message.info.role === "assistant" && message.info.parentID === promptId
-
-/** The assistant's messages that answer the prompt, oldest first. */
-const answersTo = Effect.fnUntraced(function* (sessionId: string, promptId: string) {
-  const { client } = yield* OpenCodeHost
-  const newestFirst = Stream.paginate(undefined as string | undefined, (before) =>
-    client.messages
-      .list(sessionId, { before })
-      .pipe(Effect.map((page) => [page.messages.toReversed(), Option.fromUndefinedOr(page.before)] as const))
-  )
-  const since = yield* newestFirst.pipe(
-    Stream.takeUntil(({ info }) => info.id === promptId),
-    Stream.runCollect
-  )
-  return since.toReversed().filter((message) => answers(message, promptId))
-})
 
 const find = Effect.fn("OpenCodeRecord.find")(function* (sessionId: string, promptId: string) {
   const { abort, client } = yield* OpenCodeHost
@@ -41,12 +17,14 @@ const find = Effect.fn("OpenCodeRecord.find")(function* (sessionId: string, prom
   )
   const isAtWork = isThere && (yield* client.sessions.status)[sessionId] !== undefined
   if (isAtWork) yield* abort(sessionId)
-  const assistants = isThere ? yield* answersTo(sessionId, promptId) : []
+  const turn = isThere ? yield* recordedTurn(client, { sessionId, messageId: promptId }) : undefined
+  const assistants = turn?.messages ?? []
   const state = classifyTurn(assistants, { sessionBusy: false })
   return {
     state: isThere ? (state._tag === "Ended" ? state : { _tag: "Unfinished" }) : { _tag: "Absent" },
     usage: usageOf(assistants),
-    parts: (streamed) => finalParts(assistants, { streamed })
+    parts: (streamed) =>
+      finalParts(assistants, { streamed, completed: state._tag === "Ended" && state.outcome === "completed" })
   } satisfies PromptRecord
 })
 

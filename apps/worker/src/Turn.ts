@@ -146,7 +146,8 @@ const keep = Effect.fnUntraced(function* (turnId: Id<"turns">, ended: Ended, not
   const { error, messages, outcome, usage } = ended
   const deltas = yield* DeltaWriter
   const streamed = outcome === "completed" ? [] : yield* Effect.andThen(deltas.flush(turnId), StreamedText.read(turnId))
-  yield* TurnResult.finish(turnId, { outcome, error, usage, parts: finalParts(messages, { notices, streamed }) })
+  const parts = finalParts(messages, { notices, streamed, completed: outcome === "completed" })
+  yield* TurnResult.finish(turnId, { outcome, error, usage, parts })
 })
 
 /** Sends the prompt and passes on what comes, until its end. */
@@ -181,6 +182,7 @@ const passOn = Effect.fnUntraced(function* (turnId: Id<"turns">, event: TurnEven
     }
     case "RetryScheduled":
       return yield* Effect.logInfo(`The model's provider failed, OpenCode tries again: ${event.message}`)
+    case "Compaction":
     case "PermissionAsked":
     case "QuestionAsked":
     case "Ended":

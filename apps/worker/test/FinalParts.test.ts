@@ -23,6 +23,12 @@ const stepStart = (id: string): Part => ({ id, ...of, type: "step-start" })
 
 const read = (parts: ReturnType<typeof finalParts>) => parts.map(({ kind, payload }) => [kind, JSON.parse(payload)])
 
+/** The names of the notices of a completed turn. */
+const names = (finish: string, ...parts: ReadonlyArray<Part>) =>
+  read(finalParts([{ info: { ...info, finish }, parts }], { completed: true }))
+    .filter(([kind]) => kind === "notice")
+    .map(([, { name }]) => name)
+
 describe("finalParts", () => {
   it("numbers the parts of all messages in order and drops empty text", () => {
     const parts = finalParts([message(text("a", "one"), text("b", "")), message(text("c", "two"))])
@@ -75,6 +81,26 @@ describe("finalParts", () => {
     const [tool] = read(finalParts([message(running)]))
     assert.strictEqual(tool?.[1].state.status, "error")
     assert.strictEqual(tool?.[1].state.error, "The tool was interrupted")
+  })
+
+  it("shows a notice in place of a summary that OpenCode wrote for the model", () => {
+    const summary = { info: { ...info, id: "msg_2", summary: true, finish: "stop" }, parts: [text("s", "SUMMARY")] }
+    const cut = { info: { ...info, id: "msg_3", summary: true }, parts: [text("t", "SUMM")] }
+    const parts = read(finalParts([message(text("a", "one")), summary, cut, message(text("b", "two"))]))
+    assert.deepStrictEqual(
+      parts.map(([kind, { id, name }]) => [kind, id, name]),
+      [
+        ["text", "a", undefined],
+        ["notice", "msg_2", "Compacted"],
+        ["text", "b", undefined]
+      ]
+    )
+  })
+
+  it("says of a completed turn that its answer is cut off, or empty", () => {
+    assert.deepStrictEqual(names("stop", text("a", "whole")), [])
+    assert.deepStrictEqual(names("length", text("a", "half a sent")), ["OutputLimit"])
+    assert.deepStrictEqual(names("stop", text("a", " ")), ["EmptyAnswer"])
   })
 
   it("puts notices first", () => {

@@ -4,13 +4,13 @@
  * Invariants
  * - A turn is told once, however often this runs: its prompt's id says whether it is there already.
  * - What was told stays told: a load that was cut short goes on where it ended when it runs again.
- * - In memory there is a page of messages, and ten turns.
+ * - In memory there are ten turns, and what the source holds.
  *
  * @since 0.1.0
  */
 import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
 import type { FunctionArgs } from "convex/server"
-import { Effect, Option, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import * as HistoryTurns from "./HistoryTurns.ts"
 import { historyOver } from "./internal/overLease.ts"
@@ -34,28 +34,24 @@ export type ToldTurn = FunctionArgs<typeof backendApi.history.add>["turns"][numb
 export type EndedTurn = Omit<ToldTurn, "messageId" | "newerId">
 
 /**
+ * A turn as the agent lists it; see `HistoryTurns`.
+ *
  * @category models
  * @since 0.1.0
  */
-export type Message<A> = HistoryTurns.Listed<A, EndedTurn>
+export type ListedTurn = HistoryTurns.Listed<EndedTurn>
 
 /**
- * One session as OpenCode has it.
+ * One session as the agent has it.
  *
  * @category ports
  * @since 0.1.0
  */
-export interface HistorySource<A, E> {
+export interface HistorySource<E> {
   /** Whether it has this prompt. */
   readonly has: (messageId: string) => Effect.Effect<boolean, E>
-  /** The newest messages, or those before a page: the oldest first. `before` leads to the next page; undefined: it was the last. */
-  readonly page: (before: string | undefined) => Effect.Effect<
-    {
-      readonly messages: ReadonlyArray<Message<A>>
-      readonly before: string | undefined
-    },
-    E
-  >
+  /** Its turns, the newest first: read as they are needed. */
+  readonly turns: Stream.Stream<ListedTurn, E>
 }
 
 /**
@@ -114,29 +110,20 @@ const calls = (turns: ReadonlyArray<ToldTurn>): ReadonlyArray<ReadonlyArray<Told
  * @category operations
  * @since 0.1.0
  */
-export const loadBetween = Effect.fn("History.load")(function* <A, E>(
-  source: HistorySource<A, E>,
-  store: HistoryStore
-) {
+export const loadBetween = Effect.fn("History.load")(function* <E>(source: HistorySource<E>, store: HistoryStore) {
   // What runs here is in OpenCode, or will come after all that is.
   const running = yield* retryTransient(store.running)
   const delivered = running !== null && (yield* source.has(running))
   const runningId = delivered ? running : undefined
   const newerId = delivered ? undefined : (running ?? undefined)
-  const newestFirst = Stream.paginate(undefined as string | undefined, (before) =>
-    Effect.map(
-      source.page(before),
-      (page) => [page.messages.toReversed(), Option.fromUndefinedOr(page.before)] as const
-    )
-  )
   const tell = Effect.fnUntraced(function* (turns: ReadonlyArray<HistoryTurns.Placed<EndedTurn>>) {
     const known = new Set(yield* retryTransient(store.known(turns.map(({ id }) => id))))
     const missing = turns.filter(({ id }) => !known.has(id))
     for (const call of calls(missing.map(told))) yield* retryTransient(store.add(call, runningId))
     return missing.length
   })
-  return yield* newestFirst.pipe(
-    Stream.mapAccum(() => HistoryTurns.begin<A>(newerId), HistoryTurns.step<A, EndedTurn>),
+  return yield* source.turns.pipe(
+    Stream.mapAccum(() => HistoryTurns.begin(newerId), HistoryTurns.step<EndedTurn>),
     Stream.grouped(maxTurns),
     Stream.mapEffect(tell),
     Stream.runFold(
@@ -152,8 +139,8 @@ export const loadBetween = Effect.fn("History.load")(function* <A, E>(
  * @category operations
  * @since 0.1.0
  */
-export const load = <A, E>(
+export const load = <E>(
   sessionId: Id<"sessions">,
-  source: HistorySource<A, E>
+  source: HistorySource<E>
 ): Effect.Effect<number, ConvexSyncError | E, Lease> =>
   Effect.flatMap(Lease, (lease) => loadBetween(source, historyOver(lease, sessionId)))

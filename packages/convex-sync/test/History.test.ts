@@ -15,27 +15,27 @@ const ended = (id: string, answers: ReadonlyArray<string>, size = 0): History.En
   parts: answers.map((text, index) => ({ index, kind: "text", payload: JSON.stringify({ text: text.padEnd(size) }) }))
 })
 
-/** A session of `prompts`, each with one answer, read a few messages at a time. */
+/** A session of `prompts`, each with one answer, read a few turns at a time. */
 const sessionOf = (
   prompts: ReadonlyArray<string>,
   options: { readonly perPage?: number; readonly size?: number } = {}
 ) => {
-  const messages = prompts.flatMap((id): ReadonlyArray<History.Message<string>> => [
-    { _tag: "Prompt", id, turn: (answers) => Option.some(ended(id, answers, options.size)) },
-    { _tag: "Answer", promptId: id, answer: `answer to ${id}` }
-  ])
+  const turns = prompts.map((id): History.ListedTurn => ({
+    id,
+    ended: Option.some(ended(id, [`answer to ${id}`], options.size))
+  }))
   const perPage = options.perPage ?? 7
   const state = { away: false, pages: 0 }
-  const source: History.HistorySource<string, Away> = {
+  const source: History.HistorySource<Away> = {
     has: (id) => Effect.succeed(prompts.includes(id)),
-    page: (before) =>
+    turns: Stream.paginate(turns.length, (to: number) =>
       Effect.suspend(() => {
         if (state.away) return Effect.fail(new Away({ message: "OpenCode is away" }))
         state.pages += 1
-        const to = before === undefined ? messages.length : Number(before)
         const from = Math.max(0, to - perPage)
-        return Effect.succeed({ messages: messages.slice(from, to), before: from === 0 ? undefined : String(from) })
+        return Effect.succeed([turns.slice(from, to).toReversed(), from === 0 ? Option.none() : Option.some(from)])
       })
+    )
   }
   return { source, state }
 }
@@ -64,7 +64,7 @@ describe("History", () => {
       assert.strictEqual(yield* History.loadBetween(source, store), 25)
       assert.deepStrictEqual([ids(), calls], [names(25).toReversed(), [10, 10, 5]])
       assert.deepStrictEqual([turns[0]?.newerId, turns[1]?.newerId], [undefined, "p24"])
-      assert.strictEqual(state.pages, 8)
+      assert.strictEqual(state.pages, 4)
       assert.strictEqual(yield* History.loadBetween(source, store), 0)
       assert.strictEqual(calls.length, 3)
     })

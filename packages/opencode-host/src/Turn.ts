@@ -21,24 +21,28 @@ export type TurnState =
 
 const running: TurnState = { _tag: "Running" }
 const notStarted: TurnState = { _tag: "NotStarted" }
-const ended = (outcome: TurnOutcome, error?: TurnFailure): TurnState => ({ _tag: "Ended", outcome, error })
+const ended = (outcome: TurnOutcome, error?: TurnFailure): EndState => ({ _tag: "Ended", outcome, error })
+const interrupted = ended("interrupted")
 
 /** After these OpenCode asks the model again, so an idle session did not end by them. */
 const continues: ReadonlyArray<string> = ["tool-calls", "unknown"]
 
 /**
- * Reads the state of a turn from its assistant messages (those whose `parentID` is the prompt, oldest first) and from
- * whether the session is busy. `abortRequested` decides for an ended turn, since an abort may leave any trace or none.
+ * Reads the state of a turn from its assistant messages (`RecordedTurn.messages`, oldest first) and from whether the
+ * session is busy. `abortRequested` decides for an ended turn, since an abort may leave any trace or none.
  *
- * | newest assistant, session idle | state |
+ * | newest answer, session idle | state |
  * | --- | --- |
- * | none | not started |
+ * | none, and no summary | not started |
  * | `MessageAbortedError` | aborted |
  * | any other error | failed |
  * | not completed | interrupted: the server died in it |
  * | completed, final `finish` | completed |
  * | completed, `tool-calls`, a tool in error | aborted: a permission or question was rejected |
  * | completed, anything else | interrupted |
+ *
+ * A summary is not an answer. It decides where the answer before it does not: a compaction that failed or was aborted ends
+ * its turn, and one after which nothing follows leaves it interrupted.
  *
  * **Gotchas**
  *
@@ -56,16 +60,25 @@ export const classifyTurn = (
   if (session.sessionBusy) return running
   const newest = assistants.at(-1)
   if (newest === undefined) return notStarted
-  const { error, finish, time } = newest.info
-  if (error?.name === "MessageAbortedError" || session.abortRequested === true) return ended("aborted")
+  if (session.abortRequested === true) return ended("aborted")
+  const answer = assistants.findLast(({ info }) => info.summary !== true)
+  if (answer === newest) return endOf(newest)
+  const before = answer === undefined || continues.includes(answer.info.finish ?? "") ? interrupted : endOf(answer)
+  return before.outcome === "interrupted" && newest.info.error !== undefined ? endOf(newest) : before
+}
+
+type EndState = Extract<TurnState, { readonly _tag: "Ended" }>
+
+const endOf = ({ info: { error, finish, time }, parts }: AssistantWithParts): EndState => {
+  if (error?.name === "MessageAbortedError") return ended("aborted")
   if (error !== undefined) return ended("failed", failureOf(error))
-  if (time.completed === undefined || finish === undefined) return ended("interrupted")
+  if (time.completed === undefined || finish === undefined) return interrupted
   if (finish === "error") return ended("failed", { name: "UnknownError", message: "The model ended with an error" })
   if (!continues.includes(finish)) return ended("completed")
-  const rejected = newest.parts.find((part) => part.type === "tool" && part.state.status === "error")
+  const rejected = parts.find((part) => part.type === "tool" && part.state.status === "error")
   return rejected?.type === "tool" && rejected.state.status === "error"
     ? ended("aborted", { name: "Rejected", message: rejected.state.error })
-    : ended("interrupted")
+    : interrupted
 }
 
 /**
@@ -100,16 +113,45 @@ export const usageOf = (assistants: ReadonlyArray<AssistantWithParts>): TurnUsag
   )
 
 /**
- * The parts of one assistant message that count: a step that was retried leaves its cut text before the last
- * `step-start`.
+ * The parts of one assistant message that a reader sees: a step that was retried leaves its cut text before the last
+ * `step-start`; of a summary, which OpenCode writes for the model, there are none.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const visibleParts = (message: AssistantWithParts): ReadonlyArray<Part> =>
-  message.parts.slice(
-    Math.max(
-      0,
-      message.parts.findLastIndex((part) => part.type === "step-start")
-    )
-  )
+export const visibleParts = ({ info, parts }: AssistantWithParts): ReadonlyArray<Part> =>
+  info.summary === true
+    ? []
+    : parts.slice(
+        Math.max(
+          0,
+          parts.findLastIndex((part) => part.type === "step-start")
+        )
+      )
+
+/**
+ * Who answered.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AnsweredBy {
+  /** `provider/model`. */
+  readonly model: string
+  readonly agent: string
+  /** The model's variant, where one was used. */
+  readonly variant?: string
+}
+
+/**
+ * The model and the agent of the newest answer; undefined: there is none. OpenCode chooses those that a prompt does not name.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const answeredBy = (assistants: ReadonlyArray<AssistantWithParts>): AnsweredBy | undefined => {
+  const answer = assistants.findLast(({ info }) => info.summary !== true)?.info
+  if (answer === undefined) return undefined
+  const { agent, modelID, providerID, variant } = answer
+  return { model: `${providerID}/${modelID}`, agent, ...(variant !== undefined && { variant }) }
+}

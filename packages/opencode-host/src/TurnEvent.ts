@@ -88,6 +88,20 @@ export interface RetryScheduled {
 }
 
 /**
+ * OpenCode makes room: it replaces the older part of the conversation by a summary, and then goes on with the turn. The
+ * summary is no text of the turn. One that fails ends the turn; a short one may be seen as completed only.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export interface Compaction {
+  readonly _tag: "Compaction"
+  /** Of the summary. */
+  readonly messageId: string
+  readonly state: "running" | "completed"
+}
+
+/**
  * The agent, or one of its sub-agents (then `request.sessionID` is the child's), waits for an answer.
  *
  * @category events
@@ -110,7 +124,8 @@ export interface QuestionAsked {
 }
 
 /**
- * The last element. Without a `Delivered` before it, OpenCode has refused the prompt. `messages` are the turn's assistant messages as OpenCode has stored them, oldest first.
+ * The last element. Without a `Delivered` before it, OpenCode has refused the prompt. `messages` are
+ * the turn's assistant messages as OpenCode has stored them, oldest first; those with `info.summary` are summaries, no answers.
  *
  * @category events
  * @since 0.1.0
@@ -127,4 +142,12 @@ export interface Ended {
  * @category events
  * @since 0.1.0
  */
-export type TurnEvent = Delivered | TextDelta | ToolUpdated | RetryScheduled | PermissionAsked | QuestionAsked | Ended
+export type TurnEvent =
+  | Delivered
+  | TextDelta
+  | ToolUpdated
+  | RetryScheduled
+  | Compaction
+  | PermissionAsked
+  | QuestionAsked
+  | Ended

@@ -1,7 +1,10 @@
-/** Reads from OpenCode's record what a turn is about. */
+/** Reads from OpenCode's record how a turn stands. */
 import { Effect } from "effect"
 import type { HostError } from "../HostError.ts"
 import type { AssistantWithParts, MessageWithParts, OpenCodeClient, PromptInput } from "../OpenCodeClient.ts"
+import { turnOf } from "../TurnRecord.ts"
+
+type PromptIds = Pick<PromptInput, "sessionId" | "messageId">
 
 /** Waiting for a retry counts as busy. */
 export const isBusy = (client: OpenCodeClient, sessionId: string): Effect.Effect<boolean, HostError> =>
@@ -11,23 +14,28 @@ export const isBusy = (client: OpenCodeClient, sessionId: string): Effect.Effect
 const pageSize = 20
 
 /**
- * The assistant messages of a prompt, oldest first. Pages back from the newest message to the prompt, so it costs what
- * was said since the prompt, not the whole history.
+ * The messages from a prompt to the newest, oldest first; none where OpenCode does not have the prompt. Pages back from the
+ * newest message, so it costs what was written since the prompt, not the whole session.
  */
-export const turnMessages = Effect.fnUntraced(function* (
+export const chainSince = Effect.fnUntraced(function* (
   client: OpenCodeClient,
-  { sessionId, messageId }: Pick<PromptInput, "sessionId" | "messageId">
-): Effect.fn.Return<ReadonlyArray<AssistantWithParts>, HostError> {
-  let found: ReadonlyArray<AssistantWithParts> = []
+  { messageId, sessionId }: PromptIds
+): Effect.fn.Return<ReadonlyArray<MessageWithParts>, HostError> {
+  let chain: ReadonlyArray<MessageWithParts> = []
   let before: string | undefined
   do {
     const page = yield* client.messages.list(sessionId, { limit: pageSize, before })
-    found = [...page.messages.filter((message) => isAnswer(message, messageId)), ...found]
-    if (page.messages.some((message) => message.info.id === messageId)) break
+    chain = [...page.messages, ...chain]
+    const at = page.messages.findIndex(({ info }) => info.id === messageId)
+    if (at >= 0) return chain.slice(at)
     before = page.before
   } while (before !== undefined)
-  return found
+  return []
 })
 
-const isAnswer = (message: MessageWithParts, messageId: string): message is AssistantWithParts =>
-  message.info.role === "assistant" && message.info.parentID === messageId
+/** The assistant's messages of a prompt's turn, oldest first. */
+export const turnMessages = (
+  client: OpenCodeClient,
+  prompt: PromptIds
+): Effect.Effect<ReadonlyArray<AssistantWithParts>, HostError> =>
+  Effect.map(chainSince(client, prompt), (chain) => turnOf(chain, prompt.messageId)?.messages ?? [])

@@ -13,7 +13,7 @@
  * - A prompt that OpenCode has is never sent again.
  * - The end is what OpenCode's record says, never what an event says.
  */
-import { Duration, Effect, Exit, Match, Schedule, type Scope, Stream } from "effect"
+import { Clock, Duration, Effect, Exit, Match, Schedule, type Scope, Stream } from "effect"
 import { Busy, HostError, Unavailable } from "../HostError.ts"
 import type { HostEvent } from "../HostEvent.ts"
 import type { AssistantWithParts, OpenCodeClient, TurnInput } from "../OpenCodeClient.ts"
@@ -96,6 +96,10 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
     ended || (Exit.isFailure(exit) && !Exit.hasInterrupts(exit)) ? Effect.void : Effect.ignore(host.abort(sessionId))
   )
   const reader = turnReader(client, input)
+  const deadlineAt =
+    input.deadline === undefined
+      ? Number.POSITIVE_INFINITY
+      : (yield* Clock.currentTimeMillis) + Duration.toMillis(input.deadline)
 
   const end = (
     outcome: Ended["outcome"],
@@ -171,6 +175,16 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
 
   const deleted = cancel("SessionDeleted", "The session was deleted during the turn")
 
+  /** A provider that will answer only after the deadline is not waited for. */
+  const withinDeadline = Effect.fnUntraced(function* (found: ReadonlyArray<TurnEvent>) {
+    const late = found.find((event) => event._tag === "RetryScheduled" && event.next > deadlineAt)
+    if (late?._tag !== "RetryScheduled") return found
+    yield* Effect.ignore(host.abort(sessionId))
+    const messages = yield* Effect.orElseSucceed(turnMessages(client, input), () => [])
+    const message = `The provider is to be asked again at ${new Date(late.next).toISOString()}, after the deadline of this turn: ${late.message}`
+    return [...found, ...end("failed", { name: "RetryAfterDeadline", message }, messages)]
+  })
+
   const onEvent = Effect.fnUntraced(function* (signal: Extract<HostEvent, { _tag: "Event" }>) {
     const { event } = signal
     if (event.type === "session.error" && (event.properties.sessionID ?? sessionId) === sessionId) {
@@ -180,7 +194,7 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
     if (event.type === "session.idle" && event.properties.sessionID === sessionId) return yield* check
     // Deleting a session does not stop what it runs.
     if (event.type === "session.deleted" && event.properties.sessionID === sessionId) return yield* deleted
-    return yield* reader.read(event)
+    return yield* Effect.flatMap(reader.read(event), withinDeadline)
   })
 
   /** Something may be missing that only `caughtUp` brings: it is tried until it succeeds. */
@@ -193,7 +207,7 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
     reader.tear()
     if ((yield* host.running) !== server) return yield* recover
     const found = yield* look
-    const missed = ended ? found : yield* reader.resync
+    const missed = ended ? found : yield* Effect.flatMap(reader.resync, withinDeadline)
     behind = false
     return missed
   })

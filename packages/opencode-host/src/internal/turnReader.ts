@@ -3,8 +3,10 @@ import { Effect } from "effect"
 import type { HostError } from "../HostError.ts"
 import type { AssistantWithParts, OpenCodeClient, OpenCodeEvent, Part, PromptInput } from "../OpenCodeClient.ts"
 import { failureOf } from "../Turn.ts"
-import type { TurnEvent, TurnFailure } from "../TurnEvent.ts"
-import { turnMessages } from "./record.ts"
+import { turnOf } from "../TurnRecord.ts"
+import type { Compaction, TurnEvent, TurnFailure } from "../TurnEvent.ts"
+import { liveRecord } from "./liveRecord.ts"
+import { chainSince } from "./record.ts"
 
 type Of<Type extends OpenCodeEvent["type"]> = Extract<OpenCodeEvent, { readonly type: Type }>
 type Request =
@@ -24,8 +26,9 @@ export const rejectionOf = ({ properties: { error } }: Of<"session.error">): Tur
 
 export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
   const { sessionId, messageId } = prompt
-  /** The assistant messages of this turn: late events of an earlier one must not mix in. */
-  const answers = new Set<string>()
+  /** Which messages belong to this turn: late events of an earlier one must not mix in, nor those of a later prompt. */
+  const record = liveRecord(prompt)
+  const compactions = new Map<string, Compaction["state"]>()
   /**
    * What was streamed of each text part: its kind, how many characters, and whether a gap fell into it. Then its deltas
    * are withheld and the finished part brings the rest, so that what was sent is always a beginning of the text.
@@ -65,8 +68,17 @@ export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
     return [{ _tag: "TextDelta", messageId: part.messageID, partId: part.id, kind: text.kind, delta }]
   }
 
+  const ofSummary = ({ error, finish, id }: AssistantWithParts["info"]): ReadonlyArray<TurnEvent> => {
+    if (!record.isSummary(id) || error !== undefined) return nothing
+    const state = finish === undefined ? "running" : "completed"
+    if (compactions.get(id) === state) return nothing
+    compactions.set(id, state)
+    return [{ _tag: "Compaction", messageId: id, state }]
+  }
+
   const ofPart = (part: Part): ReadonlyArray<TurnEvent> => {
-    if (!answers.has(part.messageID)) return nothing
+    record.part(part)
+    if (!record.isAnswer(part.messageID)) return nothing
     if (part.type === "text" || part.type === "reasoning") return textPart(part)
     if (part.type !== "tool") return nothing
     // Output that grows while a tool runs repeats the state: only its changes are told.
@@ -90,8 +102,8 @@ export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
     switch (event.type) {
       case "message.updated": {
         const { info } = event.properties
-        if (info.role === "assistant" && info.parentID === messageId) answers.add(info.id)
-        return Effect.succeed(nothing)
+        record.message(info)
+        return Effect.succeed(info.role === "assistant" ? ofSummary(info) : nothing)
       }
       case "message.part.updated":
         return Effect.succeed(ofPart(event.properties.part))
@@ -123,7 +135,8 @@ export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
 
   /** After a gap: what was missed, as far as OpenCode has it. Takes note of nothing when it fails, so it may be repeated. */
   const resync = Effect.gen(function* () {
-    const messages = yield* turnMessages(client, prompt)
+    const chain = yield* chainSince(client, prompt)
+    const status = (yield* client.sessions.status)[sessionId]
     const listed: ReadonlyArray<Request> = [
       ...(yield* client.permissions.list).map((request) => ({ kind: "permission" as const, request })),
       ...(yield* client.questions.list).map((request) => ({ kind: "question" as const, request }))
@@ -133,10 +146,12 @@ export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
       if ((yield* belongs(entry.request.sessionID)) && (yield* isOpen(entry))) open.push(entry)
     }
     const events: Array<TurnEvent> = []
-    for (const message of messages) {
-      answers.add(message.info.id)
-      for (const entry of message.parts) events.push(...ofPart(entry))
+    record.replace(chain)
+    for (const { info, parts } of turnOf(chain, messageId)?.messages ?? []) {
+      events.push(...ofSummary(info))
+      for (const entry of parts) events.push(...ofPart(entry))
     }
+    if (status !== undefined) events.push(...ofStatus({ sessionID: sessionId, status }))
     // OpenCode stores a text when it has ended: of one that began in the gap, the first deltas are lost too.
     tear()
     for (const entry of open) events.push(...(yield* ofRequest(entry)))
@@ -145,8 +160,10 @@ export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
 
   /** The text that no event has brought: gaps took it, or all came too late. Then what was sent is the whole text. */
   const rest = (messages: ReadonlyArray<AssistantWithParts>): ReadonlyArray<TurnEvent> =>
-    messages.flatMap(({ parts }) =>
-      parts.flatMap((part) => (part.type === "text" || part.type === "reasoning" ? textPart(part) : nothing))
+    messages.flatMap(({ info, parts }) =>
+      (info.summary === true ? [] : parts).flatMap((part) =>
+        part.type === "text" || part.type === "reasoning" ? textPart(part) : nothing
+      )
     )
 
   return { read, resync, rest, tear }

@@ -1,0 +1,70 @@
+/**
+ * Reads turns from OpenCode's record of a session: one of them, or all.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Option, Stream } from "effect"
+import type { HostError } from "./HostError.ts"
+import { chainSince } from "./internal/record.ts"
+import type { OpenCodeClient, PromptInput } from "./OpenCodeClient.ts"
+import { type RecordedTurn, type Remainder, turnOf, turnsOfPage } from "./TurnRecord.ts"
+
+/**
+ * The turn of a prompt; undefined: OpenCode does not have the prompt. It costs what was written since the prompt, not the
+ * whole session.
+ *
+ * @category queries
+ * @since 0.1.0
+ */
+export const recordedTurn = (
+  client: OpenCodeClient,
+  prompt: Pick<PromptInput, "sessionId" | "messageId">
+): Effect.Effect<RecordedTurn | undefined, HostError> =>
+  Effect.map(chainSince(client, prompt), (chain) => turnOf(chain, prompt.messageId))
+
+/**
+ * A turn, and whether the session was busy while its messages were read: then it may go on.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ObservedTurn extends RecordedTurn {
+  readonly sessionBusy: boolean
+}
+
+interface State {
+  readonly before: string | undefined
+  readonly remainder: Remainder
+  readonly sessionBusy: boolean
+}
+
+/**
+ * All turns of a session, the newest first. In memory there is a page of messages, and the messages of one turn.
+ * `pageSize`: messages read at once, 10 by default: with large tool outputs half a megabyte.
+ *
+ * @category queries
+ * @since 0.1.0
+ */
+export const recordedTurns = (
+  client: OpenCodeClient,
+  sessionId: string,
+  { pageSize = 10 }: { readonly pageSize?: number } = {}
+): Stream.Stream<ObservedTurn, HostError> => {
+  const busy = Effect.map(client.sessions.status, (status) => status[sessionId] !== undefined)
+  const read = Effect.fnUntraced(function* ({ before, remainder, sessionBusy }: State) {
+    // On both sides of the reading: a turn that runs while its page is read runs at one of the two.
+    const first = yield* busy
+    const page = yield* client.messages.list(sessionId, { limit: pageSize, before })
+    const observed = (remainder.length > 0 && sessionBusy) || first || (yield* busy)
+    const [rest, turns] = turnsOfPage(remainder, page.messages, page.before === undefined)
+    const next: State = { before: page.before, remainder: rest, sessionBusy: observed }
+    return [
+      turns.map((turn): ObservedTurn => ({ ...turn, sessionBusy: observed })),
+      page.before === undefined ? undefined : next
+    ] as const
+  })
+  const start: State = { before: undefined, remainder: [], sessionBusy: false }
+  return Stream.paginate(start, (state: State) =>
+    Effect.map(read(state), ([turns, next]) => [turns, Option.fromUndefinedOr(next)] as const)
+  )
+}

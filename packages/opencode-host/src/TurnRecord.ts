@@ -1,0 +1,197 @@
+/**
+ * Which of a session's messages belong to which prompt. Pure: the running turn, recovery and history all read with it.
+ *
+ * A turn is everything from one prompt of a person to the next one. OpenCode writes user messages of its own in between,
+ * and the answers that follow name those as their parent:
+ *
+ * | user message | written | belongs to |
+ * | --- | --- | --- |
+ * | a `compaction` part, `auto` | by OpenCode, when the context is full | the turn before it |
+ * | synthetic text alone | by OpenCode: after a compaction, a sub-task command, an approved plan, a background task | the turn before it |
+ * | the prompt again, after a compaction with `overflow` | by OpenCode: the prompt did not fit | the turn before it |
+ * | a `compaction` part, not `auto` | for a person: `/compact` | a turn of its own, `compaction` |
+ * | OpenCode's text for a shell command | for a person: `!ls` | a turn of its own, `shell` |
+ * | any other | by a person | a turn of its own, `prompt` |
+ *
+ * Invariants, property-tested
+ * - Each message of the assistant whose parent is in the chain belongs to one turn, and the order is kept.
+ * - Reading a chain in pages, from its end, yields the same turns as reading it at once.
+ *
+ * @since 0.1.0
+ */
+import type { AssistantWithParts, MessageWithParts, Part, UserMessage } from "./OpenCodeClient.ts"
+
+/**
+ * What a person did: sent a prompt (or a command), ran a shell command, or had the conversation compacted.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type RequestKind = "prompt" | "shell" | "compaction"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface RecordedTurn {
+  readonly kind: RequestKind
+  readonly prompt: MessageWithParts<UserMessage>
+  /** The assistant's messages, oldest first. Those with `info.summary` are OpenCode's summaries, not answers. */
+  readonly messages: ReadonlyArray<AssistantWithParts>
+}
+
+type Prompt = RecordedTurn["prompt"]
+
+/**
+ * @category guards
+ * @since 0.1.0
+ */
+export const isAssistant = (message: MessageWithParts): message is AssistantWithParts =>
+  message.info.role === "assistant"
+const isUser = (message: MessageWithParts): message is Prompt => message.info.role === "user"
+
+/** OpenCode's own text for a command that a person ran in a shell, which the model did not ask for. */
+const shellText = "The following tool was executed by the user"
+
+const compactionOf = ({ parts }: MessageWithParts) => parts.find((part) => part.type === "compaction")
+
+const isCompleteSummary = ({ info: { error, finish, summary } }: AssistantWithParts) =>
+  summary === true && finish !== undefined && error === undefined
+
+/** What a user message begins; undefined: OpenCode wrote it in the middle of a turn. */
+const kindOf = (message: Prompt): RequestKind | undefined => {
+  const { parts } = message
+  const compaction = compactionOf(message)
+  if (compaction !== undefined) return compaction.auto ? undefined : "compaction"
+  if (parts.length === 0 || !parts.every((part) => part.type === "text" && part.synthetic === true)) return "prompt"
+  return parts.some((part) => part.type === "text" && part.text === shellText) ? "shell" : undefined
+}
+
+/** A prompt that OpenCode gives again has the same contents under other ids, with a text for each attachment. */
+const contentOf = ({ parts }: Prompt): string =>
+  JSON.stringify(
+    parts.flatMap((part) => {
+      if (part.type === "text") return part.synthetic === true ? [] : [part.text]
+      if (part.type === "file") return [attachment(part)]
+      return part.type === "subtask" ? [part.prompt] : part.type === "agent" ? [part.name] : []
+    })
+  )
+
+const attachment = ({ filename = "file", mime }: Extract<Part, { type: "file" }>) => `[Attached ${mime}: ${filename}]`
+
+/**
+ * The turns of a chain of messages, oldest first. `promptId` names a message that is known to be a person's prompt.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const turnsOf = (chain: ReadonlyArray<MessageWithParts>, promptId?: string): ReadonlyArray<RecordedTurn> => {
+  const turns: Array<RecordedTurn & { readonly messages: Array<AssistantWithParts> }> = []
+  /** The turn of each user message. */
+  const owners = new Map<string, (typeof turns)[number]>()
+  /** What was asked before each user message: that is given again if it did not fit. */
+  const askedBefore = new Map<string, string | undefined>()
+  let asked: string | undefined
+  /** The compaction that waits for its summary is for a prompt that did not fit; undefined: it is not known. */
+  let isOverflow: boolean | undefined
+  /** The summary is there, so this may come again; without contents: whatever comes. */
+  let expected: { readonly content: string | undefined } | undefined
+  for (const message of chain) {
+    if (isAssistant(message)) {
+      const isSummary = isCompleteSummary(message)
+      expected = isSummary && isOverflow !== false ? { content: askedBefore.get(message.info.parentID) } : undefined
+      if (isSummary) isOverflow = false
+    } else if (isUser(message)) {
+      const { id } = message.info
+      const content = contentOf(message)
+      const kind = id === promptId ? "prompt" : kindOf(message)
+      const isRepeated =
+        kind === "prompt" && id !== promptId && expected !== undefined && (expected.content ?? content) === content
+      if (kind !== undefined && !isRepeated) turns.push({ kind, prompt: message, messages: [] })
+      const owner = turns.at(-1)
+      if (owner !== undefined) owners.set(id, owner)
+      askedBefore.set(id, asked)
+      const compaction = compactionOf(message)
+      if (compaction === undefined) asked = content
+      else isOverflow = compaction.overflow === true
+    }
+  }
+  for (const message of chain) if (isAssistant(message)) owners.get(message.info.parentID)?.messages.push(message)
+  return turns
+}
+
+/**
+ * The turn of a prompt; undefined: the chain does not hold it.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const turnOf = (chain: ReadonlyArray<MessageWithParts>, promptId: string): RecordedTurn | undefined =>
+  turnsOf(chain, promptId).find(({ prompt }) => prompt.info.id === promptId)
+
+/** Whether a turn begins at this place, whatever came before the chain. */
+const begins = (chain: ReadonlyArray<MessageWithParts>, at: number): boolean => {
+  const message = chain[at]
+  if (message === undefined || !isUser(message) || kindOf(message) === undefined) return false
+  const before = chain.slice(0, at).findLastIndex(isAssistant)
+  const answer = chain[before]
+  if (answer === undefined || !isAssistant(answer)) return false
+  // Between a compaction and its summary this may be one more message of its turn.
+  if (chain.slice(before, at).some((between) => compactionOf(between) !== undefined)) return false
+  if (answer.info.summary !== true) return true
+  const compaction = chain.filter(({ info }) => info.id === answer.info.parentID).map(compactionOf)[0]
+  return isCompleteSummary(answer) && compaction !== undefined && compaction.overflow !== true
+}
+
+/**
+ * What is left over of the pages read so far, oldest first: the beginning of its turns is in an older page.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Remainder = ReadonlyArray<MessageWithParts>
+
+/**
+ * The turns that one more page completes, newest first, where pages come from the newest to the oldest. `isOldest`: no
+ * page follows.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const turnsOfPage = (
+  remainder: Remainder,
+  page: ReadonlyArray<MessageWithParts>,
+  isOldest: boolean
+): readonly [Remainder, ReadonlyArray<RecordedTurn>] => {
+  const chain = [...page, ...remainder]
+  const first = isOldest ? 0 : chain.findIndex((_, at) => begins(chain, at))
+  if (first < 0) return [chain, []]
+  const complete = chain.slice(first)
+  const users = new Set(complete.filter(isUser).map(({ info }) => info.id))
+  const others = complete.filter((message) => isAssistant(message) && !users.has(message.info.parentID))
+  return [[...chain.slice(0, first), ...others], turnsOf(complete).toReversed()]
+}
+
+/**
+ * What the person wrote, without what OpenCode added for the model. `/name` heads a command, `!` a shell command;
+ * attachments are named where there is no text.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const promptText = ({ kind, messages, prompt: { parts } }: RecordedTurn): string => {
+  if (kind === "compaction") return "/compact"
+  if (kind === "shell") {
+    const commands = messages.flatMap((message) =>
+      message.parts.flatMap((part) => (part.type === "tool" ? [part] : []))
+    )
+    return `!${commands.map(({ state }) => String(state.input["command"])).join("\n")}`
+  }
+  const texts = parts.flatMap((part) => {
+    if (part.type === "text" && part.synthetic !== true) return [part.text]
+    if (part.type !== "subtask") return []
+    return [part.command === undefined ? part.prompt : `/${part.command}\n${part.prompt}`]
+  })
+  const attachments = parts.flatMap((part) => (part.type === "file" ? [attachment(part)] : []))
+  return (texts.some((text) => text.trim() !== "") ? texts : attachments).join("\n")
+}
