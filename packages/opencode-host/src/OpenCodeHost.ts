@@ -18,6 +18,7 @@ import { findBinary } from "./internal/binary.ts"
 import { resolveDirectory } from "./internal/directory.ts"
 import { makeClient } from "./internal/client.ts"
 import { serverEnvironment } from "./internal/environment.ts"
+import { makeContainment } from "./internal/controlGroup.ts"
 import { makeGuard } from "./internal/guard.ts"
 import { makeHub } from "./internal/hub.ts"
 import { health, type Instance } from "./internal/instance.ts"
@@ -76,6 +77,11 @@ export interface Options {
    * `Unsupported` with `attach`.
    */
   readonly alwaysAsk?: ReadonlyArray<string> | undefined
+  /**
+   * Contain the server and everything that it starts in a Linux control group where this machine allows it. Default
+   * true. Without one, processes are found by what they inherit; see the README.
+   */
+  readonly contain?: boolean | undefined
   /** `eager` starts the server in the background at once; `lazy` (default) at the first use. */
   readonly start?: "lazy" | "eager" | undefined
   /** Default 30 seconds. */
@@ -189,11 +195,13 @@ const ownServer = Effect.fnUntraced(function* (options: Options, directory: stri
   yield* holdDirectory({ stateDirectory, directory, hostId })
   const environment = yield* serverEnvironment(options.environment ?? {})
   const guard = yield* makeGuard(hostId, environment["PATH"] ?? "/usr/bin:/bin")
+  const containment = options.contain === false ? Option.none() : yield* makeContainment(hostId)
   const start = spawnServer({
     binary,
     directory,
     hostId,
     guard,
+    containment,
     environment,
     config: options.config,
     alwaysAsk: options.alwaysAsk ?? [],
@@ -228,5 +236,5 @@ const attachServer = Effect.fnUntraced(function* (
   }
   const exited = yield* Deferred.make<string>()
   const kill = Effect.asVoid(Deferred.succeed(exited, "it was given up"))
-  return { server, exited: Deferred.await(exited), kill } satisfies Instance
+  return { server, exited: Deferred.await(exited), notice: Effect.void, kill } satisfies Instance
 })

@@ -45,7 +45,7 @@ const setting = Effect.fnUntraced(function* (...connections: ReadonlyArray<Conne
     directory: "/d",
     connected,
     heard: Effect.void,
-    active: Effect.void,
+    active: () => Effect.void,
     lost: Effect.void,
     resumes: undefined
   }).pipe(Effect.provideService(HttpClient.HttpClient, client), Effect.forkScoped({ startImmediately: true }))

@@ -40,8 +40,9 @@ const isAlive = (pid: number): boolean => {
 const privateFolder = (pids: ReadonlyArray<number>): string => {
   const environments = pids.map((pid) => readFileSync(`/proc/${pid}/environ`, "latin1"))
   return (
-    environments.map((text) => /BUN_INSPECT_PRELOAD=(\S*\/opencode-host-\w+)\//.exec(text)?.[1]).find((path) => path) ??
-    ""
+    environments
+      .map((text) => /BUN_INSPECT_PRELOAD=(\S*\/opencode-host-[\w-]+)\//.exec(text)?.[1])
+      .find((path) => path) ?? ""
   )
 }
 

@@ -37,6 +37,7 @@ describe("what a gap took", () => {
         const running = {
           server: yield* server,
           exited: Effect.never,
+          notice: Effect.void,
           kill: Effect.void,
           primed: Effect.void,
           settings: Effect.never

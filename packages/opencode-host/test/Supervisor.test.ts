@@ -53,8 +53,7 @@ const setting = Effect.fnUntraced(function* ({
     const status = Effect.map(Ref.get(busy), (is) => Response.json(is ? { ses_1: { type: "busy" } } : {}))
     const answers: Record<string, Answer> = {
       "/event": event,
-      "/session/status": status,
-      "/api/session/active": Effect.sync(() => Response.json({ data: {} }))
+      "/session/status": status
     }
     return Effect.map(answers[url.pathname] ?? health, (response) => HttpClientResponse.fromWeb(request, response))
   })
@@ -68,7 +67,12 @@ const setting = Effect.fnUntraced(function* ({
     const exited = yield* Deferred.make<string>()
     yield* Effect.addFinalizer(() => Ref.update(stopped, (count) => count + 1))
     const kill = Effect.asVoid(Deferred.succeed(exited, "it was killed"))
-    return { server: { ...server, pid, startedAt }, exited: Deferred.await(exited), kill } satisfies Instance
+    return {
+      server: { ...server, pid, startedAt },
+      exited: Deferred.await(exited),
+      notice: Effect.void,
+      kill
+    } satisfies Instance
   })
   const hub = yield* makeHub()
   const scope = yield* Scope.fork(yield* Effect.scope)

@@ -28,6 +28,7 @@ const failure = Effect.fnUntraced(function* (answer: RequestListener) {
   const running: Running = {
     server,
     exited: Effect.never,
+    notice: Effect.void,
     kill: Effect.void,
     primed: Effect.void,
     settings: Effect.never

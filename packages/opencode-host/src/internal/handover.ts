@@ -10,12 +10,13 @@
  *  host ── stdin ──▶ preload ──▶ process.env ──▶ OpenCode reads it, listens ──▶ hidden: `handedOver` on stdout
  * ```
  */
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { Effect, Predicate, Redacted, Schema } from "effect"
 import { HostError, StartFailed } from "../HostError.ts"
+import { adopt } from "./adopt.ts"
 import { alwaysAsk } from "./alwaysAsk.ts"
 import type { Guard } from "./guard.ts"
 
@@ -23,14 +24,17 @@ import type { Guard } from "./guard.ts"
 export const handedOver = "opencode-host: secrets handed over"
 
 const preloadVariable = "BUN_INSPECT_PRELOAD"
+/** Where Bun unpacks its libraries: 5.6 MB at the first turn, which it leaves there. */
+const temporaryVariable = "BUN_TMPDIR"
 
-const preload = `import { readFileSync, writeFileSync } from "node:fs"
+const preload = (first: string) => `${first}import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
 // A process that inherits the variable that names this file finds it empty.
 writeFileSync(fileURLToPath(import.meta.url), "")
 const secrets = JSON.parse(readFileSync(0, "utf8"))
 delete process.env.${preloadVariable}
+delete process.env.${temporaryVariable}
 Object.assign(process.env, secrets)
 
 const { log } = console
@@ -51,6 +55,8 @@ type Config = Readonly<Record<string, unknown>>
 /** What a server gets, apart from its environment. */
 export interface Handover {
   readonly secrets: Readonly<Record<string, string>>
+  /** For the server's environment, however it takes its secrets. */
+  readonly environment: Readonly<Record<string, string>>
   /** The variable that makes the server take its secrets from standard input, once. */
   readonly taking: Effect.Effect<Readonly<Record<string, string>>>
 }
@@ -62,9 +68,18 @@ export const makeHandover = Effect.fnUntraced(function* (options: {
   readonly alwaysAsk: ReadonlyArray<string>
   readonly password: Redacted.Redacted
   readonly guard: Guard
+  readonly hostId: string
+  /** The server is to adopt its orphans. */
+  readonly adopts: boolean
 }) {
   const folder = yield* Effect.acquireRelease(
-    Effect.promise(() => mkdtemp(join(tmpdir(), "opencode-host-"))),
+    Effect.tryPromise({
+      try: () => mkdtemp(join(tmpdir(), folderPrefix(options.hostId))),
+      catch: (cause) => {
+        const problem = `its private folder cannot be made in ${tmpdir()} (${String(cause)}): set TMPDIR to a folder that is writable`
+        return new HostError({ reason: new StartFailed({ problem, output: [] }) })
+      }
+    }),
     (made) => Effect.promise(() => rm(made, { recursive: true, force: true }))
   )
   yield* options.guard.remove(folder)
@@ -89,9 +104,22 @@ export const makeHandover = Effect.fnUntraced(function* (options: {
       OPENCODE_SERVER_PASSWORD: Redacted.value(options.password),
       ...(config === "" ? {} : { [contentVariable]: config })
     },
-    taking: Effect.map(write("hand-over.mjs", preload), (path) => ({ [preloadVariable]: path }))
+    environment: { [temporaryVariable]: folder },
+    taking: Effect.map(write("hand-over.mjs", preload(options.adopts ? adopt : "")), (path) => ({
+      [preloadVariable]: path
+    }))
   } satisfies Handover
 })
+
+const folderPrefix = (hostId: string) => `opencode-host-${hostId}-`
+
+/** Removes the private folders of a host that died, with its guard, before it could do it. */
+export const removeFolders = (hostId: string) =>
+  Effect.promise(async () => {
+    const names = await readdir(tmpdir()).catch(() => [])
+    const own = names.filter((name) => name.startsWith(folderPrefix(hostId)))
+    await Promise.all(own.map((name) => rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => {})))
+  })
 
 /** Configuration that OpenCode merges over the user's and the project's. */
 export const contentVariable = "OPENCODE_CONFIG_CONTENT"

@@ -66,7 +66,7 @@ export interface PumpOptions {
   /** Called for whatever arrives, heartbeats too: the server is alive. */
   readonly heard: Effect.Effect<void>
   /** Called for each event that is no heartbeat: the server does something. */
-  readonly active: Effect.Effect<void>
+  readonly active: (event: OpenCodeEvent) => Effect.Effect<void>
   /** Called when the connection ends, as it does when the server loads its configuration anew. */
   readonly lost: Effect.Effect<void>
   /** Told to the listeners at the first connection: an earlier server was lost. */
@@ -99,7 +99,7 @@ export const pump = Effect.fnUntraced(function* (options: PumpOptions) {
     if (event.type === "server.instance.disposed") yield* lost
     // A heartbeat is known to the server, but not to the SDK's types.
     if ((event.type as string) === "server.heartbeat") return
-    yield* active
+    yield* active(event)
     yield* tell(event)
   })
 

@@ -8,6 +8,8 @@ export interface Instance {
   readonly server: OpenCodeServer
   /** Completes, with a sentence, when the process has ended, or when a server that was attached to is given up. */
   readonly exited: Effect.Effect<string>
+  /** Called when the server may have started a process. */
+  readonly notice: Effect.Effect<void>
   /** Ends the process by force; a server that was attached to is only given up. */
   readonly kill: Effect.Effect<void>
 }

@@ -8,6 +8,7 @@ import { join } from "node:path"
 import { Clock, Effect, Option, Schema } from "effect"
 import { DirectoryInUse, HostError, StartFailed } from "../HostError.ts"
 import { isSameProcess, processIdentity, sweep } from "../Processes.ts"
+import { removeFolders } from "./handover.ts"
 
 const Holder = Schema.Struct({
   hostId: Schema.String,
@@ -59,6 +60,7 @@ const acquire = Effect.fnUntraced(function* (file: string, holder: Holder) {
         return yield* new HostError({ reason })
       }
       yield* sweep(current.value.hostId)
+      yield* removeFolders(current.value.hostId)
     }
     yield* discard(file, current)
   }

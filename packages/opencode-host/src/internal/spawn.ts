@@ -8,15 +8,18 @@
  */
 import { randomBytes } from "node:crypto"
 import { createServer } from "node:net"
-import { Clock, Deferred, Duration, Effect, Exit, Fiber, Redacted, Result, Scope, Stream } from "effect"
+import { Clock, Deferred, Duration, Effect, Exit, Fiber, Option, Redacted, Result, Scope, Stream } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { ChildProcess, type ChildProcessSpawner } from "effect/process"
 import { HostError, StartFailed } from "../HostError.ts"
 import type { Binary } from "../OpenCodeServer.ts"
-import { markVariable, sweep } from "../Processes.ts"
+import { look, sweep } from "../Processes.ts"
+import { type Containment, killGroup } from "./controlGroup.ts"
 import type { Guard } from "./guard.ts"
 import { contentVariable, handedOver, type Handover, makeHandover } from "./handover.ts"
 import { type Access, type Instance, health, user } from "./instance.ts"
+import { makeProcessMemory, type ProcessMemory } from "./processMemory.ts"
+import { markVariable } from "./processTable.ts"
 import { quoteFilter, redact } from "./redact.ts"
 
 export interface SpawnOptions {
@@ -24,6 +27,7 @@ export interface SpawnOptions {
   readonly directory: string
   readonly hostId: string
   readonly guard: Guard
+  readonly containment: Option.Option<Containment>
   /** The whole environment, without what is ours. */
   readonly environment: Readonly<Record<string, string>>
   readonly config: Readonly<Record<string, unknown>> | undefined
@@ -50,7 +54,7 @@ const keptLines = 20
 
 export const spawnServer = Effect.fn("OpenCodeHost.start")(function* (options: SpawnOptions) {
   const password = yield* randomPassword
-  const handover = yield* makeHandover({ ...options, password })
+  const handover = yield* makeHandover({ ...options, password, adopts: Option.isNone(options.containment) })
   const deadline = (yield* Clock.currentTimeMillis) + Duration.toMillis(options.timeout)
   for (let count = 1, hidden = true; ; count++) {
     const life = yield* Scope.fork(yield* Effect.scope)
@@ -91,6 +95,7 @@ const spawnOn = Effect.fnUntraced(function* (
   const { [contentVariable]: _, ...inherited } = options.environment
   const environment: Record<string, string> = {
     ...inherited,
+    ...handover.environment,
     ...(hidden ? { ...(yield* handover.taking), OPENCODE_SERVER_PASSWORD: Redacted.value(decoy) } : handover.secrets),
     OPENCODE_DISABLE_AUTOUPDATE: "1",
     [markVariable]: options.hostId
@@ -111,7 +116,12 @@ const spawnOn = Effect.fnUntraced(function* (
   ).pipe(Effect.mapError(() => failed(`${options.binary.path} could not be run`)))
   const listens = yield* Deferred.make<Listening>()
   yield* options.guard.watch(handle.pid)
-  yield* Effect.addFinalizer(() => stop(handle, listens, options.hostId))
+  const group = Option.isNone(options.containment)
+    ? Option.none<string>()
+    : yield* options.containment.value.enclose(handle.pid)
+  if (Option.isSome(group)) yield* options.guard.group(group.value)
+  const memory = yield* makeProcessMemory(options.hostId, options.guard.know)
+  yield* Effect.addFinalizer(() => stop(handle, listens, { hostId: options.hostId, group, memory }))
 
   let taken = false
   const unquoted = quoteFilter()
@@ -176,6 +186,7 @@ const spawnOn = Effect.fnUntraced(function* (
       startedAt
     },
     exited: Effect.map(Deferred.await(exited), ended),
+    notice: Option.isSome(group) ? Effect.void : memory.notice,
     kill: Effect.ignore(handle.kill({ killSignal: "SIGKILL" }))
   }
 })
@@ -195,10 +206,16 @@ const disposeLimit = "5 seconds"
 /** OpenCode ends within 0.1 s of SIGTERM, 2.3 s at worst; then SIGKILL. */
 const killAfter = "3 seconds"
 
+interface StartedProcesses {
+  readonly hostId: string
+  readonly group: Option.Option<string>
+  readonly memory: ProcessMemory
+}
+
 const stop = Effect.fnUntraced(function* (
   handle: ChildProcessSpawner.ChildProcessHandle,
   listens: Deferred.Deferred<Listening>,
-  hostId: string
+  { group, hostId, memory }: StartedProcesses
 ) {
   const running = yield* Effect.orElseSucceed(handle.isRunning, () => false)
   if (running && Deferred.isDoneUnsafe(listens)) {
@@ -210,8 +227,11 @@ const stop = Effect.fnUntraced(function* (
       Effect.ignore
     )
   }
+  // Before the server ends: what it has adopted loses its parent with it.
+  const known = yield* look(hostId, yield* memory.known)
   if (running) yield* Effect.ignore(handle.kill({ killSignal: "SIGTERM", forceKillAfter: killAfter }))
-  yield* sweep(hostId)
+  if (Option.isSome(group)) yield* Effect.promise(() => killGroup(group.value))
+  yield* sweep(hostId, known)
 })
 
 /** 192 bits. Not from `Random`: that one is predictable. */

@@ -33,6 +33,7 @@ import {
 import { HttpClient } from "effect/http"
 import { GaveUp, HostError, Timeout, Unavailable } from "../HostError.ts"
 import { type Hub, pump, stallAfter } from "./hub.ts"
+import type { OpenCodeEvent } from "../OpenCodeClient.ts"
 import type { OpenCodeServer } from "../OpenCodeServer.ts"
 import { cpuMillis } from "../Processes.ts"
 import { get, hasBusySession, health, type Instance } from "./instance.ts"
@@ -115,7 +116,8 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
     const heard = Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.set(lastHeard, now))
     const settings = yield* rememberSettings(access, directory)
     const lost = settings.forget
-    yield* Effect.forkScoped(pump({ hub, server: access, directory, connected, heard, active: touch, lost, resumes }))
+    const active = (event: OpenCodeEvent) => (startsProcesses(event) ? Effect.andThen(instance.notice, touch) : touch)
+    yield* Effect.forkScoped(pump({ hub, server: access, directory, connected, heard, active, lost, resumes }))
     yield* Effect.forkScoped(endIfHung(instance, lastHeard))
     const loaded = yield* Effect.forkScoped(
       Effect.all([warmUp(access, directory), Effect.ignore(settings.read)], { concurrency: 2, discard: true })
@@ -292,6 +294,10 @@ const endIfHung = Effect.fnUntraced(function* (instance: Instance, lastHeard: Re
   yield* Effect.logWarning("OpenCode hangs: it neither answers nor streams; it is ended, or given up if it is not ours")
   yield* instance.kill
 })
+
+/** A tool runs or has run. */
+const startsProcesses = (event: OpenCodeEvent) =>
+  event.type === "session.idle" || (event.type === "message.part.updated" && event.properties.part.type === "tool")
 
 /** Loading takes 1.3-2.5 s on 2 slow cores. */
 const primeLimit = 30_000

@@ -1,0 +1,162 @@
+/** Programs that leave their session, drop their environment and lose their parent, as servers do that daemonise. */
+import { spawn } from "node:child_process"
+import { randomUUID } from "node:crypto"
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Reply } from "@opencode-worker/testkit"
+import { Effect, Option } from "effect"
+import { OpenCodeHost } from "../../src/index.ts"
+import { makeContainment } from "../../src/internal/controlGroup.ts"
+import { makeProcessMemory } from "../../src/internal/processMemory.ts"
+import { markVariable } from "../../src/internal/processTable.ts"
+import { sweep } from "../../src/Processes.ts"
+import { endOf, eventually, hosted, parent, runPrompt, setting } from "../support.ts"
+
+/** A number for the arguments of `sleep` by which a test finds its own daemons, which show nothing else. */
+const makeTag = Effect.sync(() => String(Number.parseInt(randomUUID().slice(0, 8), 16)))
+
+const count = 4
+const daemons = (tag: string) =>
+  [
+    `env -i sleep 3001.${tag} >/dev/null 2>&1 &`,
+    `setsid env -i sleep 3002.${tag} >/dev/null 2>&1 &`,
+    // As redis and nginx do: a fork, a new session, another fork, an empty environment.
+    `(setsid sh -c 'env -i sleep 3003.${tag} & exit' >/dev/null 2>&1 &)`,
+    `sh -c "env -i setsid sh -c '(trap \\"\\" TERM HUP; sleep 3004.${tag}) & exit' & exit" >/dev/null 2>&1 &`
+  ].join("\n")
+
+/** The words of the living processes whose arguments end with the tag. */
+const alive = (tag: string) =>
+  Effect.sync(() =>
+    readdirSync("/proc").flatMap((name) => {
+      try {
+        const words = readFileSync(`/proc/${name}/cmdline`, "latin1").split("\0")
+        return words[0] === "sleep" && words[1]?.endsWith(`.${tag}`) === true ? [words.join(" ").trim()] : []
+      } catch {
+        return []
+      }
+    })
+  )
+const all = (found: ReadonlyArray<string>) => found.length === count
+const none = (found: ReadonlyArray<string>) => found.length === 0
+
+const model = (tag: string) =>
+  setting(({ lastUserText, toolResults }) => {
+    if (toolResults.length > 0) return Reply.text("done")
+    const wait = lastUserText === "stay" ? "\nsleep 300" : ""
+    return Reply.toolCall("bash", { command: daemons(tag) + wait, description: "start daemons" })
+  })
+
+const contains = await Effect.runPromise(Effect.scoped(Effect.map(makeContainment(randomUUID()), Option.isSome)))
+const limit = 120_000
+
+describe.skipIf(process.platform !== "linux")("daemons of the agent", () => {
+  for (const contain of [true, false]) {
+    describe.skipIf(contain && !contains)(`${contain ? "in" : "without"} a control group`, () => {
+      it.live(
+        "are gone when the host is closed, with the libraries that the server unpacked",
+        () =>
+          Effect.gen(function* () {
+            const tag = yield* makeTag
+            const { options, root } = yield* model(tag)
+            const temporary = join(root, "tmp")
+            mkdirSync(temporary)
+            const environment = { ...options.environment, TMPDIR: temporary }
+            const folder = yield* hosted(
+              { ...options, environment, contain },
+              Effect.gen(function* () {
+                assert.strictEqual(endOf(yield* runPrompt("go")).outcome, "completed")
+                yield* eventually(alive(tag), all)
+                const { pid } = yield* (yield* OpenCodeHost).server
+                const own = /\0BUN_TMPDIR=([^\0]*)/.exec(readFileSync(`/proc/${pid}/environ`, "latin1"))?.[1] ?? ""
+                assert.isNotEmpty(readdirSync(own).filter((name) => name.endsWith(".so")))
+                return own
+              })
+            )
+            assert.deepStrictEqual(yield* alive(tag), [])
+            assert.isFalse(existsSync(folder))
+            assert.deepStrictEqual(
+              readdirSync(temporary).filter((name) => name.endsWith(".so")),
+              []
+            )
+          }),
+        limit
+      )
+
+      it.live(
+        "are gone when the host is killed",
+        () =>
+          Effect.gen(function* () {
+            const tag = yield* makeTag
+            const { options } = yield* model(tag)
+            const child = yield* parent({ ...options, contain })
+            yield* Effect.callback<void>((resume) => {
+              child.stdout?.once("data", () => resume(Effect.void))
+            })
+            yield* eventually(alive(tag), all)
+            child.kill("SIGKILL")
+            yield* eventually(alive(tag), none)
+          }),
+        limit
+      )
+    })
+  }
+
+  it.live(
+    "that have ended do not stay zombies of the server",
+    () =>
+      Effect.gen(function* () {
+        const { options } = yield* setting(({ toolResults }) =>
+          toolResults.length > 0
+            ? Reply.text("done")
+            : Reply.toolCall("bash", {
+                command: "(setsid env -i true &) ; (setsid env -i true &)",
+                description: "orphans"
+              })
+        )
+        const run = Effect.gen(function* () {
+          yield* runPrompt("go")
+          const { pid } = yield* (yield* OpenCodeHost).server
+          const zombies = Effect.sync(() =>
+            readdirSync("/proc").filter((name) => {
+              try {
+                return readFileSync(`/proc/${name}/stat`, "latin1").includes(`) Z ${pid} `)
+              } catch {
+                return false
+              }
+            })
+          )
+          yield* eventually(zombies, none)
+        })
+        yield* hosted({ ...options, contain: false }, run)
+      }),
+    limit
+  )
+
+  it.live(
+    "are remembered when the server that started them dies",
+    () =>
+      Effect.gen(function* () {
+        const hostId = randomUUID()
+        const tag = yield* makeTag
+        const memory = yield* makeProcessMemory(hostId, () => Effect.void)
+        const server = spawn("sh", ["-c", `${daemons(tag)}\nsleep 300`], {
+          detached: true,
+          env: { PATH: process.env["PATH"], [markVariable]: hostId },
+          stdio: "ignore"
+        })
+        yield* eventually(alive(tag), all)
+        // Its two daemons with other sessions are orphans already: below a server that adopts, they are not.
+        yield* eventually(Effect.andThen(memory.notice, memory.known), ({ processes }) => processes.size > 0)
+        server.kill("SIGKILL")
+        yield* sweep(hostId, yield* memory.known)
+        const left = yield* alive(tag)
+        assert.isFalse(
+          left.some((words) => words.includes("3001.")),
+          left.join()
+        )
+      }).pipe(Effect.scoped),
+    limit
+  )
+})
