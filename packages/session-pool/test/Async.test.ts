@@ -120,7 +120,7 @@ describe("createSessionPool", () => {
     assert.strictEqual(pool.stats().resident, 0)
   })
 
-  it.each([
+  it.each<[string, object]>([
     ["open", { capacity: 1 }],
     ["close", { capacity: 1, open: () => 1, close: "no" }],
     ["capacity", { capacity: "many", open: () => 1 }],
