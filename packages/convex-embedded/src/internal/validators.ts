@@ -1,7 +1,10 @@
-/** Convex validators, applied to values. The words of the failures are those that Convex users know. */
+/**
+ * Convex validators, applied to values. The words of the failures are those that Convex users know, but for the values
+ * in them: where Convex has a value, here is its type. A value may be a secret, and a failure goes into logs.
+ */
 import { CommitTsPlaceholder, jsonToConvex, type ObjectFieldType, type ValidatorJSON, type Value } from "convex/values"
 import { HANDLE } from "./functions.ts"
-import { describe, type Fields } from "./values.ts"
+import { type Fields, isPlainObject, typeOf } from "./values.ts"
 
 /** Whether `id` is an id of the table with this name. */
 export type IdCheck = (id: string, tableName: string) => boolean
@@ -38,7 +41,7 @@ const check = (validator: ValidatorJSON, value: Value | undefined, path: string,
       if (typeof value !== "string") return expect(false)
       if (isId(value, validator.tableName)) return null
       return located(
-        `Found ID "${value}", which is not an ID of table "${validator.tableName}".`,
+        `Found a string that is not an ID of the table in validator \`v.id("${validator.tableName}")\`.`,
         validator,
         value,
         path
@@ -49,7 +52,7 @@ const check = (validator: ValidatorJSON, value: Value | undefined, path: string,
         ? first(value, (element, index) => check(validator.value, element, `${path}[${index}]`, isId))
         : expect(false)
     case "record":
-      if (!isObject(value)) return expect(false)
+      if (!isPlainObject(value)) return expect(false)
       return first(
         Object.entries(value),
         ([key, field]) =>
@@ -57,7 +60,7 @@ const check = (validator: ValidatorJSON, value: Value | undefined, path: string,
           check(validator.values.fieldType, field, `${path}.${key}`, isId)
       )
     case "object":
-      return isObject(value) ? checkFields(validator, value, path, isId) : expect(false)
+      return isPlainObject(value) ? checkFields(validator, value, path, isId) : expect(false)
     case "union":
       break
   }
@@ -67,13 +70,14 @@ const check = (validator: ValidatorJSON, value: Value | undefined, path: string,
 type ObjectValidator = Extract<ValidatorJSON, { type: "object" }>
 
 const checkFields = (validator: ObjectValidator, value: Fields, path: string, isId: IdCheck): string | null => {
-  const about = () => `${at(path)}\nObject: ${describe(value)}\nValidator: ${render(validator)}`
+  const about = () => `${at(path)}\nObject: ${typeOf(value)}\nValidator: ${render(validator)}`
   for (const [name, field] of Object.entries(validator.value)) {
-    if (value[name] === undefined) {
+    const given = Object.hasOwn(value, name) ? value[name] : undefined
+    if (given === undefined) {
       if (field.optional) continue
       return `Object is missing the required field \`${name}\`. Consider wrapping the field validator in \`v.optional(...)\` if this is expected.\n${about()}`
     }
-    const reason = check(field.fieldType, value[name], `${path}.${name}`, isId)
+    const reason = check(field.fieldType, given, `${path}.${name}`, isId)
     if (reason !== null) return reason
   }
   for (const name of Object.keys(value)) {
@@ -92,14 +96,11 @@ const first = <A>(items: ReadonlyArray<A>, reason: (item: A, index: number) => s
   return null
 }
 
-const isObject = (value: Value | undefined): value is Value & Fields =>
-  value !== null && typeof value === "object" && !Array.isArray(value) && !(value instanceof ArrayBuffer)
-
 const noMatch = (validator: ValidatorJSON, value: Value | undefined, path: string) =>
   located("Value does not match validator.", validator, value, path)
 
 const located = (what: string, validator: ValidatorJSON, value: Value | undefined, path: string) =>
-  `${what}${at(path)}\nValue: ${describe(value)}\nValidator: ${render(validator)}`
+  `${what}${at(path)}\nValue: ${typeOf(value)}\nValidator: ${render(validator)}`
 
 const at = (path: string) => (path === "" ? "" : `\nPath: ${path}`)
 
@@ -111,7 +112,7 @@ const render = (validator: ValidatorJSON): string => {
     case "bigint":
       return "v.int64()"
     case "literal":
-      return `v.literal(${describe(jsonToConvex(validator.value))})`
+      return `v.literal(${literal(jsonToConvex(validator.value))})`
     case "id":
       return `v.id("${validator.tableName}")`
     case "array":
@@ -128,6 +129,8 @@ const render = (validator: ValidatorJSON): string => {
       return `v.${validator.type}()`
   }
 }
+
+const literal = (value: Value): string => (typeof value === "bigint" ? `${value}n` : JSON.stringify(value))
 
 const renderField = (field: ObjectFieldType) =>
   field.optional ? `v.optional(${render(field.fieldType)})` : render(field.fieldType)

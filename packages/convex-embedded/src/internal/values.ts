@@ -15,21 +15,25 @@ export const stringify = (value: Value): string => JSON.stringify(convexToJson(v
 
 /** The value at a path such as `author.name`; `undefined` when a step is missing. */
 export const fieldAt = (document: Fields, path: string): Value | undefined => {
-  if (!path.includes(".")) return document[path]
+  if (!path.includes(".")) return ownField(document, path)
   let value: Value | undefined = document
   for (const field of path.split(".")) {
     if (value === null || typeof value !== "object" || Array.isArray(value) || value instanceof ArrayBuffer) {
       return undefined
     }
-    value = (value as Fields)[field]
+    value = ownField(value as Fields, field)
   }
   return value
 }
 
+/** Not what objects inherit, such as `constructor`. */
+const ownField = (fields: Fields, name: string): Value | undefined =>
+  Object.hasOwn(fields, name) ? fields[name] : undefined
+
 /** Throws unless `value` can be a document, without its system fields. */
 export const checkStorable = (value: Value | undefined): Fields => {
   if (value === null || typeof value !== "object" || Array.isArray(value) || value instanceof ArrayBuffer) {
-    throw new Error(`Value must be an Object: ${describe(value)}`)
+    throw new Error(`Value must be an Object: ${typeOf(value)}`)
   }
   for (const field of Object.keys(value)) {
     if (field.startsWith("_")) {
@@ -63,11 +67,24 @@ const checkShape = (value: Shape, most: number, what: string, depth = 1): void =
   for (const field of fields) checkShape(field, most, what, depth + 1)
 }
 
-/** A value as a person writes it, cut short, for messages. */
-export const describe = (value: Value | undefined): string => {
-  if (value === undefined) return "undefined"
-  const text = JSON.stringify(value, (_, inner: unknown) =>
-    typeof inner === "bigint" ? `${inner}n` : inner instanceof ArrayBuffer ? `[${inner.byteLength} bytes]` : inner
-  )
-  return text.length > 300 ? `${text.slice(0, 300)}…` : text
+/** The type of a value, for messages; of an object also the names of its fields, and not what they have. */
+export const typeOf = (value: Value | undefined): string => {
+  if (!isPlainObject(value)) return shortTypeOf(value)
+  const fields = Object.entries(value).map(([name, field]) => `${name}: ${shortTypeOf(field)}`)
+  const shown = `{${fields.slice(0, SHOWN_FIELDS).join(", ")}${fields.length > SHOWN_FIELDS ? ", …" : ""}}`
+  return shown.length > SHOWN_CHARACTERS ? `${shown.slice(0, SHOWN_CHARACTERS)}…` : shown
 }
+
+const SHOWN_FIELDS = 20
+const SHOWN_CHARACTERS = 300
+
+const shortTypeOf = (value: Value | undefined): string => {
+  if (value === null || value === undefined) return String(value)
+  if (Array.isArray(value)) return `array of length ${value.length}`
+  if (value instanceof ArrayBuffer) return "bytes"
+  if (typeof value === "number") return "float64"
+  return typeof value === "bigint" ? "int64" : typeof value
+}
+
+export const isPlainObject = (value: Value | undefined): value is Value & Fields =>
+  value !== null && typeof value === "object" && !Array.isArray(value) && !(value instanceof ArrayBuffer)
