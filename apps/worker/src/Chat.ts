@@ -27,6 +27,8 @@ export interface Tally {
 
 export const noTurns: Tally = { turns: 0, completed: 0, stopped: 0, firstText: Option.none(), pieces: 0 }
 
+type Seen = Transcript.Verdict & { readonly transcript: Transcript.Transcript }
+
 /**
  * Sends one prompt and writes its answer, which a person at the terminal can stop with Esc; adds to the tally.
  *
@@ -51,8 +53,8 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
 
   const answer = operator.follow(turnId).pipe(
     Stream.runFoldEffect(
-      () => ({ transcript: Transcript.empty, status: "", error: null as { readonly message: string } | null }),
-      Effect.fnUntraced(function* ({ transcript }, { deltas, error, status }) {
+      (): Seen => ({ transcript: Transcript.empty, status: "", error: null, answeredBy: null }),
+      Effect.fnUntraced(function* ({ transcript }, { answeredBy, deltas, error, status }) {
         const [next, text] = Transcript.live(
           transcript,
           style,
@@ -67,7 +69,7 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
           }))
           yield* print(text)
         }
-        return { transcript: next, status, error }
+        return { transcript: next, status, error, answeredBy }
       })
     )
   )
@@ -75,12 +77,15 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
   const keys = interactive ? yield* escapeKey(Effect.ignore(operator.abort(turnId))) : noKeys
   const asked = Effect.andThen(answerRequests(sessionId, interactive, keys), Effect.never)
   const last = yield* Effect.raceFirst(answer, Effect.raceFirst(keys.quit, asked))
-  const [, rest] = Transcript.end(last.transcript, style, last, yield* operator.parts(turnId))
+  const parts = yield* operator.parts(turnId)
+  const [, rest] = Transcript.end(last.transcript, style, last, parts)
+  // A person sees the notice; a script has the exit code.
+  const isAnswered = last.status === "completed" && (interactive || Transcript.isWhole(parts))
   yield* print(rest)
   yield* Ref.update(tally, (sum) => ({
     ...sum,
     turns: sum.turns + 1,
-    completed: sum.completed + (last.status === "completed" ? 1 : 0),
+    completed: sum.completed + (isAnswered ? 1 : 0),
     stopped: sum.stopped + (interactive && last.status === "aborted" ? 1 : 0)
   }))
 }, Effect.scoped)

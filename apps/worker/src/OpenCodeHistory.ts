@@ -5,6 +5,7 @@
  */
 import { type History, TurnResult } from "@opencode-worker/convex-sync"
 import {
+  answeredBy,
   classifyTurn,
   type HostError,
   type ObservedTurn,
@@ -47,6 +48,7 @@ const ended = (turn: ObservedTurn): Option.Option<History.EndedTurn> => {
       outcome,
       error,
       usage: usageOf(messages),
+      answeredBy: turn.kind === "prompt" ? answeredBy(messages) : undefined,
       parts: finalParts(messages, { completed: turn.kind === "prompt" && outcome === "completed" })
     })
   })

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { PromptRecord, SettlementSource } from "@opencode-worker/convex-sync"
-import { classifyTurn, OpenCodeHost, recordedTurn, usageOf } from "@opencode-worker/opencode-host"
+import { answeredBy, classifyTurn, OpenCodeHost, recordedTurn, usageOf } from "@opencode-worker/opencode-host"
 import { Effect } from "effect"
 import { finalParts } from "./FinalParts.ts"
 
@@ -23,6 +23,7 @@ const find = Effect.fn("OpenCodeRecord.find")(function* (sessionId: string, prom
   return {
     state: isThere ? (state._tag === "Ended" ? state : { _tag: "Unfinished" }) : { _tag: "Absent" },
     usage: usageOf(assistants),
+    answeredBy: answeredBy(assistants),
     parts: (streamed) =>
       finalParts(assistants, { streamed, completed: state._tag === "Ended" && state.outcome === "completed" })
   } satisfies PromptRecord

@@ -20,6 +20,7 @@ export interface RunningTurn {
   readonly isCancelled: Effect.Effect<boolean>
   /** Whether somebody asked for an abort, before or after the delivery. */
   readonly isAborted: Effect.Effect<boolean>
+  readonly isDelivered: Effect.Effect<boolean>
   /** From here on an abort is what `stop` does. */
   readonly delivered: (stop: Effect.Effect<void, HostError>) => Effect.Effect<void>
 }
@@ -27,6 +28,7 @@ export interface RunningTurn {
 interface Entry {
   readonly sessionId: Id<"sessions">
   aborted: boolean
+  delivered: boolean
   stop: Effect.Effect<void, HostError>
   readonly ended: Deferred.Deferred<void>
 }
@@ -64,7 +66,7 @@ export class RunningTurns extends Context.Service<
         const cancelled = yield* Deferred.make<void>()
         const ended = yield* Deferred.make<void>()
         const cancel = Effect.asVoid(Deferred.succeed(cancelled, undefined))
-        const entry: Entry = { sessionId, aborted: false, stop: cancel, ended }
+        const entry: Entry = { sessionId, aborted: false, delivered: false, stop: cancel, ended }
         yield* Effect.acquireRelease(
           Effect.sync(() => entries.set(turnId, entry)),
           () =>
@@ -77,8 +79,10 @@ export class RunningTurns extends Context.Service<
           cancelled: Deferred.await(cancelled),
           isCancelled: Deferred.isDone(cancelled),
           isAborted: Effect.sync(() => entry.aborted),
+          isDelivered: Effect.sync(() => entry.delivered),
           delivered: (stop) =>
             Effect.sync(() => {
+              entry.delivered = true
               entry.stop = stop
             })
         }

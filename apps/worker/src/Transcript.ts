@@ -5,6 +5,7 @@
  *
  * @since 0.1.0
  */
+import type { TurnNotice } from "@opencode-worker/opencode-host"
 import { Option, Schema } from "effect"
 import type { Part, Segment } from "./Operator.ts"
 import { splitDecided } from "./terminal/cleanText.ts"
@@ -35,6 +36,7 @@ export const empty: Transcript = { open: undefined, written: new Map(), tools: n
 const FinalPart = Schema.fromJsonString(
   Schema.Struct({
     id: Schema.optionalKey(Schema.String),
+    name: Schema.optionalKey(Schema.String),
     text: Schema.optionalKey(Schema.String),
     tool: Schema.optionalKey(Schema.String),
     state: Schema.optionalKey(
@@ -102,18 +104,35 @@ export const live = (state: Transcript, style: Style, segments: ReadonlyArray<Se
     [state, none]
   )
 
+/** Notices that the answer of a completed turn is not whole. */
+const incomplete: ReadonlySet<string> = new Set<TurnNotice["name"]>(["OutputLimit", "EmptyAnswer"])
+
+/**
+ * Whether the final parts of a completed turn are an answer that is not cut off, and not empty.
+ *
+ * @category queries
+ * @since 0.1.0
+ */
+export const isWhole = (parts: ReadonlyArray<Part>): boolean =>
+  !parts.some(
+    ({ kind, payload }) =>
+      kind === "notice" && Option.exists(decodePart(payload), ({ name = "" }) => incomplete.has(name))
+  )
+
+/** How a turn ended, and who answered it. */
+export interface Verdict {
+  readonly status: string
+  readonly error: { readonly message: string } | null
+  readonly answeredBy?: { readonly model: string; readonly agent: string } | null
+}
+
 /**
  * Writes what the final parts hold beyond what was written live, and how the turn ended if not well.
  *
  * @category operations
  * @since 0.1.0
  */
-export const end = (
-  state: Transcript,
-  style: Style,
-  turn: { readonly status: string; readonly error: { readonly message: string } | null },
-  parts: ReadonlyArray<Part>
-): Step => {
+export const end = (state: Transcript, style: Style, turn: Verdict, parts: ReadonlyArray<Part>): Step => {
   const [last, rest] = parts.reduce<Step>(
     ([current, out], part) => {
       const found = decodePart(part.payload)
@@ -139,5 +158,10 @@ export const end = (
   const reason = turn.error === null ? none : screen`: ${ScreenText.indent(screen`${turn.error.message}`, "  ")}`
   const verdict =
     turn.status === "completed" ? none : screen`${style.alarm(screen`${ScreenText.line(turn.status)}${reason}`)}\n`
-  return [last, screen`${rest}${closing}${verdict}`]
+  const by = turn.answeredBy
+  const credit =
+    by === null || by === undefined
+      ? none
+      : screen`${style.faint(screen`answered by ${ScreenText.line(by.model)}, agent ${ScreenText.line(by.agent)}`)}\n`
+  return [last, screen`${rest}${closing}${credit}${verdict}`]
 }

@@ -25,6 +25,7 @@ import {
 } from "@opencode-worker/convex-sync"
 import { ModelCache, type ModelCacheError } from "@opencode-worker/model-cache"
 import {
+  answeredBy,
   ascendingId,
   type HostError,
   OpenCodeHost,
@@ -34,6 +35,7 @@ import {
 import type { SessionPoolError } from "@opencode-worker/session-pool"
 import { Cause, Effect, Option, Predicate, Ref, Result, Schedule, Schema, Stream } from "effect"
 import { finalParts } from "./FinalParts.ts"
+import * as LiveNotice from "./LiveNotice.ts"
 import { type RunningTurn, RunningTurns } from "./RunningTurns.ts"
 import { Sessions } from "./Sessions.ts"
 import * as ToolSegment from "./ToolSegment.ts"
@@ -69,6 +71,9 @@ const isUnwanted = (error: unknown) =>
 const whileBusy = Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: deadline }))
 const isBusy = ({ reason }: ConvexSyncError | HostError) => reason._tag === "Busy"
 
+/** A prompt that OpenCode does not show by then waits for something that its operator wants to know. */
+const slowDelivery = "5 seconds"
+
 /** How long a stopping worker tries to settle a turn itself. */
 const goodbye = "5 seconds"
 
@@ -81,6 +86,7 @@ const goodbye = "5 seconds"
  */
 export const runTurn = Effect.fn("Turn.run")(function* (turn: ReadyTurn) {
   const { agent, model, sessionId, text, turnId } = turn
+  const deltas = yield* DeltaWriter
   const inbox = yield* Inbox
   const models = yield* ModelCache
   const requests = yield* Requests
@@ -91,10 +97,23 @@ export const runTurn = Effect.fn("Turn.run")(function* (turn: ReadyTurn) {
   const partId = yield* ascendingId("prt")
   if (!(yield* inbox.claim(turnId, { messageId, partIds: [partId] }))) return
 
+  yield* Effect.sleep(slowDelivery).pipe(
+    Effect.andThen(running.isDelivered),
+    Effect.flatMap((is) => (is ? Effect.void : deltas.append(turnId, LiveNotice.notDelivered))),
+    Effect.forkScoped
+  )
   const answer = Effect.gen(function* () {
-    const { id } = yield* models.resolve(model ?? undefined)
+    // OpenCode chooses what the prompt does not name: by its configuration, the agent, and the session.
+    const named = model === null ? undefined : yield* models.resolve(model)
     return yield* sessions.use(sessionId, ({ notice, opencodeSessionId }) => {
-      const input = { sessionId: opencodeSessionId, messageId, partIds: [partId], text, model: id, deadline } as const
+      const input = {
+        sessionId: opencodeSessionId,
+        messageId,
+        partIds: [partId],
+        text,
+        model: named?.id,
+        deadline
+      } as const
       return requests.follow({ turnId, opencodeSessionId }).pipe(
         Effect.andThen(prompt(turnId, { ...input, agent: agent ?? undefined }, running)),
         Effect.flatMap((ended) =>
@@ -112,7 +131,12 @@ export const runTurn = Effect.fn("Turn.run")(function* (turn: ReadyTurn) {
         Effect.scoped
       )
     })
-  }).pipe(Effect.retry({ schedule: whileUndelivered, while: isUndelivered }))
+  }).pipe(
+    Effect.tapError((error) =>
+      isUndelivered(error) ? deltas.append(turnId, LiveNotice.restarting(error.message)) : Effect.void
+    ),
+    Effect.retry({ schedule: whileUndelivered, while: isUndelivered })
+  )
   const carriedThrough = Effect.catchIf(answer, isDeleted, () => Effect.andThen(sessions.invalidate(sessionId), answer))
   const told = yield* Effect.catchCauseIf(
     Effect.raceFirst(carriedThrough, Effect.as(running.cancelled, Result.void)),
@@ -147,12 +171,21 @@ const keep = Effect.fnUntraced(function* (turnId: Id<"turns">, ended: Ended, not
   const deltas = yield* DeltaWriter
   const streamed = outcome === "completed" ? [] : yield* Effect.andThen(deltas.flush(turnId), StreamedText.read(turnId))
   const parts = finalParts(messages, { notices, streamed, completed: outcome === "completed" })
-  yield* TurnResult.finish(turnId, { outcome, error, usage, parts })
+  const by = answeredBy(messages)
+  yield* TurnResult.finish(turnId, { outcome, error, usage, answeredBy: by, announcesLoss: notices.length > 0, parts })
 })
 
 /** Sends the prompt and passes on what comes, until its end. */
 const prompt = Effect.fnUntraced(function* (turnId: Id<"turns">, input: TurnInput, running: RunningTurn) {
   const { abort, turn } = yield* OpenCodeHost
+  const deltas = yield* DeltaWriter
+  let isAnnounced = false
+  /** Once: it is tried again every second. */
+  const announceBusy = Effect.suspend(() => {
+    if (isAnnounced) return Effect.void
+    isAnnounced = true
+    return deltas.append(turnId, LiveNotice.sessionBusy)
+  })
   return yield* turn(input).pipe(
     Stream.tap(({ _tag }) => (_tag === "Delivered" ? running.delivered(abort(input.sessionId)) : Effect.void)),
     Stream.tap((event) => passOn(turnId, event)),
@@ -160,6 +193,7 @@ const prompt = Effect.fnUntraced(function* (turnId: Id<"turns">, input: TurnInpu
     Stream.runHead,
     Effect.flatMap(Effect.fromOption),
     Effect.catchTag("NoSuchElementError", Effect.die),
+    Effect.tapError((error) => (isBusy(error) ? announceBusy : Effect.void)),
     Effect.retry({ schedule: whileBusy, while: isBusy })
   )
 })
@@ -181,8 +215,9 @@ const passOn = Effect.fnUntraced(function* (turnId: Id<"turns">, event: TurnEven
       return
     }
     case "RetryScheduled":
-      return yield* Effect.logInfo(`The model's provider failed, OpenCode tries again: ${event.message}`)
+      return yield* deltas.append(turnId, LiveNotice.retry(event))
     case "Compaction":
+      return yield* deltas.append(turnId, LiveNotice.compaction(event))
     case "PermissionAsked":
     case "QuestionAsked":
     case "Ended":

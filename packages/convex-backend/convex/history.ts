@@ -15,6 +15,7 @@ import { assignedSession } from "./assigned.ts"
 import { workerMutation, workerQuery } from "./builders.ts"
 import { refusal } from "./errors.ts"
 import {
+  checkAnsweredBy,
   checkCount,
   checkText,
   MAX_HISTORY,
@@ -25,7 +26,7 @@ import {
   MAX_PROMPT
 } from "./limits.ts"
 import { splitParts } from "./payloads.ts"
-import { turnError, turnOutcome, turnUsage } from "./tables.ts"
+import { turnAnsweredBy, turnError, turnOutcome, turnUsage } from "./tables.ts"
 
 /** A finished turn of OpenCode's. The times are milliseconds of the worker's clock. */
 const toldTurn = v.object({
@@ -36,6 +37,7 @@ const toldTurn = v.object({
   text: v.string(),
   model: v.optional(v.string()),
   agent: v.optional(v.string()),
+  answeredBy: v.optional(turnAnsweredBy),
   askedAt: v.number(),
   finishedAt: v.number(),
   outcome: turnOutcome,
@@ -109,7 +111,8 @@ const after = async (ctx: QueryCtx, sessionId: Id<"sessions">, turn: Doc<"turns"
   return last === null ? 0 : Math.floor(last.seq) + 1
 }
 
-const check = ({ agent, error, messageId, model, newerId, text }: ToldTurn): void => {
+const check = ({ agent, answeredBy, error, messageId, model, newerId, text }: ToldTurn): void => {
+  checkAnsweredBy(answeredBy)
   for (const [field, name] of Object.entries({ messageId, newerId, model, agent })) {
     if (name !== undefined) checkText(field, name, MAX_NAME)
   }

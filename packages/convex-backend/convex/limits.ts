@@ -125,6 +125,11 @@ export const checkText = (field: string, text: string, max: number, min = 1): vo
   }
 }
 
+/** Refuses names of a model, an agent or a variant that are too long. */
+export const checkAnsweredBy = (by: { model: string; agent: string; variant?: string } | undefined): void => {
+  for (const [field, text] of Object.entries(by ?? {})) checkText(`answeredBy.${field}`, text, MAX_NAME, 0)
+}
+
 /** Refuses a list that is longer than `max`, naming the field. */
 export const checkCount = (field: string, count: number, max: number): void => {
   if (count > max) throw refusal("InvalidArgument", `${field} has ${count} entries; it takes at most ${max}`)

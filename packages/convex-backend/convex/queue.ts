@@ -22,6 +22,7 @@ import { endTurn, expireIfStale } from "./ending.ts"
 import { refusal } from "./errors.ts"
 import {
   bounded,
+  checkAnsweredBy,
   checkCount,
   checkText,
   MAX_BATCHES,
@@ -34,7 +35,7 @@ import {
 } from "./limits.ts"
 import { splitParts } from "./payloads.ts"
 import { closeRequests } from "./requests.ts"
-import { segment, turnError, turnOutcome, turnUsage } from "./tables.ts"
+import { segment, turnAnsweredBy, turnError, turnOutcome, turnUsage } from "./tables.ts"
 import { isWatched } from "./watches.ts"
 
 const sessionOf = async (ctx: QueryCtx, turn: Doc<"turns">): Promise<Doc<"sessions">> => {
@@ -180,13 +181,17 @@ export const finish = workerMutation({
     outcome: turnOutcome,
     error: v.optional(turnError),
     usage: v.optional(turnUsage),
+    answeredBy: v.optional(turnAnsweredBy),
+    /** The parts tell the reader that OpenCode had lost the session. */
+    announcesLoss: v.optional(v.boolean()),
     parts: v.array(v.object({ index: v.number(), kind: v.string(), payload: v.string() }))
   },
-  handler: async (ctx, { turnId, outcome, error, usage, parts }) => {
+  handler: async (ctx, { turnId, outcome, error, usage, answeredBy, announcesLoss, parts }) => {
     if (error !== undefined) {
       checkText("error.name", error.name, MAX_NAME)
       checkText("error.message", error.message, MAX_MESSAGE, 0)
     }
+    checkAnsweredBy(answeredBy)
     const rows = splitParts(parts)
     const turn = await assignedTurn(ctx, turnId)
     if (turn.finished) return null
@@ -195,11 +200,10 @@ export const finish = workerMutation({
     await endTurn(ctx, turn, {
       status: outcome,
       ...(error !== undefined && { error }),
-      ...(usage !== undefined && { usage })
+      ...(usage !== undefined && { usage }),
+      ...(answeredBy !== undefined && { answeredBy })
     })
-    // That it is lost, its worker says in a notice.
-    const isSaid = parts.some(({ kind }) => kind === "notice")
-    const session = isSaid ? await ctx.db.get(turn.sessionId) : null
+    const session = announcesLoss === true ? await ctx.db.get(turn.sessionId) : null
     if (session?.lost === true) await ctx.db.patch(session._id, { lost: undefined })
     return null
   }

@@ -24,6 +24,9 @@ export const turnUsage = v.object({
   cost: v.number()
 })
 
+/** Who answered a turn: the model (`provider/model`), its variant if one was used, and the agent. */
+export const turnAnsweredBy = v.object({ model: v.string(), agent: v.string(), variant: v.optional(v.string()) })
+
 /** How a turn can end by the worker's word. `expired` is the server's. */
 export const turnOutcome = v.union(
   v.literal("completed"),
@@ -32,10 +35,13 @@ export const turnOutcome = v.union(
   v.literal("interrupted")
 )
 
-/** Streamed text of one part, not yet final. */
+/**
+ * Streamed text of one part, not yet final. A `notice` is what the turn waits for, in words: it holds until the turn's next
+ * segment.
+ */
 export const segment = v.object({
   partId: v.string(),
-  kind: v.union(v.literal("text"), v.literal("reasoning"), v.literal("tool")),
+  kind: v.union(v.literal("text"), v.literal("reasoning"), v.literal("tool"), v.literal("notice")),
   text: v.string()
 })
 
@@ -172,9 +178,11 @@ export const tables = {
     /** Only its order means something, in its session: whole numbers as asked here, others where OpenCode had more between. */
     seq: v.number(),
     text: v.string(),
-    /** `provider/model`; absent: OpenCode's default. */
+    /** As the prompt names them, `provider/model`; absent: OpenCode chooses. */
     model: v.optional(v.string()),
     agent: v.optional(v.string()),
+    /** Absent: nothing was answered, or the turn has not ended. */
+    answeredBy: v.optional(turnAnsweredBy),
     status: v.union(
       v.literal("queued"),
       v.literal("claimed"),

@@ -35,6 +35,7 @@ const view = (turn: Doc<"turns">) => ({
   status: turn.status,
   error: turn.error ?? null,
   usage: turn.usage ?? null,
+  answeredBy: turn.answeredBy ?? null,
   createdAt: turn.askedAt ?? turn._creationTime,
   finishedAt: turn.finishedAt ?? null
 })
@@ -175,6 +176,7 @@ export const live = operatorQuery({
     return {
       status: turn.status,
       error: turn.error ?? null,
+      answeredBy: turn.answeredBy ?? null,
       deltas: turn.finished ? [] : await deltasAfter(ctx, turnId, after)
     }
   }

@@ -88,6 +88,7 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
   "requests:answer": [({ requestId }) => ({ requestId, answer: { type: "once" } }), "NotFound"]
 }
 
+const answeredBy = { model: "p/m", agent: "build" }
 const error = { name: "E", message: "m" }
 const parts = [{ index: 0, kind: "text", payload: "{}" }]
 
@@ -108,12 +109,12 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
     { accepted: { watched: [] } }
   ],
   "queue:streamed": [({ turnId }) => ({ turnId, after: 0 }), "NotFound"],
-  "queue:finish": [({ turnId }) => ({ turnId, outcome: "completed", error, parts }), "NotFound"],
+  "queue:finish": [({ turnId }) => ({ turnId, outcome: "completed", error, answeredBy, parts }), "NotFound"],
   "queue:requeue": [({ turnId }) => ({ turnId }), "NotFound"],
   "history:add": [
     ({ sessionId }) => ({
       sessionId,
-      turns: [{ messageId: "m", text: "Hi", askedAt: 1, finishedAt: 1, outcome: "completed", error, parts }]
+      turns: [{ messageId: "m", text: "Hi", askedAt: 1, finishedAt: 1, outcome: "completed", error, answeredBy, parts }]
     }),
     "NotFound"
   ],
@@ -205,7 +206,7 @@ describe("workers' functions", () => {
       const answer = await call(there.operator, path, { ...signed(path, await another()), ...args(there) })
       assert.deepStrictEqual(answer, expected)
       const live = await there.operator.query(api.turns.live, { turnId: there.turnId, after: 0 })
-      assert.deepStrictEqual(live, { status: "claimed", error: null, deltas: [] })
+      assert.deepStrictEqual(live, { status: "claimed", error: null, answeredBy: null, deltas: [] })
     }
   )
 })

@@ -190,14 +190,21 @@ describe("sync", () => {
       await bind(opencodeSessionId)
       assert.deepNestedInclude(await assigned(sessionId), { opencodeSessionId, lost: true })
     }
-    const end = async (kind: string) => {
+    const end = async (kind: string, announcesLoss?: boolean) => {
       const turnId = await send(operator, sessionId)
       await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
       const parts = [{ index: 0, kind, payload: "{}" }]
-      await operator.mutation(api.queue.finish, { ...worker, turnId, outcome: "completed", parts })
+      await operator.mutation(api.queue.finish, {
+        ...worker,
+        turnId,
+        outcome: "completed",
+        parts,
+        ...(announcesLoss !== undefined && { announcesLoss })
+      })
       return (await assigned(sessionId)).lost
     }
-    assert.deepStrictEqual([await end("text"), await end("notice")], [true, false])
+    // A notice about anything else leaves it lost.
+    assert.deepStrictEqual([await end("text"), await end("notice"), await end("notice", true)], [true, true, false])
     await bind("ses_3")
     assert.isFalse((await assigned(sessionId)).lost)
     await bind("ses_4")

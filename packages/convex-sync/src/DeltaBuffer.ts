@@ -4,7 +4,7 @@
  * Invariants, property-tested
  * - What was appended comes out once, in order: the segments of all writes of a turn, joined part by part, are its text.
  * - No write of a turn is larger than `maxWrite`, and each is well-formed Unicode.
- * - Segments of tools are whole: never merged, never cut.
+ * - Segments of tools and notices are whole: never merged, never cut.
  *
  * ```
  *   first text of a turn ─────────────────────────────────────▶ at once
@@ -22,8 +22,8 @@
  */
 export interface Segment {
   readonly partId: string
-  /** `text` and `reasoning` go on where the part's last segment ended; each `tool` segment stands for itself. */
-  readonly kind: "text" | "reasoning" | "tool"
+  /** `text` and `reasoning` go on where the part's last segment ended; each `tool` and each `notice` stands for itself. */
+  readonly kind: "text" | "reasoning" | "tool" | "notice"
   readonly text: string
 }
 
@@ -99,12 +99,14 @@ export const empty: Buffer = { seq: 1, segments: [], size: 0, since: 0 }
 /** An id is stored with its text, so it counts, or many small segments could outgrow a row. */
 const sizeOf = (segment: Segment): number => segment.partId.length + segment.text.length
 
-const continues = (last: Segment | undefined, next: Segment): last is Segment =>
-  last !== undefined && next.kind !== "tool" && last.kind === next.kind && last.partId === next.partId
+const isWhole = ({ kind }: Segment): boolean => kind === "tool" || kind === "notice"
 
-/** A tool's segment must fit whole; of any other at least one character, with its id. */
+const continues = (last: Segment | undefined, next: Segment): last is Segment =>
+  last !== undefined && !isWhole(next) && last.kind === next.kind && last.partId === next.partId
+
+/** A tool's segment, or a notice, must fit whole; of any other at least one character, with its id. */
 const fits = (segment: Segment): boolean =>
-  segment.partId.length + (segment.kind === "tool" ? segment.text.length : 2) <= maxWrite
+  segment.partId.length + (isWhole(segment) ? segment.text.length : 2) <= maxWrite
 
 /**
  * Adds text that came at `now`. A tool's segment that no write could hold is left out: its final part shows it.
@@ -170,7 +172,7 @@ export const take = (buffer: Buffer): readonly [segments: ReadonlyArray<Segment>
   let room = maxWrite
   for (let next = left[0]; next !== undefined; next = left[0]) {
     const whole = sizeOf(next) <= room
-    const at = whole ? next.text.length : next.kind === "tool" ? 0 : cutAt(next.text, room - next.partId.length)
+    const at = whole ? next.text.length : isWhole(next) ? 0 : cutAt(next.text, room - next.partId.length)
     if (at === 0) break
     taken.push({ ...next, text: next.text.slice(0, at).toWellFormed() })
     room -= next.partId.length + at

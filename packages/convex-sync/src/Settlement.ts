@@ -53,6 +53,7 @@ export type PromptState =
 export interface PromptRecord {
   readonly state: PromptState
   readonly usage?: TurnResult.TurnResult["usage"]
+  readonly answeredBy?: TurnResult.TurnResult["answeredBy"]
   /** Its answer, completed by the text that was `streamed`, of which OpenCode may have lost the end. */
   readonly parts: (streamed: ReadonlyArray<StreamedText.StreamedPart>) => ReadonlyArray<TurnResult.FinalPart>
 }
@@ -155,7 +156,7 @@ const between = (source: SettlementSource, store: SettlementStore): Settlement["
     const decision = decide(turn, record.state)
     if (decision === "requeue") return yield* Effect.asVoid(store.requeue(turnId, messageId))
     const parts = record.parts(yield* store.streamed(turnId))
-    yield* store.finish(turnId, { ...decision, usage: record.usage, parts })
+    yield* store.finish(turnId, { ...decision, usage: record.usage, answeredBy: record.answeredBy, parts })
   })
 
   /** Settles what can be settled now, and gives the number of turns that cannot. */

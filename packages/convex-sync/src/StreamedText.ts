@@ -27,7 +27,8 @@ type Delta = FunctionReturnType<typeof backendApi.queue.streamed>[number]
 const joined = (deltas: ReadonlyArray<Delta>): ReadonlyArray<StreamedPart> => {
   const parts = new Map<string, StreamedPart>()
   for (const { kind, partId, text } of deltas.flatMap(({ segments }) => segments)) {
-    if (kind !== "tool") parts.set(partId, { partId, kind, text: (parts.get(partId)?.text ?? "") + text })
+    if (kind === "text" || kind === "reasoning")
+      parts.set(partId, { partId, kind, text: (parts.get(partId)?.text ?? "") + text })
   }
   return Array.from(parts.values())
 }

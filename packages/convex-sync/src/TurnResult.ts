@@ -31,6 +31,10 @@ export interface TurnResult {
   /** Of any length: a provider's reply may be a whole page. */
   readonly error?: { readonly name: string; readonly message: string } | undefined
   readonly usage?: Finish["usage"]
+  /** Who answered: `model` is `provider/model`. Absent: there is no answer. */
+  readonly answeredBy?: Finish["answeredBy"]
+  /** The parts tell the reader that OpenCode had lost the session. */
+  readonly announcesLoss?: boolean
   readonly parts: ReadonlyArray<FinalPart>
 }
 
@@ -44,7 +48,13 @@ const [maxName, maxMessage] = [500, 4_000]
  * @category combinators
  * @since 0.1.0
  */
-export const fitting = ({ error, outcome, parts, usage }: TurnResult): Omit<Finish, keyof Signature | "turnId"> => ({
+export const fitting = ({
+  answeredBy,
+  error,
+  outcome,
+  parts,
+  usage
+}: TurnResult): Omit<Finish, keyof Signature | "turnId" | "announcesLoss"> => ({
   outcome,
   parts: [...bounded(parts)],
   ...(error !== undefined && {
@@ -53,7 +63,8 @@ export const fitting = ({ error, outcome, parts, usage }: TurnResult): Omit<Fini
       message: error.message.slice(0, maxMessage).toWellFormed()
     }
   }),
-  ...(usage !== undefined && { usage })
+  ...(usage !== undefined && { usage }),
+  ...(answeredBy !== undefined && { answeredBy })
 })
 type Signature = Pick<Finish, "workerId" | "secret" | "epoch">
 
@@ -68,5 +79,9 @@ export const finish = Effect.fn("TurnResult.finish")(function* (turnId: Id<"turn
   const lease = yield* Lease
   const deltas = yield* DeltaWriter
   yield* deltas.supersede(turnId)
-  yield* lease.mutation(api.queue.finish, { turnId, ...fitting(result) })
+  yield* lease.mutation(api.queue.finish, {
+    turnId,
+    ...fitting(result),
+    ...(result.announcesLoss === true && { announcesLoss: true })
+  })
 })

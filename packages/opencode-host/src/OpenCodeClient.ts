@@ -98,7 +98,7 @@ export interface ModelInfo {
  */
 export interface ModelList {
   readonly models: ReadonlyArray<ModelInfo>
-  /** `provider/model` that OpenCode uses when a prompt names none, where that is known. */
+  /** `provider/model` of the configuration; undefined: OpenCode chooses by the agent, the session, and what was used last. */
   readonly default: string | undefined
 }
 

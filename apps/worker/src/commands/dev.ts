@@ -95,27 +95,32 @@ const conversation = Effect.fnUntraced(function* (workerId: Id<"workers">, given
   return yield* configuration(`The session ${given.value} belongs to another directory: start there to go on with it.`)
 })
 
-/** Known models that an error names, at most. */
+/** Known models that an error names where none is like the one that was asked for. */
 const shownModels = 10
 
-/** Fails before the first prompt is sent when there is no such model, and says which there are. */
+/** Fails before the first prompt is sent when there is no such model, and names those that are most like it. */
 const knownModel = Effect.fnUntraced(function* (spec: string) {
   const cache = yield* ModelCache
   yield* cache.resolve(spec).pipe(
     Effect.catchReasons("ModelCacheError", {
-      UnknownModel: () => unknown(spec),
-      InvalidSpec: () => unknown(spec)
+      UnknownModel: ({ suggestions }) => unknown(spec, suggestions),
+      InvalidSpec: ({ suggestions }) => unknown(spec, suggestions)
     })
   )
 })
-const unknown = Effect.fnUntraced(function* (spec: string) {
+const unknown = Effect.fnUntraced(function* (spec: string, nearest: ReadonlyArray<string>) {
   const { models } = yield* ModelCache.use(({ get }) => get)
-  const some = models.slice(0, shownModels).map(({ id }) => id)
-  const more = models.length > some.length ? `, and ${models.length - some.length} more` : ""
+  if (models.length === 0) {
+    return yield* configuration(
+      `There is no model "${spec}": your OpenCode configuration has no provider yet (opencode auth login adds one).`
+    )
+  }
+  const shown = nearest.length > 0 ? nearest : models.slice(0, shownModels).map(({ id }) => id)
+  const more = models.length > shown.length ? `, and ${models.length - shown.length} more` : ""
   return yield* configuration(
-    some.length === 0
-      ? `There is no model "${spec}": your OpenCode configuration has no provider yet (opencode auth login adds one).`
-      : `There is no model "${spec}" in your OpenCode configuration. It has ${some.join(", ")}${more}.`
+    nearest.length > 0
+      ? `There is no model "${spec}" in your OpenCode configuration. Did you mean ${shown.join(", ")}?`
+      : `There is no model "${spec}" in your OpenCode configuration. It has ${shown.join(", ")}${more}.`
   )
 })
 

@@ -101,9 +101,7 @@ export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeC
         )
     },
     models: Effect.gen(function* () {
-      const { providers, default: defaults } = yield* call("models", (sdk, options) =>
-        sdk.config.providers({ directory }, options)
-      )
+      const { providers } = yield* call("models", (sdk, options) => sdk.config.providers({ directory }, options))
       const { model: configured } = yield* settings
       const models = providers.flatMap((provider) =>
         Object.values(provider.models).map((model): ModelInfo => ({
@@ -119,8 +117,8 @@ export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeC
           status: model.status
         }))
       )
-      const [first] = Object.entries(defaults)
-      return { models, default: configured ?? (first === undefined ? undefined : `${first[0]}/${first[1]}`) }
+      // `/config/providers` lists a default for each provider, and OpenCode's choice need not be one of them.
+      return { models, default: configured }
     }),
     agents: call("agents", (sdk, options) => sdk.app.agents({ directory }, options))
   }

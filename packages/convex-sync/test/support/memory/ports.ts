@@ -232,7 +232,8 @@ export const settlementOver = ({ mutation, query }: Doors): Process["settlement"
     query((state) => {
       const parts = new Map<string, StreamedText.StreamedPart>()
       for (const { kind, partId, text } of [...turnOf(state, turnId).deltas.values()].flat()) {
-        if (kind !== "tool") parts.set(partId, { partId, kind, text: (parts.get(partId)?.text ?? "") + text })
+        if (kind === "text" || kind === "reasoning")
+          parts.set(partId, { partId, kind, text: (parts.get(partId)?.text ?? "") + text })
       }
       return [...parts.values()]
     }),

@@ -1,0 +1,135 @@
+import { assert, layer } from "@effect/vitest"
+import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
+import { Effect, Option, Schedule, Stream } from "effect"
+import { Operator } from "../src/Operator.ts"
+import { answer, ask, limit, newSession, runWorker, script, send, world } from "./support/world.ts"
+
+/** Who answered each turn of a session, as the operator sees it. */
+const answerers = (sessionId: Parameters<Operator["Service"]["turns"]>[0]) =>
+  Operator.use((operator) =>
+    operator.turns(sessionId).pipe(
+      Stream.map(({ answeredBy, model }) => [model, answeredBy?.model, answeredBy?.agent]),
+      Stream.runCollect
+    )
+  )
+
+layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => {
+  it.effect(
+    "goes on with the model of its conversation, and shows who answered",
+    () =>
+      Effect.gen(function* () {
+        const provider = yield* ScriptedProvider
+        const sessionId = yield* newSession
+        yield* runWorker
+        yield* ask(sessionId, "first", "scripted/other")
+        yield* ask(sessionId, "second")
+        assert.deepStrictEqual(yield* answerers(sessionId), [
+          ["scripted/other", "scripted/other", "build"],
+          [null, "scripted/other", "build"]
+        ])
+        const asked = (yield* provider.requests).filter(({ kind }) => kind === "chat").map(({ model }) => model)
+        assert.deepStrictEqual(asked, ["other", "other"])
+      }),
+    limit
+  )
+
+  it.effect(
+    "without a model is answered by the configured one, whatever other conversations use",
+    () =>
+      Effect.gen(function* () {
+        const sessionId = yield* newSession
+        yield* runWorker
+        yield* ask(sessionId, "hello")
+        assert.deepStrictEqual(yield* answerers(sessionId), [[null, "scripted/echo", "build"]])
+      }),
+    limit
+  )
+
+  it.effect(
+    "fails for a model that is not there, naming the nearest",
+    () =>
+      Effect.gen(function* () {
+        const sessionId = yield* newSession
+        yield* runWorker
+        const ended = yield* ask(sessionId, "hello", "scripted/othr")
+        assert.strictEqual(ended.status, "failed")
+        assert.include(ended.error, "scripted/other")
+      }),
+    limit
+  )
+
+  it.effect.each([
+    ["OutputLimit", Reply.withFinish(Reply.text("half a sent"), "length")],
+    ["EmptyAnswer", Reply.withFinish(Reply.text(""), "stop")]
+  ] as const)(
+    "is completed with a notice (%s) when its answer is not whole",
+    ([name, reply]) =>
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        const sessionId = yield* newSession
+        yield* runWorker
+        yield* script(() => reply)
+        const turnId = yield* send(sessionId, "hello")
+        assert.strictEqual((yield* answer(turnId)).status, "completed")
+        const last = (yield* operator.parts(turnId)).at(-1)
+        assert.deepInclude(JSON.parse(last?.payload ?? "{}"), { name })
+      }),
+    limit
+  )
+
+  it.effect(
+    "shows until when its provider is waited for, and ends when that is after its deadline",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        const sessionId = yield* newSession
+        yield* runWorker
+        yield* script(() => Reply.status(429, { retryAfter: "30 minutes", message: "slow down" }))
+        const waiting = yield* send(sessionId, "wait")
+        const seen = yield* operator.follow(waiting).pipe(
+          Stream.flatMap(({ deltas }) => Stream.fromIterable(deltas.flatMap(({ segments }) => segments))),
+          Stream.filter(({ text }) => text.includes("Waiting for the provider")),
+          Stream.runHead
+        )
+        assert.match(
+          Option.getOrThrow(seen).text,
+          /^Waiting for the provider until \d{4}-\d\d-\d\d \d\d:\d\d UTC \(attempt 1\): .*slow down/
+        )
+        yield* operator.abort(waiting)
+        yield* answer(waiting)
+        yield* script(() => Reply.status(429, { retryAfter: "2 hours", message: "slow down" }))
+        const late = yield* ask(sessionId, "too late")
+        assert.strictEqual(late.status, "failed")
+        assert.match(late.error, /after the deadline of this turn: .*slow down/)
+      }),
+    limit
+  )
+
+  it.effect(
+    "in which OpenCode compacts is completed, with a notice in place of the summary",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        const sessionId = yield* newSession
+        yield* runWorker
+        let isFirst = true
+        yield* script(({ lastUserText }) => {
+          if (lastUserText.includes("<conversation>")) return Reply.text("SUMMARY")
+          if (!isFirst) return Reply.text("FINAL ANSWER")
+          isFirst = false
+          const look = Reply.sequence([Reply.text("Looking first. "), Reply.toolCall("glob", { pattern: "*" })])
+          return Reply.withUsage(look, { promptTokens: 99_000, completionTokens: 50 })
+        })
+        const ended = yield* ask(sessionId, "Do the long thing")
+        assert.deepInclude(ended, { status: "completed", text: "Looking first. \nFINAL ANSWER" })
+        assert.strictEqual(ended.notices.length, 1)
+        assert.match(ended.notices[0] ?? "", /compacted/)
+        const prompts = Effect.map(Stream.runCollect(operator.turns(sessionId)), (turns) =>
+          turns.map(({ text }) => text)
+        )
+        yield* operator.loadHistory(sessionId).pipe(Effect.repeat({ times: 1, schedule: Schedule.forever }))
+        assert.deepStrictEqual(yield* prompts, ["Do the long thing"])
+      }),
+    limit
+  )
+})
