@@ -7,6 +7,7 @@ import { ConvexEmbeddedError } from "../src/index.ts"
 import { connect, connectHttp, deploy, FUNCTIONS, temporaryFolder, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 import { project } from "./project.ts"
+import { post } from "./raw.ts"
 
 const TABLE = (index: string, field = "v.string()") => `
   import { defineSchema, defineTable } from "convex/server"
@@ -27,6 +28,12 @@ const COUNT = (text: string) => `
   import { mutation, query } from "./_generated/server"
   export const get = query(async (ctx) => [${text}, (await ctx.db.query("things").collect()).length])
   export const add = mutation((ctx) => ctx.db.insert("things", {}))
+`
+
+/** `up`: the way to the functions folder. */
+const leak = (up: string) => `
+  import { query } from "${up}_generated/server"
+  export const leak = query(() => "secret")
 `
 
 describe("modules", () => {
@@ -52,6 +59,64 @@ describe("modules", () => {
     assert.equal(await client.query(anyApi["a"]!["jose"]!, {}), "function")
     const helper = await client.query(anyApi["a"]!["helper"]!, {}).catch((cause: Error) => cause.message)
     assert.include(helper, "Could not find public function")
+  })
+
+  it("an app with components fails at the start with that name, whatever else in it would fail", async () => {
+    const functions = project({
+      "a.ts": `throw new Error("a module that is loaded before")`,
+      "convex.config.ts": `
+        import { defineApp } from "convex/server"
+        import counter from "./counter/convex.config"
+        const app = defineApp()
+        app.use(counter)
+        export default app`,
+      "counter/convex.config.ts": `
+        import { defineComponent } from "convex/server"
+        export default defineComponent("counter")`
+    })
+    const cause = await deploy({ functions }).catch((error: unknown) => error)
+    assert.instanceOf(cause, ConvexEmbeddedError)
+    assert.equal(cause.code, "InvalidFunctions")
+    assert.include(cause.message, "convex.config.ts cannot be loaded: The app uses components (`app.use`)")
+  })
+
+  it("functions in a component's folder, and in files that Convex does not deploy, are never public", async () => {
+    const functions = project({
+      "convex.config.ts": `import { defineApp } from "convex/server"\nexport default defineApp()`,
+      "counter/convex.config.ts": `export default null`,
+      "counter/public.ts": leak("../"),
+      "counter/deep/public.ts": leak("../../"),
+      "two.dots.ts": leak("./"),
+      "with space.ts": leak("./"),
+      "#temporary.ts": leak("./"),
+      "countered.ts": leak("./"),
+      "http.ts": `
+        import { httpRouter } from "convex/server"
+        import { query } from "./_generated/server"
+        export const helper = query(() => "of http.ts")
+        export default httpRouter()`
+    })
+    const deployment = await deploy({ functions })
+    const call = async (path: string) =>
+      (await post(deployment.url, "/api/query", JSON.stringify({ args: {}, path }))).text
+    for (const path of [
+      "counter/public",
+      "counter/deep/public",
+      "two.dots",
+      "with space",
+      "#temporary",
+      "counter/convex.config"
+    ]) {
+      assert.include(await call(`${path}:leak`), "Could not find public function", path)
+    }
+    assert.include(await call("countered:leak"), '"value":"secret"')
+    assert.include(await call("http:helper"), '"value":"of http.ts"')
+  })
+
+  it("auth.config.js is read like auth.config.ts", async () => {
+    const functions = project({ "a.ts": COUNT("1"), "auth.config.js": "export default { providers: [{}] }" })
+    const cause = await deploy({ functions }).catch((error: unknown) => error)
+    assert.include(String(cause), "An auth provider must be")
   })
 
   it("a folder of JavaScript is imported as it is", async () => {

@@ -5,20 +5,27 @@ import type { ValidatorJSON } from "convex/values"
 import type { AuthProvider } from "./auth.ts"
 import type { SchemaJson } from "./catalog.ts"
 import { checkCron } from "./crons.ts"
+import { messageOf } from "./errors.ts"
 import { canonicalPath, type ConvexFunction, type CronDefinition, type Functions } from "./functions.ts"
 import { invalidFunctions, type ModuleList } from "./modules.ts"
 
+/** Defines the app: its components and environment variables. */
+const APP = "convex.config"
+
 /** Modules with a meaning of their own, whose exports are not called by a path. */
-const CONFIGURATION = new Set(["schema", "auth.config", "convex.config", "crons", "http"])
+const CONFIGURATION = new Set(["schema", "auth.config", APP])
 
 /** Fails with `InvalidFunctions`. */
 export const loadFunctions = async ({ folder, modules: files }: ModuleList): Promise<Functions> => {
   const modules = new Map<string, Module>()
-  for (const { file, name, source } of files) {
+  // The app first: what it uses and is not there would fail other modules under other names.
+  for (const { file, name, source } of files.toSorted(
+    (left, right) => Number(right.name === APP) - Number(left.name === APP)
+  )) {
     try {
       modules.set(name, (await import(pathToFileURL(file).href)) as Module)
     } catch (cause) {
-      throw invalidFunctions(source, cause)
+      throw invalidFunctions(source, name === APP && usesComponents(cause) ? componentsNotSupported() : cause)
     }
   }
   try {
@@ -38,6 +45,12 @@ export const loadFunctions = async ({ folder, modules: files }: ModuleList): Pro
     throw invalidFunctions(folder, cause)
   }
 }
+
+/** Outside of Convex `app.use(component)` itself fails, for want of what Convex puts on a component. */
+const usesComponents = (cause: unknown): boolean => messageOf(cause).includes("componentDefinitionPath")
+
+const componentsNotSupported = (): Error =>
+  new Error("The app uses components (`app.use`), which are not supported by convex-embedded.")
 
 type Module = { readonly [name: string]: unknown }
 

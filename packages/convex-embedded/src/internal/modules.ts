@@ -9,7 +9,9 @@ import { systemFailure } from "./system-failure.ts"
 
 const SOURCE = /\.[cm]?[jt]sx?$/
 const NEEDS_BUNDLING = /\.([cm]?ts|tsx|jsx)$/
-const IGNORED = /\.d\.[cm]?ts$|\.(test|spec)\.[cm]?[jt]sx?$|^\.|\.config\.js$/
+/** Of the folder itself: the only modules with a dot in their names. */
+const CONFIGURATION = /^(auth|convex)\.config\.[cm]?[jt]s$/
+const COMPONENT = /^(.+\/)convex\.config\.[cm]?[jt]s$/
 
 export interface ModuleOptions {
   readonly folder: string
@@ -48,12 +50,11 @@ const listModules = (folder: string): ReadonlyArray<string> => {
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
     throw new ConvexEmbeddedError("FunctionsNotFound", `The functions folder ${folder} does not exist.`)
   }
-  const found = readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && SOURCE.test(entry.name) && !IGNORED.test(entry.name))
+  const paths = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/"))
-    .filter(
-      (path) => !path.split("/").some((name) => name === "_generated" || name === "node_modules" || name === "_deps")
-    )
+  const components = paths.flatMap((path) => COMPONENT.exec(path)?.[1] ?? [])
+  const found = paths.filter((path) => isModule(path) && !components.some((component) => path.startsWith(component)))
   if (found.length === 0) {
     throw new ConvexEmbeddedError(
       "FunctionsNotFound",
@@ -61,6 +62,15 @@ const listModules = (folder: string): ReadonlyArray<string> => {
     )
   }
   return found.toSorted()
+}
+
+/** Which files Convex deploys: a name with more dots, or with a space in its path, is not one of a module. */
+const isModule = (path: string): boolean => {
+  if (CONFIGURATION.test(path)) return true
+  const folders = path.split("/")
+  const name = folders.pop() ?? ""
+  if (folders.some((folder) => folder === "_generated" || folder === "node_modules" || folder === "_deps")) return false
+  return SOURCE.test(name) && /^[^.#][^.]*\.[^.]+$/.test(name) && !path.includes(" ")
 }
 
 const bundle = async (folder: string, paths: ReadonlyArray<string>, cacheDir: string): Promise<void> => {
