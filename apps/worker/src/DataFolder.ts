@@ -42,6 +42,18 @@ const noHome = configuration("There is no home directory for the data folder: se
 /** Entries by which a folder is recognised as a data folder. */
 const isOurs = (name: string) => /^(deployment|demo|operator\.json|worker-[0-9a-f]{8}\.json)$/.test(name)
 
+/** Below it lie the data folders that no `--data` places elsewhere. */
+const stateDirectory = Effect.flatMap(UserDirectories.UserDirectories, (directories) =>
+  directories.state("opencode-worker")
+)
+
+/** Where workers of this user keep their secrets: this data folder, and the others. */
+export const dataFolders = (folder: DataFolder) =>
+  Effect.match(stateDirectory, {
+    onSuccess: (state) => [folder.root, state],
+    onFailure: () => [folder.root]
+  })
+
 /**
  * The folder given, or one below the user's state directory: one for the demo, else one for each hosted directory.
  *
@@ -57,7 +69,7 @@ export const dataFolder = Effect.fnUntraced(function* (options: {
   const root = Option.isSome(options.data)
     ? path.resolve(options.data.value)
     : path.join(
-        yield* (yield* UserDirectories.UserDirectories).state("opencode-worker").pipe(Effect.mapError(() => noHome)),
+        yield* Effect.mapError(stateDirectory, () => noHome),
         options.demo ? "demo" : nameOf(path.basename(options.directory), options.directory)
       )
   const notice = yield* Effect.try({ try: () => makePrivateFolder(root, isOurs), catch: explainEmbedded })

@@ -191,7 +191,11 @@ export interface OpenCodeClient {
   readonly abort: (sessionId: string) => Effect.Effect<void, HostError>
   readonly permissions: {
     readonly list: Effect.Effect<ReadonlyArray<PermissionRequest>, HostError>
-    /** `reject` with a message lets the model go on; without one it ends the turn. `NotFound`: already answered. */
+    /**
+     * `reject` with a message lets the model go on; without one it ends the turn. `NotFound`: already answered. With the
+     * host's `alwaysAsk`, `always` is `once`. Shell commands then have no `always` patterns: a caller that remembers
+     * approvals compares whole commands.
+     */
     readonly reply: (
       requestId: string,
       reply: "once" | "always" | "reject",

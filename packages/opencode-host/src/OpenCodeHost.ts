@@ -21,8 +21,10 @@ import { serverEnvironment } from "./internal/environment.ts"
 import { makeContainment } from "./internal/controlGroup.ts"
 import { makeGuard } from "./internal/guard.ts"
 import { makeHub } from "./internal/hub.ts"
+import { assertAsks, withoutAlways } from "./internal/guarded.ts"
 import { health, type Instance } from "./internal/instance.ts"
 import { holdDirectory } from "./internal/lock.ts"
+import { makePaths } from "./internal/plugin/paths.ts"
 import { restartPolicy } from "./internal/restarts.ts"
 import { spawnServer } from "./internal/spawn.ts"
 import { makeSupervisor } from "./internal/supervisor.ts"
@@ -72,11 +74,18 @@ export interface Options {
   /** OpenCode configuration, merged over the user's and the project's. The agent's commands do not see it. */
   readonly config?: Readonly<Record<string, unknown>> | undefined
   /**
-   * Permissions (`bash`, `edit`, `webfetch`, …) that are asked for in every agent, whatever the user's, the project's or
-   * an agent's configuration allows; what it denies stays denied. For a server that this host starts; fails with
-   * `Unsupported` with `attach`.
+   * Every tool call waits for an answer (`permissions.reply`), in every agent and session, whatever the user's, the project's
+   * or an agent's configuration allows; what it denies stays denied. Exempt are tools that read inside the directory or
+   * change nothing: `read` (but `.env` files), `list`, `glob`, `grep`, `task`, `todowrite`, `skill`, `question`. Formatters,
+   * language servers, and custom tools, which cannot ask, do not run. For a server that this host starts; fails with
+   * `Unsupported` with `attach`. Default false.
    */
-  readonly alwaysAsk?: ReadonlyArray<string> | undefined
+  readonly alwaysAsk?: boolean | undefined
+  /**
+   * Files and folders that no tool of OpenCode may read or change, by whatever link it reaches them. A shell command can:
+   * only a person who is asked for it can guard against that. Fails with `Unsupported` with `attach`.
+   */
+  readonly deniedPaths?: ReadonlyArray<string> | undefined
   /**
    * Contain the server and everything that it starts in a Linux control group where this machine allows it. Default
    * true. Without one, processes are found by what they inherit; see the README.
@@ -167,9 +176,10 @@ const make = Effect.fnUntraced(function* (options: Options) {
     directory,
     restart: options.attach === undefined ? restartPolicy(options.restart) : undefined,
     limits: options.attach === undefined ? options : undefined,
+    verify: options.alwaysAsk === true ? (server) => assertAsks(server, directory) : undefined,
     stopTimeout: options.attach === undefined ? options.stopTimeout : 0
   })
-  const client = makeClient(use, directory)
+  const client = options.alwaysAsk === true ? withoutAlways(makeClient(use, directory)) : makeClient(use, directory)
   const turns = new Map<string, RunningTurn>()
   const abort = (sessionId: string) => abortSession(client, turns, sessionId)
   if (options.start === "eager") yield* Effect.forkScoped(Effect.ignore(running), { startImmediately: true })
@@ -204,7 +214,8 @@ const ownServer = Effect.fnUntraced(function* (options: Options, directory: stri
     containment,
     environment,
     config: options.config,
-    alwaysAsk: options.alwaysAsk ?? [],
+    alwaysAsk: options.alwaysAsk ?? false,
+    deniedPaths: (options.deniedPaths ?? []).map(makePaths().real),
     timeout: Duration.fromInputUnsafe(options.startTimeout ?? "30 seconds"),
     allowUntestedVersion: options.allowUntestedVersion ?? false
   })
@@ -214,12 +225,12 @@ const ownServer = Effect.fnUntraced(function* (options: Options, directory: stri
 
 const attachServer = Effect.fnUntraced(function* (
   attach: NonNullable<Options["attach"]>,
-  { allowUntestedVersion = false, alwaysAsk = [] }: Options
+  { allowUntestedVersion = false, alwaysAsk = false, deniedPaths = [] }: Options
 ) {
-  if (alwaysAsk.length > 0) {
-    const operation = "alwaysAsk with attach"
-    const advice = "Leave alwaysAsk out: the configuration of that server decides what it asks. Or do not attach."
-    return yield* new HostError({ reason: new Unsupported({ operation, advice }) })
+  if (alwaysAsk || deniedPaths.length > 0) {
+    const name = alwaysAsk ? "alwaysAsk" : "deniedPaths"
+    const advice = `Leave ${name} out: the configuration of that server decides what its tools may do. Or do not attach.`
+    return yield* new HostError({ reason: new Unsupported({ operation: `${name} with attach`, advice }) })
   }
   const password = Redacted.isRedacted(attach.password) ? attach.password : Redacted.make(attach.password)
   const access = { url: attach.url, password }

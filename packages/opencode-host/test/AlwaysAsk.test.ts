@@ -65,7 +65,7 @@ describe("alwaysAsk", () => {
         assert.deepStrictEqual((yield* outcome("task: echo three")).asked, ["echo three"])
         assert.deepStrictEqual(yield* outcome("touch it"), { asked: [], commands: ["error"] })
         assert.deepStrictEqual(yield* outcome("touch it", "eager"), { asked: [], commands: ["error"] })
-      }).pipe(Effect.provide(hostOf({ alwaysAsk: ["bash", "edit", "webfetch"] }))),
+      }).pipe(Effect.provide(hostOf({ alwaysAsk: true }))),
     120_000
   )
 
@@ -74,6 +74,6 @@ describe("alwaysAsk", () => {
       const { message, reason } = yield* Effect.flip(OpenCodeHost.use(({ server }) => server))
       assert.strictEqual(reason._tag, "Unsupported")
       assert.include(message, "does not support alwaysAsk with attach. Leave alwaysAsk out")
-    }).pipe(Effect.provide(hostOf({ alwaysAsk: ["bash"], attach: { url: "http://127.0.0.1:9", password: "x" } })))
+    }).pipe(Effect.provide(hostOf({ alwaysAsk: true, attach: { url: "http://127.0.0.1:9", password: "x" } })))
   )
 })

@@ -110,7 +110,7 @@ describe("the configuration in the environment", () => {
 
   it.live("is never dropped in silence: what cannot be merged is a failed start that names the variable", () =>
     Effect.gen(function* () {
-      for (const more of [{ config: { username: "else" } }, { alwaysAsk: ["bash"] }]) {
+      for (const more of [{ config: { username: "else" } }, { alwaysAsk: true }]) {
         const { error, everything } = yield* failing(yield* given(content, more))
         assert.strictEqual(error.reason._tag, "StartFailed")
         assert.match(

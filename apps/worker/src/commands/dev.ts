@@ -15,9 +15,10 @@ import { Command, Flag } from "effect/cli"
 import { AppError, configuration, exitCodes, explain, noSuchSession } from "../AppError.ts"
 import { ask, noTurns } from "../Chat.ts"
 import { reopened } from "../Conversation.ts"
-import { type DataFolder, dataFolder } from "../DataFolder.ts"
+import { type DataFolder, dataFolder, dataFolders } from "../DataFolder.ts"
 import { demoHome } from "../Demo.ts"
 import { Deployment } from "../Deployment.ts"
+import { hostable } from "../hostable.ts"
 import { Operator } from "../Operator.ts"
 import { promptSource } from "../PromptSource.ts"
 import { stack } from "../Stack.ts"
@@ -31,6 +32,7 @@ import * as shared from "./flags.ts"
 
 const flags = {
   directory: shared.directory,
+  allowHome: shared.allowHome,
   data: shared.data,
   demo: shared.demo,
   port: Flag.Int("port").pipe(
@@ -62,7 +64,13 @@ type Flags = Command.Command.Config.Infer<typeof flags>
 
 /** Where OpenCode works and what it sees: the demo's own home, or all that the user's shell has. */
 const surroundings = (offline: boolean, directory: string, folder: DataFolder) =>
-  offline ? demoHome(folder.demo) : Effect.map(shared.shellEnvironment, (environment) => ({ directory, environment }))
+  offline
+    ? Effect.map(demoHome(folder.demo), (home) => ({ ...home, deniedPaths: [folder.deployment, folder.operator] }))
+    : Effect.all({
+        directory: Effect.succeed(directory),
+        environment: shared.shellEnvironment,
+        deniedPaths: dataFolders(folder)
+      })
 
 /** The worker, once it is Ready. It ends with the scope. */
 const readyWorker = Effect.fnUntraced(function* (folder: DataFolder) {
@@ -174,6 +182,8 @@ export const dev = Command.make(
       const offline = given.demo && Option.isNone(given.model)
       const here = offline ? "" : yield* shared.resolveDirectory(given.directory)
       const folder = yield* dataFolder({ data: given.data, demo: offline, directory: here })
+      const allowed = offline || given.allowHome
+      yield* hostable({ directory: here, dataFolders: yield* dataFolders(folder), allowed })
       const run = yield* Effect.gen(function* () {
         // Only now, with the data folder ours, is the demo's home touched: another process may be using it.
         const where = yield* surroundings(offline, here, folder)

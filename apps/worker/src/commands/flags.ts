@@ -33,6 +33,13 @@ export const demo = Flag.Boolean("demo").pipe(
   Flag.withDefault(false)
 )
 
+export const allowHome = Flag.Boolean("allow-home").pipe(
+  Flag.withDescription(
+    "Host your home directory, the data folder, or a directory that contains one of them. The agent then reads every file in it without asking, SSH keys and API keys too"
+  ),
+  Flag.withDefault(false)
+)
+
 /** The directory given, or the current one: absolute, without symbolic links. */
 export const resolveDirectory = Effect.fnUntraced(function* (given: Option.Option<string>) {
   const fs = yield* FileSystem.FileSystem

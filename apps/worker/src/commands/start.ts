@@ -10,7 +10,8 @@ import { WorkerEvent, type WorkerState } from "@opencode-worker/worker-fsm"
 import { Config, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { AppError, configuration, explain } from "../AppError.ts"
-import { type DataFolder, dataFolder } from "../DataFolder.ts"
+import { type DataFolder, dataFolder, dataFolders } from "../DataFolder.ts"
+import { hostable } from "../hostable.ts"
 import { processIdIn } from "../ProcessId.ts"
 import { openCode } from "../Stack.ts"
 import { printLine } from "../terminal/Output.ts"
@@ -21,10 +22,11 @@ import * as shared from "./flags.ts"
 const flags = {
   url: shared.url.pipe(Flag.withFallbackConfig(Config.String("OPENCODE_WORKER_URL"))),
   directory: shared.directory,
+  allowHome: shared.allowHome,
   data: shared.data,
   permissions: Flag.Literals("permissions", ["careful", "inherit"]).pipe(
     Flag.withDescription(
-      "careful: shell, edits and web access wait for a person. inherit: your OpenCode configuration decides"
+      "careful: every tool waits for a person, but for those that read inside the directory. inherit: your OpenCode configuration decides"
     ),
     Flag.withDefault("careful")
   ),
@@ -48,9 +50,6 @@ const flags = {
     Flag.optional
   )
 }
-/** Tools that change or reveal something outside of the conversation. */
-const guarded = ["bash", "edit", "webfetch", "websearch", "external_directory"]
-
 type Flags = Command.Command.Config.Infer<typeof flags>
 
 const showCode = (code: string) =>
@@ -140,7 +139,7 @@ const hostOptions = Effect.fnUntraced(function* (given: Flags) {
     binary: Option.getOrUndefined(opencode),
     start: "eager",
     idleTimeout: Option.getOrUndefined(idleTimeout),
-    alwaysAsk: permissions === "careful" ? guarded : []
+    alwaysAsk: permissions === "careful"
   } as const
 })
 
@@ -151,8 +150,12 @@ export const start = Command.make(
     const host = yield* hostOptions(given)
     const folder = yield* dataFolder({ data: given.data, demo: false, directory: host.directory })
     const url = yield* shared.resolveUrl(given.url)
+    const secret = yield* dataFolders(folder)
+    yield* hostable({ directory: host.directory, dataFolders: secret, allowed: given.allowHome })
+    // The server that a worker attaches to decides what its tools may read.
+    const deniedPaths = host.attach === undefined ? secret : []
     yield* Effect.scoped(serve(folder, url, host.attach !== undefined)).pipe(
-      Effect.provide(Layer.merge(ConvexClient.layer({ url }), openCode(host)))
+      Effect.provide(Layer.merge(ConvexClient.layer({ url }), openCode({ ...host, deniedPaths })))
     )
   }, Effect.mapError(explain))
 ).pipe(Command.withDescription("Run a worker for a Convex deployment, until it is told to stop"))

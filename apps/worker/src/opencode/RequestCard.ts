@@ -13,12 +13,6 @@ type Content = RequestCard["content"]
 type Section = Extract<Content, { readonly kind: "permission" }>["sections"][number]
 type AskedQuestion = Extract<Asked, { readonly kind: "question" }>["request"]
 
-/**
- * A command that does nothing, put in front of each script so that OpenCode's parser finds a command to ask for. It is
- * not shown.
- */
-const guardPrefix = "true\n"
-
 /** At most `max` code units; ends with … where it was cut. */
 export const truncate = (text: string, max = MAX_NAME): string =>
   text.length > max ? `${text.slice(0, max - 1).toWellFormed()}…` : text
@@ -28,10 +22,7 @@ const oneLine = (text: string): string => truncate(text.trim().replaceAll(/[\t ]
 
 const text = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined)
 
-const commandOf = ({ metadata }: AskedPermission): string | undefined => {
-  const command = text(metadata["command"])
-  return command?.startsWith(guardPrefix) === true ? command.slice(guardPrefix.length) : command
-}
+const commandOf = ({ metadata }: AskedPermission): string | undefined => text(metadata["command"])
 
 /** Of the permissions whose metadata show the whole call, the field that does. */
 const completeBy: Readonly<Record<string, string>> = { bash: "command", edit: "diff", webfetch: "url" }

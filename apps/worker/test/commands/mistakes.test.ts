@@ -47,7 +47,7 @@ describe("a mistake gets one sentence that says what would be right", () => {
   it.live("a file for a directory", () =>
     Effect.gen(function* () {
       const root = yield* command.home
-      writeFileSync(join(root, "file"), "")
+      writeFileSync(join(root, "project", "file"), "")
       yield* refuses({ root }, ["dev", "--directory", "file"], 78, /file is not a directory/)
     })
   )

@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { Operator, type OpenRequest } from "../../src/Operator.ts"
 import { answer, asked, echo, limit, newSession, runWorker, script, send, worldWith } from "../support/world.ts"
 
-const world = worldWith({ alwaysAsk: ["bash", "edit"] })
+const world = worldWith({ alwaysAsk: true })
 
 /** Runs the command that the prompt is, once. */
 const runsPrompts = script((request) =>
@@ -117,7 +117,11 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("who approves", (i
             : echo(asking)
         )
         const turnId = yield* send(sessionId, "write it")
-        const shown = yield* request(sessionId)
+        const elsewhere = yield* request(sessionId)
+        assert.strictEqual(elsewhere.permission, "external_directory")
+        assert.strictEqual(textOf(elsewhere, "paths"), join(outside, "new/*"))
+        yield* operator.answer(elsewhere.requestId, { type: "once" })
+        const shown = yield* request(sessionId, elsewhere)
         assert.strictEqual(textOf(shown, "files"), join(outside, "new/file.txt"))
         assert.strictEqual(shown.always, null)
         yield* operator.answer(shown.requestId, { type: "reject" })

@@ -1,7 +1,7 @@
 /** Runs the built `opencode-worker` command as a user does: a process of its own, with a home of its own. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises"
+import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises"
 import { createConnection } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -32,9 +32,18 @@ export interface Running {
   readonly says: (pattern: RegExp) => Promise<RegExpExecArray>
 }
 
-/** A home for one test; everything that the command writes or starts is below it or carries its path. */
+const projectIn = (root: string) => join(root, "project")
+
+/**
+ * A home for one test; everything that the command writes or starts is below it or carries its path. The command runs in
+ * the directory `project` of it.
+ */
 export const home = Effect.acquireRelease(
-  Effect.promise(() => mkdtemp(join(tmpdir(), "opencode-worker-"))),
+  Effect.promise(async () => {
+    const root = await mkdtemp(join(tmpdir(), "opencode-worker-"))
+    await mkdir(projectIn(root))
+    return root
+  }),
   (root) => Effect.promise(() => rm(root, { recursive: true, force: true, maxRetries: 20 }))
 )
 
@@ -118,7 +127,7 @@ export const start = (options: Options, ...args: ReadonlyArray<string>) =>
     Effect.acquireRelease(
       Effect.sync(() => {
         const child = spawn(process.execPath, [program, ...args], {
-          cwd: options.root,
+          cwd: projectIn(options.root),
           env: environment(options.root, options.environment ?? {}),
           stdio: [options.stdin === undefined ? "ignore" : "pipe", options.stdout ?? "pipe", "pipe"]
         })
@@ -142,7 +151,7 @@ export const atTerminal = (options: Options, ...args: ReadonlyArray<string>) =>
       Effect.sync(() => {
         const line = `${[process.execPath, program, ...args].map(quoted).join(" ")}; echo "exit code $?"; stty -a`
         const child = spawn(terminal, ["--quiet", "--flush", "--command", line, "/dev/null"], {
-          cwd: options.root,
+          cwd: projectIn(options.root),
           env: environment(options.root, { TERM: "xterm", ...options.environment }),
           stdio: ["pipe", "pipe", "pipe"]
         })

@@ -1,6 +1,7 @@
 /** The client over the API of OpenCode 1.x (`/session/*`), through the v2 entry of its SDK. */
 import { Effect } from "effect"
 import type { ModelInfo, OpenCodeClient } from "../OpenCodeClient.ts"
+import { unmarkedMessage, unmarkedRequest } from "./mark.ts"
 import { splitModel } from "./model.ts"
 import type { Supervisor } from "./supervisor.ts"
 import { makeTransport } from "./transport.ts"
@@ -51,10 +52,16 @@ export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeC
           ask("messages.list", (sdk, options) =>
             sdk.session.messages({ sessionID, directory, limit, ...(before === undefined ? {} : { before }) }, options)
           ),
-          ({ data, response }) => ({ messages: data, before: response.headers.get("x-next-cursor") ?? undefined })
+          ({ data, response }) => ({
+            messages: data.map(unmarkedMessage),
+            before: response.headers.get("x-next-cursor") ?? undefined
+          })
         ),
       get: (sessionID, messageID) =>
-        call("messages.get", (sdk, options) => sdk.session.message({ sessionID, messageID, directory }, options))
+        Effect.map(
+          call("messages.get", (sdk, options) => sdk.session.message({ sessionID, messageID, directory }, options)),
+          unmarkedMessage
+        )
     },
     prompt: ({ sessionId, messageId, partIds, text, model, agent, system }) =>
       Effect.asVoid(
@@ -76,7 +83,10 @@ export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeC
     abort: (sessionID) =>
       Effect.asVoid(call("abort", (sdk, options) => sdk.session.abort({ sessionID, directory }, options))),
     permissions: {
-      list: call("permissions.list", (sdk, options) => sdk.permission.list({ directory }, options)),
+      list: Effect.map(
+        call("permissions.list", (sdk, options) => sdk.permission.list({ directory }, options)),
+        (requests) => requests.map(unmarkedRequest)
+      ),
       reply: (requestID, reply, message) =>
         Effect.asVoid(
           call("permissions.reply", (sdk, options) =>

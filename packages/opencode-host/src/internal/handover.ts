@@ -17,8 +17,9 @@ import { pathToFileURL } from "node:url"
 import { Effect, Predicate, Redacted, Schema } from "effect"
 import { HostError, StartFailed } from "../HostError.ts"
 import { adopt } from "./adopt.ts"
-import { alwaysAsk } from "./alwaysAsk.ts"
 import type { Guard } from "./guard.ts"
+import { mark } from "./mark.ts"
+import { pluginSource } from "./plugin/source.ts"
 
 /** What the server prints, before it says where it listens, when nothing is left to be seen. */
 export const handedOver = "opencode-host: secrets handed over"
@@ -65,7 +66,8 @@ export interface Handover {
 export const makeHandover = Effect.fnUntraced(function* (options: {
   readonly environment: Readonly<Record<string, string>>
   readonly config: Config | undefined
-  readonly alwaysAsk: ReadonlyArray<string>
+  readonly alwaysAsk: boolean
+  readonly deniedPaths: ReadonlyArray<string>
   readonly password: Redacted.Redacted
   readonly guard: Guard
   readonly hostId: string
@@ -91,11 +93,13 @@ export const makeHandover = Effect.fnUntraced(function* (options: {
     )
   }
   const content = Effect.fnUntraced(function* (given = "") {
-    if (options.alwaysAsk.length === 0 && Object.keys(options.config ?? {}).length === 0) return given
+    const { alwaysAsk: asks, deniedPaths } = options
+    const isPlain = !asks && deniedPaths.length === 0
+    if (isPlain && Object.keys(options.config ?? {}).length === 0) return given
     const under: Config = given.trim() === "" ? {} : yield* parsed(given)
     const config = merged(under, options.config ?? {})
-    if (options.alwaysAsk.length === 0) return JSON.stringify(config)
-    const plugin = yield* write("always-ask.js", alwaysAsk(options.alwaysAsk))
+    if (isPlain) return JSON.stringify(config)
+    const plugin = yield* write("opencode-host.js", pluginSource({ asks, deniedPaths, mark }))
     return JSON.stringify({ ...config, plugin: [...pluginsOf(config), pathToFileURL(plugin).href] })
   })
   const config = yield* content(options.environment[contentVariable])
@@ -128,7 +132,7 @@ const decodeConfig = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Rec
 /** OpenCode itself takes comments too. They are handed over as they are where nothing is merged in. */
 const parsed = (given: string) =>
   Effect.mapError(decodeConfig(given), () => {
-    const problem = `${contentVariable} is not a JSON object, which it has to be where more is merged into it (config, alwaysAsk): take comments and trailing commas out of it`
+    const problem = `${contentVariable} is not a JSON object, which it has to be where more is merged into it (config, alwaysAsk, deniedPaths): take comments and trailing commas out of it`
     return new HostError({ reason: new StartFailed({ problem, output: [] }) })
   })
 

@@ -16,6 +16,7 @@ import type { Gap, HostEvent } from "../HostEvent.ts"
 import type { OpenCodeEvent } from "../OpenCodeClient.ts"
 import type { OpenCodeServer } from "../OpenCodeServer.ts"
 import { get } from "./instance.ts"
+import { unmarkedEvent } from "./mark.ts"
 
 /** Events that a listener may lag behind; about 4 MB of text deltas. */
 const backlog = 8192
@@ -100,7 +101,7 @@ export const pump = Effect.fnUntraced(function* (options: PumpOptions) {
     // A heartbeat is known to the server, but not to the SDK's types.
     if ((event.type as string) === "server.heartbeat") return
     yield* active(event)
-    yield* tell(event)
+    yield* tell(unmarkedEvent(event))
   })
 
   const request = get(server, "/event").pipe(

@@ -31,7 +31,9 @@ export interface SpawnOptions {
   /** The whole environment, without what is ours. */
   readonly environment: Readonly<Record<string, string>>
   readonly config: Readonly<Record<string, unknown>> | undefined
-  readonly alwaysAsk: ReadonlyArray<string>
+  readonly alwaysAsk: boolean
+  /** Absolute, without symbolic links. */
+  readonly deniedPaths: ReadonlyArray<string>
   readonly timeout: Duration.Duration
   readonly allowUntestedVersion: boolean
 }

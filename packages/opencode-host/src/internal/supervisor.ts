@@ -69,6 +69,8 @@ export interface SupervisorOptions<R> {
   /** Absent for a server that is not ours: each use attaches again, and nothing is counted. */
   readonly restart?: RestartPolicy | undefined
   readonly limits?: RetirementOptions | undefined
+  /** Checks a server each time that it has loaded its directory; a prompt waits for it. */
+  readonly verify?: ((server: OpenCodeServer) => Effect.Effect<void, HostError, HttpClient.HttpClient>) | undefined
   /** How long closing waits for sessions that are busy, those of foreign clients too. */
   readonly stopTimeout?: Duration.Input | undefined
 }
@@ -115,14 +117,23 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
     const lastHeard = yield* Ref.make(yield* Clock.currentTimeMillis)
     const heard = Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.set(lastHeard, now))
     const settings = yield* rememberSettings(access, directory)
-    const lost = settings.forget
+    const scope = yield* Effect.scope
+    const verify = Effect.forkIn(Effect.provide(options.verify?.(access) ?? Effect.void, context), scope)
+    let verified = yield* verify
+    const lost = Effect.andThen(
+      settings.forget,
+      Effect.map(verify, (fiber) => {
+        verified = fiber
+      })
+    )
     const active = (event: OpenCodeEvent) => (startsProcesses(event) ? Effect.andThen(instance.notice, touch) : touch)
     yield* Effect.forkScoped(pump({ hub, server: access, directory, connected, heard, active, lost, resumes }))
     yield* Effect.forkScoped(endIfHung(instance, lastHeard))
     const loaded = yield* Effect.forkScoped(
       Effect.all([warmUp(access, directory), Effect.ignore(settings.read)], { concurrency: 2, discard: true })
     )
-    const primed = Effect.all([connected.await, Fiber.join(loaded)], { discard: true }).pipe(
+    const verification = Effect.suspend(() => Fiber.join(verified))
+    const primed = Effect.all([connected.await, Fiber.join(loaded), verification], { discard: true }).pipe(
       Effect.raceFirst(Effect.andThen(instance.exited, unavailable("the server has ended"))),
       Effect.timeoutOrElse({
         duration: primeLimit,

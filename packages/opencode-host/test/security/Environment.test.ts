@@ -68,7 +68,7 @@ describe("the environment of a server", () => {
         }
         const asked: Array<string> = []
         yield* hosted(
-          { ...options, environment, alwaysAsk: ["bash"] },
+          { ...options, environment, alwaysAsk: true },
           Effect.gen(function* () {
             const { client, turn, server } = yield* OpenCodeHost
             assert.isTrue((yield* server).passwordHidden)

@@ -1,0 +1,109 @@
+/** Attacks on the borders of the directory: symbolic links that leave it, and folders that no tool may read. */
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { OpenCodeHome, ScriptedProvider } from "@opencode-worker/testkit"
+import { Effect, Layer } from "effect"
+import { OpenCodeHost } from "../../src/index.ts"
+import { attempt, model } from "./calls.ts"
+
+const limit = { timeout: 240_000 }
+
+/** The directory has links to a folder outside and to one that is denied. */
+const hostOf = (options: { readonly alwaysAsk: boolean }) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const { config } = yield* ScriptedProvider
+      const home = yield* OpenCodeHome.make({ config: { ...config, snapshot: false, permission: "allow" } })
+      const { directory, environment, root } = home
+      for (const folder of ["outside", "denied"]) {
+        mkdirSync(join(root, folder))
+        writeFileSync(join(root, folder, "secret.txt"), "a secret")
+        symlinkSync(join(root, folder), join(directory, folder))
+      }
+      writeFileSync(join(directory, ".env"), "KEY=1")
+      symlinkSync(".env", join(directory, "harmless.txt"))
+      symlinkSync("../outside/secret.txt", join(directory, "note.txt"))
+      symlinkSync("../outside/new.txt", join(directory, "dangling.txt"))
+      symlinkSync("circle", join(directory, "circle"))
+      const deniedPaths = [join(directory, "denied")]
+      return Layer.merge(
+        OpenCodeHost.layer({ directory, environment, stateDirectory: join(root, "state"), deniedPaths, ...options }),
+        Layer.succeed(OpenCodeHome, home)
+      )
+    })
+  ).pipe(Layer.provideMerge(model))
+
+/** The path stands in the text of a patch. */
+const patch = (path: string) => ({
+  tool: "apply_patch",
+  args: { patchText: `*** Begin Patch\n*** Update File: ${path}\n@@\n-a secret\n+changed\n*** End Patch` }
+})
+
+describe("symbolic links", () => {
+  it.live(
+    "are asked as what they lead to",
+    () =>
+      Effect.gen(function* () {
+        const { directory } = yield* OpenCodeHost
+        const { root } = yield* OpenCodeHome
+        const outside = [
+          { tool: "read", args: { filePath: join(directory, "note.txt") } },
+          { tool: "read", args: { filePath: "outside/secret.txt" } },
+          { tool: "glob", args: { pattern: "*", path: join(directory, "outside") } },
+          { tool: "grep", args: { pattern: "secret", path: "outside" } },
+          { tool: "write", args: { filePath: join(directory, "dangling.txt"), content: "x" } },
+          { tool: "edit", args: { filePath: join(directory, "note.txt"), oldString: "a secret", newString: "b" } },
+          patch("note.txt")
+        ]
+        for (const call of outside) {
+          const { asked, requests, result } = yield* attempt(call)
+          assert.deepStrictEqual([call.tool, asked[0]], [call.tool, "external_directory"], result)
+          assert.include(JSON.stringify(requests[0]?.patterns), join(root, "outside"))
+          assert.notInclude(result, "a secret")
+        }
+        assert.isFalse(existsSync(join(root, "outside", "new.txt")))
+        assert.strictEqual(readFileSync(join(root, "outside", "secret.txt"), "utf8"), "a secret")
+        const env = yield* attempt({ tool: "read", args: { filePath: join(directory, "harmless.txt") } })
+        assert.deepStrictEqual([env.asked, env.requests[0]?.patterns], [["read"], [".env"]])
+        assert.include(
+          (yield* attempt({ tool: "read", args: { filePath: "circle" } })).result,
+          "too many symbolic links"
+        )
+      }).pipe(Effect.provide(hostOf({ alwaysAsk: true }))),
+    limit
+  )
+})
+
+describe("denied paths", () => {
+  for (const alwaysAsk of [true, false]) {
+    it.live(
+      `are out of reach of every tool ${alwaysAsk ? "that asks" : "that is allowed"}`,
+      () =>
+        Effect.gen(function* () {
+          const { directory } = yield* OpenCodeHost
+          const { root } = yield* OpenCodeHome
+          const secret = join(root, "denied", "secret.txt")
+          const calls = [
+            { tool: "read", args: { filePath: secret } },
+            { tool: "read", args: { filePath: "denied/../denied/secret.txt" } },
+            { tool: "read", args: { filePath: join(root, "denied") } },
+            { tool: "glob", args: { pattern: "**/*", path: root } },
+            { tool: "grep", args: { pattern: "secret", path: "/" } },
+            { tool: "grep", args: { pattern: "secret", path: join(directory, "denied") } },
+            { tool: "write", args: { filePath: secret, content: "x" } },
+            { tool: "edit", args: { filePath: secret, oldString: "a secret", newString: "b" } },
+            patch("denied/secret.txt")
+          ]
+          for (const call of calls) {
+            const { asked, result } = yield* attempt({ ...call, answer: "once" })
+            assert.deepStrictEqual([call, asked], [call, []])
+            assert.match(result, /must not (be read|read)/)
+            assert.notInclude(result, "a secret")
+          }
+          assert.strictEqual(readFileSync(secret, "utf8"), "a secret")
+        }).pipe(Effect.provide(hostOf({ alwaysAsk }))),
+      limit
+    )
+  }
+})
