@@ -73,7 +73,8 @@ const { Approved, Connected, Fail, LeaseLost, Registered, Revoked } = WorkerEven
 
 /** What a failure of the deployment means for the worker. */
 const failure = ({ message, reason }: ConvexSyncError, credentials: string) => {
-  if (reason._tag === "InvalidUrl") return Fail.make({ reason: "Configuration", detail: message })
+  const isDisabled = reason._tag === "Rejected" && reason.code === "Disabled"
+  if (reason._tag === "InvalidUrl" || isDisabled) return Fail.make({ reason: "Configuration", detail: message })
   return Credentials.isFinal(reason)
     ? Fail.make({ reason: "NotAuthorised", detail: Credentials.pairAgain(message, credentials) })
     : Fail.make({ reason: "Temporary", detail: message })

@@ -15,7 +15,7 @@ import { v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import { action, mutation, query, type QueryCtx } from "./_generated/server.ts"
 import { refusal } from "./errors.ts"
-import { hashSecret } from "./secrets.ts"
+import { isSecretOf } from "./secrets.ts"
 
 /** Who may call a function; a test reads it from every public function there is. */
 export type Caller = "operator" | "worker" | "anonymous"
@@ -37,7 +37,7 @@ const authenticate = async (
   credentials: { readonly workerId: Id<"workers">; readonly secret: string }
 ): Promise<Doc<"workers">> => {
   const worker = await ctx.db.get(credentials.workerId)
-  if (worker === null || worker.secretHash !== (await hashSecret(credentials.secret))) {
+  if (worker === null || !(await isSecretOf(credentials.secret, worker.secretHash))) {
     throw refusal("WrongSecret", "There is no such worker with this secret: pair it again")
   }
   if (worker.approval === "revoked") throw refusal("Revoked", "This worker's approval was revoked: pair it again")
@@ -69,6 +69,11 @@ export const workerQuery = customQuery(callableBy("worker", query), leased)
 export const workerMutation = customMutation(callableBy("worker", mutation), leased)
 /** A mutation by a worker that holds no lease yet: only to acquire one. */
 export const unleasedWorkerMutation = customMutation(callableBy("worker", mutation), {
+  args: credentials,
+  input: async (ctx, args) => ({ ctx: { worker: await authenticate(ctx, args) }, args: {} })
+})
+/** A query by a worker that need not hold a lease: only to learn whose it is. */
+export const unleasedWorkerQuery = customQuery(callableBy("worker", query), {
   args: credentials,
   input: async (ctx, args) => ({ ctx: { worker: await authenticate(ctx, args) }, args: {} })
 })

@@ -16,24 +16,43 @@ import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
 import { operatorQuery, workerMutation, workerQuery } from "./builders.ts"
 import { readyNext } from "./ending.ts"
 import { refusal } from "./errors.ts"
-import { bounded, checkText, MAX_MESSAGE, MAX_NAME, MAX_PAGE, MAX_QUEUED_COMMANDS } from "./limits.ts"
+import { bounded, checkName, checkText, MAX_MESSAGE, MAX_PAGE, MAX_QUEUED_COMMANDS } from "./limits.ts"
 import { usableWorker } from "./owned.ts"
 import { purgeSession } from "./purge.ts"
 import type { command } from "./tables.ts"
 
 type What = Infer<typeof command>
 
-/** The command that the operator's key made, or null. Who writes anything beside the command asks first. */
+/** What a command is for: the same key for another purpose is a mistake. */
+type Purpose = Pick<What, "kind"> & { readonly sessionId?: Id<"sessions">; readonly turnId?: Id<"turns"> }
+
+const isFor = (command: What, { kind, sessionId, turnId }: Purpose): boolean =>
+  command.kind === kind &&
+  (!("sessionId" in command) || command.sessionId === sessionId) &&
+  (command.kind !== "abort" || command.turnId === turnId)
+
+/**
+ * The command that the operator's key made, or null. Functions that write more than the command call this first. Refused
+ * with `Conflict` if the key made a command for another purpose.
+ */
 export const issued = async (
   ctx: QueryCtx & { readonly operator: string },
-  idempotencyKey: string
+  idempotencyKey: string,
+  purpose: Purpose,
+  workerId?: Id<"workers">
 ): Promise<Id<"commands"> | null> => {
-  checkText("idempotencyKey", idempotencyKey, MAX_NAME)
+  checkName("idempotencyKey", idempotencyKey)
   const existing = await ctx.db
     .query("commands")
     .withIndex("by_owner_key", (q) => q.eq("ownerId", ctx.operator).eq("idempotencyKey", idempotencyKey))
     .unique()
-  return existing?._id ?? null
+  if (existing === null) return null
+  if (isFor(existing.command, purpose) && (workerId === undefined || existing.workerId === workerId))
+    return existing._id
+  throw refusal(
+    "Conflict",
+    `This idempotencyKey was used for another command (${existing.command.kind}): use a new one`
+  )
 }
 
 /** Refuses one more of what may be refused: anything but aborts, which are the first kind in the index's order. */
@@ -77,7 +96,7 @@ export const issue = async (
   what: What,
   idempotencyKey: string
 ): Promise<Id<"commands">> => {
-  const existing = await issued(ctx, idempotencyKey)
+  const existing = await issued(ctx, idempotencyKey, what, workerId)
   if (existing !== null) return existing
   const { epoch } = await usableWorker(ctx, workerId)
   const same = await waitingFor(ctx, workerId, what)

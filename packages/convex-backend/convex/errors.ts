@@ -14,7 +14,8 @@ import { ConvexError } from "convex/values"
  * - `Conflict`: the row is in a state that does not allow the call; read it again.
  * - `InvalidArgument`: the message names the field and what would be right.
  * - `RateLimited`: try again later.
- * - `Expired`: the time to do this is over; start anew.
+ * - `Expired`: the time to do this is over; start again.
+ * - `Disabled`: the deployment's environment turns this off.
  *
  * @category errors
  * @since 0.1.0
@@ -29,6 +30,7 @@ export type RefusalCode =
   | "InvalidArgument"
   | "RateLimited"
   | "Expired"
+  | "Disabled"
 
 /**
  * What a caller finds in `ConvexError.data`.

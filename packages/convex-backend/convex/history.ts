@@ -144,8 +144,7 @@ const insert = async (
     finished: true,
     epoch: ctx.worker.epoch,
     askedAt: Math.min(askedAt, now),
-    finishedAt: Math.min(finishedAt, now),
-    idempotencyKey: `opencode ${said.messageId}`
+    finishedAt: Math.min(finishedAt, now)
   })
   for (const row of splitParts(parts)) await ctx.db.insert("parts", { turnId, ...row })
 }

@@ -19,7 +19,7 @@ import type { Doc, Id } from "./_generated/dataModel.ts"
 import { internalMutation, type QueryCtx } from "./_generated/server.ts"
 import { unleasedWorkerMutation, workerMutation } from "./builders.ts"
 import { refusal } from "./errors.ts"
-import { checkText, LEASE_LIFETIME, MAX_NAME } from "./limits.ts"
+import { checkName, LEASE_LIFETIME } from "./limits.ts"
 import { setPresence } from "./presence.ts"
 
 /** Null: no process of the worker has ever taken it. */
@@ -33,7 +33,7 @@ export const leaseOf = (ctx: QueryCtx, workerId: Id<"workers">): Promise<Doc<"le
 export const acquire = unleasedWorkerMutation({
   args: { processId: v.string() },
   handler: async (ctx, { processId }) => {
-    checkText("processId", processId, MAX_NAME)
+    checkName("processId", processId)
     const workerId = ctx.worker._id
     const now = Date.now()
     const lease = await leaseOf(ctx, workerId)
@@ -56,7 +56,7 @@ export const acquire = unleasedWorkerMutation({
 export const heartbeat = workerMutation({
   args: { phase: v.string() },
   handler: async (ctx, { phase }) => {
-    checkText("phase", phase, MAX_NAME)
+    checkName("phase", phase)
     const { _id: workerId, epoch } = ctx.worker
     const now = Date.now()
     const leaseExpiresAt = now + LEASE_LIFETIME

@@ -74,15 +74,21 @@ export const PURGE_BATCH = 50
 export const STREAMED_PAGE = 10
 /** So many pages at most: 10,000 deltas, of which a reader causes four a second. */
 export const STREAMED_PAGES = 1_000
-/** Pairings that may wait for approval at the same time: the only rows that a stranger can create. */
-export const MAX_PENDING_PAIRINGS = 200
+/** Pairings that may wait for approval at the same time, 600 bytes each: the only rows that a stranger can create. */
+export const MAX_PENDING_PAIRINGS = 1_000
+/** UTF-8 bytes of what a stranger names: the machine and the directory of a pairing. */
+export const MAX_PAIRING_NAME = 100
+/** Characters of a secret, of which a worker's has 43. A longer one is not hashed. */
+export const MAX_SECRET = 200
+/** Expired pairings that each later expiry deletes, so that their number stays bounded, too. */
+export const EXPIRED_PAIRINGS_BATCH = 4
 /** Old rows deleted in one transaction: the largest, those of a request's content, are 150 kB. */
 export const TRIM_BATCH = 50
 
 /** A code is short because a person types it, so it is short-lived, too. Milliseconds. */
 export const PAIRING_LIFETIME = 10 * 60_000
-/** A pairing that waited that long gives way to a new one when too many wait. Milliseconds. */
-export const PAIRING_MINIMUM = 60_000
+/** How long an expired pairing is remembered, so that `approve` can report its code as too old. Milliseconds. */
+export const PAIRING_MEMORY = 60 * 60_000
 /** Codes that one operator may get wrong, of a trillion that there are, before all their codes are refused for a while. */
 export const MAX_WRONG_CODES = 10
 /** Counted from the first of them. Milliseconds. */
@@ -129,6 +135,24 @@ export const checkText = (field: string, text: string, max: number, min = 1): vo
 export const checkAnsweredBy = (by: { model: string; agent: string; variant?: string } | undefined): void => {
   for (const [field, text] of Object.entries(by ?? {})) checkText(`answeredBy.${field}`, text, MAX_NAME, 0)
 }
+
+/** Control characters, and those that change the direction or the lines of the text around them. */
+const unprintable = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u
+
+/**
+ * `checkText` for names that people or programs choose, and that others read in lists and questions: refuses control and
+ * bidirectional characters, too.
+ */
+export const checkName = (field: string, name: string, max = MAX_NAME, min = 1): void => {
+  checkText(field, name, max, min)
+  const at = name.search(unprintable)
+  if (at === -1) return
+  const code = name.charCodeAt(at).toString(16).toUpperCase().padStart(4, "0")
+  throw refusal("InvalidArgument", `${field} has the control character U+${code} at position ${at}: leave it out`)
+}
+
+/** `name` with each control or bidirectional character replaced by a space. */
+export const printable = (name: string): string => name.replaceAll(new RegExp(unprintable, "gu"), " ")
 
 /** Refuses a list that is longer than `max`, naming the field. */
 export const checkCount = (field: string, count: number, max: number): void => {

@@ -83,6 +83,7 @@ export const trimAll = internalMutation({
     for (const status of ["claimed", "running"] as const) {
       await ctx.scheduler.runAfter(0, internal.maintenance.endAbandoned, { status, before, cursor: null })
     }
+    await ctx.scheduler.runAfter(0, internal.pairing.recount, {})
     for (const { value: table } of trimmed.members) {
       await ctx.scheduler.runAfter(0, internal.maintenance.trim, { table })
     }

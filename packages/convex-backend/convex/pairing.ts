@@ -1,30 +1,40 @@
 /**
- * How a worker becomes somebody's: it makes a secret, shows a code, and the person who types the code owns it.
+ * Pairing: a worker makes a secret and shows a code, and the operator who approves the code owns the worker.
  *
  * ```
- *   worker: begin(hash of its secret) ─▶ code ─▶ person: approve(code)
- *   worker: status(secret), subscribed ◀─────────── workerId
+ *   worker: begin(hash of its secret) ─▶ code ─▶ operator: preview(code), approve(code)
+ *   worker: status(secret), subscribed ◀─────────── workerId, ownerId
  *   worker: rotate(hash of its next secret), signed with the one that it has
  * ```
  *
+ * Invariants
+ * - A code is good for 10 minutes. No number of other calls makes it expire before.
+ * - An anonymous call reads at most two small rows. At most 1,000 pairings wait: `begin` refuses more, and reads one row
+ *   to know it. `OPENCODE_WORKER_PAIRING=off`, in the deployment's environment, turns `begin` off.
+ *
  * @since 0.1.0
  */
-import { v } from "convex/values"
+import { type Infer, v } from "convex/values"
 import { internal } from "./_generated/api.ts"
-import type { Id } from "./_generated/dataModel.ts"
+import type { Doc, Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx, type QueryCtx } from "./_generated/server.ts"
-import { anonymousMutation, anonymousQuery, operatorAction, workerMutation } from "./builders.ts"
+import { anonymousMutation, anonymousQuery, operatorAction, unleasedWorkerQuery, workerMutation } from "./builders.ts"
 import { type Refusal, refusal } from "./errors.ts"
 import {
+  checkName,
   checkText,
+  EXPIRED_PAIRINGS_BATCH,
   MAX_NAME,
+  MAX_PAIRING_NAME,
   MAX_PENDING_PAIRINGS,
   MAX_WRONG_CODES,
   PAIRING_LIFETIME,
-  PAIRING_MINIMUM,
+  PAIRING_MEMORY,
   WRONG_CODES_WINDOW
 } from "./limits.ts"
-import { hashSecret, makeCode, readCode, showCode } from "./secrets.ts"
+import { isSecretOf, makeCode, readCode, showCode } from "./secrets.ts"
+
+declare const process: { readonly env: Readonly<Record<string, string | undefined>> }
 
 const byCode = (ctx: QueryCtx, code: string) =>
   ctx.db
@@ -38,27 +48,47 @@ const checkHash = (secretHash: string): void => {
   }
 }
 
-/** Starts a pairing. The secret stays with the worker; only its hash comes here. */
+/** Refuses what takes more bytes than a stranger's name may. */
+const checkPairingName = (field: string, name: string): void => {
+  checkName(field, name, MAX_PAIRING_NAME)
+  const { length } = new TextEncoder().encode(name)
+  if (length > MAX_PAIRING_NAME) {
+    throw refusal("InvalidArgument", `${field} has ${length} bytes as UTF-8; it takes at most ${MAX_PAIRING_NAME}`)
+  }
+}
+
+const changePending = async (ctx: MutationCtx, change: 1 | -1): Promise<void> => {
+  const counter = await ctx.db.query("pendingPairings").first()
+  if (counter === null) await ctx.db.insert("pendingPairings", { count: Math.max(change, 0) })
+  else await ctx.db.patch(counter._id, { count: Math.max(counter.count + change, 0) })
+}
+
+/** Convex Cloud knows the caller's address; a deployment that does not refuses the question. */
+const addressOf = async ({ meta }: MutationCtx): Promise<string | null> => {
+  try {
+    return (await meta.getRequestMetadata()).ip
+  } catch {
+    return null
+  }
+}
+
+/** Starts a pairing. The secret stays with the worker; only its hash comes here. Names take 100 bytes of UTF-8. */
 export const begin = anonymousMutation({
   args: { machine: v.string(), directory: v.string(), secretHash: v.string() },
   handler: async (ctx, { machine, directory, secretHash }) => {
-    checkText("machine", machine, MAX_NAME)
-    checkText("directory", directory, MAX_NAME)
+    if (process.env["OPENCODE_WORKER_PAIRING"] === "off") {
+      throw refusal("Disabled", "This deployment takes no new workers: OPENCODE_WORKER_PAIRING is off")
+    }
+    checkPairingName("machine", machine)
+    checkPairingName("directory", directory)
     checkHash(secretHash)
-    const pending = await ctx.db
-      .query("pairings")
-      .withIndex("by_status", (q) => q.eq("status", "pending"))
-      .take(MAX_PENDING_PAIRINGS)
-    const [oldest] = pending
-    if (oldest !== undefined && pending.length === MAX_PENDING_PAIRINGS) {
-      // Strangers who fill the table keep people from pairing no longer than they go on: 200 a minute is the limit.
-      if (oldest._creationTime > Date.now() - PAIRING_MINIMUM) {
-        throw refusal("RateLimited", "Too many workers wait for approval: try again in a minute")
-      }
-      await ctx.db.patch(oldest._id, { status: "expired" })
+    const counter = await ctx.db.query("pendingPairings").first()
+    if (counter !== null && counter.count >= MAX_PENDING_PAIRINGS) {
+      throw refusal("RateLimited", "Too many workers wait for approval: try again in 10 minutes")
     }
     let code = makeCode()
     while ((await byCode(ctx, code)) !== null) code = makeCode()
+    const address = await addressOf(ctx)
     const expiresAt = Date.now() + PAIRING_LIFETIME
     const pairingId = await ctx.db.insert("pairings", {
       code,
@@ -66,30 +96,64 @@ export const begin = anonymousMutation({
       directory,
       secretHash,
       status: "pending",
+      ...(address !== null && { address }),
       expiresAt
     })
+    await changePending(ctx, 1)
     await ctx.scheduler.runAt(expiresAt, internal.pairing.expire, { pairingId })
     return { pairingId, code: showCode(code), expiresAt }
   }
 })
 
-/** What became of a pairing, for the worker that began it and knows its secret. */
+/**
+ * The state of a pairing, for the worker that began it and knows its secret. `ownerId`: the identity that approved it, as
+ * `issuer|subject`; null before.
+ */
 export const status = anonymousQuery({
   args: { pairingId: v.id("pairings"), secret: v.string() },
   handler: async (ctx, { pairingId, secret }) => {
     const pairing = await ctx.db.get(pairingId)
-    if (pairing === null || pairing.secretHash !== (await hashSecret(secret))) {
+    if (pairing === null || !(await isSecretOf(secret, pairing.secretHash))) {
       throw refusal("NotFound", "There is no such pairing with this secret")
     }
-    return { status: pairing.status, workerId: pairing.workerId ?? null }
+    const worker = pairing.workerId === undefined ? null : await ctx.db.get(pairing.workerId)
+    return { status: pairing.status, workerId: pairing.workerId ?? null, ownerId: worker?.ownerId ?? null }
+  }
+})
+
+/** The identity that a worker belongs to, as `issuer|subject`. It never changes. */
+export const owner = unleasedWorkerQuery({
+  args: {},
+  handler: (ctx) => Promise.resolve({ ownerId: ctx.worker.ownerId })
+})
+
+const pairingPreview = v.object({
+  machine: v.string(),
+  directory: v.string(),
+  address: v.union(v.string(), v.null()),
+  createdAt: v.number(),
+  expiresAt: v.number()
+})
+
+/**
+ * The worker that shows `code`, before you approve it: its names, as it gave them itself; its address, null where the
+ * deployment does not know it; when it began, and until when the code is good. A wrong code counts as in `approve`.
+ */
+export const preview = operatorAction({
+  args: { code: v.string() },
+  handler: async (ctx, { code }): Promise<Infer<typeof pairingPreview>> => {
+    checkText("code", code, MAX_NAME)
+    const answer = await ctx.runMutation(internal.pairing.tryPreview, { operator: ctx.operator, code })
+    if ("code" in answer) throw refusal(answer.code, answer.message)
+    return answer
   }
 })
 
 /**
- * Makes the worker that shows `code` yours. Doing so twice gives the same worker. Who gives 10 wrong codes is refused for
- * 10 minutes from the first of them, right codes too: else a guess would be free as long as it is wrong.
+ * Makes the worker that shows `code` yours. Doing so twice returns the same worker. An operator who gives 10 wrong codes is
+ * refused for 10 minutes from the first of them, right codes included: otherwise guesses would be free.
  *
- * An action, because a mutation that refuses would take back that it counted.
+ * An action, because a mutation that refuses would also roll the count back.
  */
 export const approve = operatorAction({
   args: { code: v.string() },
@@ -101,68 +165,111 @@ export const approve = operatorAction({
   }
 })
 
-const approvePairing = async (
-  ctx: MutationCtx,
-  operator: string,
-  code: string
-): Promise<{ readonly workerId: Id<"workers"> } | Refusal> => {
+/** The pairing of a code that this operator may approve, or has approved. */
+const pairingOf = async (ctx: QueryCtx, operator: string, code: string): Promise<Doc<"pairings"> | Refusal> => {
   const pairing = await byCode(ctx, readCode(code))
-  if (pairing?.workerId !== undefined) {
-    const worker = await ctx.db.get(pairing.workerId)
-    if (worker?.ownerId === operator) return { workerId: worker._id }
-  }
+  const worker = pairing?.workerId === undefined ? null : await ctx.db.get(pairing.workerId)
+  if (pairing !== null && worker?.ownerId === operator) return pairing
   if (pairing === null || pairing.status === "approved") {
     return { code: "NotFound", message: "No worker shows this code: compare it with the worker's terminal" }
   }
   if (pairing.status === "expired" || pairing.expiresAt <= Date.now()) {
     return { code: "Expired", message: "This code is older than 10 minutes: start the worker's pairing again" }
   }
-  const { machine, directory, secretHash } = pairing
-  const workerId = await ctx.db.insert("workers", {
-    ownerId: operator,
-    machine,
-    directory,
-    secretHash,
-    approval: "approved",
-    epoch: 0
-  })
-  await ctx.db.insert("presence", { workerId, phase: "paired", online: false })
-  await ctx.db.insert("audit", { actorId: operator, action: "approve", workerId })
-  await ctx.db.patch(pairing._id, { status: "approved", workerId })
-  return { workerId }
+  return pairing
 }
 
-/** Approves, or counts the code as wrong: what it writes stays, whatever it answers. */
-export const tryCode = internalMutation({
-  args: { operator: v.string(), code: v.string() },
-  handler: async (ctx, { operator, code }): Promise<{ readonly workerId: Id<"workers"> } | Refusal> => {
-    const counted = await ctx.db
-      .query("wrongCodes")
-      .withIndex("by_operator", (q) => q.eq("operatorId", operator))
-      .unique()
-    const left = counted === null ? 0 : counted.since + WRONG_CODES_WINDOW - Date.now()
-    if (counted !== null && left > 0 && counted.count >= MAX_WRONG_CODES) {
-      const minutes = Math.ceil(left / 60_000)
-      return { code: "RateLimited", message: `${MAX_WRONG_CODES} codes were wrong: try again in ${minutes} min` }
-    }
-    const answer = await approvePairing(ctx, operator, code)
-    if ("workerId" in answer) return answer
-    if (counted !== null && left > 0) {
-      await ctx.db.patch(counted._id, { count: counted.count + 1 })
-    } else {
-      if (counted !== null) await ctx.db.delete(counted._id)
-      await ctx.db.insert("wrongCodes", { operatorId: operator, since: Date.now(), count: 1 })
-    }
-    return answer
+/** Does `use` with the pairing of a code, or counts the code as wrong: what it writes stays, whatever it returns. */
+const withPairing = async <A>(
+  ctx: MutationCtx,
+  { code, operator }: { readonly code: string; readonly operator: string },
+  use: (pairing: Doc<"pairings">) => Promise<A>
+): Promise<A | Refusal> => {
+  const counted = await ctx.db
+    .query("wrongCodes")
+    .withIndex("by_operator", (q) => q.eq("operatorId", operator))
+    .unique()
+  const left = counted === null ? 0 : counted.since + WRONG_CODES_WINDOW - Date.now()
+  if (counted !== null && left > 0 && counted.count >= MAX_WRONG_CODES) {
+    const minutes = Math.ceil(left / 60_000)
+    return { code: "RateLimited", message: `${MAX_WRONG_CODES} codes were wrong: try again in ${minutes} min` }
   }
+  const found = await pairingOf(ctx, operator, code)
+  if ("_id" in found) return use(found)
+  if (counted !== null && left > 0) {
+    await ctx.db.patch(counted._id, { count: counted.count + 1 })
+  } else {
+    if (counted !== null) await ctx.db.delete(counted._id)
+    await ctx.db.insert("wrongCodes", { operatorId: operator, since: Date.now(), count: 1 })
+  }
+  return found
+}
+
+const attempt = { operator: v.string(), code: v.string() }
+
+export const tryPreview = internalMutation({
+  args: attempt,
+  handler: (ctx, args): Promise<Infer<typeof pairingPreview> | Refusal> =>
+    withPairing(ctx, args, ({ _creationTime, address, directory, expiresAt, machine }) =>
+      Promise.resolve({ machine, directory, address: address ?? null, createdAt: _creationTime, expiresAt })
+    )
 })
 
-/** Runs when a code's time is over, so that a waiting worker hears of it without asking. */
+export const tryCode = internalMutation({
+  args: attempt,
+  handler: (ctx, args): Promise<{ readonly workerId: Id<"workers"> } | Refusal> =>
+    withPairing(ctx, args, async ({ _id, directory, machine, secretHash, workerId: existing }) => {
+      if (existing !== undefined) return { workerId: existing }
+      const { operator } = args
+      const workerId = await ctx.db.insert("workers", {
+        ownerId: operator,
+        machine,
+        directory,
+        secretHash,
+        approval: "approved",
+        epoch: 0
+      })
+      await ctx.db.insert("presence", { workerId, phase: "paired", online: false })
+      await ctx.db.insert("audit", { actorId: operator, action: "approve", workerId })
+      await ctx.db.patch(_id, { status: "approved", workerId })
+      await changePending(ctx, -1)
+      return { workerId }
+    })
+})
+
+/**
+ * Runs when a code's time is over, so that a waiting worker sees it without asking. Deletes some that expired long ago:
+ * more than one for each that expires, so that strangers cannot make the table grow.
+ */
 export const expire = internalMutation({
   args: { pairingId: v.id("pairings") },
   handler: async (ctx, { pairingId }): Promise<null> => {
     const pairing = await ctx.db.get(pairingId)
-    if (pairing?.status === "pending") await ctx.db.patch(pairingId, { status: "expired" })
+    if (pairing?.status !== "pending") return null
+    await ctx.db.patch(pairingId, { status: "expired" })
+    await changePending(ctx, -1)
+    const oldest = await ctx.db
+      .query("pairings")
+      .withIndex("by_status", (q) => q.eq("status", "expired"))
+      .take(EXPIRED_PAIRINGS_BATCH)
+    for (const { _id, expiresAt } of oldest) {
+      if (expiresAt <= Date.now() - PAIRING_MEMORY) await ctx.db.delete(_id)
+    }
+    return null
+  }
+})
+
+/** Corrects the counter, should an expiry ever have been lost. */
+export const recount = internalMutation({
+  args: {},
+  handler: async (ctx): Promise<null> => {
+    const pending = await ctx.db
+      .query("pairings")
+      .withIndex("by_status", (q) => q.eq("status", "pending"))
+      .take(MAX_PENDING_PAIRINGS)
+    const counter = await ctx.db.query("pendingPairings").first()
+    if (counter === null) await ctx.db.insert("pendingPairings", { count: pending.length })
+    else if (counter.count !== pending.length) await ctx.db.patch(counter._id, { count: pending.length })
     return null
   }
 })

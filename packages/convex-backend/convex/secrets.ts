@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 
+import { MAX_SECRET } from "./limits.ts"
+
 /**
  * SHA-256, hexadecimal. A plain hash is enough because secrets are 32 random bytes, not passwords.
  *
@@ -14,6 +16,10 @@ export const hashSecret = async (secret: string): Promise<string> => {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(secret))
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")
 }
+
+/** Whether a secret of any length has this hash. A secret that is too long is refused before it costs a hash. */
+export const isSecretOf = async (secret: string, secretHash: string): Promise<boolean> =>
+  secret.length <= MAX_SECRET && (await hashSecret(secret)) === secretHash
 
 /** Crockford's base 32: no I, L, O, U, so that what is read aloud or typed can be meant only one way. */
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -10,7 +10,7 @@ import { assignedSession } from "./assigned.ts"
 import { operatorMutation, operatorQuery, workerMutation, workerQuery } from "./builders.ts"
 import { issue, issued } from "./commands.ts"
 import { refusal } from "./errors.ts"
-import { bounded, checkText, MAX_NAME, MAX_SMALL_PAGE } from "./limits.ts"
+import { bounded, checkName, checkText, MAX_NAME, MAX_SMALL_PAGE } from "./limits.ts"
 import { ownedSession, usableWorker } from "./owned.ts"
 import { purgeSession } from "./purge.ts"
 import { renewWatch } from "./watches.ts"
@@ -28,13 +28,16 @@ const view = (session: Doc<"sessions">) => ({
 export const create = operatorMutation({
   args: { workerId: v.id("workers"), title: v.optional(v.string()), idempotencyKey: v.string() },
   handler: async (ctx, { workerId, title, idempotencyKey }) => {
-    checkText("idempotencyKey", idempotencyKey, MAX_NAME)
-    if (title !== undefined) checkText("title", title, MAX_NAME)
+    checkName("idempotencyKey", idempotencyKey)
+    if (title !== undefined) checkName("title", title)
     const existing = await ctx.db
       .query("sessions")
       .withIndex("by_owner_key", (q) => q.eq("ownerId", ctx.operator).eq("idempotencyKey", idempotencyKey))
       .unique()
-    if (existing !== null) return existing._id
+    if (existing !== null) {
+      if (existing.workerId === workerId) return existing._id
+      throw refusal("Conflict", "This idempotencyKey was used for a session of another worker: use a new one")
+    }
     await usableWorker(ctx, workerId)
     return ctx.db.insert("sessions", {
       ownerId: ctx.operator,
@@ -95,8 +98,8 @@ const command = { sessionId: v.id("sessions"), idempotencyKey: v.string() }
 export const rename = operatorMutation({
   args: { ...command, title: v.string() },
   handler: async (ctx, { sessionId, title, idempotencyKey }) => {
-    checkText("title", title, MAX_NAME)
-    const existing = await issued(ctx, idempotencyKey)
+    checkName("title", title)
+    const existing = await issued(ctx, idempotencyKey, { kind: "rename", sessionId })
     if (existing !== null) return existing
     const { workerId } = await ownedSession(ctx, sessionId)
     const commandId = await issue(ctx, workerId, { kind: "rename", sessionId, title }, idempotencyKey)
@@ -113,7 +116,7 @@ export const rename = operatorMutation({
 export const remove = operatorMutation({
   args: command,
   handler: async (ctx, { sessionId, idempotencyKey }) => {
-    const existing = await issued(ctx, idempotencyKey)
+    const existing = await issued(ctx, idempotencyKey, { kind: "delete", sessionId })
     if (existing !== null) return existing
     const session = await ownedSession(ctx, sessionId)
     const worker = await ctx.db.get(session.workerId)

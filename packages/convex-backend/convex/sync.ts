@@ -68,8 +68,7 @@ const changeOf = async (
         titledBy: "opencode",
         origin: "opencode",
         status: "idle",
-        lastActivityAt: activity,
-        idempotencyKey: `opencode ${ctx.worker._id} ${opencodeSessionId}`
+        lastActivityAt: activity
       }
     }
   }

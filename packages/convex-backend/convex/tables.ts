@@ -137,11 +137,16 @@ export const tables = {
     directory: v.string(),
     secretHash: v.string(),
     status: v.union(v.literal("pending"), v.literal("approved"), v.literal("expired")),
+    /** Where the worker called from, where the deployment knows it. */
+    address: v.optional(v.string()),
     expiresAt: v.number(),
     workerId: v.optional(v.id("workers"))
   })
     .index("by_code", ["code"])
     .index("by_status", ["status"]),
+
+  /** How many pairings wait for approval: one row, so that a refusal reads no more than that. */
+  pendingPairings: defineTable({ count: v.number() }),
 
   /** How many codes an operator got wrong: one row an operator, made anew for each window. */
   wrongCodes: defineTable({
@@ -164,7 +169,8 @@ export const tables = {
     /** `deleting`: until the worker has deleted it in OpenCode, and all that belongs to it is gone here. */
     status: v.union(v.literal("idle"), v.literal("running"), v.literal("deleting")),
     lastActivityAt: v.number(),
-    idempotencyKey: v.string()
+    /** Of the operator who created it; absent: it came from OpenCode. */
+    idempotencyKey: v.optional(v.string())
   })
     .index("by_owner_activity", ["ownerId", "lastActivityAt"])
     .index("by_owner_worker_activity", ["ownerId", "workerId", "lastActivityAt"])
@@ -205,7 +211,8 @@ export const tables = {
     /** Milliseconds; absent: the row's own time, because it was asked here. */
     askedAt: v.optional(v.number()),
     finishedAt: v.optional(v.number()),
-    idempotencyKey: v.string()
+    /** Of the operator who asked; absent: it came from OpenCode. */
+    idempotencyKey: v.optional(v.string())
   })
     .index("by_session", ["sessionId", "seq"])
     .index("by_session_finished", ["sessionId", "finished", "seq"])

@@ -14,13 +14,14 @@ import { endTurn } from "./ending.ts"
 import { refusal } from "./errors.ts"
 import {
   bounded,
+  checkName,
   checkText,
   MAX_AUTOMATIC_TITLE,
-  MAX_NAME,
   MAX_PAGE,
   MAX_PART_CHUNKS,
   MAX_PROMPT,
-  MAX_SMALL_PAGE
+  MAX_SMALL_PAGE,
+  printable
 } from "./limits.ts"
 import { joinParts, mayGoOn } from "./payloads.ts"
 import { ownedSession, ownedTurn, usableWorker } from "./owned.ts"
@@ -43,7 +44,7 @@ const view = (turn: Doc<"turns">) => ({
 /** The first line that has something in it. */
 const titleOf = (text: string): string => {
   const line = text.trim().split("\n", 1)[0] ?? ""
-  return Array.from(line.trim()).slice(0, MAX_AUTOMATIC_TITLE).join("")
+  return Array.from(printable(line).trim()).slice(0, MAX_AUTOMATIC_TITLE).join("")
 }
 
 type Prompt = Pick<Doc<"turns">, "text" | "model" | "agent">
@@ -55,10 +56,10 @@ const enqueue = async (
   idempotencyKey: string
 ): Promise<Id<"turns">> => {
   checkText("text", text, MAX_PROMPT)
-  checkText("idempotencyKey", idempotencyKey, MAX_NAME)
-  if (agent !== undefined) checkText("agent", agent, MAX_NAME)
+  checkName("idempotencyKey", idempotencyKey)
+  if (agent !== undefined) checkName("agent", agent)
   if (model !== undefined) {
-    checkText("model", model, MAX_NAME)
+    checkName("model", model)
     if (!/^[^/\s]+\/\S+$/.test(model)) throw refusal("InvalidArgument", "model is not written provider/model")
   }
   const session = await ownedSession(ctx, sessionId)
@@ -67,7 +68,10 @@ const enqueue = async (
     .query("turns")
     .withIndex("by_session_key", (q) => q.eq("sessionId", sessionId).eq("idempotencyKey", idempotencyKey))
     .unique()
-  if (existing !== null) return existing._id
+  if (existing !== null) {
+    if (existing.text === text) return existing._id
+    throw refusal("Conflict", "This idempotencyKey was used for another prompt: use a new one")
+  }
   const { _id: workerId } = await usableWorker(ctx, session.workerId)
   const last = await ctx.db
     .query("turns")
@@ -134,7 +138,7 @@ export const resend = operatorMutation({
 export const abort = operatorMutation({
   args: { turnId: v.id("turns"), idempotencyKey: v.string() },
   handler: async (ctx, { turnId, idempotencyKey }) => {
-    checkText("idempotencyKey", idempotencyKey, MAX_NAME)
+    checkName("idempotencyKey", idempotencyKey)
     const turn = await ownedTurn(ctx, turnId)
     if (turn.finished) return null
     if (turn.status === "queued") {

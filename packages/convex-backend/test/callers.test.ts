@@ -60,6 +60,7 @@ const paginationOpts = { numItems: 10, cursor: null }
 
 /** What an operator's function takes, and what somebody else's call of it gives. */
 const operatorCalls: Record<string, [args: (world: World) => Record<string, unknown>, byAStranger: unknown]> = {
+  "pairing:preview": [() => ({ code: "0000-0000" }), "NotFound"],
   "pairing:approve": [() => ({ code: "0000-0000" }), "NotFound"],
   "workers:list": [() => ({}), { accepted: [] }],
   "workers:audit": [({ worker }) => ({ workerId: worker.workerId, paginationOpts }), "NotFound"],
@@ -95,6 +96,7 @@ const parts = [{ index: 0, kind: "text", payload: "{}" }]
 /** What a worker's function takes besides its credentials, and what another worker's call of it gives. */
 const workerCalls: Record<string, [args: (world: World) => Record<string, unknown>, byAnother: unknown]> = {
   "pairing:rotate": [() => ({ secretHash: sha256("next") }), "own"],
+  "pairing:owner": [() => ({}), "own"],
   "lease:acquire": [() => ({ processId: "p" }), "own"],
   "lease:heartbeat": [() => ({ phase: "ready" }), "own"],
   "lease:release": [() => ({}), "own"],
@@ -152,9 +154,12 @@ const call = (client: ConvexHttpClient, path: string, args: Record<string, unkno
   )
 }
 
+/** The functions that a worker calls without a lease. */
+const leaseless: ReadonlySet<string> = new Set(["lease:acquire", "pairing:owner"])
+
 /** A worker's function with exactly the credentials that it declares. */
 const signed = (path: string, { epoch, ...credentials }: World["worker"]) =>
-  path === "lease:acquire" ? credentials : { ...credentials, epoch }
+  leaseless.has(path) ? credentials : { ...credentials, epoch }
 
 describe("operators' functions", () => {
   it("are all in the table", () => {
@@ -191,7 +196,7 @@ describe("workers' functions", () => {
     assert.strictEqual(await call(there.operator, path, { ...signed(path, there.worker), ...args(there) }), "Revoked")
   })
 
-  it.each(Object.entries(workerCalls).filter(([path]) => path !== "lease:acquire"))(
+  it.each(Object.entries(workerCalls).filter(([path]) => !leaseless.has(path)))(
     "%s is refused under a stale epoch",
     async (path, [args]) => {
       const there = await fenced()
@@ -254,7 +259,7 @@ describe("anonymous functions", () => {
     const valid = { machine: "m", directory: "/d", secretHash: sha256("s") }
     const nobody = deployment().nobody()
     const begin = (change: object) => call(nobody, "pairing:begin", { ...valid, ...change })
-    assert.strictEqual(await begin({ machine: "m".repeat(501) }), "InvalidArgument")
+    assert.strictEqual(await begin({ machine: "m".repeat(101) }), "InvalidArgument")
     assert.strictEqual(await begin({ directory: "" }), "InvalidArgument")
     assert.strictEqual(await begin({ secretHash: "the secret itself" }), "InvalidArgument")
     assert.strictEqual(await begin({ more: randomUUID() }), "invalid")

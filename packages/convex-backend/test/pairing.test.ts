@@ -15,6 +15,7 @@ const begin = async () => {
     .mutation(api.pairing.begin, { machine: "laptop", directory: "/work", secretHash: sha256(secret) })
   return {
     ...begun,
+    secret,
     status: () => deployment().nobody().query(api.pairing.status, { pairingId: begun.pairingId, secret })
   }
 }
@@ -30,10 +31,12 @@ describe("pairing", () => {
     const operator = await deployment().operator()
     const { code, status } = await begin()
     assert.match(code, /^[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}$/)
-    assert.deepStrictEqual(await status(), { status: "pending", workerId: null })
+    assert.deepStrictEqual(await status(), { status: "pending", workerId: null, ownerId: null })
     const typed = ` ${code.toLowerCase().replace("-", " ").replaceAll("0", "o").replaceAll("1", "l")}`
     const workerId = await operator.action(api.pairing.approve, { code: typed })
-    assert.deepStrictEqual(await status(), { status: "approved", workerId })
+    const { ownerId, ...approved } = await status()
+    assert.deepStrictEqual(approved, { status: "approved", workerId })
+    assert.match(ownerId ?? "", /^https:\/\/issuer\.test\|/)
     const [worker] = await operator.query(api.workers.list, {})
     assert.deepStrictEqual(worker, {
       workerId,
@@ -43,6 +46,32 @@ describe("pairing", () => {
       phase: "paired",
       online: false
     })
+  })
+
+  it("a person sees whose code it is before they approve it, and the worker whose it is", async () => {
+    const operator = await deployment().operator()
+    const stranger = await deployment().operator()
+    const { code, expiresAt, secret, status } = await begin()
+    const preview = await operator.action(api.pairing.preview, { code })
+    const { createdAt, ...shown } = preview
+    assert.deepStrictEqual(shown, { machine: "laptop", directory: "/work", address: null, expiresAt })
+    assert.approximately(createdAt, Date.now(), 60_000)
+    assert.strictEqual((await status()).status, "pending")
+    const workerId = await operator.action(api.pairing.approve, { code })
+    assert.deepStrictEqual(await operator.action(api.pairing.preview, { code }), preview)
+    assert.strictEqual(await refusalOf(stranger.action(api.pairing.preview, { code })), "NotFound")
+    const { ownerId } = await stranger.query(api.pairing.owner, { workerId, secret })
+    assert.strictEqual(ownerId, (await status()).ownerId)
+  })
+
+  it("a look at a code is no way to guess it: it counts as an approval does", async () => {
+    const operator = await deployment().operator()
+    const { code } = await begin()
+    const preview = (typed: string) => refusalOf(operator.action(api.pairing.preview, { code: typed }))
+    const wrong = await Promise.all(Array.from({ length: 10 }, () => preview("0000-0000")))
+    assert.deepStrictEqual(new Set(wrong), new Set(["NotFound"]))
+    assert.strictEqual(await preview(code), "RateLimited")
+    assert.strictEqual(await refusalOf(operator.action(api.pairing.approve, { code })), "RateLimited")
   })
 
   it("approving twice gives the same worker; nobody else can approve after that", async () => {

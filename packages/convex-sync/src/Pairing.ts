@@ -12,6 +12,7 @@ import { Digest, SecureRandom } from "effect/crypto"
 import { api, type WorkerCredentials } from "./Backend.ts"
 import { ConvexClient } from "./ConvexClient.ts"
 import { ConvexSyncError, isTransient, Rejected } from "./ConvexSyncError.ts"
+import { pairingName } from "./internal/pairingName.ts"
 import { Lease } from "./Lease.ts"
 
 /**
@@ -38,6 +39,16 @@ export interface KeptCredentials extends WorkerCredentials {
   readonly previous?: Redacted.Redacted
 }
 
+/**
+ * Credentials of an approved worker, and the identity that it belongs to: `issuer|subject`, which never changes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OwnedCredentials extends WorkerCredentials {
+  readonly ownerId: string
+}
+
 /** Enough that nobody guesses it, and that a plain hash of it gives nothing away. */
 const secretBytes = 32
 
@@ -50,7 +61,8 @@ const makeSecret = Effect.gen(function* () {
 }).pipe(Effect.provide(Layer.merge(SecureRandom.layerWebCrypto, Digest.layerWebCrypto)))
 
 /**
- * Starts a pairing for a worker in `directory` on `machine`, both as people call them.
+ * Starts a pairing for a worker in `directory` on `machine`, both as people call them. A name longer than 100 bytes is cut,
+ * and … marks where: a machine keeps its beginning, a directory its end.
  *
  * @category operations
  * @since 0.1.0
@@ -61,13 +73,18 @@ export const begin = Effect.fn("Pairing.begin")(function* (worker: {
 }) {
   const convex = yield* ConvexClient
   const { secret, secretHash } = yield* makeSecret
-  const { pairingId, code, expiresAt } = yield* convex.mutation(api.pairing.begin, { ...worker, secretHash })
+  const { pairingId, code, expiresAt } = yield* convex.mutation(api.pairing.begin, {
+    machine: pairingName(worker.machine, "head"),
+    directory: pairingName(worker.directory, "tail"),
+    secretHash
+  })
   return { pairingId, code, expiresAt, secret } satisfies Attempt
 })
 
 /**
- * Waits, without polling, until somebody approves the attempt. Fails with `Rejected` and the code `Expired` when its time
- * is over: begin anew.
+ * Waits, without polling, until a person approves the attempt. Compare the `ownerId` before you take work: the code may
+ * have been approved by another person than the one that you showed it to. Fails with `Rejected` and the code `Expired`
+ * when its time is over: begin again.
  *
  * @category operations
  * @since 0.1.0
@@ -80,13 +97,26 @@ export const approved = Effect.fn("Pairing.approved")(function* (attempt: Attemp
     Stream.filter((pairing) => pairing.status !== "pending"),
     Stream.runHead
   )
-  const workerId = Option.isSome(ended) ? ended.value.workerId : null
-  if (workerId === null) {
-    const message = "Nobody approved the code within 10 minutes: begin the pairing anew"
+  const { ownerId, workerId } = Option.isSome(ended) ? ended.value : { ownerId: null, workerId: null }
+  if (workerId === null || ownerId === null) {
+    const message = "The code was not approved within 10 minutes: begin the pairing again"
     const data = { code: "Expired", message }
     return yield* new ConvexSyncError({ operation: "pairing:status", reason: new Rejected({ ...data, data }) })
   }
-  return { workerId, secret: attempt.secret } satisfies WorkerCredentials
+  return { workerId, ownerId, secret: attempt.secret } satisfies OwnedCredentials
+})
+
+/**
+ * The identity that a worker belongs to, as `issuer|subject`, for credentials that were stored without it. Needs no lease,
+ * and takes none. Use it inside `withCurrent` for credentials that have two secrets.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const owner = Effect.fn("Pairing.owner")(function* ({ secret, workerId }: WorkerCredentials) {
+  const convex = yield* ConvexClient
+  const { ownerId } = yield* convex.query(api.pairing.owner, { workerId, secret: Redacted.value(secret) })
+  return ownerId
 })
 
 const isConvexSyncError = Schema.is(ConvexSyncError)

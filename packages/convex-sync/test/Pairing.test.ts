@@ -136,3 +136,25 @@ layer(Deployment.layer, { excludeTestServices: true })("a rotated secret", (test
       })
   )
 })
+
+layer(Deployment.layer, { excludeTestServices: true })("an approved worker", (test) => {
+  test.effect("knows whose it is, from the approval on and without a lease", () =>
+    Effect.gen(function* () {
+      const operator = yield* connection("carol")
+      const worker = yield* connection()
+      const attempt = yield* Pairing.begin({ machine: "laptop", directory: `/home/${"deep/".repeat(40)}app` }).pipe(
+        Effect.provideService(ConvexClient, worker)
+      )
+      const { code } = attempt
+      const preview = yield* operator.action(api.pairing.preview, { code })
+      assert.match(preview.directory, /^….*deep\/app$/)
+      yield* operator.action(api.pairing.approve, { code })
+      const credentials = yield* Effect.provideService(Pairing.approved(attempt), ConvexClient, worker)
+      assert.strictEqual(credentials.ownerId, "https://issuer.test|carol")
+      const ownerId = yield* Effect.provideService(Pairing.owner(credentials), ConvexClient, worker)
+      assert.strictEqual(ownerId, credentials.ownerId)
+      const [listed] = yield* operator.query(api.workers.list, {})
+      assert.deepInclude(listed, { phase: "paired", online: false })
+    })
+  )
+})
