@@ -23,7 +23,7 @@ export const conversation = Effect.fnUntraced(function* (sessionId: Id<"sessions
     Stream.runForEach(
       Effect.fnUntraced(function* (turn) {
         const [, answer] = Transcript.end(Transcript.empty, style, turn, yield* operator.parts(turn.turnId))
-        yield* printLine(screen`> ${turn.text}\n${answer}`)
+        yield* printLine(screen`> ${turn.text}${turn.undone ? " (undone in OpenCode)" : ""}\n${answer}`)
       })
     )
   )

@@ -7,8 +7,8 @@ import { api, type Id } from "@opencode-worker/convex-backend/api"
 import { Lease } from "@opencode-worker/convex-sync"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { SessionPool } from "@opencode-worker/session-pool"
-import { Context, Effect, Layer, Option, Ref } from "effect"
-import { madeForKey } from "./OpenCodeSessions.ts"
+import { Clock, Context, Effect, Layer, Option, Ref } from "effect"
+import { madeFor, metadataFor } from "./OpenCodeSessions.ts"
 
 /** Turns that run at once, and conversations whose OpenCode session is known to exist. */
 export const capacity = 20
@@ -43,7 +43,7 @@ export const assigned = (sessionId: Id<"sessions">) =>
 export const madeBefore = Effect.fnUntraced(function* (sessionId: Id<"sessions">, since: number) {
   const { client } = yield* OpenCodeHost
   const sessions = yield* client.sessions.list({ since: since - skew })
-  return Option.fromUndefinedOr(sessions.find(({ metadata }) => metadata?.[madeForKey] === sessionId))
+  return Option.fromUndefinedOr(sessions.find((session) => madeFor(session) === sessionId))
 })
 
 const open = Effect.fn("Sessions.open")(function* (sessionId: Id<"sessions">) {
@@ -57,7 +57,9 @@ const open = Effect.fn("Sessions.open")(function* (sessionId: Id<"sessions">) {
           Effect.catchReason("HostError", "NotFound", () => Effect.succeedNone)
         )
   if (Option.isSome(existing) && existing.value.id === known && !lost) return yield* opened(known, Option.none())
-  const create = client.sessions.create({ title, metadata: { [madeForKey]: sessionId } })
+  const create = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    client.sessions.create({ title, metadata: metadataFor(sessionId, now) })
+  )
   const made = yield* Option.match(existing, { onNone: () => create, onSome: Effect.succeed })
   const { chosenTitle } = yield* lease.mutation(api.sessions.bind, { sessionId, opencodeSessionId: made.id })
   // Chosen while it was being made: the command that tells OpenCode found nothing to rename.

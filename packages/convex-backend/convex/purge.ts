@@ -17,37 +17,57 @@ export const purgeSession = async (ctx: MutationCtx, sessionId: Id<"sessions">):
   await ctx.scheduler.runAfter(0, internal.purge.session, { sessionId })
 }
 
+/** Deletes a finished turn, in as many transactions as that takes. */
+export const purgeTurn = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<void> => {
+  if (!(await deleteSome(ctx, turnId))) await ctx.scheduler.runAfter(0, internal.purge.turn, { turnId })
+}
+
+/** Deletes some of what belongs to a turn, and the turn itself when nothing else is left. Returns whether it is gone. */
+const deleteSome = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<boolean> => {
+  const parts = ctx.db.query("parts").withIndex("by_turn", (q) => q.eq("turnId", turnId))
+  const deltas = ctx.db.query("deltas").withIndex("by_turn", (q) => q.eq("turnId", turnId))
+  const request = await ctx.db
+    .query("requests")
+    .withIndex("by_turn_open", (q) => q.eq("turnId", turnId))
+    .first()
+  const contents =
+    request === null
+      ? []
+      : await ctx.db
+          .query("requestContents")
+          .withIndex("by_request", (q) => q.eq("requestId", request._id))
+          .take(CONTENTS)
+  const rows = [...(await parts.take(PARTS)), ...(await deltas.take(DELTAS)), ...contents]
+  for (const { _id } of rows) await ctx.db.delete(_id)
+  if (request !== null && contents.length < CONTENTS) await ctx.db.delete(request._id)
+  if (rows.length > 0 || request !== null) return false
+  await ctx.db.delete(turnId)
+  return true
+}
+
+/** Deletes some, and schedules itself until the turn is gone. */
+export const turn = internalMutation({
+  args: { turnId: v.id("turns") },
+  handler: async (ctx, { turnId }): Promise<null> => {
+    if ((await ctx.db.get(turnId)) !== null) await purgeTurn(ctx, turnId)
+    return null
+  }
+})
+
 /** Deletes some, and schedules itself until nothing is left. */
 export const session = internalMutation({
   args: { sessionId: v.id("sessions") },
   handler: async (ctx, { sessionId }): Promise<null> => {
-    const turn = await ctx.db
+    const first = await ctx.db
       .query("turns")
       .withIndex("by_session", (q) => q.eq("sessionId", sessionId))
       .first()
-    if (turn === null) {
+    if (first === null) {
       await deleteWatch(ctx, sessionId)
       if ((await ctx.db.get(sessionId)) !== null) await ctx.db.delete(sessionId)
       return null
     }
-    const turnId = turn._id
-    const parts = ctx.db.query("parts").withIndex("by_turn", (q) => q.eq("turnId", turnId))
-    const deltas = ctx.db.query("deltas").withIndex("by_turn", (q) => q.eq("turnId", turnId))
-    const request = await ctx.db
-      .query("requests")
-      .withIndex("by_turn_open", (q) => q.eq("turnId", turnId))
-      .first()
-    const contents =
-      request === null
-        ? []
-        : await ctx.db
-            .query("requestContents")
-            .withIndex("by_request", (q) => q.eq("requestId", request._id))
-            .take(CONTENTS)
-    const rows = [...(await parts.take(PARTS)), ...(await deltas.take(DELTAS)), ...contents]
-    for (const { _id } of rows) await ctx.db.delete(_id)
-    if (request !== null && contents.length < CONTENTS) await ctx.db.delete(request._id)
-    if (rows.length === 0 && request === null) await ctx.db.delete(turnId)
+    await deleteSome(ctx, first._id)
     await purgeSession(ctx, sessionId)
     return null
   }

@@ -21,6 +21,7 @@ const view = (session: Doc<"sessions">) => ({
   title: session.title,
   status: session.status,
   origin: session.origin,
+  archived: session.archived ?? false,
   lastActivityAt: session.lastActivityAt
 })
 

@@ -11,7 +11,7 @@ import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
 import { workerMutation, workerQuery } from "./builders.ts"
 import { checkCount, checkText, MAX_LOOKUPS, MAX_NAME, MAX_SMALL_PAGE } from "./limits.ts"
-import { purgeSession } from "./purge.ts"
+import { purgeSession, purgeTurn } from "./purge.ts"
 
 const told = v.object({
   opencodeSessionId: v.string(),
@@ -19,7 +19,10 @@ const told = v.object({
   /** Milliseconds of the worker's clock. */
   updatedAt: v.number(),
   /** The session here that it was made for, as its metadata says. A fork has the metadata of its origin. */
-  madeFor: v.optional(v.string())
+  madeFor: v.optional(v.string()),
+  archived: v.optional(v.boolean()),
+  /** OpenCode's id of the first message that it has undone. */
+  revertedFrom: v.optional(v.string())
 })
 
 type WorkerCtx<Ctx> = Ctx & { readonly worker: Doc<"workers"> }
@@ -43,10 +46,17 @@ const awaited = async (ctx: WorkerCtx<QueryCtx>, madeFor: string | undefined): P
   return session?.workerId === ctx.worker._id && session.opencodeSessionId === undefined ? session : null
 }
 
+/** Undefined takes a mark away. */
+interface Marks {
+  readonly archived: true | undefined
+  readonly revertedFrom: string | undefined
+}
+type Patch = Partial<Omit<Doc<"sessions">, keyof Marks>> & Marks
+
 /** A new row, or fields of one that is there. */
 type Change =
   | { readonly insert: WithoutSystemFields<Doc<"sessions">> }
-  | { readonly patch: Partial<Doc<"sessions">>; readonly sessionId: Id<"sessions"> }
+  | { readonly patch: Patch; readonly sessionId: Id<"sessions"> }
 
 /**
  * What telling a session changes; undefined: nothing. One that its operator deletes is as any other, because that may fail
@@ -54,8 +64,9 @@ type Change =
  */
 const changeOf = async (
   ctx: WorkerCtx<QueryCtx>,
-  { madeFor, opencodeSessionId, title, updatedAt }: Infer<typeof told>
+  { archived, madeFor, opencodeSessionId, revertedFrom, title, updatedAt }: Infer<typeof told>
 ): Promise<Change | undefined> => {
+  const marks: Marks = { archived: archived === true ? true : undefined, revertedFrom }
   const activity = Math.min(updatedAt, Date.now())
   const session = (await known(ctx, opencodeSessionId)) ?? (await awaited(ctx, madeFor))
   if (session === null) {
@@ -64,6 +75,8 @@ const changeOf = async (
         ownerId: ctx.worker.ownerId,
         workerId: ctx.worker._id,
         opencodeSessionId,
+        ...(marks.archived !== undefined && { archived: marks.archived }),
+        ...(revertedFrom !== undefined && { revertedFrom }),
         title,
         titledBy: "opencode",
         origin: "opencode",
@@ -74,11 +87,13 @@ const changeOf = async (
   }
   const retitled = session.titledBy !== "operator" && session.title !== title
   const active = activity > session.lastActivityAt
-  if (!retitled && !active && session.opencodeSessionId === opencodeSessionId) return undefined
+  const marked = session.archived !== marks.archived || session.revertedFrom !== revertedFrom
+  if (!retitled && !active && !marked && session.opencodeSessionId === opencodeSessionId) return undefined
   return {
     sessionId: session._id,
     patch: {
       opencodeSessionId,
+      ...marks,
       ...(retitled && { title, titledBy: "opencode" as const }),
       ...(active && { lastActivityAt: activity })
     }
@@ -94,10 +109,11 @@ const upsert = async (ctx: WorkerCtx<MutationCtx>, session: Infer<typeof told>):
 
 const checkTold = (sessions: ReadonlyArray<Infer<typeof told>>, max: number): void => {
   checkCount("sessions", sessions.length, max)
-  for (const { madeFor = "", opencodeSessionId, title } of sessions) {
+  for (const { madeFor = "", opencodeSessionId, revertedFrom = "", title } of sessions) {
     checkText("opencodeSessionId", opencodeSessionId, MAX_NAME)
     checkText("title", title, MAX_NAME)
     checkText("madeFor", madeFor, MAX_NAME, 0)
+    checkText("revertedFrom", revertedFrom, MAX_NAME, 0)
   }
 }
 
@@ -157,6 +173,29 @@ export const forget = workerMutation({
       } else {
         await ctx.db.patch(session._id, { opencodeSessionId: undefined, lost: true })
       }
+    }
+    return null
+  }
+})
+
+/**
+ * OpenCode has removed up to 100 messages. The turns go whose prompts they were; one that has not ended stays, because its
+ * worker will end it.
+ */
+export const forgetPrompts = workerMutation({
+  args: { messages: v.array(v.object({ opencodeSessionId: v.string(), messageId: v.string() })) },
+  handler: async (ctx, { messages }) => {
+    checkCount("messages", messages.length, MAX_SMALL_PAGE)
+    for (const { messageId, opencodeSessionId } of messages) {
+      checkText("messageId", messageId, MAX_NAME)
+      checkText("opencodeSessionId", opencodeSessionId, MAX_NAME)
+      const session = await known(ctx, opencodeSessionId)
+      if (session === null) continue
+      const turn = await ctx.db
+        .query("turns")
+        .withIndex("by_session_message", (q) => q.eq("sessionId", session._id).eq("messageId", messageId))
+        .first()
+      if (turn?.finished === true) await purgeTurn(ctx, turn._id)
     }
     return null
   }

@@ -162,6 +162,10 @@ export const tables = {
     opencodeSessionId: v.optional(v.string()),
     /** OpenCode has deleted the one that it was, and no turn has told its reader so since. */
     lost: v.optional(v.literal(true)),
+    /** OpenCode has it archived. */
+    archived: v.optional(v.literal(true)),
+    /** OpenCode has undone everything from this message on, by OpenCode's id, and can restore it until the next prompt. */
+    revertedFrom: v.optional(v.string()),
     title: v.string(),
     /** Who gave the title; a later one in this order may replace it, an earlier one may not. */
     titledBy: v.union(v.literal("nobody"), v.literal("prompt"), v.literal("opencode"), v.literal("operator")),

@@ -26,7 +26,7 @@ import {
 import { joinParts, mayGoOn } from "./payloads.ts"
 import { ownedSession, ownedTurn, usableWorker } from "./owned.ts"
 
-const view = (turn: Doc<"turns">) => ({
+const view = (turn: Doc<"turns">, undoneFrom = Number.POSITIVE_INFINITY) => ({
   turnId: turn._id,
   sessionId: turn.sessionId,
   seq: turn.seq,
@@ -34,6 +34,8 @@ const view = (turn: Doc<"turns">) => ({
   model: turn.model ?? null,
   agent: turn.agent ?? null,
   status: turn.status,
+  /** OpenCode has undone it: its messages and its changes of files. */
+  undone: turn.messageId !== undefined && turn.seq >= undoneFrom,
   error: turn.error ?? null,
   usage: turn.usage ?? null,
   answeredBy: turn.answeredBy ?? null,
@@ -151,6 +153,16 @@ export const abort = operatorMutation({
   }
 })
 
+/** The `seq` from which on OpenCode has undone a session's turns. OpenCode's ids ascend. */
+const undoneFrom = async (ctx: QueryCtx, { _id, revertedFrom }: Doc<"sessions">): Promise<number | undefined> => {
+  if (revertedFrom === undefined) return undefined
+  const first = await ctx.db
+    .query("turns")
+    .withIndex("by_session_message", (q) => q.eq("sessionId", _id).gte("messageId", revertedFrom))
+    .first()
+  return first?.seq
+}
+
 /** A page of a session's turns (up to 20), in their order, or the newest first. */
 export const list = operatorQuery({
   args: {
@@ -159,13 +171,13 @@ export const list = operatorQuery({
     paginationOpts: paginationOptsValidator
   },
   handler: async (ctx, { sessionId, order, paginationOpts }) => {
-    await ownedSession(ctx, sessionId)
+    const from = await undoneFrom(ctx, await ownedSession(ctx, sessionId))
     const result = await ctx.db
       .query("turns")
       .withIndex("by_session", (q) => q.eq("sessionId", sessionId))
       .order(order ?? "asc")
       .paginate({ ...paginationOpts, numItems: bounded(paginationOpts.numItems, MAX_PAGE) })
-    return { ...result, page: result.page.map(view) }
+    return { ...result, page: result.page.map((turn) => view(turn, from)) }
   }
 })
 

@@ -128,6 +128,7 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
     { accepted: ["ses_1"] }
   ],
   "sync:apply": [() => ({ sessions: [{ opencodeSessionId: "ses_1", title: "T", updatedAt: 1 }] }), "own"],
+  "sync:forgetPrompts": [() => ({ messages: [{ opencodeSessionId: "ses_1", messageId: "m" }] }), { accepted: null }],
   "sync:forget": [() => ({ opencodeSessionIds: ["ses_1"] }), { accepted: null }],
   "models:published": [() => ({}), { accepted: null }],
   "models:publish": [() => ({ hash: "h", models: "[]", default: null }), "own"],

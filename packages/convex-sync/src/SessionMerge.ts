@@ -33,7 +33,16 @@ export interface Listed {
   readonly updated: number
   /** The session of ours that it was made for, from its metadata. */
   readonly madeFor?: string | undefined
+  readonly archived?: boolean | undefined
+  /** The first message that OpenCode has undone, and can restore until the next prompt. */
+  readonly revertedFrom?: string | undefined
 }
+
+/** Whether operators see the two in different ways, but for the time of the last change. */
+const looksDifferent = (one: Listed, other: Listed): boolean =>
+  one.title !== other.title ||
+  (one.archived ?? false) !== (other.archived ?? false) ||
+  one.revertedFrom !== other.revertedFrom
 
 /**
  * @category models
@@ -120,17 +129,17 @@ export const answered = (state: State, question: ReadonlyArray<Listed>, outdated
  * @since 0.1.0
  */
 export const ofList = (state: State, listed: ReadonlyArray<Listed>): ReadonlyArray<Batch> => {
-  const isNews = ({ id, title, updated }: Listed) =>
-    Option.match(HashMap.get(state.told, id), {
+  const isNews = (session: Listed) =>
+    Option.match(HashMap.get(state.told, session.id), {
       onNone: () => true,
-      onSome: (known) => known.title !== title || known.updated !== updated
+      onSome: (known) => known.updated !== session.updated || looksDifferent(known, session)
     })
   const sessions = listed.filter(isNews).toSorted((one, other) => one.updated - other.updated)
   return inGroups(sessions, maxBatch).map((batch) => ({ sessions: batch, watermark: batch.at(-1)?.updated }))
 }
 
 /**
- * What single events make to be told, the last one of each session: it is new, or renamed. That it was only worked on is
+ * What single events make to be told, the last one of each session: it is new, renamed, archived, undone or restored. That it was only worked on is
  * left to the next list, or a running turn would cost a call again and again. Events say nothing of other sessions, so the
  * watermark stays.
  *
@@ -139,7 +148,11 @@ export const ofList = (state: State, listed: ReadonlyArray<Listed>): ReadonlyArr
  */
 export const ofEvents = (state: State, changed: ReadonlyArray<Listed>): ReadonlyArray<Batch> => {
   const latest = new Map(changed.map((session) => [session.id, session]))
-  const isNews = ({ id, title }: Listed) => Option.getOrUndefined(HashMap.get(state.told, id))?.title !== title
+  const isNews = (session: Listed) =>
+    Option.match(HashMap.get(state.told, session.id), {
+      onNone: () => true,
+      onSome: (known) => looksDifferent(known, session)
+    })
   return inGroups([...latest.values()].filter(isNews), maxBatch).map((sessions) => ({ sessions, watermark: undefined }))
 }
 

@@ -27,7 +27,20 @@ import * as SessionMerge from "./SessionMerge.ts"
 export type SessionEvent =
   | { readonly _tag: "Changed"; readonly session: SessionMerge.Listed }
   | { readonly _tag: "Deleted"; readonly id: string }
+  /** A message of a session is gone: a prompt that was undone, for one, when the next prompt is sent. */
+  | { readonly _tag: "MessageRemoved"; readonly message: RemovedMessage }
   | { readonly _tag: "Gap" }
+
+/**
+ * A message that OpenCode has removed, by OpenCode's ids.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RemovedMessage {
+  readonly opencodeSessionId: string
+  readonly messageId: string
+}
 
 /**
  * What is needed from OpenCode. Sub-agents' sessions are left out of both.
@@ -57,6 +70,8 @@ export interface SessionStore {
   /** The sessions and the watermark in one transaction. */
   readonly apply: (batch: SessionMerge.Batch) => Effect.Effect<unknown, ConvexSyncError>
   readonly forget: (ids: ReadonlyArray<string>) => Effect.Effect<unknown, ConvexSyncError>
+  /** Of up to 100 messages: deletes the turns whose prompts they were. */
+  readonly forgetPrompts: (messages: ReadonlyArray<RemovedMessage>) => Effect.Effect<unknown, ConvexSyncError>
 }
 
 /**
@@ -147,15 +162,20 @@ export const runBetween = Effect.fnUntraced(function* (
   const take = Effect.fn("SessionSync.take")(function* (batch: ReadonlyArray<SessionEvent>) {
     const changed = new Map<string, SessionMerge.Listed>()
     const deleted = new Set<string>()
+    const removed: Array<RemovedMessage> = []
     for (const event of batch) {
       if (event._tag === "Changed") changed.set(event.session.id, shortened(event.session))
       else if (event._tag === "Deleted") deleted.add(event.id)
+      else if (event._tag === "MessageRemoved") removed.push(event.message)
       else nextList = 0
     }
     // Ids are never used again: what is deleted does not come back.
     for (const id of deleted) changed.delete(id)
     yield* tell(SessionMerge.ofEvents(state, [...changed.values()]))
     yield* forget([...deleted])
+    for (let from = 0; from < removed.length; from += maxForget) {
+      yield* forgiving(store.forgetPrompts(removed.slice(from, from + maxForget)))
+    }
     state = SessionMerge.forgotten(state, [...deleted])
   })
 

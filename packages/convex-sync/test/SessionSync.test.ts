@@ -61,6 +61,7 @@ const setUp = Effect.fnUntraced(function* (
   const asked: Array<number> = []
   const has = new Map(options.told?.map((each) => [each.id, each]))
   let [calls, forgets] = [0, 0]
+  const removed: Array<SessionSync.RemovedMessage> = []
   const store: SessionSync.SessionStore = {
     watermark: Effect.succeed(options.watermark ?? 0),
     outdated: (sessions) =>
@@ -81,12 +82,14 @@ const setUp = Effect.fnUntraced(function* (
       Effect.andThen(
         Effect.suspend(() => options.forget?.(++forgets) ?? Effect.void),
         Effect.sync(() => forgotten.push(...ids))
-      )
+      ),
+    forgetPrompts: (messages) => Effect.sync(() => removed.push(...messages))
   }
   return {
     ...opencode,
     asked,
     forgotten,
+    removed,
     ids: () => applied.flatMap(({ sessions }) => sessions.map(({ id }) => id)),
     applied,
     start: Effect.forkChild(SessionSync.runBetween(opencode.source, store))
@@ -133,6 +136,33 @@ describe("SessionSync", () => {
       yield* say({ _tag: "Deleted", id: "a" })
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(forgotten, ["a"])
+    })
+  )
+
+  it.effect("reports at once what is archived, undone, restored or removed", () =>
+    Effect.gen(function* () {
+      const { applied, removed, say, start } = yield* setUp()
+      yield* start
+      yield* TestClock.adjust("1 second")
+      const states: ReadonlyArray<SessionMerge.Listed> = [
+        session("a"),
+        { ...session("a"), revertedFrom: "msg_2" },
+        session("a"),
+        { ...session("a"), archived: true }
+      ]
+      for (const state of states) {
+        yield* say({ _tag: "Changed", session: state })
+        yield* TestClock.adjust("1 second")
+      }
+      yield* say({ _tag: "Changed", session: { ...session("a", 2_000_000), archived: true } })
+      const message = { opencodeSessionId: "a", messageId: "msg_2" }
+      yield* say({ _tag: "MessageRemoved", message })
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(
+        applied.flatMap(({ sessions }) => sessions),
+        states
+      )
+      assert.deepStrictEqual(removed, [message])
     })
   )
 

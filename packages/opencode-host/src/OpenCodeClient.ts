@@ -33,7 +33,7 @@ export type {
  * @since 0.1.0
  */
 export type Session = Pick<ClassicSession, "id" | "projectID" | "directory" | "title" | "time"> &
-  Partial<Pick<ClassicSession, "parentID" | "metadata" | "agent" | "model" | "cost" | "tokens">>
+  Partial<Pick<ClassicSession, "parentID" | "metadata" | "revert" | "agent" | "model" | "cost" | "tokens">>
 
 /**
  * @category models

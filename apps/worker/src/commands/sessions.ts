@@ -20,9 +20,11 @@ import * as flags from "./flags.ts"
 const list = Effect.gen(function* () {
   const { isDone, page } = yield* Operator.use(({ sessions }) => sessions)
   if (page.length === 0) return yield* printLine(screen`No conversations yet: opencode-worker dev begins one.`)
-  for (const { lastActivityAt, sessionId, status, title } of page) {
+  for (const { archived, lastActivityAt, sessionId, status, title } of page) {
     const at = DateTime.formatIso(DateTime.makeUnsafe(lastActivityAt))
-    yield* printLine(screen`${sessionId}  ${at}  ${status.padEnd(7)}  ${ScreenText.line(title)}`)
+    yield* printLine(
+      screen`${sessionId}  ${at}  ${status.padEnd(7)}  ${ScreenText.line(title)}${archived ? " (archived)" : ""}`
+    )
   }
   if (!isDone) yield* printLine(screen`(the latest ${page.length})`)
 })

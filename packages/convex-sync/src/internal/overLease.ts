@@ -56,11 +56,13 @@ export const modelsOver = (lease: Lease["Service"]): ModelPublisherPort => ({
   publish: (catalog) => lease.mutation(api.models.publish, catalog)
 })
 
-const listed = ({ id, madeFor, title, updated }: Listed) => ({
+const listed = ({ archived, id, madeFor, revertedFrom, title, updated }: Listed) => ({
   opencodeSessionId: id,
   title,
   updatedAt: updated,
-  ...(madeFor !== undefined && { madeFor })
+  ...(madeFor !== undefined && { madeFor }),
+  ...(archived === true && { archived }),
+  ...(revertedFrom !== undefined && { revertedFrom })
 })
 
 export const sessionsOver = (lease: Lease["Service"]): SessionStore => ({
@@ -71,5 +73,6 @@ export const sessionsOver = (lease: Lease["Service"]): SessionStore => ({
       sessions: sessions.map(listed),
       ...(watermark !== undefined && { watermark })
     }),
-  forget: (ids) => lease.mutation(api.sync.forget, { opencodeSessionIds: [...ids] })
+  forget: (ids) => lease.mutation(api.sync.forget, { opencodeSessionIds: [...ids] }),
+  forgetPrompts: (messages) => lease.mutation(api.sync.forgetPrompts, { messages: [...messages] })
 })

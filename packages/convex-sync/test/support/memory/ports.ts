@@ -177,6 +177,13 @@ export const sessionsOver = ({ mutation, query }: Doors): Process["sessions"] =>
     mutation((state) => {
       state.sessions = state.sessions.filter((session) => session.origin === "operator" || !isOneOf(ids, session))
       for (const session of state.sessions) if (isOneOf(ids, session)) session.opencodeSessionId = null
+    }),
+  forgetPrompts: (messages) =>
+    mutation((state) => {
+      const kept = state.turns.filter(
+        (turn) => !isOver(turn) || !messages.some(({ messageId }) => messageId === turn.messageId)
+      )
+      state.turns.splice(0, state.turns.length, ...kept)
     })
 })
 

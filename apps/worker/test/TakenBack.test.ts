@@ -1,0 +1,107 @@
+import { assert, layer } from "@effect/vitest"
+import { api, type Id } from "@opencode-worker/convex-backend/api"
+import { OpenCodeHost } from "@opencode-worker/opencode-host"
+import { Effect, Redacted, Stream } from "effect"
+import { Operator } from "../src/Operator.ts"
+import { ask, limit, newSession, personal, runWorker, schedule, world } from "./support/world.ts"
+
+/** What a person does at OpenCode's own terminal, and the port does not offer. */
+const call = Effect.fnUntraced(function* (method: string, path: string, body: object) {
+  const { directory, server } = yield* OpenCodeHost
+  const { password, url } = yield* server
+  return yield* Effect.promise(() =>
+    fetch(`${url}${path}?directory=${encodeURIComponent(directory)}`, {
+      method,
+      headers: {
+        authorization: `Basic ${Buffer.from(`opencode:${Redacted.value(password)}`).toString("base64")}`,
+        "content-type": "application/json"
+      },
+      body: JSON.stringify(body)
+    }).then((response) => response.text())
+  )
+})
+
+const marks = (sessionId: Id<"sessions">) =>
+  Operator.use((operator) =>
+    operator.turns(sessionId).pipe(
+      Stream.map(({ text, undone }) => `${text}${undone ? " (undone)" : ""}`),
+      Stream.runCollect
+    )
+  )
+
+const become = (sessionId: Id<"sessions">, expected: ReadonlyArray<string>) =>
+  Effect.repeat(marks(sessionId), {
+    until: (found) => JSON.stringify(found) === JSON.stringify(expected),
+    schedule
+  })
+
+layer(world, { excludeTestServices: true, timeout: 120_000 })("what OpenCode takes back", (it) => {
+  it.effect(
+    "is marked, restored and removed in the deployment as in OpenCode",
+    () =>
+      Effect.gen(function* () {
+        const { client } = yield* OpenCodeHost
+        const sessionId = yield* newSession
+        yield* runWorker
+        yield* ask(sessionId, "first")
+        yield* ask(sessionId, "second")
+        yield* ask(sessionId, "third")
+        const [session] = yield* client.sessions.list({ limit: 1 })
+        const id = session?.id ?? ""
+        const { messages } = yield* client.messages.list(id)
+        const second = messages.find(({ parts }) =>
+          parts.some((part) => part.type === "text" && part.text === "second")
+        )
+        yield* call("POST", `/session/${id}/revert`, { messageID: second?.info.id })
+        yield* become(sessionId, ["first", "second (undone)", "third (undone)"])
+        yield* call("POST", `/session/${id}/unrevert`, {})
+        yield* become(sessionId, ["first", "second", "third"])
+        yield* call("POST", `/session/${id}/revert`, { messageID: second?.info.id })
+        yield* become(sessionId, ["first", "second (undone)", "third (undone)"])
+        yield* ask(sessionId, "instead")
+        yield* become(sessionId, ["first", "instead"])
+      }),
+    limit
+  )
+
+  it.effect(
+    "is marked when a session is archived",
+    () =>
+      Effect.gen(function* () {
+        const { client } = yield* OpenCodeHost
+        const operator = yield* Operator
+        const sessionId = yield* newSession
+        yield* runWorker
+        yield* ask(sessionId, "hello")
+        const [session] = yield* client.sessions.list({ limit: 1 })
+        yield* call("PATCH", `/session/${session?.id ?? ""}`, { time: { archived: Date.now() } })
+        yield* Effect.repeat(operator.session(sessionId), { until: (found) => found?.archived === true, schedule })
+      }),
+    limit
+  )
+
+  it.effect(
+    "does not make a fork the session that it was copied from",
+    () =>
+      Effect.gen(function* () {
+        const { client } = yield* OpenCodeHost
+        const { query } = yield* personal
+        const sessionId = yield* newSession
+        yield* runWorker
+        yield* ask(sessionId, "original")
+        const [original] = yield* client.sessions.list({ limit: 1 })
+        const before = original?.metadata ?? {}
+        // An hour old, for OpenCode makes the fork at once.
+        const metadata = { ...before, opencodeWorkerMadeAt: Date.now() - 3_600_000 }
+        yield* call("PATCH", `/session/${original?.id ?? ""}`, { metadata })
+        yield* call("POST", `/session/${original?.id ?? ""}/fork`, {})
+        yield* client.sessions.remove(original?.id ?? "")
+        const ended = yield* ask(sessionId, "again")
+        assert.strictEqual(ended.status, "completed")
+        assert.strictEqual(ended.text, "1: again")
+        const { page } = yield* query(api.sessions.list, { paginationOpts: { numItems: 20, cursor: null } })
+        assert.strictEqual(page.filter(({ title }) => title.endsWith("(fork #1)")).length, 1)
+      }),
+    limit
+  )
+})
