@@ -64,11 +64,12 @@ export const temporary = (text: string) => new AppError({ text, exitCode: exitCo
 export const noSuchSession = (given: string) =>
   configuration(`There is no session ${given}: opencode-worker sessions lists those of a data folder.`)
 
+type Reason = (HostError | ModelCacheError | ConvexSyncError)["reason"]
+
 /** Reasons that lie with what the user gave or installed. */
-const configurationReasons: ReadonlySet<string> = new Set<
-  (HostError | ModelCacheError | ConvexSyncError)["reason"]["_tag"]
->([
+const configurationReasons: ReadonlySet<string> = new Set<Reason["_tag"]>([
   "BinaryNotFound",
+  "BinaryUnusable",
   "DirectoryNotFound",
   "UnsupportedVersion",
   "InvalidSpec",
@@ -77,21 +78,23 @@ const configurationReasons: ReadonlySet<string> = new Set<
   "InvalidUrl"
 ])
 
+/** What the flags of a command can do about a reason: a sentence, by the reason's tag. */
+export type Advice = Readonly<Partial<Record<Reason["_tag"], (reason: Reason) => string>>>
+
 /**
- * A library's error, whose message is a sentence already, with the exit code that it deserves.
+ * A library's error, whose message is a sentence already, with the exit code that it deserves. A library knows no flags:
+ * `advice` adds those of the command.
  *
  * @category conversions
  * @since 0.1.0
  */
 export const explain = (
-  error: AppError | HostError | ModelCacheError | ConvexSyncError | PlatformError.PlatformError
+  error: AppError | HostError | ModelCacheError | ConvexSyncError | PlatformError.PlatformError,
+  advice: Advice = {}
 ): AppError => {
   if (error._tag === "AppError") return error
   if (error._tag === "PlatformError") return temporary(error.message)
-  const text = `${error.message}${flagOf(error.reason)}`
+  const more = advice[error.reason._tag]?.(error.reason) ?? ""
+  const text = more === "" ? error.message : `${error.message} ${more}`
   return configurationReasons.has(error.reason._tag) ? configuration(text) : temporary(text)
 }
-
-/** The flag of the command that a library's advice comes down to. */
-const flagOf = (reason: (HostError | ModelCacheError | ConvexSyncError)["reason"]): string =>
-  reason._tag === "UnsupportedVersion" && reason.version.startsWith("1.") ? " (start: --allow-untested-version)" : ""

@@ -11,6 +11,7 @@
  */
 import { Inbox, type ReadyTurn, Settlement } from "@opencode-worker/convex-sync"
 import { Cause, Effect, Fiber, FiberMap, Option, Queue, Semaphore } from "effect"
+import { whenRunning } from "./opencode/hopeless.ts"
 import { RunningTurns } from "./RunningTurns.ts"
 import { capacity } from "./Sessions.ts"
 import { runTurn } from "./Turn.ts"
@@ -55,6 +56,8 @@ export const makeIntake = Effect.gen(function* () {
   const begin = (turn: ReadyTurn) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
+        // A prompt waits for an OpenCode that can run it; one that runs already is not held up.
+        if (Option.isNone(FiberMap.getUnsafe(running, turn.turnId))) yield* restore(whenRunning)
         yield* restore(Semaphore.take(room, 1))
         const known = FiberMap.getUnsafe(running, turn.turnId)
         if (Option.isSome(known)) yield* leave

@@ -43,6 +43,7 @@ import {
   ScopedRef,
   Stream
 } from "effect"
+import { whenRunning } from "./opencode/hopeless.ts"
 import * as Credentials from "./Credentials.ts"
 import { execute } from "./Execute.ts"
 import { makeIntake } from "./Intake.ts"
@@ -251,7 +252,7 @@ const again = <A, R>(work: Effect.Effect<A, ConvexSyncError, R>) =>
 /** Operators see the models that there are. A list that cannot be had is tried again by the cache. */
 const publishModels = Effect.gen(function* () {
   const models = yield* ModelCache
-  yield* Effect.forkChild(Effect.ignore(models.get))
+  yield* Effect.forkChild(Effect.ignore(Effect.andThen(whenRunning, models.get)))
   yield* ModelPublisher.publish(
     Stream.map(models.changes, ({ hash, models: all, default: chosen }) => ({
       hash,

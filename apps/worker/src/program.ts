@@ -6,14 +6,22 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Cause, Effect, Layer, Runtime } from "effect"
 import { UserDirectories } from "effect/persistence"
+import { exitCodes } from "./AppError.ts"
 import { run } from "./cli.ts"
 import { interruptOnHangup } from "./interruptOnHangup.ts"
+import { useProxies } from "./proxy.ts"
 import * as cliFormatter from "./terminal/cliFormatter.ts"
 import * as logger from "./terminal/logger.ts"
 import { ownErrors } from "./terminal/Output.ts"
 import { styleFor } from "./terminal/Style.ts"
 
 ownErrors()
+
+const refused = useProxies(process.env)
+if (refused !== undefined) {
+  console.error(refused)
+  process.exit(exitCodes.Configuration)
+}
 
 const services = Layer.mergeAll(
   NodeServices.layer,

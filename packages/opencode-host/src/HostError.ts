@@ -21,6 +21,22 @@ export class BinaryNotFound extends Schema.TaggedClass<BinaryNotFound>()("Binary
 }
 
 /**
+ * The binary exists and can never run on this machine. Recovery: another build of OpenCode, as `problem` says.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class BinaryUnusable extends Schema.TaggedClass<BinaryUnusable>()("BinaryUnusable", {
+  path: Schema.String,
+  /** With its errno or signal. */
+  problem: Schema.String
+}) {
+  get message() {
+    return `The OpenCode binary ${this.path} cannot run here: ${this.problem}.`
+  }
+}
+
+/**
  * The directory to work in does not exist or is not a directory. Recovery: another directory.
  *
  * @category reasons
@@ -102,7 +118,7 @@ export class UnsupportedVersion extends Schema.TaggedClass<UnsupportedVersion>()
 }) {
   get message() {
     return this.version.startsWith("1.")
-      ? `OpenCode ${this.version} is not supported: this program is tested with ${this.supported}. Install that version, or allow untested versions (allowUntestedVersion).`
+      ? `OpenCode ${this.version} is not supported: this program is tested with ${this.supported}. Install that version.`
       : `OpenCode ${this.version} is not supported: its API is not that of OpenCode 1.x, which this program uses. Install ${this.supported}.`
   }
 }
@@ -150,14 +166,20 @@ export class Busy extends Schema.TaggedClass<Busy>()("Busy", { sessionId: Schema
 }
 
 /**
- * The server refuses the password. Recovery: correct `attach.password`; a server that we started never says this.
+ * The server refuses the user name or the password. Recovery: correct `attach`; a server that this host started never
+ * does so.
  *
  * @category reasons
  * @since 0.1.0
  */
-export class Unauthorized extends Schema.TaggedClass<Unauthorized>()("Unauthorized", { operation: Schema.String }) {
+export class Unauthorized extends Schema.TaggedClass<Unauthorized>()("Unauthorized", {
+  operation: Schema.String,
+  /** Which server. */
+  url: Schema.String,
+  username: Schema.String
+}) {
   get message() {
-    return `OpenCode refuses the password (${this.operation}). Check the password of the server that is attached to.`
+    return `The OpenCode server at ${this.url} refuses the password, or the user name "${this.username}" (${this.operation}).`
   }
 }
 
@@ -217,6 +239,7 @@ export class Protocol extends Schema.TaggedClass<Protocol>()("Protocol", {
  */
 export const HostErrorReason = Schema.Union([
   BinaryNotFound,
+  BinaryUnusable,
   DirectoryNotFound,
   DirectoryInUse,
   StartFailed,

@@ -22,7 +22,7 @@ import { makeContainment } from "./internal/controlGroup.ts"
 import { makeGuard } from "./internal/guard.ts"
 import { makeHub } from "./internal/hub.ts"
 import { assertAsks, withoutAlways } from "./internal/guarded.ts"
-import { health, type Instance } from "./internal/instance.ts"
+import { defaultUsername, health, type Instance } from "./internal/instance.ts"
 import { holdDirectory } from "./internal/lock.ts"
 import { makePaths } from "./internal/plugin/paths.ts"
 import { restartPolicy } from "./internal/restarts.ts"
@@ -105,7 +105,14 @@ export interface Options {
   /** How long closing the host waits for busy sessions before it ends the server under them. Default 5 seconds. */
   readonly stopTimeout?: Duration.Input | undefined
   /** Use a server that somebody else runs, and never stop it. */
-  readonly attach?: { readonly url: string; readonly password: Redacted.Redacted | string } | undefined
+  readonly attach?:
+    | {
+        readonly url: string
+        /** Default: `opencode`. */
+        readonly username?: string | undefined
+        readonly password: Redacted.Redacted | string
+      }
+    | undefined
   /** Where the lock of the directory lives. Default: `$XDG_STATE_HOME/opencode-worker`. */
   readonly stateDirectory?: string | undefined
 }
@@ -233,7 +240,7 @@ const attachServer = Effect.fnUntraced(function* (
     return yield* new HostError({ reason: new Unsupported({ operation: `${name} with attach`, advice }) })
   }
   const password = Redacted.isRedacted(attach.password) ? attach.password : Redacted.make(attach.password)
-  const access = { url: attach.url, password }
+  const access = { url: attach.url, username: attach.username ?? defaultUsername, password }
   const version = yield* health(access, allowUntestedVersion)
   const startedAt = yield* Clock.currentTimeMillis
   const server = {

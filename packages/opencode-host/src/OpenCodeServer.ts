@@ -25,7 +25,9 @@ export interface Binary {
 export interface OpenCodeServer {
   /** `http://127.0.0.1:<port>` */
   readonly url: string
-  /** For HTTP Basic auth, with the user `opencode`. Whoever has it controls the agent. */
+  /** For HTTP Basic auth. */
+  readonly username: string
+  /** A program that has it controls the agent. */
   readonly password: Redacted.Redacted
   /**
    * Whether the password of the server, and the configuration that the host was given, are kept from the agent's

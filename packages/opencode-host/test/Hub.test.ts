@@ -37,7 +37,7 @@ const setting = Effect.fnUntraced(function* (...connections: ReadonlyArray<Conne
       return HttpClientResponse.fromWeb(request, new Response(body(connection), { status: connection.status ?? 200 }))
     })
   )
-  const server = { url: "http://127.0.0.1:1", password: Redacted.make("x") } as const
+  const server = { url: "http://127.0.0.1:1", username: "opencode", password: Redacted.make("x") } as const
   const listener = yield* hub.listen()
   yield* pump({
     hub,

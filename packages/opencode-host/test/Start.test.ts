@@ -82,10 +82,18 @@ describe("a start", () => {
     })
   )
 
-  it.live("names the file that cannot be run", () =>
+  it.live("names a binary that can never run, with its errno or signal", () =>
     Effect.gen(function* () {
-      const error = yield* failure(yield* setting("#!/nowhere/interpreter\n"))
-      assert.strictEqual(error.reason._tag, "StartFailed")
+      for (const [script, sentence] of [
+        ["#!/nowhere/interpreter\n", /opencode cannot run here: .* interpreter is missing \(ENOENT\)\.$/],
+        ["#!/bin/sh\nkill -ILL $$\n", /cannot run here: this processor lacks instructions .* \(SIGILL\)/]
+      ] as const) {
+        const { message, reason } = yield* failure(yield* setting(script))
+        assert.strictEqual(reason._tag, "BinaryUnusable", message)
+        assert.match(message, sentence)
+      }
+      const killed = yield* failure(yield* setting("#!/bin/sh\nkill -KILL $$\n"))
+      assert.include(killed.message, "it was killed by SIGKILL")
     })
   )
 

@@ -10,6 +10,7 @@ import { makeSupervisor, suspicion, type Supervisor, type SupervisorOptions } fr
 
 const server = {
   url: "http://127.0.0.1:1",
+  username: "opencode",
   password: Redacted.make("x"),
   passwordHidden: true,
   version: "1.18.33",

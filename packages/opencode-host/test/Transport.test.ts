@@ -17,6 +17,7 @@ const failure = Effect.fnUntraced(function* (answer: RequestListener) {
   const port = typeof address === "object" ? address?.port : undefined
   const server = {
     url: `http://127.0.0.1:${port}`,
+    username: "opencode",
     password: Redacted.make("x"),
     passwordHidden: true,
     version: "1.18.33",

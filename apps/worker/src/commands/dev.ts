@@ -19,6 +19,7 @@ import { type DataFolder, dataFolder, dataFolders } from "../DataFolder.ts"
 import { demoHome } from "../Demo.ts"
 import { Deployment } from "../Deployment.ts"
 import { hostable } from "../hostable.ts"
+import { unlessHopeless } from "../opencode/hopeless.ts"
 import { Operator } from "../Operator.ts"
 import { promptSource } from "../PromptSource.ts"
 import { stack } from "../Stack.ts"
@@ -188,7 +189,10 @@ export const dev = Command.make(
         // Only now, with the data folder ours, is the demo's home touched: another process may be using it.
         const where = yield* surroundings(offline, here, folder)
         const layer = stack({ ...where, start: "eager", binary: Option.getOrUndefined(given.opencode) })
-        return yield* Effect.provide(Effect.scoped(chat(folder, given)), layer)
+        return yield* Effect.provide(
+          Effect.raceFirst(Effect.scoped(chat(folder, given)), unlessHopeless(Effect.void)),
+          layer
+        )
       }).pipe(Effect.scoped, Effect.provide(Deployment.serve(folder, given.port)))
       yield* printLine(summary(run, yield* survivors(run.hostId)))
       if (run.tally.completed + run.tally.stopped < run.tally.turns) {

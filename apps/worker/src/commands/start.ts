@@ -9,10 +9,12 @@ import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { WorkerEvent, type WorkerState } from "@opencode-worker/worker-fsm"
 import { Config, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import { AppError, configuration, explain } from "../AppError.ts"
+import { type Advice, AppError, configuration, explain } from "../AppError.ts"
 import { type DataFolder, dataFolder, dataFolders } from "../DataFolder.ts"
 import { hostable } from "../hostable.ts"
+import { unlessHopeless } from "../opencode/hopeless.ts"
 import { processIdIn } from "../ProcessId.ts"
+import { proxyFor } from "../proxy.ts"
 import { openCode } from "../Stack.ts"
 import { printLine } from "../terminal/Output.ts"
 import { ScreenText, screen } from "../terminal/ScreenText.ts"
@@ -45,7 +47,7 @@ const flags = {
   ),
   attach: Flag.String("attach").pipe(
     Flag.withDescription(
-      "Use the opencode serve at this address, with the password in OPENCODE_SERVER_PASSWORD, and leave it running"
+      "Use the opencode serve at this address, with the password in OPENCODE_SERVER_PASSWORD (and the name in OPENCODE_SERVER_USERNAME), and leave it running"
     ),
     Flag.optional
   )
@@ -79,7 +81,7 @@ const tellServer = OpenCodeHost.use(({ server }) => server).pipe(
       screen`OpenCode      ${version}, ${pid === undefined ? `at ${url}` : `up after ${Math.round(bootMillis)} ms`}`
     )
   ),
-  Effect.catch((error) => Effect.logError(explain(error).message))
+  Effect.ignore
 )
 
 /** Runs the worker until it stops by itself, and fails with its last words unless it was asked to. */
@@ -88,6 +90,8 @@ const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string, isAt
   yield* printLine(
     screen`directory     ${ScreenText.line(directory)}\ndeployment    ${url}\ndata          ${ScreenText.line(folder.root)}`
   )
+  const proxy = shared.isLocal(url) ? undefined : proxyFor(url, process.env)
+  if (proxy !== undefined) yield* printLine(screen`proxy         ${ScreenText.line(proxy)}`)
   const { lifecycle } = yield* makeWorker({
     machine: hostname(),
     directory,
@@ -97,9 +101,8 @@ const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string, isAt
     onPairingCode: showCode
   })
   yield* Effect.forkScoped(Stream.runForEach(lifecycle.changes, tell))
-  yield* Effect.forkScoped(tellServer)
   yield* Effect.orDie(lifecycle.send(WorkerEvent.cases.Start.make({})))
-  const { detail, exitCode } = yield* lifecycle.stopped
+  const { detail, exitCode } = yield* Effect.raceFirst(lifecycle.stopped, unlessHopeless(tellServer))
   if (exitCode !== 0) return yield* new AppError({ text: `The worker stopped: ${detail}`, exitCode })
 })
 
@@ -126,7 +129,12 @@ const attachment = Effect.fnUntraced(function* ({ attach, idleTimeout, permissio
     Config.withDefault(Redacted.make("")),
     Effect.orDie
   )
-  return { url: url.replace(/\/+$/, ""), password }
+  const username = yield* Config.option(Config.String("OPENCODE_SERVER_USERNAME")).pipe(
+    Effect.map(Option.filter((name) => name !== "")),
+    Effect.map(Option.getOrUndefined),
+    Effect.orDie
+  )
+  return { url: url.replace(/\/+$/, ""), username, password }
 })
 
 const hostOptions = Effect.fnUntraced(function* (given: Flags) {
@@ -143,19 +151,30 @@ const hostOptions = Effect.fnUntraced(function* (given: Flags) {
   } as const
 })
 
+const advice: Advice = {
+  UnsupportedVersion: (reason) =>
+    reason._tag === "UnsupportedVersion" && reason.version.startsWith("1.")
+      ? "Or run it with --allow-untested-version."
+      : "",
+  Unauthorized: () => "Set OPENCODE_SERVER_PASSWORD, and OPENCODE_SERVER_USERNAME unless it is opencode."
+}
+
 export const start = Command.make(
   "start",
   flags,
-  Effect.fn(function* (given) {
-    const host = yield* hostOptions(given)
-    const folder = yield* dataFolder({ data: given.data, demo: false, directory: host.directory })
-    const url = yield* shared.resolveUrl(given.url)
-    const secret = yield* dataFolders(folder)
-    yield* hostable({ directory: host.directory, dataFolders: secret, allowed: given.allowHome })
-    // The server that a worker attaches to decides what its tools may read.
-    const deniedPaths = host.attach === undefined ? secret : []
-    yield* Effect.scoped(serve(folder, url, host.attach !== undefined)).pipe(
-      Effect.provide(Layer.merge(ConvexClient.layer({ url }), openCode({ ...host, deniedPaths })))
-    )
-  }, Effect.mapError(explain))
+  Effect.fn(
+    function* (given) {
+      const host = yield* hostOptions(given)
+      const folder = yield* dataFolder({ data: given.data, demo: false, directory: host.directory })
+      const url = yield* shared.resolveUrl(given.url)
+      const secret = yield* dataFolders(folder)
+      yield* hostable({ directory: host.directory, dataFolders: secret, allowed: given.allowHome })
+      // The server that a worker attaches to decides what its tools may read.
+      const deniedPaths = host.attach === undefined ? secret : []
+      yield* Effect.scoped(serve(folder, url, host.attach !== undefined)).pipe(
+        Effect.provide(Layer.merge(ConvexClient.layer({ url }), openCode({ ...host, deniedPaths })))
+      )
+    },
+    Effect.mapError((error) => explain(error, advice))
+  )
 ).pipe(Command.withDescription("Run a worker for a Convex deployment, until it is told to stop"))

@@ -7,6 +7,7 @@ import { Effect, Option } from "effect"
 import { BinaryNotFound, HostError } from "../HostError.ts"
 import type { Binary } from "../OpenCodeServer.ts"
 import { variable } from "./environment.ts"
+import { platformPackages, thisMachine } from "./platformPackages.ts"
 
 type Verdict = "executable" | "missing" | "not-executable"
 
@@ -32,22 +33,24 @@ const named = Effect.fnUntraced(function* (path: string, source: Binary["source"
 })
 
 /** From this module, so that it is found when this package is bundled into an application too. */
-const installed = (): Option.Option<string> => {
-  const name = `opencode-${process.platform}-${process.arch}`
+const installed = (name: string): Option.Option<string> => {
   const require = createRequire(import.meta.url)
   return Option.liftThrowable(() => require.resolve(`${name}/package.json`))().pipe(
     Option.map((manifest) => join(manifest, "..", "bin", "opencode"))
   )
 }
 
-/** In order: the given path, `OPENCODE_BIN`, the installed platform package, `PATH`. */
+/** In order: the given path, `OPENCODE_BIN`, the installed platform package that this machine can run, `PATH`. */
 export const findBinary = Effect.fnUntraced(function* (given: string | undefined): Effect.fn.Return<Binary, HostError> {
   if (given !== undefined) return yield* named(given, "option", "option binary")
   const preferred = yield* variable("OPENCODE_BIN")
   if (Option.isSome(preferred)) return yield* named(preferred.value, "OPENCODE_BIN", "OPENCODE_BIN")
-  const packaged = installed()
-  if (Option.isSome(packaged) && (yield* inspect(packaged.value)) === "executable") {
-    return { path: packaged.value, source: "package" }
+  const names = platformPackages(yield* thisMachine)
+  for (const name of names) {
+    const packaged = installed(name)
+    if (Option.isSome(packaged) && (yield* inspect(packaged.value)) === "executable") {
+      return { path: packaged.value, source: "package" }
+    }
   }
   const folders = Option.getOrElse(yield* variable("PATH"), () => "").split(delimiter)
   for (const folder of folders.filter((name) => name !== "")) {
@@ -55,6 +58,6 @@ export const findBinary = Effect.fnUntraced(function* (given: string | undefined
     if ((yield* inspect(path)) === "executable") return { path, source: "PATH" }
   }
   return yield* notFound(
-    `No OpenCode binary: the option and OPENCODE_BIN are not set, the package opencode-${process.platform}-${process.arch} is not installed, and PATH has no opencode`
+    `No OpenCode binary: the option and OPENCODE_BIN are not set, the package ${names.join(" or ")} is not installed, and PATH has no opencode`
   )
 })

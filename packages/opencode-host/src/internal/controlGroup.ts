@@ -67,7 +67,7 @@ export const killGroup = async (folder: string): Promise<void> => {
 }
 
 /** Fails silently while a process is in it. */
-export const removeFolder = async (folder: string): Promise<void> => {
+const removeFolder = async (folder: string): Promise<void> => {
   const below = await readdir(folder, { withFileTypes: true }).catch(() => [])
   for (const entry of below) if (entry.isDirectory()) await removeFolder(join(folder, entry.name))
   await rmdir(folder).catch(() => {})

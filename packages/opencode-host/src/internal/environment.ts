@@ -84,7 +84,12 @@ export const variable = (name: string): Effect.Effect<Option.Option<string>> =>
 /** Requests to this machine must not go through a proxy. */
 const direct = ["127.0.0.1", "localhost", "::1"]
 
-/** The value of `NO_PROXY` that has this machine in it. `*` has it already. */
+/**
+ * The value of `NO_PROXY` that excludes this machine from proxies too. `*` does so already.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
 export const withoutLoopback = (given: string | undefined): string => {
   const names = (given ?? "").split(/[\s,]+/).filter((name) => name !== "")
   return names.includes("*") ? "*" : [...new Set([...names, ...direct])].join(",")

@@ -60,7 +60,7 @@ export const makeHub = Effect.fnUntraced(function* () {
 
 export interface PumpOptions {
   readonly hub: Hub
-  readonly server: Pick<OpenCodeServer, "url" | "password">
+  readonly server: Pick<OpenCodeServer, "url" | "username" | "password">
   readonly directory: string
   /** Opened by the first connection. */
   readonly connected: Latch.Latch

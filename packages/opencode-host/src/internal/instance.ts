@@ -1,5 +1,5 @@
 /** One living server, ours or attached to, as the rest of the package sees it. */
-import { Effect, type Redacted, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
 import { HostError, Protocol, Unauthorized, Unavailable, UnsupportedVersion } from "../HostError.ts"
 import type { OpenCodeServer } from "../OpenCodeServer.ts"
@@ -14,13 +14,13 @@ export interface Instance {
   readonly kill: Effect.Effect<void>
 }
 
-/** OpenCode's fixed user name for HTTP Basic auth. */
-export const user = "opencode"
+/** OpenCode's user name for HTTP Basic auth, unless `OPENCODE_SERVER_USERNAME` names another one. */
+export const defaultUsername = "opencode"
 
-export type Access = { readonly url: string; readonly password: Redacted.Redacted }
+export type Access = Pick<OpenCodeServer, "url" | "username" | "password">
 
 export const get = (access: Access, path: string) =>
-  HttpClientRequest.get(new URL(path, access.url)).pipe(HttpClientRequest.basicAuth(user, access.password))
+  HttpClientRequest.get(new URL(path, access.url)).pipe(HttpClientRequest.basicAuth(access.username, access.password))
 
 const supportedVersions = "1.18.x"
 const isSupported = (version: string, allowUntested: boolean) =>
@@ -43,7 +43,10 @@ export const health = Effect.fnUntraced(function* (access: Access, allowUntested
       )
     )
   const response = yield* request("/global/health")
-  if (response.status === 401) return yield* new HostError({ reason: new Unauthorized({ operation }) })
+  if (response.status === 401) {
+    const { url, username } = access
+    return yield* new HostError({ reason: new Unauthorized({ operation, url, username }) })
+  }
   const other = Effect.gen(function* () {
     const { version = "2.x" } = yield* Effect.flatMap(
       request("/api/health"),

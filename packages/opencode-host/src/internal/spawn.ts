@@ -11,16 +11,17 @@ import { createServer } from "node:net"
 import { Clock, Deferred, Duration, Effect, Exit, Fiber, Option, Redacted, Result, Scope, Stream } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { ChildProcess, type ChildProcessSpawner } from "effect/process"
-import { HostError, StartFailed } from "../HostError.ts"
+import { BinaryUnusable, HostError, StartFailed } from "../HostError.ts"
 import type { Binary } from "../OpenCodeServer.ts"
 import { look, sweep } from "../Processes.ts"
 import { type Containment, killGroup } from "./controlGroup.ts"
 import type { Guard } from "./guard.ts"
 import { contentVariable, handedOver, type Handover, makeHandover } from "./handover.ts"
-import { type Access, type Instance, health, user } from "./instance.ts"
+import { type Access, defaultUsername, type Instance, health } from "./instance.ts"
 import { makeProcessMemory, type ProcessMemory } from "./processMemory.ts"
 import { markVariable } from "./processTable.ts"
 import { quoteFilter, redact } from "./redact.ts"
+import { signalProblem, spawnProblem, type Unusable } from "./unusable.ts"
 
 export interface SpawnOptions {
   readonly binary: Binary
@@ -105,6 +106,9 @@ const spawnOn = Effect.fnUntraced(function* (
   const output: Array<string> = []
   const failed = (problem: string) => new HostError({ reason: new StartFailed({ problem, output: [...output] }) })
 
+  const unusable = ({ final, problem }: Unusable) =>
+    final ? new HostError({ reason: new BinaryUnusable({ path: options.binary.path, problem }) }) : failed(problem)
+
   const handle = yield* ChildProcess.make(
     options.binary.path,
     ["serve", "--hostname", "127.0.0.1", "--port", String(port)],
@@ -115,7 +119,7 @@ const spawnOn = Effect.fnUntraced(function* (
       detached: true,
       forceKillAfter: killAfter
     }
-  ).pipe(Effect.mapError(() => failed(`${options.binary.path} could not be run`)))
+  ).pipe(Effect.mapError((error) => unusable(spawnProblem(error))))
   const listens = yield* Deferred.make<Listening>()
   yield* options.guard.watch(handle.pid)
   const group = Option.isNone(options.containment)
@@ -138,25 +142,33 @@ const spawnOn = Effect.fnUntraced(function* (
       if (output.length > keptLines) output.shift()
       const url = /listening on (http:\/\/\S+)/.exec(line)?.[1]
       if (url === undefined) return Effect.void
-      return Deferred.succeed(listens, { url, password: hidden && !taken ? decoy : real, handedOver: taken })
+      return Deferred.succeed(listens, {
+        url,
+        username: defaultUsername,
+        password: hidden && !taken ? decoy : real,
+        handedOver: taken
+      })
     }),
     Effect.ignore,
     Effect.forkScoped
   )
-  const exited = yield* Deferred.make<number>()
+  const exited = yield* Deferred.make<Unusable>()
   yield* handle.exitCode.pipe(
-    Effect.orElseSucceed(() => -1),
-    Effect.flatMap((code) => Deferred.succeed(exited, code)),
+    Effect.match({
+      onSuccess: (code): Unusable => ({ problem: `it exited with code ${code}`, final: false }),
+      onFailure: signalProblem
+    }),
+    Effect.flatMap((end) => Deferred.succeed(exited, end)),
     Effect.forkScoped
   )
 
   // Its last words may arrive after its end; a tool that it left behind may keep the pipe open.
   const died = Effect.gen(function* (): Effect.fn.Return<Again, HostError> {
-    const code = yield* Deferred.await(exited)
+    const end = yield* Deferred.await(exited)
     // Asked before the sweep ends what the process may have left on that port.
     const portTaken = !(yield* isFree(port))
     yield* Effect.timeoutOption(Fiber.join(drained), "1 second")
-    const error = failed(ended(code))
+    const error = unusable(end)
     return portTaken ? { _tag: "PortTaken", error } : yield* error
   })
   const version = yield* Deferred.await(listens).pipe(
@@ -179,6 +191,7 @@ const spawnOn = Effect.fnUntraced(function* (
   return {
     server: {
       url,
+      username: defaultUsername,
       password,
       passwordHidden: hidden,
       version,
@@ -187,7 +200,7 @@ const spawnOn = Effect.fnUntraced(function* (
       bootMillis: startedAt - spawnedAt,
       startedAt
     },
-    exited: Effect.map(Deferred.await(exited), ended),
+    exited: Effect.map(Deferred.await(exited), ({ problem }) => problem),
     notice: Option.isSome(group) ? Effect.void : memory.notice,
     kill: Effect.ignore(handle.kill({ killSignal: "SIGKILL" }))
   }
@@ -199,9 +212,6 @@ const refuses = Effect.fnUntraced(function* (access: Access) {
   if (Result.isFailure(answer) && answer.failure.reason._tag === "Unauthorized") return
   return yield* new HostError({ reason: new StartFailed({ problem: "it answers without its password", output: [] }) })
 })
-
-/** -1: a signal. */
-const ended = (code: number) => (code === -1 ? "it was killed by a signal" : `it exited with code ${code}`)
 
 /** Dispose ends tools and stores what was streamed; SIGTERM alone loses both. With a stubborn tool it took 4.1 s. */
 const disposeLimit = "5 seconds"
@@ -223,7 +233,7 @@ const stop = Effect.fnUntraced(function* (
   if (running && Deferred.isDoneUnsafe(listens)) {
     const { password, url } = yield* Deferred.await(listens)
     const dispose = HttpClientRequest.post(new URL("/global/dispose", url))
-    yield* HttpClient.execute(HttpClientRequest.basicAuth(dispose, user, password)).pipe(
+    yield* HttpClient.execute(HttpClientRequest.basicAuth(dispose, defaultUsername, password)).pipe(
       Effect.flatMap((response) => response.text),
       Effect.timeout(disposeLimit),
       Effect.ignore

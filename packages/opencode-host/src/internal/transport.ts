@@ -10,7 +10,7 @@ import {
   Unauthorized,
   Unavailable
 } from "../HostError.ts"
-import { type Instance, user } from "./instance.ts"
+import type { Instance } from "./instance.ts"
 import { withoutQuotes } from "./redact.ts"
 import type { Settings } from "./settings.ts"
 import type { Supervisor } from "./supervisor.ts"
@@ -43,7 +43,9 @@ export const makeTransport = (use: Supervisor["use"]): Transport => {
   const sdkOf = (instance: Instance) => {
     const known = sdks.get(instance)
     if (known !== undefined) return known
-    const credentials = Buffer.from(`${user}:${Redacted.value(instance.server.password)}`).toString("base64")
+    const credentials = Buffer.from(`${instance.server.username}:${Redacted.value(instance.server.password)}`).toString(
+      "base64"
+    )
     const sdk = createOpencodeClient({
       baseUrl: instance.server.url,
       headers: { authorization: `Basic ${credentials}` }
@@ -56,7 +58,7 @@ export const makeTransport = (use: Supervisor["use"]): Transport => {
     use((instance) =>
       Effect.tryPromise({
         try: (signal) => run(sdkOf(instance), { signal }),
-        catch: (cause) => new HostError({ reason: reasonOf(operation, cause, undefined) })
+        catch: (cause) => new HostError({ reason: reasonOf(operation, cause, undefined, instance) })
       }).pipe(
         Effect.timeoutOrElse({
           duration: limitMillis,
@@ -65,7 +67,7 @@ export const makeTransport = (use: Supervisor["use"]): Transport => {
         Effect.flatMap(({ data, error, response }) =>
           response?.ok === true && data !== undefined
             ? Effect.succeed({ data, response })
-            : Effect.fail(new HostError({ reason: reasonOf(operation, error, response) }))
+            : Effect.fail(new HostError({ reason: reasonOf(operation, error, response, instance) }))
         )
       )
     ).pipe(Effect.withSpan(`OpenCodeClient.${operation}`))
@@ -77,7 +79,12 @@ export const makeTransport = (use: Supervisor["use"]): Transport => {
   }
 }
 
-const reasonOf = (operation: string, error: unknown, response: Response | undefined): HostErrorReason => {
+const reasonOf = (
+  operation: string,
+  error: unknown,
+  response: Response | undefined,
+  { server: { url, username } }: Instance
+): HostErrorReason => {
   const detail = describe(error)
   // The SDK turns an HTML answer into an error without a response; only a connection that was refused, or cut in the
   // body of the answer, is a TypeError.
@@ -86,7 +93,7 @@ const reasonOf = (operation: string, error: unknown, response: Response | undefi
       ? new Unavailable({ operation, detail: describe(error.cause ?? error) })
       : new Protocol({ operation, detail })
   }
-  if (response.status === 401) return new Unauthorized({ operation })
+  if (response.status === 401) return new Unauthorized({ operation, url, username })
   if (response.status === 404) return new NotFound({ operation, detail })
   return new Protocol({ operation, status: response.status, detail })
 }

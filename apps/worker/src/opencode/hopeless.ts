@@ -1,0 +1,53 @@
+/**
+ * Whether OpenCode can run here at all.
+ *
+ * @since 0.1.0
+ */
+import { type HostError, OpenCodeHost } from "@opencode-worker/opencode-host"
+import { Effect, Option, Schedule } from "effect"
+import { type AppError, configuration } from "../AppError.ts"
+
+const final: ReadonlySet<string> = new Set<HostError["reason"]["_tag"]>([
+  "BinaryNotFound",
+  "BinaryUnusable",
+  "DirectoryNotFound",
+  "Unauthorized",
+  "UnsupportedVersion"
+])
+
+/** What a failed start means, while none has succeeded: none where another one may succeed. */
+const verdict = (error: HostError): Option.Option<HostError | AppError> => {
+  if (final.has(error.reason._tag)) return Option.some(error)
+  return error.reason._tag === "GaveUp"
+    ? Option.some(configuration(`OpenCode never started, in ${error.reason.failures} attempts. ${error.reason.last}`))
+    : Option.none()
+}
+
+/**
+ * Starts the server, and fails when it can never start: with a binary or a version that cannot be used, or after as many
+ * failures as the host allows. Once it has started, `started` runs and this never ends: the host restarts what fails
+ * later.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const unlessHopeless = Effect.fnUntraced(function* <R>(started: Effect.Effect<void, never, R>) {
+  let shown = ""
+  return yield* OpenCodeHost.use(({ server }) => server).pipe(
+    Effect.tapError((error) => {
+      if (Option.isSome(verdict(error)) || error.message === shown) return Effect.void
+      shown = error.message
+      return Effect.logWarning(error.message)
+    }),
+    Effect.retry({ while: (error) => Option.isNone(verdict(error)), schedule: Schedule.spaced("1 second") }),
+    Effect.mapError((error) => Option.getOrElse(verdict(error), () => error)),
+    Effect.andThen(started),
+    Effect.andThen(Effect.never)
+  )
+})
+
+/** Waits until the server runs. Never fails: a start that fails is repeated, after the backoff of the host. */
+export const whenRunning = OpenCodeHost.use(({ server }) => server).pipe(
+  Effect.retry(Schedule.spaced("1 second")),
+  Effect.ignore
+)
