@@ -128,11 +128,11 @@ export const schedule = Schedule.spaced("50 millis")
 /** OpenCode boots once, and slowly on a loaded machine. */
 export const limit = { timeout: 120_000 }
 
-/** Waits until something of a turn's answer was streamed. */
+/** Waits until some text of a turn's answer was streamed; a notice that OpenCode starts is no text. */
 export const streaming = (turnId: Id<"turns">) =>
   Operator.use((operator) =>
     operator.follow(turnId).pipe(
-      Stream.filter(({ deltas }) => deltas.length > 0),
+      Stream.filter(({ deltas }) => deltas.some(({ segments }) => segments.some(({ kind }) => kind === "text"))),
       Stream.runHead
     )
   )

@@ -1,0 +1,74 @@
+/** How often a person is asked in a session with every tool call guarded. */
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, layer } from "@effect/vitest"
+import { OpenCodeHome, Reply } from "@opencode-worker/testkit"
+import { Effect, Fiber, Stream } from "effect"
+import { Operator } from "../../src/Operator.ts"
+import { answer, echo, limit, newSession, runWorker, script, send, worldWith } from "../support/world.ts"
+
+const edit = (file: string) => Reply.toolCall("edit", { filePath: file, oldString: "old", newString: "new" })
+const runTests = Reply.toolCall("bash", { command: "cat a.txt b.txt", description: "run the tests" })
+
+/** Reads, searches, edits three files, and runs the tests before and after the last edit. */
+const steps = [
+  Reply.toolCall("read", { filePath: "a.txt" }),
+  Reply.toolCall("grep", { pattern: "old" }),
+  edit("a.txt"),
+  edit("b.txt"),
+  runTests,
+  edit("c.txt"),
+  runTests
+]
+
+/** The subjects of the requests of a whole session, each answered alike. */
+const questions = Effect.fnUntraced(function* (type: "once" | "always") {
+  const { directory } = yield* OpenCodeHome
+  for (const name of ["a", "b", "c"]) writeFileSync(join(directory, `${name}.txt`), "old\n")
+  const operator = yield* Operator
+  const sessionId = yield* newSession
+  yield* runWorker
+  yield* script((request) => steps[request.toolResults.length] ?? echo(request))
+  const subjects: Array<string> = []
+  const answered = new Set<string>()
+  const answers = yield* operator.pending(sessionId).pipe(
+    Stream.flattenIterable,
+    Stream.filter(({ requestId }) => !answered.has(requestId)),
+    Stream.runForEach(({ requestId, subject }) => {
+      answered.add(requestId)
+      subjects.push(subject)
+      return operator.answer(requestId, { type })
+    }),
+    Effect.forkChild
+  )
+  const { status } = yield* answer(yield* send(sessionId, "rename old to new"))
+  yield* Fiber.interrupt(answers)
+  assert.strictEqual(status, "completed")
+  return subjects
+})
+
+layer(worldWith({ alwaysAsk: true }), { excludeTestServices: true, timeout: 120_000 })("a session", (it) => {
+  it.effect(
+    "asks for each edit and command, and reads and searches without a question",
+    () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* questions("once"), [
+          "edit: a.txt",
+          "edit: b.txt",
+          "bash: cat a.txt b.txt",
+          "edit: c.txt",
+          "bash: cat a.txt b.txt"
+        ])
+      }),
+    limit
+  )
+
+  it.effect(
+    "asks once for edits and once for a command that is allowed always",
+    () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* questions("always"), ["edit: a.txt", "bash: cat a.txt b.txt"])
+      }),
+    limit
+  )
+})
