@@ -215,6 +215,7 @@ const passOn = Effect.fnUntraced(function* (turnId: Id<"turns">, event: TurnEven
       return
     }
     case "RetryScheduled":
+      yield* Effect.logInfo(`The model's provider failed, OpenCode tries again: ${event.message}`)
       return yield* deltas.append(turnId, LiveNotice.retry(event))
     case "Compaction":
       return yield* deltas.append(turnId, LiveNotice.compaction(event))
