@@ -60,12 +60,14 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
           style,
           deltas.flatMap(({ segments }) => segments)
         )
+        // A notice says what the answer waits for.
+        const isAnswer = deltas.some(({ segments }) => segments.some(({ kind }) => kind !== "notice"))
         if (!text.isEmpty) {
           const now = yield* Clock.currentTimeMillis
           yield* Ref.update(tally, (sum) => ({
             ...sum,
             pieces: sum.pieces + 1,
-            firstText: Option.orElseSome(sum.firstText, () => now - sentAt)
+            firstText: isAnswer ? Option.orElseSome(sum.firstText, () => now - sentAt) : sum.firstText
           }))
           yield* print(text)
         }
