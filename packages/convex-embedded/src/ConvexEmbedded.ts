@@ -18,6 +18,7 @@
 import { lstatSync, rmSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { ConvexEmbeddedError } from "./ConvexEmbeddedError.ts"
+import { isHostEntry, isOriginEntry } from "./internal/access.ts"
 import { type AuthProvider, makeVerifier } from "./internal/auth.ts"
 import { CronTimer } from "./internal/cron-timer.ts"
 import { messageOf } from "./internal/errors.ts"
@@ -25,6 +26,7 @@ import { Executor } from "./internal/executor.ts"
 import { FileUrls } from "./internal/files.ts"
 import { acquireLock } from "./internal/lock.ts"
 import { findModules } from "./internal/modules.ts"
+import { limits } from "./internal/limits.ts"
 import { Scheduler } from "./internal/scheduler.ts"
 import { serve } from "./internal/server.ts"
 import type { Durability } from "./internal/store.ts"
@@ -48,6 +50,22 @@ export interface Options {
   readonly port?: number
   /** The address to listen on. Default `127.0.0.1`: only programs of this machine can connect. */
   readonly host?: string
+  /**
+   * Names in URLs by which the deployment may be reached, beside the addresses that it listens on: such as
+   * `dev.example.com` behind a proxy. `*` takes any, which lets a page reach it by DNS rebinding.
+   */
+  readonly allowedHosts?: ReadonlyArray<string>
+  /**
+   * Origins of pages in a browser that may use the deployment, beside those at its own address: `https://app.example.com`,
+   * `loopback` for any page of this machine, `null` for pages without an origin, or `*` for any page. Programs send no
+   * origin, and are not refused by it. Default: none.
+   */
+  readonly allowedOrigins?: ReadonlyArray<string>
+  /**
+   * Bytes that all connections together may use for what they sent, wait for and do not read. When they are used up,
+   * clients without a token are dropped first. Default 256 MiB.
+   */
+  readonly connectionMemory?: number
   readonly auth?: {
     /** Whose tokens to trust, in place of the folder's `auth.config.ts`. */
     readonly providers?: ReadonlyArray<AuthProvider>
@@ -161,12 +179,16 @@ const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deploymen
   cleanup.defer(() => crons.close())
   await executor.perform("recoverJobs")
 
+  const { allowedHosts = [], allowedOrigins = [], connectionMemory = limits.connectionMemory } = options
   const { host = "127.0.0.1", port = 0 } = options
   // No function runs before it can know the URL.
   const server = await executor.serving(() =>
     serve({
       adminKey: options.adminKey ?? null,
+      allowedHosts,
+      allowedOrigins,
       cacheDir,
+      connectionMemory,
       executor,
       fileUrls: new FileUrls(secret, ""),
       host,
@@ -217,11 +239,18 @@ class Cleanup {
   }
 }
 
+/** Less would not take one call with the largest arguments. */
+const LEAST_MEMORY = 64 * 1024 * 1024
+
+const invalidEntry = (option: keyof Options, should: string, given: string) =>
+  new ConvexEmbeddedError("InvalidOptions", `An entry of the option ${option} must be ${should}, not ${given}.`)
+
 const checkOptions = (options: Options): void => {
   const invalid = (option: keyof Options, should: string) => {
     const given = options[option] as string | number | undefined
     return new ConvexEmbeddedError("InvalidOptions", `The option ${option} must be ${should}, not ${given}.`)
   }
+  const { allowedHosts = [], allowedOrigins = [], connectionMemory = limits.connectionMemory } = options
   const { adminKey, durability = "full", host = "127.0.0.1", port = 0, userTimeLimit = 1000 } = options
   for (const option of ["functions", "dataDir"] as const) {
     if (typeof options[option] !== "string" || options[option] === "") throw invalid(option, "the path of a folder")
@@ -231,6 +260,16 @@ const checkOptions = (options: Options): void => {
   if (adminKey !== undefined && (typeof adminKey !== "string" || adminKey.length < 16)) {
     // What was given may be a secret all the same.
     throw new ConvexEmbeddedError("InvalidOptions", "The option adminKey must be a text of at least 16 characters.")
+  }
+  for (const origin of allowedOrigins) {
+    if (!isOriginEntry(origin))
+      throw invalidEntry("allowedOrigins", "an origin such as https://app.example.com", origin)
+  }
+  for (const name of allowedHosts) {
+    if (!isHostEntry(name)) throw invalidEntry("allowedHosts", "a name such as dev.example.com", name)
+  }
+  if (!(Number.isInteger(connectionMemory) && connectionMemory >= LEAST_MEMORY)) {
+    throw invalid("connectionMemory", `a whole number of bytes, at least ${LEAST_MEMORY}`)
   }
   if (!(userTimeLimit > 0)) throw invalid("userTimeLimit", "a number of milliseconds above 0")
   if (durability !== "full" && durability !== "normal") throw invalid("durability", '"full" or "normal"')

@@ -18,6 +18,8 @@ const USAGE = `Usage: convex-embedded serve <functions folder> [options]
   --data <folder>        where the data are kept (default ./convex-data)
   --port <number>        the port to listen on, 0 for a free one (default 3210)
   --host <address>       the address to listen on (default 127.0.0.1: this machine only)
+  --allow-origin <origin>  let pages of this origin use the deployment, beside those of this machine; may be repeated
+  --allow-host <name>    a name by which it may be reached, beside its addresses; may be repeated
   --durability <level>   full: a commit survives a power loss (default); normal: it survives a crash
   --oidc-discovery       ask issuers of tokens for their keys, over https (default: nobody is asked over the network)
   --watch                load the functions anew when a file changes
@@ -37,6 +39,8 @@ const parse = () =>
   parseArgs({
     allowPositionals: true,
     options: {
+      "allow-host": { default: [], multiple: true, type: "string" },
+      "allow-origin": { default: [], multiple: true, type: "string" },
       data: { default: "./convex-data", type: "string" },
       durability: { default: "full", type: "string" },
       help: { default: false, type: "boolean" },
@@ -114,6 +118,9 @@ const serve = async (functions: string, values: Values): Promise<number> => {
   try {
     await using deployment = await make({
       ...(adminKey === undefined ? {} : { adminKey }),
+      allowedHosts: values["allow-host"],
+      // The page under development comes from a server on another port.
+      allowedOrigins: ["loopback", ...values["allow-origin"]],
       auth: { discovery: values["oidc-discovery"] },
       dataDir: values.data,
       // `make` says what it should have been.

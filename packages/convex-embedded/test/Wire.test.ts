@@ -1,14 +1,13 @@
 import { once } from "node:events"
-import { connect as connectTo, type Socket } from "node:net"
 import { anyApi } from "convex/server"
-import { assert, describe, it, onTestFinished } from "vitest"
+import { assert, describe, it, vi } from "vitest"
 import { WebSocket } from "ws"
 import { limits } from "../src/internal/limits.ts"
-import { connect, connectHttp, deploy, watch } from "./deployment.ts"
+import { connect, deploy, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 import { project } from "./project.ts"
 import { randomOf } from "./random.ts"
-import { openSocket, syncUrl } from "./raw.ts"
+import { openSocket } from "./raw.ts"
 
 /** Messages as a client sends them, to be damaged. */
 const messages = (sessionId: string): ReadonlyArray<Record<string, unknown>> => [
@@ -145,7 +144,7 @@ describe("the wire", () => {
     assert.equal(client.connectionState().connectionCount, 1)
   })
 
-  it("a client that asks and never reads is cut off, and the others go on", async () => {
+  it("a client that asks and never reads is cut off, and the others go on", { timeout: 100_000 }, async () => {
     const deployment = await deploy()
     const slow = await openSocket(deployment.url)
     const value = "x".repeat(900_000)
@@ -159,44 +158,14 @@ describe("the wire", () => {
     }
     const client = connect(deployment)
     assert.equal(await client.mutation(api.counters.add, { name: "n" }), 1)
-    const done = watch(client, api.jobs.events, {})
-    await done.until((events) => !(events instanceof Error) && events.length === CALLS)
+    // It does not read that it is cut off; what it writes then fails.
+    await vi.waitFor(() => slow.ping(() => undefined) ?? assert.notEqual(slow.readyState, WebSocket.OPEN), {
+      interval: 50,
+      timeout: 80_000
+    })
     slow.resume()
     await closed
     assert.isBelow(received, CALLS)
     assert.equal(await client.mutation(api.counters.add, { name: "n" }), 2)
-  })
-
-  it("connections beyond the limit are refused, whatever they are for, and the others are served on", async () => {
-    const deployment = await deploy()
-    const port = Number(new URL(deployment.url).port)
-    const client = connect(deployment)
-    const counter = watch(client, api.counters.read, { name: "n" })
-    await counter.until((value) => value === 0)
-    const dial = async () => {
-      const socket = connectTo(port, "127.0.0.1")
-      socket.on("error", () => undefined)
-      onTestFinished(() => void socket.destroy())
-      await once(socket, "connect")
-      return socket
-    }
-    const http = await dial()
-    const others: Array<Socket> = []
-    while (others.length < limits.connections - 2) others.push(await dial())
-
-    const refused = new WebSocket(syncUrl(deployment.url))
-    await Promise.all([once(refused, "error"), once(await dial(), "close")])
-    assert.isTrue(others.every((socket) => !socket.closed))
-    http.write("GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    assert.match(String((await once(http, "data"))[0]), /^HTTP\/1\.1 200 /)
-    await client.mutation(api.counters.add, { name: "n" })
-    await counter.until((value) => value === 1)
-    assert.equal(client.connectionState().connectionCount, 1)
-
-    // One that ends makes room for another one.
-    for (const socket of others.slice(0, 2)) socket.end()
-    await Promise.all(others.slice(0, 2).map((socket) => once(socket, "close")))
-    await openSocket(deployment.url)
-    assert.equal(await connectHttp(deployment).query(api.counters.read, { name: "n" }), 1)
   })
 })

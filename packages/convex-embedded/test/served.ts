@@ -6,6 +6,7 @@ import { onTestFinished } from "vitest"
 import { FUNCTIONS, temporaryFolder } from "./deployment.ts"
 
 interface ServeOptions {
+  readonly connectionMemory?: number
   readonly dataDir?: string
   readonly functions?: string
   readonly port?: number
@@ -13,15 +14,15 @@ interface ServeOptions {
 }
 
 export const serve = async ({
+  connectionMemory = 256 * 1024 * 1024,
   dataDir = temporaryFolder(),
   functions = FUNCTIONS,
   port = 0,
   userTimeLimit = 30_000
 }: ServeOptions = {}): Promise<{ readonly child: ChildProcess; readonly url: string }> => {
   const script = fileURLToPath(import.meta.resolve("./fixtures/serve.ts"))
-  const child = spawn(process.execPath, [script, dataDir, String(port), functions, String(userTimeLimit)], {
-    stdio: ["ignore", "pipe", "inherit"]
-  })
+  const settings = [dataDir, port, functions, userTimeLimit, connectionMemory].map(String)
+  const child = spawn(process.execPath, [script, ...settings], { stdio: ["ignore", "pipe", "inherit"] })
   onTestFinished(() => void child.kill("SIGKILL"))
   const [line] = (await once(child.stdout, "data")) as [Buffer]
   return { child, url: line.toString().trim() }

@@ -28,6 +28,7 @@ import { nestingOf, tooNested } from "./json.ts"
 import { limits } from "./limits.ts"
 import type { Pulse } from "./pulse.ts"
 import { ReadSets } from "./read-sets.ts"
+import { resultBytes } from "./result-bytes.ts"
 import { Console, Determinism, inFrame } from "./runtime.ts"
 import { Stopwatch } from "./stopwatch.ts"
 import type { Store } from "./store.ts"
@@ -126,13 +127,19 @@ export class Engine {
     return { logLines, outcome }
   }
 
-  /** Queries whose results somebody watches, one after the other. A failure depends on what was read as a result does. */
+  /**
+   * Queries whose results are watched, one after the other, until their results are large together: at least the first. A
+   * failure depends on what was read as a result does.
+   */
   async watch(requests: ReadonlyArray<WatchRequest>): Promise<ReadonlyArray<WatchedRun>> {
     const runs: Array<WatchedRun> = []
+    let bytes = 0
     for (const { call, id, journal } of requests) {
       const { reads, ...run } = await this.#read(call, journal)
       this.readSets.set(id, reads)
       runs.push(run)
+      bytes += resultBytes(run)
+      if (bytes > limits.watchedBytes) break
     }
     return runs
   }

@@ -43,8 +43,22 @@ export const limits = {
   transitionCharacters: 5_000_000,
   /** What a connection may have unsent when there is more to send: its client does not read. */
   unsentBytes: 64 * MiB,
+  /** What a message or body may take once it is parsed: lists and objects take more than their text. */
+  parsedBytes: 128 * MiB,
+  /** Arguments and results of the queries that one connection subscribes to. */
+  subscriptionBytes: 96 * MiB,
+  /** What a connection may have waiting: what it sends meanwhile stays unread. */
+  waitingBytes: 32 * MiB,
+  /** What one query that is subscribed to takes beside its arguments and its result: among others, the ranges that it read. */
+  subscriptionOverhead: 4096,
+  /** Results that are computed before those before them are counted. */
+  watchedBytes: 16 * MiB,
+  /** Messages and results of all connections together, unless the deployment has another limit. */
+  connectionMemory: 256 * MiB,
   /** Of WebSockets and HTTP together. */
   connections: 1000,
+  /** A request must have its headers, and a WebSocket must send `Connect`, within this time. */
+  connectMillis: 10_000,
   /** Mutations and actions that one connection may have waiting; further messages of it wait unread. */
   waitingCalls: 1000,
   /** Queries that one connection may subscribe to. */

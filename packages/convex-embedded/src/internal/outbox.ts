@@ -16,11 +16,14 @@ export class Outbox {
   #waiting: Array<Waiting> = []
   #waitingBytes = 0
   #inParts = false
+  readonly #hold: (bytes: number) => void
+  #held = 0
 
-  /** `stream` is what the socket writes to. */
-  constructor(socket: WebSocket, stream: Duplex) {
+  /** `stream` is what the socket writes to; `hold` receives how many bytes have not left. */
+  constructor(socket: WebSocket, stream: Duplex, hold: (bytes: number) => void) {
     this.#socket = socket
     this.#stream = stream
+    this.#hold = hold
   }
 
   /**
@@ -29,9 +32,9 @@ export class Outbox {
    */
   send(message: string): Promise<void> {
     this.#cutOffIfUnread()
-    if (!this.#inParts) return this.#write(message)
+    if (!this.#inParts) return this.#count(message, this.#write(message))
     this.#waitingBytes += Buffer.byteLength(message)
-    return new Promise((leave) => this.#waiting.push({ leave, message }))
+    return this.#count(message, new Promise((leave) => this.#waiting.push({ leave, message })))
   }
 
   /**
@@ -41,6 +44,18 @@ export class Outbox {
   async sendTransition(message: string): Promise<void> {
     if (message.length <= limits.transitionCharacters) return this.send(message)
     this.#cutOffIfUnread()
+    return this.#count(message, this.#sendParts(message))
+  }
+
+  /** Counts a message until it has left, or its connection is closed. */
+  async #count(message: string, leaving: Promise<void>): Promise<void> {
+    const bytes = Buffer.byteLength(message)
+    this.#hold((this.#held += bytes))
+    await leaving
+    this.#hold((this.#held -= bytes))
+  }
+
+  async #sendParts(message: string): Promise<void> {
     const transitionId = randomUUID()
     const parts = partsOf(message)
     this.#inParts = true

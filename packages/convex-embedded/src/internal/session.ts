@@ -7,15 +7,18 @@
  * - At most one Transition is on its way to a client: a slow one gets fewer and larger steps, and delays nobody.
  * - A client that asks for more than can be done at once waits: its messages stay unread.
  */
-import type { Duplex } from "node:stream"
+import type { Socket } from "node:net"
 import { WebSocket } from "ws"
 import type { VerifyToken } from "./auth.ts"
+import { Backlog } from "./backlog.ts"
+import type { Connection } from "./connections.ts"
 import { failureOf, messageOf } from "./errors.ts"
 import type { Executor } from "./executor.ts"
 import { limits } from "./limits.ts"
 import { Outbox } from "./outbox.ts"
 import { type ClientMessage, decodeClientMessage, encodeTs } from "./protocol.ts"
-import { QuerySet } from "./query-set.ts"
+import { parsedBytes } from "./parsed-bytes.ts"
+import { QuerySet, SubscriptionsTooLarge } from "./query-set.ts"
 import { response, type ResponseType } from "./responses.ts"
 
 /** A client that hears nothing for 30 s reconnects. */
@@ -27,12 +30,21 @@ const LONGEST_WAIT_MILLIS = 2 ** 31 - 1
 /** Close codes of the WebSocket protocol. */
 const NORMAL = 1000
 const POLICY_VIOLATION = 1008
+const TOO_BIG = 1009
 const INTERNAL_ERROR = 1011
+const TRY_AGAIN_LATER = 1013
+
+const NOT_CONNECTED = `ConnectTimeout: the first message, Connect, did not come within ${limits.connectMillis / 1000} s`
+
+/** A close frame has this time to leave. A client that does not read gets none. */
+const GOODBYE_MILLIS = 1000
+const UNREAD_BYTES = 64 * 1024
 
 export interface SessionOptions {
   readonly socket: WebSocket
-  /** What the socket writes to. */
-  readonly stream: Duplex
+  /** What the socket reads from and writes to. */
+  readonly stream: Socket
+  readonly connection: Connection
   readonly executor: Executor
   readonly verifyToken: VerifyToken
 }
@@ -43,22 +55,32 @@ export class Session {
   readonly #executor: Executor
   readonly #verifyToken: VerifyToken
   readonly #queries: QuerySet
+  readonly #connection: Connection
+  readonly #backlog: Backlog
+  readonly #connectTimer: NodeJS.Timeout
   #sessionId: string | null = null
   #expiry: NodeJS.Timeout | undefined
   #ping: NodeJS.Timeout
   #alive = true
   #inbox: Promise<void> = Promise.resolve()
-  #waitingCalls = 0
   #updating = false
   #stale = false
 
   constructor(options: SessionOptions) {
     this.#socket = options.socket
-    this.#outbox = new Outbox(options.socket, options.stream)
+    const { connection, socket, stream } = options
+    this.#connection = connection
+    this.#outbox = new Outbox(socket, stream, connection.holder("messages"))
+    this.#backlog = new Backlog(socket, stream, connection)
     this.#executor = options.executor
     this.#verifyToken = options.verifyToken
-    this.#queries = new QuerySet(options.executor.subscriptions, () => this.#update())
+    this.#queries = new QuerySet(options.executor.subscriptions, {
+      hold: connection.holder("messages"),
+      onOutdated: () => this.#update()
+    })
     this.#ping = setInterval(() => this.#keepAlive(), PING_INTERVAL_MILLIS)
+    this.#connectTimer = setTimeout(() => this.#close(POLICY_VIOLATION, NOT_CONNECTED), limits.connectMillis)
+    connection.onDrop = (reason) => this.#drop(reason)
     options.socket.on("message", (data: Buffer, isBinary) => this.#receive(data, isBinary))
     options.socket.on("pong", () => (this.#alive = true))
     options.socket.on("error", () => options.socket.terminate())
@@ -67,6 +89,7 @@ export class Session {
 
   #dispose(): void {
     clearInterval(this.#ping)
+    clearTimeout(this.#connectTimer)
     clearTimeout(this.#expiry)
     this.#queries.dispose()
   }
@@ -81,30 +104,45 @@ export class Session {
   }
 
   #receive(data: Buffer, isBinary: boolean): void {
+    const bytes = parsedBytes(data)
+    if (bytes > limits.parsedBytes) {
+      return this.#close(TOO_BIG, `MessageTooLarge: parsed, it takes more than ${limits.parsedBytes} bytes`)
+    }
+    const release = this.#backlog.take(bytes)
     this.#inbox = this.#inbox
       .then(() => {
         if (this.#socket.readyState !== WebSocket.OPEN) return undefined
         if (isBinary) throw new Error("the message is not text")
         return this.#handle(decodeClientMessage(data.toString("utf8")))
       })
-      .catch((cause: unknown) => this.#close(POLICY_VIOLATION, `InvalidMessage: ${messageOf(cause)}`))
+      .then((handled) => void (handled?.call ?? Promise.resolve()).finally(release))
+      .catch((cause: unknown) => {
+        release()
+        this.#close(POLICY_VIOLATION, `InvalidMessage: ${messageOf(cause)}`)
+      })
   }
 
-  async #handle(message: ClientMessage): Promise<void> {
-    if (message.type === "Connect") return this.#connect(message)
-    if (this.#sessionId === null) throw new Error("the first message must be Connect")
+  /** Handled is not done: a call goes on while further messages are handled. */
+  async #handle(message: ClientMessage): Promise<{ readonly call: Promise<void> } | undefined> {
+    if (message.type !== "Connect" && this.#sessionId === null) throw new Error("the first message must be Connect")
     switch (message.type) {
+      case "Connect":
+        this.#connect(message)
+        break
       case "Authenticate":
-        return this.#authenticate(message)
+        await this.#authenticate(message)
+        break
       case "ModifyQuerySet":
         this.#queries.modify(message)
-        return this.#update()
+        this.#update()
+        break
       case "Mutation":
-        return void this.#mutation(message, this.#sessionId)
+        return { call: this.#mutation(message, this.#sessionId!) }
       case "Action":
-        return void this.#action(message)
+        return { call: this.#action(message) }
       case "Event":
     }
+    return undefined
   }
 
   #connect({ maxObservedTimestamp, sessionId }: ClientMessage & { type: "Connect" }): void {
@@ -113,6 +151,8 @@ export class Session {
     if (maxObservedTimestamp !== null && maxObservedTimestamp > this.#executor.ts) {
       return this.#close(POLICY_VIOLATION, "The data of this deployment are older than those that the client has seen")
     }
+    clearTimeout(this.#connectTimer)
+    this.#connection.standing = "anonymous"
     this.#sessionId = sessionId
   }
 
@@ -124,6 +164,7 @@ export class Session {
       if (message.tokenType === "Admin") throw new Error("Admin keys are not supported by convex-embedded.")
       const verified = message.tokenType === "None" ? null : await this.#verifyToken(message.value)
       this.#queries.identify(verified?.identity ?? null)
+      this.#connection.standing = verified === null ? "anonymous" : "authenticated"
       clearTimeout(this.#expiry)
       if (verified !== null) this.#expireAt(verified.expiresAt)
     } catch (cause) {
@@ -150,7 +191,6 @@ export class Session {
     { args, requestId, udfPath: path }: ClientMessage & { type: "Mutation" | "Action" },
     sessionId: string
   ): Promise<void> {
-    this.#callBegins()
     try {
       const call = { args, caller: "client", identity: this.#queries.identity, path } as const
       const run = await this.#executor.mutation(call, { requestId, sessionId })
@@ -160,29 +200,16 @@ export class Session {
       this.#update()
     } catch (cause) {
       this.#refuse("MutationResponse", requestId, cause)
-    } finally {
-      this.#callEnds()
     }
   }
 
   async #action({ args, requestId, udfPath: path }: ClientMessage & { type: "Mutation" | "Action" }): Promise<void> {
-    this.#callBegins()
     try {
       const run = await this.#executor.action({ args, caller: "client", identity: this.#queries.identity, path })
       void this.#outbox.send(response("ActionResponse", requestId, run, {}))
     } catch (cause) {
       this.#refuse("ActionResponse", requestId, cause)
-    } finally {
-      this.#callEnds()
     }
-  }
-
-  #callBegins(): void {
-    if (++this.#waitingCalls === limits.waitingCalls) this.#socket.pause()
-  }
-
-  #callEnds(): void {
-    if (--this.#waitingCalls === limits.waitingCalls - 1) this.#socket.resume()
   }
 
   /** The deployment itself failed, or has ended. */
@@ -206,7 +233,18 @@ export class Session {
         this.#updating = false
       }
     }
-    run().catch(() => this.#close(INTERNAL_ERROR, "InternalServerError"))
+    run().catch((cause: unknown) => {
+      if (cause instanceof SubscriptionsTooLarge) this.#close(POLICY_VIOLATION, `${cause.name}: ${cause.message}`)
+      else this.#close(INTERNAL_ERROR, "InternalServerError")
+    })
+  }
+
+  /** Others need its place or its memory. The client waits some seconds after this reason before it connects again. */
+  #drop(reason: string): void {
+    this.#dispose()
+    if (this.#socket.bufferedAmount > UNREAD_BYTES) return this.#socket.terminate()
+    this.#close(TRY_AGAIN_LATER, `TooManyConcurrentRequests: ${reason}`)
+    setTimeout(() => this.#socket.terminate(), GOODBYE_MILLIS).unref()
   }
 
   /** The reason of a close may have 123 bytes: so it is ASCII, where a character is a byte. */

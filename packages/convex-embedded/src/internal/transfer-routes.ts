@@ -4,12 +4,15 @@
  */
 import { createHash, randomUUID, timingSafeEqual } from "node:crypto"
 import { createReadStream, createWriteStream } from "node:fs"
-import { mkdir, rm } from "node:fs/promises"
+import { rm } from "node:fs/promises"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { join } from "node:path"
 import { pipeline } from "node:stream/promises"
+import { createPrivateFile } from "../PrivateFiles.ts"
+import type { Connection } from "./connections.ts"
 import { messageOf } from "./errors.ts"
 import type { Executor } from "./executor.ts"
+import { respond } from "./http.ts"
 
 interface TransferOptions {
   readonly executor: Executor
@@ -19,14 +22,15 @@ interface TransferOptions {
 
 export const handleTransfer = async (
   { adminKey, cacheDir, executor }: TransferOptions,
+  connection: Connection,
   request: IncomingMessage,
   response: ServerResponse
 ): Promise<void> => {
-  const refuse = (status: number, code: string, message: string) =>
-    void response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify({ code, message }))
+  const refuse = (status: number, code: string, message: string) => respond(response, status, { code, message })
   const { pathname, searchParams } = new URL(request.url ?? "", "http://localhost")
   if (!isAdmin(request, adminKey))
     return refuse(401, "AdminKeyNeeded", "Send the admin key: Authorization: Convex <key>.")
+  connection.standing = "authenticated"
   const isExport = pathname === "/api/export"
   if (request.method !== (isExport ? "GET" : "POST")) {
     return refuse(405, "MethodNotAllowed", `Use ${isExport ? "GET" : "POST"}.`)
@@ -36,7 +40,6 @@ export const handleTransfer = async (
   if (table === null) return refuse(400, "BadRequest", "Name the table: ?table=messages.")
   if (mode !== "append" && mode !== "replace") return refuse(400, "BadRequest", "The mode is append or replace.")
 
-  await mkdir(cacheDir, { recursive: true })
   const file = join(cacheDir, `${randomUUID()}.jsonl`)
   try {
     if (isExport) {
@@ -44,9 +47,11 @@ export const handleTransfer = async (
       response.writeHead(200, { "content-type": "application/x-ndjson" })
       await pipeline(createReadStream(file), response)
     } else {
-      await pipeline(request, createWriteStream(file, { flags: "wx", mode: 0o600 }))
+      const descriptor = createPrivateFile(file)
+      if (descriptor === null) throw new Error(`The file ${file} exists.`)
+      await pipeline(request, createWriteStream(file, { fd: descriptor }))
       const documents = await executor.perform("importTable", table, file, mode)
-      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ documents }))
+      respond(response, 200, { documents })
     }
   } catch (cause) {
     if (response.headersSent) response.destroy()

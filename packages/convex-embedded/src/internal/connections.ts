@@ -1,0 +1,167 @@
+/**
+ * What connections may use together: places, and bytes of memory for what they sent, wait for and do not read.
+ *
+ * When either is short, connections that have not proved who they are are dropped first: so a client with a token gets in.
+ * The decisions are functions of what is known of the connections (`shortOfPlaces`, `shortOfBytes`).
+ */
+import type { Socket } from "node:net"
+
+/** `idle`: no request is under way, or a WebSocket has not sent `Connect`. */
+export type Standing = "idle" | "anonymous" | "authenticated"
+
+/** Memory of messages and results, or of stored files on their way. */
+export type Use = "messages" | "files"
+
+/** What a decision needs to know of a connection. */
+export interface Candidate {
+  readonly standing: Standing
+  /** When it got its standing, in milliseconds of a monotonic clock. */
+  readonly since: number
+  readonly bytes: Readonly<Record<Use, number>>
+}
+
+/** A new connection has this time to prove who it is before an older one is preferred. */
+export const GRACE_MILLIS = 10_000
+
+/**
+ * The connection that gives its place to a new one: the longest idle one, then the youngest anonymous one, so that
+ * established clients outlast a flood, then of those that had no time yet the oldest. `undefined`: all are authenticated.
+ */
+export const shortOfPlaces = <A extends Candidate>(connections: Iterable<A>, now: number): A | undefined => {
+  let [idle, anonymous, fresh]: Array<A | undefined> = []
+  for (const each of connections) {
+    if (each.standing === "authenticated") continue
+    if (now - each.since < GRACE_MILLIS) fresh = fresh === undefined || each.since < fresh.since ? each : fresh
+    else if (each.standing === "idle") idle = idle === undefined || each.since < idle.since ? each : idle
+    else anonymous = anonymous === undefined || each.since > anonymous.since ? each : anonymous
+  }
+  return idle ?? anonymous ?? fresh
+}
+
+/** The connection that gives its bytes back: the one that is not authenticated and has most, otherwise the one that asks. */
+export const shortOfBytes = <A extends Candidate>(connections: Iterable<A>, asking: A, use: Use): A => {
+  let most: A | undefined
+  for (const each of connections) {
+    if (each.standing === "authenticated" || each.bytes[use] === 0) continue
+    if (most === undefined || each.bytes[use] > most.bytes[use]) most = each
+  }
+  return most ?? asking
+}
+
+export interface ConnectionLimits {
+  readonly places: number
+  readonly bytes: Readonly<Record<Use, number>>
+}
+
+export class Connections {
+  readonly #limits: ConnectionLimits
+  readonly #all = new Map<Socket, Connection>()
+  readonly #used: Record<Use, number> = { files: 0, messages: 0 }
+
+  constructor(given: ConnectionLimits) {
+    this.#limits = given
+  }
+
+  /** Gives a new connection a place. `null`: there is none. */
+  admit(socket: Socket): Connection | null {
+    if (this.#all.size >= this.#limits.places) {
+      const victim = shortOfPlaces(this.#all.values(), performance.now())
+      if (victim === undefined) return null
+      victim.drop("more connections than the deployment takes")
+    }
+    const connection = new Connection(socket, {
+      dropped: () => this.#all.delete(socket),
+      used: (use, change) => this.#use(connection, use, change)
+    })
+    this.#all.set(socket, connection)
+    socket.once("close", () => connection.end())
+    return connection
+  }
+
+  of(socket: Socket): Connection | undefined {
+    return this.#all.get(socket)
+  }
+
+  /** Whether so many more bytes would let none be dropped. */
+  hasRoom(use: Use, bytes: number): boolean {
+    return this.#used[use] + bytes <= this.#limits.bytes[use]
+  }
+
+  #use(asking: Connection, use: Use, change: number): void {
+    this.#used[use] += change
+    if (change <= 0) return
+    while (this.#used[use] > this.#limits.bytes[use] && !asking.hasEnded) {
+      shortOfBytes(this.#all.values(), asking, use).drop("its memory is needed for other clients")
+    }
+  }
+}
+
+interface Owner {
+  readonly dropped: () => void
+  readonly used: (use: Use, change: number) => void
+}
+
+/** One connection, with the standing and the bytes of all that goes over it. */
+export class Connection implements Candidate {
+  readonly bytes: Record<Use, number> = { files: 0, messages: 0 }
+  readonly #socket: Socket
+  readonly #owner: Owner
+  #standing: Standing = "idle"
+  #since = performance.now()
+  #ended = false
+  /** Says goodbye before the socket is destroyed: in the form of whoever uses the connection. */
+  onDrop: (reason: string) => void = () => this.destroy()
+
+  constructor(socket: Socket, owner: Owner) {
+    this.#socket = socket
+    this.#owner = owner
+  }
+
+  get standing(): Standing {
+    return this.#standing
+  }
+
+  set standing(standing: Standing) {
+    if (standing === this.#standing) return
+    this.#standing = standing
+    this.#since = performance.now()
+  }
+
+  get since(): number {
+    return this.#since
+  }
+
+  get hasEnded(): boolean {
+    return this.#ended
+  }
+
+  /** Counts what is held for something that goes over this connection; `hold(0)` when it is over. */
+  holder(use: Use): (bytes: number) => void {
+    let held = 0
+    return (bytes) => {
+      if (this.#ended) return
+      const change = bytes - held
+      held = bytes
+      this.bytes[use] += change
+      this.#owner.used(use, change)
+    }
+  }
+
+  drop(reason: string): void {
+    if (this.#ended) return
+    this.end()
+    this.onDrop(reason)
+  }
+
+  /** Gives back what it has; nothing is counted for it any more. */
+  end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    for (const use of ["files", "messages"] as const) this.#owner.used(use, -this.bytes[use])
+    this.#owner.dropped()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+}
