@@ -10,7 +10,8 @@ const CLOSE_OBJECT = 0x7d
 
 /** Levels that a message has around its values: a subscription's arguments are at the fifth one. */
 const ENVELOPE_LEVELS = 8
-const DEEPEST = limits.nesting + ENVELOPE_LEVELS
+/** Levels below this one are cut off. */
+export const DEEPEST = limits.nesting + ENVELOPE_LEVELS
 
 /**
  * Parses a message, a body or a line. Fails for what is not JSON, and for a field `__proto__`, which is not a field of a
