@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { homedir } from "node:os"
-import { Effect, FileSystem, Path } from "effect"
+import { Effect, FileSystem, Option, Path } from "effect"
 import { configuration } from "./AppError.ts"
 
 /**
@@ -29,7 +29,9 @@ export const hostable = Effect.fnUntraced(function* (options: {
   const directory = yield* real(options.directory)
   const instead = "use the directory of a project, or pass --allow-home"
   const refused = (why: string) => configuration(`${directory} ${why}: ${instead}.`)
-  if (contains(directory, yield* real(homedir()))) {
+  // A user who is in no list of users has no home directory to protect.
+  const home = yield* Effect.option(Effect.try(homedir))
+  if (Option.isSome(home) && contains(directory, yield* real(home.value))) {
     return yield* refused("contains your home directory, so the agent could read the keys in it without asking")
   }
   for (const folder of yield* Effect.forEach(options.dataFolders, real)) {

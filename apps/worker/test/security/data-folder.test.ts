@@ -26,6 +26,8 @@ import * as command from "../support/command.ts"
 
 const services = Layer.merge(NodeServices.layer, UserDirectories.layer)
 const modeOf = (path: string) => (lstatSync(path).mode & 0o777).toString(8)
+/** Each start of the command takes seconds on a busy machine. */
+const limit = { timeout: 120_000 }
 const STRANGER = 54_321
 const isRoot = process.geteuid?.() === 0
 
@@ -124,35 +126,41 @@ describe("a data folder", () => {
     }).pipe(Effect.provide(services))
   )
 
-  it.live("that cannot be used is one sentence and exit code 78", () =>
-    Effect.gen(function* () {
-      const root = yield* command.home
-      writeFileSync(join(root, "file"), "")
-      const wrong = [join(root, "file"), join(root, "file", "below"), join(root, "x".repeat(300))]
-      if (process.platform === "linux") wrong.push("/proc/x", "/proc/x/y")
-      for (const data of wrong) {
-        const ended = yield* command.run({ root }, "sessions", "--data", data)
-        assert.strictEqual(ended.code, 78, data)
-        assert.include(ended.stderr, "Choose another")
-        assert.notMatch(ended.stderr, /^\s+at /m)
-      }
-    })
+  it.live(
+    "that cannot be used is one sentence and exit code 78",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        writeFileSync(join(root, "file"), "")
+        const wrong = [join(root, "file"), join(root, "file", "below"), join(root, "x".repeat(300))]
+        if (process.platform === "linux") wrong.push("/proc/x", "/proc/x/y")
+        for (const data of wrong) {
+          const ended = yield* command.run({ root }, "sessions", "--data", data)
+          assert.strictEqual(ended.code, 78, data)
+          assert.include(ended.stderr, "Choose another")
+          assert.notMatch(ended.stderr, /^\s+at /m)
+        }
+      }),
+    limit
   )
 
-  it.live("below a state directory with an empty or a relative name is below the home directory", () =>
-    Effect.gen(function* () {
-      const root = yield* command.home
-      const project = join(root, "project")
-      mkdirSync(project)
-      for (const value of ["", "relative"]) {
-        const environment = { XDG_CACHE_HOME: value, XDG_STATE_HOME: value }
-        const ended = yield* command.run({ root, environment }, "sessions", "--directory", project)
-        assert.strictEqual(ended.code, 0, ended.stderr)
-      }
-      assert.deepStrictEqual(readdirSync(project), [])
-      assert.notInclude(readdirSync(root), "relative")
-      assert.lengthOf(readdirSync(join(root, ".local/state/opencode-worker")), 1)
-    })
+  it.live(
+    "below a state directory with an empty or a relative name is below the home directory",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        const project = join(root, "hosted")
+        mkdirSync(project)
+        for (const value of ["", "relative"]) {
+          const environment = { XDG_CACHE_HOME: value, XDG_STATE_HOME: value }
+          const ended = yield* command.run({ root, environment }, "sessions", "--directory", project)
+          assert.strictEqual(ended.code, 0, ended.stderr)
+        }
+        assert.deepStrictEqual(readdirSync(project), [])
+        assert.notInclude(readdirSync(root), "relative")
+        assert.lengthOf(readdirSync(join(root, ".local/state/opencode-worker")), 1)
+      }),
+    limit
   )
 })
 
@@ -172,24 +180,28 @@ const stranger = (cwd: string, ...args: ReadonlyArray<string>) =>
   })
 
 describe.runIf(isRoot && process.platform === "linux")("a user without a home directory", () => {
-  it.live("gets what needs none, and otherwise one sentence and exit code 78", () =>
-    Effect.gen(function* () {
-      const root = yield* command.home
-      chmodSync(root, 0o777)
-      const version = yield* stranger(root, "--version")
-      assert.match(version.out, /^opencode-worker v/)
-      assert.strictEqual(version.code, 0)
-      const needy = [
-        [["sessions"], /set HOME, or give a folder with --data/],
-        [["dev", "--demo", "--data", join(root, "a")], /OpenCode needs a home directory: set HOME/],
-        [["start", "--url", "http://127.0.0.1:9", "--data", join(root, "b")], /needs a home directory: set HOME/]
-      ] as const
-      for (const [args, sentence] of needy) {
-        const ended = yield* stranger(root, ...args)
-        assert.match(ended.complaint, sentence)
-        assert.notMatch(ended.complaint, /^\s+at /m)
-        assert.strictEqual(ended.code, 78)
-      }
-    })
+  it.live(
+    "gets what needs none, and otherwise one sentence and exit code 78",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        const project = join(root, "project")
+        chmodSync(root, 0o777)
+        const version = yield* stranger(project, "--version")
+        assert.match(version.out, /^opencode-worker v/)
+        assert.strictEqual(version.code, 0)
+        const needy = [
+          [["sessions"], /set HOME, or give a folder with --data/],
+          [["dev", "--demo", "--data", join(root, "a")], /OpenCode needs a home directory: set HOME/],
+          [["start", "--url", "http://127.0.0.1:9", "--data", join(root, "b")], /needs a home directory: set HOME/]
+        ] as const
+        for (const [args, sentence] of needy) {
+          const ended = yield* stranger(project, ...args)
+          assert.match(ended.complaint, sentence)
+          assert.notMatch(ended.complaint, /^\s+at /m)
+          assert.strictEqual(ended.code, 78)
+        }
+      }),
+    limit
   )
 })
