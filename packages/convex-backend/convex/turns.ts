@@ -62,7 +62,8 @@ const enqueue = async (
   if (agent !== undefined) checkName("agent", agent)
   if (model !== undefined) {
     checkName("model", model)
-    if (!/^[^/\s]+\/\S+$/.test(model)) throw refusal("InvalidArgument", "model is not written provider/model")
+    // As a catalogue names it: the model's part may hold slashes and spaces.
+    if (!/^[^/]+\/./.test(model)) throw refusal("InvalidArgument", "model is not written provider/model")
   }
   const session = await ownedSession(ctx, sessionId)
   if (session.status === "deleting") throw refusal("Conflict", "This session is being deleted: create another one")

@@ -80,7 +80,7 @@ describe("sending", () => {
   it("one key makes one turn, and turns are listed in their order with what was asked", async () => {
     const { operator, sessionId } = await setUp()
     const ask = (text: string, idempotencyKey: string) =>
-      operator.mutation(api.turns.send, { sessionId, text, model: "a/b/c", agent: "build", idempotencyKey })
+      operator.mutation(api.turns.send, { sessionId, text, model: "a/b/c d", agent: "build", idempotencyKey })
     const first = await ask("One", "1")
     assert.strictEqual(await ask("One", "1"), first)
     const second = await ask("Two", "2")
@@ -92,7 +92,7 @@ describe("sending", () => {
         [second, 2, "Two", "queued"]
       ]
     )
-    assert.deepNestedInclude(page[0], { model: "a/b/c", agent: "build", error: null, usage: null })
+    assert.deepNestedInclude(page[0], { model: "a/b/c d", agent: "build", error: null, usage: null })
   })
 
   it("turns are listed the newest first to who asks for that, in pages", async () => {
