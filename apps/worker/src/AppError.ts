@@ -22,7 +22,9 @@ export const exitCodes = {
   /** The command line, or what was sent, is wrong. */
   Usage: 2,
   /** A turn was cut short. */
-  TurnInterrupted: 3
+  TurnInterrupted: 3,
+  /** A person chose not to go on. */
+  Aborted: 4
 } as const
 
 /**
@@ -60,6 +62,13 @@ export const configuration = (text: string) => new AppError({ text, exitCode: ex
  */
 export const temporary = (text: string) => new AppError({ text, exitCode: exitCodes.Temporary })
 
+/**
+ * The command line, or a prompt, is wrong.
+ *
+ * @category constructors
+ */
+export const usage = (text: string) => new AppError({ text, exitCode: exitCodes.Usage })
+
 /** @category constructors */
 export const noSuchSession = (given: string) =>
   configuration(`There is no session ${given}: opencode-worker sessions lists those of a data folder.`)
@@ -74,12 +83,40 @@ const configurationReasons: ReadonlySet<string> = new Set<Reason["_tag"]>([
   "UnsupportedVersion",
   "InvalidSpec",
   "UnknownModel",
-  "NoDefaultModel",
-  "InvalidUrl"
+  "NoDefaultModel"
 ])
 
 /** What the flags of a command can do about a reason: a sentence, by the reason's tag. */
 export type Advice = Readonly<Partial<Record<Reason["_tag"], (reason: Reason) => string>>>
+
+/** What a deployment's refusal means for a command. A code that is not here is permanent. */
+const refusalExitCodes: Readonly<Record<string, number>> = {
+  Unauthenticated: exitCodes.NotAuthorised,
+  WrongSecret: exitCodes.NotAuthorised,
+  Revoked: exitCodes.NotAuthorised,
+  Fenced: exitCodes.Fenced,
+  RateLimited: exitCodes.Temporary,
+  Conflict: exitCodes.Temporary,
+  Disabled: exitCodes.Configuration
+}
+
+/**
+ * A failure at the deployment in a person's words, without the name of the function that failed.
+ *
+ * @category conversions
+ */
+const explainDeployment = ({ reason }: ConvexSyncError): AppError => {
+  const text = `${reason.message.replace(/[.]$/, "")}.`
+  switch (reason._tag) {
+    case "Rejected":
+      return new AppError({ text, exitCode: refusalExitCodes[reason.code] ?? exitCodes.Usage })
+    case "InvalidUrl":
+    case "FunctionFailed":
+      return configuration(text)
+    default:
+      return temporary(text)
+  }
+}
 
 /**
  * A library's error, whose message is a sentence already, with the exit code that it deserves. A library knows no flags:
@@ -94,6 +131,7 @@ export const explain = (
 ): AppError => {
   if (error._tag === "AppError") return error
   if (error._tag === "PlatformError") return temporary(error.message)
+  if (error._tag === "ConvexSyncError") return explainDeployment(error)
   const more = advice[error.reason._tag]?.(error.reason) ?? ""
   const text = more === "" ? error.message : `${error.message} ${more}`
   return configurationReasons.has(error.reason._tag) ? configuration(text) : temporary(text)

@@ -1,69 +1,59 @@
 /**
- * What OpenCode wants to know from the person at the terminal while it works.
+ * Brings the requests of a running turn to the person at the terminal, and the answers back.
  *
  * @since 0.1.0
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
-import { Effect, Stream, Terminal } from "effect"
-import { type EscapeKey, noKeys } from "./EscapeKey.ts"
-import { type Answer, type OpenRequest, Operator } from "./Operator.ts"
-import { print } from "./terminal/Output.ts"
-import { ScreenText, screen } from "./terminal/ScreenText.ts"
+import { Effect, Option, Stream, SubscriptionRef } from "effect"
+import { type Answer, type OpenRequest, Operator, type PendingRequest } from "./Operator.ts"
+import type { ChatInput } from "./terminal/ChatInput.ts"
+import { permissionCard, questionCard } from "./terminal/requestCard.ts"
+import { print, printLine } from "./terminal/Output.ts"
+import { type ScreenText, screen } from "./terminal/ScreenText.ts"
+import type { Style } from "./terminal/Style.ts"
+import { permissionAnswer, questionAnswer, type Typed } from "./terminal/typedAnswer.ts"
 
-/** What the model is told where nobody can be asked, so that it goes on. */
+/** The model reads this where there is no person, so that it continues. */
 const nobody = "Nobody can be asked for permission here. Go on without it, or say what you would need."
 
-type Content = OpenRequest["content"]
-interface Question {
-  readonly options?: ReadonlyArray<{ readonly label: string }>
-}
+type Ask = (shown: ScreenText) => Effect.Effect<string>
 
-/**
- * What was typed after a permission was asked for. Anything but a plain word is a reason, which the model reads and goes
- * on with; a plain no ends the turn.
- *
- * @category conversions
- * @since 0.1.0
- */
-export const permissionAnswer = (typed: string): Answer => {
-  const word = typed.trim()
-  if (/^(y|yes|once)$/i.test(word)) return { type: "once" }
-  if (/^(a|always)$/i.test(word)) return { type: "always" }
-  return /^(n|no)?$/i.test(word) ? { type: "reject" } : { type: "reject", message: word }
-}
-
-/**
- * What was typed after a question: the numbers of options, or words of one's own.
- *
- * @category conversions
- * @since 0.1.0
- */
-export const questionAnswer = ({ options = [] }: Question, typed: string): ReadonlyArray<string> => {
-  const numbers = typed.split(/[\s,]+/).filter((part) => part !== "")
-  const labels = numbers.flatMap((part) => options[Number(part) - 1]?.label ?? [])
-  return labels.length > 0 && labels.length === numbers.length ? labels : [typed.trim()]
-}
-
-const askPerson = Effect.fnUntraced(function* ({ always, content, subject }: OpenRequest) {
-  const terminal = yield* Terminal.Terminal
-  if (content.kind === "permission") {
-    const later = always === null ? "" : screen`[a]lways (${ScreenText.line(always.label)}), `
-    yield* print(
-      screen`\n? OpenCode asks for ${ScreenText.line(subject)}\n  [y]es, ${later}[n]o, or say what to do instead: `
-    )
-    return permissionAnswer(yield* terminal.readLine)
-  }
-  const answers: Array<Array<string>> = []
-  for (const question of content.questions) {
-    const options = question.options.map(({ label }, index) => screen`  ${index + 1} ${ScreenText.line(label)}\n`)
-    yield* print(screen`\n? ${ScreenText.indent(screen`${question.question}`, "  ")}\n${ScreenText.join(options)}  `)
-    answers.push([...questionAnswer(question, yield* terminal.readLine)])
-  }
-  return { type: "answers", answers } satisfies Answer
+/** Asks until what was typed has a meaning. */
+const untilClear = Effect.fnUntraced(function* <A>(ask: Ask, card: ScreenText, meaning: (typed: string) => Typed<A>) {
+  let typed = meaning(yield* ask(card))
+  while (typed._tag === "Unclear") typed = meaning(yield* ask(screen`  ${typed.hint}\n`))
+  return typed.answer
 })
 
+/** Who can be asked, and how their terminal shows it. */
+interface Person {
+  readonly input: ChatInput
+  readonly style: Style
+  readonly columns: number
+}
+
+const ofMany = (index: number, count: number) => (count > 1 ? ` (${index} of ${count})` : "")
+
+const askPerson = ({ input, ...view }: Person, request: OpenRequest, position: string): Effect.Effect<Answer> =>
+  input.talk((ask) =>
+    Effect.gen(function* () {
+      const { always, content } = request
+      if (content.kind === "permission") {
+        const card = permissionCard(request, content, { ...view, position })
+        return yield* untilClear(ask, card, (typed) => permissionAnswer(typed, always !== null))
+      }
+      const answers: Array<Array<string>> = []
+      for (const [index, question] of content.questions.entries()) {
+        const which = `${position}${ofMany(index + 1, content.questions.length)}`
+        const card = questionCard(request, question, { ...view, position: which })
+        answers.push([...(yield* untilClear(ask, card, (typed) => questionAnswer(question, typed)))])
+      }
+      return { type: "answers", answers } satisfies Answer
+    })
+  )
+
 /** A question that accepts none but its options can only be dismissed, which ends the turn. */
-const answerForNobody = (content: Content): Answer => {
+const answerForNobody = ({ content }: OpenRequest): Answer => {
   if (content.kind === "permission") return { type: "reject", message: nobody }
   return content.questions.every(({ custom }) => custom)
     ? { type: "answers", answers: content.questions.map(() => [nobody]) }
@@ -71,35 +61,47 @@ const answerForNobody = (content: Content): Answer => {
 }
 
 /**
- * Answers what a session asks, for as long as it runs: by the person at the terminal, who is asked `apart` from what else
- * reads there, or, where there is none, in a way that lets the model go on. What was answered elsewhere in the meantime
- * stays so.
+ * Answers the requests of a session for as long as it runs, one after another: by the person at the terminal or, where
+ * there is none, in a way that lets the model continue. A request that is answered elsewhere, or that waits no longer,
+ * leaves the screen.
  *
  * @category operations
  * @since 0.1.0
  */
-export const answerRequests = Effect.fnUntraced(function* (
-  sessionId: Id<"sessions">,
-  interactive: boolean,
-  { apart }: Pick<EscapeKey, "apart"> = noKeys
-) {
+export const answerRequests = Effect.fnUntraced(function* (sessionId: Id<"sessions">, person: Person | undefined) {
   const operator = yield* Operator
+  const waiting = yield* SubscriptionRef.make<ReadonlyArray<PendingRequest>>([])
   const seen = new Set<string>()
-  yield* operator.pending(sessionId).pipe(
-    Stream.flattenIterable,
-    Stream.filter(({ requestId }) => !seen.has(requestId)),
-    Stream.runForEach(
-      Effect.fnUntraced(function* ({ requestId }) {
-        seen.add(requestId)
-        const request = yield* operator.request(requestId)
-        const unasked = answerForNobody(request.content)
-        const answer = interactive
-          ? yield* Effect.catchTag(apart(askPerson(request)), "QuitError", () => Effect.succeed(unasked))
-          : unasked
-        yield* Effect.catchReasons(operator.answer(requestId, answer), "ConvexSyncError", {
-          Rejected: ({ message }) => Effect.logInfo(message)
-        })
-      })
-    )
+  const next = SubscriptionRef.changes(waiting).pipe(
+    Stream.filter((requests) => requests.some(({ requestId }) => !seen.has(requestId))),
+    Stream.runHead,
+    Effect.flatMap(Effect.fromOption),
+    Effect.orDie
   )
+  const gone = (id: Id<"requests">) =>
+    SubscriptionRef.changes(waiting).pipe(
+      Stream.filter((requests) => requests.every(({ requestId }) => requestId !== id)),
+      Stream.runHead,
+      Effect.andThen(print(screen`  (This request no longer waits for an answer.)\n`)),
+      Effect.as(Option.none<Answer>())
+    )
+  const answerNext = Effect.gen(function* () {
+    const requests = (yield* next).filter(({ requestId }) => !seen.has(requestId))
+    const [pending] = requests
+    if (pending === undefined) return
+    const { requestId } = pending
+    seen.add(requestId)
+    const prepared = Effect.flatMap(operator.request(requestId), (request) =>
+      person === undefined
+        ? Effect.succeed(answerForNobody(request))
+        : askPerson(person, request, ofMany(1, requests.length))
+    )
+    const answer = yield* Effect.raceFirst(Effect.asSome(prepared), gone(requestId))
+    if (Option.isNone(answer)) return
+    yield* Effect.catchReasons(operator.answer(requestId, answer.value), "ConvexSyncError", {
+      Rejected: ({ message }) => printLine(screen`  (Not accepted: ${message}.)`)
+    })
+  })
+  const feed = Stream.runForEach(operator.pending(sessionId), (requests) => SubscriptionRef.set(waiting, requests))
+  yield* Effect.raceFirst(feed, Effect.forever(answerNext))
 })

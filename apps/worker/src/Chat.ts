@@ -4,11 +4,12 @@
  * @since 0.1.0
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
+import type { ConvexSyncError } from "@opencode-worker/convex-sync"
 import { Clock, Effect, Option, Ref, Stream } from "effect"
 import { answerRequests } from "./Asking.ts"
-import { escapeKey, noKeys } from "./EscapeKey.ts"
 import { Operator } from "./Operator.ts"
-import { print } from "./terminal/Output.ts"
+import type { ChatInput } from "./terminal/ChatInput.ts"
+import { columns, print, printLine } from "./terminal/Output.ts"
 import { screen } from "./terminal/ScreenText.ts"
 import type { Style } from "./terminal/Style.ts"
 import * as Transcript from "./Transcript.ts"
@@ -19,13 +20,25 @@ export interface Tally {
   readonly completed: number
   /** Stopped by the person who asked, as they wanted. */
   readonly stopped: number
+  /** Prompts that the deployment did not accept. */
+  readonly refused: number
   /** Milliseconds from sending the first prompt to its first text. */
   readonly firstText: Option.Option<number>
   /** Updates that brought text before the turn that they belong to was complete. */
   readonly pieces: number
 }
 
-export const noTurns: Tally = { turns: 0, completed: 0, stopped: 0, firstText: Option.none(), pieces: 0 }
+export const noTurns: Tally = { turns: 0, completed: 0, stopped: 0, refused: 0, firstText: Option.none(), pieces: 0 }
+
+/** A prompt that cannot be sent, because it is too long for example, says nothing about the next one. */
+const accepted = <A>(sending: Effect.Effect<A, ConvexSyncError>) =>
+  Effect.asSome(sending).pipe(
+    Effect.catchReason("ConvexSyncError", "Rejected", ({ code, message }, error) =>
+      code === "InvalidArgument"
+        ? Effect.as(printLine(screen`not sent: ${message}.`), Option.none<A>())
+        : Effect.fail(error)
+    )
+  )
 
 type Seen = Transcript.Verdict & { readonly transcript: Transcript.Transcript }
 
@@ -41,15 +54,17 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
   readonly model: Option.Option<string>
   readonly style: Style
   readonly tally: Ref.Ref<Tally>
-  /** Whether a person is there: to be asked, and who sees already what was typed. */
-  readonly interactive: boolean
+  /** Where a person is, who can be asked, and who sees already what was typed. */
+  readonly input: ChatInput | undefined
 }) {
-  const { interactive, model, prompt, sessionId, style, tally } = options
+  const { input, model, prompt, sessionId, style, tally } = options
   const operator = yield* Operator
-  if (!interactive) yield* print(screen`\n> ${prompt}\n`)
+  if (input === undefined) yield* print(screen`\n> ${prompt}\n`)
   yield* Effect.forkScoped(operator.watch(sessionId))
   const sentAt = yield* Clock.currentTimeMillis
-  const turnId = yield* operator.send(sessionId, prompt, model)
+  const sent = yield* accepted(operator.send(sessionId, prompt, model))
+  if (Option.isNone(sent)) return yield* Ref.update(tally, (sum) => ({ ...sum, refused: sum.refused + 1 }))
+  const turnId = sent.value
 
   const answer = operator.follow(turnId).pipe(
     Stream.runFoldEffect(
@@ -75,19 +90,19 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
       })
     )
   )
-  // What was refused, because the turn has just ended, needs no second try.
-  const keys = interactive ? yield* escapeKey(Effect.ignore(operator.abort(turnId))) : noKeys
-  const asked = Effect.andThen(answerRequests(sessionId, interactive, keys), Effect.never)
-  const last = yield* Effect.raceFirst(answer, Effect.raceFirst(keys.quit, asked))
+  const asked = answerRequests(sessionId, input && { input, style, columns: columns() })
+  const turn = Effect.raceFirst(answer, Effect.andThen(asked, Effect.never))
+  // An abort that is refused, because the turn has just ended, needs no second try.
+  const last = yield* input === undefined ? turn : input.onEscape(Effect.ignore(operator.abort(turnId)))(turn)
   const parts = yield* operator.parts(turnId)
   const [, rest] = Transcript.end(last.transcript, style, last, parts)
   // A person sees the notice; a script has the exit code.
-  const isAnswered = last.status === "completed" && (interactive || Transcript.isWhole(parts))
+  const isAnswered = last.status === "completed" && (input !== undefined || Transcript.isWhole(parts))
   yield* print(rest)
   yield* Ref.update(tally, (sum) => ({
     ...sum,
     turns: sum.turns + 1,
     completed: sum.completed + (isAnswered ? 1 : 0),
-    stopped: sum.stopped + (interactive && last.status === "aborted" ? 1 : 0)
+    stopped: sum.stopped + (input !== undefined && last.status === "aborted" ? 1 : 0)
   }))
 }, Effect.scoped)

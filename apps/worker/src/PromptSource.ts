@@ -1,52 +1,73 @@
 /**
- * Where prompts come from: the command line, a person at the terminal, or the lines of standard input.
+ * Where prompts come from: the command line, a file, a person at the terminal, or the lines of standard input.
  *
  * @since 0.1.0
  */
-import { Effect, type PlatformError, Stdio, Stream, Terminal } from "effect"
-import { print } from "./terminal/Output.ts"
-import { screen } from "./terminal/ScreenText.ts"
+import { Effect, FileSystem, Option, type PlatformError, Stdio, Stream } from "effect"
+import { type AppError, usage } from "./AppError.ts"
+import type { ChatInput } from "./terminal/ChatInput.ts"
 
 const isPrompt = (line: string) => line.trim() !== ""
 
-/** Without what was typed up to an Esc, which stops an answer, and without other keys that are no text. */
-// oxlint-disable-next-line no-control-regex -- these are what is taken out
-const typedText = (line: string) => line.replace(/^.*\u001b/s, "").replaceAll(/[\u0000-\u001f\u007f]/g, "")
-
-/** Asks until the person leaves with `/exit` or the end of input. */
-const typed = Stream.unwrap(
-  Effect.map(Terminal.Terminal, (terminal) =>
-    Stream.fromEffectRepeat(Effect.andThen(print(screen`\n> `), terminal.readLine)).pipe(
-      Stream.map(typedText),
-      Stream.takeWhile((line) => line.trim() !== "/exit"),
-      Stream.catchTag("QuitError", () => Stream.empty),
-      Stream.filter(isPrompt)
-    )
-  )
-)
-
+/** Each line is a prompt: a text of several lines is given with `--prompt-file -`. */
 const piped = Stream.unwrap(
   Effect.map(Stdio.Stdio, (stdio) => stdio.stdin.pipe(Stream.decodeText(), Stream.splitLines, Stream.filter(isPrompt)))
 )
 
+/** Asks until the person leaves. */
+const typed = ({ prompt }: ChatInput) =>
+  Stream.fromEffectRepeat(prompt).pipe(Stream.takeWhile(Option.isSome), Stream.map(Option.getOrThrow))
+
+const decode = (name: string, bytes: Uint8Array): Effect.Effect<string, AppError> =>
+  Effect.try({
+    try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
+    catch: () => usage(`${name} is not text in UTF-8.`)
+  })
+
 /**
- * `given` prompts are all there is; else those of `opening`, and then, at a terminal, what is typed. Without a terminal
- * and without either, each line of standard input is a prompt.
+ * A file's content, or all of standard input for `-`, as one prompt: with its line breaks and tabs, without line breaks at
+ * its end.
+ *
+ * @category constructors
+ */
+export const promptFile = Effect.fnUntraced(function* (path: string) {
+  const name = path === "-" ? "Standard input" : path
+  const stdio = yield* Stdio.Stdio
+  const fs = yield* FileSystem.FileSystem
+  const bytes: Effect.Effect<Uint8Array, PlatformError.PlatformError> =
+    path === "-" ? Effect.map(Stream.runCollect(stdio.stdin), (chunks) => Buffer.concat(chunks)) : fs.readFile(path)
+  const text = yield* bytes.pipe(
+    Effect.mapError(({ message }) => usage(`The prompt cannot be read from ${name}: ${message}`)),
+    Effect.flatMap((content) => decode(name, content))
+  )
+  const prompt = text.replaceAll("\r\n", "\n").replace(/\n+$/, "")
+  return isPrompt(prompt) ? prompt : yield* usage(`${name} holds no prompt.`)
+})
+
+/**
+ * Whether a person types the prompts: none are given, and they are at a terminal.
+ *
+ * @category predicates
+ */
+export const isInteractive = (given: ReadonlyArray<string>) =>
+  Effect.flatMap(Stdio.Stdio, ({ stdinIsTerminal, stdoutIsTerminal }) =>
+    Effect.zipWith(stdinIsTerminal, stdoutIsTerminal, (stdin, stdout) => given.length === 0 && stdin && stdout)
+  )
+
+/**
+ * `given` prompts are all there is; else those of `opening`, and then those of the person. Without a person and without
+ * either, each line of standard input is a prompt.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const promptSource = Effect.fnUntraced(function* (options: {
+export const promptSource = (options: {
   readonly given: ReadonlyArray<string>
   readonly opening: ReadonlyArray<string>
-}) {
-  const stdio = yield* Stdio.Stdio
-  const interactive = options.given.length === 0 && (yield* stdio.stdinIsTerminal) && (yield* stdio.stdoutIsTerminal)
-  const first = options.given.length > 0 ? options.given : options.opening
-  const following: Stream.Stream<string, PlatformError.PlatformError, Stdio.Stdio | Terminal.Terminal> = interactive
-    ? typed
-    : first.length > 0
-      ? Stream.empty
-      : piped
-  return { interactive, prompts: Stream.concat(Stream.fromIterable(first), following) }
-})
+  readonly input: ChatInput | undefined
+}) => {
+  const { given, input, opening } = options
+  if (given.length > 0) return Stream.fromIterable(given)
+  if (input !== undefined) return Stream.concat(Stream.fromIterable(opening), typed(input))
+  return opening.length > 0 ? Stream.fromIterable(opening) : piped
+}

@@ -3,8 +3,10 @@
  *
  * @since 0.1.0
  */
-import { Command } from "effect/cli"
+import { Effect, Runtime } from "effect"
+import { CliError, Command } from "effect/cli"
 import manifest from "../package.json" with { type: "json" }
+import { exitCodes } from "./AppError.ts"
 import { dev } from "./commands/dev.ts"
 import { approve } from "./commands/approve.ts"
 import { rotate } from "./commands/rotate.ts"
@@ -16,5 +18,11 @@ const root = Command.make("opencode-worker").pipe(
   Command.withSubcommands([dev, start, approve, rotate, sessions])
 )
 
+/** A command line that cannot be read, which is shown already. */
+const withUsageCode = <E>(error: E): E =>
+  CliError.isCliError(error) && error._tag === "ShowHelp" && error.errors.length > 0
+    ? Object.assign(error, { [Runtime.errorExitCode]: exitCodes.Usage })
+    : error
+
 /** Runs the command that the arguments name. */
-export const run = Command.run(root, { version: manifest.version })
+export const run = Effect.mapError(Command.run(root, { version: manifest.version }), withUsageCode)

@@ -124,7 +124,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
             ? Reply.toolCall("webfetch", { url: "http://127.0.0.1:9/", format: "text" })
             : echo(request)
         )
-        yield* Effect.forkScoped(answerRequests(sessionId, false))
+        yield* Effect.forkScoped(answerRequests(sessionId, undefined))
         const { status, text } = yield* ask(sessionId, "look it up")
         assert.strictEqual(status, "completed")
         assert.match(text, /Nobody can be asked for permission here/)

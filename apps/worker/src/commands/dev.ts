@@ -21,9 +21,10 @@ import { Deployment } from "../Deployment.ts"
 import { hostable } from "../hostable.ts"
 import { unlessHopeless } from "../opencode/hopeless.ts"
 import { Operator } from "../Operator.ts"
-import { promptSource } from "../PromptSource.ts"
+import { isInteractive, promptFile, promptSource } from "../PromptSource.ts"
 import { stack } from "../Stack.ts"
 import { type Run, summary } from "../Summary.ts"
+import * as ChatInput from "../terminal/ChatInput.ts"
 import { endWithOutput } from "../terminal/endWithOutput.ts"
 import { printLine } from "../terminal/Output.ts"
 import { ScreenText, screen } from "../terminal/ScreenText.ts"
@@ -55,6 +56,12 @@ const flags = {
     Flag.withAlias("p"),
     Flag.withDescription("A prompt; repeat it for several. Without one: a chat, or the lines of standard input"),
     Flag.atLeast(0)
+  ),
+  promptFile: Flag.String("prompt-file").pipe(
+    Flag.withAlias("F"),
+    Flag.withMetavar("path"),
+    Flag.withDescription("A file that is one prompt, with its line breaks; - for standard input"),
+    Flag.optional
   ),
   sample: Flag.Boolean("sample-prompt").pipe(
     Flag.withDescription("Begin with a sample prompt, unless --prompt is given"),
@@ -134,7 +141,12 @@ const unknown = Effect.fnUntraced(function* (spec: string, nearest: ReadonlyArra
 })
 
 /** Runs the worker and the chat until the prompts are at their end. */
-const chat = Effect.fnUntraced(function* (folder: DataFolder, { model, prompt, sample, session }: Flags) {
+const chat = Effect.fnUntraced(function* (
+  folder: DataFolder,
+  { model, sample, session }: Flags,
+  given: ReadonlyArray<string>,
+  input: ChatInput.ChatInput | undefined
+) {
   const deployment = yield* Deployment
   const host = yield* OpenCodeHost
   const models = yield* ModelCache
@@ -147,7 +159,7 @@ const chat = Effect.fnUntraced(function* (folder: DataFolder, { model, prompt, s
     Effect.tap((sessionId) => printLine(screen`session     ${sessionId} (--session goes on with it)`)),
     Effect.cached
   )
-  const { interactive, prompts } = yield* promptSource({ given: prompt, opening: sample ? [demoPrompt] : [] })
+  const prompts = promptSource({ given, opening: sample ? [demoPrompt] : [], input })
 
   yield* printLine(screen`data        ${ScreenText.line(folder.root)}`)
   yield* printLine(screen`directory   ${ScreenText.line(host.directory)}`)
@@ -155,16 +167,16 @@ const chat = Effect.fnUntraced(function* (folder: DataFolder, { model, prompt, s
   const style = styleFor(isTerminal)
   if (Option.isSome(session)) {
     const sessionId = yield* current
-    if (interactive) yield* reopened(sessionId, style)
+    if (input !== undefined) yield* reopened(sessionId, style)
   }
-  if (interactive) yield* printLine(screen`Type a prompt; Esc stops an answer, /exit or Ctrl-D leaves.`)
+  if (input !== undefined) yield* printLine(screen`Type a prompt; Esc stops an answer, /exit or Ctrl-D leaves.`)
 
   if (Option.isSome(model)) yield* knownModel(model.value)
 
   const tally = yield* Ref.make(noTurns)
   yield* prompts.pipe(
     Stream.runForEach((text) =>
-      Effect.flatMap(current, (sessionId) => ask({ sessionId, prompt: text, model, style, tally, interactive }))
+      Effect.flatMap(current, (sessionId) => ask({ sessionId, prompt: text, model, style, tally, input }))
     )
   )
   yield* Effect.orDie(worker.lifecycle.send(WorkerEvent.cases.Stop.make({})))
@@ -180,6 +192,10 @@ export const dev = Command.make(
   flags,
   Effect.fn(
     function* (given) {
+      const file = Option.isSome(given.promptFile) ? [yield* promptFile(given.promptFile.value)] : []
+      const texts = [...given.prompt, ...file]
+      // First, so that no key is lost while the rest starts.
+      const input = (yield* isInteractive(texts)) ? yield* ChatInput.make : undefined
       const offline = given.demo && Option.isNone(given.model)
       const here = offline ? "" : yield* shared.resolveDirectory(given.directory)
       const folder = yield* dataFolder({ data: given.data, demo: offline, directory: here })
@@ -190,15 +206,25 @@ export const dev = Command.make(
         const where = yield* surroundings(offline, here, folder)
         const layer = stack({ ...where, start: "eager", binary: Option.getOrUndefined(given.opencode) })
         return yield* Effect.provide(
-          Effect.raceFirst(Effect.scoped(chat(folder, given)), unlessHopeless(Effect.void)),
+          Effect.raceFirst(Effect.scoped(chat(folder, given, texts, input)), unlessHopeless(Effect.void)),
           layer
         )
-      }).pipe(Effect.scoped, Effect.provide(Deployment.serve(folder, given.port)))
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(Deployment.serve(folder, given.port)),
+        Effect.raceFirst(input?.quit ?? Effect.never)
+      )
       yield* printLine(summary(run, yield* survivors(run.hostId)))
-      if (run.tally.completed + run.tally.stopped < run.tally.turns) {
-        return yield* new AppError({ text: "Not every prompt was answered: see above.", exitCode: 1 })
-      }
+      const { completed, refused, turns } = run.tally
+      // A person at the terminal has seen how each prompt ended.
+      if (input !== undefined || completed === turns + refused) return
+      const failed = turns - completed
+      return yield* new AppError({
+        text: `${failed + refused} of ${turns + refused} prompts were not answered.`,
+        exitCode: failed > 0 ? exitCodes.TurnFailed : exitCodes.Usage
+      })
     },
+    Effect.scoped,
     Effect.mapError(explain),
     endWithOutput(exitCodes.TurnInterrupted)
   )

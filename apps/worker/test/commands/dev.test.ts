@@ -98,4 +98,25 @@ describe("opencode-worker dev", () => {
       }),
     limit
   )
+
+  it.live(
+    "takes a file as one prompt, and each line of standard input as one; one that is refused fails alone",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        const text = "First line\n\n\tsecond line"
+        const file = yield* command.run({ root, stdin: `${text}\r\n` }, "dev", "--demo", "--prompt-file", "-")
+        assert.strictEqual(file.code, 0, file.stderr)
+        assert.include(file.stdout, `> ${text}\n`)
+        assert.match(file.stdout, /^Answers +1 of 1 complete/m)
+
+        const stdin = `One\n${"x".repeat(200_001)}\nThree\n`
+        const lines = yield* command.run({ root, stdin }, "dev", "--demo")
+        assert.strictEqual(lines.code, 2, lines.stderr)
+        assert.match(lines.stdout, /^not sent: text has 200001 characters; it takes 1 to 200000\.$/m)
+        assert.match(lines.stdout, /^Answers +2 of 2 complete/m)
+        assert.match(lines.stderr, /1 of 3 prompts were not answered/)
+      }),
+    limit
+  )
 })

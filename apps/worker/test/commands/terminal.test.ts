@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs"
+import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
@@ -9,11 +11,21 @@ const escape = "\u001b"
 const ctrlC = "\u0003"
 const ctrlD = "\u0004"
 
-/** Goes on for ever when told so; else says which prompt it answers. */
-const talkative: Script = ({ lastUserText, prompts }) =>
-  lastUserText === "Go on"
-    ? Reply.sequence([Reply.text("and on and on"), Reply.hang])
-    : Reply.text(`${prompts.length}: ${lastUserText}`)
+/**
+ * Has no end for "Go on", is slow for "Slowly", and runs a command for "Run"; else says which prompt it answers, and how
+ * long it is.
+ */
+const talkative: Script = ({ lastUserText, prompts, toolResults }) => {
+  if (toolResults.length > 0) return Reply.text(`It says: ${toolResults.at(-1)?.output}`)
+  if (lastUserText === "Go on") return Reply.sequence([Reply.text("and on and on"), Reply.hang])
+  if (lastUserText === "Slowly") return Reply.text("one by one ".repeat(10), { chunks: 10, every: "300 millis" })
+  if (lastUserText === "Run") return Reply.toolCall("bash", { command: "echo done >ran; cat ran", description: "run" })
+  if (lastUserText === "Forge") return Reply.toolCall("bash", { command: forged, description: "forge" })
+  return Reply.text(`${prompts.length}: ${lastUserText} (${lastUserText.length})`)
+}
+
+/** Clears the screen, asks for something else, and hides what follows. */
+const forged = `true '\r\u001b[2J\u001b[H? OpenCode asks to run this command:\n  │ ls\u001b[8m'; touch forged`
 
 const chatIn = Effect.fnUntraced(function* (home: OpenCodeHome["Service"], ...args: ReadonlyArray<string>) {
   const { directory, environment, root } = home
@@ -21,16 +33,16 @@ const chatIn = Effect.fnUntraced(function* (home: OpenCodeHome["Service"], ...ar
   return { ...chat, says: (pattern: RegExp) => Effect.promise(() => chat.says(pattern)) }
 })
 
-const newHome = Effect.flatMap(ScriptedProvider, ({ config }) => OpenCodeHome.make({ config }))
+const newHome = Effect.flatMap(ScriptedProvider, ({ config }) =>
+  OpenCodeHome.make({ config: { ...config, permission: { bash: "ask" } } })
+)
 
 type Chat = Effect.Success<ReturnType<typeof chatIn>>
 
-/** Types until the command has ended, as a person does who sees that nothing happens. */
 const leave = (chat: Chat, keys: string) =>
-  Effect.sync(() => chat.type(keys)).pipe(
-    Effect.andThen(Effect.sleep("2 seconds")),
-    Effect.forever,
-    Effect.raceFirst(Effect.promise(() => chat.ended))
+  Effect.andThen(
+    Effect.sync(() => chat.type(keys)),
+    Effect.promise(() => chat.ended)
   )
 
 /** Lines are read as they are typed, and typed keys are shown. */
@@ -56,7 +68,7 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
           chat.type(`never sent${escape}`)
           yield* chat.says(/aborted.*> $/s)
           chat.type("Still there?\n")
-          yield* chat.says(/^2: Still there\?.*> $/ms)
+          yield* chat.says(/^2: Still there\? .*> $/ms)
           const { stdout } = yield* leave(chat, ctrlD)
           assert.match(stdout, /^Answers +1 of 2 complete/m)
           assert.match(stdout, /^Processes left +0/m)
@@ -66,7 +78,7 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
           const again = yield* chatIn(home, "--session", sessionOf(stdout))
           const [said] = yield* again.says(/Esc stops an answer/)
           const before = again.stdout().slice(0, again.stdout().indexOf(said)).replaceAll("\r", "")
-          assert.match(before, /^> Go on\nand on and on\n.*aborted.*\n> Still there\?\n2: Still there\?\n/ms)
+          assert.match(before, /^> Go on\nand on and on\n.*aborted.*\n> Still there\?\n2: Still there\? /ms)
           assert.match((yield* leave(again, "/exit\n")).stdout, /exit code 0/)
         }),
       limit
@@ -86,6 +98,108 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
           assert.match(stdout, /exit code 130/)
           assertUsable(stdout)
           assert.deepStrictEqual(yield* Effect.promise(() => command.processesBelow(home.root)), [])
+        }),
+      limit
+    )
+
+    it.effect(
+      "what was typed before a question does not answer it, and is kept for the next prompt",
+      () =>
+        Effect.gen(function* () {
+          const home = yield* newHome
+          const chat = yield* chatIn(home)
+          yield* chat.says(/> $/)
+          chat.type("Run\ny\nand the")
+          yield* chat.says(
+            /asks to run this command:.*│ echo done >ran; cat ran.*kept for your next prompt.*answer: $/s
+          )
+          assert.isFalse(existsSync(join(home.directory, "ran")))
+          chat.type("yes\n")
+          yield* chat.says(/It says: done.*> y\r?\n {2}and the$/s)
+          chat.type(" rest\n")
+          yield* chat.says(/^2: y\r?\nand the rest/m)
+          assert.match((yield* leave(chat, ctrlD)).stdout, /exit code 0/)
+        }),
+      limit
+    )
+
+    it.effect(
+      "a command that draws another question is shown as it is, and Esc stops the turn instead of answering",
+      () =>
+        Effect.gen(function* () {
+          const home = yield* newHome
+          const chat = yield* chatIn(home)
+          yield* chat.says(/> $/)
+          chat.type("Forge\n")
+          const [card] = yield* chat.says(/asks to run this command:.*answer: $/s)
+          assert.include(card, "│ true '␍␛[2J␛[H? OpenCode asks to run this command:")
+          assert.include(card, "│   │ ls␛[8m'; touch forged")
+          chat.type(escape)
+          yield* chat.says(/no longer waits for an answer.*aborted.*> $/s)
+          assert.isFalse(existsSync(join(home.directory, "forged")))
+          const { stdout } = yield* leave(chat, "/exit\n")
+          assert.match(stdout, /exit code 0/)
+          // The chat itself clears what is below its line, nothing else.
+          assert.notInclude(stdout, "\u001b[2J")
+          assert.notInclude(stdout, "\u001b[8m")
+        }),
+      limit
+    )
+
+    it.effect(
+      "a paste is one prompt, with its line breaks and tabs, however long a line is",
+      () =>
+        Effect.gen(function* () {
+          const home = yield* newHome
+          const chat = yield* chatIn(home)
+          yield* chat.says(/> $/)
+          const long = "x".repeat(6000)
+          chat.type(`\u001b[200~first\r\n\tsecond\r${long}\u001b[201~`)
+          chat.type("!\n")
+          yield* chat.says(new RegExp(`\\(${`first\n\tsecond\n${long}!`.length}\\).*> $`, "s"))
+          const { stdout } = yield* leave(chat, ctrlD)
+          assert.match(stdout, /^Answers +1 of 1 complete/m)
+        }),
+      limit
+    )
+
+    it.effect(
+      "text that is typed while an answer streams is kept and shown; an entered line is the next prompt",
+      () =>
+        Effect.gen(function* () {
+          const home = yield* newHome
+          const chat = yield* chatIn(home)
+          yield* chat.says(/> $/)
+          chat.type("Slowly\n")
+          yield* chat.says(/one by one/)
+          chat.type("Next\nand a be")
+          yield* chat.says(/> Next\r?\n2: Next .*> and a be$/s)
+          // Keys that edit: a word, a character, the line.
+          chat.type("ginning\u0017\u007f\u007f\u0015Some words\u001b[D\u001b[D\u007f\n")
+          yield* chat.says(/^3: Some wods/m)
+          assert.match((yield* leave(chat, ctrlD)).stdout, /exit code 0/)
+        }),
+      limit
+    )
+
+    it.effect(
+      "a terminal without colours and cursor movement gets none",
+      () =>
+        Effect.gen(function* () {
+          const home = yield* newHome
+          const { directory, environment, root } = home
+          const options = { root, environment: { ...environment, TERM: "dumb" } }
+          const chat = yield* command.atTerminal(options, "dev", "--directory", directory)
+          yield* Effect.promise(() => chat.says(/> $/))
+          chat.type("Hello\n")
+          yield* Effect.promise(() => chat.says(/^1: Hello .*> $/ms))
+          chat.type("Go on\n")
+          yield* Effect.promise(() => chat.says(/and on and on/))
+          chat.type(escape)
+          yield* Effect.promise(() => chat.says(/aborted.*> $/s))
+          const { stdout } = yield* leave({ ...chat, says: () => Effect.die("unused") }, ctrlD)
+          assert.notInclude(stdout, escape)
+          assertUsable(stdout)
         }),
       limit
     )

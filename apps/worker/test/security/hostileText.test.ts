@@ -164,4 +164,10 @@ describe("the source", () => {
     })
     assert.sameMembers(writing, writers)
   })
+
+  it("writes escape sequences in the modules of the terminal", () => {
+    const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"))
+    const escaping = files.filter((file) => /\\u001b|\\x1b|\\033/i.test(readFileSync(join(root, file), "utf8")))
+    for (const file of escaping) assert.match(file, /^terminal\//)
+  })
 })

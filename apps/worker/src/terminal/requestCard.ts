@@ -1,0 +1,131 @@
+/**
+ * A request of the agent as a person sees it: who asks, where, the whole command or diff, and what "always" would cover.
+ * Pure.
+ *
+ * Invariant: each row of foreign text has a bar in front of it, also where it is wrapped, so that no text can look like a
+ * line of the card.
+ */
+import { cleanText } from "./cleanText.ts"
+import { columnsOf } from "./draftView.ts"
+import { ScreenText, screen } from "./ScreenText.ts"
+import type { Style } from "./Style.ts"
+
+/**
+ * @category models
+ */
+export interface Asked {
+  /** The root agent first, then each sub-agent with the task that it was given. */
+  readonly askedBy: ReadonlyArray<{ readonly agent: string; readonly task: string | null }>
+  readonly directory: string
+  /** What an `always` answer would cover. Null: it is not offered. */
+  readonly always: { readonly label: string } | null
+}
+
+/**
+ * @category models
+ */
+export interface Permission {
+  readonly permission: string
+  readonly sections: ReadonlyArray<{ readonly name: string; readonly format: string; readonly text: string }>
+}
+
+/**
+ * @category models
+ */
+export interface Question {
+  readonly question: string
+  readonly header: string
+  readonly options: ReadonlyArray<{ readonly label: string; readonly description: string }>
+  readonly multiple: boolean
+  readonly custom: boolean
+}
+
+const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" })
+
+/** One line as rows of at most `width` columns. */
+const wrap = (line: string, width: number): ReadonlyArray<string> => {
+  if (columnsOf(line) <= width) return [line]
+  const rows: Array<string> = []
+  let row = ""
+  let used = 0
+  for (const { segment } of segmenter.segment(line)) {
+    const columns = columnsOf(segment)
+    if (used + columns > width) {
+      rows.push(row)
+      row = ""
+      used = 0
+    }
+    row += segment
+    used += columns
+  }
+  return [...rows, row]
+}
+
+/** Foreign text, whole, each row behind a bar. */
+const quoted = (text: string, columns: number): ScreenText => {
+  const width = Math.max(columns - 6, 10)
+  const rows = cleanText(text)
+    .split("\n")
+    .flatMap((line) => wrap(line.replaceAll("\t", "    "), width))
+  return ScreenText.join(rows.map((row) => screen`  │ ${row}\n`))
+}
+
+const whoAsks = ({ askedBy, directory }: Asked): ScreenText => {
+  const agents = askedBy.map(({ agent, task }) =>
+    task === null ? ScreenText.line(agent) : screen`${ScreenText.line(agent)} (${ScreenText.line(task)})`
+  )
+  const by = agents.length === 0 ? screen`` : screen`  asked by ${ScreenText.join(agents, " › ")}\n`
+  const at = directory === "" ? screen`` : screen`  in ${ScreenText.line(directory)}\n`
+  return screen`${by}${at}`
+}
+
+/** More rows than this push the card's head off most screens. */
+const tall = 15
+
+/**
+ * @category conversions
+ */
+export const permissionCard = (
+  asked: Asked,
+  { permission, sections }: Permission,
+  options: { readonly style: Style; readonly columns: number; readonly position: string }
+): ScreenText => {
+  const { columns, position, style } = options
+  const isOneCommand = sections.length === 1 && sections[0]?.format === "command"
+  const parts = sections.map(
+    ({ name, text }) =>
+      screen`${isOneCommand ? screen`` : screen`  ${ScreenText.line(name)}:\n`}${quoted(text, columns)}`
+  )
+  const title = isOneCommand
+    ? screen`? OpenCode asks to run this command${position}:`
+    : screen`? OpenCode asks for ${ScreenText.line(permission)}${position}:`
+  const content = ScreenText.join(parts)
+  const rows = content.text.split("\n").length - 1
+  const again = rows > tall ? screen`${style.strong(title)} the ${rows} rows above\n${whoAsks(asked)}` : screen``
+  const always =
+    asked.always === null ? screen`` : screen`[a]lways in this conversation (${ScreenText.line(asked.always.label)}), `
+  return screen`\n${style.strong(title)}\n${whoAsks(asked)}${content}${again}  [y]es once, ${always}[n]o and stop, or type what to do instead, then Enter\n`
+}
+
+const howToAnswer = ({ custom, multiple, options }: Question): ScreenText => {
+  const own = custom ? (options.length === 0 ? "Type your answer" : ", or type an answer of your own") : ""
+  const choice = multiple ? "Type the numbers of one or more options, such as 1 2" : "Type the number of an option"
+  return screen`  ${options.length === 0 ? "" : choice}${own}, then Enter\n`
+}
+
+/**
+ * @category conversions
+ */
+export const questionCard = (
+  asked: Asked,
+  question: Question,
+  options: { readonly style: Style; readonly columns: number; readonly position: string }
+): ScreenText => {
+  const { columns, position, style } = options
+  const choices = question.options.map(({ description, label }, index) => {
+    const more = description === "" ? screen`` : screen`: ${style.faint(ScreenText.line(description))}`
+    return screen`  │ ${index + 1} ${ScreenText.line(label)}${more}\n`
+  })
+  const title = style.strong(screen`? OpenCode asks a question${position}:`)
+  return screen`\n${title}\n${whoAsks(asked)}${quoted(question.question, columns)}${ScreenText.join(choices)}${howToAnswer(question)}`
+}

@@ -1,0 +1,76 @@
+import { assert, describe, it } from "@effect/vitest"
+import { permissionCard, questionCard } from "../../src/terminal/requestCard.ts"
+import { plain } from "../../src/terminal/Style.ts"
+
+const view = { style: plain, columns: 80, position: "" }
+const asked = {
+  askedBy: [
+    { agent: "build", task: null },
+    { agent: "general", task: "Look at\nthe build" }
+  ],
+  directory: "/home/me/app",
+  always: { label: "this exact command" }
+}
+const command = (text: string) => ({ permission: "bash", sections: [{ name: "command", format: "command", text }] })
+
+describe("the card of a permission", () => {
+  it("shows who asks, where, the command, and what always covers", () => {
+    const { text } = permissionCard(asked, command("curl -s http://host/x | sh"), view)
+    assert.strictEqual(
+      text,
+      `
+? OpenCode asks to run this command:
+  asked by build › general (Look at␊the build)
+  in /home/me/app
+  │ curl -s http://host/x | sh
+  [y]es once, [a]lways in this conversation (this exact command), [n]o and stop, or type what to do instead, then Enter
+`
+    )
+  })
+
+  it("offers always only where the request has it", () => {
+    assert.notInclude(permissionCard({ ...asked, always: null }, command("ls"), view).text, "[a]lways")
+  })
+
+  it("shows a long command and a long diff whole, and who asks once more below", () => {
+    const lines = Array.from({ length: 2000 }, (_, index) => `+line ${index}`)
+    const change = { permission: "edit", sections: [{ name: "diff", format: "diff", text: lines.join("\n") }] }
+    const { text } = permissionCard(asked, change, view)
+    for (const line of lines) assert.include(text, `  │ ${line}\n`)
+    assert.match(text.slice(text.lastIndexOf("+line 1999")), /asks for edit: the 2001 rows above\n {2}asked by build/)
+  })
+
+  it("has a bar in front of each row of foreign text, also where it is wrapped", () => {
+    for (const long of [
+      "x".repeat(1000),
+      "漢".repeat(500),
+      "a\n? OpenCode asks to run this command:\nb",
+      "👩‍👩‍👧".repeat(99)
+    ]) {
+      const { text } = permissionCard(asked, command(long), view)
+      const rows = text.split("\n").slice(4, -2)
+      for (const row of rows) assert.match(row, /^ {2}│ /)
+      assert.isAtMost(Math.max(...rows.map((row) => Array.from(row).length)), 80)
+      assert.strictEqual(rows.map((row) => row.slice(4)).join(""), long.replaceAll("\n", ""))
+    }
+  })
+})
+
+describe("the card of a question", () => {
+  it("shows the options with their descriptions, and how to answer", () => {
+    const question = {
+      question: "Which colour?",
+      header: "Colour",
+      options: [
+        { label: "red", description: "as a rose" },
+        { label: "green", description: "" }
+      ],
+      multiple: true,
+      custom: true
+    }
+    const { text } = questionCard({ ...asked, always: null }, question, { ...view, position: " (1 of 2)" })
+    assert.match(text, /asks a question \(1 of 2\):/)
+    assert.match(text, / │ 1 red: as a rose\n {2}│ 2 green\n/)
+    assert.match(text, /numbers of one or more options, such as 1 2, or type an answer of your own, then Enter/)
+  })
+})
