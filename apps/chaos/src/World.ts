@@ -57,7 +57,7 @@ const make = Effect.gen(function* () {
     const token = yield* deployment.token
     const child = yield* Child.start({
       program: process.execPath,
-      args: [workerProgram, "approve", code, "--url", deployment.url],
+      args: [workerProgram, "approve", code, "--yes", "--url", deployment.url],
       environment: { ...home.environment, OPENCODE_WORKER_TOKEN: token }
     })
     yield* child.says(/^Approved/m)
@@ -69,7 +69,7 @@ const make = Effect.gen(function* () {
     const args = ["start", "--url", proxy.url, "--directory", home.directory, "--data", join(home.root, "worker")]
     const child = yield* Child.start({
       program: process.execPath,
-      args: [workerProgram, ...args, "--opencode", openCodeProgram, "--permissions", "inherit"],
+      args: [workerProgram, ...args, "--opencode", openCodeProgram, "--permissions", "inherit", "--print-pairing-code"],
       environment: home.environment
     }).pipe(Scope.provide(scope))
     worker = child

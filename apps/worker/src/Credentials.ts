@@ -30,4 +30,5 @@ const final: ReadonlySet<string> = new Set(["NotFound", "Revoked", "WrongSecret"
 export const isFinal = (reason: ConvexSyncError["reason"]) => reason._tag === "Rejected" && final.has(reason.code)
 
 /** What to do about a final refusal. */
-export const pairAgain = (message: string, file: string) => `${message} Remove ${file} and start again.`
+export const pairAgain = (message: string, file: string) =>
+  `${message.replace(/[.]$/, "")}. Remove ${file} and start again.`

@@ -66,6 +66,8 @@ const make = Effect.gen(function* () {
     )
 
   return {
+    /** The worker that shows a pairing code. */
+    preview: (code: string) => convex.action(api.pairing.preview, { code }),
     approve: (code: string) => convex.action(api.pairing.approve, { code }),
     createSession: (workerId: Id<"workers">) =>
       convex.mutation(api.sessions.create, { workerId, idempotencyKey: randomUUID() }),

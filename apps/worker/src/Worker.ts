@@ -65,6 +65,10 @@ export interface WorkerOptions {
   readonly requestTimeLimit?: Duration.Input
   /** Shows the code that an operator must approve, at the first start; another one after 10 minutes without approval. */
   readonly onPairingCode: (code: string) => Effect.Effect<unknown, ConvexSyncError>
+  /** Called once an operator has approved the worker. */
+  readonly onApproved?: (owner: string) => Effect.Effect<unknown>
+  /** The only operator that the worker serves, as `issuer|subject`. Default: the one who approves it. */
+  readonly owner?: string | undefined
 }
 
 const isConvexSyncError = Schema.is(ConvexSyncError)
@@ -73,7 +77,8 @@ const isExpired = ({ reason }: ConvexSyncError) => reason._tag === "Rejected" &&
 const { Approved, Connected, Fail, LeaseLost, Registered, Revoked } = WorkerEvent.cases
 
 /** What a failure of the deployment means for the worker. */
-const failure = ({ message, reason }: ConvexSyncError, credentials: string) => {
+const failure = ({ reason }: ConvexSyncError, credentials: string) => {
+  const { message } = reason
   const isDisabled = reason._tag === "Rejected" && reason.code === "Disabled"
   if (reason._tag === "InvalidUrl" || isDisabled) return Fail.make({ reason: "Configuration", detail: message })
   return Credentials.isFinal(reason)
@@ -82,10 +87,10 @@ const failure = ({ message, reason }: ConvexSyncError, credentials: string) => {
 }
 
 /** What it means that the deployment took the lease away. */
-const lossOf = ({ message, reason }: ConvexSyncError, credentials: string) =>
+const lossOf = ({ reason }: ConvexSyncError, credentials: string) =>
   Credentials.isFinal(reason)
-    ? Revoked.make({ detail: Credentials.pairAgain(message, credentials) })
-    : LeaseLost.make({ detail: message })
+    ? Revoked.make({ detail: Credentials.pairAgain(reason.message, credentials) })
+    : LeaseLost.make({ detail: reason.message })
 
 /** OpenCode decides which calls need a permission (see `alwaysAsk` of its host); a person answers all of them. */
 const requests = (timeLimit: Duration.Input = "10 minutes") =>
@@ -138,6 +143,15 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
       Effect.provideContext(context)
     )
 
+  /** The event for a worker that belongs to another operator than the one that it may serve. */
+  const refusedOwner = (owner: string) =>
+    options.owner === undefined || options.owner === owner
+      ? undefined
+      : Fail.make({
+          reason: "NotAuthorised",
+          detail: `This worker belongs to ${owner}, and only ${options.owner} may own it. To pair it again, remove ${options.credentials} and start it.`
+        })
+
   const remember = Effect.fnUntraced(function* (credentials: WorkerCredentials) {
     yield* Credentials.write(options.credentials, credentials)
     yield* Ref.set(known, Option.some(credentials))
@@ -150,7 +164,14 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
   })
 
   const register = Effect.gen(function* () {
-    if (Option.isSome(yield* Ref.get(known))) return Registered.make({ approved: true })
+    const kept = yield* Ref.get(known)
+    if (Option.isSome(kept)) {
+      const refused =
+        options.owner === undefined
+          ? undefined
+          : refusedOwner(yield* Pairing.withCurrent(kept.value, (credentials) => Pairing.owner(credentials)))
+      return refused ?? Registered.make({ approved: true })
+    }
     yield* introduce
     return Registered.make({ approved: false })
   })
@@ -162,7 +183,10 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
       Effect.tapError((error) => (isExpired(error) ? introduce : Effect.void)),
       Effect.retry({ while: isExpired })
     )
+    const refused = refusedOwner(credentials.ownerId)
+    if (refused !== undefined) return refused
     yield* remember(credentials)
+    yield* options.onApproved?.(credentials.ownerId) ?? Effect.void
     return Approved.make({})
   })
 

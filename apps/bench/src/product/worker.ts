@@ -25,7 +25,19 @@ const LIMIT = 60_000
 /** Runs `opencode-worker start` until it is disposed of. */
 export const startWorker = ({ data, directory, environment, flags = [], url }: WorkerOptions) => {
   if (!existsSync(program)) throw new Error(`There is no ${program}: build it with pnpm build`)
-  const args = ["start", "--url", url, "--directory", directory, "--data", data, "--permissions", "inherit", ...flags]
+  const args = [
+    "start",
+    "--url",
+    url,
+    "--directory",
+    directory,
+    "--data",
+    data,
+    "--permissions",
+    "inherit",
+    "--print-pairing-code",
+    ...flags
+  ]
   const began = performance.now()
   // The inspector is opened by a signal, on a free port, so that it costs nothing before it is asked.
   const child = spawn(process.execPath, ["--inspect-port=0", program, ...args], {

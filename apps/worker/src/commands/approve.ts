@@ -1,19 +1,21 @@
 /**
- * `opencode-worker approve <code>`: makes the worker that shows the code yours.
+ * `opencode-worker approve <code>`: makes the worker that shows the code yours, once you have seen which one it is.
  *
  * @since 0.1.0
  */
 import { ConvexClient } from "@opencode-worker/convex-sync"
-import { Config, Effect, Layer, Option, Redacted } from "effect"
+import { Clock, Config, Duration, Effect, Layer, Option, Redacted } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { configuration, explain } from "../AppError.ts"
+import { AppError, configuration, exitCodes, explain, temporary, usage } from "../AppError.ts"
 import { dataFolder } from "../DataFolder.ts"
 import { Deployment } from "../Deployment.ts"
 import { Operator } from "../Operator.ts"
+import { isInteractive } from "../PromptSource.ts"
 import { operatorLayer } from "../Stack.ts"
+import * as ChatInput from "../terminal/ChatInput.ts"
 import { endWithOutput } from "../terminal/endWithOutput.ts"
-import { printLine } from "../terminal/Output.ts"
-import { screen } from "../terminal/ScreenText.ts"
+import { print, printLine } from "../terminal/Output.ts"
+import { ScreenText, screen } from "../terminal/ScreenText.ts"
 import * as shared from "./flags.ts"
 
 const token = Config.option(Config.Redacted("OPENCODE_WORKER_TOKEN"))
@@ -21,39 +23,108 @@ const token = Config.option(Config.Redacted("OPENCODE_WORKER_TOKEN"))
 const flags = {
   code: Argument.String("code").pipe(Argument.withDescription("As the worker's terminal shows it")),
   url: shared.url.pipe(Flag.withFallbackConfig(Config.String("OPENCODE_WORKER_URL")), Flag.optional),
+  yes: Flag.Boolean("yes").pipe(
+    Flag.withAlias("y"),
+    Flag.withDescription("Approve without a question: needed where no person is at a terminal"),
+    Flag.withDefault(false)
+  ),
   data: shared.data,
   demo: shared.demo,
   directory: shared.directory
 }
 
-/** An operator of a deployment elsewhere is whoever its identity provider gave a token to. */
-const remote = Effect.fnUntraced(function* (given: string) {
-  const url = yield* shared.resolveUrl(given)
+/** A deployment that does not respond within this time is reported as unreachable. */
+const patience = "20 seconds"
+
+/** The operator of a deployment elsewhere has a token of its identity provider. */
+const remote = Effect.fnUntraced(function* (url: string) {
   const jwt = yield* Effect.orDie(token)
   if (Option.isNone(jwt)) {
-    return yield* configuration(
-      "OPENCODE_WORKER_TOKEN is not set: it holds a JWT of yours that the deployment's auth.config.ts accepts."
-    )
+    return yield* configuration("Set OPENCODE_WORKER_TOKEN to a JWT that the deployment's auth.config.ts accepts.")
   }
   return Layer.provide(Operator.layer, ConvexClient.layer({ url, auth: Effect.succeed(Redacted.value(jwt.value)) }))
+})
+
+const refusedToken = new AppError({
+  text: "The deployment refuses OPENCODE_WORKER_TOKEN: it has expired, or its issuer or audience is not one of auth.config.ts.",
+  exitCode: exitCodes.NotAuthorised
+})
+
+/**
+ * An action is lost with the connection that a deployment closes where it refuses a token; a query is repeated, and gets
+ * the refusal.
+ */
+const signedIn = Operator.use(({ workers }) => workers).pipe(
+  Effect.catchTag("ConvexSyncError", (error) =>
+    Effect.fail(error.reason._tag === "Rejected" && error.reason.code === "Unauthenticated" ? refusedToken : error)
+  )
+)
+
+const ageOf = (millis: number): string => {
+  const age = Duration.millis(Math.max(0, millis))
+  return Duration.toSeconds(age) < 60
+    ? `${Math.round(Duration.toSeconds(age))} s`
+    : `${Math.round(Duration.toMinutes(age))} min`
+}
+
+const confirm = (asked: ScreenText) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const input = yield* ChatInput.make
+      const reply = input.talk((ask) =>
+        Effect.gen(function* () {
+          let typed = yield* ask(asked)
+          while (!/^\s*(y|yes|n|no)\s*$/i.test(typed)) typed = yield* ask(screen`  Type yes or no.\n`)
+          return /^\s*y/i.test(typed)
+        })
+      )
+      return yield* Effect.raceFirst(reply, input.quit)
+    })
+  )
+
+const approveShown = Effect.fnUntraced(function* (code: string, isConfirmed: boolean) {
+  const operator = yield* Operator
+  const { address, createdAt, directory, machine } = yield* operator.preview(code)
+  const age = ageOf((yield* Clock.currentTimeMillis) - createdAt)
+  const from = address === null ? screen`` : screen`address       ${ScreenText.line(address)}\n`
+  const worker = screen`machine       ${ScreenText.line(machine)}\ndirectory     ${ScreenText.line(directory)}\n${from}code          began ${age} ago\n`
+  const warning = screen`The machine and the directory are the worker's own words: compare the code with its terminal.\n`
+  if (isConfirmed) yield* print(worker)
+  else if (!(yield* confirm(screen`${worker}${warning}? Make this worker yours? [y]es, [n]o\n`))) {
+    return yield* new AppError({ text: "Not approved.", exitCode: exitCodes.Aborted })
+  }
+  yield* operator.approve(code)
+  yield* printLine(
+    screen`Approved: ${ScreenText.line(machine)}, ${ScreenText.line(directory)}. It is yours until you revoke it.`
+  )
 })
 
 export const approve = Command.make(
   "approve",
   flags,
   Effect.fn(
-    function* ({ code, data, demo, directory, url }) {
-      const operator = Option.isSome(url)
-        ? yield* remote(url.value)
-        : yield* Effect.map(
-            Effect.flatMap(shared.resolveDirectory(directory), (here) => dataFolder({ data, demo, directory: here })),
-            (folder) => Layer.provide(operatorLayer, Deployment.find(folder))
-          )
-      yield* Effect.provide(
-        Operator.use(({ approve: approveCode }) => approveCode(code)),
-        operator
+    function* ({ code, data, demo, directory, url, yes }) {
+      if (!yes && !(yield* isInteractive([]))) {
+        return yield* usage("Approving needs a person at a terminal who sees which worker it is, or --yes.")
+      }
+      const address = Option.isSome(url) ? yield* shared.resolveUrl(url.value) : undefined
+      const operator =
+        address !== undefined
+          ? yield* remote(address)
+          : yield* Effect.map(
+              Effect.flatMap(shared.resolveDirectory(directory), (here) => dataFolder({ data, demo, directory: here })),
+              (folder) => Layer.provide(operatorLayer, Deployment.find(folder))
+            )
+      const reached = signedIn.pipe(
+        Effect.timeoutOrElse({
+          duration: patience,
+          orElse: () =>
+            temporary(
+              `${address ?? "The deployment"} does not respond: check the address and the network, and try again.`
+            )
+        })
       )
-      yield* printLine(screen`Approved: the worker is yours.`)
+      yield* Effect.provide(Effect.andThen(reached, approveShown(code, yes)), operator)
     },
     Effect.mapError(explain),
     endWithOutput(0)

@@ -23,9 +23,9 @@ const flags = {
 
 /** What the deployment's refusal means for the person who asked. */
 const refused = (error: ConvexSyncError, file: string): AppError => {
-  const { message, reason } = error
+  const { reason } = error
   if (Credentials.isFinal(reason)) {
-    return new AppError({ text: Credentials.pairAgain(message, file), exitCode: exitCodes.NotAuthorised })
+    return new AppError({ text: Credentials.pairAgain(reason.message, file), exitCode: exitCodes.NotAuthorised })
   }
   return reason._tag === "Rejected" && reason.code === "Conflict"
     ? configuration(`${reason.message}: stop it first, and rotate then.`)

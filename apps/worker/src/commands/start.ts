@@ -13,6 +13,7 @@ import { type Advice, AppError, configuration, explain } from "../AppError.ts"
 import { type DataFolder, dataFolder, dataFolders } from "../DataFolder.ts"
 import { hostable } from "../hostable.ts"
 import { unlessHopeless } from "../opencode/hopeless.ts"
+import * as PairingCode from "../PairingCode.ts"
 import { processIdIn } from "../ProcessId.ts"
 import { proxyFor } from "../proxy.ts"
 import { openCode } from "../Stack.ts"
@@ -50,14 +51,24 @@ const flags = {
       "Use the opencode serve at this address, with the password in OPENCODE_SERVER_PASSWORD (and the name in OPENCODE_SERVER_USERNAME), and leave it running"
     ),
     Flag.optional
+  ),
+  owner: Flag.String("owner").pipe(
+    Flag.withMetavar("identity"),
+    Flag.withDescription("Serve this operator alone: the issuer and subject of their token, as issuer|subject"),
+    Flag.optional
+  ),
+  pairingCodeFile: Flag.String("pairing-code-file").pipe(
+    Flag.withMetavar("path"),
+    Flag.withDescription("Write the pairing code to this file, readable by you alone (default: to the terminal)"),
+    Flag.optional
+  ),
+  printPairingCode: Flag.Boolean("print-pairing-code").pipe(
+    Flag.withDescription("Print the pairing code also where there is no terminal, such as into a service's log"),
+    Flag.withDefault(false)
   )
 }
-type Flags = Command.Command.Config.Infer<typeof flags>
 
-const showCode = (code: string) =>
-  printLine(
-    screen`Pairing code  ${code}\nWhoever approves it within 10 minutes owns this worker: opencode-worker approve.`
-  )
+type Flags = Command.Command.Config.Infer<typeof flags>
 
 /** What becomes of the worker, for the person at the terminal or the service's log. */
 const tell = (state: WorkerState): Effect.Effect<void> => {
@@ -85,20 +96,32 @@ const tellServer = OpenCodeHost.use(({ server }) => server).pipe(
 )
 
 /** Runs the worker until it stops by itself, and fails with its last words unless it was asked to. */
-const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string, isAttached: boolean) {
+const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string, given: Flags) {
   const { directory, hostId } = yield* OpenCodeHost
   yield* printLine(
     screen`directory     ${ScreenText.line(directory)}\ndeployment    ${url}\ndata          ${ScreenText.line(folder.root)}`
   )
   const proxy = shared.isLocal(url) ? undefined : proxyFor(url, process.env)
   if (proxy !== undefined) yield* printLine(screen`proxy         ${ScreenText.line(proxy)}`)
+  const credentials = folder.worker(directory, url)
+  const pairingCode = yield* PairingCode.make({
+    url,
+    file: given.pairingCodeFile,
+    defaultFile: `${credentials}.code`,
+    print: given.printPairingCode
+  })
+  yield* Effect.addFinalizer(() => pairingCode.forget)
   const { lifecycle } = yield* makeWorker({
     machine: hostname(),
     directory,
-    credentials: folder.worker(directory, url),
+    credentials,
     // Many may attach, and none of them knows of the others.
-    processId: isAttached ? `attach ${hostId}` : yield* processIdIn(directory),
-    onPairingCode: showCode
+    processId: Option.isSome(given.attach) ? `attach ${hostId}` : yield* processIdIn(directory),
+    owner: Option.getOrUndefined(given.owner),
+    // A code that cannot be shown is a code that nobody can use.
+    onPairingCode: (code) => Effect.orDie(pairingCode.show(code)),
+    onApproved: (owner) =>
+      Effect.andThen(pairingCode.forget, printLine(screen`Owner         ${ScreenText.line(owner)}`))
   })
   yield* Effect.forkScoped(Stream.runForEach(lifecycle.changes, tell))
   yield* Effect.orDie(lifecycle.send(WorkerEvent.cases.Start.make({})))
@@ -171,7 +194,7 @@ export const start = Command.make(
       yield* hostable({ directory: host.directory, dataFolders: secret, allowed: given.allowHome })
       // The server that a worker attaches to decides what its tools may read.
       const deniedPaths = host.attach === undefined ? secret : []
-      yield* Effect.scoped(serve(folder, url, host.attach !== undefined)).pipe(
+      yield* Effect.scoped(serve(folder, url, given)).pipe(
         Effect.provide(Layer.merge(ConvexClient.layer({ url }), openCode({ ...host, deniedPaths })))
       )
     },

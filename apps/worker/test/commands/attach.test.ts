@@ -18,7 +18,7 @@ const attach = Effect.fnUntraced(function* (address: string, password: string, .
   return yield* command.start(options, "start", "--url", url, "--directory", directory, "--attach", address, ...args)
 })
 
-const inherit = ["--permissions", "inherit"]
+const inherit = ["--permissions", "inherit", "--print-pairing-code"]
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker start --attach", (it) => {
   it.effect(

@@ -68,18 +68,21 @@ describe("a mistake gets one sentence that says what would be right", () => {
     limit
   )
 
-  it.live("a port that is taken", () =>
-    Effect.gen(function* () {
-      const root = yield* command.home
-      const address = (yield* takenPort).address()
-      const port = typeof address === "object" && address !== null ? String(address.port) : ""
-      yield* refuses(
-        { root },
-        ["dev", "--demo", "--port", port],
-        78,
-        new RegExp(`Port ${port} .*is in use.*another port`)
-      )
-    })
+  it.live(
+    "a port that is taken",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        const address = (yield* takenPort).address()
+        const port = typeof address === "object" && address !== null ? String(address.port) : ""
+        yield* refuses(
+          { root },
+          ["dev", "--demo", "--port", port],
+          78,
+          new RegExp(`Port ${port} .*is in use.*another port`)
+        )
+      }),
+    limit
   )
 
   it.live("no OpenCode binary", () =>
@@ -151,15 +154,61 @@ describe("a mistake gets one sentence that says what would be right", () => {
   it.live("an approval at a deployment elsewhere without a token", () =>
     Effect.gen(function* () {
       const root = yield* command.home
-      const args = ["approve", "ABCD-EFGH", "--url", "http://127.0.0.1:9"]
-      yield* refuses({ root }, args, 78, /OPENCODE_WORKER_TOKEN is not set: it holds a JWT/)
+      const args = ["approve", "ABCD-EFGH", "--yes", "--url", "http://127.0.0.1:9"]
+      yield* refuses({ root }, args, 78, /Set OPENCODE_WORKER_TOKEN to a JWT/)
     })
   )
 
-  it.live("a code that no worker shows", () =>
+  it.live("an approval without a person who sees what is approved", () =>
     Effect.gen(function* () {
       const root = yield* command.home
-      yield* refuses({ root }, ["approve", "ABCD-EFGH", "--data", "data"], 75, /No worker shows this code: compare it/)
+      yield* refuses({ root }, ["approve", "ABCD-EFGH", "--data", "data"], 2, /needs a person at a terminal.*or --yes/)
+    })
+  )
+
+  it.live(
+    "an approval at a deployment that does not respond",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        const environment = { OPENCODE_WORKER_TOKEN: "x.y.z" }
+        const args = ["approve", "ABCD-EFGH", "--yes", "--url", "http://127.0.0.1:9"]
+        yield* refuses({ root, environment }, args, 75, /http:\/\/127\.0\.0\.1:9 does not respond: check the address/)
+      }),
+    limit
+  )
+
+  it.live(
+    "a code that no worker shows",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        const args = ["approve", "ABCD-EFGH", "--yes", "--data", "data"]
+        yield* refuses({ root }, args, 2, /^(?!.*pairing:).*No worker shows this code: compare it/s)
+      }),
+    limit
+  )
+
+  it.live(
+    "a prompt file that cannot be read, is no text, or holds nothing",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        writeFileSync(join(root, "binary"), Buffer.from([0xff, 0xfe, 0x00]))
+        writeFileSync(join(root, "blank"), " \n\n")
+        yield* refuses({ root }, ["dev", "--demo", "--prompt-file", "none"], 2, /prompt cannot be read from none/)
+        yield* refuses({ root }, ["dev", "--demo", "--prompt-file", "binary"], 2, /binary is not text in UTF-8/)
+        yield* refuses({ root }, ["dev", "--demo", "--prompt-file", "blank"], 2, /blank holds no prompt/)
+      }),
+    limit
+  )
+
+  it.live("a flag that does not exist, whose name holds terminal sequences", () =>
+    Effect.gen(function* () {
+      const root = yield* command.home
+      // oxlint-disable-next-line no-control-regex -- that there are none is what is tested
+      const visible = /^[^\u001b\u009b]*--no␛\[2J<U\+009B>flag[^\u001b\u009b]*$/
+      yield* refuses({ root }, ["dev", "--no\u001b[2J\u009bflag"], 2, visible)
     })
   )
 })

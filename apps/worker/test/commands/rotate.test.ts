@@ -34,7 +34,9 @@ const begin = Effect.fnUntraced(function* (name: "rotate" | "start", data: strin
   const { directory, environment, root } = yield* OpenCodeHome
   const { url } = yield* Deployment
   const folder = join(root, data)
-  return yield* command.start({ root, environment }, name, "--url", url, "--directory", directory, "--data", folder)
+  const shown = name === "start" ? ["--print-pairing-code"] : []
+  const args = [name, "--url", url, "--directory", directory, "--data", folder, ...shown]
+  return yield* command.start({ root, environment }, ...args)
 })
 
 const ended = (running: command.Running) => Effect.promise(() => running.ended)

@@ -38,7 +38,7 @@ const start = Effect.fnUntraced(function* (args: ReadonlyArray<string>, variable
   const { directory, environment, root } = yield* OpenCodeHome
   const { url } = yield* Deployment
   const options = { root, environment: { ...environment, ...variables } }
-  return yield* command.start(options, "start", "--url", url, "--directory", directory, ...args)
+  return yield* command.start(options, "start", "--url", url, "--directory", directory, "--print-pairing-code", ...args)
 })
 
 const says = (running: command.Running, pattern: RegExp) => Effect.promise(() => running.says(pattern))

@@ -1,0 +1,151 @@
+/** A worker is approved by the right person, who sees what they approve; its code reaches nobody else. */
+import { statSync, symlinkSync, writeFileSync, readFileSync, existsSync } from "node:fs"
+import { join } from "node:path"
+import { NodeServices } from "@effect/platform-node"
+import { assert, layer } from "@effect/vitest"
+import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
+import { Effect, Layer, Option } from "effect"
+import { exportJWK, generateKeyPair, SignJWT } from "jose"
+import { Deployment } from "../../src/Deployment.ts"
+import { Operator } from "../../src/Operator.ts"
+import { operatorLayer } from "../../src/Stack.ts"
+import * as command from "../support/command.ts"
+import { folderIn } from "../support/world.ts"
+
+const world = Layer.unwrap(
+  Effect.gen(function* () {
+    const { config } = yield* ScriptedProvider
+    const home = yield* OpenCodeHome.make({ config })
+    return operatorLayer.pipe(
+      Layer.provideMerge(Deployment.serve(folderIn(home), Option.none())),
+      Layer.merge(Layer.succeed(OpenCodeHome, home))
+    )
+  })
+).pipe(
+  Layer.provideMerge(
+    Layer.merge(
+      ScriptedProvider.layer(() => Reply.text("hello")),
+      NodeServices.layer
+    )
+  )
+)
+
+const limit = { timeout: 180_000 }
+const operatorIdentity = "https://operator.opencode-worker.local|local-operator"
+
+const start = Effect.fnUntraced(function* (data: string, ...args: ReadonlyArray<string>) {
+  const { directory, environment, root } = yield* OpenCodeHome
+  const { url } = yield* Deployment
+  const folder = join(root, data)
+  const all = ["start", "--url", url, "--directory", directory, "--data", folder, ...args]
+  return yield* command.start({ root, environment }, ...all)
+})
+
+const says = (running: command.Running, pattern: RegExp) => Effect.promise(() => running.says(pattern))
+
+/** A token that says who it is for, signed with a key of its own. */
+const forged = Effect.promise(async () => {
+  const { privateKey, publicKey } = await generateKeyPair("ES256", { extractable: true })
+  await exportJWK(publicKey)
+  return new SignJWT({})
+    .setProtectedHeader({ alg: "ES256", kid: "operator", typ: "JWT" })
+    .setSubject("local-operator")
+    .setIssuer("https://operator.opencode-worker.local")
+    .setAudience("opencode-worker")
+    .setIssuedAt()
+    .setExpirationTime("1 hour")
+    .sign(privateKey)
+})
+
+layer(world, { excludeTestServices: true, timeout: 120_000 })("pairing", (it) => {
+  it.effect(
+    "without a terminal the code is in a file that its owner alone can read, and in no log",
+    () =>
+      Effect.gen(function* () {
+        const { root } = yield* OpenCodeHome
+        const file = join(root, "code")
+        // A link that somebody put there.
+        writeFileSync(join(root, "victim"), "untouched")
+        symlinkSync(join(root, "victim"), file)
+        const running = yield* start("hidden", "--pairing-code-file", file)
+        yield* says(running, /^Pairing file +\S+code$/m)
+        const code = readFileSync(file, "utf8").trim()
+        assert.match(code, /^\w{4}-\w{4}$/)
+        assert.strictEqual(statSync(file).mode & 0o777, 0o600)
+        assert.strictEqual(readFileSync(join(root, "victim"), "utf8"), "untouched")
+        yield* Operator.use(({ approve }) => approve(code))
+        yield* says(running, /^Owner +https:\/\/operator\.opencode-worker\.local\|local-operator$/m)
+        yield* says(running, /^Ready/m)
+        assert.isFalse(existsSync(file))
+        assert.notInclude(running.stdout() + running.stderr(), code)
+        running.kill("SIGTERM")
+        yield* Effect.promise(() => running.ended)
+      }),
+    limit
+  )
+
+  it.effect(
+    "a worker serves the operator that it was started for, and no other",
+    () =>
+      Effect.gen(function* () {
+        const wrong = yield* start("other", "--print-pairing-code", "--owner", "https://issuer.example|someone")
+        const [, code = ""] = yield* says(wrong, /^Pairing code +(\S+)/m)
+        yield* Operator.use(({ approve }) => approve(code))
+        const refused = yield* Effect.promise(() => wrong.ended)
+        assert.strictEqual(refused.code, 77, refused.stderr)
+        assert.match(
+          refused.stderr,
+          /belongs to https:\/\/operator\S+, and only https:\/\/issuer\.example\|someone may own it/
+        )
+
+        const right = yield* start("mine", "--print-pairing-code", "--owner", operatorIdentity)
+        const [, mine = ""] = yield* says(right, /^Pairing code +(\S+)/m)
+        yield* Operator.use(({ approve }) => approve(mine))
+        yield* says(right, /^Ready/m)
+        right.kill("SIGTERM")
+        yield* Effect.promise(() => right.ended)
+
+        const later = yield* Effect.flatMap(start("mine", "--owner", "https://issuer.example|someone"), ({ ended }) =>
+          Effect.promise(() => ended)
+        )
+        assert.strictEqual(later.code, 77, later.stderr)
+      }),
+    limit
+  )
+
+  it.effect(
+    "approve shows which worker it is and asks; a token that the deployment refuses ends it with that reason",
+    () =>
+      Effect.gen(function* () {
+        const { directory, environment, root } = yield* OpenCodeHome
+        const { operatorToken, url } = yield* Deployment
+        const running = yield* start("asked", "--print-pairing-code")
+        const [, code = ""] = yield* says(running, /^Pairing code +(\S+)/m)
+        const [hint = ""] = yield* says(running, /opencode-worker approve .*$/m)
+        assert.include(hint, `opencode-worker approve ${code} --url ${url}`)
+
+        const bad = { root, environment: { ...environment, OPENCODE_WORKER_TOKEN: yield* forged } }
+        const refused = yield* command.run(bad, "approve", code, "--yes", "--url", url)
+        assert.strictEqual(refused.code, 77, refused.stderr)
+        assert.match(refused.stderr, /The deployment refuses OPENCODE_WORKER_TOKEN/)
+
+        const good = { root, environment: { ...environment, OPENCODE_WORKER_TOKEN: yield* operatorToken } }
+        const unsure = yield* command.atTerminal(good, "approve", code, "--url", url)
+        const [card] = yield* Effect.promise(() => unsure.says(/machine .*your answer: $/s))
+        assert.include(card, directory)
+        assert.match(card, /code +began \d+ (?:s|min) ago/)
+        unsure.type("n\n")
+        assert.match((yield* Effect.promise(() => unsure.ended)).stdout, /exit code 4/)
+        assert.notMatch(running.stdout(), /^Ready/m)
+
+        const sure = yield* command.atTerminal(good, "approve", code, "--url", url)
+        yield* Effect.promise(() => sure.says(/your answer: $/))
+        sure.type("y\n")
+        assert.match((yield* Effect.promise(() => sure.ended)).stdout, /Approved: .*It is yours until you revoke it/)
+        yield* says(running, /^Ready/m)
+        running.kill("SIGTERM")
+        yield* Effect.promise(() => running.ended)
+      }),
+    limit
+  )
+})
