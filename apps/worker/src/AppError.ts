@@ -81,6 +81,8 @@ const configurationReasons: ReadonlySet<string> = new Set<Reason["_tag"]>([
   "BinaryUnusable",
   "DirectoryNotFound",
   "UnsupportedVersion",
+  "ProjectUnusable",
+  "ProjectChanged",
   "InvalidSpec",
   "UnknownModel",
   "NoDefaultModel"

@@ -6,6 +6,7 @@
  * <data>/deployment/         the embedded Convex deployment (SQLite)
  *        operator.json       the local operator's signing key
  *        worker-<hash>.json  a worker's id and secret, one file a hosted directory and deployment
+ *        trusted-<hash>.json the OpenCode configuration of a directory that its user trusts
  *        demo/               the offline demo's own OpenCode home and sample project
  * ```
  *
@@ -24,6 +25,8 @@ export interface DataFolder {
   readonly operator: string
   /** The credentials of the worker in a directory, at the embedded deployment or at another one. */
   readonly worker: (directory: string, url?: string) => string
+  /** The trust in the configuration of a directory. */
+  readonly trust: (directory: string) => string
   readonly demo: string
 }
 
@@ -80,6 +83,7 @@ export const dataFolder = Effect.fnUntraced(function* (options: {
     operator: path.join(root, "operator.json"),
     worker: (directory, url) =>
       path.join(root, `worker-${fingerprint(url === undefined ? directory : `${directory} ${url}`)}.json`),
+    trust: (directory) => path.join(root, `trusted-${fingerprint(directory)}.json`),
     demo: path.join(root, "demo")
   } satisfies DataFolder
 })

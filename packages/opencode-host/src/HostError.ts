@@ -234,6 +234,44 @@ export class Protocol extends Schema.TaggedClass<Protocol>()("Protocol", {
 }
 
 /**
+ * A file of the project cannot be read safely, or is not valid, and it might say what OpenCode is to do. Recovery: correct or
+ * remove the file, or give the project's configuration all effect (`Options.projectConfig`).
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ProjectUnusable extends Schema.TaggedClass<ProjectUnusable>()("ProjectUnusable", {
+  /** Relative to the root of the project, or absolute where it belongs to the user. */
+  file: Schema.String,
+  problem: Schema.String
+}) {
+  get message() {
+    return `The project's configuration cannot be used: ${printable(this.file)}: ${printable(this.problem)}. Correct or remove it.`
+  }
+}
+
+/**
+ * The configuration of a trusted project is not the one that was trusted. Recovery: look at the files, and trust the new
+ * fingerprint (`inspectProject`) or none.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ProjectChanged extends Schema.TaggedClass<ProjectChanged>()("ProjectChanged", {
+  /** Each file, and whether it is new, changed or removed. */
+  changes: Schema.Array(Schema.String)
+}) {
+  get message() {
+    const some = this.changes.slice(0, 10).map(printable).join(", ")
+    const more = this.changes.length > 10 ? `, and ${this.changes.length - 10} more` : ""
+    return `The project's configuration has changed since it was trusted: ${some}${more}. Look at it, and trust it again.`
+  }
+}
+
+/** Names of files are the project's text. */
+const printable = (text: string) => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?").slice(0, 300)
+
+/**
  * @category errors
  * @since 0.1.0
  */
@@ -251,7 +289,9 @@ export const HostErrorReason = Schema.Union([
   Unauthorized,
   Unavailable,
   Timeout,
-  Protocol
+  Protocol,
+  ProjectUnusable,
+  ProjectChanged
 ])
 
 /**

@@ -12,6 +12,7 @@ import { HostError, Unsupported } from "./HostError.ts"
 import type { HostEvent } from "./HostEvent.ts"
 import type { OpenCodeClient, TurnInput } from "./OpenCodeClient.ts"
 import type { OpenCodeServer } from "./OpenCodeServer.ts"
+import type { ProjectConfig } from "./ProjectConfig.ts"
 import type { TurnEvent } from "./TurnEvent.ts"
 import { abortSession } from "./internal/abort.ts"
 import { findBinary } from "./internal/binary.ts"
@@ -25,6 +26,7 @@ import { assertAsks, withoutAlways } from "./internal/guarded.ts"
 import { defaultUsername, health, type Instance } from "./internal/instance.ts"
 import { holdDirectory } from "./internal/lock.ts"
 import { makePaths } from "./internal/plugin/paths.ts"
+import { prepareProject } from "./internal/projectConfig/prepare.ts"
 import { restartPolicy } from "./internal/restarts.ts"
 import { spawnServer } from "./internal/spawn.ts"
 import { makeSupervisor } from "./internal/supervisor.ts"
@@ -91,6 +93,11 @@ export interface Options {
    * true. Without one, processes are found by what they inherit; see the README.
    */
   readonly contain?: boolean | undefined
+  /**
+   * What the project's own configuration may do. Default: `"all"`, as OpenCode does. Read again at each start of the server,
+   * which fails with `ProjectUnusable` or `ProjectChanged`. For a server that this host starts; `Unsupported` with `attach`.
+   */
+  readonly projectConfig?: ProjectConfig | undefined
   /** `eager` starts the server in the background at once; `lazy` (default) at the first use. */
   readonly start?: "lazy" | "eager" | undefined
   /** Default 30 seconds. */
@@ -213,29 +220,34 @@ const ownServer = Effect.fnUntraced(function* (options: Options, directory: stri
   const environment = yield* serverEnvironment(options.environment ?? {})
   const guard = yield* makeGuard(hostId, environment["PATH"] ?? "/usr/bin:/bin")
   const containment = options.contain === false ? Option.none() : yield* makeContainment(hostId)
-  const start = spawnServer({
-    binary,
-    directory,
-    hostId,
-    guard,
-    containment,
-    environment,
-    config: options.config,
-    alwaysAsk: options.alwaysAsk ?? false,
-    deniedPaths: (options.deniedPaths ?? []).map(makePaths().real),
-    timeout: Duration.fromInputUnsafe(options.startTimeout ?? "30 seconds"),
-    allowUntestedVersion: options.allowUntestedVersion ?? false
+  const deniedPaths = (options.deniedPaths ?? []).map(makePaths().real)
+  return Effect.gen(function* () {
+    // It may be gone by the time of a restart, and OpenCode would not say so.
+    yield* resolveDirectory(directory)
+    const project = yield* prepareProject(options.projectConfig ?? "all", directory, environment)
+    return yield* spawnServer({
+      binary,
+      project: project.plugin,
+      workingDirectory: project.workingDirectory,
+      hostId,
+      guard,
+      containment,
+      environment: project.environment,
+      config: options.config,
+      alwaysAsk: options.alwaysAsk ?? false,
+      deniedPaths,
+      timeout: Duration.fromInputUnsafe(options.startTimeout ?? "30 seconds"),
+      allowUntestedVersion: options.allowUntestedVersion ?? false
+    })
   })
-  // It may be gone by the time of a restart, and OpenCode would not say so.
-  return Effect.andThen(resolveDirectory(directory), start)
 })
 
 const attachServer = Effect.fnUntraced(function* (
   attach: NonNullable<Options["attach"]>,
-  { allowUntestedVersion = false, alwaysAsk = false, deniedPaths = [] }: Options
+  { allowUntestedVersion = false, alwaysAsk = false, deniedPaths = [], projectConfig = "all" }: Options
 ) {
-  if (alwaysAsk || deniedPaths.length > 0) {
-    const name = alwaysAsk ? "alwaysAsk" : "deniedPaths"
+  if (alwaysAsk || deniedPaths.length > 0 || projectConfig !== "all") {
+    const name = alwaysAsk ? "alwaysAsk" : deniedPaths.length > 0 ? "deniedPaths" : "projectConfig"
     const advice = `Leave ${name} out: the configuration of that server decides what its tools may do. Or do not attach.`
     return yield* new HostError({ reason: new Unsupported({ operation: `${name} with attach`, advice }) })
   }

@@ -16,6 +16,7 @@ import { unlessHopeless } from "../opencode/hopeless.ts"
 import * as PairingCode from "../PairingCode.ts"
 import { processIdIn } from "../ProcessId.ts"
 import { proxyFor } from "../proxy.ts"
+import { projectConfig } from "../ProjectTrust.ts"
 import { openCode } from "../Stack.ts"
 import { printLine } from "../terminal/Output.ts"
 import { ScreenText, screen } from "../terminal/ScreenText.ts"
@@ -32,6 +33,12 @@ const flags = {
       "careful: every tool waits for a person, but for those that read inside the directory. inherit: your OpenCode configuration decides"
     ),
     Flag.withDefault("careful")
+  ),
+  trustProject: Flag.Boolean("trust-project").pipe(
+    Flag.withDescription(
+      "Give the directory's own OpenCode configuration all effect until it changes: it can run code unasked (default: what was chosen last)"
+    ),
+    Flag.optional
   ),
   idleTimeout: Flag.String("idle-timeout").pipe(
     Flag.withMetavar("duration"),
@@ -179,8 +186,25 @@ const advice: Advice = {
     reason._tag === "UnsupportedVersion" && reason.version.startsWith("1.")
       ? "Or run it with --allow-untested-version."
       : "",
+  ProjectUnusable: () => "Or give the project's configuration all effect with --trust-project.",
+  ProjectChanged: () => "--trust-project trusts it again, --no-trust-project ignores it.",
   Unauthorized: () => "Set OPENCODE_SERVER_PASSWORD, and OPENCODE_SERVER_USERNAME unless it is opencode."
 }
+
+/** With `inherit`, OpenCode decides what it reads. */
+const projectChoice = Effect.fnUntraced(function* (
+  { permissions, trustProject }: Flags,
+  { directory, environment }: Effect.Success<ReturnType<typeof hostOptions>>,
+  folder: DataFolder
+) {
+  if (permissions === "careful") {
+    return yield* projectConfig({ directory, environment, file: folder.trust(directory), trust: trustProject })
+  }
+  if (Option.isNone(trustProject)) return "all" as const
+  return yield* configuration(
+    "With --permissions inherit OpenCode reads the project's configuration anyway: leave out --trust-project, or use --permissions careful."
+  )
+})
 
 export const start = Command.make(
   "start",
@@ -194,8 +218,11 @@ export const start = Command.make(
       yield* hostable({ directory: host.directory, dataFolders: secret, allowed: given.allowHome })
       // The server that a worker attaches to decides what its tools may read.
       const deniedPaths = host.attach === undefined ? secret : []
+      const project = yield* projectChoice(given, host, folder)
       yield* Effect.scoped(serve(folder, url, given)).pipe(
-        Effect.provide(Layer.merge(ConvexClient.layer({ url }), openCode({ ...host, deniedPaths })))
+        Effect.provide(
+          Layer.merge(ConvexClient.layer({ url }), openCode({ ...host, deniedPaths, projectConfig: project }))
+        )
       )
     },
     Effect.mapError((error) => explain(error, advice))

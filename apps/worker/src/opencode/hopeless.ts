@@ -11,6 +11,8 @@ const final: ReadonlySet<string> = new Set<HostError["reason"]["_tag"]>([
   "BinaryNotFound",
   "BinaryUnusable",
   "DirectoryNotFound",
+  "ProjectChanged",
+  "ProjectUnusable",
   "Unauthorized",
   "UnsupportedVersion"
 ])

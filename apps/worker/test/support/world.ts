@@ -24,6 +24,7 @@ export const folderIn = ({ root }: OpenCodeHome["Service"]): DataFolder => ({
   deployment: join(root, "deployment"),
   operator: join(root, "operator.json"),
   worker: () => join(root, "worker.json"),
+  trust: () => join(root, "trusted.json"),
   demo: root
 })
 

@@ -20,6 +20,9 @@ import { adopt } from "./adopt.ts"
 import type { Guard } from "./guard.ts"
 import { mark } from "./mark.ts"
 import { pluginSource } from "./plugin/source.ts"
+import { barrierScript } from "./projectConfig/barrier.ts"
+import { projectPlugin } from "./projectConfig/plugin.ts"
+import type { PreparedProject } from "./projectConfig/prepare.ts"
 
 /** What the server prints, before it says where it listens, when nothing is left to be seen. */
 export const handedOver = "opencode-host: secrets handed over"
@@ -28,11 +31,12 @@ const preloadVariable = "BUN_INSPECT_PRELOAD"
 /** Where Bun unpacks its libraries: 5.6 MB at the first turn, which it leaves there. */
 const temporaryVariable = "BUN_TMPDIR"
 
-const preload = (first: string) => `${first}import { readFileSync, writeFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
+/** What runs before, `first`, must see `node:fs` before any import does. */
+const preload = (first: string) => `${first}
+const { readFileSync, writeFileSync } = import.meta.require("node:fs")
 
 // A process that inherits the variable that names this file finds it empty.
-writeFileSync(fileURLToPath(import.meta.url), "")
+writeFileSync(import.meta.path, "")
 const secrets = JSON.parse(readFileSync(0, "utf8"))
 delete process.env.${preloadVariable}
 delete process.env.${temporaryVariable}
@@ -68,6 +72,7 @@ export const makeHandover = Effect.fnUntraced(function* (options: {
   readonly config: Config | undefined
   readonly alwaysAsk: boolean
   readonly deniedPaths: ReadonlyArray<string>
+  readonly project: PreparedProject["plugin"]
   readonly password: Redacted.Redacted
   readonly guard: Guard
   readonly hostId: string
@@ -92,26 +97,37 @@ export const makeHandover = Effect.fnUntraced(function* (options: {
       path
     )
   }
+  const { project } = options
   const content = Effect.fnUntraced(function* (given = "") {
     const { alwaysAsk: asks, deniedPaths } = options
     const isPlain = !asks && deniedPaths.length === 0
-    if (isPlain && Object.keys(options.config ?? {}).length === 0) return given
+    if (isPlain && project === undefined && Object.keys(options.config ?? {}).length === 0) return given
     const under: Config = given.trim() === "" ? {} : yield* parsed(given)
     const config = merged(under, options.config ?? {})
-    if (isPlain) return JSON.stringify(config)
-    const plugin = yield* write("opencode-host.js", pluginSource({ asks, deniedPaths, mark }))
-    return JSON.stringify({ ...config, plugin: [...pluginsOf(config), pathToFileURL(plugin).href] })
+    const plugins: Array<string> = []
+    if (project !== undefined) {
+      const own = { ownModel: config["model"] !== undefined, ownAgent: config["default_agent"] !== undefined }
+      // Without one of its own, the plugins would be loaded by that of a folder above.
+      yield* write("tsconfig.json", "{}")
+      plugins.push(yield* write("project-config.js", projectPlugin({ ...project, ...own })))
+    }
+    // Last, since it makes the project's agents ask too.
+    if (!isPlain) plugins.push(yield* write("opencode-host.js", pluginSource({ asks, deniedPaths, mark })))
+    if (plugins.length === 0) return JSON.stringify(config)
+    return JSON.stringify({
+      ...config,
+      plugin: [...pluginsOf(config), ...plugins.map((path) => pathToFileURL(path).href)]
+    })
   })
   const config = yield* content(options.environment[contentVariable])
+  const first = [project === undefined ? "" : barrierScript(project.barrier), options.adopts ? adopt : ""].join("\n")
   return {
     secrets: {
       OPENCODE_SERVER_PASSWORD: Redacted.value(options.password),
       ...(config === "" ? {} : { [contentVariable]: config })
     },
     environment: { [temporaryVariable]: folder },
-    taking: Effect.map(write("hand-over.mjs", preload(options.adopts ? adopt : "")), (path) => ({
-      [preloadVariable]: path
-    }))
+    taking: Effect.map(write("hand-over.mjs", preload(first)), (path) => ({ [preloadVariable]: path }))
   } satisfies Handover
 })
 

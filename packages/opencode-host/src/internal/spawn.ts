@@ -20,12 +20,14 @@ import { contentVariable, handedOver, type Handover, makeHandover } from "./hand
 import { type Access, defaultUsername, type Instance, health } from "./instance.ts"
 import { makeProcessMemory, type ProcessMemory } from "./processMemory.ts"
 import { markVariable } from "./processTable.ts"
+import type { PreparedProject } from "./projectConfig/prepare.ts"
 import { quoteFilter, redact } from "./redact.ts"
 import { signalProblem, spawnProblem, type Unusable } from "./unusable.ts"
 
 export interface SpawnOptions {
   readonly binary: Binary
-  readonly directory: string
+  readonly workingDirectory: string
+  readonly project: PreparedProject["plugin"]
   readonly hostId: string
   readonly guard: Guard
   readonly containment: Option.Option<Containment>
@@ -66,6 +68,10 @@ export const spawnServer = Effect.fn("OpenCodeHost.start")(function* (options: S
     const started = yield* Scope.provide(spawnOn(attempt), life)
     if ("server" in started) return started
     yield* Scope.close(life, Exit.void)
+    if (started._tag === "SecretsNotTaken" && options.project !== undefined) {
+      const problem = "this OpenCode runs no script of ours, so the project's configuration cannot be kept from it"
+      return yield* new HostError({ reason: new StartFailed({ problem, output: [] }) })
+    }
     if (started._tag === "SecretsNotTaken") {
       yield* Effect.logWarning("This OpenCode takes no secrets from us: the agent's commands can see its password")
       hidden = false
@@ -113,7 +119,7 @@ const spawnOn = Effect.fnUntraced(function* (
     options.binary.path,
     ["serve", "--hostname", "127.0.0.1", "--port", String(port)],
     {
-      cwd: options.directory,
+      cwd: options.workingDirectory,
       env: environment,
       stdin: hidden ? Stream.make(new TextEncoder().encode(secrets)) : "ignore",
       detached: true,

@@ -22,7 +22,15 @@ const ofStatus = ({ status }: Of<"session.status">["properties"]): ReadonlyArray
 
 /** Why OpenCode refused a prompt, or failed at it. */
 export const rejectionOf = ({ properties: { error } }: Of<"session.error">): TurnFailure =>
-  error === undefined ? { name: "UnknownError", message: "OpenCode refused the prompt" } : failureOf(error)
+  error === undefined
+    ? { name: "UnknownError", message: "OpenCode refused the prompt" }
+    : withoutStack(failureOf(error))
+
+/** OpenCode reports what a plugin or itself threw with its stack, which means nothing to a person. */
+const withoutStack = ({ message, ...failure }: TurnFailure): TurnFailure => ({
+  ...failure,
+  message: message.replace(/\n {4}at [^]*$/, "").replace(/^Error: /, "")
+})
 
 export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
   const { sessionId, messageId } = prompt
