@@ -196,9 +196,19 @@ describe("a mistake gets one sentence that says what would be right", () => {
         const root = yield* command.home
         writeFileSync(join(root, "binary"), Buffer.from([0xff, 0xfe, 0x00]))
         writeFileSync(join(root, "blank"), " \n\n")
-        yield* refuses({ root }, ["dev", "--demo", "--prompt-file", "none"], 2, /prompt cannot be read from none/)
-        yield* refuses({ root }, ["dev", "--demo", "--prompt-file", "binary"], 2, /binary is not text in UTF-8/)
-        yield* refuses({ root }, ["dev", "--demo", "--prompt-file", "blank"], 2, /blank holds no prompt/)
+        yield* refuses(
+          { root },
+          ["dev", "--demo", "--prompt-file", join(root, "none")],
+          2,
+          /prompt cannot be read from .*none/
+        )
+        yield* refuses(
+          { root },
+          ["dev", "--demo", "--prompt-file", join(root, "binary")],
+          2,
+          /binary is not text in UTF-8/
+        )
+        yield* refuses({ root }, ["dev", "--demo", "--prompt-file", join(root, "blank")], 2, /blank holds no prompt/)
       }),
     limit
   )
