@@ -12,6 +12,7 @@ import { execFile } from "node:child_process"
 import { constants } from "node:fs"
 import { access, mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { setTimeout } from "node:timers/promises"
 import { Effect, Option, Schedule } from "effect"
 import { variable } from "./environment.ts"
 
@@ -66,11 +67,25 @@ export const killGroup = async (folder: string): Promise<void> => {
   await writeFile(join(folder, "cgroup.kill"), "1").catch(() => {})
 }
 
-/** Fails silently while a process is in it. */
+/** A killed process stays in its group for a moment after it has left the list of processes. */
 const removeFolder = async (folder: string): Promise<void> => {
+  for (let round = 0; round < 40 && !(await removed(folder)); round++) await setTimeout(50)
+}
+
+/** Removes the empty group of a host that died, with its guard, before it could do it. */
+export const removeGroup = (hostId: string) =>
+  Effect.promise(async () => {
+    const parent = process.platform === "linux" ? await ownFolder() : undefined
+    if (parent !== undefined) await removeFolder(join(parent, groupName(hostId)))
+  })
+
+const removed = async (folder: string): Promise<boolean> => {
   const below = await readdir(folder, { withFileTypes: true }).catch(() => [])
-  for (const entry of below) if (entry.isDirectory()) await removeFolder(join(folder, entry.name))
-  await rmdir(folder).catch(() => {})
+  for (const entry of below) if (entry.isDirectory()) await removed(join(folder, entry.name))
+  return rmdir(folder).then(
+    () => true,
+    (cause: unknown) => !(cause instanceof Error && "code" in cause && cause.code === "EBUSY")
+  )
 }
 
 /** The folder of this process's own group. */

@@ -76,7 +76,11 @@ while [ $rounds -lt 50 ]; do
   rounds=$((rounds + 1)) && sleep 0.1
 done
 [ -z "$folder" ] || rm -rf -- "$folder"
-[ -z "$group" ] || find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
+rounds=0
+while [ -n "$group" ] && [ -d "$group" ] && [ $rounds -lt 50 ]; do
+  find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
+  rounds=$((rounds + 1)) && sleep 0.1
+done
 `
 
 export interface Guard {

@@ -8,6 +8,7 @@ import { join } from "node:path"
 import { Clock, Effect, Option, Schema } from "effect"
 import { DirectoryInUse, HostError, StartFailed } from "../HostError.ts"
 import { isSameProcess, processIdentity, sweep } from "../Processes.ts"
+import { removeGroup } from "./controlGroup.ts"
 import { removeFolders } from "./handover.ts"
 
 const Holder = Schema.Struct({
@@ -61,6 +62,7 @@ const acquire = Effect.fnUntraced(function* (file: string, holder: Holder) {
       }
       yield* sweep(current.value.hostId)
       yield* removeFolders(current.value.hostId)
+      yield* removeGroup(current.value.hostId)
     }
     yield* discard(file, current)
   }

@@ -5,9 +5,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Reply } from "@opencode-worker/testkit"
-import { Effect, Option } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { OpenCodeHost } from "../../src/index.ts"
-import { makeContainment } from "../../src/internal/controlGroup.ts"
+import { groupName, makeContainment, placeOf } from "../../src/internal/controlGroup.ts"
 import { makeProcessMemory } from "../../src/internal/processMemory.ts"
 import { markVariable } from "../../src/internal/processTable.ts"
 import { sweep } from "../../src/Processes.ts"
@@ -26,18 +26,26 @@ const daemons = (tag: string) =>
     `sh -c "env -i setsid sh -c '(trap \\"\\" TERM HUP; sleep 3004.${tag}) & exit' & exit" >/dev/null 2>&1 &`
   ].join("\n")
 
-/** The words of the living processes whose arguments end with the tag. */
-const alive = (tag: string) =>
-  Effect.sync(() =>
-    readdirSync("/proc").flatMap((name) => {
-      try {
-        const words = readFileSync(`/proc/${name}/cmdline`, "latin1").split("\0")
-        return words[0] === "sleep" && words[1]?.endsWith(`.${tag}`) === true ? [words.join(" ").trim()] : []
-      } catch {
-        return []
-      }
-    })
-  )
+const commandOf = (pid: string | number): string => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ").trim()
+  } catch {
+    return ""
+  }
+}
+const pidsOf = (tag: string): ReadonlyArray<number> =>
+  readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && /^sleep .*\.(\d+)$/.exec(commandOf(name))?.[1] === tag)
+    .map(Number)
+const alive = (tag: string) => Effect.sync(() => pidsOf(tag).map(commandOf))
+/** The folder of a host's control group, where this process may make one. */
+const groupOf = (hostId: string) => {
+  const [own, mounts] = ["cgroup", "mountinfo"].map((file) => readFileSync(`/proc/self/${file}`, "utf8"))
+  return join(placeOf(own ?? "", mounts ?? "") ?? "/nowhere", groupName(hostId))
+}
+
+const Started = Schema.fromJsonString(Schema.Struct({ hostId: Schema.String }))
+
 const all = (found: ReadonlyArray<string>) => found.length === count
 const none = (found: ReadonlyArray<string>) => found.length === 0
 
@@ -63,7 +71,7 @@ describe.skipIf(process.platform !== "linux")("daemons of the agent", () => {
             const temporary = join(root, "tmp")
             mkdirSync(temporary)
             const environment = { ...options.environment, TMPDIR: temporary }
-            const folder = yield* hosted(
+            const { folder, hostId } = yield* hosted(
               { ...options, environment, contain },
               Effect.gen(function* () {
                 assert.strictEqual(endOf(yield* runPrompt("go")).outcome, "completed")
@@ -71,9 +79,10 @@ describe.skipIf(process.platform !== "linux")("daemons of the agent", () => {
                 const { pid } = yield* (yield* OpenCodeHost).server
                 const own = /\0BUN_TMPDIR=([^\0]*)/.exec(readFileSync(`/proc/${pid}/environ`, "latin1"))?.[1] ?? ""
                 assert.isNotEmpty(readdirSync(own).filter((name) => name.endsWith(".so")))
-                return own
+                return { folder: own, hostId: (yield* OpenCodeHost).hostId }
               })
             )
+            assert.isFalse(existsSync(groupOf(hostId)))
             assert.deepStrictEqual(yield* alive(tag), [])
             assert.isFalse(existsSync(folder))
             assert.deepStrictEqual(
@@ -91,12 +100,17 @@ describe.skipIf(process.platform !== "linux")("daemons of the agent", () => {
             const tag = yield* makeTag
             const { options } = yield* model(tag)
             const child = yield* parent({ ...options, contain })
-            yield* Effect.callback<void>((resume) => {
-              child.stdout?.once("data", () => resume(Effect.void))
-            })
+            const { hostId } = yield* Effect.callback<string>((resume) => {
+              child.stdout?.once("data", (line) => resume(Effect.succeed(String(line))))
+            }).pipe(Effect.flatMap(Schema.decodeUnknownEffect(Started)))
+            assert.strictEqual(existsSync(groupOf(hostId)), contain)
             yield* eventually(alive(tag), all)
             child.kill("SIGKILL")
             yield* eventually(alive(tag), none)
+            yield* eventually(
+              Effect.sync(() => existsSync(groupOf(hostId))),
+              (exists) => !exists
+            )
           }),
         limit
       )
@@ -141,6 +155,8 @@ describe.skipIf(process.platform !== "linux")("daemons of the agent", () => {
         const hostId = randomUUID()
         const tag = yield* makeTag
         const memory = yield* makeProcessMemory(hostId, () => Effect.void)
+        // Nothing adopts the orphans of this server, so the test ends what the sweep cannot know.
+        yield* Effect.addFinalizer(() => Effect.sync(() => pidsOf(tag).forEach((pid) => process.kill(pid, "SIGKILL"))))
         const server = spawn("sh", ["-c", `${daemons(tag)}\nsleep 300`], {
           detached: true,
           env: { PATH: process.env["PATH"], [markVariable]: hostId },
