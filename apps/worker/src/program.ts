@@ -12,14 +12,15 @@ import { interruptOnHangup } from "./interruptOnHangup.ts"
 import { useProxies } from "./proxy.ts"
 import * as cliFormatter from "./terminal/cliFormatter.ts"
 import * as logger from "./terminal/logger.ts"
-import { ownErrors } from "./terminal/Output.ts"
+import { logLine, ownErrors } from "./terminal/Output.ts"
+import { screen } from "./terminal/ScreenText.ts"
 import { styleFor } from "./terminal/Style.ts"
 
 ownErrors()
 
 const refused = useProxies(process.env)
 if (refused !== undefined) {
-  console.error(refused)
+  logLine(screen`${refused}`)
   process.exit(exitCodes.Configuration)
 }
 
