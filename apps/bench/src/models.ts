@@ -33,25 +33,9 @@ export async function* models(quick: boolean): AsyncGenerator<Line> {
 
   const ours = async () => {
     const before = new Set(await Effect.runPromise(survivors(host.hostId)))
-    await using cache = await modelCache({
-      fetch: async () => {
-        const { default: preferred, models: list } = await host.client.models()
-        return {
-          default: preferred ?? null,
-          models: list.map((model) => ({
-            id: model.id,
-            providerID: model.providerId,
-            modelID: model.modelId,
-            name: model.name,
-            limit: { context: model.contextLimit, output: model.outputLimit },
-            capabilities: { tools: model.tools, reasoning: model.reasoning },
-            status: model.status
-          }))
-        }
-      }
-    })
+    await using cache = await modelCache({ fetch: (signal) => host.client.models({ signal }) })
     counted.count = 0
-    const answers = await Promise.all(Array.from({ length: callers }, () => timed(cache.get)))
+    const answers = await Promise.all(Array.from({ length: callers }, () => timed(() => cache.get())))
     const { count: requests } = counted
     const after = await Effect.runPromise(survivors(host.hostId))
     return {

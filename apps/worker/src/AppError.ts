@@ -83,6 +83,7 @@ const configurationReasons: ReadonlySet<string> = new Set<Reason["_tag"]>([
   "UnsupportedVersion",
   "ProjectUnusable",
   "ProjectChanged",
+  "InvalidOption",
   "InvalidSpec",
   "UnknownModel",
   "NoDefaultModel"

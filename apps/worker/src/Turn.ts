@@ -49,6 +49,7 @@ const deadline = "1 hour"
  */
 const whileUndelivered = Schedule.exponential("500 millis").pipe(Schedule.upTo({ times: 4 }))
 const serverless: ReadonlySet<string> = new Set([
+  "Closed",
   "Unavailable",
   "Timeout",
   "StartFailed",

@@ -3,26 +3,39 @@
  *
  * @since 0.1.0
  */
-import { Effect, type Layer, ManagedRuntime, Option, Predicate, Stream } from "effect"
-import type { HostError } from "./HostError.ts"
+import type { OpencodeClient } from "@opencode-ai/sdk/v2/client"
+import { Cause, Effect, ManagedRuntime, Option, Predicate, Stream } from "effect"
+import { Closed, HostError, InvalidOption } from "./HostError.ts"
 import type { HostEvent } from "./HostEvent.ts"
 import { ascendingId } from "./Ids.ts"
+import { makePromiseRunner } from "./internal/promiseRunner.ts"
+import { makeSdk } from "./internal/sdk.ts"
 import type { OpenCodeClient, TurnInput } from "./OpenCodeClient.ts"
 import { OpenCodeHost, type Options } from "./OpenCodeHost.ts"
 import type { OpenCodeServer } from "./OpenCodeServer.ts"
 import type { TurnEvent } from "./TurnEvent.ts"
 
 /**
- * Every effect of `Port` as a method that returns a promise; it rejects with `HostError`.
+ * @category models
+ * @since 0.1.0
+ */
+export interface CallOptions {
+  /** Ends the wait: the promise rejects with `signal.reason`. A request that was sent already may still take effect. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Every effect of `Port` as a method that returns a promise, with `CallOptions` as a last argument. It rejects with
+ * `HostError`, whose reason is `Closed` after disposal, and with `signal.reason` after an abort.
  *
  * @category models
  * @since 0.1.0
  */
 export type Promised<Port> = {
   readonly [Name in keyof Port]: Port[Name] extends Effect.Effect<infer A, infer _E>
-    ? () => Promise<A>
+    ? (options?: CallOptions) => Promise<A>
     : Port[Name] extends (...args: infer Args) => Effect.Effect<infer A, infer _E>
-      ? (...args: Args) => Promise<A>
+      ? (...args: [...Args, options?: CallOptions]) => Promise<A>
       : Promised<Port[Name]>
 }
 
@@ -36,69 +49,130 @@ export type AsyncTurnInput = Omit<TurnInput, "messageId" | "partIds"> &
   Partial<Pick<TurnInput, "messageId" | "partIds">>
 
 /**
+ * Promises reject, and iterations throw, as `Promised` says.
+ *
  * @category models
  * @since 0.1.0
  */
 export interface AsyncOpenCodeHost extends AsyncDisposable {
   readonly hostId: string
   readonly directory: string
-  readonly server: () => Promise<OpenCodeServer>
+  readonly server: (options?: CallOptions) => Promise<OpenCodeServer>
   readonly client: Promised<OpenCodeClient>
-  /** Undefined while nobody needs a server: it was ended for idleness, or not used yet. */
-  readonly ifAwake: <A>(run: (client: Promised<OpenCodeClient>) => Promise<A>) => Promise<A | undefined>
+  /**
+   * The client of `@opencode-ai/sdk/v2`, for calls that `client` does not have. Each request starts the server if need
+   * be and goes to the one that runs. The password is added on the way: neither this object nor its requests hold it.
+   * Answers and errors are those of the SDK, with a `HostError` where no server can be reached. Calls bypass the host:
+   * it does not reply `once` for `always` (`alwaysAsk`), and a prompt sent here may be lost with the server.
+   */
+  readonly sdk: OpencodeClient
+  /** Undefined while no caller needs a server: it was ended for idleness, or not used yet. */
+  readonly ifAwake: <A>(
+    run: (client: Promised<OpenCodeClient>) => Promise<A>,
+    options?: CallOptions
+  ) => Promise<A | undefined>
   /** Each iteration listens from its first `next` on. */
   readonly events: AsyncIterable<HostEvent>
-  /** Leaving the loop early aborts the turn. */
-  readonly turn: (input: AsyncTurnInput) => AsyncIterable<TurnEvent>
-  readonly abort: (sessionId: string) => Promise<void>
+  /** Leaving the loop early, or an abort of the signal, aborts the turn. */
+  readonly turn: (input: AsyncTurnInput, options?: CallOptions) => AsyncIterable<TurnEvent>
+  readonly abort: (sessionId: string, options?: CallOptions) => Promise<void>
 }
 
 /**
- * Hosts OpenCode until it is disposed: `await using host = await openHost({ directory })`. Rejects with `HostError`.
+ * Hosts OpenCode until it is disposed: `await using host = await openHost({ directory })`. Rejects with `HostError`, whose
+ * reason is `InvalidOption` when an option has the wrong type or range.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const openHost = async (options: Options): Promise<AsyncOpenCodeHost> => {
-  const layer: Layer.Layer<OpenCodeHost, HostError> = OpenCodeHost.layer(options)
-  const runtime = ManagedRuntime.make(layer)
-  const context = await runtime.context()
-  const host = await runtime.runPromise(OpenCodeHost)
-  const run: Run = (effect) => runtime.runPromise(effect)
+  const runner = makePromiseRunner(ManagedRuntime.make(OpenCodeHost.layer(options)), closed)
+  const context = await runner.run(Effect.context<OpenCodeHost>())
+  const host = await runner.run(OpenCodeHost)
+  const { run } = runner
+  const server = (call?: CallOptions) => run(host.server, call)
+  const iterable = <A>(stream: Stream.Stream<A, HostError>, call: CallOptions = {}) =>
+    Stream.toAsyncIterableWith(
+      // The runner rejects after disposal and after the abort.
+      Stream.unwrap(
+        Effect.as(
+          Effect.promise(() => run(Effect.void, call)),
+          untilClosed(untilAborted(stream, call))
+        )
+      ),
+      context
+    )
   return {
     hostId: host.hostId,
     directory: host.directory,
-    server: () => runtime.runPromise(host.server),
+    server,
     client: promised(host.client, run),
-    // What `look` rejects with is for its caller alone, whatever it is.
-    ifAwake: (look) =>
-      runtime.runPromise(
+    sdk: makeSdk(host.directory, server),
+    // The error of `look` is for its caller alone, of any kind.
+    ifAwake: (look, call) =>
+      run(
         Effect.map(
           host.ifAwake((client) => Effect.promise(() => look(promised(client, run)))),
           Option.getOrUndefined
-        )
+        ),
+        call
       ),
-    events: Stream.toAsyncIterableWith(host.events, context),
-    turn: (input) => Stream.toAsyncIterableWith(Stream.unwrap(Effect.map(withIds(input), host.turn)), context),
-    abort: (sessionId) => runtime.runPromise(host.abort(sessionId)),
-    [Symbol.asyncDispose]: () => runtime.dispose()
+    events: iterable(host.events),
+    turn: (input, call) => iterable(Stream.unwrap(Effect.map(withIds(input), host.turn)), call),
+    abort: (sessionId, call) => run(host.abort(sessionId), call),
+    [Symbol.asyncDispose]: runner[Symbol.asyncDispose]
   }
 }
 
+const closed = () => new HostError({ reason: new Closed() })
+
+/** The host interrupts its listeners when it closes. */
+const untilClosed = <A>(stream: Stream.Stream<A, HostError>) =>
+  Stream.catchCause(stream, (cause) =>
+    Cause.hasInterruptsOnly(cause) ? Stream.fail(closed()) : Stream.failCause(cause)
+  )
+
+/** The stream is ended, as by leaving the loop, before the iteration throws. */
+const untilAborted = <A>(stream: Stream.Stream<A, HostError>, { signal }: CallOptions) => {
+  if (signal === undefined) return stream
+  const aborted = Effect.callback<void>((resume) => {
+    const done = () => resume(Effect.void)
+    signal.addEventListener("abort", done)
+    return Effect.sync(() => signal.removeEventListener("abort", done))
+  })
+  const reason = Stream.suspend(() => (signal.aborted ? Stream.die(signal.reason) : Stream.empty))
+  return Stream.concat(Stream.interruptWhen(stream, aborted), reason)
+}
+
 const withIds = Effect.fnUntraced(function* (input: AsyncTurnInput) {
-  const messageId = input.messageId ?? (yield* ascendingId("msg"))
-  const partIds = input.partIds ?? ([yield* ascendingId("prt")] as const)
+  const messageId = input?.messageId ?? (yield* ascendingId("msg"))
+  const partIds = input?.partIds ?? ([yield* ascendingId("prt")] as const)
   return { ...input, messageId, partIds }
 })
 
-type Run = (effect: Effect.Effect<unknown, unknown>) => Promise<unknown>
+type Run = (effect: Effect.Effect<unknown, unknown>, options?: CallOptions) => Promise<unknown>
 
 /** Turns effects into methods, at any depth: at run time what `Promised` says in types. */
 function promised<Port extends object>(port: Port, run: Run): Promised<Port>
 function promised(member: unknown, run: Run): unknown {
-  if (isEffect(member)) return () => run(member)
-  if (Predicate.isFunction(member)) return (...args: ReadonlyArray<unknown>) => run(member(...args))
+  if (isEffect(member)) return async (...args: ReadonlyArray<unknown>) => run(member, callOptions(args.at(-1)))
+  if (Predicate.isFunction(member)) {
+    return async (...args: ReadonlyArray<unknown>) => {
+      const call = callOptions(args.at(-1))
+      return run(member(...(call === undefined ? args : args.slice(0, -1))), call)
+    }
+  }
   return Object.fromEntries(Object.entries(member ?? {}).map(([name, inner]) => [name, promised(inner, run)]))
+}
+
+/** The last argument of a call, when that is what it is: no argument of the client has a `signal`. */
+const callOptions = (last: unknown): CallOptions | undefined => {
+  if (!Predicate.hasProperty(last, "signal")) return undefined
+  const { signal } = last
+  if (signal === undefined) return {}
+  if (signal instanceof AbortSignal) return { signal }
+  const reason = new InvalidOption({ option: "signal", expected: "an AbortSignal", actual: `a ${typeof signal}` })
+  throw new HostError({ reason })
 }
 
 const isEffect = (member: unknown): member is Effect.Effect<unknown, unknown> => Effect.isEffect(member)

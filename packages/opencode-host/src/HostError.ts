@@ -53,7 +53,8 @@ export class DirectoryNotFound extends Schema.TaggedClass<DirectoryNotFound>()("
 }
 
 /**
- * Another living process hosts OpenCode in this directory. Recovery: stop it, or use its server with `attach`.
+ * A living process hosts OpenCode in this directory already: another one, or this one with another host. Recovery: stop
+ * that process or close that host, use its server with `attach`, or use another directory.
  *
  * @category reasons
  * @since 0.1.0
@@ -62,10 +63,14 @@ export class DirectoryInUse extends Schema.TaggedClass<DirectoryInUse>()("Direct
   directory: Schema.String,
   /** The process that holds the directory. */
   pid: Schema.Int,
+  /** Whether that is the process which asked. */
+  isThisProcess: Schema.Boolean,
   lockFile: Schema.String
 }) {
   get message() {
-    return `OpenCode is already hosted in ${this.directory} by process ${this.pid}. Stop that process first, or use another directory. (Lock: ${this.lockFile})`
+    return this.isThisProcess
+      ? `This process (${this.pid}) already hosts OpenCode in ${this.directory}. Use that host, close it first, or use another directory. (Lock: ${this.lockFile})`
+      : `OpenCode is already hosted in ${this.directory} by process ${this.pid}. Stop that process first, or use another directory. (Lock: ${this.lockFile})`
   }
 }
 
@@ -184,8 +189,8 @@ export class Unauthorized extends Schema.TaggedClass<Unauthorized>()("Unauthoriz
 }
 
 /**
- * The server cannot be reached: it died, or the host is closed. Recovery: try again, the next use starts a new server.
- * Whether the request took effect is unknown.
+ * The server cannot be reached: it died. Recovery: try again, the next use starts a new server. Whether the request took
+ * effect is unknown.
  *
  * @category reasons
  * @since 0.1.0
@@ -272,6 +277,35 @@ export class ProjectChanged extends Schema.TaggedClass<ProjectChanged>()("Projec
 const printable = (text: string) => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?").slice(0, 300)
 
 /**
+ * The host was closed or disposed of, or is closing. Recovery: use another host.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Closed extends Schema.TaggedClass<Closed>()("Closed", {}) {
+  get message() {
+    return "The host of OpenCode is closed: open another one"
+  }
+}
+
+/**
+ * An option or an argument has the wrong type or range. It is a mistake in the program. Recovery: none at run time.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class InvalidOption extends Schema.TaggedClass<InvalidOption>()("InvalidOption", {
+  /** Its path, for example `restart.limit`. */
+  option: Schema.String,
+  expected: Schema.String,
+  actual: Schema.String
+}) {
+  get message() {
+    return `The option ${this.option} must be ${this.expected}, and was ${this.actual}`
+  }
+}
+
+/**
  * @category errors
  * @since 0.1.0
  */
@@ -291,7 +325,9 @@ export const HostErrorReason = Schema.Union([
   Timeout,
   Protocol,
   ProjectUnusable,
-  ProjectChanged
+  ProjectChanged,
+  Closed,
+  InvalidOption
 ])
 
 /**

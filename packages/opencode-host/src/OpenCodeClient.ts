@@ -79,27 +79,27 @@ export type AssistantWithParts = MessageWithParts<AssistantMessage>
  */
 export interface ModelInfo {
   readonly id: string
-  readonly providerId: string
-  readonly modelId: string
+  readonly providerID: string
+  readonly modelID: string
   readonly name: string
   readonly providerName: string
+  /** In tokens. */
+  readonly limit: { readonly context: number; readonly output: number }
   /** Whether the model can call tools, and whether it is known to reason. */
-  readonly tools: boolean
-  readonly reasoning: boolean
-  /** Tokens. */
-  readonly contextLimit: number
-  readonly outputLimit: number
+  readonly capabilities: { readonly tools: boolean; readonly reasoning: boolean }
   readonly status: "alpha" | "beta" | "deprecated" | "active"
 }
 
 /**
+ * The shape that `@opencode-worker/model-cache` fetches.
+ *
  * @category models
  * @since 0.1.0
  */
 export interface ModelList {
   readonly models: ReadonlyArray<ModelInfo>
-  /** `provider/model` of the configuration; undefined: OpenCode chooses by the agent, the session, and what was used last. */
-  readonly default: string | undefined
+  /** `provider/model` of the configuration; null: OpenCode chooses by the agent, the session, and what was used last. */
+  readonly default: string | null
 }
 
 /**
@@ -150,7 +150,7 @@ export interface MessagePage {
 export interface OpenCodeClient {
   readonly sessions: {
     /** With a title, OpenCode spends no model call on inventing one. The id is always OpenCode's own. */
-    readonly create: (input: {
+    readonly create: (input?: {
       readonly title?: string | undefined
       readonly metadata?: Readonly<Record<string, unknown>> | undefined
       readonly parentId?: string | undefined

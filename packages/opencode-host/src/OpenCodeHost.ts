@@ -25,6 +25,7 @@ import { makeHub } from "./internal/hub.ts"
 import { assertAsks, withoutAlways } from "./internal/guarded.ts"
 import { defaultUsername, health, type Instance } from "./internal/instance.ts"
 import { holdDirectory } from "./internal/lock.ts"
+import { checkOptions, checkPrompt } from "./internal/options.ts"
 import { makePaths } from "./internal/plugin/paths.ts"
 import { prepareProject } from "./internal/projectConfig/prepare.ts"
 import { restartPolicy } from "./internal/restarts.ts"
@@ -169,7 +170,8 @@ export class OpenCodeHost extends Context.Service<
   }
 >()("@opencode-worker/opencode-host/OpenCodeHost") {
   /**
-   * Hosts OpenCode in one directory. Fails early with `DirectoryNotFound`, `BinaryNotFound` or `DirectoryInUse`.
+   * Hosts OpenCode in one directory. Fails early with `InvalidOption`, `DirectoryNotFound`, `BinaryNotFound` or
+   * `DirectoryInUse`.
    * Bind the layer to a constant: each call makes another host.
    *
    * @since 0.1.0
@@ -179,6 +181,7 @@ export class OpenCodeHost extends Context.Service<
 }
 
 const make = Effect.fnUntraced(function* (options: Options) {
+  yield* checkOptions(options)
   const directory = yield* resolveDirectory(options.directory)
   const hostId = randomUUID()
   const start =
@@ -207,7 +210,12 @@ const make = Effect.fnUntraced(function* (options: Options) {
       return Option.isNone(glancing) ? Option.none() : Option.some(yield* run(makeClient(glancing.value, directory)))
     }),
     events: Stream.scoped(Stream.unwrap(Effect.map(hub.listen(), Stream.fromQueue))),
-    turn: (input) => runTurn({ client, hold, running, listen: hub.listen, turns, abort }, input),
+    turn: (input) =>
+      Stream.unwrap(
+        Effect.map(checkPrompt(input), () =>
+          runTurn({ client, hold, running, listen: hub.listen, turns, abort }, input)
+        )
+      ),
     abort
   })
 })

@@ -120,7 +120,7 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("the port", (i
       assert.strictEqual(preferred, "scripted/other")
       assert.deepInclude(
         models.find(({ id }) => id === "scripted/other"),
-        { providerId: "scripted", modelId: "other", contextLimit: 100_000 }
+        { providerID: "scripted", modelID: "other", status: "active" }
       )
     })
   )

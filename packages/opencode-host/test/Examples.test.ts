@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process"
-import { readFile } from "node:fs/promises"
+import { readFile, writeFile } from "node:fs/promises"
+import { join } from "node:path"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
@@ -13,25 +14,45 @@ describe("the examples", () => {
     "%s is what the README shows, and answers",
     (example) =>
       Effect.gen(function* () {
-        const readme = yield* Effect.promise(() => readFile(file("README.md"), "utf8"))
-        const source = yield* Effect.promise(() => readFile(file(example), "utf8"))
-        assert.include(readme, source.slice(source.indexOf("import ")).trim())
-
+        yield* shown(example)
         const provider = yield* ScriptedProvider.make(({ toolResults }) =>
           toolResults.length === 0
             ? Reply.toolCall("bash", { command: "ls", description: "list" })
             : Reply.text("Hello from the model.")
         )
         const home = yield* OpenCodeHome.make({ config: { ...provider.config, snapshot: false } })
-        const { stdout } = yield* Effect.promise(() =>
-          run(process.execPath, ["--conditions=@opencode-worker/source", file(example), "Hello"], {
-            cwd: home.directory,
-            env: home.environment
-          })
-        )
+        const stdout = yield* output(example, home)
         assert.include(stdout, "[bash: completed]")
         assert.include(stdout, "Hello from the model.\ncompleted, ")
       }),
     60_000
   )
+
+  it.live(
+    "examples/sdk.ts is what the README shows, and lists the files",
+    () =>
+      Effect.gen(function* () {
+        yield* shown("examples/sdk.ts")
+        const home = yield* OpenCodeHome.make()
+        yield* Effect.promise(() => writeFile(join(home.directory, "notes.md"), "# Notes"))
+        assert.include(yield* output("examples/sdk.ts", home), "file notes.md\n")
+      }),
+    60_000
+  )
 })
+
+/** The README has the whole example. */
+const shown = Effect.fnUntraced(function* (example: string) {
+  const readme = yield* Effect.promise(() => readFile(file("README.md"), "utf8"))
+  const source = yield* Effect.promise(() => readFile(file(example), "utf8"))
+  assert.include(readme, source.slice(source.indexOf("import ")).trim())
+})
+
+const output = (example: string, home: OpenCodeHome["Service"]) =>
+  Effect.promise(async () => {
+    const { stdout } = await run(process.execPath, ["--conditions=@opencode-worker/source", file(example), "Hello"], {
+      cwd: home.directory,
+      env: home.environment
+    })
+    return stdout
+  })

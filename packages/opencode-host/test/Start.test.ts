@@ -274,7 +274,7 @@ if (!require("node:fs").existsSync(marker)) {
         assert.strictEqual((yield* OpenCodeHost).directory, yield* Effect.promise(() => realpath(alias)))
         const rival = Layer.fresh(OpenCodeHost.layer(options))
         const error = yield* Effect.flip(Effect.provide(OpenCodeHost, rival))
-        assert.deepInclude(error.reason, { _tag: "DirectoryInUse", pid: process.pid })
+        assert.deepInclude(error.reason, { _tag: "DirectoryInUse", pid: process.pid, isThisProcess: true })
       }).pipe(Effect.provide(OpenCodeHost.layer({ ...options, directory: alias })))
     })
   )
@@ -317,7 +317,10 @@ if (!require("node:fs").existsSync(marker)) {
         const text = JSON.stringify(content)
         const result = yield* held(typeof content === "string" ? content : text)
         assert.strictEqual(Result.isSuccess(result), free, text)
-        if (Result.isFailure(result)) assert.deepInclude(result.failure.reason, { _tag: "DirectoryInUse", pid })
+        if (Result.isFailure(result)) {
+          assert.deepInclude(result.failure.reason, { _tag: "DirectoryInUse", pid, isThisProcess: false })
+          assert.include(result.failure.message, `by process ${pid}`)
+        }
       }
       assert.isTrue(foreign.exitCode === null && foreign.signalCode === null)
     })

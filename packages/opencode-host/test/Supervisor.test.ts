@@ -341,7 +341,7 @@ describe("the supervisor", () => {
         yield* seconds(2)
         yield* Fiber.join(closing)
         assert.strictEqual(yield* Ref.get(stopped), 1)
-        assert.strictEqual((yield* Effect.flip(running)).reason._tag, "Unavailable")
+        assert.strictEqual((yield* Effect.flip(running)).reason._tag, "Closed")
       }
     })
   )

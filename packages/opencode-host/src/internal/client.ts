@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import type { ModelInfo, OpenCodeClient } from "../OpenCodeClient.ts"
 import { unmarkedMessage, unmarkedRequest } from "./mark.ts"
 import { splitModel } from "./model.ts"
+import { checkPrompt } from "./options.ts"
 import type { Supervisor } from "./supervisor.ts"
 import { makeTransport } from "./transport.ts"
 
@@ -12,7 +13,7 @@ export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeC
   const { ask, call, settings } = makeTransport(use)
   return {
     sessions: {
-      create: ({ title, metadata, parentId }) =>
+      create: ({ title, metadata, parentId } = {}) =>
         call("sessions.create", (sdk, options) =>
           sdk.session.create(
             {
@@ -63,23 +64,24 @@ export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeC
           unmarkedMessage
         )
     },
-    prompt: ({ sessionId, messageId, partIds, text, model, agent, system }) =>
-      Effect.asVoid(
-        call("prompt", (sdk, options) =>
-          sdk.session.promptAsync(
-            {
-              sessionID: sessionId,
-              directory,
-              messageID: messageId,
-              parts: [{ id: partIds[0], type: "text", text }],
-              ...(model === undefined ? {} : { model: splitModel(model) }),
-              ...(agent === undefined ? {} : { agent }),
-              ...(system === undefined ? {} : { system })
-            },
-            options
-          )
+    prompt: Effect.fnUntraced(function* (input) {
+      yield* checkPrompt(input)
+      const { sessionId, messageId, partIds, text, model, agent, system } = input
+      yield* call("prompt", (sdk, options) =>
+        sdk.session.promptAsync(
+          {
+            sessionID: sessionId,
+            directory,
+            messageID: messageId,
+            parts: [{ id: partIds[0], type: "text", text }],
+            ...(model === undefined ? {} : { model: splitModel(model) }),
+            ...(agent === undefined ? {} : { agent }),
+            ...(system === undefined ? {} : { system })
+          },
+          options
         )
-      ),
+      )
+    }),
     abort: (sessionID) =>
       Effect.asVoid(call("abort", (sdk, options) => sdk.session.abort({ sessionID, directory }, options))),
     permissions: {
@@ -116,19 +118,17 @@ export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeC
       const models = providers.flatMap((provider) =>
         Object.values(provider.models).map((model): ModelInfo => ({
           id: `${provider.id}/${model.id}`,
-          providerId: provider.id,
-          modelId: model.id,
+          providerID: provider.id,
+          modelID: model.id,
           name: model.name,
           providerName: provider.name,
-          tools: model.capabilities.toolcall,
-          reasoning: model.capabilities.reasoning,
-          contextLimit: model.limit.context,
-          outputLimit: model.limit.output,
+          limit: { context: model.limit.context, output: model.limit.output },
+          capabilities: { tools: model.capabilities.toolcall, reasoning: model.capabilities.reasoning },
           status: model.status
         }))
       )
       // `/config/providers` lists a default for each provider, and OpenCode's choice need not be one of them.
-      return { models, default: configured }
+      return { models, default: configured ?? null }
     }),
     agents: call("agents", (sdk, options) => sdk.app.agents({ directory }, options))
   }

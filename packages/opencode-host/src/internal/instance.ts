@@ -1,5 +1,5 @@
 /** One living server, ours or attached to, as the rest of the package sees it. */
-import { Effect, Schema } from "effect"
+import { Effect, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
 import { HostError, Protocol, Unauthorized, Unavailable, UnsupportedVersion } from "../HostError.ts"
 import type { OpenCodeServer } from "../OpenCodeServer.ts"
@@ -18,6 +18,10 @@ export interface Instance {
 export const defaultUsername = "opencode"
 
 export type Access = Pick<OpenCodeServer, "url" | "username" | "password">
+
+/** The value of the `authorization` header. */
+export const authorization = ({ password, username }: Access): string =>
+  `Basic ${Buffer.from(`${username}:${Redacted.value(password)}`).toString("base64")}`
 
 export const get = (access: Access, path: string) =>
   HttpClientRequest.get(new URL(path, access.url)).pipe(HttpClientRequest.basicAuth(access.username, access.password))

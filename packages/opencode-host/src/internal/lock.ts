@@ -57,7 +57,9 @@ const acquire = Effect.fnUntraced(function* (file: string, holder: Holder) {
       const { pid } = current.value
       const living = yield* processIdentity(pid)
       if (living !== undefined && isSameProcess(living, current.value)) {
-        const reason = new DirectoryInUse({ directory: holder.directory, pid, lockFile: file })
+        const { directory } = holder
+        const isThisProcess = pid === process.pid
+        const reason = new DirectoryInUse({ directory, pid, isThisProcess, lockFile: file })
         return yield* new HostError({ reason })
       }
       yield* sweep(current.value.hostId)

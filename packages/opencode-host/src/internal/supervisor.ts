@@ -31,7 +31,7 @@ import {
   Semaphore
 } from "effect"
 import { HttpClient } from "effect/http"
-import { GaveUp, HostError, Timeout, Unavailable } from "../HostError.ts"
+import { Closed, GaveUp, HostError, Timeout, Unavailable } from "../HostError.ts"
 import { type Hub, pump, stallAfter } from "./hub.ts"
 import type { OpenCodeEvent } from "../OpenCodeClient.ts"
 import type { OpenCodeServer } from "../OpenCodeServer.ts"
@@ -209,7 +209,7 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
 
   const running = Effect.suspend((): Effect.Effect<Running, HostError> => {
     if (current !== undefined) return Deferred.await(current)
-    return closing ? Effect.fail(unavailable("the host is closed")) : Effect.flatMap(launch(false), Deferred.await)
+    return closing ? Effect.fail(closed) : Effect.flatMap(launch(false), Deferred.await)
   })
 
   const enter = Effect.sync(() => {
@@ -238,7 +238,7 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
         Effect.suspend(() => {
           const last = current
           current = undefined
-          return last === undefined ? Effect.void : Deferred.fail(last, unavailable("the host is closed"))
+          return last === undefined ? Effect.void : Deferred.fail(last, closed)
         })
       ),
       Effect.andThen(Scope.close(lives, Exit.void)),
@@ -261,9 +261,7 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
       const now = current
       return Option.some<Supervisor["use"]>(now === undefined ? use : (run) => Effect.flatMap(Deferred.await(now), run))
     }),
-    hold: Effect.suspend(() =>
-      closing ? Effect.fail(unavailable("the host is closing")) : Effect.acquireRelease(enter, () => leave)
-    )
+    hold: Effect.suspend(() => (closing ? Effect.fail(closed) : Effect.acquireRelease(enter, () => leave)))
   } satisfies Supervisor
 })
 
@@ -312,6 +310,8 @@ const startsProcesses = (event: OpenCodeEvent) =>
 
 /** Loading takes 1.3-2.5 s on 2 slow cores. */
 const primeLimit = 30_000
+
+const closed = new HostError({ reason: new Closed() })
 
 const unavailable = (detail: string) => new HostError({ reason: new Unavailable({ operation: "server", detail }) })
 

@@ -1,6 +1,6 @@
 /** Calls the SDK of whatever server runs, and turns what goes wrong into typed errors. */
 import { createOpencodeClient, type OpencodeClient } from "@opencode-ai/sdk/v2/client"
-import { Effect, Predicate, Redacted } from "effect"
+import { Effect, Predicate } from "effect"
 import {
   HostError,
   type HostErrorReason,
@@ -10,7 +10,7 @@ import {
   Unauthorized,
   Unavailable
 } from "../HostError.ts"
-import type { Instance } from "./instance.ts"
+import { authorization, type Instance } from "./instance.ts"
 import { withoutQuotes } from "./redact.ts"
 import type { Settings } from "./settings.ts"
 import type { Supervisor } from "./supervisor.ts"
@@ -43,12 +43,9 @@ export const makeTransport = (use: Supervisor["use"]): Transport => {
   const sdkOf = (instance: Instance) => {
     const known = sdks.get(instance)
     if (known !== undefined) return known
-    const credentials = Buffer.from(`${instance.server.username}:${Redacted.value(instance.server.password)}`).toString(
-      "base64"
-    )
     const sdk = createOpencodeClient({
       baseUrl: instance.server.url,
-      headers: { authorization: `Basic ${credentials}` }
+      headers: { authorization: authorization(instance.server) }
     })
     sdks.set(instance, sdk)
     return sdk

@@ -1,0 +1,27 @@
+import { assert, describe, expectTypeOf, it } from "vitest"
+import { modelCache, type ModelCatalog } from "@opencode-worker/model-cache"
+import { type ModelList, openHost } from "@opencode-worker/opencode-host"
+import { openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
+
+describe("the models of a host", () => {
+  it("are those of a model cache, without an adapter", async () => {
+    expectTypeOf<ModelList>().toExtend<ModelCatalog.ModelCatalog>()
+    expectTypeOf<ModelList["models"][number]>().toExtend<ModelCatalog.Model>()
+
+    await using provider = await scriptedProvider(() => Reply.text("Hello."), { models: ["echo", "other"] })
+    await using home = await openCodeHome({ config: provider.config })
+    const { directory, environment, root } = home
+    await using host = await openHost({ directory, environment, stateDirectory: `${root}/state` })
+    await using cache = await modelCache({ fetch: (signal) => host.client.models({ signal }) })
+    const { id, ...model } = await cache.resolve("scripted/other")
+    assert.strictEqual(id, "scripted/other")
+    assert.deepInclude(model, {
+      providerID: "scripted",
+      modelID: "other",
+      capabilities: { tools: true, reasoning: false },
+      status: "active"
+    })
+    assert.isAbove(model.limit?.context ?? 0, 0)
+    assert.strictEqual((await cache.resolve()).id, "scripted/echo")
+  }, 60_000)
+})
