@@ -4,6 +4,7 @@
  * ```
  *  config                the permissions become strict; programs that start without a tool call are switched off
  *  tool.execute.before   paths become real; denied paths, tools and sessions that would not ask are refused;
+ *                        the prompt of a sub-agent attaches no files; and
  *                        a shell command gets `mark` in front, so that OpenCode's parser finds something to ask for
  *  event                 which shell calls a person has allowed
  *  shell.env             right before a shell starts: it does not, unless its call was allowed
@@ -118,14 +119,26 @@ export function makeHooks(
     return found === pathModule.resolve(directory, path) ? path : found
   }
 
+  /** One line: the rest of a name with a line break would be read as another header. */
+  const patchPath = (path: string) => {
+    const found = led(path, "apply_patch")
+    return found.includes("\n") ? refuse(`${path} leads to a name with a line break, which no patch can hold.`) : found
+  }
+
   const patch = (text: string) =>
     text
       .split("\n")
       .map((line) => {
         const header = patchHeaders.find((start) => line.startsWith(start))
-        return header === undefined ? line : `${header} ${led(line.slice(header.length).trim(), "apply_patch")}`
+        return header === undefined ? line : `${header} ${patchPath(line.slice(header.length).trim())}`
       })
       .join("\n")
+
+  /**
+   * OpenCode attaches each file that a sub-agent's prompt names as `@path`, wherever it is, without a question and without
+   * a call of `read`. It takes no `@` for that which follows a backtick. The sub-agent reads such files by itself.
+   */
+  const withoutMentions = (text: string) => text.replaceAll(/(?<![\w`])@/g, "`@")
 
   /** Tools that OpenCode does not know (MCP servers) name paths as they like: no short text of theirs may name a denied one. */
   const foreign = (tool: string, value: unknown): void => {
@@ -145,6 +158,8 @@ export function makeHooks(
     }
     const text = args["patchText"]
     if (typeof text === "string") args["patchText"] = patch(text)
+    const { prompt } = args
+    if (tool === "task" && typeof prompt === "string") args["prompt"] = withoutMentions(prompt)
     if (!asking.includes(tool) && deniedPaths.length > 0) foreign(tool, args)
   }
 
