@@ -8,6 +8,7 @@
  * | --- | --- | --- |
  * | a `compaction` part, `auto` | by OpenCode, when the context is full | the turn before it |
  * | synthetic text alone | by OpenCode: after a compaction, a sub-task command, an approved plan, a background task | the turn before it |
+ * | text alone that the model does not get (`ignored`) | by a plugin: a notice for people | the turn before it |
  * | the prompt again, after a compaction with `overflow` | by OpenCode: the prompt did not fit | the turn before it |
  * | a `compaction` part, not `auto` | for a person: `/compact` | a turn of its own, `compaction` |
  * | OpenCode's text for a shell command | for a person: `!ls` | a turn of its own, `shell` |
@@ -58,12 +59,15 @@ const compactionOf = ({ parts }: MessageWithParts) => parts.find((part) => part.
 const isCompleteSummary = ({ info: { error, finish, summary } }: AssistantWithParts) =>
   summary === true && finish !== undefined && error === undefined
 
-/** What a user message begins; undefined: OpenCode wrote it in the middle of a turn. */
+/** Text that no person wrote. */
+const isNotice = (part: Part) => part.type === "text" && (part.synthetic === true || part.ignored === true)
+
+/** What a user message begins; undefined: OpenCode or a plugin wrote it in the middle of a turn. */
 const kindOf = (message: Prompt): RequestKind | undefined => {
   const { parts } = message
   const compaction = compactionOf(message)
   if (compaction !== undefined) return compaction.auto ? undefined : "compaction"
-  if (parts.length === 0 || !parts.every((part) => part.type === "text" && part.synthetic === true)) return "prompt"
+  if (parts.length === 0 || !parts.every(isNotice)) return "prompt"
   return parts.some((part) => part.type === "text" && part.text === shellText) ? "shell" : undefined
 }
 

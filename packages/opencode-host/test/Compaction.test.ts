@@ -212,6 +212,35 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("a turn in whi
       })
   )
 
+  // Tarquinen/opencode-dynamic-context-pruning#43 and #417; joshuadavidthomas/opencode-agent-skills#7.
+  it.effect("takes a plugin's notice that the model does not get has the answer that follows", () =>
+    Effect.gen(function* () {
+      const host = yield* OpenCodeHost
+      const posted = yield* Deferred.make<void>()
+      yield* script(({ count }) =>
+        count === 1
+          ? Reply.sequence([Reply.text("Looking. "), Reply.wait(Deferred.await(posted)), look])
+          : Reply.text("Found")
+      )
+      const sessionId = yield* newSession
+      const notice = { noReply: true, parts: [{ type: "text", text: "2 tools were removed", ignored: true }] }
+      const { end, recorded, text } = yield* run(sessionId, "Do the thing", (event) =>
+        event._tag === "TextDelta" && event.delta.includes("Looking. ")
+          ? post(`/session/${sessionId}/message`, notice).pipe(
+              Effect.provideService(OpenCodeHost, host),
+              Effect.andThen(Deferred.succeed(posted, undefined))
+            )
+          : Effect.void
+      )
+      assert.deepStrictEqual([end.outcome, text], ["completed", "Looking. Looking first. Found"])
+      assert.deepStrictEqual(recorded, end.messages)
+      assert.deepStrictEqual(
+        (yield* turnsIn(sessionId)).map(({ prompt }) => prompt),
+        ["Do the thing"]
+      )
+    })
+  )
+
   it.effect("runs for a command, a shell command and a compaction of a person's is read as what the person did", () =>
     Effect.gen(function* () {
       yield* script(({ prompt }) => (prompt === "SUMMARY" ? summary : Reply.text(`answer to ${prompt.slice(0, 20)}`)))

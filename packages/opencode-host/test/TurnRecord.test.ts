@@ -93,6 +93,7 @@ const builder = () => {
     subtask: () => ask(user({ type: "subtask", prompt: "look", description: "d", agent: "general", command: "sub" })),
     summarize: () => user(synthetic("Summarize the task tool output above and continue with your task.")),
     compaction: (overflow: boolean) => user({ type: "compaction", auto: true, ...(overflow && { overflow }) }),
+    notice: () => user({ ...textPart("3 tools were removed from the context"), ignored: true }),
     proceed: () => user(synthetic("Continue if you have next steps", { compaction_continue: true })),
     /** OpenCode gives a prompt again, with a text in place of each image. */
     repeat: (parts: ReadonlyArray<Part>) =>
@@ -113,7 +114,7 @@ const Conversation = Schema.Array(
     steps: Schema.Array(
       Schema.Struct({
         text: Schema.Literals(["", "looking", "found"]),
-        after: Schema.Literals(["step", "compaction", "overflow"]),
+        after: Schema.Literals(["step", "compaction", "overflow", "notice"]),
         cut: Schema.Literals([false, false, false, true])
       })
     )
@@ -148,6 +149,10 @@ const write = (turns: Conversation) => {
       const overflow = after === "overflow"
       b.assistant(parent, overflow ? {} : { finish: "tool-calls" }, said === "" ? [] : [said])
       if (after === "step") continue
+      if (after === "notice") {
+        parent = b.notice()
+        continue
+      }
       const asked = partsOf(parent)
       const compaction = b.compaction(overflow)
       if (cut) {
