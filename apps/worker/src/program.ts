@@ -6,23 +6,17 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Cause, Effect, Layer, Runtime } from "effect"
 import { UserDirectories } from "effect/persistence"
-import { exitCodes } from "./AppError.ts"
 import { run } from "./cli.ts"
 import { interruptOnHangup } from "./interruptOnHangup.ts"
 import { useProxies } from "./proxy.ts"
 import * as cliFormatter from "./terminal/cliFormatter.ts"
 import * as logger from "./terminal/logger.ts"
-import { logLine, ownErrors } from "./terminal/Output.ts"
-import { screen } from "./terminal/ScreenText.ts"
+import { ownErrors } from "./terminal/Output.ts"
 import { styleFor } from "./terminal/Style.ts"
 
 ownErrors()
 
-const refused = useProxies(process.env)
-if (refused !== undefined) {
-  logLine(screen`${refused}`)
-  process.exit(exitCodes.Configuration)
-}
+useProxies(process.env)
 
 const services = Layer.mergeAll(
   NodeServices.layer,

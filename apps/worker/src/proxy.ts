@@ -9,27 +9,51 @@
 import { setGlobalProxyFromEnv } from "node:http"
 import { withoutLoopback } from "@opencode-worker/opencode-host"
 
-const variables = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
+type Environment = Readonly<Record<string, string | undefined>>
 
-/** Call it before the first request. Returns a sentence when a proxy's address cannot be used. */
-export const useProxies = (environment: NodeJS.ProcessEnv): string | undefined => {
-  if (!variables.some((name) => (environment[name] ?? "") !== "")) return undefined
-  const direct = withoutLoopback(environment["no_proxy"] ?? environment["NO_PROXY"])
-  environment["NO_PROXY"] = environment["no_proxy"] = direct
-  if (environment["NODE_USE_ENV_PROXY"] === "0") return undefined
+/** The lower-case name wins, as in curl; an empty value counts as absent. */
+const read = (environment: Environment, name: string): string | undefined =>
+  [environment[name], environment[name.toUpperCase()]]
+    .map((value) => value?.trim())
+    .find((value) => value !== "" && value !== undefined)
+
+/** The proxy in a variable: without a scheme it is an HTTP proxy, as for curl. `null`: it cannot be used. */
+const proxyIn = (environment: Environment, name: "http_proxy" | "https_proxy"): URL | null | undefined => {
+  const given = read(environment, name)
+  if (given === undefined) return undefined
   try {
-    setGlobalProxyFromEnv(environment)
-    return undefined
+    const proxy = new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(given) ? given : `http://${given}`)
+    decodeURIComponent(proxy.username + proxy.password)
+    return /^https?:$/.test(proxy.protocol) ? proxy : null
   } catch {
-    // The error quotes the address, which may have a password in it.
-    return `The address of a proxy is not a URL: correct ${variables.join(", ")}, such as http://proxy.example:3128, or unset them.`
+    return null
   }
 }
 
-/** The proxy for an address of another machine, without credentials, for people. */
-export const proxyFor = (url: string, environment: NodeJS.ProcessEnv): string | undefined => {
-  if (environment["NODE_USE_ENV_PROXY"] === "0") return undefined
-  const names = url.startsWith("https:") ? ["https_proxy", "HTTPS_PROXY"] : ["http_proxy", "HTTP_PROXY"]
-  const given = names.map((name) => environment[name] ?? "").find((value) => value !== "") ?? ""
-  return URL.canParse(given) ? new URL(given).host : undefined
+/** Call it before the first request. A proxy that cannot be used is left out: see `refusedProxy`. */
+export const useProxies = (environment: NodeJS.ProcessEnv): void => {
+  const proxies = { http_proxy: proxyIn(environment, "http_proxy"), https_proxy: proxyIn(environment, "https_proxy") }
+  if (proxies.http_proxy === undefined && proxies.https_proxy === undefined) return
+  const no_proxy = withoutLoopback(read(environment, "no_proxy"))
+  environment["NO_PROXY"] = environment["no_proxy"] = no_proxy
+  if (environment["NODE_USE_ENV_PROXY"] === "0") return
+  setGlobalProxyFromEnv({
+    ...(proxies.http_proxy && { http_proxy: proxies.http_proxy.href }),
+    ...(proxies.https_proxy && { https_proxy: proxies.https_proxy.href }),
+    no_proxy
+  })
 }
+
+const proxyOf = (url: string, environment: Environment) =>
+  environment["NODE_USE_ENV_PROXY"] === "0"
+    ? undefined
+    : proxyIn(environment, url.startsWith("https:") ? "https_proxy" : "http_proxy")
+
+/** The proxy for an address of another machine, without credentials, for people. */
+export const proxyFor = (url: string, environment: Environment): string | undefined => proxyOf(url, environment)?.host
+
+/** Why the proxy for an address of another machine cannot be used. The variable may hold a password: it is not quoted. */
+export const refusedProxy = (url: string, environment: Environment): string | undefined =>
+  proxyOf(url, environment) === null
+    ? "HTTPS_PROXY is not the address of an HTTP proxy: it looks like http://proxy.example:3128. SOCKS proxies are not supported. Correct it, or set NODE_USE_ENV_PROXY=0 to use none."
+    : undefined

@@ -6,6 +6,7 @@
 import { Effect, FileSystem, Option, Path } from "effect"
 import { Flag } from "effect/cli"
 import { configuration } from "../AppError.ts"
+import { refusedProxy } from "../proxy.ts"
 
 export const data = Flag.String("data").pipe(
   Flag.withDescription("Folder for the deployment and the worker's identity (default: below your state directory)"),
@@ -88,5 +89,7 @@ export const resolveUrl = Effect.fnUntraced(function* (given: string) {
       `${parsed.host} is not this machine: give its https address, so that nobody on the way reads the worker's secret.`
     )
   }
+  const refused = local.has(parsed.hostname) ? undefined : refusedProxy(parsed.href, process.env)
+  if (refused !== undefined) return yield* configuration(refused)
   return parsed.href.replace(/\/+$/, "")
 })

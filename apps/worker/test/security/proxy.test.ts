@@ -2,7 +2,7 @@
 import { createServer, type Server } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { useProxies } from "../../src/proxy.ts"
+import { proxyFor, refusedProxy, useProxies } from "../../src/proxy.ts"
 import * as command from "../support/command.ts"
 
 /** Closes every connection after its first bytes, whose first line it keeps. */
@@ -23,6 +23,21 @@ const listener = Effect.acquireRelease(
   }),
   ({ server }) => Effect.sync(() => server.close())
 )
+
+const remote = "https://happy-otter-123.convex.example"
+
+/** Values that people have in their shells, and the proxy that they mean; none: it cannot be used. */
+const variables = [
+  ["HTTPS_PROXY", "127.0.0.1:10888", "127.0.0.1:10888", "esengine/DeepSeek-Reasonix#1050"],
+  ["HTTPS_PROXY", "proxy.example:3128", "proxy.example:3128", "nodejs/undici#1986"],
+  ["https_proxy", "localhost:9000", "localhost:9000", "nodejs/undici#4736"],
+  ["HTTPS_PROXY", " http://proxy.example:3128 ", "proxy.example:3128", "a value that was pasted"],
+  ["HTTPS_PROXY", "http://user:p@ss@proxy.example:3128", "proxy.example:3128", "a password with an @"],
+  ["https_proxy", "socks5h://127.0.0.1:1080", undefined, "anthropics/claude-code#3387"],
+  ["HTTPS_PROXY", "http://user:secret@ not a url", undefined, "no URL"],
+  ["HTTPS_PROXY", "http://user:%secret@proxy.example", undefined, "a password that is not encoded"],
+  ["HTTPS_PROXY", " ", undefined, "MiniMax-AI/minimax-code#185"]
+] as const
 
 describe("a proxy in the environment", () => {
   it.live(
@@ -47,7 +62,6 @@ describe("a proxy in the environment", () => {
         })
         yield* start(deployment.url, () => deployment.seen.length > 0, /^data /m, { NODE_USE_ENV_PROXY: "1" })
         assert.deepStrictEqual(proxy.seen, [])
-        const remote = "https://happy-otter-123.convex.example"
         const { stdout } = yield* start(remote, () => proxy.seen.length > 0, /^proxy /m, {})
         assert.include(stdout, `\nproxy         ${new URL(proxy.url).host}\n`)
         const addresses = new Set(proxy.seen.map((line) => line.split(" ")[1]))
@@ -56,9 +70,29 @@ describe("a proxy in the environment", () => {
     240_000
   )
 
-  it("that is not a URL is refused without its password", () => {
-    const refused = useProxies({ HTTPS_PROXY: "http://user:secret@ not a url" })
-    assert.include(refused, "is not a URL")
-    assert.notInclude(refused, "secret")
+  for (const [variable, value, expected, source] of variables) {
+    it(`${variable}=${value} (${source})`, () => {
+      const environment = { [variable]: value }
+      assert.strictEqual(proxyFor(remote, environment), expected)
+      const refused = refusedProxy(remote, environment)
+      if (expected !== undefined || value.trim() === "") return assert.isUndefined(refused)
+      assert.include(refused, "is not the address of an HTTP proxy")
+      assert.notInclude(refused, "secret")
+      // What needs no proxy works with it: the help, and a chat with a deployment of this machine.
+      useProxies(environment)
+    })
+  }
+
+  it("is not used for what the user excluded, also where one of the two lists is blank", () => {
+    // MiniMax-AI/minimax-code#185, openclaw/openclaw#113176.
+    for (const lists of [
+      { no_proxy: " ", NO_PROXY: "corp.example" },
+      { no_proxy: "corp.example", NO_PROXY: "" }
+    ]) {
+      const environment: NodeJS.ProcessEnv = { HTTPS_PROXY: "http://proxy.example", NODE_USE_ENV_PROXY: "0", ...lists }
+      useProxies(environment)
+      assert.strictEqual(environment["NO_PROXY"], "corp.example,127.0.0.1,localhost,::1")
+      assert.strictEqual(environment["no_proxy"], environment["NO_PROXY"])
+    }
   })
 })

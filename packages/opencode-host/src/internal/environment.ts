@@ -103,8 +103,8 @@ export const serverEnvironment = Effect.fnUntraced(function* (added: Readonly<Re
   const environment: Record<string, string> = {}
   for (const [name, value] of entries) if (Option.isSome(value)) environment[name] = value.value
   for (const [name, value] of Object.entries(added)) if (!isWithheld(name)) environment[name] = value
-  // Where one of them is set, programs differ in which they read.
-  const given = environment["no_proxy"] ?? environment["NO_PROXY"]
+  // Where one of them is set, programs differ in which they read; one that is blank does not hide the other.
+  const given = [environment["no_proxy"], environment["NO_PROXY"]].find((names) => (names ?? "").trim() !== "")
   const proxied = Object.keys(environment).some((name) => /^(https?|all|no)_proxy$/i.test(name))
   if (proxied) environment["NO_PROXY"] = environment["no_proxy"] = withoutLoopback(given)
   return environment

@@ -15,7 +15,72 @@ const harmful = Object.fromEntries(
   })
 )
 
+/** Shells that were reported with a server that did not start, or that nobody could reach. */
+const reported: Readonly<
+  Record<string, { readonly source: string; readonly shell: Readonly<Record<string, string>> }>
+> = {
+  "a terminal of OpenCode's desktop application": {
+    source: "anomalyco/opencode#14532, #24747",
+    shell: {
+      OPENCODE: "1",
+      AGENT: "1",
+      OPENCODE_CLIENT: "desktop",
+      OPENCODE_PID: "4242",
+      OPENCODE_SERVER_USERNAME: "opencode",
+      OPENCODE_SERVER_PASSWORD: "b7c0e1"
+    }
+  },
+  "a password in the profile of the shell": {
+    source: "anomalyco/opencode#8173",
+    shell: { OPENCODE_SERVER_PASSWORD: "secure" }
+  },
+  "credentials that are set and empty": {
+    source: "anomalyco/opencode#49452",
+    shell: { OPENCODE_SERVER_PASSWORD: "", OPENCODE_SERVER_USERNAME: "" }
+  },
+  "options for the runtime": {
+    source: "anomalyco/opencode#3606",
+    shell: { BUN_OPTIONS: "--inspect-wait=localhost:6499/" }
+  },
+  "a debugger of an editor": {
+    source: "oven-sh/bun#38596",
+    shell: { BUN_INSPECT: "ws+unix:///tmp/1.sock?wait=1", BUN_INSPECT_NOTIFY: "unix:///tmp/2.sock" }
+  }
+}
+
+/** Blank lists were reported to hide the other one: MiniMax-AI/minimax-code#185, openclaw/openclaw#113176. */
+const excluded = [
+  [{ no_proxy: "", NO_PROXY: "corp.example" }, "corp.example,127.0.0.1,localhost,::1"],
+  [{ no_proxy: "  ", NO_PROXY: "corp.example" }, "corp.example,127.0.0.1,localhost,::1"],
+  [{ no_proxy: "corp.example", NO_PROXY: "" }, "corp.example,127.0.0.1,localhost,::1"],
+  // KarpelesLab/teamclaude#75: an empty list sent loopback to the proxy.
+  [{ NO_PROXY: "" }, "127.0.0.1,localhost,::1"],
+  // anomalyco/opencode#4924: loopback is excluded already, in part.
+  [{ NO_PROXY: "localhost,127.0.0.1 " }, "localhost,127.0.0.1,::1"]
+] as const
+
 describe("the environment of a server", () => {
+  for (const [where, { shell, source }] of Object.entries(reported)) {
+    it.effect(`has nothing that talks to another server: ${where} (${source})`, () =>
+      Effect.gen(function* () {
+        const environment = yield* serverEnvironment(shell)
+        for (const name of Object.keys(shell)) {
+          // OpenCode sets these two for its tools; it does not read them.
+          if (name !== "OPENCODE" && name !== "AGENT") assert.notProperty(environment, name)
+        }
+      })
+    )
+  }
+
+  it.effect("excludes this machine from proxies in both spellings, and loses no name of either", () =>
+    Effect.gen(function* () {
+      for (const [given, expected] of excluded) {
+        const { NO_PROXY, no_proxy } = yield* serverEnvironment({ HTTP_PROXY: "http://proxy.example:3128", ...given })
+        assert.deepStrictEqual([NO_PROXY, no_proxy], [expected, expected], JSON.stringify(given))
+      }
+    })
+  )
+
   it.effect("has none of the variables that are withheld, each of which has a reason", () =>
     Effect.gen(function* () {
       const environment = yield* serverEnvironment({ ...harmful, KEPT: "kept", BUN_INSTALL: "/home/me/.bun" })
