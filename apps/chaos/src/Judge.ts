@@ -1,10 +1,12 @@
 /** What became of a prompt, and whether it may be so. Pure. */
 import type { OpenCodeRecord } from "./OpenCodeRecord.ts"
-import { openingOf, type Prompt } from "./Prompt.ts"
+import { asks, openingOf, type Prompt } from "./Prompt.ts"
 
 /** Everything that is known of a prompt when all is over. */
 export interface Observed {
-  readonly prompt: Pick<Prompt, "id" | "kind" | "answer" | "requests"> & { readonly shown: { readonly text: string } }
+  readonly prompt: Pick<Prompt, "id" | "kind" | "answer" | "requests" | "followsCompaction" | "ends"> & {
+    readonly shown: { readonly text: string }
+  }
   /** Undefined: it did not end in time. */
   readonly status: string | undefined
   readonly error: string
@@ -29,11 +31,20 @@ const lost = (why: string): Violation => ({ kind: "lost", why })
 const duplicated = (why: string): Violation => ({ kind: "duplicated", why })
 const unsettled = (why: string): Violation => ({ kind: "unsettled", why })
 
-/** A model may be asked again with the result of a tool, and otherwise not. */
+/** OpenCode keeps one message for each request that is answered: a refusal has none, and a summary is no answer. */
+const answersOf = (prompt: Observed["prompt"]) =>
+  asks[prompt.kind].filter((asked) => asked === "tool" || asked === "answer").length
+
+/** A model may be asked once for each part of a turn, and otherwise not. */
 const repeats = ({ prompt, ran, record }: Observed): ReadonlyArray<Violation> => [
   ...Array.from(prompt.requests)
     .filter(([, times]) => times > 1)
-    .map(([step, times]) => duplicated(`the model was asked ${times} times for step ${step}`)),
+    .map(([asked, times]) => duplicated(`the model was asked ${times} times for its ${asked}`)),
+  ...(prompt.requests.has("earlier summary") && !prompt.followsCompaction
+    ? [duplicated("the model was asked for a summary, and the context was not full")]
+    : []),
+  ...(record.answers > answersOf(prompt) ? [duplicated(`OpenCode has ${record.answers} answers to it`)] : []),
+  ...(prompt.ends.size > 1 ? [duplicated(`it ended as ${Array.from(prompt.ends).join(", then as ")}`)] : []),
   ...(ran > 1 ? [duplicated(`its command ran ${ran} times`)] : []),
   ...(record.prompts > 1 ? [duplicated(`OpenCode has the prompt ${record.prompts} times`)] : [])
 ]
@@ -41,18 +52,23 @@ const repeats = ({ prompt, ran, record }: Observed): ReadonlyArray<Violation> =>
 const losses = ({ error, prompt, ran, record, spared, status, texts }: Observed): ReadonlyArray<Violation> => {
   const text = texts.join("")
   const shown = prompt.shown.text
-  const kept = texts.some((each) => each.startsWith(shown)) || shown === ""
+  const unasked = asks[prompt.kind].filter((asked) => !prompt.requests.has(asked))
   const opening = openingOf(prompt.id)
   switch (status) {
     case "completed":
-      if (text === prompt.answer) return prompt.kind !== "text" && ran === 0 ? [lost("its command never ran")] : []
+      if (text === prompt.answer) {
+        return [
+          ...(asks[prompt.kind].includes("tool") && ran === 0 ? [lost("its command never ran")] : []),
+          ...unasked.map((asked) => lost(`the model was never asked for its ${asked}`))
+        ]
+      }
       return text.split(opening).length > 2 ? [duplicated("it holds its answer twice")] : [lost(`it holds "${text}"`)]
     case "interrupted":
       return [
         ...(spared ? [lost(`it was interrupted though nothing of it died (${error})`)] : []),
         ...(record.prompts === 0 ? [lost("it was given up, and OpenCode never had it")] : []),
         ...(record.finished ? [lost("OpenCode has finished it, and that was not brought over")] : []),
-        ...(kept ? [] : [lost(`"${shown}" was shown, and "${text}" is kept`)])
+        ...(text.startsWith(shown) ? [] : [lost(`"${shown}" was shown, and "${text}" is kept`)])
       ]
     default:
       return [lost(`it ended as ${status} (${error})`)]

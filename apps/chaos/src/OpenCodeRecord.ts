@@ -6,6 +6,8 @@ import { Effect } from "effect"
 export interface OpenCodeRecord {
   /** User messages with this text: how often the prompt arrived whole. */
   readonly prompts: number
+  /** Messages of the model in its turn, without summaries. */
+  readonly answers: number
   /** The model's answer is there, and complete. */
   readonly finished: boolean
 }
@@ -13,9 +15,24 @@ export interface OpenCodeRecord {
 const prompts = `
   select distinct message.id from part join message on message.id = part.message_id
   where json_extract(message.data, '$.role') = 'user' and json_extract(part.data, '$.text') = ?`
+/** OpenCode writes user messages of its own into a turn. Ours are known by their text. */
 const answers = `
+  with asked as (
+    select id, session_id, time_created,
+      exists (select 1 from part where message_id = message.id and json_extract(data, '$.text') glob 'prompt-[0-9]*') as is_ours
+    from message where json_extract(data, '$.role') = 'user'
+  ), turn as (
+    select own.id from asked as prompt join asked as own on own.session_id = prompt.session_id
+    where prompt.id = ? and (own.id = prompt.id or (not own.is_ours
+      and (own.time_created, own.id) > (prompt.time_created, prompt.id)
+      and not exists (select 1 from asked as later where later.session_id = prompt.session_id and later.is_ours
+        and (later.time_created, later.id) > (prompt.time_created, prompt.id)
+        and (later.time_created, later.id) < (own.time_created, own.id))))
+  )
   select json_extract(data, '$.finish') as finish, json_extract(data, '$.time.completed') as completed
-  from message where json_extract(data, '$.parentID') = ? order by time_created desc, id desc limit 1`
+  from message where json_extract(data, '$.parentID') in (select id from turn)
+    and coalesce(json_extract(data, '$.summary'), 0) = 0
+  order by time_created, id`
 const counts = {
   /** Also those that are not whole yet. */
   prompts: `select count(*) as count from message where json_extract(data, '$.role') = 'user'`,
@@ -33,11 +50,14 @@ const reading = <A>(dataHome: string, none: A, read: (database: DatabaseSync) =>
   }).pipe(Effect.orElseSucceed(() => none))
 
 export const recordOf = (dataHome: string, text: string): Effect.Effect<OpenCodeRecord> =>
-  reading(dataHome, { prompts: 0, finished: false }, (database) => {
+  reading(dataHome, { prompts: 0, answers: 0, finished: false }, (database) => {
     const found = database.prepare(prompts).all(text)
-    const newest = found.map(({ id }) => database.prepare(answers).get(id ?? null))
-    const finished = newest.some((row) => row?.["finish"] === "stop" && row["completed"] !== null)
-    return { prompts: found.length, finished }
+    const turns = found.map(({ id }) => database.prepare(answers).all(id ?? null))
+    const finished = turns.some((rows) => {
+      const newest = rows.at(-1)
+      return newest?.["finish"] === "stop" && newest["completed"] !== null
+    })
+    return { prompts: found.length, answers: turns.flat().length, finished }
   })
 
 /** How many OpenCode has stored so far. */

@@ -45,17 +45,16 @@ export const makeOperator = Effect.fnUntraced(function* (url: string, token: Eff
         Stream.map(({ status }) => status),
         Stream.changes
       ),
-    /** The text that is streamed, until the end. */
-    text: (turnId: Id<"turns">) =>
+    /** All that is streamed, until the end. */
+    segments: (turnId: Id<"turns">) =>
       Stream.paginate(0, (after: number) =>
         live(turnId, after).pipe(
           Stream.filter(({ deltas, status }) => deltas.length > 0 || isFinal(status)),
           Stream.runHead,
           Effect.map((head) => {
             const deltas = Option.match(head, { onNone: () => [], onSome: (found) => found.deltas })
-            const text = deltas.flatMap(({ segments }) => segments.filter(({ kind }) => kind === "text"))
             const next = Option.fromUndefinedOr(deltas.at(-1)?.seq)
-            return [text.map((segment) => segment.text), next] as const
+            return [deltas.flatMap(({ segments }) => segments), next] as const
           })
         )
       ),

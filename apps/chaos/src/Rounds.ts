@@ -15,7 +15,7 @@ const mostPrompts = 2
 const latest = 3_000
 const mostBlows = 2
 const mostWords = 60
-const kinds = ["text", "text", "tool", "permission"] as const
+const kinds = ["text", "text", "tool", "permission", "compaction", "retry"] as const
 
 /** A victim, so many milliseconds after the prompts were sent, or after everything runs again. */
 interface Blow {

@@ -7,7 +7,7 @@ import { type Duration, Effect } from "effect"
 import { signal } from "./Child.ts"
 import { untilTrue, within } from "./NotReached.ts"
 import { countOf, recordOf } from "./OpenCodeRecord.ts"
-import { type Kind, type Length, openingOf, type Prompt } from "./Prompt.ts"
+import { type Kind, type Length, openingOf, type Prompt, tooMany } from "./Prompt.ts"
 import { World } from "./World.ts"
 
 /** How far the turn is in OpenCode, which decides about its end when OpenCode dies. `cut`: OpenCode has died already. */
@@ -146,6 +146,36 @@ const permission = Effect.fnUntraced(function* (sessionId: Session) {
   return { prompt }
 })
 
+/** The model was asked for a summary, and does not answer yet. */
+const compacting = Effect.fnUntraced(function* (sessionId: Session) {
+  const prompt = yield* send(sessionId, "compaction")
+  yield* prompt.begin.open
+  yield* untilTrue(
+    `OpenCode to compact in ${prompt.id}`,
+    Effect.sync(() => prompt.requests.has("summary"))
+  )
+  return { prompt }
+})
+
+/** The provider has refused, and the operator reads that OpenCode waits. */
+const waiting = Effect.fnUntraced(function* (sessionId: Session) {
+  const prompt = yield* send(sessionId, "retry")
+  yield* untilTrue(
+    `OpenCode to wait for the provider of ${prompt.id}`,
+    Effect.sync(() => prompt.shown.notices.includes(tooMany))
+  )
+  return { prompt }
+})
+
+const compacted = Effect.fnUntraced(function* (sessionId: Session) {
+  const { proxy } = yield* World
+  const { prompt } = yield* compacting(sessionId)
+  yield* proxy.hold("toTarget")
+  yield* prompt.end.open
+  yield* finishedInOpenCode(prompt)
+  return { prompt }
+})
+
 const unwritten = Effect.fnUntraced(function* (sessionId: Session) {
   const { proxy } = yield* World
   const { prompt } = yield* streaming(sessionId)
@@ -191,6 +221,9 @@ export const steps: ReadonlyArray<Step> = [
   { name: "streaming", reached: "yes", reach: (sessionId) => streaming(sessionId) },
   { name: "a tool running", reached: "yes", reach: tool },
   { name: "a permission open", reached: "yes", reach: permission },
+  { name: "compacting", reached: "yes", reach: compacting },
+  { name: "waiting for the provider", reached: "yes", reach: waiting },
+  { name: "compacted and ended, before the write", reached: "finished", reach: compacted },
   { name: "ended, before the write", reached: "finished", reach: unwritten },
   { name: "during the write", reached: "finished", reach: writing },
   { name: "settled by the next worker", reached: "cut", reach: settling }

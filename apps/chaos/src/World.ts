@@ -44,9 +44,7 @@ export const openCodeProgram = beside(
 const make = Effect.gen(function* () {
   const plans = new Map<string, Plan>()
   const provider = yield* ScriptedProvider.make(script(plans))
-  // An answer of a minute is more than the model's context: OpenCode would ask it for a summary, which no prompt means.
-  const compaction = { auto: false }
-  const config = { ...provider.config, permission: permissions, snapshot: false, compaction }
+  const config = { ...provider.config, permission: permissions, snapshot: false }
   const home = yield* OpenCodeHome.make({ config })
   const deployment = yield* makeDeployment(home.root)
   const proxy = yield* FaultProxy.make({ port: deployment.port })
@@ -85,10 +83,14 @@ const make = Effect.gen(function* () {
   )
 
   const sessions = new Set<string>()
+  /** Sessions that had a prompt which makes OpenCode compact. */
+  const compacting = new Set<string>()
   let prompts = 0
   const send = Effect.fnUntraced(function* (sessionId: Id<"sessions">, kind: Kind, length?: Length) {
     const id = `prompt-${++prompts}`
-    const plan = yield* makePlan(id, kind, length)
+    const followsCompaction = compacting.has(sessionId)
+    if (kind === "compaction") compacting.add(sessionId)
+    const plan = yield* makePlan(id, kind, { followsCompaction, length })
     plans.set(id, plan)
     if (kind === "blocked") {
       yield* Effect.promise(() => promisify(execFile)("mkfifo", [join(home.directory, fifoOf(id))]))
@@ -96,12 +98,18 @@ const make = Effect.gen(function* () {
     yield* operator.watch(sessionId)
     const turnId = yield* operator.send(sessionId, id)
     const prompt: Prompt = { ...plan, sessionId, turnId }
-    yield* operator.text(turnId).pipe(
-      Stream.runForEach((text) =>
+    yield* operator.segments(turnId).pipe(
+      Stream.runForEach(({ kind: shown, text }) =>
         Effect.sync(() => {
-          plan.shown.text += text
+          if (shown === "text") plan.shown.text += text
+          if (shown === "notice") plan.shown.notices += text
         })
       ),
+      Effect.forkIn(scope)
+    )
+    yield* operator.statuses(turnId).pipe(
+      Stream.filter(isFinal),
+      Stream.runForEach((status) => Effect.sync(() => plan.ends.add(status))),
       Effect.forkIn(scope)
     )
     return prompt
@@ -174,7 +182,7 @@ const make = Effect.gen(function* () {
       const allow = operator
         .pending(prompt.sessionId)
         .pipe(Effect.flatMap(Effect.forEach(({ requestId }) => Effect.ignore(operator.allow(requestId)))))
-      const help = { text: Effect.void, tool: Effect.void, blocked: unblock, permission: allow }[prompt.kind]
+      const help = prompt.kind === "blocked" ? unblock : prompt.kind === "permission" ? allow : Effect.void
       const untilItEnds = Effect.raceFirst(
         Effect.repeat(help, Schedule.spaced("100 millis")),
         awaitStatus(prompt, isFinal)

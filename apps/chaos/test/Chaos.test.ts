@@ -17,6 +17,9 @@ const some = [
   "opencode / settled by the next worker",
   "opencode / a tool running",
   "worker / a permission open",
+  "opencode / compacting",
+  "worker / waiting for the provider",
+  "worker / compacted and ended, before the write",
   "deployment / during the write",
   "socket / ended, before the write"
 ]
