@@ -63,7 +63,7 @@ export const run = Effect.fn("Chaos.run")(function* <E, R>(
     yield* tell(
       yield* timed(
         nameOf(cell),
-        Effect.map(runCell(cell), (outcome) => ({ outcomes: [outcome] }))
+        Effect.map(runCell(cell), (outcomes) => ({ outcomes }))
       )
     )
   }

@@ -34,7 +34,7 @@ const unexpected = (cell: Cell, status: string): ReadonlyArray<Violation> =>
     ? []
     : [{ kind: "lost", why: `it ended as ${status}, not as ${allowed(cell).join(" or ")}` }]
 
-/** Brings a turn to the step, strikes, and sees what becomes of it. */
+/** Brings a turn to the step, strikes, and sees what becomes of it, and whether the next turn of its session is whole. */
 export const runCell = Effect.fn("Matrix.runCell")(function* (cell: Cell) {
   const { step, victim } = cell
   const world = yield* World
@@ -52,5 +52,10 @@ export const runCell = Effect.fn("Matrix.runCell")(function* (cell: Cell) {
   yield* strike(victim, Option.fromUndefinedOr(stopped))
   yield* world.letGo(prompt)
   const outcome = yield* observe(prompt, spared(cell))
-  return { ...outcome, violations: [...outcome.violations, ...unexpected(cell, outcome.status)] }
+  const next = yield* world.send(sessionId, "text")
+  yield* world.letGo(next)
+  return [
+    { ...outcome, violations: [...outcome.violations, ...unexpected(cell, outcome.status)] },
+    yield* observe(next, true)
+  ]
 })
