@@ -3,8 +3,9 @@
  * is dead, or whose pid went to another process, is taken over, after what it left running has been ended.
  */
 import { createHash, randomUUID } from "node:crypto"
-import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises"
+import { constants, copyFile, link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { setTimeout } from "node:timers/promises"
 import { Clock, Effect, Option, Schema } from "effect"
 import { DirectoryInUse, HostError, StartFailed } from "../HostError.ts"
 import { isSameProcess, processIdentity, sweep } from "../Processes.ts"
@@ -71,32 +72,58 @@ const acquire = Effect.fnUntraced(function* (file: string, holder: Holder) {
   return yield* failed(file, "it cannot be taken over")
 })
 
-/** A link appears with its content or not at all, and never replaces another one. */
+const isTaken = (cause: unknown) => cause instanceof Error && "code" in cause && cause.code === "EEXIST"
+
+/**
+ * Gives a written file a name that must be free. A link appears with its content or not at all; file systems without
+ * links (exFAT, SMB, virtiofs) refuse it with various errors, and there a copy takes the name.
+ */
+const publish = (written: string, file: string) =>
+  link(written, file).catch((cause) => {
+    if (isTaken(cause)) throw cause
+    return copyFile(written, file, constants.COPYFILE_EXCL)
+  })
+
 const create = (file: string, holder: Holder) =>
   onDisk(file, async () => {
     const draft = `${file}.${randomUUID()}`
     await writeFile(draft, encodeHolder(holder), { mode: 0o600 })
     try {
-      await link(draft, file)
+      await publish(draft, file)
       return true
     } catch (cause) {
-      if (cause instanceof Error && "code" in cause && cause.code === "EEXIST") return false
+      if (isTaken(cause)) return false
       throw cause
     } finally {
       await rm(draft, { force: true })
     }
   })
 
-const read = (file: string) => Effect.promise(() => readFile(file, "utf8").then(decodeHolder, () => Option.none()))
+/** A copy is empty for microseconds, unless its process dies in them. Looks that often, milliseconds apart. */
+const looks = 100
+const betweenLooks = 5
+
+/** None: there is no file, or its process died before it was whole. */
+const readHolder = async (file: string): Promise<Option.Option<Holder>> => {
+  for (let look = 1; ; look++) {
+    const text = await readFile(file, "utf8").catch(() => undefined)
+    if (text === undefined) return Option.none()
+    const holder = decodeHolder(text)
+    if (Option.isSome(holder) || look === looks) return holder
+    await setTimeout(betweenLooks)
+  }
+}
+
+const read = (file: string) => Effect.promise(() => readHolder(file))
 
 /** Moves the dead holder's file away, and back again if a rival has put its own there in between. */
 const discard = (file: string, dead: Option.Option<Holder>) =>
   onDisk(file, async () => {
     const aside = `${file}.${randomUUID()}`
     await rename(file, aside).catch(() => {})
-    const moved = await readFile(aside, "utf8").then(decodeHolder, () => Option.none<Holder>())
+    const moved = await readHolder(aside)
     const isDead = Option.isNone(moved) || (Option.isSome(dead) && moved.value.hostId === dead.value.hostId)
-    if (!isDead) await link(aside, file).catch(() => {})
+    if (!isDead) await publish(aside, file).catch(() => {})
     await rm(aside, { force: true })
   })
 
