@@ -19,6 +19,7 @@ const info: AssistantWithParts["info"] = {
 }
 const message = (...parts: ReadonlyArray<Part>): AssistantWithParts => ({ info, parts })
 const text = (id: string, content: string): Part => ({ id, ...of, type: "text", text: content })
+const thoughts = (content: string): Part => ({ id: "r", ...of, type: "reasoning", text: content, time: { start: 1 } })
 const stepStart = (id: string): Part => ({ id, ...of, type: "step-start" })
 
 const read = (parts: ReturnType<typeof finalParts>) => parts.map(({ kind, payload }) => [kind, JSON.parse(payload)])
@@ -101,6 +102,17 @@ describe("finalParts", () => {
     assert.deepStrictEqual(names("stop", text("a", "whole")), [])
     assert.deepStrictEqual(names("length", text("a", "half a sent")), ["OutputLimit"])
     assert.deepStrictEqual(names("stop", text("a", " ")), ["EmptyAnswer"])
+  })
+
+  it("says so of each way in which an answer was reported to be missing", () => {
+    // The whole output is spent on reasoning: anomalyco/opencode#17471, #40146.
+    assert.deepStrictEqual(names("length", thoughts("on and on")), ["OutputLimit"])
+    // Nothing, without any part: anomalyco/opencode#37735.
+    assert.deepStrictEqual(names("stop"), ["EmptyAnswer"])
+    // Thoughts are no answer: coder/coder#27476.
+    assert.deepStrictEqual(names("stop", thoughts("I will"), text("a", "\n")), ["EmptyAnswer"])
+    // A tool call that is cut off: anomalyco/opencode#17471.
+    assert.deepStrictEqual(names("length", text("a", "Now I write the file"), stepStart("s")), ["OutputLimit"])
   })
 
   it("puts notices first", () => {

@@ -40,6 +40,33 @@ describe("resolve", () => {
     assert.deepInclude(found, { providerID: "router", modelID: "meta/llama-9" })
   })
 
+  // Ids that people reported as lost, cut or refused on the way from the list to the provider.
+  it.each([
+    ["local", "/my/llms/Qwen3", "anomalyco/opencode#15668"],
+    ["openrouter", "google/gemini-2.0-flash-exp:free", "anomalyco/opencode#749"],
+    ["openrouter", "openrouter/free", "anomalyco/opencode#43662"],
+    ["openrouter", "poolside/laguna-s-2.1:free", "pingdotgg/t3code#12335"],
+    ["ollama", "hf.co/unsloth/Qwen3-Coder-30B-A3B-Instruct-1M-GGUF:Q4_K_M", "ollama/ollama#13715"],
+    ["ollama", "qwen3:latest", "accomplish-ai/coworker#128"],
+    ["scripted", "My Model 7B", "a name with spaces"]
+  ])("finds the model %s/%s (%s)", (providerID, modelID) => {
+    const model = ModelCatalog.model({ providerID, modelID, name: modelID })
+    const found = ModelCatalog.resolve(
+      { models: [...catalog.models, model], default: null },
+      `${providerID}/${modelID}`
+    )
+    assert.deepStrictEqual(Result.getOrThrow(found), model)
+    assert.deepStrictEqual(ModelCatalog.parseSpec(model.id), { providerID, modelID })
+  })
+
+  it("never suggests the id that was asked for, and names the provider that was left out", () => {
+    // anomalyco/opencode#48721, littlebearapps/untether#220.
+    const nim = named("nim/nvidia/nemotron-3.5-lightning-30b-a3b", "zai-coding-plan/glm-5")
+    const nested = refusal("nvidia/nemotron-3.5-lightning-30b-a3b", nim)
+    assert.deepInclude(nested, { suggestions: ["nim/nvidia/nemotron-3.5-lightning-30b-a3b"] })
+    assert.deepInclude(refusal("glm-5", nim), { suggestions: ["zai-coding-plan/glm-5"] })
+  })
+
   it("takes the default when nothing is asked for", () => {
     const found = Result.getOrThrow(ModelCatalog.resolve(catalog, undefined))
     assert.strictEqual(found.id, "anthropic/claude-5")

@@ -215,7 +215,7 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("a turn in whi
   // Tarquinen/opencode-dynamic-context-pruning#43 and #417; joshuadavidthomas/opencode-agent-skills#7.
   it.effect("takes a plugin's notice that the model does not get has the answer that follows", () =>
     Effect.gen(function* () {
-      const host = yield* OpenCodeHost
+      const running = yield* OpenCodeHost
       const posted = yield* Deferred.make<void>()
       yield* script(({ count }) =>
         count === 1
@@ -227,7 +227,7 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("a turn in whi
       const { end, recorded, text } = yield* run(sessionId, "Do the thing", (event) =>
         event._tag === "TextDelta" && event.delta.includes("Looking. ")
           ? post(`/session/${sessionId}/message`, notice).pipe(
-              Effect.provideService(OpenCodeHost, host),
+              Effect.provideService(OpenCodeHost, running),
               Effect.andThen(Deferred.succeed(posted, undefined))
             )
           : Effect.void

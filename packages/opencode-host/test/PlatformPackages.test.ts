@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { platformPackages, thisMachine } from "../src/internal/platformPackages.ts"
-import { spawnProblem } from "../src/internal/unusable.ts"
+import { signalProblem, spawnProblem } from "../src/internal/unusable.ts"
 import { Effect } from "effect"
 
 const linux = { platform: "linux", arch: "x64", musl: false, avx2: true }
@@ -32,6 +32,14 @@ describe("a program that cannot be run", () => {
     assert.match(spawnProblem(nested).problem, /ulimit -n.*\(EMFILE\)/)
     assert.isFalse(spawnProblem(nested).final)
     assert.isTrue(spawnProblem({ reason: { cause: { code: "ENOEXEC" } } }).final)
+    // A build for glibc on Alpine: anomalyco/opencode#649, ccsert/opencode-review-gitea#18.
+    const alpine = spawnProblem(Object.assign(new Error("posix_spawn"), { code: "ENOENT" }))
+    assert.match(alpine.problem, /built for another libc \(glibc or musl\).*\(ENOENT\)/)
+    assert.isTrue(alpine.final)
+    // A processor without AVX2: anomalyco/opencode#12512, #40499.
+    const ill = signalProblem({ reason: { cause: new Error("killed by signal SIGILL") } })
+    assert.match(ill.problem, /baseline build/)
+    assert.isTrue(ill.final)
     assert.deepStrictEqual(spawnProblem({ code: "EWHAT" }), { problem: "it cannot be run (EWHAT)", final: false })
     assert.deepStrictEqual(spawnProblem(undefined), { problem: "it cannot be run", final: false })
   })

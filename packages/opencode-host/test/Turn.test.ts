@@ -29,6 +29,11 @@ const tool = (state: ToolState): Part => ({
 const rejected = tool({ status: "error", input: {}, error: "The user rejected it", time: { start: 1, end: 2 } })
 const done = tool({ status: "completed", input: {}, output: "", title: "", metadata: {}, time: { start: 1, end: 2 } })
 
+const part = (type: "step-start" | "text", id: string): Part => {
+  const common = { id, sessionID: "ses_a", messageID: "msg_a" }
+  return type === "text" ? { ...common, type, text: id } : { ...common, type }
+}
+
 const message = (info: Partial<AssistantMessage>, parts: ReadonlyArray<Part> = []): AssistantWithParts => ({
   info: { ...base, ...info },
   parts
@@ -59,6 +64,17 @@ describe("classifyTurn", () => {
     ["death in a later step", [message({ finish: "tool-calls" }, [done]), message(unfinished)], "interrupted"],
     ["death between steps", [message({ finish: "tool-calls" }, [done])], "interrupted"],
     ["completed without a finish", [message({})], "interrupted"],
+    // A refusal after some text: anomalyco/opencode#31744, #35736.
+    [
+      "a refusal",
+      [message({ finish: "content-filter", error: filtered }, [part("text", "I")])],
+      "failed",
+      "ContentFilterError"
+    ],
+    // Providers end each answer with an unknown reason, and OpenCode goes on for ever: anomalyco/opencode#43939, #49414.
+    ["unknown ends, then an abort", [message({ finish: "unknown" }), message({ error: aborted })], "aborted"],
+    // Text with the reason of a tool call: anomalyco/opencode#49008.
+    ["a tool's finish without a tool", [message({ finish: "tool-calls" }, [part("text", "done")])], "interrupted"],
     ["a finish that OpenCode would have gone on from", [message({ finish: "unknown" })], "interrupted"],
     ["an older failure that was run again", [message({ error: api }), message({ finish: "stop" })], "completed"]
   ]
@@ -100,11 +116,6 @@ describe("usageOf", () => {
     assert.deepStrictEqual(usageOf([]), { input: 0, output: 0, reasoning: 0, cost: 0 })
   })
 })
-
-const part = (type: "step-start" | "text", id: string): Part => {
-  const common = { id, sessionID: "ses_a", messageID: "msg_a" }
-  return type === "text" ? { ...common, type, text: id } : { ...common, type }
-}
 
 describe("visibleParts", () => {
   it("leaves out what a retried step had streamed", () => {

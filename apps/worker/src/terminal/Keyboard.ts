@@ -9,6 +9,7 @@ import { PassThrough } from "node:stream"
 import { Effect } from "effect"
 import type { Edit } from "./Draft.ts"
 import { setMode } from "./Output.ts"
+import { makeReportFilter } from "./terminalReports.ts"
 
 /**
  * @category models
@@ -50,7 +51,7 @@ const insert = (text: string): Input => ({ _tag: "Insert", text })
 
 /** A key that is neither text nor known does nothing. */
 const inputOf = (text: string | undefined, { ctrl, meta, name }: Key): Input | undefined => {
-  if (meta && name === "return") return insert("\n")
+  if (meta && (name === "return" || name === "enter")) return insert("\n")
   if (name === "tab") return insert("\t")
   const tag = ctrl ? byCtrl[name ?? ""] : byName[name ?? ""]
   if (tag !== undefined && tag !== "Insert") return { _tag: tag }
@@ -63,10 +64,12 @@ const inputOf = (text: string | undefined, { ctrl, meta, name }: Key): Input | u
  *
  * @category constructors
  */
-const makeDecoder = (emit: (input: Input) => void) => {
+export const makeDecoder = (emit: (input: Input) => void) => {
   let paste: string | undefined
+  const filterReports = makeReportFilter()
   return (text: string | undefined, key: Key): void => {
-    if (key.name === "paste-start") return void (paste = "")
+    // A paste that went through two programs may begin twice.
+    if (key.name === "paste-start") return void (paste ??= "")
     if (key.ctrl && key.name === "c") {
       // Also where the end of a paste never came.
       paste = undefined
@@ -77,7 +80,11 @@ const makeDecoder = (emit: (input: Input) => void) => {
       paste = undefined
       return pasted === "" ? undefined : emit(insert(pasted))
     }
-    if (paste !== undefined) return void (paste += key.sequence ?? text ?? "")
+    const sequence = key.sequence ?? text ?? ""
+    if (paste !== undefined) return void (paste += sequence)
+    const typed = filterReports(sequence)
+    if (typed === undefined) return
+    if (typed !== "") emit(insert(typed))
     const input = inputOf(text, key)
     if (input !== undefined) emit(input)
   }

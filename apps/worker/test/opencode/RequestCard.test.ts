@@ -56,6 +56,22 @@ describe("the card of a permission", () => {
   })
 })
 
+describe("a tool of an MCP server", () => {
+  // OpenCode asks for each with the pattern "*" and no metadata: anomalyco/opencode#19549, #12801, #4854.
+  it.each([
+    ["nextcloud_nc_webdav_delete_resource", { path: "/Documents" }],
+    ["outlook_calendar_meeting", { operation: "delete", meetingId: "AAMk" }],
+    ["unity_get_console_logs", {}]
+  ])("%s is asked for by its name, with its arguments", (tool, input) => {
+    const card = permissionCard(asked({ permission: tool, patterns: ["*"], call: { tool, input } }), { askedBy })
+    assert.strictEqual(card.subject, `${tool}: ${JSON.stringify(input)}`)
+    assert.deepStrictEqual(sectionsOf({ permission: tool, patterns: ["*"], call: { tool, input } }), [
+      [`arguments of ${tool}`, JSON.stringify(input, undefined, 2)]
+    ])
+    assert.include(card.always?.label, tool)
+  })
+})
+
 describe("the card of a question", () => {
   it("has the descriptions of the options, and OpenCode's defaults", () => {
     const options = [{ label: "A", description: "the first" }]

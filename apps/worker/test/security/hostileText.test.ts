@@ -33,7 +33,17 @@ const hostile: Readonly<Record<string, string>> = {
   "variation selectors that carry data": "a\ufe00\ufe01\u{E0100}\u{E01EF}",
   annotations: "\ufff9a\ufffab\ufffb",
   separators: "one\u2028two\u2029three\u0085four\vfive\fsix",
-  "lone surrogates": "\ud800x\udc00"
+  "lone surrogates": "\ud800x\udc00",
+  // Modes that outlive a program: anthropics/claude-code#72648, akitaonrails/ai-jail#40, github/copilot-cli#2874.
+  "mouse tracking, another screen, a paste mode": `${escape}[?1003h${escape}[?1006h${escape}[?1049h${escape}[?2004l${escape}[>1u`,
+  // Output of a program with a screen of its own, and null bytes: SWE-agent/mini-swe-agent#761.
+  "a full-screen program and null bytes": `${escape}[1;24r${escape}(0lqk\u0000\u0000${escape}c`,
+  // The length of a text was cut in the middle of a character: anthropics/claude-code#56064.
+  "half an emoji": "🎯🚀\ud83d…",
+  // Letters that only a model reads: NVIDIA/SkillSpector#169, aaif-goose/goose#3920, BitterSecurity/Decepticon#480.
+  "hidden instructions": `nice${Array.from("rm -rf ~", (letter) => String.fromCodePoint(0xe0000 + (letter.codePointAt(0) ?? 0))).join("")}`,
+  // Code that reads otherwise than it runs: eslint-community/eslint-plugin-security#95.
+  "reordered code": "if (level != 'user\u202e \u2066// Check if admin\u2069 \u2066') {"
 }
 
 /** What no screen may get, once the styles are taken away. */
