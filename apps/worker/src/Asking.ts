@@ -14,7 +14,7 @@ import type { Style } from "./terminal/Style.ts"
 import { permissionAnswer, questionAnswer, type Typed } from "./terminal/typedAnswer.ts"
 
 /** The model reads this where there is no person, so that it continues. */
-const nobody = "Nobody can be asked for permission here. Go on without it, or say what you would need."
+const unattended = "No person can be asked for permission here. Continue without it, or say what you need."
 
 type Ask = (shown: ScreenText) => Effect.Effect<string>
 
@@ -54,9 +54,9 @@ const askPerson = ({ input, ...view }: Person, request: OpenRequest, position: s
 
 /** A question that accepts none but its options can only be dismissed, which ends the turn. */
 const answerForNobody = ({ content }: OpenRequest): Answer => {
-  if (content.kind === "permission") return { type: "reject", message: nobody }
+  if (content.kind === "permission") return { type: "reject", message: unattended }
   return content.questions.every(({ custom }) => custom)
-    ? { type: "answers", answers: content.questions.map(() => [nobody]) }
+    ? { type: "answers", answers: content.questions.map(() => [unattended]) }
     : { type: "dismiss" }
 }
 

@@ -18,7 +18,7 @@ interface Written {
   readonly characters: number
   /** The end of what is written. */
   readonly before: string
-  /** What came after it, and can be shown only with the next piece. */
+  /** Text after it, which can be shown only with the next piece. */
   readonly undecided: string
 }
 

@@ -127,7 +127,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
         yield* Effect.forkScoped(answerRequests(sessionId, undefined))
         const { status, text } = yield* ask(sessionId, "look it up")
         assert.strictEqual(status, "completed")
-        assert.match(text, /Nobody can be asked for permission here/)
+        assert.match(text, /No person can be asked for permission here/)
       }),
     limit
   )

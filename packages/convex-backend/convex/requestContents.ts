@@ -25,7 +25,7 @@ export type RequestAnswer = Infer<typeof requestAnswer>
 export type RequestContent = Infer<typeof requestContent>
 type Question = Infer<typeof requestQuestion>
 
-/** Refuses content that is larger than what is stored, or that nobody could answer. Returns it as JSON. */
+/** Refuses content that is too large to store, or that has no possible answer. Returns it as JSON. */
 export const encodeContent = (content: RequestContent): string => {
   if (content.kind === "permission") {
     checkText("content.permission", content.permission, MAX_NAME)

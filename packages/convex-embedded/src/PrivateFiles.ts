@@ -94,7 +94,7 @@ export const createPrivateFile = (file: string): number | null => {
 
 /**
  * Replaces the content of a file, durably: after a crash, also of the machine, the file has the old content or the new
- * one. What has the name of the file is replaced, also when it is a link.
+ * one. An existing file of that name is replaced, also when it is a link.
  *
  * @category mutations
  * @since 0.1.0
@@ -102,7 +102,7 @@ export const createPrivateFile = (file: string): number | null => {
 export const replacePrivateFile = (file: string, content: string | Uint8Array): void =>
   writeBeside(file, (descriptor) => writeFileSync(descriptor, content))
 
-/** Lets `write` fill a new file of a random name in the same folder, then gives it the name `file`. */
+/** Lets `write` fill a new file of a random name in the same folder, then renames it to `file`. */
 export const writeBeside = (file: string, write: (descriptor: number, temporary: string) => void): void => {
   const temporary = join(dirname(file), `.${randomUUID()}.tmp`)
   const descriptor = createPrivateFile(temporary)

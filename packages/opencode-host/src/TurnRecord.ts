@@ -93,7 +93,7 @@ export const turnsOf = (chain: ReadonlyArray<MessageWithParts>, promptId?: strin
   const turns: Array<RecordedTurn & { readonly messages: Array<AssistantWithParts> }> = []
   /** The turn of each user message. */
   const owners = new Map<string, (typeof turns)[number]>()
-  /** What was asked before each user message: that is given again if it did not fit. */
+  /** The prompt before each user message: OpenCode repeats it if it did not fit. */
   const askedBefore = new Map<string, string | undefined>()
   let asked: string | undefined
   /** The compaction that waits for its summary is for a prompt that did not fit; undefined: it is not known. */

@@ -127,7 +127,7 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("a turn in whi
     })
   )
 
-  it.effect.each([1, 2])("gives the prompt again because it did not fit, as prompt %d of its session", (place) =>
+  it.effect.each([1, 2])("repeats the prompt because it did not fit, as prompt %d of its session", (place) =>
     Effect.gen(function* () {
       let refusals = 0
       yield* script(({ prompt }) => {

@@ -71,7 +71,7 @@ describe("classifyTurn", () => {
       "failed",
       "ContentFilterError"
     ],
-    // Providers end each answer with an unknown reason, and OpenCode goes on for ever: anomalyco/opencode#43939, #49414.
+    // Providers end each answer with an unknown reason, and OpenCode continues indefinitely: anomalyco/opencode#43939, #49414.
     ["unknown ends, then an abort", [message({ finish: "unknown" }), message({ error: aborted })], "aborted"],
     // Text with the reason of a tool call: anomalyco/opencode#49008.
     ["a tool's finish without a tool", [message({ finish: "tool-calls" }, [part("text", "done")])], "interrupted"],

@@ -95,7 +95,7 @@ const builder = () => {
     compaction: (overflow: boolean) => user({ type: "compaction", auto: true, ...(overflow && { overflow }) }),
     notice: () => user({ ...textPart("3 tools were removed from the context"), ignored: true }),
     proceed: () => user(synthetic("Continue if you have next steps", { compaction_continue: true })),
-    /** OpenCode gives a prompt again, with a text in place of each image. */
+    /** OpenCode repeats a prompt, with a text in place of each image. */
     repeat: (parts: ReadonlyArray<Part>) =>
       user(
         ...parts.map((part) =>

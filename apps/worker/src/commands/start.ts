@@ -125,7 +125,7 @@ const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string, give
     // Many may attach, and none of them knows of the others.
     processId: Option.isSome(given.attach) ? `attach ${hostId}` : yield* processIdIn(directory),
     owner: Option.getOrUndefined(given.owner),
-    // A code that cannot be shown is a code that nobody can use.
+    // A code that cannot be shown cannot be approved.
     onPairingCode: (code) => Effect.orDie(pairingCode.show(code)),
     onApproved: (owner) =>
       Effect.andThen(pairingCode.forget, printLine(screen`Owner         ${ScreenText.line(owner)}`))

@@ -1,5 +1,5 @@
 /**
- * How the kinds of text are told apart: by colour where the terminal has it and the person wants it.
+ * Marks the kinds of text: by colour where the terminal supports it and the user wants it.
  */
 import { ScreenText } from "./ScreenText.ts"
 

@@ -47,7 +47,7 @@ describe("opencode-worker start in a repository with a configuration of its own"
   )
 
   it.live(
-    "remembers trust in what was trusted, asks again when it changes, and forgets it when it is told to",
+    "remembers trusted content, refuses it after a change, and revokes trust on request",
     () =>
       Effect.gen(function* () {
         const { args, config, root } = yield* makeProject

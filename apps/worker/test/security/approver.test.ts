@@ -12,7 +12,7 @@ const world = worldWith({ alwaysAsk: true })
 /** Runs the command that the prompt is, once. */
 const runsPrompts = script((request) =>
   request.toolResults.length === 0
-    ? Reply.toolCall("bash", { command: request.lastUserText, description: "as told" })
+    ? Reply.toolCall("bash", { command: request.lastUserText, description: "as requested" })
     : echo(request)
 )
 

@@ -1,4 +1,4 @@
-/** A worker is approved by the right person, who sees what they approve; its code reaches nobody else. */
+/** Only the intended operator approves a worker, and sees its details first; its code is written to no log. */
 import { statSync, symlinkSync, writeFileSync, readFileSync, existsSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
@@ -64,7 +64,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("pairing", (it) =>
       Effect.gen(function* () {
         const { root } = yield* OpenCodeHome
         const file = join(root, "code")
-        // A link that somebody put there.
+        // A link that another user placed there.
         writeFileSync(join(root, "victim"), "untouched")
         symlinkSync(join(root, "victim"), file)
         const running = yield* start("hidden", "--pairing-code-file", file)

@@ -57,7 +57,7 @@ const read = (client: ConvexHttpClient, path: string, args: Record<string, Value
 /** Index keys below, above and among all others, and none. */
 const KEYS = ["", "00", "01", "02", "07", "08", "0a", "ff", "ffff", "07ff", "deadbeef".repeat(8)]
 
-/** What an attacker can make of own and foreign cursors: other keys behind a prefix, cuts, flips, splices, and noise. */
+/** Forgeries from own and foreign cursors: other keys behind a prefix, cuts, flips, splices, and noise. */
 const forgeries = (own: string, foreign: ReadonlyArray<string>): ReadonlyArray<string> => {
   const bytes = Buffer.from(own, "base64url")
   const flip = (at: number) =>

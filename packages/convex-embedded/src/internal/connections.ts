@@ -1,5 +1,5 @@
 /**
- * What connections may use together: places, and bytes of memory for what they sent, wait for and do not read.
+ * Limits of all connections together: their number, and the memory of received, pending and unread messages.
  *
  * When either is short, connections that have not proved who they are are dropped first: so a client with a token gets in.
  * The decisions are functions of what is known of the connections (`shortOfPlaces`, `shortOfBytes`).
@@ -62,7 +62,7 @@ export class Connections {
     this.#limits = given
   }
 
-  /** Gives a new connection a place. `null`: there is none. */
+  /** Reserves a place for a new connection. `null`: none is free. */
   admit(socket: Socket): Connection | null {
     if (this.#all.size >= this.#limits.places) {
       const victim = shortOfPlaces(this.#all.values(), performance.now())
@@ -109,7 +109,7 @@ export class Connection implements Candidate {
   #standing: Standing = "idle"
   #since = performance.now()
   #ended = false
-  /** Says goodbye before the socket is destroyed: in the form of whoever uses the connection. */
+  /** Sends the reason before the socket is destroyed, in the protocol of the connection. */
   onDrop: (reason: string) => void = () => this.destroy()
 
   constructor(socket: Socket, owner: Owner) {
@@ -153,7 +153,7 @@ export class Connection implements Candidate {
     this.onDrop(reason)
   }
 
-  /** Gives back what it has; nothing is counted for it any more. */
+  /** Releases its place and its memory; later counts for it are ignored. */
   end(): void {
     if (this.#ended) return
     this.#ended = true

@@ -1,4 +1,4 @@
-/** Uploads, and files by their ID: whoever has the URL has the right. No path leads outside of the stored files. */
+/** Uploads, and files by their ID: the URL is the permission. No path leads outside of the stored files. */
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Connection, Connections } from "./connections.ts"
 import { messageOf } from "./errors.ts"

@@ -1,4 +1,4 @@
-/** The door of the deployment: lets connections in, refuses what has no access, and gives the rest to its route. */
+/** Accepts the connections of the deployment, refuses requests without access, and dispatches the others to their route. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
 import type { Duplex } from "node:stream"
@@ -166,7 +166,7 @@ const attend = (connection: Connection, response: ServerResponse): void => {
   response.once("close", () => (connection.standing = "idle"))
 }
 
-/** What an answer or a close frame has to leave the machine. */
+/** Time that an answer or a close frame has to be sent. */
 const GOODBYE_MILLIS = 1000
 
 const destroySoon = (connection: Connection): void =>

@@ -128,7 +128,7 @@ describe("hostile input", () => {
       await counter.until((seen) => seen === value)
     }
     assert.equal(await connectHttp({ url }).query(api.counters.read, { name: "n" }), ROUNDS / 10)
-    assert.equal(client.connectionState().connectionCount, 1, "nobody else's connection was closed")
+    assert.equal(client.connectionState().connectionCount, 1, "the connection of another client was closed")
     assert.isNull(child.exitCode)
     assert.isNull(child.signalCode)
   })

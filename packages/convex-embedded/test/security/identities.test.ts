@@ -27,7 +27,7 @@ const issuer = async () => {
   return { provider, sign, verify: makeVerifier([provider], false) }
 }
 
-/** A token that nobody signed. */
+/** A token without a signature. */
 const unsigned = (claims: string) =>
   `${Buffer.from('{"alg":"ES256"}').toString("base64url")}.${Buffer.from(claims).toString("base64url")}.x`
 

@@ -75,7 +75,7 @@ const acquire = Effect.fnUntraced(function* (file: string, holder: Holder) {
 const isTaken = (cause: unknown) => cause instanceof Error && "code" in cause && cause.code === "EEXIST"
 
 /**
- * Gives a written file a name that must be free. A link appears with its content or not at all; file systems without
+ * Renames a written file to a name that must be free. A link appears with its content or not at all; file systems without
  * links (exFAT, SMB, virtiofs) refuse it with various errors, and there a copy takes the name.
  */
 const publish = (written: string, file: string) =>

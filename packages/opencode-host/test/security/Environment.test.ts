@@ -15,7 +15,7 @@ const harmful = Object.fromEntries(
   })
 )
 
-/** Shells that were reported with a server that did not start, or that nobody could reach. */
+/** Shells that were reported with a server that did not start, or that was unreachable. */
 const reported: Readonly<
   Record<string, { readonly source: string; readonly shell: Readonly<Record<string, string>> }>
 > = {

@@ -28,7 +28,7 @@ export interface Attempt {
   readonly agent?: string
 }
 
-/** What was asked, and how the call ended: its output, or its error. */
+/** The requests that were asked, and how the call ended: its output, or its error. */
 export const attempt = Effect.fnUntraced(function* ({ agent, answer = "reject", args, sessionId, tool }: Attempt) {
   const { client, turn } = yield* OpenCodeHost
   const asked: Array<PermissionRequest> = []

@@ -120,7 +120,7 @@ const isNumber = (value: unknown) => typeof value === "number" && Number.isFinit
 const isBoolean = (value: unknown) => typeof value === "boolean"
 const isText = (value: unknown) => typeof value === "string"
 
-/** What an agent may say of itself. */
+/** Keys that an agent of the project may set. */
 const agentFields: Readonly<Record<string, (value: unknown) => boolean>> = {
   description: isText,
   prompt: isText,

@@ -1,5 +1,5 @@
 /**
- * What somebody who trusts a project trusts: a hash of each file from which OpenCode reads configuration.
+ * The content that `--trust-project` trusts: a hash of each file from which OpenCode reads configuration.
  *
  * Configuration counts by its values: OpenCode adds `$schema` to a file that lacks it. Packages that OpenCode installs in
  * `.opencode` do not count.

@@ -116,7 +116,7 @@ export const ProjectConfig = async ({ client, directory }) => {
       const named = project.models.find(([model]) => model === name)
       if (named === undefined) return
       const { data } = await client.config.providers()
-      // OpenCode has a provider of its own that needs no key: that is nobody's choice.
+      // OpenCode has a provider of its own that needs no key: the user did not choose it.
       const isOwn = ({ id, options }) => id === message.model.providerID && options?.apiKey !== "public"
       if (!data?.providers.some(isOwn)) {
         refuse(\`The project's \${named[1]} names the model \${name}, and your own configuration of OpenCode has no provider "\${message.model.providerID}". Add the provider, or name a model of your own with the prompt.\`)

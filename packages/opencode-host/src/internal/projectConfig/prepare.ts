@@ -1,4 +1,4 @@
-/** What a start of OpenCode has to know of the project, read anew at each start. */
+/** The facts about the project that a start of OpenCode needs, read at each start. */
 import { Effect } from "effect"
 import { HostError, ProjectChanged, ProjectUnusable } from "../../HostError.ts"
 import { type Barrier, barrierOf } from "./barrier.ts"
