@@ -51,7 +51,8 @@ const madeBy = Effect.fnUntraced(function* (client: OpenCodeClient, { request }:
   const found = yield* orMissing(Effect.asSome(client.messages.get(request.sessionID, messageID)), Option.none())
   return Option.map(found, (message) => ({
     message,
-    part: message.parts.find((part) => part.type === "tool" && part.callID === callID)
+    // A provider may use the id of a call that has ended for another one.
+    part: message.parts.findLast((part) => part.type === "tool" && part.callID === callID)
   }))
 })
 

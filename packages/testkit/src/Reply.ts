@@ -14,7 +14,8 @@ import { Data, Duration, Effect } from "effect"
 export type Step = Data.TaggedEnum<{
   Text: Said
   Reasoning: Said
-  ToolCall: { readonly name: string; readonly args: Readonly<Record<string, unknown>> }
+  /** Default for `id`: one that no other call has. */
+  ToolCall: { readonly name: string; readonly args: Readonly<Record<string, unknown>>; readonly id?: string }
   Wait: { readonly until: Effect.Effect<unknown> }
   Drop: {}
   Hang: {}
@@ -135,8 +136,8 @@ export const reasoning = (content: string, options?: StreamOptions): Streamed =>
  * @category constructors
  * @since 0.1.0
  */
-export const toolCall = (name: string, args: Readonly<Record<string, unknown>>): Streamed =>
-  streamed(Step.ToolCall({ name, args }))
+export const toolCall = (name: string, args: Readonly<Record<string, unknown>>, id?: string): Streamed =>
+  streamed(Step.ToolCall(id === undefined ? { name, args } : { name, args, id }))
 
 /**
  * Several replies as one, in order.

@@ -1,5 +1,5 @@
 /** Attacks on the question before a tool: tools, sessions and programs that OpenCode would run without one. */
-import { existsSync, mkdirSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { OpenCodeHome, ScriptedProvider } from "@opencode-worker/testkit"
@@ -19,7 +19,7 @@ require("node:readline").createInterface({ input: process.stdin }).on("line", (l
   if (method === "initialize") return reply(id, { protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: "m", version: "1" } })
   if (method === "tools/list") return reply(id, { tools: [{ name: "touch", inputSchema: { type: "object", properties: {} } }] })
   if (method === "tools/call") require("node:fs").writeFileSync(${JSON.stringify(proof)}, "")
-  reply(id, { content: [{ type: "text", text: "made" }] })
+  reply(id, { content: [{ type: "text", text: JSON.stringify(params.arguments) }] })
 })
 `
 const tool = (proof: string) =>
@@ -78,6 +78,10 @@ describe("alwaysAsk", () => {
 
         const mcp = yield* attempt({ tool: "files_touch", args: {} })
         assert.deepStrictEqual([mcp.asked, yield* made("mcp")], [["files_touch"], false])
+
+        symlinkSync("note.txt", join(directory, "link.txt"))
+        const shown = yield* attempt({ tool: "files_touch", args: { path: "link.txt" }, answer: "once" })
+        assert.deepStrictEqual([shown.result, yield* made("mcp")], ['{"path":"link.txt"}', true])
 
         // Reading in the directory is not asked; secrets are.
         assert.deepStrictEqual((yield* attempt({ tool: "read", args: { filePath: note } })).asked, [])

@@ -55,9 +55,9 @@ const playStep = (
   return Step.$match(step, {
     Text: ({ every, pieces }) => speak(pieces, every, (content) => emit({ content })),
     Reasoning: ({ every, pieces }) => speak(pieces, every, (piece) => emit({ reasoning_content: piece })),
-    ToolCall: ({ args, name }) =>
+    ToolCall: ({ args, id = call.id, name }) =>
       emit({
-        tool_calls: [{ ...call, type: "function", function: { name, arguments: JSON.stringify(args) } }]
+        tool_calls: [{ ...call, id, type: "function", function: { name, arguments: JSON.stringify(args) } }]
       }),
     Wait: ({ until }) => Effect.asVoid(until),
     Drop: () =>

@@ -3,10 +3,11 @@
  *
  * ```
  *  config                the permissions become strict; programs that start without a tool call are switched off
- *  tool.execute.before   paths become real; denied paths, tools and sessions that would not ask are refused;
+ *  tool.execute.before   paths become real; denied paths, calls whose id is not unique, tools and sessions that would
+ *                        not ask are refused;
  *                        the prompt of a sub-agent attaches no files; and
  *                        a shell command gets `mark` in front, so that OpenCode's parser finds something to ask for
- *  event                 which shell calls a person has allowed
+ *  event                 which calls have ended, and which shell calls a person has allowed
  *  shell.env             right before a shell starts: it does not, unless its call was allowed
  * ```
  *
@@ -49,6 +50,7 @@ interface Host {
           readonly permission?: ReadonlyArray<{ readonly permission: string; readonly action: string }>
         }>
       >
+      readonly abort: (of: { readonly path: { readonly id: string } }) => Promise<unknown>
     }
     readonly tool: { readonly ids: () => Promise<Answer<ReadonlyArray<string>>> }
   }
@@ -62,12 +64,15 @@ interface OpenCodeEvent {
     readonly tool?: { readonly callID: string }
     readonly requestID?: string
     readonly reply?: string
+    readonly part?: ToolPart
   }
 }
 interface ToolPart {
   readonly type: string
+  readonly sessionID: string
+  readonly callID?: string
   readonly tool?: string
-  readonly state?: { readonly input?: Arguments }
+  readonly state?: { readonly status?: string; readonly input?: Arguments }
 }
 
 export function makeHooks(
@@ -97,11 +102,31 @@ export function makeHooks(
   const waiting = new Map<string, string>()
   const allowed = new Set<string>()
   const unmarked = new Map<string, () => void>()
+  /** Calls under way, by session and id: whether no other one has the same. */
+  const calls = new Map<string, boolean>()
 
   const withoutMark = (command: string) => (command.startsWith(mark) ? command.slice(mark.length) : command)
 
   const refuse = (why: string): never => {
     throw new Error(`opencode-host: ${why}`)
+  }
+
+  const keyOf = (sessionID: string, callID: string) => `${sessionID} ${callID}`
+
+  const checkUnique = (sessionID: string, callID: string) => {
+    if (calls.get(keyOf(sessionID, callID)) === false) refuse("two calls have the same id, so neither runs.")
+  }
+
+  /**
+   * A provider chooses the ids of calls. OpenCode keeps one record for those that share an id: a person would be shown the
+   * arguments of one call, and allow another. The turn ends, because one of them may have been asked already.
+   */
+  const enter = ({ callID, sessionID }: Call) => {
+    const key = keyOf(sessionID, callID)
+    const isUnique = !calls.has(key)
+    calls.set(key, isUnique)
+    if (!isUnique) void client.session.abort({ path: { id: sessionID } }).catch(() => undefined)
+    checkUnique(sessionID, callID)
   }
 
   const realPath = (path: string, tool: string) => {
@@ -154,7 +179,10 @@ export function makeHooks(
     if (searching.includes(tool) && args["path"] === undefined) realPath(directory, tool)
     for (const name of pathArguments) {
       const path = args[name]
-      if (typeof path === "string") args[name] = led(path, tool)
+      if (typeof path !== "string") continue
+      const found = led(path, tool)
+      // Of other tools, it may be no path of this machine, and a person is shown it as it is.
+      if (asking.includes(tool)) args[name] = found
     }
     const text = args["patchText"]
     if (typeof text === "string") args["patchText"] = patch(text)
@@ -198,11 +226,14 @@ export function makeHooks(
       }
       strict = true
     },
-    "tool.execute.before": async ({ callID, sessionID, tool }: Call, { args }: { readonly args: Arguments }) => {
+    "tool.execute.before": async (call: Call, { args }: { readonly args: Arguments }) => {
+      const { callID, sessionID, tool } = call
+      enter(call)
       if (asks) {
         if (!strict) refuse("its permissions are not in effect, so no tool runs.")
         await Promise.all([checkTool(tool), checkSession(sessionID)])
       }
+      checkUnique(sessionID, callID)
       checkPaths(tool, args)
       const command = args["command"]
       if (!asks || tool !== "bash" || typeof command !== "string") return
@@ -212,7 +243,10 @@ export function makeHooks(
       })
     },
     event: async ({ event: { properties, type } }: { readonly event: OpenCodeEvent }) => {
-      const { id, permission, reply, requestID, tool } = properties
+      const { id, part, permission, reply, requestID, tool } = properties
+      if (part?.callID !== undefined && ["completed", "error"].includes(part.state?.status ?? "")) {
+        calls.delete(keyOf(part.sessionID, part.callID))
+      }
       if (type === "permission.asked" && permission === "bash" && id !== undefined && tool !== undefined) {
         waiting.set(id, tool.callID)
       }
@@ -223,8 +257,9 @@ export function makeHooks(
       if (reply === "reject") unmarked.delete(callID)
       else allowed.add(callID)
     },
-    "shell.env": async ({ callID = "" }: { readonly callID?: string }) => {
+    "shell.env": async ({ callID = "", sessionID = "" }: { readonly callID?: string; readonly sessionID?: string }) => {
       if (!asks) return
+      checkUnique(sessionID, callID)
       if (!allowed.delete(callID)) refuse("no person has allowed this command, so it does not run.")
       // OpenCode has read the command: what it stores and shows from here on is the original.
       unmarked.get(callID)?.()

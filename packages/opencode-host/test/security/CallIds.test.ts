@@ -1,0 +1,65 @@
+/** Attacks by two calls of one id: what a person is shown of one of them is the other one. */
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
+import { Deferred, Effect, Layer, Stream } from "effect"
+import { OpenCodeHost, type TurnEvent } from "../../src/index.ts"
+import { newSession, promptOf } from "../support.ts"
+
+const limit = { timeout: 240_000 }
+
+const call = (name: string, args: object = {}) =>
+  Reply.toolCall("bash", { command: `touch ~/${name}`, description: name, ...args }, "same")
+
+/** Runs the calls of one answer, the second of them after `until`. Everything that is asked after the first is rejected. */
+const run = Effect.fnUntraced(function* (until: (asked: Effect.Effect<void>) => Effect.Effect<unknown>) {
+  const asked = yield* Deferred.make<void>()
+  const requests: Array<unknown> = []
+  const provider = yield* ScriptedProvider.make(({ toolResults }) =>
+    toolResults.length > 0
+      ? Reply.text("done")
+      : Reply.sequence([
+          call("first", { workdir: "/usr" }),
+          { steps: [Reply.Step.Wait({ until: until(Deferred.await(asked)) })] },
+          call("second")
+        ])
+  )
+  const home = yield* OpenCodeHome.make({ config: { ...provider.config, snapshot: false } })
+  const { directory, environment, root } = home
+  const options = { directory, environment, stateDirectory: join(root, "state"), alwaysAsk: true }
+  const ended = yield* Effect.gen(function* () {
+    const { client, turn } = yield* OpenCodeHost
+    const events = yield* turn(yield* promptOf(yield* newSession, "go")).pipe(
+      Stream.tap((event: TurnEvent) => {
+        if (event._tag !== "PermissionAsked") return Effect.void
+        requests.push(event.request)
+        if (requests.length === 1) return Deferred.succeed(asked, undefined)
+        return Effect.ignore(client.permissions.reply(event.request.id, "reject"))
+      }),
+      Stream.runCollect
+    )
+    return events.at(-1)
+  }).pipe(Effect.provide(Layer.fresh(OpenCodeHost.layer(options))))
+  const ran = ["first", "second"].filter((name) => existsSync(join(root, "home", name)))
+  return { ended, ran, asked: requests.length }
+})
+
+describe("calls of one id", () => {
+  for (const [when, until] of [
+    ["come together", () => Effect.void],
+    ["follow a request of the first", (asked: Effect.Effect<void>) => asked]
+  ] as const) {
+    it.live(
+      `end the turn and do not run when they ${when}`,
+      () =>
+        Effect.gen(function* () {
+          const { asked, ended, ran } = yield* run(until)
+          assert.deepStrictEqual(ran, [])
+          assert.isAtMost(asked, 1)
+          assert.strictEqual(ended?._tag === "Ended" ? ended.outcome : undefined, "aborted")
+        }),
+      limit
+    )
+  }
+})
