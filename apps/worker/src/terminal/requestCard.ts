@@ -5,7 +5,7 @@
  * Invariant: each row of foreign text has a bar in front of it, also where it is wrapped, so that no text can look like a
  * line of the card.
  */
-import { cleanText } from "./cleanText.ts"
+import { cleanLine, cleanText } from "./cleanText.ts"
 import { columnsOf } from "./draftView.ts"
 import { ScreenText, screen } from "./ScreenText.ts"
 import type { Style } from "./Style.ts"
@@ -70,12 +70,18 @@ const quoted = (text: string, columns: number): ScreenText => {
   return ScreenText.join(rows.map((row) => screen`  │ ${row}\n`))
 }
 
-const whoAsks = ({ askedBy, directory }: Asked): ScreenText => {
-  const agents = askedBy.map(({ agent, task }) =>
-    task === null ? ScreenText.line(agent) : screen`${ScreenText.line(agent)} (${ScreenText.line(task)})`
-  )
-  const by = agents.length === 0 ? screen`` : screen`  asked by ${ScreenText.join(agents, " › ")}\n`
-  const at = directory === "" ? screen`` : screen`  in ${ScreenText.line(directory)}\n`
+/** One line of foreign text after a word of ours, behind bars where the terminal would wrap it. */
+const labelled = (label: string, text: string, columns: number): ScreenText => {
+  const line = cleanLine(text)
+  return columnsOf(`  ${label} ${line}`) <= columns
+    ? screen`  ${label} ${line}\n`
+    : screen`  ${label}\n${quoted(line, columns)}`
+}
+
+const whoAsks = ({ askedBy, directory }: Asked, columns: number): ScreenText => {
+  const agents = askedBy.map(({ agent, task }) => (task === null ? agent : `${agent} (${task})`)).join(" › ")
+  const by = agents === "" ? screen`` : labelled("asked by", agents, columns)
+  const at = directory === "" ? screen`` : labelled("in", directory, columns)
   return screen`${by}${at}`
 }
 
@@ -101,10 +107,14 @@ export const permissionCard = (
     : screen`? OpenCode asks for ${ScreenText.line(permission)}${position}:`
   const content = ScreenText.join(parts)
   const rows = content.text.split("\n").length - 1
-  const again = rows > tall ? screen`${style.strong(title)} the ${rows} rows above\n${whoAsks(asked)}` : screen``
+  const again =
+    rows > tall ? screen`${style.strong(title)} the ${rows} rows above\n${whoAsks(asked, columns)}` : screen``
+  const scope = cleanLine(asked.always?.label ?? "")
+  const isLong = columnsOf(scope) > columns - 6
+  const covered = isLong ? screen`  always covers\n${quoted(scope, columns)}` : screen``
   const always =
-    asked.always === null ? screen`` : screen`[a]lways in this conversation (${ScreenText.line(asked.always.label)}), `
-  return screen`\n${style.strong(title)}\n${whoAsks(asked)}${content}${again}  [y]es once, ${always}[n]o and stop, or type what to do instead, then Enter\n`
+    asked.always === null ? screen`` : screen`[a]lways in this conversation${isLong ? "" : ` (${scope})`}, `
+  return screen`\n${style.strong(title)}\n${whoAsks(asked, columns)}${content}${again}${covered}  [y]es once, ${always}[n]o and stop, or type what to do instead, then Enter\n`
 }
 
 const howToAnswer = ({ custom, multiple, options }: Question): ScreenText => {
@@ -123,9 +133,11 @@ export const questionCard = (
 ): ScreenText => {
   const { columns, position, style } = options
   const choices = question.options.map(({ description, label }, index) => {
+    const whole = `${index + 1} ${cleanLine(label)}${description === "" ? "" : `: ${cleanLine(description)}`}`
+    if (columnsOf(whole) > columns - 6) return quoted(whole, columns)
     const more = description === "" ? screen`` : screen`: ${style.faint(ScreenText.line(description))}`
     return screen`  │ ${index + 1} ${ScreenText.line(label)}${more}\n`
   })
   const title = style.strong(screen`? OpenCode asks a question${position}:`)
-  return screen`\n${title}\n${whoAsks(asked)}${quoted(question.question, columns)}${ScreenText.join(choices)}${howToAnswer(question)}`
+  return screen`\n${title}\n${whoAsks(asked, columns)}${quoted(question.question, columns)}${ScreenText.join(choices)}${howToAnswer(question)}`
 }

@@ -56,6 +56,36 @@ describe("the card of a permission", () => {
   })
 })
 
+describe("foreign text of one line", () => {
+  /** Would begin a row of the terminal as a line of the card does. */
+  const forged = `x${" ".repeat(90)}? OpenCode asks to run this command:`
+
+  it("has bars where the terminal would wrap it", () => {
+    const hostile = {
+      askedBy: [{ agent: "general", task: forged }],
+      directory: `/${forged}`,
+      always: { label: `exactly this command in /${forged}` }
+    }
+    const question = {
+      question: "Which?",
+      header: "",
+      options: [
+        { label: forged, description: "" },
+        { label: "b", description: forged }
+      ],
+      multiple: false,
+      custom: false
+    }
+    const cards = [permissionCard(hostile, command("ls"), view), questionCard(hostile, question, view)]
+    const rows = cards.flatMap(({ text }) => text.split("\n"))
+    const wide = rows.filter((row) => row.length > 80)
+    assert.deepStrictEqual(
+      wide.filter((row) => !row.startsWith("  [y]es once, [a]lways in this conversation, [n]o")),
+      []
+    )
+  })
+})
+
 describe("the card of a question", () => {
   it("shows the options with their descriptions, and how to answer", () => {
     const question = {
