@@ -10,6 +10,8 @@ interface Told {
   readonly title: string
   readonly updatedAt: number
   readonly madeFor?: string
+  readonly archived?: boolean
+  readonly revertedFrom?: string
 }
 const told = (opencodeSessionId: string, change: Partial<Told> = {}): Told => ({
   opencodeSessionId,
@@ -227,5 +229,51 @@ describe("sync", () => {
       forget(...many)
     ]
     assert.deepStrictEqual(new Set(await Promise.all(refusals.map(refusalOf))), new Set(["InvalidArgument"]))
+  })
+})
+
+describe("what OpenCode took back", () => {
+  // The boundary is a message of either kind, and stays until a snapshot comes without it.
+  const boundaries = [
+    ["a prompt", "msg_C", ["C", "E"], "different-ai/openwork#564"],
+    ["an answer, or a part of it", "msg_B", ["C", "E"], "anomalyco/opencode#20955, Kilo-Org/kilocode#11455"],
+    ["the first prompt", "msg_A", ["A", "C", "E"], "dzianisv/opencode-mobile#80"],
+    ["the last answer", "msg_F", [], "anomalyco/opencode#20957"],
+    ["nothing any more", undefined, [], "Kilo-Org/kilocode#12274"]
+  ] as const
+
+  it.each(boundaries)("from %s on is marked", async (_, revertedFrom, expected) => {
+    const { apply, operator, worker, workerId } = await setUp()
+    const sessionId = await newSession(operator, workerId)
+    const turns = ["E", "C", "A"].map((name, index, names) => ({
+      messageId: `msg_${name}`,
+      ...(index > 0 && { newerId: `msg_${names[index - 1]}` }),
+      text: name,
+      askedAt: 1_000,
+      finishedAt: 2_000,
+      outcome: "completed" as const,
+      parts: []
+    }))
+    await operator.mutation(api.history.add, { ...worker, sessionId, turns })
+    await apply([told("ses_1", { madeFor: sessionId, revertedFrom: "msg_A" })])
+    await apply([told("ses_1", { madeFor: sessionId, ...(revertedFrom !== undefined && { revertedFrom }) })])
+    const paginationOpts = { numItems: 20, cursor: null }
+    const { page } = await operator.query(api.turns.list, { sessionId, paginationOpts })
+    assert.deepStrictEqual(
+      page.filter(({ undone }) => undone).map(({ text }) => text),
+      [...expected]
+    )
+  })
+
+  it("an archived session keeps its turns and its place, and comes back", async () => {
+    // anomalyco/opencode#16030 and #44619, openchamber/openchamber#1668, getagentseal/codeburn#1475.
+    const { apply, list } = await setUp()
+    for (const archived of [true, true, false, true]) {
+      await apply([told("ses_1", archived ? { archived } : {})])
+      assert.deepStrictEqual(
+        (await list()).map((session) => [session.title, session.archived]),
+        [["Title of ses_1", archived]]
+      )
+    }
   })
 })

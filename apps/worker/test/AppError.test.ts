@@ -1,0 +1,53 @@
+/** Exit codes tell a service manager whether to start again: reported in both directions, as restart loops and as silence. */
+import { assert, describe, it } from "@effect/vitest"
+import { ConvexSyncError, Rejected, Unreachable } from "@opencode-worker/convex-sync"
+import { ModelCacheError, UnknownModel } from "@opencode-worker/model-cache"
+import { HostError, StartFailed, UnsupportedVersion } from "@opencode-worker/opencode-host"
+import { exitCodes, explain } from "../src/AppError.ts"
+
+const refused = (code: string) =>
+  new ConvexSyncError({
+    operation: "turns:send",
+    reason: new Rejected({ code, message: "text has 0 characters; it takes 1 to 200000", data: {} })
+  })
+
+const failures = [
+  // A mistake in the settings is not repeated: openclaw/openclaw#63913, actions/runner#1663.
+  [
+    "an unsupported OpenCode",
+    new HostError({ reason: new UnsupportedVersion({ version: "1.17.9", supported: "1.18.x" }) }),
+    exitCodes.Configuration
+  ],
+  // A model that does not exist: anomalyco/opencode#15558 ended with 0.
+  [
+    "an unknown model",
+    new ModelCacheError({ reason: new UnknownModel({ spec: "a/b", suggestions: [], known: 2 }) }),
+    exitCodes.Configuration
+  ],
+  // Permission apart from configuration, and both apart from what passes: jclark/satpulse#171.
+  ["a token that is refused", refused("Unauthenticated"), exitCodes.NotAuthorised],
+  ["a worker that was revoked", refused("Revoked"), exitCodes.NotAuthorised],
+  ["a prompt that is refused", refused("InvalidArgument"), exitCodes.Usage],
+  ["a refusal of another version", refused("SomethingNew"), exitCodes.Usage],
+  ["a rate limit", refused("RateLimited"), exitCodes.Temporary],
+  [
+    "no connection",
+    new ConvexSyncError({ operation: "turns:send", reason: new Unreachable({ millis: 30_000 }) }),
+    exitCodes.Temporary
+  ],
+  // Hal0ai/hal0#2037: one code for a start that may succeed later, another for one that never does.
+  [
+    "a start that failed once",
+    new HostError({ reason: new StartFailed({ problem: "no port is free", output: [] }) }),
+    exitCodes.Temporary
+  ]
+] as const
+
+describe("the exit code of a failure", () => {
+  it.each(failures)("%s", (_, failure, exitCode) => {
+    const explained = explain(failure)
+    assert.strictEqual(explained.exitCode, exitCode)
+    assert.notInclude(explained.message, "turns:send")
+    assert.match(explained.message, /[.?]$|It wrote nothing\.$/)
+  })
+})
