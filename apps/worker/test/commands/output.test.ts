@@ -45,6 +45,23 @@ describe("standard output that is lost", () => {
     limit
   )
 
+  // A reader that has enough of the help: kunchenguid/axi#193; a pager that is left: h0x91b/dev-3.0#863, monoes/monomind#41.
+  it.live.each([[["--help"]], [["dev", "--help"]], [["--version"]]])(
+    "%j needs no reader, and no space",
+    ([args]) =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        const running = yield* command.start({ root }, ...args)
+        running.leave()
+        const left = yield* Effect.promise(() => running.ended)
+        assert.strictEqual(left.code, 0, left.stderr)
+        assert.strictEqual(left.stderr, "")
+        const full = yield* command.run({ root, stdout: yield* fullDisk }, ...args)
+        assert.notMatch(full.stderr, /^\s+at /m)
+      }),
+    limit
+  )
+
   it.live("sessions ends with success when its reader has enough", () =>
     Effect.gen(function* () {
       const root = yield* command.home

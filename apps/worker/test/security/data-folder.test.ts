@@ -107,7 +107,18 @@ describe("a data folder", () => {
   it.live("has a name that file systems take, however long the directory's name is", () =>
     Effect.gen(function* () {
       const root = yield* command.home
-      const names = ["short", "長".repeat(84), "x".repeat(255), `${"x".repeat(254)}y`]
+      // earendil-works/pi#9836: a folder below a deep path in Chinese. Corsinvest/cv4vs-agents#80: above 200 characters.
+      const deep = "测试/哲学/伦理学/逻辑学/语言学/分析哲学/科学哲学/心灵哲学/规范的形式化"
+      const names = [
+        "short",
+        "長".repeat(84),
+        "x".repeat(255),
+        `${"x".repeat(254)}y`,
+        deep,
+        "x".repeat(201),
+        "-rf",
+        "a:b*?"
+      ]
       const folders = yield* Effect.forEach(names, (name) =>
         dataFolder({ data: Option.none(), demo: false, directory: join(root, name) })
       ).pipe(
@@ -123,6 +134,29 @@ describe("a data folder", () => {
         assert.isTrue(statSync(folder).isDirectory())
         assert.isAtMost(Buffer.byteLength(basename(folder)), 140)
       }
+    }).pipe(Effect.provide(services))
+  )
+
+  it.live("behind a link is where the link leads; a link that leads nowhere is refused in one sentence", () =>
+    Effect.gen(function* () {
+      const root = yield* command.home
+      const [target, linked, dangling] = [join(root, "target"), join(root, "linked"), join(root, "dangling")]
+      mkdirSync(target, { mode: 0o700 })
+      // eugene1g/agent-safehouse#64: ~/.config/opencode is a link into a folder of dotfiles.
+      symlinkSync(target, linked)
+      const folder = yield* open(join(linked, "data"))
+      yield* operatorKey(folder.operator)
+      assert.deepStrictEqual(readdirSync(join(target, "data")), ["operator.json"])
+      // rocker-org/ml#62: the volume behind the link is not there yet.
+      symlinkSync(join(root, "nowhere"), dangling)
+      for (const data of [dangling, join(dangling, "data")]) {
+        assert.match(yield* refused(open(data)), /dangling/)
+      }
+      // rwlove/home-ops#13249: a folder above it is closed to this user.
+      if (isRoot) return
+      const closed = join(root, "closed")
+      mkdirSync(closed, { mode: 0o500 })
+      assert.match(yield* refused(open(join(closed, "data"))), /EACCES|not permitted|denied/)
     }).pipe(Effect.provide(services))
   )
 
