@@ -34,6 +34,27 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => 
   )
 
   it.effect(
+    "of one conversation does not change the model of another, nor of the next new one",
+    () =>
+      Effect.gen(function* () {
+        // anomalyco/opencode#18455, #34575; a bot or an application with a default of its own: alvarolorentedev/opencode-mobile#35.
+        const [strong, cheap, fresh] = [yield* newSession, yield* newSession, yield* newSession]
+        yield* runWorker
+        yield* ask(strong, "first", "scripted/other")
+        yield* ask(cheap, "first", "scripted/echo")
+        yield* ask(strong, "second")
+        yield* ask(cheap, "second")
+        yield* ask(fresh, "third")
+        const models = yield* Effect.forEach([strong, cheap, fresh], answerers)
+        assert.deepStrictEqual(
+          models.map((turns) => turns.map(([, model]) => model)),
+          [["scripted/other", "scripted/other"], ["scripted/echo", "scripted/echo"], ["scripted/echo"]]
+        )
+      }),
+    limit
+  )
+
+  it.effect(
     "without a model is answered by the configured one, whatever other conversations use",
     () =>
       Effect.gen(function* () {
@@ -45,6 +66,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => 
     limit
   )
 
+  // A conversation whose model was removed ended without a word: anomalyco/opencode#42781.
   it.effect(
     "fails for a model that is not there, naming the nearest",
     () =>

@@ -46,10 +46,11 @@ describe("standard output that is lost", () => {
   )
 
   // A reader that has enough of the help: kunchenguid/axi#193; a pager that is left: h0x91b/dev-3.0#863, monoes/monomind#41.
-  it.live.each([[["--help"]], [["dev", "--help"]], [["--version"]]])(
-    "%j needs no reader, and no space",
-    ([args]) =>
+  it.live.each(["--help", "dev --help", "--version"])(
+    "%s needs no reader, and no space",
+    (line) =>
       Effect.gen(function* () {
+        const args = line.split(" ")
         const root = yield* command.home
         const running = yield* command.start({ root }, ...args)
         running.leave()
