@@ -12,7 +12,7 @@ import { demoPrompt } from "@opencode-worker/testkit"
 import { WorkerEvent } from "@opencode-worker/worker-fsm"
 import { Effect, Option, Ref, Stdio, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import { AppError, configuration, exitCodes, explain, noSuchSession } from "../AppError.ts"
+import { AppError, configuration, exitCodes, explain, noSuchSession, usage } from "../AppError.ts"
 import { ask, noTurns } from "../Chat.ts"
 import { reopened } from "../Conversation.ts"
 import { type DataFolder, dataFolder, dataFolders } from "../DataFolder.ts"
@@ -71,8 +71,8 @@ const flags = {
 type Flags = Command.Command.Config.Infer<typeof flags>
 
 /** Where OpenCode works and what it sees: the demo's own home, or all that the user's shell has. */
-const surroundings = (offline: boolean, directory: string, folder: DataFolder) =>
-  offline
+const surroundings = (demo: boolean, directory: string, folder: DataFolder) =>
+  demo
     ? Effect.map(demoHome(folder.demo), (home) => ({ ...home, deniedPaths: [folder.deployment, folder.operator] }))
     : Effect.all({
         directory: Effect.succeed(directory),
@@ -196,14 +196,16 @@ export const dev = Command.make(
       const texts = [...given.prompt, ...file]
       // First, so that no key is lost while the rest starts.
       const input = (yield* isInteractive(texts)) ? yield* ChatInput.make : undefined
-      const offline = given.demo && Option.isNone(given.model)
-      const here = offline ? "" : yield* shared.resolveDirectory(given.directory)
-      const folder = yield* dataFolder({ data: given.data, demo: offline, directory: here })
-      const allowed = offline || given.allowHome
+      if (given.demo && Option.isSome(given.model)) {
+        return yield* usage("--demo answers with a model of its own: leave out --model, or --demo to use your models.")
+      }
+      const here = given.demo ? "" : yield* shared.resolveDirectory(given.directory)
+      const folder = yield* dataFolder({ data: given.data, demo: given.demo, directory: here })
+      const allowed = given.demo || given.allowHome
       yield* hostable({ directory: here, dataFolders: yield* dataFolders(folder), allowed })
       const run = yield* Effect.gen(function* () {
         // Only now, with the data folder ours, is the demo's home touched: another process may be using it.
-        const where = yield* surroundings(offline, here, folder)
+        const where = yield* surroundings(given.demo, here, folder)
         const layer = stack({ ...where, start: "eager", binary: Option.getOrUndefined(given.opencode) })
         return yield* Effect.provide(
           Effect.raceFirst(Effect.scoped(chat(folder, given, texts, input)), unlessHopeless(Effect.void)),

@@ -68,6 +68,26 @@ describe("a mistake gets one sentence that says what would be right", () => {
     limit
   )
 
+  it.live("a model for the demo, which never uses the models of the user", () =>
+    Effect.gen(function* () {
+      const root = yield* command.home
+      const args = ["dev", "--demo", "--model", "scripted/echo", "--prompt", "Hello"]
+      yield* refuses({ root }, args, 2, /--demo answers with a model of its own: leave out --model/)
+    })
+  )
+
+  it.live(
+    "a temporary folder that does not exist",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        const environment = { TMPDIR: join(root, "nowhere") }
+        const args = ["dev", "--demo", "--prompt", "Hello"]
+        yield* refuses({ root, environment }, args, 78, /cannot be made in .*nowhere.*set TMPDIR to a folder that/)
+      }),
+    limit
+  )
+
   it.live(
     "a port that is taken",
     () =>
