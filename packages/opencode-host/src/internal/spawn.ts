@@ -180,7 +180,16 @@ const spawnOn = Effect.fnUntraced(function* (
   const version = yield* Deferred.await(listens).pipe(
     Effect.flatMap(
       Effect.fnUntraced(function* (access): Effect.fn.Return<string | Again, HostError, HttpClient.HttpClient> {
-        if (access.handedOver !== hidden) return { _tag: "SecretsNotTaken" }
+        if (access.handedOver !== hidden) {
+          // An unsupported version is the cause then, and is reported as such.
+          yield* health(access, options.allowUntestedVersion).pipe(
+            Effect.catchIf(
+              ({ reason }) => reason._tag !== "UnsupportedVersion",
+              () => Effect.void
+            )
+          )
+          return { _tag: "SecretsNotTaken" }
+        }
         if (hidden) yield* refuses({ ...access, password: decoy })
         return yield* health(access, options.allowUntestedVersion)
       })
