@@ -243,7 +243,7 @@ if (!require("node:fs").existsSync(marker)) {
             `const { OPENCODE_SERVER_PASSWORD: password, OPENCODE_CONFIG_CONTENT: config } = process.env
   const known = "Basic " + Buffer.from("opencode:" + password).toString("base64")
   if (request.headers.authorization !== known) return response.writeHead(401).end()
-  if (JSON.parse(config).username !== "somebody") return response.writeHead(500).end()`
+  if (JSON.parse(config ?? "{}").username !== "somebody") return response.writeHead(500).end()`
           )
         )
         yield* Effect.gen(function* () {

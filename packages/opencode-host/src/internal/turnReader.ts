@@ -76,8 +76,11 @@ export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
     return [{ _tag: "TextDelta", messageId: part.messageID, partId: part.id, kind: text.kind, delta }]
   }
 
-  const ofSummary = ({ error, finish, id }: AssistantWithParts["info"]): ReadonlyArray<TurnEvent> => {
-    if (!record.isSummary(id) || error !== undefined) return nothing
+  const ofSummary = (
+    { error, finish, id }: AssistantWithParts["info"],
+    isSummary = record.isSummary(id)
+  ): ReadonlyArray<TurnEvent> => {
+    if (!isSummary || error !== undefined) return nothing
     const state = finish === undefined ? "running" : "completed"
     if (compactions.get(id) === state) return nothing
     compactions.set(id, state)
@@ -166,12 +169,12 @@ export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
     return events
   })
 
-  /** The text that no event has brought: gaps took it, or all came too late. Then what was sent is the whole text. */
+  /** The text and the compactions that no event has brought: gaps took them, or all events came too late. */
   const rest = (messages: ReadonlyArray<AssistantWithParts>): ReadonlyArray<TurnEvent> =>
     messages.flatMap(({ info, parts }) =>
-      (info.summary === true ? [] : parts).flatMap((part) =>
-        part.type === "text" || part.type === "reasoning" ? textPart(part) : nothing
-      )
+      info.summary === true
+        ? ofSummary(info, true)
+        : parts.flatMap((part) => (part.type === "text" || part.type === "reasoning" ? textPart(part) : nothing))
     )
 
   return { read, resync, rest, tear }
