@@ -239,7 +239,7 @@ describe("what OpenCode took back", () => {
     ["an answer, or a part of it", "msg_B", ["C", "E"], "anomalyco/opencode#20955, Kilo-Org/kilocode#11455"],
     ["the first prompt", "msg_A", ["A", "C", "E"], "dzianisv/opencode-mobile#80"],
     ["the last answer", "msg_F", [], "anomalyco/opencode#20957"],
-    ["nothing any more", undefined, [], "Kilo-Org/kilocode#12274"]
+    ["nothing left", undefined, [], "Kilo-Org/kilocode#12274"]
   ] as const
 
   it.each(boundaries)("from %s on is marked", async (_, revertedFrom, expected) => {

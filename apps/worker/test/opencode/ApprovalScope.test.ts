@@ -5,7 +5,7 @@ import { Effect, Schema } from "effect"
 import { approvalScope } from "../../src/opencode/ApprovalScope.ts"
 import { type AskedPermission, editedPaths } from "../../src/opencode/AskedPermission.ts"
 
-const directory = "/work/app"
+const directory = "/home/me/app"
 const base = { patterns: [], metadata: {}, call: undefined, directory, files: [] } satisfies Partial<AskedPermission>
 
 const bash = (command: string, input: Record<string, unknown> = {}): AskedPermission => ({
@@ -42,7 +42,7 @@ const areAlike = (one: AskedPermission, other: AskedPermission) => {
 }
 
 const Command = Schema.Literals(["ls", "ls ", " ls", "ls -l", "ls\n", "", "git push", "git push; rm -rf /"])
-const Folder = Schema.Literals([directory, "/", "/work", ".", "sub"])
+const Folder = Schema.Literals([directory, "/", "/home/me", ".", "sub"])
 const Name = Schema.Literals(["a.ts", "src/b.ts", "../c.ts", ".git/config", "package.json", "src/../../d", "..e"])
 const Address = Schema.Literals([
   "https://a.test/x",
@@ -96,7 +96,7 @@ describe("the scope of an approval", () => {
   it("of a command is that command in that directory", () => {
     assert.isTrue(areAlike(bash("ls", { description: "List" }), bash("ls", { timeout: 5, workdir: directory })))
     assert.isFalse(areAlike(bash("ls"), bash("ls", { workdir: "/" })))
-    assert.isFalse(areAlike(bash("ls -l /work"), bash("ls -l '/work'")))
+    assert.isFalse(areAlike(bash("ls -l /srv"), bash("ls -l '/srv'")))
     assert.strictEqual(approvalScope({ ...bash("ls"), call: undefined }), null)
     assert.strictEqual(approvalScope({ ...bash("ls"), metadata: {} }), null)
   })
@@ -104,9 +104,9 @@ describe("the scope of an approval", () => {
   it("of an edit is the worker's directory, without what changes the agent or later commands", () => {
     assert.isTrue(areAlike(edit(`${directory}/a.ts`), edit(`${directory}/src/b.ts`, `${directory}/c.md`)))
     const refused = [
-      "/work/app",
-      "/work/app2/a.ts",
-      "/work/a.ts",
+      "/home/me/app",
+      "/home/me/app2/a.ts",
+      "/home/me/a.ts",
       "/etc/passwd",
       `${directory}/../b/a.ts`,
       `${directory}/.git/hooks/pre-commit`,
@@ -171,16 +171,16 @@ describe("the scope of an approval", () => {
 describe("the paths of an edit", () => {
   it("include the destination of each move", () => {
     const files = [
-      { filePath: "/work/app/a", type: "update" },
-      { filePath: "/work/app/b", movePath: "/etc/cron.d/b", type: "move" }
+      { filePath: "/home/me/app/a", type: "update" },
+      { filePath: "/home/me/app/b", movePath: "/etc/cron.d/b", type: "move" }
     ]
     const paths = editedPaths({ patterns: ["a", "b"], metadata: { filepath: "a, b", files } })
-    assert.deepStrictEqual(paths, ["/work/app/a", "/work/app/b", "/etc/cron.d/b"])
+    assert.deepStrictEqual(paths, ["/home/me/app/a", "/home/me/app/b", "/etc/cron.d/b"])
   })
 
   it("are unknown where a file has no path, or several patterns share one", () => {
     assert.deepStrictEqual(editedPaths({ patterns: ["a"], metadata: { files: [{ type: "add" }] } }), [])
     assert.deepStrictEqual(editedPaths({ patterns: ["a", "b"], metadata: { filepath: "a, b" } }), [])
-    assert.deepStrictEqual(editedPaths({ patterns: ["a"], metadata: { filepath: "/work/app/a" } }), ["/work/app/a"])
+    assert.deepStrictEqual(editedPaths({ patterns: ["a"], metadata: { filepath: "/home/me/app/a" } }), ["/home/me/app/a"])
   })
 })
