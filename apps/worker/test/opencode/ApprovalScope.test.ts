@@ -181,6 +181,8 @@ describe("the paths of an edit", () => {
   it("are unknown where a file has no path, or several patterns share one", () => {
     assert.deepStrictEqual(editedPaths({ patterns: ["a"], metadata: { files: [{ type: "add" }] } }), [])
     assert.deepStrictEqual(editedPaths({ patterns: ["a", "b"], metadata: { filepath: "a, b" } }), [])
-    assert.deepStrictEqual(editedPaths({ patterns: ["a"], metadata: { filepath: "/home/me/app/a" } }), ["/home/me/app/a"])
+    assert.deepStrictEqual(editedPaths({ patterns: ["a"], metadata: { filepath: "/home/me/app/a" } }), [
+      "/home/me/app/a"
+    ])
   })
 })
