@@ -1,8 +1,4 @@
-/**
- * What a person at the terminal reads when the command cannot do what was asked.
- *
- * @since 0.1.0
- */
+/** What a person at the terminal reads when the command cannot do what was asked. */
 import type { ConvexSyncError } from "@opencode-worker/convex-sync"
 import type { ModelCacheError } from "@opencode-worker/model-cache"
 import type { HostError } from "@opencode-worker/opencode-host"
@@ -10,11 +6,7 @@ import { exitCodes as workerExitCodes } from "@opencode-worker/worker-fsm"
 import { type PlatformError, Runtime, Schema } from "effect"
 import { CliError } from "effect/cli"
 
-/**
- * The exit codes of every command; those above 64 also say to a service manager whether to start again.
- *
- * @category models
- */
+/** The exit codes of every command; those above 64 also say to a service manager whether to start again. */
 export const exitCodes = {
   ...workerExitCodes,
   /** A prompt was not answered. */
@@ -29,9 +21,6 @@ export const exitCodes = {
 
 /**
  * The message says what was wrong and what would be right. The exit code tells a service manager whether to try again.
- *
- * @category errors
- * @since 0.1.0
  */
 export class AppError extends Schema.TaggedError<AppError>()("AppError", {
   text: Schema.String,
@@ -46,32 +35,17 @@ export class AppError extends Schema.TaggedError<AppError>()("AppError", {
   override readonly [Runtime.errorExitCode] = this.exitCode
 }
 
-/**
- * A mistake in what the user gave or installed: repeating the command does not help.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const configuration = (text: string) => new AppError({ text, exitCode: exitCodes.Configuration })
+/** A mistake in what the user gave or installed: repeating the command does not help. */
+export const configError = (text: string) => new AppError({ text, exitCode: exitCodes.Configuration })
 
-/**
- * Something is in the way now and may not be later.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const temporary = (text: string) => new AppError({ text, exitCode: exitCodes.Temporary })
+/** Something is in the way now and may not be later. */
+export const temporaryError = (text: string) => new AppError({ text, exitCode: exitCodes.Temporary })
 
-/**
- * The command line, or a prompt, is wrong.
- *
- * @category constructors
- */
-export const usage = (text: string) => new AppError({ text, exitCode: exitCodes.Usage })
+/** The command line, or a prompt, is wrong. */
+export const usageError = (text: string) => new AppError({ text, exitCode: exitCodes.Usage })
 
-/** @category constructors */
 export const noSuchSession = (given: string) =>
-  configuration(`There is no session ${given}: opencode-worker sessions lists those of a data folder.`)
+  configError(`There is no session ${given}: opencode-worker sessions lists those of a data folder.`)
 
 type Reason = (HostError | ModelCacheError | ConvexSyncError)["reason"]
 
@@ -103,11 +77,7 @@ const refusalExitCodes: Readonly<Record<string, number>> = {
   Disabled: exitCodes.Configuration
 }
 
-/**
- * A failure at the deployment in a person's words, without the name of the function that failed.
- *
- * @category conversions
- */
+/** A failure at the deployment in a person's words, without the name of the function that failed. */
 const explainDeployment = ({ reason }: ConvexSyncError): AppError => {
   const text = `${reason.message.replace(/[.]$/, "")}.`
   switch (reason._tag) {
@@ -115,27 +85,24 @@ const explainDeployment = ({ reason }: ConvexSyncError): AppError => {
       return new AppError({ text, exitCode: refusalExitCodes[reason.code] ?? exitCodes.Usage })
     case "InvalidUrl":
     case "FunctionFailed":
-      return configuration(text)
+      return configError(text)
     default:
-      return temporary(text)
+      return temporaryError(text)
   }
 }
 
 /**
  * A library's error, whose message is a sentence already, with the exit code that it deserves. A library knows no flags:
  * `advice` adds those of the command.
- *
- * @category conversions
- * @since 0.1.0
  */
-export const explain = (
+export const toAppError = (
   error: AppError | HostError | ModelCacheError | ConvexSyncError | PlatformError.PlatformError,
   advice: Advice = {}
 ): AppError => {
   if (error._tag === "AppError") return error
-  if (error._tag === "PlatformError") return temporary(error.message)
+  if (error._tag === "PlatformError") return temporaryError(error.message)
   if (error._tag === "ConvexSyncError") return explainDeployment(error)
   const more = advice[error.reason._tag]?.(error.reason) ?? ""
   const text = more === "" ? error.message : `${error.message} ${more}`
-  return configurationReasons.has(error.reason._tag) ? configuration(text) : temporary(text)
+  return configurationReasons.has(error.reason._tag) ? configError(text) : temporaryError(text)
 }

@@ -1,7 +1,5 @@
 /**
  * What a person does with a worker, over their own authenticated connection: create a session, send a prompt, watch the answer arrive.
- *
- * @since 0.1.0
  */
 import { randomUUID } from "node:crypto"
 import { api, type Id } from "@opencode-worker/convex-backend/api"
@@ -123,12 +121,7 @@ const make = Effect.gen(function* () {
   }
 })
 
-/**
- * The operator's side of the deployment that `ConvexClient` is connected to.
- *
- * @category services
- * @since 0.1.0
- */
+/** The operator's side of the deployment that `ConvexClient` is connected to. */
 export class Operator extends Context.Service<Operator, Effect.Success<typeof make>>()("opencode-worker/Operator") {
   static readonly layer = Layer.effect(Operator, make)
 }

@@ -38,7 +38,7 @@ import { finalParts } from "./FinalParts.ts"
 import * as LiveNotice from "./LiveNotice.ts"
 import { type RunningTurn, RunningTurns } from "./RunningTurns.ts"
 import { Sessions } from "./Sessions.ts"
-import * as ToolSegment from "./ToolSegment.ts"
+import * as ToolSegment from "./terminal/ToolPreview.ts"
 
 /** No turn runs longer than this; a model that hangs is given up by OpenCode after about half an hour. */
 const deadline = "1 hour"

@@ -44,7 +44,7 @@ import {
   Stream
 } from "effect"
 import { whenRunning } from "./opencode/hopeless.ts"
-import * as Credentials from "./Credentials.ts"
+import * as Credentials from "./state/Credentials.ts"
 import { execute } from "./Execute.ts"
 import { makeIntake } from "./Intake.ts"
 import { openCodeRecord } from "./OpenCodeRecord.ts"

@@ -1,8 +1,4 @@
-/**
- * The command tree.
- *
- * @since 0.1.0
- */
+/** The command tree. */
 import { Effect, Runtime } from "effect"
 import { CliError, Command } from "effect/cli"
 import manifest from "../package.json" with { type: "json" }

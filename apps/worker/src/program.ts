@@ -1,18 +1,14 @@
-/**
- * Runs the command with what it needs of the machine.
- *
- * @since 0.1.0
- */
+/** Runs the command with what it needs of the machine. */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Cause, Effect, Layer, Runtime } from "effect"
 import { UserDirectories } from "effect/persistence"
 import { run } from "./cli.ts"
-import { interruptOnHangup } from "./interruptOnHangup.ts"
+import { interruptOnHangup } from "./terminal/onHangup.ts"
 import { useProxies } from "./proxy.ts"
-import * as cliFormatter from "./terminal/cliFormatter.ts"
-import * as logger from "./terminal/logger.ts"
-import { ownErrors } from "./terminal/Output.ts"
-import { styleFor } from "./terminal/Style.ts"
+import * as cliFormatter from "./terminal/output/cliFormatter.ts"
+import * as logger from "./terminal/output/logger.ts"
+import { ownErrors } from "./terminal/output/Output.ts"
+import { styleFor } from "./terminal/output/Style.ts"
 
 ownErrors()
 

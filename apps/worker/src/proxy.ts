@@ -3,8 +3,6 @@
  *
  * Node.js uses them only with `NODE_USE_ENV_PROXY`, and then for loopback too, where OpenCode's password would travel to
  * them. Here they are always used for other machines, unless `NODE_USE_ENV_PROXY=0`, and never for this one.
- *
- * @since 0.1.0
  */
 import { setGlobalProxyFromEnv } from "node:http"
 import { withoutLoopback } from "@opencode-worker/opencode-host"

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ConvexSyncError, Rejected, Unreachable } from "@opencode-worker/convex-sync"
 import { ModelCacheError, UnknownModel } from "@opencode-worker/model-cache"
 import { HostError, StartFailed, UnsupportedVersion } from "@opencode-worker/opencode-host"
-import { exitCodes, explain } from "../src/AppError.ts"
+import { exitCodes, toAppError } from "../src/AppError.ts"
 
 const refused = (code: string) =>
   new ConvexSyncError({
@@ -45,7 +45,7 @@ const failures = [
 
 describe("the exit code of a failure", () => {
   it.each(failures)("%s", (_, failure, exitCode) => {
-    const explained = explain(failure)
+    const explained = toAppError(failure)
     assert.strictEqual(explained.exitCode, exitCode)
     assert.notInclude(explained.message, "turns:send")
     assert.match(explained.message, /[.?]$|It wrote nothing\.$/)

@@ -2,7 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import { ScriptedProvider } from "@opencode-worker/testkit"
 import { Context, Effect, Layer } from "effect"
 import { Operator } from "../src/Operator.ts"
-import { operatorLayer } from "../src/Stack.ts"
+import { operatorLayer } from "../src/layers.ts"
 import { ask, runWorker, world } from "./support/world.ts"
 
 /** Somebody with a connection of their own. */

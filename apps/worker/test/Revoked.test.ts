@@ -6,22 +6,22 @@ import { ConvexClient } from "@opencode-worker/convex-sync"
 import { OpenCodeHome } from "@opencode-worker/testkit"
 import { WorkerEvent } from "@opencode-worker/worker-fsm"
 import { Effect, type Option, Redacted } from "effect"
-import * as Credentials from "../src/Credentials.ts"
-import { Deployment } from "../src/Deployment.ts"
+import * as Credentials from "../src/state/Credentials.ts"
+import { EmbeddedDeployment } from "../src/local/EmbeddedDeployment.ts"
 import { Operator } from "../src/Operator.ts"
 import { makeWorker } from "../src/Worker.ts"
 import { limit, world } from "./support/world.ts"
 
 /** Takes back the approval of a worker, as its operator. */
 const revoke = Effect.fnUntraced(function* (workerId: Effect.Effect<Option.Option<Id<"workers">>>) {
-  const { operatorToken, url } = yield* Deployment
+  const { operatorToken, url } = yield* EmbeddedDeployment
   const operator = yield* ConvexClient.make({ url, auth: operatorToken })
   yield* operator.mutation(api.workers.revoke, { workerId: yield* Effect.flatMap(workerId, Effect.fromOption) })
 })
 
 /** Gives the worker another secret, as somebody who has a copy of its credentials and knows that this is its first lease. */
 const replaceSecret = Effect.fnUntraced(function* (file: string) {
-  const { url } = yield* Deployment
+  const { url } = yield* EmbeddedDeployment
   const { secret, workerId } = yield* Effect.flatMap(Credentials.read(file), Effect.fromOption)
   const stranger = yield* ConvexClient.make({ url })
   const secretHash = createHash("sha256").update("another secret").digest("hex")

@@ -1,22 +1,20 @@
-/**
- * `opencode-worker approve <code>`: makes the worker that shows the code yours, once you have seen which one it is.
- *
- * @since 0.1.0
- */
+/** `opencode-worker approve <code>`: makes the worker that shows the code yours, once you have seen which one it is. */
 import { ConvexClient } from "@opencode-worker/convex-sync"
 import { Clock, Config, Duration, Effect, Layer, Option, Redacted } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { AppError, configuration, exitCodes, explain, temporary, usage } from "../AppError.ts"
-import { dataFolder } from "../DataFolder.ts"
-import { Deployment } from "../Deployment.ts"
+import { AppError, configError, exitCodes, toAppError, temporaryError, usageError } from "../AppError.ts"
+import { dataFolder } from "../state/DataFolder.ts"
+import { EmbeddedDeployment } from "../local/EmbeddedDeployment.ts"
 import { Operator } from "../Operator.ts"
-import { isInteractive } from "../PromptSource.ts"
-import { operatorLayer } from "../Stack.ts"
-import * as ChatInput from "../terminal/ChatInput.ts"
-import { endWithOutput } from "../terminal/endWithOutput.ts"
-import { print, printLine } from "../terminal/Output.ts"
-import { ScreenText, screen } from "../terminal/ScreenText.ts"
-import * as shared from "./flags.ts"
+import { isInteractive } from "../terminal/PromptSource.ts"
+import { operatorLayer } from "../layers.ts"
+import * as ChatInput from "../terminal/input/ChatInput.ts"
+import { endWithOutput } from "../terminal/output/endWithOutput.ts"
+import { print, printLine } from "../terminal/output/Output.ts"
+import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
+import { resolveDirectory } from "./shared/directory.ts"
+import * as shared from "./shared/flags.ts"
+import { resolveUrl } from "./shared/url.ts"
 
 const token = Config.option(Config.Redacted("OPENCODE_WORKER_TOKEN"))
 
@@ -40,7 +38,7 @@ const patience = "20 seconds"
 const remote = Effect.fnUntraced(function* (url: string) {
   const jwt = yield* Effect.orDie(token)
   if (Option.isNone(jwt)) {
-    return yield* configuration("Set OPENCODE_WORKER_TOKEN to a JWT that the deployment's auth.config.ts accepts.")
+    return yield* configError("Set OPENCODE_WORKER_TOKEN to a JWT that the deployment's auth.config.ts accepts.")
   }
   return Layer.provide(Operator.layer, ConvexClient.layer({ url, auth: Effect.succeed(Redacted.value(jwt.value)) }))
 })
@@ -105,28 +103,28 @@ export const approve = Command.make(
   Effect.fn(
     function* ({ code, data, demo, directory, url, yes }) {
       if (!yes && !(yield* isInteractive([]))) {
-        return yield* usage("Approving needs a person at a terminal who sees which worker it is, or --yes.")
+        return yield* usageError("Approving needs a person at a terminal who sees which worker it is, or --yes.")
       }
-      const address = Option.isSome(url) ? yield* shared.resolveUrl(url.value) : undefined
+      const address = Option.isSome(url) ? yield* resolveUrl(url.value) : undefined
       const operator =
         address !== undefined
           ? yield* remote(address)
           : yield* Effect.map(
-              Effect.flatMap(shared.resolveDirectory(directory), (here) => dataFolder({ data, demo, directory: here })),
-              (folder) => Layer.provide(operatorLayer, Deployment.find(folder))
+              Effect.flatMap(resolveDirectory(directory), (here) => dataFolder({ data, demo, directory: here })),
+              (folder) => Layer.provide(operatorLayer, EmbeddedDeployment.find(folder))
             )
       const reached = signedIn.pipe(
         Effect.timeoutOrElse({
           duration: patience,
           orElse: () =>
-            temporary(
+            temporaryError(
               `${address ?? "The deployment"} does not respond: check the address and the network, and try again.`
             )
         })
       )
       yield* Effect.provide(Effect.andThen(reached, approveShown(code, yes)), operator)
     },
-    Effect.mapError(explain),
+    Effect.mapError(toAppError),
     endWithOutput(0)
   )
 ).pipe(Command.withDescription("Approve a worker by the code that it shows"))

@@ -1,8 +1,6 @@
 /**
  * `opencode-worker dev`: the whole product on one machine. Serves the embedded deployment, runs a worker in a directory,
  * and opens a chat with it.
- *
- * @since 0.1.0
  */
 import { hostname } from "node:os"
 import type { Id } from "@opencode-worker/convex-backend/api"
@@ -12,25 +10,27 @@ import { demoPrompt } from "@opencode-worker/testkit"
 import { WorkerEvent } from "@opencode-worker/worker-fsm"
 import { Effect, Option, Ref, Stdio, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import { AppError, configuration, exitCodes, explain, noSuchSession, usage } from "../AppError.ts"
-import { ask, noTurns } from "../Chat.ts"
-import { reopened } from "../Conversation.ts"
-import { type DataFolder, dataFolder, dataFolders } from "../DataFolder.ts"
-import { demoHome } from "../Demo.ts"
-import { Deployment } from "../Deployment.ts"
-import { hostable } from "../hostable.ts"
+import { AppError, configError, exitCodes, toAppError, noSuchSession, usageError } from "../AppError.ts"
+import { ask, noTurns } from "../terminal/Chat.ts"
+import { reopened } from "../terminal/SessionTranscript.ts"
+import { type DataFolder, dataFolder, dataFolders } from "../state/DataFolder.ts"
+import { demoHome } from "../local/Demo.ts"
+import { EmbeddedDeployment } from "../local/EmbeddedDeployment.ts"
+import { hostable } from "./shared/hostable.ts"
 import { unlessHopeless } from "../opencode/hopeless.ts"
 import { Operator } from "../Operator.ts"
-import { isInteractive, promptFile, promptSource } from "../PromptSource.ts"
-import { stack } from "../Stack.ts"
-import { type Run, summary } from "../Summary.ts"
-import * as ChatInput from "../terminal/ChatInput.ts"
-import { endWithOutput } from "../terminal/endWithOutput.ts"
-import { printLine } from "../terminal/Output.ts"
-import { ScreenText, screen } from "../terminal/ScreenText.ts"
-import { styleFor } from "../terminal/Style.ts"
+import { isInteractive, promptFile, promptSource } from "../terminal/PromptSource.ts"
+import { devLayer } from "../layers.ts"
+import { type Run, summary } from "../terminal/RunSummary.ts"
+import * as ChatInput from "../terminal/input/ChatInput.ts"
+import { endWithOutput } from "../terminal/output/endWithOutput.ts"
+import { printLine } from "../terminal/output/Output.ts"
+import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
+import { styleFor } from "../terminal/output/Style.ts"
 import { makeWorker } from "../Worker.ts"
-import * as shared from "./flags.ts"
+import { resolveDirectory } from "./shared/directory.ts"
+import { shellEnvironment } from "./shared/environment.ts"
+import * as shared from "./shared/flags.ts"
 
 const flags = {
   directory: shared.directory,
@@ -76,7 +76,7 @@ const surroundings = (demo: boolean, directory: string, folder: DataFolder) =>
     ? Effect.map(demoHome(folder.demo), (home) => ({ ...home, deniedPaths: [folder.deployment, folder.operator] }))
     : Effect.all({
         directory: Effect.succeed(directory),
-        environment: shared.shellEnvironment,
+        environment: shellEnvironment,
         deniedPaths: dataFolders(folder)
       })
 
@@ -108,7 +108,7 @@ const conversation = Effect.fnUntraced(function* (workerId: Id<"workers">, given
   const found = yield* operator.session(given.value)
   if (found?.workerId === workerId) return found.sessionId
   if (found === null) return yield* noSuchSession(given.value)
-  return yield* configuration(`The session ${given.value} belongs to another directory: start there to go on with it.`)
+  return yield* configError(`The session ${given.value} belongs to another directory: start there to go on with it.`)
 })
 
 /** Known models that an error names where none is like the one that was asked for. */
@@ -127,13 +127,13 @@ const knownModel = Effect.fnUntraced(function* (spec: string) {
 const unknown = Effect.fnUntraced(function* (spec: string, nearest: ReadonlyArray<string>) {
   const { models } = yield* ModelCache.use(({ get }) => get)
   if (models.length === 0) {
-    return yield* configuration(
+    return yield* configError(
       `There is no model "${spec}": your OpenCode configuration has no provider yet (opencode auth login adds one).`
     )
   }
   const shown = nearest.length > 0 ? nearest : models.slice(0, shownModels).map(({ id }) => id)
   const more = models.length > shown.length ? `, and ${models.length - shown.length} more` : ""
-  return yield* configuration(
+  return yield* configError(
     nearest.length > 0
       ? `There is no model "${spec}" in your OpenCode configuration. Did you mean ${shown.join(", ")}?`
       : `There is no model "${spec}" in your OpenCode configuration. It has ${shown.join(", ")}${more}.`
@@ -147,7 +147,7 @@ const chat = Effect.fnUntraced(function* (
   given: ReadonlyArray<string>,
   input: ChatInput.ChatInput | undefined
 ) {
-  const deployment = yield* Deployment
+  const deployment = yield* EmbeddedDeployment
   const host = yield* OpenCodeHost
   const models = yield* ModelCache
   const isTerminal = yield* Stdio.Stdio.use(({ stdoutIsTerminal }) => stdoutIsTerminal)
@@ -197,23 +197,25 @@ export const dev = Command.make(
       // First, so that no key is lost while the rest starts.
       const input = (yield* isInteractive(texts)) ? yield* ChatInput.make : undefined
       if (given.demo && Option.isSome(given.model)) {
-        return yield* usage("--demo answers with a model of its own: leave out --model, or --demo to use your models.")
+        return yield* usageError(
+          "--demo answers with a model of its own: leave out --model, or --demo to use your models."
+        )
       }
-      const here = given.demo ? "" : yield* shared.resolveDirectory(given.directory)
+      const here = given.demo ? "" : yield* resolveDirectory(given.directory)
       const folder = yield* dataFolder({ data: given.data, demo: given.demo, directory: here })
       const allowed = given.demo || given.allowHome
       yield* hostable({ directory: here, dataFolders: yield* dataFolders(folder), allowed })
       const run = yield* Effect.gen(function* () {
         // Only now, with the data folder ours, is the demo's home touched: another process may be using it.
         const where = yield* surroundings(given.demo, here, folder)
-        const layer = stack({ ...where, start: "eager", binary: Option.getOrUndefined(given.opencode) })
+        const layer = devLayer({ ...where, start: "eager", binary: Option.getOrUndefined(given.opencode) })
         return yield* Effect.provide(
           Effect.raceFirst(Effect.scoped(chat(folder, given, texts, input)), unlessHopeless(Effect.void)),
           layer
         )
       }).pipe(
         Effect.scoped,
-        Effect.provide(Deployment.serve(folder, given.port)),
+        Effect.provide(EmbeddedDeployment.serve(folder, given.port)),
         Effect.raceFirst(input?.quit ?? Effect.never)
       )
       yield* printLine(summary(run, yield* survivors(run.hostId)))
@@ -227,7 +229,7 @@ export const dev = Command.make(
       })
     },
     Effect.scoped,
-    Effect.mapError(explain),
+    Effect.mapError(toAppError),
     endWithOutput(exitCodes.TurnInterrupted)
   )
 ).pipe(Command.withDescription("Run everything on this machine, and chat"))

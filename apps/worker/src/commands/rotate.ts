@@ -1,19 +1,17 @@
-/**
- * `opencode-worker rotate`: gives the worker of this directory another secret, after which the old one is refused.
- *
- * @since 0.1.0
- */
+/** `opencode-worker rotate`: gives the worker of this directory another secret, after which the old one is refused. */
 import { randomUUID } from "node:crypto"
 import { ConvexClient, type ConvexSyncError, Pairing } from "@opencode-worker/convex-sync"
 import { exitCodes } from "@opencode-worker/worker-fsm"
 import { Config, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import { AppError, configuration, explain } from "../AppError.ts"
-import * as Credentials from "../Credentials.ts"
-import { dataFolder } from "../DataFolder.ts"
-import { printLine } from "../terminal/Output.ts"
-import { screen } from "../terminal/ScreenText.ts"
-import * as shared from "./flags.ts"
+import { AppError, configError, toAppError } from "../AppError.ts"
+import * as Credentials from "../state/Credentials.ts"
+import { dataFolder } from "../state/DataFolder.ts"
+import { printLine } from "../terminal/output/Output.ts"
+import { screen } from "../terminal/output/ScreenText.ts"
+import { resolveDirectory } from "./shared/directory.ts"
+import * as shared from "./shared/flags.ts"
+import { resolveUrl } from "./shared/url.ts"
 
 const flags = {
   url: shared.url.pipe(Flag.withFallbackConfig(Config.String("OPENCODE_WORKER_URL"))),
@@ -28,21 +26,21 @@ const refused = (error: ConvexSyncError, file: string): AppError => {
     return new AppError({ text: Credentials.pairAgain(reason.message, file), exitCode: exitCodes.NotAuthorised })
   }
   return reason._tag === "Rejected" && reason.code === "Conflict"
-    ? configuration(`${reason.message}: stop it first, and rotate then.`)
-    : explain(error)
+    ? configError(`${reason.message}: stop it first, and rotate then.`)
+    : toAppError(error)
 }
 
 export const rotate = Command.make(
   "rotate",
   flags,
   Effect.fn(function* (given) {
-    const directory = yield* shared.resolveDirectory(given.directory)
-    const url = yield* shared.resolveUrl(given.url)
+    const directory = yield* resolveDirectory(given.directory)
+    const url = yield* resolveUrl(given.url)
     const folder = yield* dataFolder({ data: given.data, demo: false, directory })
     const file = folder.worker(directory, url)
     const kept = yield* Credentials.read(file)
     if (Option.isNone(kept)) {
-      return yield* configuration(
+      return yield* configError(
         `${directory} has no worker for ${url} yet (there is no ${file}): opencode-worker start makes one.`
       )
     }
@@ -54,5 +52,5 @@ export const rotate = Command.make(
       Effect.provide(ConvexClient.layer({ url }))
     )
     yield* printLine(screen`Rotated: the worker has another secret, and the old one is refused.`)
-  }, Effect.mapError(explain))
+  }, Effect.mapError(toAppError))
 ).pipe(Command.withDescription("Give the worker of this directory another secret"))

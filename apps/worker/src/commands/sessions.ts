@@ -1,21 +1,20 @@
 /**
  * `opencode-worker sessions [session]`: the conversations of a data folder, the latest activity first, or one of them whole.
- *
- * @since 0.1.0
  */
 import { DateTime, Effect, Layer, Option } from "effect"
 import { Argument, Command } from "effect/cli"
-import { explain, noSuchSession } from "../AppError.ts"
-import { conversation } from "../Conversation.ts"
-import { dataFolder } from "../DataFolder.ts"
-import { Deployment } from "../Deployment.ts"
+import { toAppError, noSuchSession } from "../AppError.ts"
+import { conversation } from "../terminal/SessionTranscript.ts"
+import { dataFolder } from "../state/DataFolder.ts"
+import { EmbeddedDeployment } from "../local/EmbeddedDeployment.ts"
 import { Operator } from "../Operator.ts"
-import { operatorLayer } from "../Stack.ts"
-import { endWithOutput } from "../terminal/endWithOutput.ts"
-import { printLine } from "../terminal/Output.ts"
-import { ScreenText, screen } from "../terminal/ScreenText.ts"
-import { plain } from "../terminal/Style.ts"
-import * as flags from "./flags.ts"
+import { operatorLayer } from "../layers.ts"
+import { endWithOutput } from "../terminal/output/endWithOutput.ts"
+import { printLine } from "../terminal/output/Output.ts"
+import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
+import { plain } from "../terminal/output/Style.ts"
+import { resolveDirectory } from "./shared/directory.ts"
+import * as flags from "./shared/flags.ts"
 
 const list = Effect.gen(function* () {
   const { isDone, page } = yield* Operator.use(({ sessions }) => sessions)
@@ -48,13 +47,13 @@ export const sessions = Command.make(
   },
   Effect.fn(
     function* ({ data, demo, directory, session }) {
-      const folder = yield* dataFolder({ data, demo, directory: yield* flags.resolveDirectory(directory) })
+      const folder = yield* dataFolder({ data, demo, directory: yield* resolveDirectory(directory) })
       yield* Effect.provide(
         Option.match(session, { onNone: () => list, onSome: show }),
-        Layer.provide(operatorLayer, Deployment.find(folder))
+        Layer.provide(operatorLayer, EmbeddedDeployment.find(folder))
       )
     },
-    Effect.mapError(explain),
+    Effect.mapError(toAppError),
     endWithOutput(0)
   )
 ).pipe(Command.withDescription("List the conversations, or show one"))

@@ -1,27 +1,26 @@
-/**
- * `opencode-worker start`: a worker for a deployment that runs elsewhere, until it is told to stop.
- *
- * @since 0.1.0
- */
+/** `opencode-worker start`: a worker for a deployment that runs elsewhere, until it is told to stop. */
 import { hostname } from "node:os"
 import { ConvexClient } from "@opencode-worker/convex-sync"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { WorkerEvent, type WorkerState } from "@opencode-worker/worker-fsm"
 import { Config, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import { type Advice, AppError, configuration, explain } from "../AppError.ts"
-import { type DataFolder, dataFolder, dataFolders } from "../DataFolder.ts"
-import { hostable } from "../hostable.ts"
+import { type Advice, AppError, configError, toAppError } from "../AppError.ts"
+import { type DataFolder, dataFolder, dataFolders } from "../state/DataFolder.ts"
+import { hostable } from "./shared/hostable.ts"
 import { unlessHopeless } from "../opencode/hopeless.ts"
-import * as PairingCode from "../PairingCode.ts"
-import { processIdIn } from "../ProcessId.ts"
+import * as PairingCode from "../state/PairingCode.ts"
+import { processIdIn } from "../state/ProcessId.ts"
 import { proxyFor } from "../proxy.ts"
-import { projectConfig } from "../ProjectTrust.ts"
-import { openCode } from "../Stack.ts"
-import { printLine } from "../terminal/Output.ts"
-import { ScreenText, screen } from "../terminal/ScreenText.ts"
+import { projectConfig } from "../state/ProjectTrust.ts"
+import { openCodeLayer } from "../layers.ts"
+import { printLine } from "../terminal/output/Output.ts"
+import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
 import { makeWorker } from "../Worker.ts"
-import * as shared from "./flags.ts"
+import { resolveDirectory } from "./shared/directory.ts"
+import { shellEnvironment } from "./shared/environment.ts"
+import * as shared from "./shared/flags.ts"
+import { isLocal, resolveUrl } from "./shared/url.ts"
 
 const flags = {
   url: shared.url.pipe(Flag.withFallbackConfig(Config.String("OPENCODE_WORKER_URL"))),
@@ -108,7 +107,7 @@ const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string, give
   yield* printLine(
     screen`directory     ${ScreenText.line(directory)}\ndeployment    ${url}\ndata          ${ScreenText.line(folder.root)}`
   )
-  const proxy = shared.isLocal(url) ? undefined : proxyFor(url, process.env)
+  const proxy = isLocal(url) ? undefined : proxyFor(url, process.env)
   if (proxy !== undefined) yield* printLine(screen`proxy         ${ScreenText.line(proxy)}`)
   const credentials = folder.worker(directory, url)
   const pairingCode = yield* PairingCode.make({
@@ -139,18 +138,18 @@ const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string, give
 const attachment = Effect.fnUntraced(function* ({ attach, idleTimeout, permissions }: Flags) {
   if (Option.isNone(attach)) return undefined
   const url = attach.value
-  if (!shared.isLocal(url)) {
-    return yield* configuration(
+  if (!isLocal(url)) {
+    return yield* configError(
       "--attach takes the address of an opencode serve on this machine, such as http://127.0.0.1:4096."
     )
   }
   if (permissions !== "inherit") {
-    return yield* configuration(
+    return yield* configError(
       "The server that you attach to decides by its own configuration what is asked: say so with --permissions inherit."
     )
   }
   if (Option.isSome(idleTimeout)) {
-    return yield* configuration(
+    return yield* configError(
       "The server that you attach to is not this worker's to end: leave out --idle-timeout, or --attach."
     )
   }
@@ -172,8 +171,8 @@ const hostOptions = Effect.fnUntraced(function* (given: Flags) {
   return {
     allowUntestedVersion,
     attach: yield* attachment(given),
-    directory: yield* shared.resolveDirectory(directory),
-    environment: yield* shared.shellEnvironment,
+    directory: yield* resolveDirectory(directory),
+    environment: yield* shellEnvironment,
     binary: Option.getOrUndefined(opencode),
     start: "eager",
     idleTimeout: Option.getOrUndefined(idleTimeout),
@@ -201,7 +200,7 @@ const projectChoice = Effect.fnUntraced(function* (
     return yield* projectConfig({ directory, environment, file: folder.trust(directory), trust: trustProject })
   }
   if (Option.isNone(trustProject)) return "all" as const
-  return yield* configuration(
+  return yield* configError(
     "With --permissions inherit OpenCode reads the project's configuration anyway: leave out --trust-project, or use --permissions careful."
   )
 })
@@ -213,7 +212,7 @@ export const start = Command.make(
     function* (given) {
       const host = yield* hostOptions(given)
       const folder = yield* dataFolder({ data: given.data, demo: false, directory: host.directory })
-      const url = yield* shared.resolveUrl(given.url)
+      const url = yield* resolveUrl(given.url)
       const secret = yield* dataFolders(folder)
       yield* hostable({ directory: host.directory, dataFolders: secret, allowed: given.allowHome })
       // The server that a worker attaches to decides what its tools may read.
@@ -221,10 +220,10 @@ export const start = Command.make(
       const project = yield* projectChoice(given, host, folder)
       yield* Effect.scoped(serve(folder, url, given)).pipe(
         Effect.provide(
-          Layer.merge(ConvexClient.layer({ url }), openCode({ ...host, deniedPaths, projectConfig: project }))
+          Layer.merge(ConvexClient.layer({ url }), openCodeLayer({ ...host, deniedPaths, projectConfig: project }))
         )
       )
     },
-    Effect.mapError((error) => explain(error, advice))
+    Effect.mapError((error) => toAppError(error, advice))
   )
 ).pipe(Command.withDescription("Run a worker for a Convex deployment, until it is told to stop"))

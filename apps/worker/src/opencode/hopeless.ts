@@ -5,7 +5,7 @@
  */
 import { type HostError, OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Effect, Option, Schedule } from "effect"
-import { type AppError, configuration } from "../AppError.ts"
+import { type AppError, configError } from "../AppError.ts"
 
 const final: ReadonlySet<string> = new Set<HostError["reason"]["_tag"]>([
   "BinaryNotFound",
@@ -21,7 +21,7 @@ const final: ReadonlySet<string> = new Set<HostError["reason"]["_tag"]>([
 const verdict = (error: HostError): Option.Option<HostError | AppError> => {
   if (final.has(error.reason._tag)) return Option.some(error)
   return error.reason._tag === "GaveUp"
-    ? Option.some(configuration(`OpenCode never started, in ${error.reason.failures} attempts. ${error.reason.last}`))
+    ? Option.some(configError(`OpenCode never started, in ${error.reason.failures} attempts. ${error.reason.last}`))
     : Option.none()
 }
 

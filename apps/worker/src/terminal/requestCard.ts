@@ -5,14 +5,11 @@
  * Invariant: each row of foreign text has a bar in front of it, also where it is wrapped, so that no text can look like a
  * line of the card.
  */
-import { cleanLine, cleanText } from "./cleanText.ts"
-import { columnsOf } from "./draftView.ts"
-import { ScreenText, screen } from "./ScreenText.ts"
-import type { Style } from "./Style.ts"
+import { cleanLine, cleanText } from "./output/cleanText.ts"
+import { columnsOf } from "./input/draftView.ts"
+import { ScreenText, screen } from "./output/ScreenText.ts"
+import type { Style } from "./output/Style.ts"
 
-/**
- * @category models
- */
 export interface Asked {
   /** The root agent first, then each sub-agent with the task that it was given. */
   readonly askedBy: ReadonlyArray<{ readonly agent: string; readonly task: string | null }>
@@ -21,17 +18,11 @@ export interface Asked {
   readonly always: { readonly label: string } | null
 }
 
-/**
- * @category models
- */
 export interface Permission {
   readonly permission: string
   readonly sections: ReadonlyArray<{ readonly name: string; readonly format: string; readonly text: string }>
 }
 
-/**
- * @category models
- */
 export interface Question {
   readonly question: string
   readonly header: string
@@ -88,9 +79,6 @@ const whoAsks = ({ askedBy, directory }: Asked, columns: number): ScreenText => 
 /** More rows than this push the card's head off most screens. */
 const tall = 15
 
-/**
- * @category conversions
- */
 export const permissionCard = (
   asked: Asked,
   { permission, sections }: Permission,
@@ -123,9 +111,6 @@ const howToAnswer = ({ custom, multiple, options }: Question): ScreenText => {
   return screen`  ${options.length === 0 ? "" : choice}${own}, then Enter\n`
 }
 
-/**
- * @category conversions
- */
 export const questionCard = (
   asked: Asked,
   question: Question,

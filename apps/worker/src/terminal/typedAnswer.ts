@@ -4,9 +4,6 @@
 import type { Answer } from "../Operator.ts"
 import type { Question } from "./requestCard.ts"
 
-/**
- * @category models
- */
 export type Typed<A> =
   | { readonly _tag: "Answer"; readonly answer: A }
   | { readonly _tag: "Unclear"; readonly hint: string }
@@ -17,11 +14,7 @@ const unclear = (hint: string): Typed<never> => ({ _tag: "Unclear", hint })
 /** A text that is shorter is a slip, and no instruction. */
 const shortestInstruction = 3
 
-/**
- * Words for yes, always and no; everything longer is an instruction, which the model reads and continues with.
- *
- * @category conversions
- */
+/** Words for yes, always and no; everything longer is an instruction, which the model reads and continues with. */
 export const permissionAnswer = (typed: string, isAlwaysOffered: boolean): Typed<Answer> => {
   const word = typed.trim()
   if (/^(y|yes|once)$/i.test(word)) return answer({ type: "once" })
@@ -48,8 +41,6 @@ const chosen = (question: Question, text: string): string | undefined =>
 
 /**
  * A label, a number of an option, several of them where the question allows it, or an answer in the person's own words.
- *
- * @category conversions
  */
 export const questionAnswer = (question: Question, typed: string): Typed<ReadonlyArray<string>> => {
   const text = typed.trim()

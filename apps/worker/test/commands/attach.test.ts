@@ -3,7 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { OpenCodeHome } from "@opencode-worker/testkit"
 import { Effect, Option, Redacted, Stream } from "effect"
-import { Deployment } from "../../src/Deployment.ts"
+import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
 import { Operator } from "../../src/Operator.ts"
 import * as command from "../support/command.ts"
 import { world } from "../support/world.ts"
@@ -13,7 +13,7 @@ const says = (running: command.Running, pattern: RegExp) => Effect.promise(() =>
 /** `opencode-worker start` for the home's deployment, at the server that runs there. */
 const attach = Effect.fnUntraced(function* (address: string, password: string, ...args: ReadonlyArray<string>) {
   const { directory } = yield* OpenCodeHome
-  const { url } = yield* Deployment
+  const { url } = yield* EmbeddedDeployment
   const options = { root: yield* command.home, environment: { OPENCODE_SERVER_PASSWORD: password } }
   return yield* command.start(options, "start", "--url", url, "--directory", directory, "--attach", address, ...args)
 })

@@ -4,9 +4,9 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Layer, Option } from "effect"
-import { Deployment } from "../../src/Deployment.ts"
+import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
 import { Operator } from "../../src/Operator.ts"
-import { operatorLayer } from "../../src/Stack.ts"
+import { operatorLayer } from "../../src/layers.ts"
 import * as command from "../support/command.ts"
 import { folderIn } from "../support/world.ts"
 
@@ -16,7 +16,7 @@ const world = Layer.unwrap(
     const { config } = yield* ScriptedProvider
     const home = yield* OpenCodeHome.make({ config })
     return operatorLayer.pipe(
-      Layer.provideMerge(Deployment.serve(folderIn(home), Option.none())),
+      Layer.provideMerge(EmbeddedDeployment.serve(folderIn(home), Option.none())),
       Layer.merge(Layer.succeed(OpenCodeHome, home))
     )
   })
@@ -32,7 +32,7 @@ const world = Layer.unwrap(
 /** Starts `opencode-worker <name>` for the home's directory, with the data folder of that name. */
 const begin = Effect.fnUntraced(function* (name: "rotate" | "start", data: string) {
   const { directory, environment, root } = yield* OpenCodeHome
-  const { url } = yield* Deployment
+  const { url } = yield* EmbeddedDeployment
   const folder = join(root, data)
   const shown = name === "start" ? ["--print-pairing-code"] : []
   const args = [name, "--url", url, "--directory", directory, "--data", folder, ...shown]

@@ -3,9 +3,9 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Layer, Option, Stream } from "effect"
-import { Deployment } from "../../src/Deployment.ts"
+import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
 import { Operator } from "../../src/Operator.ts"
-import { operatorLayer } from "../../src/Stack.ts"
+import { operatorLayer } from "../../src/layers.ts"
 import * as command from "../support/command.ts"
 import { answer, ask, folderIn, send, streaming } from "../support/world.ts"
 
@@ -25,7 +25,7 @@ const world = Layer.unwrap(
     const allowed = { bash: { "*": "allow", "touch *": "deny" } }
     const home = yield* OpenCodeHome.make({ config: { ...config, permission: allowed } })
     return operatorLayer.pipe(
-      Layer.provideMerge(Deployment.serve(folderIn(home), Option.none())),
+      Layer.provideMerge(EmbeddedDeployment.serve(folderIn(home), Option.none())),
       Layer.merge(Layer.succeed(OpenCodeHome, home))
     )
   })
@@ -36,7 +36,7 @@ type Variables = Readonly<Record<string, string>>
 /** Starts the command in the home's directory, at the deployment. */
 const start = Effect.fnUntraced(function* (args: ReadonlyArray<string>, variables: Variables) {
   const { directory, environment, root } = yield* OpenCodeHome
-  const { url } = yield* Deployment
+  const { url } = yield* EmbeddedDeployment
   const options = { root, environment: { ...environment, ...variables } }
   return yield* command.start(options, "start", "--url", url, "--directory", directory, "--print-pairing-code", ...args)
 })

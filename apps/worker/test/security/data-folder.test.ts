@@ -20,8 +20,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
 import { UserDirectories } from "effect/persistence"
 import { AppError } from "../../src/AppError.ts"
-import { dataFolder } from "../../src/DataFolder.ts"
-import { operatorKey } from "../../src/OperatorKey.ts"
+import { dataFolder } from "../../src/state/DataFolder.ts"
+import { operatorKey } from "../../src/state/OperatorKey.ts"
 import * as command from "../support/command.ts"
 
 const services = Layer.merge(NodeServices.layer, UserDirectories.layer)

@@ -5,13 +5,13 @@ import { CliError } from "effect/cli"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { cleanLine, cleanText, splitDecided } from "../../src/terminal/cleanText.ts"
-import { formatter } from "../../src/terminal/cliFormatter.ts"
-import { format } from "../../src/terminal/logger.ts"
-import { ScreenText, screen } from "../../src/terminal/ScreenText.ts"
-import { colored, plain } from "../../src/terminal/Style.ts"
-import * as ToolSegment from "../../src/ToolSegment.ts"
-import * as Transcript from "../../src/Transcript.ts"
+import { cleanLine, cleanText, splitDecided } from "../../src/terminal/output/cleanText.ts"
+import { formatter } from "../../src/terminal/output/cliFormatter.ts"
+import { format } from "../../src/terminal/output/logger.ts"
+import { ScreenText, screen } from "../../src/terminal/output/ScreenText.ts"
+import { colored, plain } from "../../src/terminal/output/Style.ts"
+import * as ToolSegment from "../../src/terminal/ToolPreview.ts"
+import * as Transcript from "../../src/terminal/Transcript.ts"
 
 const escape = "\u001b"
 
@@ -163,7 +163,7 @@ describe("hostile text", () => {
 describe("the source", () => {
   const root = fileURLToPath(new URL("../../src/", import.meta.url))
   /** Who may write: the output itself, and a sentence for a Node.js that cannot load it. */
-  const writers = ["terminal/Output.ts", "main.ts"]
+  const writers = ["terminal/output/Output.ts", "main.ts"]
 
   it("writes to the terminal in one place", () => {
     const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"))

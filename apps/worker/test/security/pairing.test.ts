@@ -6,9 +6,9 @@ import { assert, layer } from "@effect/vitest"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Layer, Option } from "effect"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
-import { Deployment } from "../../src/Deployment.ts"
+import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
 import { Operator } from "../../src/Operator.ts"
-import { operatorLayer } from "../../src/Stack.ts"
+import { operatorLayer } from "../../src/layers.ts"
 import * as command from "../support/command.ts"
 import { folderIn } from "../support/world.ts"
 
@@ -17,7 +17,7 @@ const world = Layer.unwrap(
     const { config } = yield* ScriptedProvider
     const home = yield* OpenCodeHome.make({ config })
     return operatorLayer.pipe(
-      Layer.provideMerge(Deployment.serve(folderIn(home), Option.none())),
+      Layer.provideMerge(EmbeddedDeployment.serve(folderIn(home), Option.none())),
       Layer.merge(Layer.succeed(OpenCodeHome, home))
     )
   })
@@ -35,7 +35,7 @@ const operatorIdentity = "https://operator.opencode-worker.local|local-operator"
 
 const start = Effect.fnUntraced(function* (data: string, ...args: ReadonlyArray<string>) {
   const { directory, environment, root } = yield* OpenCodeHome
-  const { url } = yield* Deployment
+  const { url } = yield* EmbeddedDeployment
   const folder = join(root, data)
   const all = ["start", "--url", url, "--directory", directory, "--data", folder, ...args]
   return yield* command.start({ root, environment }, ...all)
@@ -118,7 +118,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("pairing", (it) =>
     () =>
       Effect.gen(function* () {
         const { directory, environment, root } = yield* OpenCodeHome
-        const { operatorToken, url } = yield* Deployment
+        const { operatorToken, url } = yield* EmbeddedDeployment
         const running = yield* start("asked", "--print-pairing-code")
         const [, code = ""] = yield* says(running, /^Pairing code +(\S+)/m)
         const [hint = ""] = yield* says(running, /opencode-worker approve .*$/m)

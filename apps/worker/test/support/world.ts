@@ -8,10 +8,10 @@ import type { Options as HostOptions } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
 import { WorkerEvent } from "@opencode-worker/worker-fsm"
 import { Effect, Layer, Option, Schedule, Stream } from "effect"
-import type { DataFolder } from "../../src/DataFolder.ts"
-import { Deployment } from "../../src/Deployment.ts"
+import type { DataFolder } from "../../src/state/DataFolder.ts"
+import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
 import { Operator, type PendingRequest } from "../../src/Operator.ts"
-import { stack } from "../../src/Stack.ts"
+import { devLayer } from "../../src/layers.ts"
 import { makeWorker, type WorkerOptions } from "../../src/Worker.ts"
 
 /** Says which prompt of the conversation it answers; after a tool, what the tool said. */
@@ -37,8 +37,8 @@ export const worldWith = (options: Partial<HostOptions>) =>
         config: { ...config, permission: { webfetch: "ask", bash: { "rm *": "ask" } } }
       })
       const { directory, environment } = home
-      return stack({ directory, environment, start: "eager", ...options }).pipe(
-        Layer.provideMerge(Deployment.serve(folderIn(home), Option.none())),
+      return devLayer({ directory, environment, start: "eager", ...options }).pipe(
+        Layer.provideMerge(EmbeddedDeployment.serve(folderIn(home), Option.none())),
         Layer.merge(Layer.succeed(OpenCodeHome, home))
       )
     })
@@ -67,7 +67,7 @@ export const runWorker = workerWith({})
 
 /** A person's connection, for what the operator of this command has no word for. */
 export const personal = Effect.gen(function* () {
-  const { operatorToken, url } = yield* Deployment
+  const { operatorToken, url } = yield* EmbeddedDeployment
   return yield* ConvexClient.make({ url, auth: operatorToken })
 })
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { permissionCard, questionCard } from "../../src/terminal/requestCard.ts"
-import { plain } from "../../src/terminal/Style.ts"
+import { plain } from "../../src/terminal/output/Style.ts"
 
 const view = { style: plain, columns: 80, position: "" }
 const asked = {

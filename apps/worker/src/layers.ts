@@ -1,0 +1,41 @@
+/**
+ * The layers that a worker on one machine is made of.
+ *
+ * ```
+ *   Operator ── a connection with the operator's token ──┐
+ *   ConvexClient, the worker's own connection ───────────┴── Deployment (embedded)
+ *   ModelCache ── OpenCodeHost
+ * ```
+ */
+import { ConvexClient } from "@opencode-worker/convex-sync"
+import { OpenCodeHost, type Options as HostOptions } from "@opencode-worker/opencode-host"
+import { Effect, Layer } from "effect"
+import { UserDirectories } from "effect/persistence"
+import { configError } from "./AppError.ts"
+import { EmbeddedDeployment } from "./local/EmbeddedDeployment.ts"
+import { models } from "./Models.ts"
+import { Operator } from "./Operator.ts"
+
+/** The operator's side of a deployment, over a connection of its own. */
+export const operatorLayer = Operator.layer.pipe(
+  Layer.provide(
+    Layer.unwrap(
+      EmbeddedDeployment.useSync(({ operatorToken, url }) => ConvexClient.layer({ url, auth: operatorToken }))
+    )
+  )
+)
+
+const workerConnection = Layer.unwrap(EmbeddedDeployment.useSync(({ url }) => ConvexClient.layer({ url })))
+
+/** OpenCode and the lock of its directory need one, whatever `--data` says. */
+const hasHome = UserDirectories.make()
+  .state("opencode-worker")
+  .pipe(Effect.mapError(() => configError("OpenCode needs a home directory: set HOME.")))
+
+/** A hosted OpenCode server, and the models that it offers. */
+export const openCodeLayer = (options: HostOptions) =>
+  Layer.unwrap(Effect.as(hasHome, Layer.provideMerge(models, OpenCodeHost.layer(options))))
+
+/** Everything that a chat with a worker of this process needs, on a deployment. */
+export const devLayer = (options: HostOptions) =>
+  Layer.mergeAll(operatorLayer, workerConnection, openCodeLayer(options))

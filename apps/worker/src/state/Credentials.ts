@@ -1,0 +1,30 @@
+/** The credentials of a worker, as a file keeps them between two starts. */
+import type { Id } from "@opencode-worker/convex-backend/api"
+import type { ConvexSyncError, Pairing } from "@opencode-worker/convex-sync"
+import { Schema } from "effect"
+import * as PrivateFile from "./PrivateFile.ts"
+
+const isWorkerId = (value: unknown): value is Id<"workers"> => typeof value === "string" && value !== ""
+const Secret = Schema.RedactedFromValue(Schema.String)
+
+/** `previous` is there from the beginning of a rotation to its end. */
+const Credentials = Schema.Struct({
+  workerId: Schema.declare(isWorkerId),
+  secret: Secret,
+  previous: Schema.optionalKey(Secret)
+})
+
+/** Nothing: there is no worker yet. */
+export const read = (file: string) => PrivateFile.read(file, Credentials)
+
+export const write = (file: string, credentials: Pairing.KeptCredentials) =>
+  PrivateFile.write(file, Credentials, credentials)
+
+/** Refusals that no second try can change. The worker must be paired anew. */
+const final: ReadonlySet<string> = new Set(["NotFound", "Revoked", "WrongSecret"])
+
+export const isFinal = (reason: ConvexSyncError["reason"]) => reason._tag === "Rejected" && final.has(reason.code)
+
+/** What to do about a final refusal. */
+export const pairAgain = (message: string, file: string) =>
+  `${message.replace(/[.]$/, "")}. Remove ${file} and start again.`

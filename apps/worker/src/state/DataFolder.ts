@@ -1,0 +1,82 @@
+/**
+ * Where a worker keeps what it must remember between two starts. Only its owner can read it: an open folder is
+ * tightened with a warning, and what another user placed is refused.
+ *
+ * ```
+ * <data>/deployment/         the embedded Convex deployment (SQLite)
+ *        operator.json       the local operator's signing key
+ *        worker-<hash>.json  a worker's id and secret, one file a hosted directory and deployment
+ *        trusted-<hash>.json the OpenCode configuration of a directory that its user trusts
+ *        demo/               the offline demo's own OpenCode home and sample project
+ * ```
+ */
+import { createHash } from "node:crypto"
+import { makePrivateFolder } from "@opencode-worker/convex-embedded/private-files"
+import { Effect, Option, Path } from "effect"
+import { UserDirectories } from "effect/persistence"
+import { configError } from "../AppError.ts"
+import { fromEmbeddedError } from "../local/EmbeddedError.ts"
+
+export interface DataFolder {
+  readonly root: string
+  readonly deployment: string
+  readonly operator: string
+  /** The credentials of the worker in a directory, at the embedded deployment or at another one. */
+  readonly worker: (directory: string, url?: string) => string
+  /** The trust in the configuration of a directory. */
+  readonly trust: (directory: string) => string
+  readonly demo: string
+}
+
+/** Eight hex digits that tell two directories of the same name apart. */
+const fingerprint = (text: string) => createHash("sha256").update(text).digest("hex").slice(0, 8)
+
+/** Some file systems take no name of more bytes: eCryptfs 143, others 255. */
+const longestName = 140
+
+/** The name of a directory's data folder: readable where a file system takes it. */
+const nameOf = (name: string, directory: string) =>
+  `${Buffer.byteLength(name) + 9 > longestName ? "directory" : name}-${fingerprint(directory)}`
+
+const noHome = configError("There is no home directory for the data folder: set HOME, or give a folder with --data.")
+
+/** Entries by which a folder is recognised as a data folder. */
+const isOurs = (name: string) => /^(deployment|demo|operator\.json|worker-[0-9a-f]{8}\.json)$/.test(name)
+
+/** Below it lie the data folders that no `--data` places elsewhere. */
+const stateDirectory = Effect.flatMap(UserDirectories.UserDirectories, (directories) =>
+  directories.state("opencode-worker")
+)
+
+/** Where workers of this user keep their secrets: this data folder, and the others. */
+export const dataFolders = (folder: DataFolder) =>
+  Effect.match(stateDirectory, {
+    onSuccess: (state) => [folder.root, state],
+    onFailure: () => [folder.root]
+  })
+
+/** The folder given, or one below the user's state directory: one for the demo, else one for each hosted directory. */
+export const dataFolder = Effect.fnUntraced(function* (options: {
+  readonly data: Option.Option<string>
+  readonly directory: string
+  readonly demo: boolean
+}) {
+  const path = yield* Path.Path
+  const root = Option.isSome(options.data)
+    ? path.resolve(options.data.value)
+    : path.join(
+        yield* Effect.mapError(stateDirectory, () => noHome),
+        options.demo ? "demo" : nameOf(path.basename(options.directory), options.directory)
+      )
+  const notice = yield* Effect.try({ try: () => makePrivateFolder(root, isOurs), catch: fromEmbeddedError })
+  if (notice !== null) yield* Effect.logWarning(notice)
+  return {
+    root,
+    deployment: path.join(root, "deployment"),
+    operator: path.join(root, "operator.json"),
+    worker: (directory, url) =>
+      path.join(root, `worker-${fingerprint(url === undefined ? directory : `${directory} ${url}`)}.json`),
+    trust: (directory) => path.join(root, `trusted-${fingerprint(directory)}.json`),
+    demo: path.join(root, "demo")
+  } satisfies DataFolder
+})

@@ -1,0 +1,51 @@
+/**
+ * Where the pairing code is shown: at a terminal, or in a file that only its owner can read. Who has the code can own the
+ * worker, so it is not written to a service's log unless that was asked for.
+ */
+import { Effect, FileSystem, Option, Stdio } from "effect"
+import { temporaryError } from "../AppError.ts"
+import { printLine } from "../terminal/output/Output.ts"
+import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
+
+export interface PairingCodeOptions {
+  readonly url: string
+  /** In place of the terminal. */
+  readonly file: Option.Option<string>
+  /** Where there is neither a terminal nor `file`. */
+  readonly defaultFile: string
+  /** To standard output, also where that is no terminal. */
+  readonly print: boolean
+}
+
+/** A link that someone put there is removed, and not followed. */
+const write = Effect.fnUntraced(function* (file: string, code: string) {
+  const fs = yield* FileSystem.FileSystem
+  yield* fs.remove(file, { force: true })
+  yield* fs.writeFileString(file, `${code}\n`, { flag: "wx", mode: 0o600 })
+})
+
+/** `show` a code, and `forget` the file that has it. */
+export const make = Effect.fnUntraced(function* ({ defaultFile, file, print, url }: PairingCodeOptions) {
+  const fs = yield* FileSystem.FileSystem
+  const isTerminal = yield* Stdio.Stdio.use(({ stdoutIsTerminal }) => stdoutIsTerminal)
+  const path = Option.orElse(file, () => (isTerminal || print ? Option.none() : Option.some(defaultFile)))
+  const approve = (code: string) =>
+    screen`To own this worker, approve it within 10 minutes, on any machine:\n  OPENCODE_WORKER_TOKEN=<your JWT> opencode-worker approve ${code} --url ${url}`
+  const show = (code: string) =>
+    Option.match(path, {
+      onNone: () => printLine(screen`Pairing code  ${code}\n${approve(code)}`),
+      onSome: (target) =>
+        write(target, code).pipe(
+          Effect.provideService(FileSystem.FileSystem, fs),
+          Effect.mapError(({ message }) =>
+            temporaryError(`The pairing code cannot be written to ${target}: ${message}`)
+          ),
+          Effect.andThen(printLine(screen`Pairing file  ${ScreenText.line(target)}\n${approve("<code>")}`))
+        )
+    })
+  const forget = Option.match(path, {
+    onNone: () => Effect.void,
+    onSome: (target) => Effect.ignore(fs.remove(target, { force: true }))
+  })
+  return { show, forget }
+})

@@ -1,0 +1,99 @@
+/** A conversation at the terminal: sends a prompt, writes the answer as it arrives through the deployment. */
+import type { Id } from "@opencode-worker/convex-backend/api"
+import type { ConvexSyncError } from "@opencode-worker/convex-sync"
+import { Clock, Effect, Option, Ref, Stream } from "effect"
+import { answerRequests } from "./PermissionPrompt.ts"
+import { Operator } from "../Operator.ts"
+import type { ChatInput } from "./input/ChatInput.ts"
+import { columns, print, printLine } from "./output/Output.ts"
+import { screen } from "./output/ScreenText.ts"
+import type { Style } from "./output/Style.ts"
+import * as Transcript from "./Transcript.ts"
+
+/** What the turns of one run came to. */
+export interface Tally {
+  readonly turns: number
+  readonly completed: number
+  /** Stopped by the person who asked, as they wanted. */
+  readonly stopped: number
+  /** Prompts that the deployment did not accept. */
+  readonly refused: number
+  /** Milliseconds from sending the first prompt to its first text. */
+  readonly firstText: Option.Option<number>
+  /** Updates that brought text before the turn that they belong to was complete. */
+  readonly pieces: number
+}
+
+export const noTurns: Tally = { turns: 0, completed: 0, stopped: 0, refused: 0, firstText: Option.none(), pieces: 0 }
+
+/** A prompt that cannot be sent, because it is too long for example, says nothing about the next one. */
+const accepted = <A>(sending: Effect.Effect<A, ConvexSyncError>) =>
+  Effect.asSome(sending).pipe(
+    Effect.catchReason("ConvexSyncError", "Rejected", ({ code, message }, error) =>
+      code === "InvalidArgument"
+        ? Effect.as(printLine(screen`not sent: ${message}.`), Option.none<A>())
+        : Effect.fail(error)
+    )
+  )
+
+type Seen = Transcript.Verdict & { readonly transcript: Transcript.Transcript }
+
+/** Sends one prompt and writes its answer, which a person at the terminal can stop with Esc; adds to the tally. */
+export const ask = Effect.fn("Chat.ask")(function* (options: {
+  readonly sessionId: Id<"sessions">
+  readonly prompt: string
+  readonly model: Option.Option<string>
+  readonly style: Style
+  readonly tally: Ref.Ref<Tally>
+  /** Where a person is, who can be asked, and who sees already what was typed. */
+  readonly input: ChatInput | undefined
+}) {
+  const { input, model, prompt, sessionId, style, tally } = options
+  const operator = yield* Operator
+  if (input === undefined) yield* print(screen`\n> ${prompt}\n`)
+  yield* Effect.forkScoped(operator.watch(sessionId))
+  const sentAt = yield* Clock.currentTimeMillis
+  const sent = yield* accepted(operator.send(sessionId, prompt, model))
+  if (Option.isNone(sent)) return yield* Ref.update(tally, (sum) => ({ ...sum, refused: sum.refused + 1 }))
+  const turnId = sent.value
+
+  const answer = operator.follow(turnId).pipe(
+    Stream.runFoldEffect(
+      (): Seen => ({ transcript: Transcript.empty, status: "", error: null, answeredBy: null }),
+      Effect.fnUntraced(function* ({ transcript }, { answeredBy, deltas, error, status }) {
+        const [next, text] = Transcript.live(
+          transcript,
+          style,
+          deltas.flatMap(({ segments }) => segments)
+        )
+        // A notice says what the answer waits for.
+        const isAnswer = deltas.some(({ segments }) => segments.some(({ kind }) => kind !== "notice"))
+        if (!text.isEmpty) {
+          const now = yield* Clock.currentTimeMillis
+          yield* Ref.update(tally, (sum) => ({
+            ...sum,
+            pieces: sum.pieces + 1,
+            firstText: isAnswer ? Option.orElseSome(sum.firstText, () => now - sentAt) : sum.firstText
+          }))
+          yield* print(text)
+        }
+        return { transcript: next, status, error, answeredBy }
+      })
+    )
+  )
+  const asked = answerRequests(sessionId, input && { input, style, columns: columns() })
+  const turn = Effect.raceFirst(answer, Effect.andThen(asked, Effect.never))
+  // An abort that is refused, because the turn has just ended, needs no second try.
+  const last = yield* input === undefined ? turn : input.onEscape(Effect.ignore(operator.abort(turnId)))(turn)
+  const parts = yield* operator.parts(turnId)
+  const [, rest] = Transcript.end(last.transcript, style, last, parts)
+  // A person sees the notice; a script has the exit code.
+  const isAnswered = last.status === "completed" && (input !== undefined || Transcript.isWhole(parts))
+  yield* print(rest)
+  yield* Ref.update(tally, (sum) => ({
+    ...sum,
+    turns: sum.turns + 1,
+    completed: sum.completed + (isAnswered ? 1 : 0),
+    stopped: sum.stopped + (input !== undefined && last.status === "aborted" ? 1 : 0)
+  }))
+}, Effect.scoped)

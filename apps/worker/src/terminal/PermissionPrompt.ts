@@ -1,0 +1,100 @@
+/** Brings the requests of a running turn to the person at the terminal, and the answers back. */
+import type { Id } from "@opencode-worker/convex-backend/api"
+import { Effect, Option, Stream, SubscriptionRef } from "effect"
+import { type Answer, type OpenRequest, Operator, type PendingRequest } from "../Operator.ts"
+import type { ChatInput } from "./input/ChatInput.ts"
+import { permissionCard, questionCard } from "./requestCard.ts"
+import { print, printLine } from "./output/Output.ts"
+import { type ScreenText, screen } from "./output/ScreenText.ts"
+import type { Style } from "./output/Style.ts"
+import { permissionAnswer, questionAnswer, type Typed } from "./typedAnswer.ts"
+
+/** The model reads this where there is no person, so that it continues. */
+const unattended = "No person can be asked for permission here. Continue without it, or say what you need."
+
+type Ask = (shown: ScreenText) => Effect.Effect<string>
+
+/** Asks until what was typed has a meaning. */
+const untilClear = Effect.fnUntraced(function* <A>(ask: Ask, card: ScreenText, meaning: (typed: string) => Typed<A>) {
+  let typed = meaning(yield* ask(card))
+  while (typed._tag === "Unclear") typed = meaning(yield* ask(screen`  ${typed.hint}\n`))
+  return typed.answer
+})
+
+/** Who can be asked, and how their terminal shows it. */
+interface Person {
+  readonly input: ChatInput
+  readonly style: Style
+  readonly columns: number
+}
+
+const ofMany = (index: number, count: number) => (count > 1 ? ` (${index} of ${count})` : "")
+
+const askPerson = ({ input, ...view }: Person, request: OpenRequest, position: string): Effect.Effect<Answer> =>
+  input.talk((ask) =>
+    Effect.gen(function* () {
+      const { always, content } = request
+      if (content.kind === "permission") {
+        const card = permissionCard(request, content, { ...view, position })
+        return yield* untilClear(ask, card, (typed) => permissionAnswer(typed, always !== null))
+      }
+      const answers: Array<Array<string>> = []
+      for (const [index, question] of content.questions.entries()) {
+        const which = `${position}${ofMany(index + 1, content.questions.length)}`
+        const card = questionCard(request, question, { ...view, position: which })
+        answers.push([...(yield* untilClear(ask, card, (typed) => questionAnswer(question, typed)))])
+      }
+      return { type: "answers", answers } satisfies Answer
+    })
+  )
+
+/** A question that accepts none but its options can only be dismissed, which ends the turn. */
+const answerForNobody = ({ content }: OpenRequest): Answer => {
+  if (content.kind === "permission") return { type: "reject", message: unattended }
+  return content.questions.every(({ custom }) => custom)
+    ? { type: "answers", answers: content.questions.map(() => [unattended]) }
+    : { type: "dismiss" }
+}
+
+/**
+ * Answers the requests of a session for as long as it runs, one after another: by the person at the terminal or, where
+ * there is none, in a way that lets the model continue. A request that is answered elsewhere, or that waits no longer,
+ * leaves the screen.
+ */
+export const answerRequests = Effect.fnUntraced(function* (sessionId: Id<"sessions">, person: Person | undefined) {
+  const operator = yield* Operator
+  const waiting = yield* SubscriptionRef.make<ReadonlyArray<PendingRequest>>([])
+  const seen = new Set<string>()
+  const next = SubscriptionRef.changes(waiting).pipe(
+    Stream.filter((requests) => requests.some(({ requestId }) => !seen.has(requestId))),
+    Stream.runHead,
+    Effect.flatMap(Effect.fromOption),
+    Effect.orDie
+  )
+  const gone = (id: Id<"requests">) =>
+    SubscriptionRef.changes(waiting).pipe(
+      Stream.filter((requests) => requests.every(({ requestId }) => requestId !== id)),
+      Stream.runHead,
+      Effect.andThen(print(screen`  (This request no longer waits for an answer.)\n`)),
+      Effect.as(Option.none<Answer>())
+    )
+  const answerNext = Effect.gen(function* () {
+    const requests = (yield* next).filter(({ requestId }) => !seen.has(requestId))
+    const [pending] = requests
+    if (pending === undefined) return
+    const { requestId } = pending
+    seen.add(requestId)
+    const prepared = Effect.flatMap(operator.request(requestId), (request) =>
+      person === undefined
+        ? Effect.succeed(answerForNobody(request))
+        : askPerson(person, request, ofMany(1, requests.length))
+    )
+    const answer = yield* Effect.raceFirst(Effect.asSome(prepared), gone(requestId))
+    if (Option.isNone(answer)) return
+    yield* Effect.catchReasons(operator.answer(requestId, answer.value), "ConvexSyncError", {
+      Rejected: ({ message }) => printLine(screen`  (Not accepted: ${message}.)`)
+    })
+  })
+  const feed = Stream.runForEach(operator.pending(sessionId), (requests) => SubscriptionRef.set(waiting, requests))
+  yield* Effect.raceFirst(feed, Effect.forever(answerNext))
+})

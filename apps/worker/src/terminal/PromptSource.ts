@@ -1,0 +1,60 @@
+/** Where prompts come from: the command line, a file, a person at the terminal, or the lines of standard input. */
+import { Effect, FileSystem, Option, type PlatformError, Stdio, Stream } from "effect"
+import { type AppError, usageError } from "../AppError.ts"
+import type { ChatInput } from "./input/ChatInput.ts"
+
+const isPrompt = (line: string) => line.trim() !== ""
+
+/** Each line is a prompt: a text of several lines is given with `--prompt-file -`. */
+const piped = Stream.unwrap(
+  Effect.map(Stdio.Stdio, (stdio) => stdio.stdin.pipe(Stream.decodeText(), Stream.splitLines, Stream.filter(isPrompt)))
+)
+
+/** Asks until the person leaves. */
+const typed = ({ prompt }: ChatInput) =>
+  Stream.fromEffectRepeat(prompt).pipe(Stream.takeWhile(Option.isSome), Stream.map(Option.getOrThrow))
+
+const decode = (name: string, bytes: Uint8Array): Effect.Effect<string, AppError> =>
+  Effect.try({
+    try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
+    catch: () => usageError(`${name} is not text in UTF-8.`)
+  })
+
+/**
+ * A file's content, or all of standard input for `-`, as one prompt: with its line breaks and tabs, without line breaks at
+ * its end.
+ */
+export const promptFile = Effect.fnUntraced(function* (path: string) {
+  const name = path === "-" ? "Standard input" : path
+  const stdio = yield* Stdio.Stdio
+  const fs = yield* FileSystem.FileSystem
+  const bytes: Effect.Effect<Uint8Array, PlatformError.PlatformError> =
+    path === "-" ? Effect.map(Stream.runCollect(stdio.stdin), (chunks) => Buffer.concat(chunks)) : fs.readFile(path)
+  const text = yield* bytes.pipe(
+    Effect.mapError(({ message }) => usageError(`The prompt cannot be read from ${name}: ${message}`)),
+    Effect.flatMap((content) => decode(name, content))
+  )
+  const prompt = text.replaceAll("\r\n", "\n").replace(/\n+$/, "")
+  return isPrompt(prompt) ? prompt : yield* usageError(`${name} holds no prompt.`)
+})
+
+/** Whether a person types the prompts: none are given, and they are at a terminal. */
+export const isInteractive = (given: ReadonlyArray<string>) =>
+  Effect.flatMap(Stdio.Stdio, ({ stdinIsTerminal, stdoutIsTerminal }) =>
+    Effect.zipWith(stdinIsTerminal, stdoutIsTerminal, (stdin, stdout) => given.length === 0 && stdin && stdout)
+  )
+
+/**
+ * `given` prompts are all there is; else those of `opening`, and then those of the person. Without a person and without
+ * either, each line of standard input is a prompt.
+ */
+export const promptSource = (options: {
+  readonly given: ReadonlyArray<string>
+  readonly opening: ReadonlyArray<string>
+  readonly input: ChatInput | undefined
+}) => {
+  const { given, input, opening } = options
+  if (given.length > 0) return Stream.fromIterable(given)
+  if (input !== undefined) return Stream.concat(Stream.fromIterable(opening), typed(input))
+  return opening.length > 0 ? Stream.fromIterable(opening) : piped
+}

@@ -1,0 +1,32 @@
+/** What one run came to, in a few lines. */
+import { Option } from "effect"
+import type { Tally } from "./Chat.ts"
+import { type ScreenText, screen } from "./output/ScreenText.ts"
+
+export interface Run {
+  /** Milliseconds from the start of the process until the worker was Ready. */
+  readonly readyMillis: number
+  /** Milliseconds that OpenCode took to boot, beside it. */
+  readonly bootMillis: number
+  /** Times that the model list was fetched. */
+  readonly fetches: number
+  readonly hostId: string
+  readonly tally: Tally
+}
+
+const millis = (value: number) => `${Math.round(value).toLocaleString("en")} ms`
+
+/** `left`: process ids of what the host started and did not end. */
+export const summary = ({ bootMillis, fetches, readyMillis, tally }: Run, left: ReadonlyArray<number>): ScreenText => {
+  const firstText = Option.match(tally.firstText, {
+    onNone: () => "none",
+    onSome: (at) => `${millis(at)} after the first prompt`
+  })
+  return screen`
+Ready           ${millis(readyMillis)} after the start
+OpenCode boot   ${millis(bootMillis)}, beside it
+First text      ${firstText}
+Answers         ${tally.completed} of ${tally.turns} complete, in ${tally.pieces} pieces through a Convex subscription
+Model fetches   ${fetches}
+Processes left  ${left.length}${left.length === 0 ? "" : ` (${left.join(", ")})`}`
+}

@@ -1,0 +1,123 @@
+/**
+ * The one reader of the keyboard, for the whole life of a chat: the terminal is in raw mode from its beginning to its end,
+ * so no key is lost between two ways of reading, and each key is known in the order in which it was typed.
+ *
+ * A bracketed paste is one input, with its line breaks and tabs.
+ */
+import { createInterface, emitKeypressEvents, type Key } from "node:readline"
+import { PassThrough } from "node:stream"
+import { Effect } from "effect"
+import type { Edit } from "./Draft.ts"
+import { setMode } from "../output/Output.ts"
+import { makeReportFilter } from "./terminalReports.ts"
+
+export type Input =
+  | Edit
+  | { readonly _tag: "Enter" | "Escape" | "Interrupt" | "EndOfInput" | "Suspend" | "Resumed" | "InputLost" }
+
+/** Milliseconds within which the rest of an escape sequence follows. Alone, Esc is a key. */
+const escapeCodeTimeout = 50
+
+const byName: Readonly<Record<string, Input["_tag"]>> = {
+  return: "Enter",
+  enter: "Enter",
+  escape: "Escape",
+  backspace: "DeleteBefore",
+  delete: "DeleteAfter",
+  left: "Left",
+  right: "Right",
+  home: "Home",
+  end: "End"
+}
+
+const byCtrl: Readonly<Record<string, Input["_tag"]>> = {
+  c: "Interrupt",
+  d: "EndOfInput",
+  z: "Suspend",
+  h: "DeleteBefore",
+  w: "DeleteWord",
+  u: "DeleteLine",
+  k: "DeleteRest",
+  a: "Home",
+  e: "End",
+  b: "Left",
+  f: "Right"
+}
+
+const insert = (text: string): Input => ({ _tag: "Insert", text })
+
+/** A key that is neither text nor known does nothing. */
+const inputOf = (text: string | undefined, { ctrl, meta, name }: Key): Input | undefined => {
+  if (meta && (name === "return" || name === "enter")) return insert("\n")
+  if (name === "tab") return insert("\t")
+  const tag = ctrl ? byCtrl[name ?? ""] : byName[name ?? ""]
+  if (tag !== undefined && tag !== "Insert") return { _tag: tag }
+  // oxlint-disable-next-line no-control-regex -- what has none of them is text
+  return text === undefined || ctrl || meta || /[\u0000-\u001f\u007f]/.test(text) ? undefined : insert(text)
+}
+
+/** Puts the keys of a terminal in order. Pure but for `emit` and the paste that is under way. */
+export const makeDecoder = (emit: (input: Input) => void) => {
+  let paste: string | undefined
+  const filterReports = makeReportFilter()
+  return (text: string | undefined, key: Key): void => {
+    // A paste that went through two programs may begin twice.
+    if (key.name === "paste-start") return void (paste ??= "")
+    if (key.ctrl && key.name === "c") {
+      // Also where the end of a paste never came.
+      paste = undefined
+      return emit({ _tag: "Interrupt" })
+    }
+    if (key.name === "paste-end") {
+      const pasted = paste?.replaceAll(/\r\n?/g, "\n") ?? ""
+      paste = undefined
+      return pasted === "" ? undefined : emit(insert(pasted))
+    }
+    const sequence = key.sequence ?? text ?? ""
+    if (paste !== undefined) return void (paste += sequence)
+    const typed = filterReports(sequence)
+    if (typed === undefined) return
+    if (typed !== "") emit(insert(typed))
+    const input = inputOf(text, key)
+    if (input !== undefined) emit(input)
+  }
+}
+
+/** Reads the keyboard for as long as the scope. */
+export const keyboard = (onInput: (input: Input) => void) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const { stdin } = process
+      const isDumb = process.env["TERM"] === "dumb"
+      const settings = createInterface({ input: new PassThrough(), escapeCodeTimeout })
+      const onKey = makeDecoder(onInput)
+      const onLost = () => onInput({ _tag: "InputLost" })
+      const enter = () => {
+        stdin.setRawMode(false).setRawMode(true)
+        if (!isDumb) setMode("\u001b[?2004h")
+        onInput({ _tag: "Resumed" })
+      }
+      const leave = () => {
+        if (!isDumb) setMode("\u001b[?2004l")
+        stdin.setRawMode(false)
+      }
+      emitKeypressEvents(stdin, settings)
+      stdin.on("keypress", onKey).on("end", onLost).on("error", onLost)
+      process.on("SIGCONT", enter)
+      enter()
+      stdin.resume()
+      const close = () => {
+        process.off("SIGCONT", enter)
+        stdin.off("keypress", onKey).off("end", onLost).pause()
+        leave()
+        settings.close()
+      }
+      /** As Ctrl-Z does outside of raw mode, to all processes of the job. */
+      const suspend = () => {
+        leave()
+        process.kill(0, "SIGTSTP")
+      }
+      return { close, suspend }
+    }),
+    ({ close }) => Effect.sync(close)
+  )

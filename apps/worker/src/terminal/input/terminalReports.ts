@@ -1,0 +1,44 @@
+/**
+ * What a terminal reports by itself: the mouse, its colours, its abilities. An earlier program may have asked for it, and
+ * left before the report came. Node.js reads only the beginning of such a sequence as one key; the rest would be text that
+ * a person seems to type. Pure.
+ */
+
+interface Report {
+  readonly begins: RegExp
+  /** The key that ends it. */
+  readonly ends: RegExp
+  /** What may stand in between. Anything else is typed, and so is what was held back before it. */
+  readonly body: RegExp
+}
+
+/* oxlint-disable no-control-regex -- the sequences are made of them */
+const known: ReadonlyArray<Report> = [
+  // A control sequence without its last character: mouse and mode reports.
+  { begins: /^\u001b\[[ -?]+$/, ends: /^[@-~]$/, body: /^[ -?]{0,40}$/ },
+  // An operating system command: a number, and a colour. A person may press Alt-], which begins like it.
+  { begins: /^\u001b\]$/, ends: /^(?:\u0007|\u001b\\)$/, body: /^\d{1,3}(?:;[rgba:/0-9a-f]{0,40})?$/i }
+]
+/* oxlint-enable no-control-regex */
+
+/**
+ * Takes the keys one by one. Returns undefined for a key that is a part of a report; else the text that was typed in front
+ * of the key and held back, which is empty for nearly all.
+ */
+export const makeReportFilter = () => {
+  let report: Report | undefined
+  let held = ""
+  return (sequence: string): string | undefined => {
+    if (report === undefined) {
+      report = known.find(({ begins }) => begins.test(sequence))
+      return report === undefined ? "" : undefined
+    }
+    const before = held
+    held += sequence
+    const isOver = report.ends.test(sequence)
+    if (!isOver && report.body.test(held)) return undefined
+    report = undefined
+    held = ""
+    return isOver ? undefined : before
+  }
+}

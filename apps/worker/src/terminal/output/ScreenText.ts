@@ -1,0 +1,56 @@
+/**
+ * Text that may be written to a terminal. It is made by the `screen` tag, which cleans each value that it is given, so
+ * that the only escape sequences in it are those of this module.
+ *
+ * Invariant: there is no way from a string to a `ScreenText` but through `cleanText`, except the literal parts of a
+ * `screen` template. `Output.ts` takes nothing else.
+ */
+import { cleanLine, cleanText } from "./cleanText.ts"
+
+export class ScreenText {
+  /** With the escape sequences of a style. */
+  readonly text: string
+  private constructor(text: string) {
+    this.text = text
+  }
+
+  /** Keeps the literal parts as they are and cleans the strings between them. */
+  static readonly screen = (
+    literals: TemplateStringsArray,
+    ...values: ReadonlyArray<string | number | ScreenText>
+  ): ScreenText => {
+    const shown = values.map((value) => (value instanceof ScreenText ? value.text : cleanText(String(value))))
+    return new ScreenText(literals.reduce((text, literal, index) => `${text}${shown[index - 1] ?? ""}${literal}`))
+  }
+
+  /** A piece of text whose beginning, `before`, is shown already. */
+  static readonly piece = (text: string, before: string): ScreenText => new ScreenText(cleanText(text, before))
+
+  /** Text on one line. */
+  static readonly line = (text: string): ScreenText => new ScreenText(cleanLine(text))
+
+  static readonly join = (texts: ReadonlyArray<ScreenText>, separator = ""): ScreenText =>
+    new ScreenText(texts.map(({ text }) => text).join(cleanText(separator)))
+
+  /** Puts `by` in front of each line but the first. */
+  static readonly indent = ({ text }: ScreenText, by: string): ScreenText =>
+    new ScreenText(text.trimEnd().replaceAll("\n", `\n${cleanText(by)}`))
+
+  /** Wraps text in an attribute of the terminal, by its numbers in ECMA-48 (SGR). */
+  static readonly attribute =
+    (on: number, off: number) =>
+    ({ text }: ScreenText): ScreenText =>
+      new ScreenText(text === "" ? "" : `\u001b[${on}m${text}\u001b[${off}m`)
+
+  get isEmpty(): boolean {
+    return this.text === ""
+  }
+
+  get endsLine(): boolean {
+    return this.text.endsWith("\n")
+  }
+}
+
+export const { screen } = ScreenText
+
+export const none = screen``

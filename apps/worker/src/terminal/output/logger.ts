@@ -1,0 +1,42 @@
+/**
+ * Log lines for a person or a service's log, on standard error. Each value is cleaned here, so no log call can forget
+ * it, and only the first line of a message begins at the left edge.
+ */
+import { Cause, Inspectable, type Layer, Logger, Redactable, References } from "effect"
+import { logLine } from "./Output.ts"
+import { ScreenText, screen } from "./ScreenText.ts"
+import { type Style, styleFor } from "./Style.ts"
+
+const shown = (value: unknown): string =>
+  typeof value === "string" ? value : Inspectable.toStringUnknown(Redactable.redact(value))
+
+const pad = (value: number, digits = 2) => String(value).padStart(digits, "0")
+
+/** Local time, as the shell of the person shows it. */
+const time = (at: Date) =>
+  `${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}.${pad(at.getMilliseconds(), 3)}`
+
+/** One log entry as it is written. */
+export const format = (
+  style: Style,
+  entry: Pick<Logger.Options<unknown>, "cause" | "date" | "logLevel" | "message">
+) => {
+  const messages = Array.isArray(entry.message) ? entry.message : [entry.message]
+  const causes = entry.cause.reasons.length === 0 ? [] : [Cause.pretty(entry.cause)]
+  const text = ScreenText.indent(screen`${[...messages.map(shown), ...causes].join("\n")}`, "  ")
+  const level = screen`${entry.logLevel.toUpperCase()}`
+  const isAlarm = entry.logLevel === "Error" || entry.logLevel === "Fatal" || entry.logLevel === "Warn"
+  return screen`${style.faint(screen`[${time(entry.date)}]`)} ${isAlarm ? style.alarm(level) : level}: ${text}`
+}
+
+const toStderr = (isTerminal: boolean) => {
+  const style = styleFor(isTerminal)
+  return Logger.make((entry) => {
+    const annotations = Object.entries(entry.fiber.getRef(References.CurrentLogAnnotations))
+    const more = annotations.map(([name, value]) => `${name}=${shown(value)}`)
+    const message = [entry.message].flat()
+    logLine(format(style, { ...entry, message: more.length === 0 ? message : [...message, more.join(" ")] }))
+  })
+}
+
+export const layer: Layer.Layer<never> = Logger.layer([toStderr(process.stderr.isTTY), Logger.tracerLogger])
