@@ -7,7 +7,8 @@ import { Context, Effect, Exit, Layer, ManagedRuntime, Stream } from "effect"
 import { makePromiseRunner } from "./internal/promiseRunner.ts"
 import { checkFunction } from "./internal/settings.ts"
 import * as SessionPool from "./SessionPool.ts"
-import { Draining, SessionPoolError } from "./SessionPoolError.ts"
+import { SessionPoolError } from "./SessionPoolError.ts"
+import { Draining } from "./SessionPoolReason.ts"
 
 /**
  * How a pool opens and closes its resources, and how many it keeps. Durations are in milliseconds.

@@ -13,7 +13,8 @@ import { Clock, Deferred, Duration, Effect, Exit, Fiber, PubSub, Scope, Stream }
 import * as Admission from "./internal/Admission.ts"
 import { resolve } from "./internal/settings.ts"
 import { registerMetrics } from "./internal/metrics.ts"
-import { Draining, DrainTimeout, SessionPoolError, TooManyWaiting } from "./SessionPoolError.ts"
+import { SessionPoolError } from "./SessionPoolError.ts"
+import { Draining, DrainTimeout, TooManyWaiting } from "./SessionPoolReason.ts"
 
 /**
  * How a pool opens its resources, and how many it keeps.

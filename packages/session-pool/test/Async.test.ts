@@ -128,7 +128,7 @@ describe("createSessionPool", () => {
   ])("names the option %s when its type is wrong", async (option, options) => {
     const error = await rejection(Reflect.apply(createSessionPool, undefined, [options]))
     assert.instanceOf(error, SessionPoolError)
-    assert.include(error.message, `The option ${option}`)
+    assert.include(error.message, `Option ${option}`)
   })
 
   it("tells its events, and turns callers away once it drains", async () => {

@@ -171,7 +171,7 @@ describe("SessionPool.use", () => {
     })
   )
 
-  it.effect("turns a caller away when `maxWaiting` wait already", () =>
+  it.effect("rejects a caller when `maxWaiting` are already waiting", () =>
     Effect.gen(function* () {
       const { pool, use } = yield* logged({ capacity: 1, maxWaiting: 1 })
       const { end } = yield* hold(pool, "a")
@@ -180,7 +180,7 @@ describe("SessionPool.use", () => {
       const error = yield* Effect.flip(use("c"))
       assert.strictEqual(
         error.message,
-        "1 callers wait already for one of 1 places: try again later, or raise maxWaiting or capacity"
+        "1 callers are already waiting for one of 1 slots. Retry later, or raise maxWaiting or capacity."
       )
       assert.strictEqual((yield* pool.stats).waiting, 1)
       yield* end
@@ -621,11 +621,11 @@ describe("SessionPool observation", () => {
           )
       )
       assert.deepStrictEqual(messages, [
-        "The option capacity must be an integer, at least 1, and was 0",
-        "The option capacity must be an integer, at least 1, and was 2.5",
-        "The option concurrency must be an integer or Infinity, at least 1, and was NaN",
-        "The option maxWaiting must be an integer or Infinity, at least 0, and was -1",
-        "The option idleTimeToLive (in milliseconds) must be an integer or Infinity, at least 1, and was 0"
+        "Option capacity must be an integer, at least 1, but was 0.",
+        "Option capacity must be an integer, at least 1, but was 2.5.",
+        "Option concurrency must be an integer or Infinity, at least 1, but was NaN.",
+        "Option maxWaiting must be an integer or Infinity, at least 0, but was -1.",
+        "Option idleTimeToLive (in milliseconds) must be an integer or Infinity, at least 1, but was 0."
       ])
     })
   )

@@ -1,6 +1,7 @@
 import { Duration, Effect } from "effect"
 import type { Options } from "../SessionPool.ts"
-import { InvalidOption, SessionPoolError } from "../SessionPoolError.ts"
+import { SessionPoolError } from "../SessionPoolError.ts"
+import { InvalidOption } from "../SessionPoolReason.ts"
 
 const invalid = (option: string, expected: string, actual: unknown) =>
   new SessionPoolError({ reason: new InvalidOption({ option, expected, actual: String(actual) }) })
