@@ -96,7 +96,7 @@ export const runTurn = Effect.fn("Turn.run")(function* (turn: ReadyTurn) {
   const running = yield* Effect.flatMap(RunningTurns, ({ enter }) => enter(turn))
   const messageId = yield* ascendingId("msg")
   const partId = yield* ascendingId("prt")
-  if (!(yield* inbox.claim(turnId, { messageId, partIds: [partId] }))) return
+  if (!(yield* inbox.claim(turnId, { messageId, partId }))) return
 
   yield* Effect.sleep(slowDelivery).pipe(
     Effect.andThen(running.isDelivered),

@@ -23,9 +23,9 @@ const earlier = Effect.gen(function* () {
   return {
     known: { workerId, secret, epoch },
     messageId,
-    partIds: [partId] as const,
+    partId,
     claim: (turnId: Id<"turns">, at = epoch) =>
-      convex.mutation(api.queue.claim, { workerId, secret, epoch: at, turnId, messageId, partIds: [partId] })
+      convex.mutation(api.queue.claim, { workerId, secret, epoch: at, turnId, messageId, partId })
   }
 })
 
@@ -77,12 +77,12 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn that an ea
         const sessionId = yield* newSession
         const { chats } = yield* provider.stats
         const turnId = yield* send(sessionId, "hello")
-        const { claim, known, messageId, partIds } = yield* earlier
+        const { claim, known, messageId, partId } = yield* earlier
         yield* claim(turnId)
         const { id } = yield* client.sessions.create({ title: "of an earlier process" })
         yield* convex.mutation(api.sessions.bind, { ...known, sessionId, opencodeSessionId: id })
         yield* script(() => Reply.sequence([Reply.text("so far"), Reply.hang]))
-        yield* client.prompt({ sessionId: id, messageId, partIds, text: "hello", model: "scripted/echo" })
+        yield* client.prompt({ sessionId: id, messageId, partIds: [partId], text: "hello", model: "scripted/echo" })
         yield* convex.mutation(api.queue.deliver, { ...known, turnId })
         yield* Effect.repeat(provider.stats, { until: (now) => now.chats > chats, schedule })
         yield* operator.abort(turnId)

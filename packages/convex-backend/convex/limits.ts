@@ -28,8 +28,6 @@ export const MAX_LOOKUPS = 1_000
 export const MAX_BATCHES = 100
 /** Streamed text in one row of `deltas`: 100 rows, which is what a read or a purge takes, stay below 10 MB. */
 export const MAX_DELTA = 32_000
-/** Message parts that OpenCode gave a prompt. */
-export const MAX_PROMPT_PARTS = 100
 /** Final parts of one turn. */
 export const MAX_PARTS = 2_000
 /** All final parts of one turn together: at most 9 MB stored, below the 16 MiB that one transaction may write. */

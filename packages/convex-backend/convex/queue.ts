@@ -30,7 +30,6 @@ import {
   MAX_MESSAGE,
   MAX_NAME,
   MAX_PAGE,
-  MAX_PROMPT_PARTS,
   MAX_TURNS_READ
 } from "./limits.ts"
 import { splitParts } from "./payloads.ts"
@@ -98,7 +97,7 @@ export const unsettled = workerQuery({
         abortRequested: turn.abortRequested ?? false,
         epoch: turn.epoch ?? 0,
         messageId: turn.messageId ?? null,
-        partIds: turn.partIds ?? []
+        partId: turn.partId ?? null
       }))
     )
   }
@@ -109,18 +108,17 @@ export const unsettled = workerQuery({
  * waited too long, and is `expired` by this call.
  */
 export const claim = workerMutation({
-  args: { turnId: v.id("turns"), messageId: v.string(), partIds: v.array(v.string()) },
-  handler: async (ctx, { turnId, messageId, partIds }) => {
+  args: { turnId: v.id("turns"), messageId: v.string(), partId: v.string() },
+  handler: async (ctx, { turnId, messageId, partId }) => {
     checkText("messageId", messageId, MAX_NAME)
-    checkCount("partIds", partIds.length, MAX_PROMPT_PARTS)
-    for (const partId of partIds) checkText("partIds", partId, MAX_NAME)
+    checkText("partId", partId, MAX_NAME)
     const { epoch } = ctx.worker
     const turn = await assignedTurn(ctx, turnId)
     if (turn.status === "claimed" && turn.epoch === epoch && turn.messageId === messageId) return { claimed: true }
     if (turn.status !== "queued" || !turn.ready) return { claimed: false }
     if ((await sessionOf(ctx, turn)).status === "deleting") return { claimed: false }
     if (await expireIfStale(ctx, turn)) return { claimed: false }
-    await ctx.db.patch(turnId, { status: "claimed", ready: false, epoch, messageId, partIds })
+    await ctx.db.patch(turnId, { status: "claimed", ready: false, epoch, messageId, partId })
     await ctx.db.patch(turn.sessionId, { status: "running" })
     return { claimed: true }
   }
@@ -241,7 +239,7 @@ export const requeue = workerMutation({
       ready: (await sessionOf(ctx, turn)).status !== "deleting",
       epoch: undefined,
       messageId: undefined,
-      partIds: undefined
+      partId: undefined
     })
     await deleteDeltas(ctx, turnId)
     await closeRequests(ctx, turnId)

@@ -207,7 +207,7 @@ export const tables = {
     /** The epoch of the claim, with the OpenCode ids that this turn's prompt has, however often it is sent. */
     epoch: v.optional(v.number()),
     messageId: v.optional(v.string()),
-    partIds: v.optional(v.array(v.string())),
+    partId: v.optional(v.string()),
     /** The operator stopped it after its claim: whatever becomes of its worker, it is not run again. */
     abortRequested: v.optional(v.literal(true)),
     error: v.optional(turnError),

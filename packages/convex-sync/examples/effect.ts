@@ -8,7 +8,7 @@ const answer = Effect.fn(function* ({ text, turnId }: ReadyTurn) {
   const { mutation } = yield* Lease
   const { append, end } = yield* DeltaWriter
   const { claim } = yield* Inbox
-  if (!(yield* claim(turnId, { messageId: "msg_1", partIds: ["prt_1"] }))) return
+  if (!(yield* claim(turnId, { messageId: "msg_1", partId: "prt_1" }))) return
   for (const word of text.split(" ")) yield* append(turnId, { partId: "prt_2", kind: "text", text: `${word} ` })
   yield* end(turnId)
   const parts = [{ index: 0, kind: "text", payload: JSON.stringify({ text }) }]

@@ -11,6 +11,7 @@
  * @since 0.1.0
  */
 import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
+import { MAX_MESSAGE } from "@opencode-worker/convex-backend/limits"
 import type { FunctionReturnType } from "convex/server"
 import { Cause, Context, Duration, Effect, Fiber, Layer, Stream } from "effect"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
@@ -77,9 +78,6 @@ export class Commands extends Context.Service<
     )
 }
 
-/** Of what the backend takes. */
-const maxError = 4_000
-
 /** What a process was told dies with it; what a session was told does not. */
 const ofProcess: ReadonlySet<string> = new Set(["pause", "resume", "drain"])
 
@@ -115,7 +113,7 @@ const run = Effect.fnUntraced(function* <E extends Error, R>(
         if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause).pipe(Effect.orDie)
         const failed = Cause.squash(cause)
         const message = failed instanceof Error ? failed.message : String(failed)
-        return Effect.succeed(message.slice(0, maxError).toWellFormed())
+        return Effect.succeed(message.slice(0, MAX_MESSAGE).toWellFormed())
       }),
       Effect.withSpan("Commands.execute", { attributes: { kind: queued.command.kind } })
     )

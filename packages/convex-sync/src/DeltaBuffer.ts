@@ -13,6 +13,7 @@
  *
  * @since 0.1.0
  */
+import { MAX_DELTA } from "@opencode-worker/convex-backend/limits"
 
 /**
  * Streamed text of one part.
@@ -67,12 +68,12 @@ export const unwatched: Cadence = { window: 4_000, size: 16_384, spacing: 250 }
 export const cadenceOf = (isWatched: boolean): Cadence => (isWatched ? watched : unwatched)
 
 /**
- * The most that one write holds of one turn, in code units; half of what the backend takes.
+ * The most that one write holds of one turn, in code units: half of the backend's limit, because ids count, too.
  *
  * @category constants
  * @since 0.1.0
  */
-export const maxWrite = 16_000
+export const maxWrite = MAX_DELTA / 2
 
 /**
  * What one turn has waiting.

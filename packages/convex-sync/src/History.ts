@@ -9,6 +9,7 @@
  * @since 0.1.0
  */
 import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
+import { MAX_HISTORY, MAX_PARTS, MAX_PARTS_TOTAL, MAX_PROMPT } from "@opencode-worker/convex-backend/limits"
 import type { FunctionArgs } from "convex/server"
 import { Effect, Stream } from "effect"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
@@ -72,15 +73,9 @@ export interface HistoryStore {
   ) => Effect.Effect<unknown, ConvexSyncError>
 }
 
-/** Of what the backend takes in one call. */
-const maxTurns = 10
-const maxParts = 2_000
-const maxCharacters = 3_000_000
-const maxText = 200_000
-
 const told = ({ id, newerId, turn }: HistoryTurns.Placed<EndedTurn>): ToldTurn => ({
   ...turn,
-  text: turn.text.slice(0, maxText).toWellFormed(),
+  text: turn.text.slice(0, MAX_PROMPT).toWellFormed(),
   messageId: id,
   ...(newerId !== undefined && { newerId })
 })
@@ -92,7 +87,7 @@ const calls = (turns: ReadonlyArray<ToldTurn>): ReadonlyArray<ReadonlyArray<Told
   for (const turn of turns) {
     const size = turn.parts.reduce((sum, { payload }) => sum + payload.length, 0)
     const current = made.at(-1)
-    if (current !== undefined && parts + turn.parts.length <= maxParts && characters + size <= maxCharacters) {
+    if (current !== undefined && parts + turn.parts.length <= MAX_PARTS && characters + size <= MAX_PARTS_TOTAL) {
       current.push(turn)
       ;[parts, characters] = [parts + turn.parts.length, characters + size]
     } else {
@@ -124,7 +119,7 @@ export const loadBetween = Effect.fn("History.load")(function* <E>(source: Histo
   })
   return yield* source.turns.pipe(
     Stream.mapAccum(() => HistoryTurns.begin(newerId), HistoryTurns.step<EndedTurn>),
-    Stream.grouped(maxTurns),
+    Stream.grouped(MAX_HISTORY),
     Stream.mapEffect(tell),
     Stream.runFold(
       () => 0,

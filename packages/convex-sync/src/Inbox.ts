@@ -37,7 +37,7 @@ export type ReadyTurn = FunctionReturnType<typeof backendApi.queue.ready>[number
  */
 export interface PromptIds {
   readonly messageId: string
-  readonly partIds: ReadonlyArray<string>
+  readonly partId: string
 }
 
 /**

@@ -18,6 +18,7 @@
  *
  * @since 0.1.0
  */
+import { MAX_LOOKUPS, MAX_SMALL_PAGE } from "@opencode-worker/convex-backend/limits"
 import { HashMap, Option } from "effect"
 
 /**
@@ -67,11 +68,6 @@ export interface Batch {
   readonly watermark: number | undefined
 }
 
-/** Sessions in one call: what the backend takes. */
-const maxBatch = 100
-/** And in one question. */
-const maxQuestion = 1_000
-
 /** Sessions that are remembered, at 400 bytes each: fewer than 5 MB, and more than anybody works on between two lists. */
 const maxTold = 5_000
 
@@ -108,7 +104,7 @@ const inGroups = (sessions: ReadonlyArray<Listed>, size: number): ReadonlyArray<
 export const questions = (state: State, listed: ReadonlyArray<Listed>): ReadonlyArray<ReadonlyArray<Listed>> =>
   inGroups(
     listed.filter(({ id, updated }) => updated <= state.watermark && !HashMap.has(state.told, id)),
-    maxQuestion
+    MAX_LOOKUPS
   )
 
 /**
@@ -135,7 +131,7 @@ export const ofList = (state: State, listed: ReadonlyArray<Listed>): ReadonlyArr
       onSome: (known) => known.updated !== session.updated || looksDifferent(known, session)
     })
   const sessions = listed.filter(isNews).toSorted((one, other) => one.updated - other.updated)
-  return inGroups(sessions, maxBatch).map((batch) => ({ sessions: batch, watermark: batch.at(-1)?.updated }))
+  return inGroups(sessions, MAX_SMALL_PAGE).map((batch) => ({ sessions: batch, watermark: batch.at(-1)?.updated }))
 }
 
 /**
@@ -153,7 +149,10 @@ export const ofEvents = (state: State, changed: ReadonlyArray<Listed>): Readonly
       onNone: () => true,
       onSome: (known) => looksDifferent(known, session)
     })
-  return inGroups([...latest.values()].filter(isNews), maxBatch).map((sessions) => ({ sessions, watermark: undefined }))
+  return inGroups([...latest.values()].filter(isNews), MAX_SMALL_PAGE).map((sessions) => ({
+    sessions,
+    watermark: undefined
+  }))
 }
 
 /**

@@ -11,6 +11,7 @@
  *
  * @since 0.1.0
  */
+import { MAX_NAME, MAX_SMALL_PAGE } from "@opencode-worker/convex-backend/limits"
 import { Clock, Duration, Effect, Option, Queue, Stream } from "effect"
 import { type ConvexSyncError, isLoss } from "./ConvexSyncError.ts"
 import { sessionsOver } from "./internal/overLease.ts"
@@ -91,9 +92,6 @@ export interface SessionSyncOptions {
 const backlog = 1_000
 /** Events that come together are told together. */
 const gathering = "250 millis"
-const maxForget = 100
-/** Of what the backend takes. */
-const maxText = 500
 
 /**
  * Synchronises for ever, over any two. Fails only when the lease is lost: what else goes wrong is logged, and made good by
@@ -129,8 +127,8 @@ export const runBetween = Effect.fnUntraced(function* (
   })
 
   const forget = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
-    for (let from = 0; from < ids.length; from += maxForget) {
-      const some = ids.slice(from, from + maxForget)
+    for (let from = 0; from < ids.length; from += MAX_SMALL_PAGE) {
+      const some = ids.slice(from, from + MAX_SMALL_PAGE)
       for (const id of some) refused.add(id)
       if (!(yield* forgiving(store.forget(some)))) continue
       for (const id of some) refused.delete(id)
@@ -173,8 +171,8 @@ export const runBetween = Effect.fnUntraced(function* (
     for (const id of deleted) changed.delete(id)
     yield* tell(SessionMerge.ofEvents(state, [...changed.values()]))
     yield* forget([...deleted])
-    for (let from = 0; from < removed.length; from += maxForget) {
-      yield* forgiving(store.forgetPrompts(removed.slice(from, from + maxForget)))
+    for (let from = 0; from < removed.length; from += MAX_SMALL_PAGE) {
+      yield* forgiving(store.forgetPrompts(removed.slice(from, from + MAX_SMALL_PAGE)))
     }
     state = SessionMerge.forgotten(state, [...deleted])
   })
@@ -215,8 +213,8 @@ const ask = ({ outdated }: SessionStore, question: ReadonlyArray<SessionMerge.Li
 /** As the backend takes it: a title is anybody's to give, and so is the metadata, which names none of ours if it is long. */
 const shortened = ({ madeFor, title, ...session }: SessionMerge.Listed): SessionMerge.Listed => ({
   ...session,
-  title: title.slice(0, maxText).toWellFormed() || "Untitled",
-  ...(madeFor !== undefined && madeFor.length <= maxText && { madeFor })
+  title: title.slice(0, MAX_NAME).toWellFormed() || "Untitled",
+  ...(madeFor !== undefined && madeFor.length <= MAX_NAME && { madeFor })
 })
 
 /**

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
+import { MAX_MESSAGE, MAX_NAME } from "@opencode-worker/convex-backend/limits"
 import type { FunctionArgs } from "convex/server"
 import { Effect } from "effect"
 import { api } from "./Backend.ts"
@@ -38,9 +39,6 @@ export interface TurnResult {
   readonly parts: ReadonlyArray<FinalPart>
 }
 
-/** Of what the backend takes. */
-const [maxName, maxMessage] = [500, 4_000]
-
 /**
  * The result as the backend takes it: a huge turn loses the ends of what its tools said first and its answer last, and says
  * so in a notice; an error loses its end.
@@ -59,8 +57,8 @@ export const fitting = ({
   parts: [...bounded(parts)],
   ...(error !== undefined && {
     error: {
-      name: error.name.slice(0, maxName).toWellFormed() || "Error",
-      message: error.message.slice(0, maxMessage).toWellFormed()
+      name: error.name.slice(0, MAX_NAME).toWellFormed() || "Error",
+      message: error.message.slice(0, MAX_MESSAGE).toWellFormed()
     }
   }),
   ...(usage !== undefined && { usage }),

@@ -170,7 +170,7 @@ layer(Deployment.layer, { excludeTestServices: true })("History over a deploymen
         const { mutation } = yield* Lease
         const turnId = yield* send("p3")
         yield* send("waits")
-        yield* mutation(api.queue.claim, { turnId, messageId: "p3", partIds: ["prt_1"] })
+        yield* mutation(api.queue.claim, { turnId, messageId: "p3", partId: "prt_1" })
         yield* mutation(api.queue.deliver, { turnId })
         yield* History.load(sessionId, sessionOf(names(6)).source)
         assert.deepStrictEqual(yield* texts, ["p0", "p1", "p2", "p3", "p4", "p5", "waits"])
@@ -187,7 +187,7 @@ layer(Deployment.layer, { excludeTestServices: true })("History over a deploymen
       yield* Effect.gen(function* () {
         const { mutation } = yield* Lease
         const turnId = yield* send("new")
-        yield* mutation(api.queue.claim, { turnId, messageId: "new", partIds: ["prt_1"] })
+        yield* mutation(api.queue.claim, { turnId, messageId: "new", partId: "prt_1" })
         yield* History.load(sessionId, sessionOf(names(3)).source)
       }).pipe(Effect.provide(services))
       assert.deepStrictEqual(yield* texts, ["p0", "p1", "p2", "new"])

@@ -491,7 +491,7 @@ layer(Deployment.layer, { excludeTestServices: true })("Requests over a deployme
       const opencode = yield* makeOpenCode
       yield* Effect.gen(function* () {
         const { mutation } = yield* Lease
-        yield* mutation(api.queue.claim, { turnId: asked, messageId: "msg_1", partIds: ["prt_1"] })
+        yield* mutation(api.queue.claim, { turnId: asked, messageId: "msg_1", partId: "prt_1" })
         const { follow } = yield* Requests
         yield* follow({ turnId: asked, opencodeSessionId: "ses_root" })
         yield* opencode.ask(bash("per_1"))

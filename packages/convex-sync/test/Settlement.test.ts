@@ -93,7 +93,7 @@ layer(Deployment.layer, { excludeTestServices: true })("settlement", (test) => {
         const { append, flush } = yield* DeltaWriter
         const { mutation } = yield* Lease
         for (const { key, sessionId, turnId } of turns) {
-          assert.isTrue(yield* claim(turnId, { messageId: `msg_${key}`, partIds: [] }))
+          assert.isTrue(yield* claim(turnId, { messageId: `msg_${key}`, partId: "prt_1" }))
           yield* mutation(api.sessions.bind, { sessionId, opencodeSessionId: `ses_${key}` })
           if (key === "fresh") continue
           yield* mutation(api.queue.deliver, { turnId })

@@ -4,7 +4,7 @@ import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
 import { api, ConvexClient, DeltaWriter, Inbox, Lease, Pairing, type ReadyTurn } from "../src/index.ts"
 import { connection, Deployment, pair } from "./support/deployment.ts"
 
-const ids = { messageId: "msg_1", partIds: ["prt_1"] }
+const ids = { messageId: "msg_1", partId: "prt_1" }
 
 layer(Deployment.layer, { excludeTestServices: true })("a worker", (test) => {
   test.effect("waits for approval, takes what is asked, streams the answer, and the operator reads along", () =>

@@ -177,7 +177,7 @@ export const question = {
   }
 }
 
-export const ids = { messageId: "msg_1", partIds: ["prt_1"] }
+export const ids = { messageId: "msg_1", partId: "prt_1" }
 
 /** What a call was refused with: a refusal's code, or `invalid` where the arguments' types were wrong. */
 export const refusalOf = async (call: Promise<unknown>): Promise<unknown> => {

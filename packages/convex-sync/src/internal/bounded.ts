@@ -1,9 +1,10 @@
 /** What a deployment takes of one turn's parts. */
+import { MAX_PARTS, MAX_PARTS_TOTAL } from "@opencode-worker/convex-backend/limits"
 import type { FinalPart } from "../TurnResult.ts"
 
-/** A little below the backend's limits: parts, and characters of all payloads together. */
-const mostParts = 1_900
-const mostCharacters = 2_900_000
+/** Room for the notice of what was left out. */
+const maxParts = MAX_PARTS - 100
+const maxCharacters = MAX_PARTS_TOTAL - 100_000
 /** The longest text that a tool keeps in its payload where not everything fits, tried one after another. In code units. */
 const limits = [100_000, 10_000, 1_000]
 
@@ -24,7 +25,7 @@ const chosen = (parts: ReadonlyArray<FinalPart>): ReadonlyArray<FinalPart> => {
   const taken = new Set<FinalPart>()
   let characters = 0
   for (const part of parts.toSorted((one, other) => rank(one) - rank(other) || other.index - one.index)) {
-    if (taken.size === mostParts || characters + part.payload.length > mostCharacters) continue
+    if (taken.size === maxParts || characters + part.payload.length > maxCharacters) continue
     characters += part.payload.length
     taken.add(part)
   }
@@ -38,7 +39,7 @@ const chosen = (parts: ReadonlyArray<FinalPart>): ReadonlyArray<FinalPart> => {
 export const bounded = (parts: ReadonlyArray<FinalPart>): ReadonlyArray<FinalPart> => {
   let fitting = parts
   for (const limit of limits) {
-    if (charactersOf(fitting) <= mostCharacters) break
+    if (charactersOf(fitting) <= maxCharacters) break
     fitting = parts.map((part) => shortened(part, limit))
   }
   const kept = chosen(fitting)

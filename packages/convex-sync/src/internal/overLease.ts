@@ -1,5 +1,6 @@
 /** What each part needs of a deployment, done by the backend's functions, under the lease of this process. */
 import type { Id } from "@opencode-worker/convex-backend/api"
+import { MAX_PAGE } from "@opencode-worker/convex-backend/limits"
 import { Effect } from "effect"
 import { api } from "../Backend.ts"
 import type { CommandsPort } from "../Commands.ts"
@@ -12,15 +13,9 @@ import type { StorePort } from "../Requests.ts"
 import type { Listed } from "../SessionMerge.ts"
 import type { SessionStore } from "../SessionSync.ts"
 
-/** Rows that the deployment shows at once, unless asked for fewer. Behind so many commands it shows aborts, too. */
-const window = 20
-
-export const inboxOver = (lease: Lease["Service"], limit = window): InboxPort => ({
+export const inboxOver = (lease: Lease["Service"], limit = MAX_PAGE): InboxPort => ({
   windows: lease.subscribe(api.queue.ready, { limit }),
-  claim: (turnId, { messageId, partIds }) =>
-    lease
-      .mutation(api.queue.claim, { turnId, messageId, partIds: [...partIds] })
-      .pipe(Effect.map((reply) => reply.claimed))
+  claim: (turnId, ids) => lease.mutation(api.queue.claim, { turnId, ...ids }).pipe(Effect.map((reply) => reply.claimed))
 })
 
 export const deltasOver =
@@ -33,13 +28,13 @@ export const deltasOver =
 export const requestsOver = (lease: Lease["Service"]): StorePort => ({
   open: (request) => lease.mutation(api.requests.open, request),
   applied: (use) => lease.mutation(api.requests.applied, use),
-  answers: lease.subscribe(api.requests.answers, { limit: window }),
+  answers: lease.subscribe(api.requests.answers, { limit: MAX_PAGE }),
   close: (requestId, as) => lease.mutation(api.requests.close, { requestId, as })
 })
 
 export const commandsOver = (lease: Lease["Service"]): CommandsPort => ({
   epoch: lease.epoch,
-  windows: lease.subscribe(api.commands.queued, { limit: window }),
+  windows: lease.subscribe(api.commands.queued, { limit: MAX_PAGE }),
   settle: (commandId, error) =>
     lease.mutation(api.commands.settle, { commandId, ...(error !== undefined && { error }) })
 })

@@ -1,4 +1,5 @@
 /** What settlement needs of a deployment, under the lease of this process. */
+import { MAX_PAGE } from "@opencode-worker/convex-backend/limits"
 import { Effect } from "effect"
 import { api } from "../Backend.ts"
 import type { DeltaWriter } from "../DeltaWriter.ts"
@@ -7,14 +8,11 @@ import type { SettlementStore } from "../Settlement.ts"
 import * as StreamedText from "../StreamedText.ts"
 import * as TurnResult from "../TurnResult.ts"
 
-/** Turns that the deployment shows at once. */
-const window = 20
-
 export const settlementOverLease = Effect.gen(function* () {
   const lease = yield* Lease
   const context = yield* Effect.context<DeltaWriter | Lease>()
   return {
-    unsettled: (running) => lease.query(api.queue.unsettled, { limit: window, running: [...running] }),
+    unsettled: (running) => lease.query(api.queue.unsettled, { limit: MAX_PAGE, running: [...running] }),
     streamed: (turnId) => Effect.provideContext(StreamedText.read(turnId), context),
     requeue: (turnId, messageId) =>
       lease.mutation(api.queue.requeue, { turnId, ...(messageId !== null && { messageId }) }),

@@ -54,7 +54,7 @@ export const commands = <R>(
         const { commands: port, inbox } = yield* start("p")
         const sessionId = yield* operator.createSession
         const turnId = yield* operator.send(sessionId, "Hi")
-        assert.isTrue(yield* inbox.claim(turnId, { messageId: "msg_1", partIds: ["prt_1"] }))
+        assert.isTrue(yield* inbox.claim(turnId, { messageId: "msg_1", partId: "prt_1" }))
         for (let n = 0; n < 30; n++) yield* operator.rename(sessionId, `Title ${n}`)
         const commandId = yield* operator.abort(turnId)
         const shown = yield* opened(port.windows)

@@ -4,7 +4,7 @@ import { Effect, Exit, Scope } from "effect"
 import type { ReadyTurn } from "../../src/index.ts"
 import { assertFenced, type Cases, type MakeWorker, opened } from "./Worker.ts"
 
-const ids = { messageId: "msg_1", partIds: ["prt_1"] }
+const ids = { messageId: "msg_1", partId: "prt_1" }
 const textsOf = (window: ReadonlyArray<ReadyTurn>) => window.map(({ text }) => text).join()
 
 export const inbox = <R>(

@@ -18,7 +18,7 @@ export const requests = <R>(
     const { inbox, requests: port } = yield* start("p")
     const sessionId = yield* operator.createSession
     const turnId = yield* operator.send(sessionId, "Hi")
-    assert.isTrue(yield* inbox.claim(turnId, { messageId: "msg_1", partIds: ["prt_1"] }))
+    assert.isTrue(yield* inbox.claim(turnId, { messageId: "msg_1", partId: "prt_1" }))
     const open = (opencodeId: string, of = turnId) => port.open(requestCalled(opencodeId, of))
     return { open, operator, pending: operator.pending(sessionId), port, sessionId, start, turnId }
   })

@@ -29,7 +29,7 @@ export const settlement = <R>(
     const turnId = yield* operator.send(sessionId, "first")
     const status = Effect.map(operator.turns(sessionId), ([first]) => first?.status)
     const claim = (by: Pick<Effect.Success<ReturnType<typeof start>>, "inbox">, of = turnId) =>
-      Effect.map(by.inbox.claim(of, { messageId: `msg of ${of}`, partIds: ["prt_1"] }), (is) => assert.isTrue(is))
+      Effect.map(by.inbox.claim(of, { messageId: `msg of ${of}`, partId: "prt_1" }), (is) => assert.isTrue(is))
     return { claim, operator, sessionId, start, status, turnId }
   })
 
@@ -100,7 +100,7 @@ export const settlement = <R>(
         const { start, status, turnId } = yield* setUp
         const port = yield* start("p")
         for (const messageId of ["msg_1", "msg_2"]) {
-          assert.isTrue(yield* port.inbox.claim(turnId, { messageId, partIds: [] }))
+          assert.isTrue(yield* port.inbox.claim(turnId, { messageId, partId: "prt_1" }))
           yield* port.settlement.requeue(turnId, "msg_1")
         }
         assert.strictEqual(yield* status, "claimed")
