@@ -220,8 +220,8 @@ const passOn = Effect.fnUntraced(function* (turnId: Id<"turns">, event: TurnEven
       return yield* deltas.append(turnId, LiveNotice.retry(event))
     case "Compaction":
       return yield* deltas.append(turnId, LiveNotice.compaction(event))
-    case "PermissionAsked":
-    case "QuestionAsked":
+    case "RequestOpened":
+    case "RequestClosed":
     case "Ended":
       return
   }

@@ -12,6 +12,7 @@ import { makePromiseRunner } from "./internal/promiseRunner.ts"
 import { makeSdk } from "./internal/sdk.ts"
 import type { OpenCodeClient, TurnInput } from "./OpenCodeClient.ts"
 import { OpenCodeHost, type Options } from "./OpenCodeHost.ts"
+import type { OpenCodeRequestRef, RequestReply } from "./OpenCodeRequest.ts"
 import type { OpenCodeServer } from "./OpenCodeServer.ts"
 import type { TurnEvent } from "./TurnEvent.ts"
 
@@ -75,6 +76,11 @@ export interface AsyncOpenCodeHost extends AsyncDisposable {
   readonly events: AsyncIterable<HostEvent>
   /** Leaving the loop early, or an abort of the signal, aborts the turn. */
   readonly turn: (input: AsyncTurnInput, options?: CallOptions) => AsyncIterable<TurnEvent>
+  readonly reply: (
+    request: OpenCodeRequestRef,
+    reply: RequestReply,
+    options?: CallOptions
+  ) => Promise<"replied" | "closed">
   readonly abort: (sessionId: string, options?: CallOptions) => Promise<void>
 }
 
@@ -119,6 +125,7 @@ export const openHost = async (options: Options): Promise<AsyncOpenCodeHost> => 
       ),
     events: iterable(host.events),
     turn: (input, call) => iterable(Stream.unwrap(Effect.map(withIds(input), host.turn)), call),
+    reply: (request, reply, call) => run(host.reply(request, reply), call),
     abort: (sessionId, call) => run(host.abort(sessionId), call),
     [Symbol.asyncDispose]: runner[Symbol.asyncDispose]
   }

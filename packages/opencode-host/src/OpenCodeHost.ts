@@ -12,6 +12,7 @@ import { HostError, Unsupported } from "./HostError.ts"
 import type { HostEvent } from "./HostEvent.ts"
 import type { OpenCodeClient, TurnInput } from "./OpenCodeClient.ts"
 import type { OpenCodeServer } from "./OpenCodeServer.ts"
+import type { OpenCodeRequestRef, RequestReply } from "./OpenCodeRequest.ts"
 import type { ProjectConfig } from "./ProjectConfig.ts"
 import type { TurnEvent } from "./TurnEvent.ts"
 import { abortSession } from "./internal/abort.ts"
@@ -28,6 +29,7 @@ import { holdDirectory } from "./internal/lock.ts"
 import { checkOptions, checkPrompt } from "./internal/options.ts"
 import { makePaths } from "./internal/plugin/paths.ts"
 import { prepareProject } from "./internal/projectConfig/prepare.ts"
+import { replyTo } from "./internal/requests.ts"
 import { restartPolicy } from "./internal/restarts.ts"
 import { spawnServer } from "./internal/spawn.ts"
 import { makeSupervisor } from "./internal/supervisor.ts"
@@ -165,6 +167,11 @@ export class OpenCodeHost extends Context.Service<
      * exactly one `Ended`. A prompt that OpenCode has already is followed, not sent. Interrupting aborts the turn.
      */
     readonly turn: (input: TurnInput) => Stream.Stream<TurnEvent, HostError>
+    /**
+     * Replies to a request of a turn (`RequestOpened`). `closed`: the agent no longer waits for it, because it was replied
+     * to elsewhere or its tool has ended. Nothing was sent to the agent then.
+     */
+    readonly reply: (request: OpenCodeRequestRef, reply: RequestReply) => Effect.Effect<"replied" | "closed", HostError>
     /** Aborts what the session runs and waits until it is idle (10 s at most, then `Timeout`). */
     readonly abort: (sessionId: string) => Effect.Effect<void, HostError>
   }
@@ -199,6 +206,8 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const client = options.alwaysAsk === true ? withoutAlways(makeClient(use, directory)) : makeClient(use, directory)
   const turns = new Map<string, RunningTurn>()
   const abort = (sessionId: string) => abortSession(client, turns, sessionId)
+  const scope = yield* Effect.scope
+  const background = (effect: Effect.Effect<void>) => Effect.forkIn(effect, scope, { startImmediately: true })
   if (options.start === "eager") yield* Effect.forkScoped(Effect.ignore(running), { startImmediately: true })
   return OpenCodeHost.of({
     hostId,
@@ -213,9 +222,10 @@ const make = Effect.fnUntraced(function* (options: Options) {
     turn: (input) =>
       Stream.unwrap(
         Effect.map(checkPrompt(input), () =>
-          runTurn({ client, hold, running, listen: hub.listen, turns, abort }, input)
+          runTurn({ client, hold, running, listen: hub.listen, turns, abort, background }, input)
         )
       ),
+    reply: (request, reply) => replyTo(client, request, reply),
     abort
   })
 })

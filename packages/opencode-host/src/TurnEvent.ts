@@ -3,8 +3,9 @@
  *
  * @since 0.1.0
  */
-import type { PermissionRequest, QuestionRequest, ToolPart } from "@opencode-ai/sdk/v2/client"
+import type { ToolPart } from "@opencode-ai/sdk/v2/client"
 import type { AssistantWithParts } from "./OpenCodeClient.ts"
+import type { OpenCodeRequest } from "./OpenCodeRequest.ts"
 
 /**
  * How a turn ended. `interrupted`: the server died in it, or nothing says how it ended; it is never run again by itself.
@@ -102,25 +103,27 @@ export interface Compaction {
 }
 
 /**
- * The agent, or one of its sub-agents (then `request.sessionID` is the child's), waits for an answer.
+ * The agent, or one of its sub-agents (then `request.sessionID` is the child's), waits for a reply
+ * (`OpenCodeHost.reply`).
  *
  * @category events
  * @since 0.1.0
  */
-export interface PermissionAsked {
-  readonly _tag: "PermissionAsked"
-  readonly request: PermissionRequest
+export interface RequestOpened {
+  readonly _tag: "RequestOpened"
+  readonly request: OpenCodeRequest
 }
 
 /**
- * The agent, or one of its sub-agents, waits for the answer to a question.
+ * The agent no longer waits: the request was replied to, here or elsewhere, or its tool was aborted. Each request that
+ * was opened is closed before `Ended`.
  *
  * @category events
  * @since 0.1.0
  */
-export interface QuestionAsked {
-  readonly _tag: "QuestionAsked"
-  readonly request: QuestionRequest
+export interface RequestClosed {
+  readonly _tag: "RequestClosed"
+  readonly requestId: string
 }
 
 /**
@@ -148,6 +151,6 @@ export type TurnEvent =
   | ToolUpdated
   | RetryScheduled
   | Compaction
-  | PermissionAsked
-  | QuestionAsked
+  | RequestOpened
+  | RequestClosed
   | Ended

@@ -4,7 +4,7 @@ import { Effect, Layer, Stream } from "effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { OpenCodeHost, type Options, type TurnEvent } from "../src/index.ts"
-import { newSession, promptOf } from "./support.ts"
+import { isPermission, newSession, promptOf } from "./support.ts"
 
 /** Calls the shell with the prompt; `task: …` lets a sub-agent do it. */
 const model = ScriptedProvider.layer(({ lastUserText, toolResults }) => {
@@ -36,7 +36,7 @@ const hostOf = (options: Partial<Options>) =>
 
 /** What a prompt leads to: the words that OpenCode asks with, each refused, and how its commands ended. */
 const outcome = Effect.fnUntraced(function* (text: string, agent?: string) {
-  const { client, turn } = yield* OpenCodeHost
+  const { reply, turn } = yield* OpenCodeHost
   const input = { ...(yield* promptOf(yield* newSession, text)), agent }
   const asked: Array<string> = []
   const commands = new Map<string, string>()
@@ -45,9 +45,9 @@ const outcome = Effect.fnUntraced(function* (text: string, agent?: string) {
       if (event._tag === "ToolUpdated" && event.part.tool === "bash") {
         commands.set(event.part.id, event.part.state.status)
       }
-      if (event._tag !== "PermissionAsked") return Effect.void
+      if (!isPermission(event)) return Effect.void
       asked.push(...event.request.patterns)
-      return client.permissions.reply(event.request.id, "reject", "not now")
+      return reply(event.request, { type: "reject", message: "not now" })
     })
   )
   return { asked, commands: [...commands.values()] }

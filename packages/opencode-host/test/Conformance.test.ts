@@ -3,7 +3,17 @@ import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Layer, Redacted, Schedule, Stream } from "effect"
 import { vi } from "vitest"
 import { ascendingId, OpenCodeHost, type PermissionRequest } from "../src/index.ts"
-import { endOf, layerHost, newSession, promptOf, requestsDuring, runPrompt, textOf } from "./support.ts"
+import {
+  endOf,
+  isPermission,
+  isQuestion,
+  layerHost,
+  newSession,
+  promptOf,
+  requestsDuring,
+  runPrompt,
+  textOf
+} from "./support.ts"
 
 vi.setConfig({ testTimeout: 60_000 })
 
@@ -176,13 +186,13 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("the port", (i
 
   it.effect("answers a permission; one that was answered is not found again", () =>
     Effect.gen(function* () {
-      const { client, turn } = yield* OpenCodeHost
+      const { client, turn, reply } = yield* OpenCodeHost
       const asked: Array<PermissionRequest> = []
       const events = yield* turn(yield* promptOf(yield* newSession, "touch")).pipe(
         Stream.tap((event) => {
-          if (event._tag !== "PermissionAsked") return Effect.void
+          if (!isPermission(event)) return Effect.void
           asked.push(event.request)
-          return client.permissions.reply(event.request.id, "once")
+          return reply(event.request, { type: "once" })
         }),
         Stream.runCollect
       )
@@ -198,14 +208,14 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("the port", (i
 
   it.effect("shows the requests of sub-agents, under the sub-agent's session", () =>
     Effect.gen(function* () {
-      const { client, turn } = yield* OpenCodeHost
+      const { client, turn, reply } = yield* OpenCodeHost
       const sessionId = yield* newSession
       const asked: Array<string> = []
       const events = yield* turn(yield* promptOf(sessionId, "delegate")).pipe(
         Stream.tap((event) => {
-          if (event._tag !== "PermissionAsked") return Effect.void
+          if (!isPermission(event)) return Effect.void
           asked.push(event.request.sessionID)
-          return client.permissions.reply(event.request.id, "once")
+          return reply(event.request, { type: "once" })
         }),
         Stream.runCollect
       )
@@ -229,12 +239,10 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("the port", (i
 
   it.effect("keeps its password and its configuration out of what the agent's commands can read", () =>
     Effect.gen(function* () {
-      const { client, turn, server } = yield* OpenCodeHost
+      const { turn, server, reply } = yield* OpenCodeHost
       assert.isTrue((yield* server).passwordHidden)
       const events = yield* turn(yield* promptOf(yield* newSession, "snoop")).pipe(
-        Stream.tap((event) =>
-          event._tag === "PermissionAsked" ? client.permissions.reply(event.request.id, "once") : Effect.void
-        ),
+        Stream.tap((event) => (isPermission(event) ? reply(event.request, { type: "once" }) : Effect.void)),
         Stream.runCollect
       )
       const output = JSON.stringify(endOf(events).messages)
@@ -252,7 +260,7 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("the port", (i
       const { client, turn, abort } = yield* OpenCodeHost
       const sessionId = yield* newSession
       const events = yield* turn(yield* promptOf(sessionId, "touch")).pipe(
-        Stream.tap((event) => (event._tag === "PermissionAsked" ? Effect.forkChild(abort(sessionId)) : Effect.void)),
+        Stream.tap((event) => (isPermission(event) ? Effect.forkChild(abort(sessionId)) : Effect.void)),
         Stream.runCollect
       )
       assert.strictEqual(endOf(events).outcome, "aborted")
@@ -339,14 +347,14 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("the port", (i
 
   it.effect("waits for the answer to a question", () =>
     Effect.gen(function* () {
-      const { turn, client } = yield* OpenCodeHost
+      const { turn, reply } = yield* OpenCodeHost
       const events = yield* turn(yield* promptOf(yield* newSession, "question")).pipe(
         Stream.tap((event) =>
-          event._tag === "QuestionAsked" ? client.questions.reply(event.request.id, [["B"]]) : Effect.void
+          isQuestion(event) ? reply(event.request, { type: "answers", answers: [["B"]] }) : Effect.void
         ),
         Stream.runCollect
       )
-      assert.strictEqual(events.filter((event) => event._tag === "QuestionAsked").length, 1)
+      assert.strictEqual(events.filter(isQuestion).length, 1)
       assert.strictEqual(endOf(events).outcome, "completed")
       assert.strictEqual(textOf(events), "All right.")
     })
@@ -354,11 +362,9 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("the port", (i
 
   it.effect("ends aborted when its request is refused", () =>
     Effect.gen(function* () {
-      const { turn, client } = yield* OpenCodeHost
+      const { turn, reply } = yield* OpenCodeHost
       const events = yield* turn(yield* promptOf(yield* newSession, "touch")).pipe(
-        Stream.tap((event) =>
-          event._tag === "PermissionAsked" ? client.permissions.reply(event.request.id, "reject") : Effect.void
-        ),
+        Stream.tap((event) => (isPermission(event) ? reply(event.request, { type: "reject" }) : Effect.void)),
         Stream.runCollect
       )
       assert.strictEqual(endOf(events).outcome, "aborted")

@@ -4,7 +4,7 @@ import { Deferred, Effect, Ref, Stream } from "effect"
 import { HostError, OpenCodeHost, Unavailable } from "../src/index.ts"
 import { makeHub } from "../src/internal/hub.ts"
 import { runTurn } from "../src/internal/turn.ts"
-import { endOf, layerHost, newSession, promptOf } from "./support.ts"
+import { endOf, isPermission, layerHost, newSession, promptOf, turnHostOver } from "./support.ts"
 
 const model = layerHost(
   ({ results }) =>
@@ -17,7 +17,7 @@ describe("what a gap took", () => {
     "is looked for again at the next tick when looking for it has failed",
     () =>
       Effect.gen(function* () {
-        const { abort, client, events, server } = yield* OpenCodeHost
+        const { client, events, reply } = yield* OpenCodeHost
         const hub = yield* makeHub()
         const asked = yield* Deferred.make<void>()
         const looks = yield* Ref.make(0)
@@ -34,33 +34,17 @@ describe("what a gap took", () => {
           if ((yield* Ref.updateAndGet(looks, (count) => count + 1)) > 1) return yield* client.permissions.list
           return yield* new HostError({ reason: new Unavailable({ operation: "permissions.list", detail: "busy" }) })
         })
-        const running = {
-          server: yield* server,
-          exited: Effect.never,
-          notice: Effect.void,
-          kill: Effect.void,
-          primed: Effect.void,
-          settings: Effect.never
-        }
+        const turnHost = yield* turnHostOver(hub)
         const turn = runTurn(
-          {
-            client: { ...client, permissions: { ...client.permissions, list } },
-            hold: Effect.void,
-            running: Effect.succeed(running),
-            listen: hub.listen,
-            turns: new Map(),
-            abort
-          },
+          { ...turnHost, client: { ...client, permissions: { ...client.permissions, list } } },
           yield* promptOf(yield* newSession, "run it")
         )
         const told = yield* turn.pipe(
-          Stream.tap((event) =>
-            event._tag === "PermissionAsked" ? client.permissions.reply(event.request.id, "once") : Effect.void
-          ),
+          Stream.tap((event) => (isPermission(event) ? reply(event.request, { type: "once" }) : Effect.void)),
           Stream.runCollect
         )
         yield* Deferred.await(asked)
-        assert.strictEqual(told.filter(({ _tag }) => _tag === "PermissionAsked").length, 1)
+        assert.strictEqual(told.filter(isPermission).length, 1)
         assert.isAtLeast(yield* Ref.get(looks), 2)
         assert.strictEqual(endOf(told).outcome, "completed")
       }).pipe(Effect.scoped, Effect.provide(model)),

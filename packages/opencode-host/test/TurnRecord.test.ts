@@ -226,13 +226,13 @@ describe("turns of a record", () => {
     "have the text that the events of the running turn bring",
     { conversation: Conversation },
     ({ conversation }) =>
-      Effect.gen(function* () {
+      Effect.sync(() => {
         const { chain } = write(conversation)
         for (const { kind, messages, prompt } of turnsOf(chain)) {
           if (kind !== "prompt") continue
           const { id } = prompt.info
           const reader = turnReader(noClient, { sessionId: "ses_1", messageId: id, partIds: ["prt_x"], text: "" })
-          const events = yield* Effect.forEach(chain.flatMap(eventsOf), reader.read)
+          const events = chain.flatMap(eventsOf).map(reader.read)
           const live = events.flat().flatMap((event) => (event._tag === "TextDelta" ? [event.delta] : []))
           const stored = messages.flatMap(visibleParts).flatMap((part) => (part.type === "text" ? [part.text] : []))
           assert.deepStrictEqual(live, stored)

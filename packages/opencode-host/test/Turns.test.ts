@@ -3,7 +3,18 @@ import { Reply } from "@opencode-worker/testkit"
 import { Deferred, Effect, Fiber, Layer, Option, Redacted, Schedule, Stream } from "effect"
 import { vi } from "vitest"
 import { OpenCodeHost, type TurnEvent } from "../src/index.ts"
-import { endOf, eventually, layerHost, newSession, numbered, promptOf, runPrompt, tags, textOf } from "./support.ts"
+import {
+  endOf,
+  eventually,
+  isQuestion,
+  layerHost,
+  newSession,
+  numbered,
+  promptOf,
+  runPrompt,
+  tags,
+  textOf
+} from "./support.ts"
 
 const answer = "The quick brown fox jumps over the lazy dog, twice."
 const bash = (command: string) => Reply.toolCall("bash", { command, description: "run" })
@@ -157,11 +168,9 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("a turn", (it)
 
   it.effect("ends aborted when its question is dismissed", () =>
     Effect.gen(function* () {
-      const { turn, client } = yield* OpenCodeHost
+      const { turn, reply } = yield* OpenCodeHost
       const events = yield* turn(yield* promptOf(yield* newSession, "question")).pipe(
-        Stream.tap((event) =>
-          event._tag === "QuestionAsked" ? client.questions.reject(event.request.id) : Effect.void
-        ),
+        Stream.tap((event) => (isQuestion(event) ? reply(event.request, { type: "dismiss" }) : Effect.void)),
         Stream.runCollect
       )
       assert.strictEqual(endOf(events).outcome, "aborted")

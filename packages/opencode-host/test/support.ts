@@ -2,7 +2,18 @@ import { OpenCodeHome, type Reply, type Script, ScriptedProvider } from "@openco
 import { spawn } from "node:child_process"
 import { assert } from "@effect/vitest"
 import { Effect, Layer, Schedule, Stream } from "effect"
-import { ascendingId, type Ended, OpenCodeHost, type Options, type TurnEvent } from "../src/index.ts"
+import {
+  ascendingId,
+  type Ended,
+  type OpenCodeRequest,
+  OpenCodeHost,
+  type Options,
+  type RequestOpened,
+  type TurnEvent
+} from "../src/index.ts"
+import type { Hub } from "../src/internal/hub.ts"
+import type { Running } from "../src/internal/supervisor.ts"
+import type { TurnHost } from "../src/internal/turn.ts"
 
 /** What the model is asked: the newest user text, and how many tools have answered since. */
 export interface Asked {
@@ -51,6 +62,28 @@ export const promptOf = Effect.fnUntraced(function* (sessionId: string, text: st
   }
 })
 
+/** What a turn needs of the host, with events from `hub`. */
+export const turnHostOver = Effect.fnUntraced(function* (hub: Hub) {
+  const { abort, client, server } = yield* OpenCodeHost
+  const running: Running = {
+    server: yield* server,
+    exited: Effect.never,
+    notice: Effect.void,
+    kill: Effect.void,
+    primed: Effect.void,
+    settings: Effect.never
+  }
+  return {
+    client,
+    hold: Effect.void,
+    running: Effect.succeed(running),
+    listen: hub.listen,
+    turns: new Map(),
+    abort,
+    background: Effect.forkDetach
+  } satisfies TurnHost
+})
+
 export const newSession = Effect.gen(function* () {
   const { client } = yield* OpenCodeHost
   return (yield* client.sessions.create({ title: "test" })).id
@@ -70,6 +103,14 @@ export const endOf = (events: ReadonlyArray<TurnEvent>): Ended => {
 
 export const textOf = (events: ReadonlyArray<TurnEvent>, kind: "text" | "reasoning" = "text"): string =>
   events.map((event) => (event._tag === "TextDelta" && event.kind === kind ? event.delta : "")).join("")
+
+type Opened<Kind> = RequestOpened & { readonly request: Extract<OpenCodeRequest, { readonly kind: Kind }> }
+
+export const isPermission = (event: TurnEvent): event is Opened<"permission"> =>
+  event._tag === "RequestOpened" && event.request.kind === "permission"
+
+export const isQuestion = (event: TurnEvent): event is Opened<"question"> =>
+  event._tag === "RequestOpened" && event.request.kind === "question"
 
 export const tags = (events: ReadonlyArray<TurnEvent>): ReadonlyArray<string> => events.map((event) => event._tag)
 

@@ -3,6 +3,7 @@ import { Clock, Effect } from "effect"
 import { HostError, Timeout } from "../HostError.ts"
 import type { OpenCodeClient } from "../OpenCodeClient.ts"
 import { isBusy } from "./record.ts"
+import { clearZombies } from "./requests.ts"
 import type { RunningTurn } from "./turn.ts"
 
 const limitMillis = 10_000
@@ -32,19 +33,8 @@ export const abortSession = Effect.fn("OpenCodeHost.abort")(function* (
     }
     yield* Effect.sleep("50 millis")
   }
-  // What cannot be cleared stays on a list; the session has stopped all the same.
-  yield* clearRequests(client, sessionId).pipe(Effect.catch((error) => Effect.logDebug(error.message)))
-})
-
-/**
- * An aborted request stays listed for ever, and rejecting it would reject the live ones of its session too. Once its
- * session is idle, "once" takes it off the list and runs nothing.
- */
-const clearRequests = Effect.fnUntraced(function* (client: OpenCodeClient, sessionId: string) {
-  const family = new Set([sessionId, ...(yield* client.sessions.children(sessionId)).map(({ id }) => id)])
-  const left = (yield* client.permissions.list).filter((request) => family.has(request.sessionID))
-  for (const request of left) {
-    if (yield* isBusy(client, request.sessionID)) continue
-    yield* Effect.catchReason(client.permissions.reply(request.id, "once"), "HostError", "NotFound", () => Effect.void)
-  }
+  // A turn of this process clears its requests itself.
+  if (turn !== undefined) return
+  // The session has stopped, whether or not its requests could be cleared.
+  yield* clearZombies(client, sessionId).pipe(Effect.catch((error) => Effect.logDebug(error.message)))
 })

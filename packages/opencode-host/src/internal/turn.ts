@@ -22,6 +22,7 @@ import type { Ended, TurnEvent, TurnFailure } from "../TurnEvent.ts"
 import { deliver, isDelivered } from "./delivery.ts"
 import type { Hub } from "./hub.ts"
 import type { Running } from "./supervisor.ts"
+import { clearWhenEnded, requestTracker } from "./requests.ts"
 import { rejectionOf, turnReader } from "./turnReader.ts"
 import { isBusy, turnMessages } from "./record.ts"
 
@@ -39,6 +40,8 @@ export interface TurnHost {
   readonly listen: Hub["listen"]
   readonly turns: Map<string, RunningTurn>
   readonly abort: (sessionId: string) => Effect.Effect<void, HostError>
+  /** Runs as long as the host, concurrently. */
+  readonly background: (effect: Effect.Effect<void>) => Effect.Effect<unknown>
 }
 
 type Signal =
@@ -96,6 +99,11 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
     ended || (Exit.isFailure(exit) && !Exit.hasInterrupts(exit)) ? Effect.void : Effect.ignore(host.abort(sessionId))
   )
   const reader = turnReader(client, input)
+  const requests = requestTracker(client, sessionId)
+  const abandoned = Effect.suspend(() =>
+    Effect.forEach(requests.abandoned(), (request) => host.background(clearWhenEnded(client, request)))
+  )
+  yield* Effect.addFinalizer(() => abandoned)
   const deadlineAt =
     input.deadline === undefined
       ? Number.POSITIVE_INFINITY
@@ -110,7 +118,7 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
     const last: TurnEvent = { _tag: "Ended", outcome, error, messages, usage: usageOf(messages) }
     // A quick answer may be complete before its prompt was looked up.
     const first: ReadonlyArray<TurnEvent> = !delivered && messages.length > 0 ? [{ _tag: "Delivered" }] : []
-    return [...first, ...(followed ? [] : reader.rest(messages)), last]
+    return [...first, ...(followed ? [] : reader.rest(messages)), ...requests.closeAll(), last]
   }
 
   /** The status first: see `classifyTurn`. */
@@ -194,7 +202,8 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
     if (event.type === "session.idle" && event.properties.sessionID === sessionId) return yield* check
     // Deleting a session does not stop what it runs.
     if (event.type === "session.deleted" && event.properties.sessionID === sessionId) return yield* deleted
-    return yield* Effect.flatMap(reader.read(event), withinDeadline)
+    const found = yield* withinDeadline(reader.read(event))
+    return ended ? found : [...found, ...(yield* requests.read(event))]
   })
 
   /** Something may be missing that only `caughtUp` brings: it is tried until it succeeds. */
@@ -205,6 +214,7 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
     behind = true
     // Whatever fails below, text after the gap must not follow text before it.
     reader.tear()
+    requests.markStale()
     if ((yield* host.running) !== server) return yield* recover
     const found = yield* look
     const missed = ended ? found : yield* Effect.flatMap(reader.resync, withinDeadline)
@@ -225,6 +235,12 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
       Deadline: () => cancel("DeadlineExceeded", "The turn exceeded its deadline")
     })
 
+  /** The requests of which no event said anything. */
+  const refreshed = (signal: Signal, found: ReadonlyArray<TurnEvent>) =>
+    ended || !delivered || signal._tag === "Event"
+      ? Effect.succeed(found)
+      : Effect.map(requests.refresh, (missed) => [...found, ...missed])
+
   /** What fails is made good by the next tick; only what ends the turn may fail, and only before delivery. */
   const guarded = (signal: Signal) =>
     step(signal).pipe(
@@ -232,7 +248,8 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
         if (signal._tag === "Exited" && !delivered) return Effect.fail(error)
         behind ||= signal._tag === "Event"
         return Effect.as(Effect.logDebug(error.message), [])
-      })
+      }),
+      Effect.flatMap((found) => refreshed(signal, found))
     )
 
   const delivery: Stream.Stream<Signal, HostError> = delivered

@@ -1,6 +1,5 @@
 /** Turns the server's events into those of one turn. It reads, and decides nothing about the end. */
 import { Effect } from "effect"
-import type { HostError } from "../HostError.ts"
 import type { AssistantWithParts, OpenCodeClient, OpenCodeEvent, Part, PromptInput } from "../OpenCodeClient.ts"
 import { failureOf } from "../Turn.ts"
 import { turnOf } from "../TurnRecord.ts"
@@ -9,9 +8,6 @@ import { liveRecord } from "./liveRecord.ts"
 import { chainSince } from "./record.ts"
 
 type Of<Type extends OpenCodeEvent["type"]> = Extract<OpenCodeEvent, { readonly type: Type }>
-type Request =
-  | { readonly kind: "permission"; readonly request: Of<"permission.asked">["properties"] }
-  | { readonly kind: "question"; readonly request: Of<"question.asked">["properties"] }
 
 const nothing: ReadonlyArray<TurnEvent> = []
 
@@ -43,30 +39,6 @@ export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
    */
   const texts = new Map<string, { readonly kind: "text" | "reasoning"; sent: number; torn: boolean }>()
   const toolStates = new Map<string, string>()
-  const asked = new Set<string>()
-  /** Whether a session is this turn's or one of its sub-agents'. */
-  const ours = new Map<string, boolean>([[sessionId, true]])
-
-  const belongs = (id: string): Effect.Effect<boolean, HostError> => {
-    const known = ours.get(id)
-    if (known !== undefined) return Effect.succeed(known)
-    return client.sessions.get(id).pipe(
-      Effect.flatMap(({ parentID }) => (parentID === undefined ? Effect.succeed(false) : belongs(parentID))),
-      Effect.catchReason("HostError", "NotFound", () => Effect.succeed(false)),
-      Effect.tap((is) => Effect.sync(() => ours.set(id, is)))
-    )
-  }
-
-  const ofRequest = Effect.fnUntraced(function* (entry: Request) {
-    if (asked.has(entry.request.id) || !(yield* belongs(entry.request.sessionID))) return nothing
-    asked.add(entry.request.id)
-    const event: TurnEvent =
-      entry.kind === "permission"
-        ? { _tag: "PermissionAsked", request: entry.request }
-        : { _tag: "QuestionAsked", request: entry.request }
-    return [event]
-  })
-
   const textPart = (part: Extract<Part, { type: "text" | "reasoning" }>): ReadonlyArray<TurnEvent> => {
     const text = texts.get(part.id) ?? { kind: part.type, sent: 0, torn: false }
     texts.set(part.id, text)
@@ -106,38 +78,24 @@ export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
     return [{ _tag: "TextDelta", messageId: messageID, partId: partID, kind: text.kind, delta } satisfies TurnEvent]
   }
 
-  const read = (event: OpenCodeEvent): Effect.Effect<ReadonlyArray<TurnEvent>, HostError> => {
-    if (event.type === "permission.asked") return ofRequest({ kind: "permission", request: event.properties })
-    if (event.type === "question.asked") return ofRequest({ kind: "question", request: event.properties })
-    if (!("sessionID" in event.properties) || event.properties.sessionID !== sessionId) return Effect.succeed(nothing)
+  const read = (event: OpenCodeEvent): ReadonlyArray<TurnEvent> => {
+    if (!("sessionID" in event.properties) || event.properties.sessionID !== sessionId) return nothing
     switch (event.type) {
       case "message.updated": {
         const { info } = event.properties
         record.message(info)
-        return Effect.succeed(info.role === "assistant" ? ofSummary(info) : nothing)
+        return info.role === "assistant" ? ofSummary(info) : nothing
       }
       case "message.part.updated":
-        return Effect.succeed(ofPart(event.properties.part))
+        return ofPart(event.properties.part)
       case "message.part.delta":
-        return Effect.succeed(ofDelta(event.properties))
+        return ofDelta(event.properties)
       case "session.status":
-        return Effect.succeed(ofStatus(event.properties))
+        return ofStatus(event.properties)
       default:
-        return Effect.succeed(nothing)
+        return nothing
     }
   }
-
-  /** A request that nobody can answer any more stays listed for ever after an abort; its tool no longer runs. */
-  const isOpen = Effect.fnUntraced(
-    function* ({ request: { sessionID, tool } }: Request) {
-      if (tool === undefined) return true
-      const message = yield* client.messages.get(sessionID, tool.messageID)
-      return message.parts.some(
-        (part) => part.type === "tool" && part.callID === tool.callID && part.state.status === "running"
-      )
-    },
-    Effect.catchReason("HostError", "NotFound", () => Effect.succeed(false))
-  )
 
   /** Events may be missing from here on: what they had of each text comes with its end. */
   const tear = () => {
@@ -148,14 +106,6 @@ export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
   const resync = Effect.gen(function* () {
     const chain = yield* chainSince(client, prompt)
     const status = (yield* client.sessions.status)[sessionId]
-    const listed: ReadonlyArray<Request> = [
-      ...(yield* client.permissions.list).map((request) => ({ kind: "permission" as const, request })),
-      ...(yield* client.questions.list).map((request) => ({ kind: "question" as const, request }))
-    ]
-    const open: Array<Request> = []
-    for (const entry of listed) {
-      if ((yield* belongs(entry.request.sessionID)) && (yield* isOpen(entry))) open.push(entry)
-    }
     const events: Array<TurnEvent> = []
     record.replace(chain)
     for (const { info, parts } of turnOf(chain, messageId)?.messages ?? []) {
@@ -165,7 +115,6 @@ export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
     if (status !== undefined) events.push(...ofStatus({ sessionID: sessionId, status }))
     // OpenCode stores a text when it has ended: of one that began in the gap, the first deltas are lost too.
     tear()
-    for (const entry of open) events.push(...(yield* ofRequest(entry)))
     return events
   })
 

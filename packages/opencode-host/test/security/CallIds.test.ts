@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Deferred, Effect, Layer, Stream } from "effect"
 import { OpenCodeHost, type TurnEvent } from "../../src/index.ts"
-import { newSession, promptOf } from "../support.ts"
+import { isPermission, newSession, promptOf } from "../support.ts"
 
 const limit = { timeout: 240_000 }
 
@@ -29,13 +29,13 @@ const run = Effect.fnUntraced(function* (until: (asked: Effect.Effect<void>) => 
   const { directory, environment, root } = home
   const options = { directory, environment, stateDirectory: join(root, "state"), alwaysAsk: true }
   const ended = yield* Effect.gen(function* () {
-    const { client, turn } = yield* OpenCodeHost
+    const { reply, turn } = yield* OpenCodeHost
     const events = yield* turn(yield* promptOf(yield* newSession, "go")).pipe(
       Stream.tap((event: TurnEvent) => {
-        if (event._tag !== "PermissionAsked") return Effect.void
+        if (!isPermission(event)) return Effect.void
         requests.push(event.request)
         if (requests.length === 1) return Deferred.succeed(asked, undefined)
-        return Effect.ignore(client.permissions.reply(event.request.id, "reject"))
+        return Effect.ignore(reply(event.request, { type: "reject" }))
       }),
       Stream.runCollect
     )

@@ -5,7 +5,7 @@ import { Reply } from "@opencode-worker/testkit"
 import { Effect, Stream } from "effect"
 import { OpenCodeHost } from "../../src/index.ts"
 import { serverEnvironment, withheld, withoutLoopback } from "../../src/internal/environment.ts"
-import { endOf, hosted, newSession, promptOf, setting } from "../support.ts"
+import { endOf, hosted, isPermission, newSession, promptOf, setting } from "../support.ts"
 
 /** A value that would do harm, for each entry of the list. */
 const harmful = Object.fromEntries(
@@ -135,13 +135,13 @@ describe("the environment of a server", () => {
         yield* hosted(
           { ...options, environment, alwaysAsk: true },
           Effect.gen(function* () {
-            const { client, turn, server } = yield* OpenCodeHost
+            const { reply, turn, server } = yield* OpenCodeHost
             assert.isTrue((yield* server).passwordHidden)
             const events = yield* turn(yield* promptOf(yield* newSession, "go")).pipe(
               Stream.tap((event) => {
-                if (event._tag !== "PermissionAsked") return Effect.void
+                if (!isPermission(event)) return Effect.void
                 asked.push(event.request.permission)
-                return client.permissions.reply(event.request.id, "once")
+                return reply(event.request, { type: "once" })
               }),
               Stream.runCollect
             )

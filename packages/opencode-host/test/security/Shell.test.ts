@@ -7,7 +7,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Layer, Schema, Stream } from "effect"
 import { OpenCodeHost, type TurnEvent } from "../../src/index.ts"
-import { newSession, promptOf } from "../support.ts"
+import { isPermission, newSession, promptOf } from "../support.ts"
 import { scriptsFor } from "./shellScripts.ts"
 
 const limit = { timeout: 240_000 }
@@ -48,7 +48,7 @@ const run = Effect.fnUntraced(function* (commands: ReadonlyArray<string>, answer
     Stream.runForEach(
       Effect.fnUntraced(function* (event: TurnEvent) {
         seen.push(JSON.stringify(event))
-        if (event._tag !== "PermissionAsked") return
+        if (!isPermission(event)) return
         const { always, id, metadata } = event.request
         assert.deepStrictEqual(always, [])
         requests.set(id, String(metadata["command"]))

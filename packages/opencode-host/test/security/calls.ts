@@ -2,7 +2,7 @@
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Redacted, Schema, Stream } from "effect"
 import { OpenCodeHost, type PermissionRequest, type TurnEvent } from "../../src/index.ts"
-import { newSession, promptOf } from "../support.ts"
+import { isPermission, newSession, promptOf } from "../support.ts"
 
 const Call = Schema.fromJsonString(
   Schema.Struct({ tool: Schema.String, args: Schema.Record(Schema.String, Schema.Unknown) })
@@ -30,7 +30,7 @@ export interface Attempt {
 
 /** The requests that were asked, and how the call ended: its output, or its error. */
 export const attempt = Effect.fnUntraced(function* ({ agent, answer = "reject", args, sessionId, tool }: Attempt) {
-  const { client, turn } = yield* OpenCodeHost
+  const { reply, turn } = yield* OpenCodeHost
   const asked: Array<PermissionRequest> = []
   let result = ""
   const prompt = yield* promptOf(sessionId ?? (yield* newSession), JSON.stringify({ tool, args }))
@@ -39,9 +39,9 @@ export const attempt = Effect.fnUntraced(function* ({ agent, answer = "reject", 
     Stream.runForEach((event: TurnEvent) => {
       if (event._tag === "ToolUpdated" && event.part.state.status === "completed") result = event.part.state.output
       if (event._tag === "ToolUpdated" && event.part.state.status === "error") result = event.part.state.error
-      if (event._tag !== "PermissionAsked") return Effect.void
+      if (!isPermission(event)) return Effect.void
       asked.push(event.request)
-      return client.permissions.reply(event.request.id, answer)
+      return reply(event.request, { type: answer })
     })
   )
   return { asked: asked.map(({ permission }) => permission), requests: asked, result }
