@@ -98,7 +98,7 @@ const inOpenCode = async (home: Home, count: number) => {
 /** The first start, which also leaves the compiled code behind. */
 const pair = async (deployed: Deployed, options: WorkerOptions) => {
   await using worker = startWorker({ ...options, flags: own })
-  await using operator = await deployed.connect()
+  await using operator = deployed.connect()
   const { match: code } = await worker.says(/^Pairing code\s+(\S+)/)
   await operator.action(api.pairing.approve, { code })
   await worker.says(/^Ready/)

@@ -60,7 +60,7 @@ export async function* stream(quick: boolean): AsyncGenerator<Line> {
     flags: ["--attach", openCode.url]
   })
   const { match: code } = await worker.says(/^Pairing code\s+(\S+)/)
-  await using first = await deployed.connect()
+  await using first = deployed.connect()
   const workerId = await first.action(api.pairing.approve, { code })
   await worker.says(/^Ready/)
 
@@ -69,7 +69,7 @@ export async function* stream(quick: boolean): AsyncGenerator<Line> {
 
   for (const each of cases(quick)) {
     await using cleanup = new AsyncDisposableStack()
-    const connections = await Promise.all(Array.from({ length: each.operators }, () => deployed.connect()))
+    const connections = Array.from({ length: each.operators }, () => deployed.connect())
     for (const connection of connections) cleanup.use(connection)
     /** Operators with a conversation each: each one's prompts one after another, all of them at once. */
     const ask = async (isReading: boolean, rounds: number) => {

@@ -5,7 +5,8 @@
  * server and a real deployment. Requests are counted where they leave this process, mutations and queries on the wire, rows
  * by what the tables hold before and after.
  */
-import { api, ConvexClient, Lease, Pairing, SessionSync } from "@opencode-worker/convex-sync"
+import { api, Lease, Pairing, SessionSync } from "@opencode-worker/convex-sync"
+import { ConvexClient } from "@opencode-worker/effect-convex"
 import { type AsyncOpenCodeHost, openHost } from "@opencode-worker/opencode-host"
 import { openCodeHome } from "@opencode-worker/testkit"
 import { Context, Effect, Layer, Queue, Stream } from "effect"
@@ -136,7 +137,7 @@ const leaseOf = Effect.fnUntraced(function* (deployed: Deployed) {
   )
   const { secret } = attempt
   const workerId = yield* Effect.promise(async () => {
-    await using operator = await deployed.connect()
+    await using operator = deployed.connect()
     return await operator.action(api.pairing.approve, { code: attempt.code })
   })
   const services = yield* Layer.build(

@@ -1,7 +1,8 @@
 /** The person who asks, over a connection of their own to the deployment. */
 import { randomUUID } from "node:crypto"
 import { api, type Id } from "@opencode-worker/convex-backend/api"
-import { ConvexClient, isTransient } from "@opencode-worker/convex-sync"
+import { isTransient } from "@opencode-worker/convex-sync"
+import { ConvexClient } from "@opencode-worker/effect-convex"
 import { Effect, Option, Schedule, Stream } from "effect"
 
 const final: ReadonlySet<string> = new Set(["completed", "failed", "aborted", "interrupted", "expired"])

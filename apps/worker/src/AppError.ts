@@ -101,7 +101,7 @@ export const toAppError = (
 ): AppError => {
   if (error._tag === "AppError") return error
   if (error._tag === "PlatformError") return temporaryError(error.message)
-  if (error._tag === "ConvexSyncError") return explainDeployment(error)
+  if (error._tag === "ConvexClientError") return explainDeployment(error)
   const more = advice[error.reason._tag]?.(error.reason) ?? ""
   const text = more === "" ? error.message : `${error.message} ${more}`
   return configurationReasons.has(error.reason._tag) ? configError(text) : temporaryError(text)

@@ -3,7 +3,8 @@
  */
 import { randomUUID } from "node:crypto"
 import { api, type Id } from "@opencode-worker/convex-backend/api"
-import { ConvexClient, type ConvexSyncError } from "@opencode-worker/convex-sync"
+import { type ConvexSyncError } from "@opencode-worker/convex-sync"
+import { ConvexClient } from "@opencode-worker/effect-convex"
 import type { FunctionArgs, FunctionReturnType, PaginationOptions } from "convex/server"
 import { Context, Effect, Layer, Option, Schedule, Stream } from "effect"
 
@@ -74,7 +75,7 @@ const make = Effect.gen(function* () {
       isSessionId(given)
         ? convex
             .query(api.sessions.get, { sessionId: given })
-            .pipe(Effect.catchReason("ConvexSyncError", "FunctionFailed", () => Effect.succeed(null)))
+            .pipe(Effect.catchReason("ConvexClientError", "FunctionFailed", () => Effect.succeed(null)))
         : Effect.succeed(null),
     sessions: convex.query(api.sessions.list, { paginationOpts: { numItems: 50, cursor: null } }),
     /** All turns of a session, the oldest first, a page at a time. */

@@ -13,9 +13,10 @@
  */
 import { api, type Id } from "@opencode-worker/convex-backend/api"
 import {
-  ConvexSyncError,
+  type ConvexSyncError,
   DeltaWriter,
   Inbox,
+  isConvexSyncError,
   Lease,
   type ReadyTurn,
   Requests,
@@ -33,7 +34,7 @@ import {
   type TurnInput
 } from "@opencode-worker/opencode-host"
 import type { SessionPoolError } from "@opencode-worker/session-pool"
-import { Cause, Effect, Option, Predicate, Ref, Result, Schedule, Schema, Stream } from "effect"
+import { Cause, Effect, Option, Predicate, Ref, Result, Schedule, Stream } from "effect"
 import { finalParts } from "./FinalParts.ts"
 import * as LiveNotice from "./LiveNotice.ts"
 import { type RunningTurn, RunningTurns } from "./RunningTurns.ts"
@@ -57,13 +58,12 @@ const serverless: ReadonlySet<string> = new Set([
   "FetchTimedOut"
 ])
 const isUndelivered = ({ _tag, reason }: ConvexSyncError | HostError | ModelCacheError | SessionPoolError) =>
-  _tag !== "ConvexSyncError" && serverless.has(reason._tag)
+  _tag !== "ConvexClientError" && serverless.has(reason._tag)
 
 /** Somebody deleted the conversation at OpenCode's own terminal since it was looked up. */
 const isDeleted = ({ _tag, reason }: ConvexSyncError | HostError | ModelCacheError | SessionPoolError) =>
   _tag === "HostError" && reason._tag === "NotFound"
 
-const isConvexSyncError = Schema.is(ConvexSyncError)
 /** Its operator deletes the conversation: no session of OpenCode's can be bound to it any more. */
 const isUnwanted = (error: unknown) =>
   isConvexSyncError(error) && error.reason._tag === "Rejected" && error.reason.code === "Conflict"

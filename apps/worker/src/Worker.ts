@@ -14,10 +14,10 @@
  */
 import {
   Commands,
-  type ConvexClient,
-  ConvexSyncError,
+  type ConvexSyncError,
   DeltaWriter,
   Inbox,
+  isConvexSyncError,
   isLoss,
   Lease,
   ModelPublisher,
@@ -27,6 +27,7 @@ import {
   Settlement,
   type WorkerCredentials
 } from "@opencode-worker/convex-sync"
+import type { ConvexClient } from "@opencode-worker/effect-convex"
 import { ModelCache } from "@opencode-worker/model-cache"
 import type { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { type Actor, WorkerEvent, WorkerLifecycle, type WorkerState } from "@opencode-worker/worker-fsm"
@@ -39,7 +40,6 @@ import {
   Option,
   Ref,
   Schedule,
-  Schema,
   ScopedRef,
   Stream
 } from "effect"
@@ -71,7 +71,6 @@ export interface WorkerOptions {
   readonly owner?: string | undefined
 }
 
-const isConvexSyncError = Schema.is(ConvexSyncError)
 const isExpired = ({ reason }: ConvexSyncError) => reason._tag === "Rejected" && reason.code === "Expired"
 
 const { Approved, Connected, Fail, LeaseLost, Registered, Revoked } = WorkerEvent.cases

@@ -7,7 +7,7 @@
  *   ModelCache ── OpenCodeHost
  * ```
  */
-import { ConvexClient } from "@opencode-worker/convex-sync"
+import { ConvexClient } from "@opencode-worker/effect-convex"
 import { OpenCodeHost, type Options as HostOptions } from "@opencode-worker/opencode-host"
 import { Effect, Layer } from "effect"
 import { UserDirectories } from "effect/persistence"

@@ -1,6 +1,7 @@
 /** Exit codes tell a service manager whether to start again: reported in both directions, as restart loops and as silence. */
 import { assert, describe, it } from "@effect/vitest"
-import { ConvexSyncError, Rejected, Unreachable } from "@opencode-worker/convex-sync"
+import { ConvexSyncError } from "@opencode-worker/convex-sync"
+import { ConvexClientReason } from "@opencode-worker/effect-convex"
 import { ModelCacheError, UnknownModel } from "@opencode-worker/model-cache"
 import { HostError, StartFailed, UnsupportedVersion } from "@opencode-worker/opencode-host"
 import { exitCodes, toAppError } from "../src/AppError.ts"
@@ -8,7 +9,7 @@ import { exitCodes, toAppError } from "../src/AppError.ts"
 const refused = (code: string) =>
   new ConvexSyncError({
     operation: "turns:send",
-    reason: new Rejected({ code, message: "text has 0 characters; it takes 1 to 200000", data: {} })
+    reason: new ConvexClientReason.Rejected({ code, message: "text has 0 characters; it takes 1 to 200000", data: {} })
   })
 
 const failures = [
@@ -32,7 +33,7 @@ const failures = [
   ["a rate limit", refused("RateLimited"), exitCodes.Temporary],
   [
     "no connection",
-    new ConvexSyncError({ operation: "turns:send", reason: new Unreachable({ millis: 30_000 }) }),
+    new ConvexSyncError({ operation: "turns:send", reason: new ConvexClientReason.Unreachable({ millis: 30_000 }) }),
     exitCodes.Temporary
   ],
   // Hal0ai/hal0#2037: one code for a start that may succeed later, another for one that never does.

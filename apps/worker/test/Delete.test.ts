@@ -1,6 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import type { Id } from "@opencode-worker/convex-backend/api"
-import { ConvexClient } from "@opencode-worker/convex-sync"
+import { ConvexClient } from "@opencode-worker/effect-convex"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { getFunctionName } from "convex/server"

@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { api, type Id } from "@opencode-worker/convex-backend/api"
-import { ConvexClient, ConvexSyncError, FunctionFailed } from "@opencode-worker/convex-sync"
+import { ConvexSyncError } from "@opencode-worker/convex-sync"
+import { ConvexClient, ConvexClientReason } from "@opencode-worker/effect-convex"
 import { ascendingId, OpenCodeHost } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { getFunctionName } from "convex/server"
@@ -35,7 +36,7 @@ const refusingOnce = Effect.fnUntraced(function* (name: string) {
   let calls = 0
   const refused = new ConvexSyncError({
     operation: name,
-    reason: new FunctionFailed({ message: "Too many writes at once" })
+    reason: new ConvexClientReason.FunctionFailed({ message: "Too many writes at once" })
   })
   const refusing: ConvexClient["Service"] = {
     ...convex,

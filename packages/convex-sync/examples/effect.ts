@@ -1,6 +1,7 @@
 /** A worker that answers a prompt by repeating it, and the person who asks. */
 import { randomUUID } from "node:crypto"
-import { api, ConvexClient, DeltaWriter, Inbox, Lease, Pairing, type ReadyTurn } from "@opencode-worker/convex-sync"
+import { api, DeltaWriter, Inbox, Lease, Pairing, type ReadyTurn } from "@opencode-worker/convex-sync"
+import { ConvexClient } from "@opencode-worker/effect-convex"
 import { Console, Effect, Layer, Semaphore, Stream } from "effect"
 import { deploy } from "./deployment.ts"
 

@@ -15,10 +15,10 @@
  *
  * @since 0.1.0
  */
+import { ConvexClient } from "@opencode-worker/effect-convex"
 import type { FunctionArgs, FunctionReference, FunctionReturnType } from "convex/server"
 import { Clock, Context, Deferred, Duration, Effect, Layer, Queue, Redacted, Ref, type Scope, Stream } from "effect"
 import { api, type WorkerCredentials } from "./Backend.ts"
-import { ConvexClient } from "./ConvexClient.ts"
 import { type ConvexSyncError, isLoss } from "./ConvexSyncError.ts"
 import { retryTransient } from "./retryTransient.ts"
 

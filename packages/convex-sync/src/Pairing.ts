@@ -6,12 +6,12 @@
  *
  * @since 0.1.0
  */
+import { ConvexClient } from "@opencode-worker/effect-convex"
 import type { Id } from "@opencode-worker/convex-backend/api"
-import { Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
+import { Effect, Layer, Option, Redacted, Stream } from "effect"
 import { Digest, SecureRandom } from "effect/crypto"
 import { api, type WorkerCredentials } from "./Backend.ts"
-import { ConvexClient } from "./ConvexClient.ts"
-import { ConvexSyncError, isTransient, Rejected } from "./ConvexSyncError.ts"
+import { ConvexSyncError, ConvexSyncReason, isConvexSyncError, isTransient } from "./ConvexSyncError.ts"
 import { pairingName } from "./internal/pairingName.ts"
 import { Lease } from "./Lease.ts"
 
@@ -101,7 +101,10 @@ export const approved = Effect.fn("Pairing.approved")(function* (attempt: Attemp
   if (workerId === null || ownerId === null) {
     const message = "The code was not approved within 10 minutes: begin the pairing again"
     const data = { code: "Expired", message }
-    return yield* new ConvexSyncError({ operation: "pairing:status", reason: new Rejected({ ...data, data }) })
+    return yield* new ConvexSyncError({
+      operation: "pairing:status",
+      reason: new ConvexSyncReason.Rejected({ ...data, data })
+    })
   }
   return { workerId, ownerId, secret: attempt.secret } satisfies OwnedCredentials
 })
@@ -119,7 +122,6 @@ export const owner = Effect.fn("Pairing.owner")(function* ({ secret, workerId }:
   return ownerId
 })
 
-const isConvexSyncError = Schema.is(ConvexSyncError)
 const isWrongSecret = (error: unknown) =>
   isConvexSyncError(error) && error.reason._tag === "Rejected" && error.reason.code === "WrongSecret"
 

@@ -1,7 +1,5 @@
 /** @since 0.1.0 */
 export { api, type WorkerCredentials } from "./Backend.ts"
-export * from "./connect.ts"
-export * from "./ConvexClient.ts"
 export * from "./ConvexSyncError.ts"
 /** @since 0.1.0 */
 export * as DeltaBuffer from "./DeltaBuffer.ts"

@@ -2,18 +2,8 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { Data, Deferred, Effect, Exit, Fiber, Layer, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import {
-  api,
-  Commands,
-  type CommandsOptions,
-  ConvexClient,
-  ConvexSyncError,
-  FunctionFailed,
-  Lease,
-  type QueuedCommand,
-  Rejected,
-  Unreachable
-} from "../src/index.ts"
+import { api, Commands, type CommandsOptions, ConvexSyncError, Lease, type QueuedCommand } from "../src/index.ts"
+import { ConvexClient, ConvexClientReason } from "@opencode-worker/effect-convex"
 import { connection, Deployment, pair } from "./support/deployment.ts"
 
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only a deployment makes real ones
@@ -28,7 +18,10 @@ const rename = (name: string, session = "a") =>
   queued(name, { kind: "rename", sessionId: idOf<"sessions">(session), title: name })
 const abort = (name: string) =>
   queued(name, { kind: "abort", sessionId: idOf<"sessions">("a"), turnId: idOf<"turns">("t") })
-const away = new ConvexSyncError({ operation: "commands:settle", reason: new Unreachable({ millis: 1 }) })
+const away = new ConvexSyncError({
+  operation: "commands:settle",
+  reason: new ConvexClientReason.Unreachable({ millis: 1 })
+})
 const returning = (call: number) => (call < 4 ? Effect.fail(away) : Effect.void)
 
 class Refused extends Data.TaggedError("Refused")<{ readonly message: string }> {}
@@ -161,7 +154,7 @@ describe("Commands", () => {
     Effect.gen(function* () {
       const { begun, fail, settled, show } = yield* setUp((name) => (name === "1" ? Effect.never : Effect.void))
       yield* show(rename("1"))
-      yield* fail(new FunctionFailed({ message: "It read too much" }))
+      yield* fail(new ConvexClientReason.FunctionFailed({ message: "It read too much" }))
       yield* show(rename("1"), abort("2"))
       assert.deepStrictEqual([begun, settled], [["1", "2"], [["2", undefined]]])
     })
@@ -170,7 +163,7 @@ describe("Commands", () => {
   it.effect("ends when the lease is lost", () =>
     Effect.gen(function* () {
       const { fail, running } = yield* setUp()
-      yield* fail(new Rejected({ code: "Fenced", message: "Another process took over", data: null }))
+      yield* fail(new ConvexClientReason.Rejected({ code: "Fenced", message: "Another process took over", data: null }))
       assert.match(String(yield* Effect.flip(Fiber.join(running))), /Another process took over/)
     })
   )

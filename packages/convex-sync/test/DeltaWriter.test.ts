@@ -8,17 +8,16 @@ import {
   DeltaBuffer,
   DeltaWriter,
   type DeltaWriterOptions,
-  Rejected,
-  Unreachable,
   type WriteDeltas
 } from "../src/index.ts"
+import { ConvexClientReason } from "@opencode-worker/effect-convex"
 
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only a deployment makes real ones
 const turn = (name: string | number) => `turn-${name}` as Id<"turns">
 const text = (of: string): DeltaBuffer.Segment => ({ partId: "p", kind: "text", text: of })
 const failure = (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ operation: "queue:appendDeltas", reason })
-const away = failure(new Unreachable({ millis: 1 }))
-const refused = failure(new Rejected({ code: "InvalidArgument", message: "no", data: null }))
+const away = failure(new ConvexClientReason.Unreachable({ millis: 1 }))
+const refused = failure(new ConvexClientReason.Rejected({ code: "InvalidArgument", message: "no", data: null }))
 
 /** A store that remembers its calls. `answer` decides what becomes of each, counted from 1. */
 const setUp = Effect.fnUntraced(function* (

@@ -2,7 +2,8 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { Data, Effect, Fiber, Layer, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { api, ConvexClient, ConvexSyncError, DeltaWriter, History, Lease, Rejected, Unreachable } from "../src/index.ts"
+import { api, ConvexSyncError, DeltaWriter, History, Lease } from "../src/index.ts"
+import { ConvexClient, ConvexClientReason } from "@opencode-worker/effect-convex"
 import { connection, Deployment, pair } from "./support/deployment.ts"
 
 class Away extends Data.TaggedError("Away")<{ readonly message: string }> {}
@@ -73,7 +74,7 @@ describe("History", () => {
   it.effect("goes on where it was cut short", () =>
     Effect.gen(function* () {
       const { source } = sessionOf(names(25))
-      const refused = failure(new Rejected({ code: "Conflict", message: "no", data: null }))
+      const refused = failure(new ConvexClientReason.Rejected({ code: "Conflict", message: "no", data: null }))
       const { ids, store } = makeStore((call) => (call === 2 ? Effect.fail(refused) : Effect.void))
       assert.strictEqual(yield* Effect.flip(History.loadBetween(source, store)), refused)
       assert.strictEqual(ids().length, 10)
@@ -85,7 +86,7 @@ describe("History", () => {
   it.effect("waits for a deployment that is away, and says so when OpenCode is", () =>
     Effect.gen(function* () {
       const { source, state } = sessionOf(names(3))
-      const away = failure(new Unreachable({ millis: 1 }))
+      const away = failure(new ConvexClientReason.Unreachable({ millis: 1 }))
       const { ids, store } = makeStore((call) => (call < 4 ? Effect.fail(away) : Effect.void))
       const loading = yield* Effect.forkChild(History.loadBetween(source, store))
       yield* TestClock.adjust("10 seconds")
@@ -212,7 +213,7 @@ layer(Deployment.layer, { excludeTestServices: true })("History over a deploymen
       const theirs = yield* setUp("eve")
       const { source } = sessionOf(names(1))
       const error = yield* History.load(theirs.sessionId, source).pipe(Effect.provide(mine.services), Effect.flip)
-      assert.deepInclude(error, { _tag: "ConvexSyncError" })
+      assert.deepInclude(error, { _tag: "ConvexClientError" })
       assert.match(error.message, /no such session/)
     })
   )

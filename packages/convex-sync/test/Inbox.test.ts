@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { Deferred, Effect, Exit, Fiber, Queue, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { ConvexSyncError, FunctionFailed, Inbox, type ReadyTurn, Rejected } from "../src/index.ts"
+import { ConvexSyncError, Inbox, type ReadyTurn } from "../src/index.ts"
+import { ConvexClientReason } from "@opencode-worker/effect-convex"
 
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only a deployment makes real ones
 const idOf = <Table extends "sessions" | "turns">(name: string) => name as Id<Table>
@@ -18,7 +19,7 @@ const turn = (name: string): ReadyTurn => ({
   createdAt: 0
 })
 const failed = (operation: string) => (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ operation, reason })
-const refused = failed("queue:claim")(new FunctionFailed({ message: "Server Error" }))
+const refused = failed("queue:claim")(new ConvexClientReason.FunctionFailed({ message: "Server Error" }))
 
 /** Runs what `work` does with turns, and remembers what was begun, and what of it ended. */
 const setUp = Effect.fnUntraced(function* (work: (name: string) => Effect.Effect<unknown, Error> = () => Effect.void) {
@@ -153,11 +154,11 @@ describe("Inbox", () => {
     Effect.gen(function* () {
       const { begun, ended, fail, running, show } = yield* setUp(() => Effect.never)
       yield* show("a")
-      yield* fail(new FunctionFailed({ message: "Server Error" }))
+      yield* fail(new ConvexClientReason.FunctionFailed({ message: "Server Error" }))
       yield* TestClock.adjust("5 seconds")
       yield* show("a", "b")
       assert.deepStrictEqual([begun, ended], [["a", "b"], []])
-      yield* fail(new Rejected({ code: "Fenced", message: "Another process", data: null }))
+      yield* fail(new ConvexClientReason.Rejected({ code: "Fenced", message: "Another process", data: null }))
       assert.isTrue(Exit.isFailure(yield* Fiber.await(running)))
       assert.sameMembers(ended, ["a", "b"])
     })

@@ -1,22 +1,13 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Clock, Deferred, Duration, Effect, Exit, Fiber, Layer, Redacted, Ref, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import {
-  api,
-  ConvexClient,
-  ConvexSyncError,
-  isLoss,
-  Lease,
-  type LeaseOptions,
-  type LeasePort,
-  Rejected,
-  Timeout
-} from "../src/index.ts"
+import { api, ConvexSyncError, isLoss, Lease, type LeaseOptions, type LeasePort } from "../src/index.ts"
+import { ConvexClient, ConvexClientReason } from "@opencode-worker/effect-convex"
 import { connection, Deployment, pair, signature } from "./support/deployment.ts"
 
 const failure = (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ operation: "lease:heartbeat", reason })
-const fenced = failure(new Rejected({ code: "Fenced", message: "Epoch 1 is over", data: null }))
-const silent = failure(new Timeout({ millis: 1 }))
+const fenced = failure(new ConvexClientReason.Rejected({ code: "Fenced", message: "Epoch 1 is over", data: null }))
+const silent = failure(new ConvexClientReason.Timeout({ millis: 1 }))
 
 /** A deployment that gives every lease 25 s, and whose clock is an hour ahead of ours. */
 const setUp = Effect.fnUntraced(function* (port: Partial<LeasePort> = {}, options: Partial<LeaseOptions> = {}) {

@@ -1,7 +1,8 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { api, ConvexClient, ConvexSyncError, Lease, ModelPublisher, Rejected, Unreachable } from "../src/index.ts"
+import { api, ConvexSyncError, Lease, ModelPublisher } from "../src/index.ts"
+import { ConvexClient, ConvexClientReason } from "@opencode-worker/effect-convex"
 import { connection, Deployment, pair } from "./support/deployment.ts"
 
 const catalog = (hash: string): ModelPublisher.ModelCatalog => ({ hash, models: [hash], default: "p/m" })
@@ -33,8 +34,10 @@ describe("ModelPublisher", () => {
 
   it.effect("waits for a deployment that is away, and goes on after a refusal", () =>
     Effect.gen(function* () {
-      const away = failure(new Unreachable({ millis: 1 }))
-      const refused = failure(new Rejected({ code: "InvalidArgument", message: "too long", data: null }))
+      const away = failure(new ConvexClientReason.Unreachable({ millis: 1 }))
+      const refused = failure(
+        new ConvexClientReason.Rejected({ code: "InvalidArgument", message: "too long", data: null })
+      )
       const { port, written } = store(null, (call) =>
         call < 4 ? Effect.fail(away) : call === 5 ? Effect.fail(refused) : Effect.void
       )

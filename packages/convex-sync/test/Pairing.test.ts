@@ -2,7 +2,8 @@
 import { assert, layer } from "@effect/vitest"
 import { getFunctionName } from "convex/server"
 import { Effect, Redacted, Stream } from "effect"
-import { api, ConvexClient, ConvexSyncError, Lease, Pairing, Timeout, type WorkerCredentials } from "../src/index.ts"
+import { api, ConvexSyncError, Lease, Pairing, type WorkerCredentials } from "../src/index.ts"
+import { ConvexClient, ConvexClientReason } from "@opencode-worker/effect-convex"
 import { connection, Deployment, pair, signature } from "./support/deployment.ts"
 
 type Convex = ConvexClient["Service"]
@@ -26,7 +27,10 @@ const rotates = (convex: Convex, credentials: Pairing.KeptCredentials, stored: A
     store: (kept) => Effect.sync(() => void stored.push(kept))
   }).pipe(Effect.provideService(ConvexClient, convex))
 
-const noAnswer = new ConvexSyncError({ operation: "pairing:rotate", reason: new Timeout({ millis: 1 }) })
+const noAnswer = new ConvexSyncError({
+  operation: "pairing:rotate",
+  reason: new ConvexClientReason.Timeout({ millis: 1 })
+})
 
 type Fate = "carried out" | "dropped"
 

@@ -7,20 +7,17 @@ import {
   type Answer,
   type AnsweredRequest,
   type Asked,
-  ConvexClient,
   ConvexSyncError,
-  FunctionFailed,
   Lease,
   type OpenCodePort,
-  Rejected,
   type Reply,
   type RequestCard,
   type RequestEvent,
   Requests,
   type RequestsOptions,
-  type StorePort,
-  Unreachable
+  type StorePort
 } from "../src/index.ts"
+import { ConvexClient, ConvexClientReason } from "@opencode-worker/effect-convex"
 import { connection, Deployment, pair } from "./support/deployment.ts"
 
 const bash = (id: string, sessionID = "ses_root", command = "touch a.txt"): Asked => ({
@@ -130,7 +127,8 @@ const makeStore = (onOpen: (call: number) => Effect.Effect<void, ConvexSyncError
         ),
       close: (requestId: Id<"requests">, as: string) =>
         Effect.suspend(() => {
-          if (refused.has(requestId)) return Effect.fail(failure(new FunctionFailed({ message: "It broke" })))
+          if (refused.has(requestId))
+            return Effect.fail(failure(new ConvexClientReason.FunctionFailed({ message: "It broke" })))
           closed.push([requestId, as])
           return Effect.void
         }),
@@ -322,7 +320,9 @@ describe("Requests", () => {
 
   it.effect("the time runs also while the deployment is away", () =>
     Effect.gen(function* () {
-      const { opencode, store } = yield* setUp({}, () => Effect.fail(failure(new Unreachable({ millis: 1 }))))
+      const { opencode, store } = yield* setUp({}, () =>
+        Effect.fail(failure(new ConvexClientReason.Unreachable({ millis: 1 })))
+      )
       yield* opencode.ask(bash("per_1"))
       yield* TestClock.adjust("10 minutes")
       assert.strictEqual(opencode.answered[0]?.[1].type, "reject")
@@ -332,7 +332,7 @@ describe("Requests", () => {
 
   it.effect("what the deployment was too far away to show is shown when it returns", () =>
     Effect.gen(function* () {
-      const away = failure(new Unreachable({ millis: 1 }))
+      const away = failure(new ConvexClientReason.Unreachable({ millis: 1 }))
       const { opencode, store } = yield* setUp({}, (call) => (call < 4 ? Effect.fail(away) : Effect.void))
       yield* opencode.ask(bash("per_1"))
       yield* TestClock.adjust("1 minute")
@@ -343,7 +343,7 @@ describe("Requests", () => {
 
   it.effect("what the deployment refuses to show is rejected with the reason", () =>
     Effect.gen(function* () {
-      const refused = failure(new Rejected({ code: "InvalidArgument", message: "no", data: null }))
+      const refused = failure(new ConvexClientReason.Rejected({ code: "InvalidArgument", message: "no", data: null }))
       const { opencode, settle } = yield* setUp({}, () => Effect.fail(refused))
       yield* opencode.ask(bash("per_1"))
       yield* settle
@@ -353,7 +353,7 @@ describe("Requests", () => {
 
   it.effect("under a lost lease nothing is answered any more", () =>
     Effect.gen(function* () {
-      const fenced = failure(new Rejected({ code: "Fenced", message: "no", data: null }))
+      const fenced = failure(new ConvexClientReason.Rejected({ code: "Fenced", message: "no", data: null }))
       const { opencode } = yield* setUp({ timeLimit: "1 hour" }, () => Effect.fail(fenced))
       yield* opencode.ask(bash("per_1"))
       yield* TestClock.adjust("59 minutes")
@@ -444,7 +444,7 @@ describe("Requests", () => {
       const { opencode, settle, store } = yield* setUp()
       store.refused.add("row_per_gone")
       yield* store.say("per_gone", { type: "once" })
-      yield* store.fail(failure(new FunctionFailed({ message: "It read too much" })))
+      yield* store.fail(failure(new ConvexClientReason.FunctionFailed({ message: "It read too much" })))
       yield* opencode.ask(bash("per_1"))
       yield* settle
       yield* store.say("per_1", { type: "once" })
@@ -471,7 +471,9 @@ describe("Requests", () => {
   it.effect("what cannot be described at all is rejected with the reason", () =>
     Effect.gen(function* () {
       const { opencode, store } = yield* setUp()
-      Object.assign(opencode.port, { describe: () => Effect.fail(failure(new Unreachable({ millis: 1 }))) })
+      Object.assign(opencode.port, {
+        describe: () => Effect.fail(failure(new ConvexClientReason.Unreachable({ millis: 1 })))
+      })
       yield* opencode.ask(bash("per_1"))
       yield* TestClock.adjust("5 seconds")
       assert.match(feedback(opencode.answered)[0]?.[2] ?? "", /^This request could not be shown/)

@@ -2,17 +2,8 @@ import { isDeepStrictEqual } from "node:util"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Data, Effect, Fiber, Layer, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import {
-  api,
-  ConvexClient,
-  ConvexSyncError,
-  FunctionFailed,
-  Lease,
-  Rejected,
-  type SessionMerge,
-  SessionSync,
-  Unreachable
-} from "../src/index.ts"
+import { api, ConvexSyncError, Lease, type SessionMerge, SessionSync } from "../src/index.ts"
+import { ConvexClient, ConvexClientReason } from "@opencode-worker/effect-convex"
 import { sessionsOver } from "../src/internal/overLease.ts"
 import { connection, Deployment, pair } from "./support/deployment.ts"
 
@@ -20,7 +11,7 @@ class Away extends Data.TaggedError("Away")<{ readonly message: string }> {}
 
 const session = (id: string, updated = 1_000_000, title = id): SessionMerge.Listed => ({ id, title, updated })
 const failure = (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ operation: "sync:apply", reason })
-const broken = failure(new FunctionFailed({ message: "Server Error" }))
+const broken = failure(new ConvexClientReason.FunctionFailed({ message: "Server Error" }))
 
 /** OpenCode as far as its sessions go. */
 const makeSource = Effect.gen(function* () {
@@ -226,7 +217,7 @@ describe("SessionSync", () => {
 
     it.effect("it tells all again where the deployment cannot say what it has", () =>
       Effect.gen(function* () {
-        const unasked = failure(new FunctionFailed({ message: "There is no such function" }))
+        const unasked = failure(new ConvexClientReason.FunctionFailed({ message: "There is no such function" }))
         const { ids, sessions, start } = yield* setUp({ ...earlier, unasked })
         for (const each of told) sessions.set(each.id, each)
         yield* start
@@ -240,7 +231,7 @@ describe("SessionSync", () => {
 
     it.effect("it ends when a question says that the lease is lost", () =>
       Effect.gen(function* () {
-        const unasked = failure(new Rejected({ code: "Fenced", message: "no", data: null }))
+        const unasked = failure(new ConvexClientReason.Rejected({ code: "Fenced", message: "no", data: null }))
         const { applied, sessions, start } = yield* setUp({ ...earlier, unasked })
         sessions.set("1249", session("1249", 2_249_000))
         const fiber = yield* start
@@ -280,7 +271,7 @@ describe("SessionSync", () => {
 
   it.effect("goes on when OpenCode or the deployment was away", () =>
     Effect.gen(function* () {
-      const away = failure(new Unreachable({ millis: 1 }))
+      const away = failure(new ConvexClientReason.Unreachable({ millis: 1 }))
       const { ids, sessions, start, state } = yield* setUp({}, (call) => (call < 3 ? Effect.fail(away) : Effect.void))
       state.away = true
       sessions.set("a", session("a"))
@@ -295,7 +286,7 @@ describe("SessionSync", () => {
 
   it.effect("what is refused holds the watermark back, and is told again", () =>
     Effect.gen(function* () {
-      const refused = failure(new Rejected({ code: "InvalidArgument", message: "no", data: null }))
+      const refused = failure(new ConvexClientReason.Rejected({ code: "InvalidArgument", message: "no", data: null }))
       const { ids, sessions, start } = yield* setUp({}, (call) => (call === 1 ? Effect.fail(refused) : Effect.void))
       for (let index = 0; index < 150; index++) sessions.set(`${index}`, session(`${index}`, 1_000_000 + index))
       yield* start
@@ -335,7 +326,7 @@ describe("SessionSync", () => {
 
   it.effect("ends when the lease is lost", () =>
     Effect.gen(function* () {
-      const fenced = failure(new Rejected({ code: "Fenced", message: "no", data: null }))
+      const fenced = failure(new ConvexClientReason.Rejected({ code: "Fenced", message: "no", data: null }))
       const { sessions, start } = yield* setUp({}, () => Effect.fail(fenced))
       sessions.set("a", session("a"))
       const fiber = yield* start

@@ -3,7 +3,6 @@ import { Data, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import {
   api,
-  ConvexClient,
   DeltaWriter,
   Inbox,
   Lease,
@@ -13,6 +12,7 @@ import {
   type SettlementSource,
   type TurnResult
 } from "../src/index.ts"
+import { ConvexClient } from "@opencode-worker/effect-convex"
 import { connection, Deployment, pair } from "./support/deployment.ts"
 
 const turn = { delivered: true, abortRequested: false }

@@ -1,7 +1,8 @@
 /** All parts together, over the real client and the real backend: from a prompt to its answer. */
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
-import { api, ConvexClient, DeltaWriter, Inbox, Lease, Pairing, type ReadyTurn } from "../src/index.ts"
+import { api, DeltaWriter, Inbox, Lease, Pairing, type ReadyTurn } from "../src/index.ts"
+import { ConvexClient } from "@opencode-worker/effect-convex"
 import { connection, Deployment, pair } from "./support/deployment.ts"
 
 const ids = { messageId: "msg_1", partId: "prt_1" }

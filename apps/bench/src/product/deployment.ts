@@ -5,7 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { connect, type ConnectedClient } from "@opencode-worker/convex-sync"
+import { type AsyncConvexClient, createConvexClient } from "@opencode-worker/effect-convex/async"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
 import type { Traffic } from "./relay.ts"
 import type { Settings } from "./serve.ts"
@@ -59,7 +59,7 @@ export const deploy = async () => {
       return said<Traffic>(child)
     },
     /** A connection of the operator. */
-    connect: (): Promise<ConnectedClient> => connect({ url, auth: token }),
+    connect: (): AsyncConvexClient => createConvexClient({ url, auth: token }),
     fill: async (table: string, rows: ReadonlyArray<Row>) => {
       const body = rows.map((row) => JSON.stringify(row)).join("\n")
       await transfer(`/api/import?table=${table}`, { method: "POST", body })

@@ -1,6 +1,7 @@
 /** A person who prompts and reads along, over a connection of their own. */
 import { randomUUID } from "node:crypto"
-import { api, type ConnectedClient } from "@opencode-worker/convex-sync"
+import { api } from "@opencode-worker/convex-sync"
+import type { AsyncConvexClient } from "@opencode-worker/effect-convex/async"
 import type { FunctionReturnType } from "convex/server"
 
 type Live = FunctionReturnType<typeof api.turns.live>
@@ -34,7 +35,7 @@ const isFinal = ({ status }: Live) => status !== "queued" && status !== "claimed
 const RENEWAL = 20_000
 
 /** `isReading`: reads each answer as it comes; otherwise waits for its end. */
-export const operator = async (client: ConnectedClient, workerId: WorkerId, isReading: boolean) => {
+export const operator = async (client: AsyncConvexClient, workerId: WorkerId, isReading: boolean) => {
   const sessionId = await client.mutation(api.sessions.create, {
     workerId,
     title: "Bench",
@@ -64,7 +65,7 @@ export const operator = async (client: ConnectedClient, workerId: WorkerId, isRe
   }
 }
 
-const partsOf = async (client: ConnectedClient, turnId: TurnId) => {
+const partsOf = async (client: AsyncConvexClient, turnId: TurnId) => {
   const all: Array<Part> = []
   let next: Pick<Parts, "isDone"> & { readonly continueCursor: string | null } = { isDone: false, continueCursor: null }
   while (!next.isDone) {
@@ -87,7 +88,7 @@ const next = async (updates: AsyncIterable<Live>): Promise<Live> => {
   throw new Error("The subscription ended")
 }
 
-const watching = async (client: ConnectedClient, sessionId: SessionId) => {
+const watching = async (client: AsyncConvexClient, sessionId: SessionId) => {
   const say = () => client.mutation(api.sessions.watch, { sessionId })
   await say()
   const timer = setInterval(() => void say(), RENEWAL)

@@ -1,5 +1,5 @@
 /** `opencode-worker approve <code>`: makes the worker that shows the code yours, once you have seen which one it is. */
-import { ConvexClient } from "@opencode-worker/convex-sync"
+import { ConvexClient } from "@opencode-worker/effect-convex"
 import { Clock, Config, Duration, Effect, Layer, Option, Redacted } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { AppError, configError, exitCodes, toAppError, temporaryError, usageError } from "../AppError.ts"
@@ -53,7 +53,7 @@ const refusedToken = new AppError({
  * the refusal.
  */
 const signedIn = Operator.use(({ workers }) => workers).pipe(
-  Effect.catchTag("ConvexSyncError", (error) =>
+  Effect.catchTag("ConvexClientError", (error) =>
     Effect.fail(error.reason._tag === "Rejected" && error.reason.code === "Unauthenticated" ? refusedToken : error)
   )
 )

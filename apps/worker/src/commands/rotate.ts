@@ -1,6 +1,7 @@
 /** `opencode-worker rotate`: gives the worker of this directory another secret, after which the old one is refused. */
 import { randomUUID } from "node:crypto"
-import { ConvexClient, type ConvexSyncError, Pairing } from "@opencode-worker/convex-sync"
+import { type ConvexSyncError, Pairing } from "@opencode-worker/convex-sync"
+import { ConvexClient } from "@opencode-worker/effect-convex"
 import { exitCodes } from "@opencode-worker/worker-fsm"
 import { Config, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
@@ -48,7 +49,7 @@ export const rotate = Command.make(
       processId: `rotate ${randomUUID()}`,
       store: (credentials) => Credentials.write(file, credentials)
     }).pipe(
-      Effect.catchTag("ConvexSyncError", (error) => Effect.fail(refused(error, file))),
+      Effect.catchTag("ConvexClientError", (error) => Effect.fail(refused(error, file))),
       Effect.provide(ConvexClient.layer({ url }))
     )
     yield* printLine(screen`Rotated: the worker has another secret, and the old one is refused.`)

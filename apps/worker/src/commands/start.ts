@@ -1,6 +1,6 @@
 /** `opencode-worker start`: a worker for a deployment that runs elsewhere, until it is told to stop. */
 import { hostname } from "node:os"
-import { ConvexClient } from "@opencode-worker/convex-sync"
+import { ConvexClient } from "@opencode-worker/effect-convex"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { WorkerEvent, type WorkerState } from "@opencode-worker/worker-fsm"
 import { Config, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"

@@ -29,7 +29,7 @@ export const noTurns: Tally = { turns: 0, completed: 0, stopped: 0, refused: 0, 
 /** A prompt that cannot be sent, because it is too long for example, says nothing about the next one. */
 const accepted = <A>(sending: Effect.Effect<A, ConvexSyncError>) =>
   Effect.asSome(sending).pipe(
-    Effect.catchReason("ConvexSyncError", "Rejected", ({ code, message }, error) =>
+    Effect.catchReason("ConvexClientError", "Rejected", ({ code, message }, error) =>
       code === "InvalidArgument"
         ? Effect.as(printLine(screen`not sent: ${message}.`), Option.none<A>())
         : Effect.fail(error)

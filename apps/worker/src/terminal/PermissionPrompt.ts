@@ -91,7 +91,7 @@ export const answerRequests = Effect.fnUntraced(function* (sessionId: Id<"sessio
     )
     const answer = yield* Effect.raceFirst(Effect.asSome(prepared), gone(requestId))
     if (Option.isNone(answer)) return
-    yield* Effect.catchReasons(operator.answer(requestId, answer.value), "ConvexSyncError", {
+    yield* Effect.catchReasons(operator.answer(requestId, answer.value), "ConvexClientError", {
       Rejected: ({ message }) => printLine(screen`  (Not accepted: ${message}.)`)
     })
   })

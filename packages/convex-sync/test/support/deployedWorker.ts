@@ -1,7 +1,8 @@
 /** A worker of the real backend, over a real connection. */
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { Effect, Layer } from "effect"
-import { api, ConvexClient, DeltaWriter, Lease } from "../../src/index.ts"
+import { api, DeltaWriter, Lease } from "../../src/index.ts"
+import { ConvexClient } from "@opencode-worker/effect-convex"
 import {
   commandsOver,
   deltasOver,

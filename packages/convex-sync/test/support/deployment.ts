@@ -6,7 +6,8 @@ import { functionsDir } from "@opencode-worker/convex-backend"
 import { ConvexEmbedded } from "@opencode-worker/convex-embedded"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
-import { api, ConvexClient, Pairing, type WorkerCredentials } from "../../src/index.ts"
+import { api, Pairing, type WorkerCredentials } from "../../src/index.ts"
+import { ConvexClient } from "@opencode-worker/effect-convex"
 
 const issuer = "https://issuer.test"
 

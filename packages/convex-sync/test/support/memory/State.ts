@@ -13,9 +13,9 @@ import {
   type ModelPublisher,
   type QueuedCommand,
   type ReadyTurn,
-  Rejected,
   type TurnResult
 } from "../../../src/index.ts"
+import { ConvexClientReason } from "@opencode-worker/effect-convex"
 
 interface Session {
   readonly sessionId: Id<"sessions">
@@ -88,7 +88,10 @@ export const empty: State = {
 
 /** To `throw` in a transaction. */
 export const refusal = (code: string, message: string) =>
-  new ConvexSyncError({ operation: "in memory", reason: new Rejected({ code, message, data: { code, message } }) })
+  new ConvexSyncError({
+    operation: "in memory",
+    reason: new ConvexClientReason.Rejected({ code, message, data: { code, message } })
+  })
 
 /** What is thrown is a refusal or a bug. */
 const attempt = <A>(body: () => A) =>

@@ -1,18 +1,18 @@
 /**
  * A WebSocket whose handlers cannot end the process, and that always closes after an error.
  *
- * The Convex client throws out of `onmessage` when the deployment sends a fatal error or something that it cannot read.
- * Nobody is above it to catch that.
+ * The Convex client throws in `onmessage` if the deployment sends a fatal error or a message that it cannot parse. No
+ * caller could catch that exception.
  */
 
 export interface SocketListener {
-  /** What a handler threw, once the socket is closing. The client reconnects unless it gave up itself. */
+  /** A handler threw; the socket is closing. The client reconnects, unless the error was fatal for it. */
   readonly onThrow: (cause: unknown) => void
-  /** The characters of a message that was given to the socket. */
-  readonly onSend: (length: number) => void
+  /** A message of this many characters was sent. */
+  readonly onSend: (characters: number) => void
 }
 
-/** Milliseconds. The `close` event of a working socket follows its `error` event at once. */
+/** Milliseconds. A working socket emits `close` immediately after `error`. */
 const closeDelay = 1_000
 
 export const guardedSocket = ({ onSend, onThrow }: SocketListener): typeof WebSocket =>
@@ -35,7 +35,7 @@ export const guardedSocket = ({ onSend, onThrow }: SocketListener): typeof WebSo
           }
         })
       }
-      // Some implementations never close a socket that was refused. The client waits for the close before it reconnects.
+      // Some implementations never close a refused socket. The client waits for the close event before it reconnects.
       this.addEventListener("error", () => {
         const timer = setTimeout(() => this.dispatchEvent(new CloseEvent("close", { code: 1006 })), closeDelay)
         timer.unref()
@@ -43,7 +43,7 @@ export const guardedSocket = ({ onSend, onThrow }: SocketListener): typeof WebSo
       })
     }
 
-    // The client sends text and nothing else.
+    // The client only sends text.
     override send(data: string) {
       onSend(data.length)
       super.send(data)

@@ -1,10 +1,10 @@
-/** Something that speaks the sync protocol's transport and none of its sense. */
+/** A WebSocket server that sends one wrong message to its first client. */
 import { once } from "node:events"
 import { Effect } from "effect"
 import { type RawData, WebSocket, WebSocketServer } from "ws"
 
-/** What is said passes on, in both directions. */
-const passOn = (client: WebSocket, target: string) => {
+/** Forwards messages in both directions. */
+const forward = (client: WebSocket, target: string) => {
   const server = new WebSocket(target)
   const waiting: Array<RawData> = []
   const text = { binary: false } as const
@@ -30,8 +30,8 @@ const passOn = (client: WebSocket, target: string) => {
 }
 
 /**
- * Sends `message` to whoever connects; if there is a `real` one, to the first alone, and is that one for the rest. Gives
- * its URL, and how often somebody connected.
+ * Sends `message` to every client or, if there is a `real` deployment, to the first one only; later clients reach that
+ * deployment. Returns the URL and the number of connections so far.
  */
 export const brokenDeployment = (message: string, real?: string) =>
   Effect.acquireRelease(
@@ -40,12 +40,12 @@ export const brokenDeployment = (message: string, real?: string) =>
       let connections = 0
       server.on("connection", (socket, { url }) => {
         connections += 1
-        if (real !== undefined && connections > 1) passOn(socket, `${real.replace(/^http/, "ws")}${url ?? ""}`)
+        if (real !== undefined && connections > 1) forward(socket, `${real.replace(/^http/, "ws")}${url ?? ""}`)
         else socket.send(message)
       })
       await once(server, "listening")
       const address = server.address()
-      if (address === null || typeof address === "string") throw new Error("It listens on no port")
+      if (address === null || typeof address === "string") throw new Error("The server has no port")
       return { url: `http://127.0.0.1:${address.port}`, connections: () => connections, server }
     }),
     ({ server }) =>

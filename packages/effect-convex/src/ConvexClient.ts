@@ -1,91 +1,90 @@
 /**
- * The real Convex client as an Effect service: one WebSocket, typed errors, time limits, and nothing that can become an
- * uncaught exception.
- *
- * @since 0.1.0
+ * The Convex client as an Effect service: one WebSocket, typed errors, time limits, subscriptions as streams, and no
+ * uncaught exceptions.
  */
 import { ConvexClient as Client } from "convex/browser"
 import { type FunctionArgs, type FunctionReference, type FunctionReturnType, getFunctionName } from "convex/server"
-import { Cause, Context, Deferred, Duration, Effect, Layer, Option, Queue, Schedule, Scope, Stream } from "effect"
-import { Closed, ConvexSyncError, InvalidUrl } from "./ConvexSyncError.ts"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { ConvexClientError } from "./ConvexClientError.ts"
+import { Closed, InvalidUrl } from "./ConvexClientReason.ts"
 import { makeCalls } from "./internal/calls.ts"
-import { fromCause } from "./internal/failure.ts"
+import { fromCause } from "./internal/fromCause.ts"
 import { guardedSocket } from "./internal/guardedSocket.ts"
-import { replaceable } from "./internal/replaceable.ts"
+import { reconnectingClient } from "./internal/reconnectingClient.ts"
 
-/**
- * `connecting` before the first connection, `reconnecting` after one was lost, `closed` for good.
- *
- * @category models
- * @since 0.1.0
- */
+/** `connecting` before the first connection, `reconnecting` after a lost one, `closed` after the scope closed. */
 export type Connection = "connecting" | "connected" | "reconnecting" | "closed"
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface ConvexClientOptions {
-  /** Of the deployment: `https://happy-otter-123.convex.cloud`, or any http(s) address of a self-hosted or embedded one. */
+  /** `https://happy-otter-123.convex.cloud`, or the http(s) URL of a self-hosted or embedded deployment. */
   readonly url: string
   /**
-   * Gives a fresh JWT, or null for nobody. Asked at the start and before a token runs out; calls wait for the first one.
-   * A failure is logged, and the source asked again.
+   * Returns a fresh JWT, or null for an anonymous client. It runs at the start and before a token expires; calls wait for
+   * the first token. A failure is logged and retried.
    */
   readonly auth?: Effect.Effect<string | null, unknown>
-  /** How long a mutation, waiting for its turn included, may take. Default 30 seconds. */
+  /** Time limit of a mutation, including its wait for a place in flight. Default: 30 seconds. */
   readonly mutationTimeout?: Duration.Input
-  /** How long a one-shot query may take. Default 30 seconds. */
+  /** Time limit of a one-shot query. Default: 30 seconds. */
   readonly queryTimeout?: Duration.Input
-  /** How long an action may take. Default 10 minutes. */
+  /** Time limit of an action. Default: 10 minutes. */
   readonly actionTimeout?: Duration.Input
 }
 
-/** A token source that fails is asked again: giving up would make the client nobody until it is made anew. */
+/** A failed token source is retried: without a retry the client would stay anonymous. */
 const tokenRetries = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("30 seconds")]).pipe(
   Schedule.jittered
 )
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface MutationOptions {
   /**
-   * Carrying it out twice is carrying it out once. Then it has no limit of time: it is under way until the deployment has
-   * said yes or no, and is sent again where a client had to be replaced. Give it a limit of your own where you cannot wait.
+   * Running it twice has the effect of running it once. Such a call has no time limit: it is in flight until the deployment
+   * responds, and is sent again if its client had to be replaced. Add a limit of your own if you cannot wait.
    */
   readonly idempotent?: boolean
 }
 
 type Returns<F extends FunctionReference<"query" | "mutation" | "action">> = Effect.Effect<
   FunctionReturnType<F>,
-  ConvexSyncError
+  ConvexClientError
 >
 
 /**
  * A connection to a Convex deployment.
  *
- * **Details**
- *
- * - Mutations run one after another in the order of the calls. After a reconnect the unanswered ones are sent again, and
- *   the deployment carries each out once.
- * - A call that ran into its time limit fails with `Unreachable` or `Timeout`, and **its outcome is unknown**: the client
- *   goes on with a mutation that it accepted. Repeat it with the same idempotency key (`retryTransient`), or have it
- *   waited for from the beginning (`idempotent`): then there is one copy of it under way, and not one a limit.
- * - At most 100 mutations and actions are in flight; further calls wait within their limit, and a call that ran into its
- *   limit while it waited is never sent.
- * - A client that the deployment ended for good, or that answers nothing any more, is replaced: subscriptions go on with
- *   the next one, and what was unanswered runs into its limit.
+ * - Mutations run one after another, in the order of the calls. After a reconnect the client resends those without a
+ *   response, and the deployment runs each once.
+ * - A call that exceeds its time limit fails with `Unreachable` or `Timeout`, and **its outcome is unknown**: a mutation
+ *   that was sent may still run. Retry it with the same idempotency key (`retryTransient`), or call it with
+ *   `{ idempotent: true }`, which keeps one copy in flight instead of one per attempt.
+ * - At most 100 mutations and actions are in flight. Further calls wait within their time limit, and are never sent if it
+ *   passes.
+ * - A client that the deployment ended for good, or that timed out three times in a row while connected, is replaced.
+ *   Subscriptions continue with the next one.
  * - Nothing is printed.
  *
- * @category services
- * @since 0.1.0
+ * @example
+ * const program = Effect.gen(function* () {
+ *   const convex = yield* ConvexClient
+ *   yield* convex.mutation(api.messages.send, { text: "hi" })
+ *   yield* convex.subscribe(api.messages.list, {}).pipe(Stream.runForEach(render))
+ * })
+ * Effect.provide(program, ConvexClient.layer({ url }))
  */
 export class ConvexClient extends Context.Service<
   ConvexClient,
   {
-    /** The result as of now. */
+    /** The current result. */
     readonly query: <F extends FunctionReference<"query">>(query: F, args: FunctionArgs<F>) => Returns<F>
     readonly mutation: <F extends FunctionReference<"mutation">>(
       mutation: F,
@@ -95,40 +94,39 @@ export class ConvexClient extends Context.Service<
     /** An action is sent at most once. */
     readonly action: <F extends FunctionReference<"action">>(action: F, args: FunctionArgs<F>) => Returns<F>
     /**
-     * The result, and each later one. Latest wins: what a slow consumer did not take yet is replaced. Survives
-     * reconnects; fails when the query does.
+     * The current result and each later one. A slow consumer receives only the latest. The stream survives reconnects and
+     * fails if the query fails.
      */
     readonly subscribe: <F extends FunctionReference<"query">>(
       query: F,
       args: FunctionArgs<F>
-    ) => Stream.Stream<FunctionReturnType<F>, ConvexSyncError>
-    /** The state now, and each change. Ends after `closed`. */
+    ) => Stream.Stream<FunctionReturnType<F>, ConvexClientError>
+    /** The current state and each change. Ends after `closed`. */
     readonly connection: Stream.Stream<Connection>
   }
->()("@opencode-worker/convex-sync/ConvexClient") {
-  /** A connection for as long as the scope. */
+>()("@opencode-worker/effect-convex/ConvexClient") {
+  /** Connects in the background and stays connected for the lifetime of the scope. Only an invalid URL fails here. */
   static readonly make = (
     options: ConvexClientOptions
-  ): Effect.Effect<ConvexClient["Service"], ConvexSyncError, Scope.Scope> => open(options)
+  ): Effect.Effect<ConvexClient["Service"], ConvexClientError, Scope.Scope> => open(options)
 
-  /** Connects in the background: building the layer does not wait for the deployment. */
-  static readonly layer = (options: ConvexClientOptions): Layer.Layer<ConvexClient, ConvexSyncError> =>
+  static readonly layer = (options: ConvexClientOptions): Layer.Layer<ConvexClient, ConvexClientError> =>
     Layer.effect(ConvexClient, ConvexClient.make(options))
 }
 
-const connectError = (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ operation: "connect", reason })
+const connectError = (reason: ConvexClientError["reason"]) => new ConvexClientError({ operation: "connect", reason })
 
 const parseUrl = Effect.fnUntraced(function* (text: string) {
   if (!URL.canParse(text)) return yield* connectError(new InvalidUrl({ problem: "is not an absolute URL" }))
   const url = new URL(text)
   if (url.protocol !== "http:" && url.protocol !== "https:") {
-    return yield* connectError(new InvalidUrl({ problem: `begins with ${url.protocol}, not with https: or http:` }))
+    return yield* connectError(new InvalidUrl({ problem: `starts with ${url.protocol}, not with https: or http:` }))
   }
   return url.href.replace(/\/+$/, "")
 })
 
 const connectionOf = (client: Client): Connection => {
-  // Another one will be there in a moment.
+  // A replacement follows.
   if (client.closed) return "reconnecting"
   const state = client.connectionState()
   if (state.isWebSocketConnected) return "connected"
@@ -137,62 +135,62 @@ const connectionOf = (client: Client): Connection => {
 
 const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
   const url = yield* parseUrl(options.url)
-  const closed = yield* Deferred.make<never, ConvexSyncError>()
-  const shut = Deferred.fail(closed, connectError(new Closed({ detail: "the client was closed" })))
+  const closed = yield* Deferred.make<never, ConvexClientError>()
+  const failClosed = Deferred.fail(closed, connectError(new Closed()))
   const runFork = Effect.runForkWith(yield* Effect.context())
   const runPromise = Effect.runPromiseWith(yield* Effect.context())
 
-  // The promise is kept, whatever happens: the client would throw a rejection at the process.
+  // This promise never rejects: the client would rethrow the rejection as an uncaught exception.
   const token = options.auth?.pipe(
     Effect.sandbox,
-    Effect.tapError((cause) => Effect.logWarning("No token could be had; trying again", cause)),
+    Effect.tapError((cause) => Effect.logWarning("The token source failed; retrying", cause)),
     Effect.retry(tokenRetries),
     Effect.raceFirst(Deferred.await(closed)),
     Effect.orElseSucceed(() => null)
   )
 
-  const clients = yield* replaceable(({ end, sent }) => {
+  const clients = yield* reconnectingClient(({ end, recordSent }) => {
     const onThrow = (cause: unknown) => {
       const detail = cause instanceof Error ? cause.message : String(cause)
       const fatal = detail.startsWith("[CONVEX FATAL ERROR]")
-      const what = fatal
-        ? "ended the connection for good; connecting anew"
-        : "sent what cannot be understood; reconnecting"
-      runFork(Effect.andThen(Effect.logWarning(`The deployment ${what}`, detail), fatal ? end : Effect.void))
+      const event = fatal ? "sent a fatal error" : "sent an unreadable message"
+      runFork(
+        Effect.andThen(Effect.logWarning(`The deployment ${event}; reconnecting`, detail), fatal ? end : Effect.void)
+      )
     }
     const client = new Client(url, {
       logger: false,
       unsavedChangesWarning: false,
       skipConvexDeploymentUrlCheck: true,
       expectAuth: token !== undefined,
-      // The first token is as fresh as any: a second one at once would only run every query twice.
+      // The first token is fresh. A second one would only make every query run twice.
       initialAuthTokenReuse: true,
-      webSocketConstructor: guardedSocket({ onThrow, onSend: sent })
+      webSocketConstructor: guardedSocket({ onThrow, onSend: recordSent })
     })
     if (token !== undefined) client.setAuth(() => runPromise(token))
     return client
   })
-  const { end, sendOnce, sendUntilAnswered, within } = yield* makeCalls(clients, closed)
+  const { end, sendOnce, sendUntilAnswered, withTimeout } = yield* makeCalls(clients, closed)
   yield* Effect.addFinalizer(() =>
-    // In this order, so that whoever waits for an answer fails with `Closed` instead of being interrupted.
-    shut.pipe(Effect.andThen(end), Effect.andThen(clients.close))
+    // In this order, so that waiting callers fail with `Closed` instead of being interrupted.
+    failClosed.pipe(Effect.andThen(end), Effect.andThen(clients.close))
   )
   yield* Effect.forkScoped(clients.run)
 
   const subscribe: ConvexClient["Service"]["subscribe"] = (query, args) => {
     const operation = getFunctionName(query)
-    return Stream.callback<FunctionReturnType<typeof query>, ConvexSyncError>(
+    return Stream.callback<FunctionReturnType<typeof query>, ConvexClientError>(
       Effect.fnUntraced(function* (queue) {
-        // The client would still give what it has.
+        // A closed client would still return its cached results.
         if (yield* Deferred.isDone(closed)) return yield* Deferred.await(closed)
-        const fail = (error: ConvexSyncError) => Queue.failCauseUnsafe(queue, Cause.fail(error))
+        const fail = (error: ConvexClientError) => Queue.failCauseUnsafe(queue, Cause.fail(error))
         const listen = (client: Client) => {
           try {
             return client.onUpdate(
               query,
               args,
               (value) => {
-                clients.heard()
+                clients.onActivity()
                 if (value !== undefined) Queue.offerUnsafe(queue, value)
               },
               (cause) => fail(fromCause(operation, args, cause))
@@ -214,11 +212,10 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
 
   return ConvexClient.of({
     query: (query, args) => {
-      const operation = getFunctionName(query)
       const first = Stream.runHead(subscribe(query, args)).pipe(
         Effect.flatMap(Option.match({ onNone: () => Deferred.await(closed), onSome: Effect.succeed }))
       )
-      return within(operation, options.queryTimeout ?? "30 seconds", first)
+      return withTimeout(getFunctionName(query), options.queryTimeout ?? "30 seconds", first)
     },
     mutation: (mutation, args, { idempotent = false } = {}) => {
       const operation = getFunctionName(mutation)
@@ -226,12 +223,12 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
       const start = (client: Client) => client.mutation(mutation, args)
       return idempotent
         ? sendUntilAnswered(limit, operation, args, start)
-        : within(operation, limit, sendOnce(operation, args, start))
+        : withTimeout(operation, limit, sendOnce(operation, args, start))
     },
     action: (action, args) => {
       const operation = getFunctionName(action)
       const sent = sendOnce(operation, args, (client) => client.action(action, args))
-      return within(operation, options.actionTimeout ?? "10 minutes", sent)
+      return withTimeout(operation, options.actionTimeout ?? "10 minutes", sent)
     },
     subscribe,
     connection: Stream.callback<Connection>(

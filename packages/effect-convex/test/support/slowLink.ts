@@ -1,13 +1,13 @@
-/** A connection that carries little a second, on its way to a deployment. */
+/** A proxy with a limited upload rate. */
 import { once } from "node:events"
 import { connect, createServer, type Socket } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Effect } from "effect"
 
-/** Pieces a second. */
+/** Writes per second. */
 const ticks = 20
 
-/** Reads no faster than it writes, so that what waits, waits where it was sent. */
+/** Reads no faster than it writes, so that unsent data waits in the sender. */
 const carry = async (from: Socket, to: Socket, bytesPerSecond: number) => {
   const size = Math.ceil(bytesPerSecond / ticks)
   for await (const chunk of from) {
@@ -19,7 +19,7 @@ const carry = async (from: Socket, to: Socket, bytesPerSecond: number) => {
   }
 }
 
-/** Gives the address under which the deployment at `url` is heard slowly. What it says comes at full speed. */
+/** Returns a URL of the deployment at `url` with a slow upload. Downloads have full speed. */
 export const slowLink = (url: string, bytesPerSecond: number) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
@@ -37,7 +37,7 @@ export const slowLink = (url: string, bytesPerSecond: number) =>
       server.listen(0, "127.0.0.1")
       await once(server, "listening")
       const address = server.address()
-      if (address === null || typeof address === "string") throw new Error("It listens on no port")
+      if (address === null || typeof address === "string") throw new Error("The server has no port")
       return { server, sockets, url: `http://127.0.0.1:${address.port}` }
     }),
     ({ server, sockets }) =>

@@ -1,0 +1,27 @@
+/** Converts an exception of the Convex client to a typed error. */
+import { ConvexError } from "convex/values"
+import { ConvexClientError } from "../ConvexClientError.ts"
+import { FunctionFailed, Rejected } from "../ConvexClientReason.ts"
+
+const stringField = (data: unknown, name: string): string | undefined => {
+  if (typeof data !== "object" || data === null) return undefined
+  const value: unknown = Reflect.get(data, name)
+  return typeof value === "string" && value !== "" ? value : undefined
+}
+
+/** The deployment repeats refused arguments in its message. An argument named `secret` must not reach a log. */
+const textOf = (cause: unknown, args: unknown): string => {
+  const text = (cause instanceof Error ? cause.message : String(cause)).replace(/\s+Called by client$/, "")
+  const secret = stringField(args, "secret")
+  return secret === undefined ? text : text.replaceAll(secret, "<redacted>")
+}
+
+export const fromCause = (operation: string, args: unknown, cause: unknown): ConvexClientError => {
+  if (!(cause instanceof ConvexError)) {
+    return new ConvexClientError({ operation, reason: new FunctionFailed({ message: textOf(cause, args) }) })
+  }
+  const data: unknown = cause.data
+  const code = stringField(data, "code") ?? "ConvexError"
+  const message = stringField(data, "message") ?? textOf(cause, args)
+  return new ConvexClientError({ operation, reason: new Rejected({ code, message, data }) })
+}
