@@ -1,4 +1,4 @@
-import { createSessionPool, SessionPoolError } from "@opencode-worker/session-pool"
+import { createSessionPool, isSessionPoolError } from "@opencode-worker/session-pool/async"
 
 await using pool = await createSessionPool({
   capacity: 2,
@@ -18,5 +18,5 @@ await pool.drain({ timeout: 30_000 })
 try {
   await pool.use("/a", () => undefined)
 } catch (error) {
-  if (error instanceof SessionPoolError) console.log(error.reason._tag, "-", error.message)
+  if (isSessionPoolError(error) && error.reason._tag === "Draining") console.log(error.message)
 }

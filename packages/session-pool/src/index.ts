@@ -1,4 +1,3 @@
-export * from "./Async.ts"
 export * as SessionPool from "./SessionPool.ts"
 export * from "./SessionPoolError.ts"
 export * as SessionPoolReason from "./SessionPoolReason.ts"

@@ -1,16 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Random, Result, Schema, Stream } from "effect"
+import { Effect, Exit, Fiber, Random, Result, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { SessionPool } from "../src/index.ts"
 
-/** What a caller does, in milliseconds of the test's clock. */
+/** The actions of a caller, in milliseconds of the test's clock. */
 interface Plan {
   readonly number: number
   readonly key: string
   readonly arrives: number
   readonly holds: number
   readonly fails: boolean
-  /** When it loses patience, if it does. */
+  /** When it is interrupted; `Infinity` if never. */
   readonly interrupted: number
 }
 
@@ -36,7 +36,7 @@ interface Resource {
   users: number
 }
 
-/** The resource under test, which writes down every rule that is broken. */
+/** The resources under test; records every rule that is broken. */
 const world = (capacity: number, concurrency: number) => {
   const open = new Map<string, Resource>()
   const count = { opens: 0, failures: 0, closes: 0, uses: 0, firstUses: 0 }
@@ -60,7 +60,7 @@ const world = (capacity: number, concurrency: number) => {
           () =>
             Effect.andThen(
               Effect.sync(() => {
-                expect(resource.users === 0, `${key} is closed under its user`)
+                expect(resource.users === 0, `${key} is closed while in use`)
                 resource.closed = true
               }),
               Effect.andThen(
@@ -94,29 +94,26 @@ const world = (capacity: number, concurrency: number) => {
   }
 }
 
-/** A pool of random size, used by 60 callers: keeps its bound, its order and its counts, and leaves nothing behind. */
+/** A pool of random size, used by 60 callers: keeps its bound, its order and its counts, and leaks nothing. */
 const scenario = (seed: number) =>
   Effect.gen(function* () {
     const capacity = yield* between(1, 4)
     const concurrency = yield* between(1, 2)
     const maxWaiting = yield* between(0, 12)
     const { broken, count, make, open, use } = world(capacity, concurrency)
+    const events = new Map<string, number>()
+    const countEvent = (event: SessionPool.PoolEvent<string>) => {
+      const name = "reason" in event ? `${event._tag} ${event.reason}` : event._tag
+      for (const each of new Set([event._tag, name])) events.set(each, (events.get(each) ?? 0) + 1)
+    }
     const pool = yield* SessionPool.make({
       capacity,
       concurrency,
       maxWaiting,
       idleTimeToLive: yield* between(50, 500),
-      open: make
+      open: make,
+      onEvent: (event) => Effect.sync(() => countEvent(event))
     })
-    const happened = new Map<string, number>()
-    const happens = (event: SessionPool.PoolEvent<string>) => {
-      const name = "reason" in event ? `${event._tag} ${event.reason}` : event._tag
-      for (const each of new Set([event._tag, name])) happened.set(each, (happened.get(each) ?? 0) + 1)
-    }
-    yield* pool.events.pipe(
-      Stream.runForEach((event) => Effect.sync(() => happens(event))),
-      Effect.forkChild({ startImmediately: true })
-    )
     const plans = yield* Effect.forEach(Array.from({ length: 60 }), (_, i) => plan(i, 8))
     plans.sort((a, b) => a.arrives - b.arrives || a.number - b.number)
     const begun = new Map<string, Array<number>>()
@@ -146,7 +143,7 @@ const scenario = (seed: number) =>
       const { waiting, resident, inUse } = yield* pool.stats
       assert.isAtMost(resident, capacity)
       assert.isAtMost(inUse, capacity)
-      // Whoever has a place in sight waits for an eviction, and does not count.
+      // A caller that only waits for an eviction does not count.
       assert.isAtMost(waiting, maxWaiting + capacity)
       yield* TestClock.adjust(1)
     }
@@ -154,7 +151,7 @@ const scenario = (seed: number) =>
     yield* TestClock.adjust(1000)
     yield* Fiber.join(draining)
 
-    for (const [, fiber] of running) assert.isDefined(fiber.pollUnsafe(), "a caller never heard")
+    for (const [, fiber] of running) assert.isDefined(fiber.pollUnsafe(), "a caller was never answered")
     for (const order of begun.values()) {
       assert.deepStrictEqual(
         order,
@@ -175,18 +172,18 @@ const scenario = (seed: number) =>
       hits: count.uses - count.firstUses,
       failures: count.failures
     })
-    const events = (name: string) => happened.get(name) ?? 0
+    const seen = (name: string) => events.get(name) ?? 0
     assert.deepInclude(stats, {
-      opens: events("Opening"),
-      hits: events("Reused"),
-      failures: events("Failed"),
-      evictions: events("Closing Evicted"),
-      idleCloses: events("Closing Idle")
+      opens: seen("Opening"),
+      hits: seen("Reused"),
+      failures: seen("Failed"),
+      evictions: seen("Closing Evicted"),
+      idleCloses: seen("Closing Idle")
     })
-    assert.strictEqual(events("Rejected"), rejected.early)
-    assert.strictEqual(stats.opens, events("Opened") + events("Failed") + events("Closing Abandoned"))
-    assert.strictEqual(events("Closed"), events("Closing"))
-    assert.strictEqual(events("Closed") + events("Failed"), stats.opens)
+    assert.strictEqual(seen("Rejected"), rejected.early)
+    assert.strictEqual(stats.opens, seen("Opened") + seen("Failed") + seen("Closing Abandoned"))
+    assert.strictEqual(seen("Closed"), seen("Closing"))
+    assert.strictEqual(seen("Closed") + seen("Failed"), stats.opens)
   }).pipe(Random.withSeed(seed), Effect.scoped)
 
 /** Without its bounds an integer would nearly always be one of the hundred smallest. */
@@ -196,12 +193,12 @@ const Seed = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 - 
 const runs = Number(process.env["SESSION_POOL_RUNS"] ?? 25)
 
 describe("SessionPool under random use, failure, interruption, invalidation, idling and draining", () => {
-  it.effect.prop("keeps its promises", [Seed], ([seed]) => scenario(seed), {
+  it.effect.prop("keeps its guarantees", [Seed], ([seed]) => scenario(seed), {
     arbitrary: { runs },
     timeout: 60_000 + runs * 1000
   })
 
-  it.effect.each([8, 34])("keeps its promises where it once did not: seed %i", scenario)
+  it.effect.each([8, 34])("keeps its guarantees where it once did not: seed %i", scenario)
 
   it.effect.prop(
     "one caller at a time sees exactly the opens and evictions of a least-recently-used list",
@@ -235,7 +232,7 @@ describe("SessionPool under random use, failure, interruption, invalidation, idl
   )
 
   it.effect.prop(
-    "every caller is served, in the order of arrival where one place is wanted by all",
+    "every caller is served, in order of arrival when all compete for one slot",
     [Schema.Array(Schema.Literals(["a", "b", "c"]))],
     ([keys]) =>
       Effect.gen(function* () {

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Data, Deferred, Effect, Exit, Fiber, Metric, Result, Scope, Stream, Tracer } from "effect"
+import { Cause, Data, Deferred, Effect, Exit, Fiber, Metric, Result, Scope, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { SessionPool, SessionPoolError } from "../src/index.ts"
 
-/** A pool whose opens and closes are written down. */
+/** A pool whose opens and closes are logged. */
 const logged = Effect.fnUntraced(function* (
-  options: Partial<SessionPool.Options<string, string, never, Scope.Scope>> = {}
+  options: Partial<SessionPool.SessionPoolOptions<string, string, never, Scope.Scope>> = {}
 ) {
   const log: Array<string> = []
   const note = (line: string) => Effect.sync(() => void log.push(line))
@@ -83,7 +83,7 @@ describe("SessionPool.use", () => {
     })
   )
 
-  it.effect("a key in constant demand does not keep others from their turn", () =>
+  it.effect("a key in constant demand does not starve other keys", () =>
     Effect.gen(function* () {
       const { pool, use, log } = yield* logged({ capacity: 1 })
       const { end } = yield* hold(pool, "hot")
@@ -97,7 +97,7 @@ describe("SessionPool.use", () => {
     })
   )
 
-  it.effect("a key shared by several holders yields to an older caller of another key", () =>
+  it.effect("a key shared by several holders lets an older caller of another key go first", () =>
     Effect.gen(function* () {
       const { pool, use, log } = yield* logged({ capacity: 1, concurrency: 2 })
       const { end } = yield* hold(pool, "hot")
@@ -112,7 +112,7 @@ describe("SessionPool.use", () => {
     })
   )
 
-  it.effect("whoever yielded goes on when the older caller gives up", () =>
+  it.effect("a blocked caller continues when the older caller is interrupted", () =>
     Effect.gen(function* () {
       const { pool, use, log } = yield* logged({ capacity: 1, concurrency: 2 })
       const { end } = yield* hold(pool, "hot")
@@ -127,7 +127,7 @@ describe("SessionPool.use", () => {
     })
   )
 
-  it.effect("one key is used by one caller at a time, others run beside", () =>
+  it.effect("one key is used by one caller at a time, different keys run concurrently", () =>
     Effect.gen(function* () {
       const { pool } = yield* logged()
       const { end: endA } = yield* hold(pool, "a")
@@ -189,7 +189,7 @@ describe("SessionPool.use", () => {
     })
   )
 
-  it.effect("does not count as waiting who only waits for an eviction", () =>
+  it.effect("does not count a caller that only waits for an eviction against maxWaiting", () =>
     Effect.gen(function* () {
       const { log, use } = yield* logged({ capacity: 1, maxWaiting: 0 })
       yield* use("a")
@@ -220,7 +220,7 @@ describe("SessionPool.use", () => {
     })
   )
 
-  it.effect("those who share an attempt begin before anyone who comes later, however short their use", () =>
+  it.effect("callers that share an attempt begin before later ones, however short their use", () =>
     Effect.gen(function* () {
       const { use, log } = yield* logged({ concurrency: 2, open: (key) => Effect.as(Effect.sleep("1 second"), key) })
       const order: Array<number> = []
@@ -258,7 +258,7 @@ describe("SessionPool.use", () => {
     })
   )
 
-  it.effect("passes a dying open on, and goes on", () =>
+  it.effect("passes on the defect of an open that dies, and continues", () =>
     Effect.gen(function* () {
       const { pool, use } = yield* logged({ open: (key) => (key === "bad" ? Effect.die("boom") : Effect.succeed(key)) })
       assert.strictEqual(reasonOf(yield* Effect.exit(use("bad"))), "boom")
@@ -267,7 +267,7 @@ describe("SessionPool.use", () => {
     })
   )
 
-  it.effect("a finalizer that dies gives its place back", () =>
+  it.effect("a finalizer that dies frees its slot", () =>
     Effect.gen(function* () {
       const { use } = yield* logged({
         capacity: 1,
@@ -289,8 +289,59 @@ describe("SessionPool.use", () => {
   )
 })
 
+describe("SessionPool.get", () => {
+  it.effect("holds the resource until the scope closes", () =>
+    Effect.gen(function* () {
+      const { log, pool, use } = yield* logged({ capacity: 1 })
+      const scope = yield* Scope.make()
+      assert.strictEqual(yield* Scope.provide(pool.get("a"), scope), "a")
+      const waiting = yield* Effect.forkChild(use("b"))
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(log, ["+a"])
+      assert.deepInclude(yield* pool.stats, { inUse: 1, waiting: 1 })
+      yield* Scope.close(scope, Exit.void)
+      yield* Fiber.join(waiting)
+      assert.deepStrictEqual(log, ["+a", "-a", "+b", "b"])
+      assert.deepInclude(yield* pool.stats, { inUse: 0, waiting: 0 })
+    })
+  )
+
+  it.effect("leaves the queue when it is interrupted while it waits", () =>
+    Effect.gen(function* () {
+      const { pool } = yield* logged({ capacity: 1 })
+      const { end } = yield* hold(pool, "a")
+      const waiting = yield* Effect.forkChild(pool.get("b"), { startImmediately: true })
+      assert.deepInclude(yield* pool.stats, { waiting: 1 })
+      yield* Fiber.interrupt(waiting)
+      assert.deepInclude(yield* pool.stats, { waiting: 0, inUse: 1 })
+      yield* end
+      assert.deepStrictEqual(yield* pool.keys, ["a"])
+    })
+  )
+
+  it.effect("holds nothing after a failed open, and fails with its error", () =>
+    Effect.gen(function* () {
+      const pool = yield* SessionPool.make({ capacity: 1, open: () => Effect.fail("refused" as const) })
+      assert.strictEqual(yield* Effect.flip(pool.get("a")), "refused")
+      assert.strictEqual(yield* Effect.flip(pool.get("b")), "refused")
+      assert.deepInclude(yield* pool.stats, { resident: 0, inUse: 0, waiting: 0, failures: 2 })
+    })
+  )
+
+  it.effect("is rejected like use while maxWaiting callers wait, and while the pool drains", () =>
+    Effect.gen(function* () {
+      const { pool } = yield* logged({ capacity: 1, maxWaiting: 0 })
+      const { end } = yield* hold(pool, "a")
+      assert.strictEqual(reasonOf(yield* Effect.exit(pool.get("b"))), "TooManyWaiting")
+      yield* end
+      yield* pool.drain()
+      assert.strictEqual(reasonOf(yield* Effect.exit(pool.get("a"))), "Draining")
+    })
+  )
+})
+
 describe("SessionPool interruption", () => {
-  it.effect("of a waiting caller takes it out of the queue", () =>
+  it.effect("of a waiting caller removes it from the queue", () =>
     Effect.gen(function* () {
       const { pool, log, use } = yield* logged({ capacity: 1 })
       const { end } = yield* hold(pool, "a")
@@ -347,7 +398,7 @@ describe("SessionPool interruption", () => {
     })
   )
 
-  it.effect("while its victim is being closed leaves no hole", () =>
+  it.effect("while its victim is being closed leaks no slot", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { pool, use } = yield* logged({
@@ -367,7 +418,7 @@ describe("SessionPool interruption", () => {
 })
 
 describe("SessionPool idle resources", () => {
-  it.effect("close in the background after idleTimeToLive, which a use and a touch start anew", () =>
+  it.effect("close in the background after idleTimeToLive, which a use and a touch restart", () =>
     Effect.gen(function* () {
       const { pool, log, use } = yield* logged({ capacity: 3, idleTimeToLive: "1 minute" })
       yield* use("a")
@@ -403,7 +454,7 @@ describe("SessionPool idle resources", () => {
 })
 
 describe("SessionPool.invalidate", () => {
-  it.effect("closes an idle resource before it returns; the next user opens anew", () =>
+  it.effect("closes an idle resource before it returns; the next caller opens a new one", () =>
     Effect.gen(function* () {
       const { pool, log, use } = yield* logged()
       yield* use("a")
@@ -415,7 +466,7 @@ describe("SessionPool.invalidate", () => {
     })
   )
 
-  it.effect("lets holders finish, and nobody join them", () =>
+  it.effect("lets holders finish, and admits no further caller", () =>
     Effect.gen(function* () {
       const { pool, log, use } = yield* logged({ concurrency: 2 })
       const { end } = yield* hold(pool, "a")
@@ -440,7 +491,7 @@ describe("SessionPool.invalidate", () => {
 })
 
 describe("SessionPool.drain", () => {
-  it.effect("waits for the running, turns the waiting away, closes all", () =>
+  it.effect("waits for holders, rejects waiting callers, closes every resource", () =>
     Effect.gen(function* () {
       const { pool, log, use } = yield* logged()
       yield* use("idle")
@@ -461,7 +512,7 @@ describe("SessionPool.drain", () => {
     })
   )
 
-  it.effect("says at its limit what is still open, and closes it when its holders leave", () =>
+  it.effect("fails at its limit with the number of open resources, which are closed when their holders leave", () =>
     Effect.gen(function* () {
       const { pool, log } = yield* logged()
       const { end } = yield* hold(pool, "busy")
@@ -492,23 +543,19 @@ describe("SessionPool.drain", () => {
 })
 
 describe("SessionPool observation", () => {
-  it.effect("events tell what happens", () =>
+  it.effect("onEvent receives every event in order", () =>
     Effect.gen(function* () {
-      const { pool, use } = yield* logged({ capacity: 1, maxWaiting: 0 })
-      const events = yield* pool.events.pipe(
-        Stream.map((event) => Object.values(event).join(" ")),
-        Stream.take(10),
-        Stream.runCollect,
-        Effect.forkChild
-      )
-      yield* TestClock.adjust(0)
+      const events: Array<string> = []
+      const onEvent = (event: SessionPool.PoolEvent<string>) =>
+        Effect.sync(() => void events.push(Object.values(event).join(" ")))
+      const { pool, use } = yield* logged({ capacity: 1, maxWaiting: 0, onEvent })
       yield* use("a")
       yield* use("a")
       const { end } = yield* hold(pool, "b")
       yield* Effect.exit(use("c"))
       yield* end
       yield* pool.invalidate("b")
-      assert.deepStrictEqual(yield* Fiber.join(events), [
+      assert.deepStrictEqual(events, [
         "Opening a",
         "Opened a",
         "Reused a",
@@ -523,27 +570,20 @@ describe("SessionPool observation", () => {
     })
   )
 
-  it.effect("a subscriber that falls behind loses the oldest events", () =>
+  it.effect.each<[string, () => Effect.Effect<never>]>([
+    ["throws", () => assert.fail("broken listener")],
+    ["dies", () => Effect.die("broken listener")],
+    ["never ends", () => Effect.never]
+  ])("an onEvent that %s does not affect the pool", ([, onEvent]) =>
     Effect.gen(function* () {
-      const { pool, use } = yield* logged({ capacity: 1 })
-      const [begun, goOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
-      const events = yield* pool.events.pipe(
-        Stream.tap(() => Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(goOn))),
-        Stream.takeUntil((event) => event.key === "last" && event._tag === "Opened"),
-        Stream.runCollect,
-        Effect.forkChild
-      )
-      yield* TestClock.adjust(0)
-      yield* use("first")
-      yield* Deferred.await(begun)
-      for (let i = 0; i < 2000; i++) yield* use("first")
-      yield* use("last")
-      yield* Deferred.succeed(goOn, undefined)
-      assert.isBelow((yield* Fiber.join(events)).length, 1100)
+      const { log, use } = yield* logged({ capacity: 1, onEvent })
+      yield* use("a")
+      yield* use("b")
+      assert.deepStrictEqual(log, ["+a", "a", "-a", "+b", "b"])
     })
   )
 
-  it.effect("spans tell of opening and of waiting, and of nothing where there is neither", () =>
+  it.effect("spans cover opening and waiting, and nothing else", () =>
     Effect.gen(function* () {
       const spans: Array<string> = []
       const tracer = Tracer.make({
@@ -572,7 +612,7 @@ describe("SessionPool observation", () => {
     })
   )
 
-  it.effect("metrics are the stats at the time of the export, and go with the pool", () =>
+  it.effect("metrics are the stats at the time of the export, and are removed with the pool", () =>
     Effect.gen(function* () {
       const values = Effect.map(Metric.snapshot, (metrics) =>
         Object.fromEntries(
@@ -605,7 +645,7 @@ describe("SessionPool observation", () => {
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
-  it.effect("options out of range are named", () =>
+  it.effect("make dies with InvalidOption, which names the option out of range", () =>
     Effect.gen(function* () {
       const messages = yield* Effect.forEach(
         [

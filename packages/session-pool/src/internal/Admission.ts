@@ -1,324 +1,261 @@
 /**
- * Who may go in and who has to go out: the pool's policy as a data structure without effects. Each operation takes in
- * what has happened and leaves in `commands` what has to be done about it; the caller does that afterwards.
+ * The admission policy as a data structure without effects: decides which waiters get a slot and which slots close. Each
+ * operation records an event and appends the resulting commands to `commands`; the shell carries them out afterwards.
  *
  * Invariants
- * - At most `capacity` residences exist, those being opened or closed included; a key has at most one.
- * - At most `concurrency` tickets hold a residence, let in in the order in which they came.
- * - A residence that is held is never closed, unless its attempt to open has failed.
- * - Holders are answered in the order in which they came, also those who came before the resource was open.
- * - An attempt ends in one of three ways: it opens, it fails, or it is abandoned.
- * - While a claim has no place in sight, nothing is idle, and no ticket that came after that claim is let in anywhere.
+ * - At most `capacity` slots exist, including those being opened or closed; a key has at most one.
+ * - At most `concurrency` waiters hold a slot. They are granted it in FIFO order, including those that came before it opened.
+ * - A slot that is held is never closed, unless its attempt to open failed.
+ * - An attempt to open ends in one of three ways: it opens, it fails, or it is abandoned.
+ * - FIFO fairness: while a waiter has no slot free or closing, no slot is idle and no later waiter is admitted for any key.
  *
  * ```
- *   enter ─▶ queue of its key ──resident──────────────────▶ let in ─▶ leave ─▶ idle, least recently used first
- *                  └──not resident─▶ claims, oldest first ──a place──▶ opening              │
- *                                         ▲                                                 │
- *                                         └───── a place ◀── closed ◀── closing ◀───────────┘
+ *   enter ─▶ queue of its key ──has a slot─────────────────▶ grant ─▶ leave ─▶ idle, least recently used first
+ *                  └──has none─▶ waitingKeys, oldest first ──slot──▶ opening              │
+ *                                         ▲                                               │
+ *                                         └────── slot ◀── closed ◀── closing ◀───────────┘
  * ```
  */
-import { MutableHashMap, Option } from "effect"
-import type { CloseReason, Stats } from "../SessionPool.ts"
+import * as MutableHashMap from "effect/MutableHashMap"
+import * as Option from "effect/Option"
+import { type Command, type Entry, makeWaitingKeys, type Slot, type Waiter } from "./Slot.ts"
+import type { CloseReason, Stats } from "./types.ts"
 
-/** A key that is resident or that somebody wants. */
-interface Entry<K, T, R> {
-  readonly key: K
-  readonly queue: Set<Ticket<K, T, R>>
-  residence: Residence<K, T, R> | undefined
-}
-
-/** One caller: waits while it has no residence, holds the one that it has. `payload` is the caller's own. */
-export interface Ticket<K, T, R> {
-  readonly number: number
-  readonly entry: Entry<K, T, R>
-  readonly payload: T
-  residence: Residence<K, T, R> | undefined
-}
-
-/** A place taken by a key, from the attempt to open its resource until that is closed. `payload` is the caller's own. */
-export interface Residence<K, T, R> {
-  readonly entry: Entry<K, T, R>
-  readonly payload: R
-  phase: "Opening" | "Open" | "Closing"
-  /** Invalidated: let nobody in, close when the last holder has left. */
-  stale: boolean
-  /** In the order in which they came. They are let in once the residence is open. */
-  readonly holders: Set<Ticket<K, T, R>>
-  used: boolean
-  idleSince: number
-}
-
-export type Command<K, T, R> =
-  | { readonly _tag: "Open"; readonly residence: Residence<K, T, R> }
-  | {
-      readonly _tag: "LetIn"
-      readonly ticket: Ticket<K, T, R>
-      readonly residence: Residence<K, T, R>
-      readonly hit: boolean
-    }
-  | { readonly _tag: "LetDown"; readonly ticket: Ticket<K, T, R>; readonly residence: Residence<K, T, R> }
-  | { readonly _tag: "TurnAway"; readonly ticket: Ticket<K, T, R> }
-  | { readonly _tag: "Close"; readonly residence: Residence<K, T, R>; readonly reason: CloseReason }
-  | { readonly _tag: "Empty" }
-
-/** The victim among idle residences in the order of their last use: the least recently used one. */
+/** The slot to evict among the idle ones, which are ordered by their last use. */
 export const leastRecentlyUsed = <A>(idle: Iterable<A>): A | undefined => {
   for (const first of idle) return first
   return undefined
 }
 
-export const make = <K, T, R>(options: {
+export const make = <K, W, S>(options: {
   readonly capacity: number
   readonly concurrency: number
   readonly maxWaiting: number
-  readonly residence: () => R
+  readonly makeSlot: () => S
 }) => {
-  const entries = MutableHashMap.empty<K, Entry<K, T, R>>()
-  const idle = new Set<Residence<K, T, R>>()
-  /** Entries that wait for a place, by the number of their oldest ticket. */
-  const claims: Array<Entry<K, T, R>> = []
-  /** Resident entries whose oldest ticket has to let an older claim go first. */
-  const yielding = new Set<Entry<K, T, R>>()
-  const commands: Array<Command<K, T, R>> = []
+  const entries = MutableHashMap.empty<K, Entry<K, W, S>>()
+  const idle = new Set<Slot<K, W, S>>()
+  const waitingKeys = makeWaitingKeys<K, W, S>()
+  /** Entries with a slot whose oldest waiter must not overtake an older waiter of another key. */
+  const blockedKeys = new Set<Entry<K, W, S>>()
+  const commands: Array<Command<K, W, S>> = []
   const counts = { opens: 0, hits: 0, evictions: 0, idleCloses: 0, failures: 0 }
   let resident = 0
   let closing = 0
-  let held = 0
+  let inUse = 0
   let waiting = 0
-  let tickets = 0
+  let nextNumber = 0
   let draining = false
 
-  /** Claims that have a place in sight: one that is free, or one that is being closed. */
-  const inSight = () => options.capacity - resident + closing
+  /** Slots that waiting keys can count on: free, or being closed. */
+  const available = () => options.capacity - resident + closing
 
-  const oldest = (entry: Entry<K, T, R>) => {
-    for (const ticket of entry.queue) return ticket.number
-    return Infinity
-  }
-
-  const isFirst = (ticket: Ticket<K, T, R>) => {
-    const next = claims[inSight()]
-    return next === undefined || ticket.number < oldest(next)
-  }
-
-  const claim = (entry: Entry<K, T, R>) => {
-    const number = oldest(entry)
-    let at = claims.length
-    while (at > 0 && oldest(claims[at - 1]!) > number) at--
-    claims.splice(at, 0, entry)
-  }
-
-  const unclaim = (entry: Entry<K, T, R>) => {
-    const at = claims.indexOf(entry)
-    if (at >= 0) claims.splice(at, 1)
-  }
-
-  const hold = (ticket: Ticket<K, T, R>, residence: Residence<K, T, R>) => {
-    ticket.entry.queue.delete(ticket)
-    ticket.residence = residence
+  const assign = (waiter: Waiter<K, W, S>, slot: Slot<K, W, S>) => {
+    waiter.entry.queue.delete(waiter)
+    waiter.slot = slot
     waiting--
-    if (residence.holders.size === 0) held++
-    residence.holders.add(ticket)
-    idle.delete(residence)
-    if (residence.phase === "Open") letIn(ticket, residence)
+    if (slot.holders.size === 0) inUse++
+    slot.holders.add(waiter)
+    idle.delete(slot)
+    if (slot.phase === "Open") grant(waiter, slot)
   }
 
-  const letIn = (ticket: Ticket<K, T, R>, residence: Residence<K, T, R>) => {
-    const hit = residence.used
+  const grant = (waiter: Waiter<K, W, S>, slot: Slot<K, W, S>) => {
+    const hit = slot.used
     if (hit) counts.hits++
-    residence.used = true
-    commands.push({ _tag: "LetIn", ticket, residence, hit })
+    slot.used = true
+    commands.push({ _tag: "Grant", waiter, slot, hit })
   }
 
-  /** Does for an entry what can be done without taking a place from another. */
-  const advance = (entry: Entry<K, T, R>) => {
-    yielding.delete(entry)
-    const { residence, queue } = entry
-    if (residence === undefined) {
-      unclaim(entry)
-      if (queue.size > 0) claim(entry)
+  /** Admits waiters of an entry as far as its own slot allows. */
+  const advance = (entry: Entry<K, W, S>) => {
+    blockedKeys.delete(entry)
+    const { slot, queue } = entry
+    if (slot === undefined) {
+      waitingKeys.remove(entry)
+      if (queue.size > 0) waitingKeys.add(entry)
       else MutableHashMap.remove(entries, entry.key)
       return
     }
-    if (residence.stale || residence.phase === "Closing") return
-    for (const ticket of queue) {
-      if (residence.holders.size === options.concurrency) return
-      if (!isFirst(ticket)) return void yielding.add(entry)
-      hold(ticket, residence)
+    if (slot.stale || slot.phase === "Closing") return
+    for (const waiter of queue) {
+      if (slot.holders.size === options.concurrency) return
+      if (!waitingKeys.isNext(waiter, available())) return void blockedKeys.add(entry)
+      assign(waiter, slot)
     }
   }
 
-  const retire = (residence: Residence<K, T, R>) => {
-    idle.delete(residence)
-    residence.phase = "Closing"
+  const beginClose = (slot: Slot<K, W, S>) => {
+    idle.delete(slot)
+    slot.phase = "Closing"
     closing++
   }
 
-  const close = (residence: Residence<K, T, R>, reason: CloseReason) => {
-    retire(residence)
-    commands.push({ _tag: "Close", residence, reason })
+  const close = (slot: Slot<K, W, S>, reason: CloseReason) => {
+    beginClose(slot)
+    commands.push({ _tag: "Close", slot, reason })
   }
 
-  /** Gives places to claims, and makes places for them. */
-  const settle = () => {
-    while (claims.length > 0) {
+  /** Assigns free slots to waiting keys, and evicts idle slots for the others. */
+  const fillSlots = () => {
+    while (waitingKeys.entries.length > 0) {
       if (resident < options.capacity) {
-        const entry = claims.shift()!
-        const residence: Residence<K, T, R> = {
+        const entry = waitingKeys.entries.shift()!
+        const slot: Slot<K, W, S> = {
           entry,
-          payload: options.residence(),
+          payload: options.makeSlot(),
           phase: "Opening",
           stale: false,
           holders: new Set(),
           used: false,
           idleSince: 0
         }
-        entry.residence = residence
+        entry.slot = slot
         resident++
         counts.opens++
-        commands.push({ _tag: "Open", residence })
+        commands.push({ _tag: "Open", slot })
         advance(entry)
       } else {
-        const victim = claims.length > closing ? leastRecentlyUsed(idle) : undefined
+        const victim = waitingKeys.entries.length > closing ? leastRecentlyUsed(idle) : undefined
         if (victim === undefined) break
         counts.evictions++
         close(victim, "Evicted")
       }
     }
-    // Of what yields now: `advance` puts back whoever still has to.
-    Array.from(yielding).forEach(advance)
-    if (draining && resident === 0) commands.push({ _tag: "Empty" })
+    // A copy: `advance` adds an entry again if it is still blocked.
+    Array.from(blockedKeys).forEach(advance)
+    if (draining && resident === 0) commands.push({ _tag: "Drained" })
   }
 
-  const residenceOf = (key: K) => Option.getOrUndefined(MutableHashMap.get(entries, key))?.residence
+  const slotOf = (key: K) => Option.getOrUndefined(MutableHashMap.get(entries, key))?.slot
 
   return {
     commands,
     isDraining: () => draining,
 
-    /** A caller comes. Gives nothing when it would have to wait with more than `maxWaiting` others. */
-    enter: (key: K, payload: T): Ticket<K, T, R> | undefined => {
+    /** Adds a caller. Returns `undefined` when more than `maxWaiting` callers would wait. */
+    enter: (key: K, payload: W): Waiter<K, W, S> | undefined => {
       const entry = Option.getOrElse(MutableHashMap.get(entries, key), () => {
-        const created: Entry<K, T, R> = { key, queue: new Set(), residence: undefined }
+        const created: Entry<K, W, S> = { key, queue: new Set(), slot: undefined }
         MutableHashMap.set(entries, key, created)
         return created
       })
-      const ticket: Ticket<K, T, R> = { number: tickets++, entry, payload, residence: undefined }
-      entry.queue.add(ticket)
+      const waiter: Waiter<K, W, S> = { number: nextNumber++, entry, payload, slot: undefined }
+      entry.queue.add(waiter)
       waiting++
       advance(entry)
-      settle()
-      // Whoever has a place in sight waits for a finalizer, not for others.
-      if (ticket.residence !== undefined || waiting - Math.min(claims.length, closing) <= options.maxWaiting)
-        return ticket
-      entry.queue.delete(ticket)
+      fillSlots()
+      // A caller whose slot is being closed waits for a finalizer, not for other callers: it does not count.
+      if (waiter.slot !== undefined || waiting - Math.min(waitingKeys.entries.length, closing) <= options.maxWaiting)
+        return waiter
+      entry.queue.delete(waiter)
       waiting--
       advance(entry)
       return undefined
     },
 
-    /** A caller goes, whether it was let in or not. */
-    leave: (ticket: Ticket<K, T, R>, now: number) => {
-      const { entry, residence } = ticket
-      if (residence === undefined) {
-        if (!entry.queue.delete(ticket)) return
+    /** Removes a caller, whether it was granted a slot or not. */
+    leave: (waiter: Waiter<K, W, S>, now: number) => {
+      const { entry, slot } = waiter
+      if (slot === undefined) {
+        if (!entry.queue.delete(waiter)) return
         waiting--
         advance(entry)
-        return settle()
+        return fillSlots()
       }
-      residence.holders.delete(ticket)
-      // It held an attempt that failed, whose place was given back then.
-      if (residence !== entry.residence) return
-      if (residence.holders.size === 0) held--
+      slot.holders.delete(waiter)
+      // It held an attempt that failed, whose slot was returned then.
+      if (slot !== entry.slot) return
+      if (slot.holders.size === 0) inUse--
       advance(entry)
-      if (residence.holders.size === 0 && residence.phase !== "Closing") {
-        if (residence.phase === "Opening") close(residence, "Abandoned")
-        else if (residence.stale) close(residence, "Invalidated")
-        else if (draining) close(residence, "Drained")
+      if (slot.holders.size === 0 && slot.phase !== "Closing") {
+        if (slot.phase === "Opening") close(slot, "Abandoned")
+        else if (slot.stale) close(slot, "Invalidated")
+        else if (draining) close(slot, "Drained")
         else {
-          residence.idleSince = now
-          idle.add(residence)
+          slot.idleSince = now
+          idle.add(slot)
         }
       }
-      settle()
+      fillSlots()
     },
 
-    /** The attempt to open succeeded. Says whether anybody still waits for it. */
-    opened: (residence: Residence<K, T, R>): boolean => {
-      if (residence.phase === "Closing") return false
-      residence.phase = "Open"
-      for (const ticket of residence.holders) letIn(ticket, residence)
+    /** The attempt to open succeeded. Returns false if it was abandoned before. */
+    opened: (slot: Slot<K, W, S>): boolean => {
+      if (slot.phase === "Closing") return false
+      slot.phase = "Open"
+      for (const waiter of slot.holders) grant(waiter, slot)
       return true
     },
 
-    /** The attempt to open failed, and has to be closed. Says whether anybody still waits for it. */
-    failed: (residence: Residence<K, T, R>): boolean => {
-      if (residence.phase === "Closing") return false
+    /** The attempt to open failed, and must be closed. Returns false if it was abandoned before. */
+    failed: (slot: Slot<K, W, S>): boolean => {
+      if (slot.phase === "Closing") return false
       counts.failures++
-      retire(residence)
-      settle()
+      beginClose(slot)
+      fillSlots()
       return true
     },
 
-    closed: (residence: Residence<K, T, R>) => {
+    closed: (slot: Slot<K, W, S>) => {
       closing--
       resident--
-      residence.entry.residence = undefined
-      if (residence.holders.size > 0) held--
-      for (const ticket of residence.holders) commands.push({ _tag: "LetDown", ticket, residence })
-      advance(residence.entry)
-      settle()
+      slot.entry.slot = undefined
+      if (slot.holders.size > 0) inUse--
+      for (const waiter of slot.holders) commands.push({ _tag: "Fail", waiter, slot })
+      advance(slot.entry)
+      fillSlots()
     },
 
-    /** Gives the residence that will not be given out again. */
+    /** Returns the slot that admits no further waiter. */
     invalidate: (key: K) => {
-      const residence = residenceOf(key)
-      if (residence === undefined) return undefined
-      residence.stale = true
-      if (residence.holders.size === 0 && residence.phase === "Open") close(residence, "Invalidated")
-      return residence
+      const slot = slotOf(key)
+      if (slot === undefined) return undefined
+      slot.stale = true
+      if (slot.holders.size === 0 && slot.phase === "Open") close(slot, "Invalidated")
+      return slot
     },
 
     touch: (key: K, now: number): boolean => {
-      const residence = residenceOf(key)
-      if (residence === undefined || residence.stale || residence.phase === "Closing") return false
-      if (idle.delete(residence)) {
-        residence.idleSince = now
-        idle.add(residence)
+      const slot = slotOf(key)
+      if (slot === undefined || slot.stale || slot.phase === "Closing") return false
+      if (idle.delete(slot)) {
+        slot.idleSince = now
+        idle.add(slot)
       }
       return true
     },
 
-    /** Closes what has been idle for `timeToLive`, and says when the next one will have been. */
+    /** Closes slots that were idle for `timeToLive`. Returns the time at which the next one will have been. */
     expire: (now: number, timeToLive: number): number => {
-      for (const residence of idle) {
-        const deadline = residence.idleSince + timeToLive
+      for (const slot of idle) {
+        const deadline = slot.idleSince + timeToLive
         if (deadline > now) return deadline
         counts.idleCloses++
-        close(residence, "Idle")
+        close(slot, "Idle")
       }
       return now + timeToLive
     },
 
     drain: () => {
       draining = true
-      claims.length = 0
+      waitingKeys.entries.length = 0
       for (const [, entry] of entries) {
-        for (const ticket of entry.queue) commands.push({ _tag: "TurnAway", ticket })
+        for (const waiter of entry.queue) commands.push({ _tag: "Reject", waiter })
         waiting -= entry.queue.size
         entry.queue.clear()
-        if (entry.residence === undefined) MutableHashMap.remove(entries, entry.key)
+        if (entry.slot === undefined) MutableHashMap.remove(entries, entry.key)
       }
-      for (const residence of idle) close(residence, "Drained")
-      settle()
+      for (const slot of idle) close(slot, "Drained")
+      fillSlots()
     },
 
     keys: (): ReadonlyArray<K> => {
       const keys = Array.from(idle, ({ entry }) => entry.key)
-      for (const [key, { residence }] of entries) if (residence && residence.holders.size > 0) keys.push(key)
+      for (const [key, { slot }] of entries) if (slot && slot.holders.size > 0) keys.push(key)
       return keys
     },
 
-    stats: (): Stats => ({ resident, inUse: held, waiting, ...counts })
+    stats: (): Stats => ({ resident, inUse, waiting, ...counts })
   }
 }

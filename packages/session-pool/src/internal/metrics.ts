@@ -1,23 +1,24 @@
-import { Effect, Metric } from "effect"
-import type { Stats } from "../SessionPool.ts"
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import type { Stats } from "./types.ts"
 
 const gauges = [
   ["resident", "session_pool_resident", "Resources that exist"],
   ["inUse", "session_pool_in_use", "Resources in use"],
-  ["waiting", "session_pool_waiting", "Callers that wait for their turn"]
+  ["waiting", "session_pool_waiting", "Callers that wait"]
 ] as const
 
 const counters = [
   ["opens", "session_pool_opens_total", "Attempts to open a resource"],
-  ["hits", "session_pool_hits_total", "Uses of a resource that somebody had used before"],
-  ["evictions", "session_pool_evictions_total", "Resources closed to make room"],
-  ["idleCloses", "session_pool_idle_closes_total", "Resources closed because nobody used them"],
-  ["failures", "session_pool_failures_total", "Attempts to open a resource that failed while somebody waited"]
+  ["hits", "session_pool_hits_total", "Uses of a resource that was used before"],
+  ["evictions", "session_pool_evictions_total", "Idle resources closed to free their slot"],
+  ["idleCloses", "session_pool_idle_closes_total", "Resources closed because they were idle"],
+  ["failures", "session_pool_failures_total", "Attempts to open a resource that failed while a caller waited"]
 ] as const
 
 const ignored = { update: () => {}, modify: () => {} }
 
-/** Shows the counts as metrics, read when they are exported: a use costs nothing for them. They go with the scope. */
+/** Registers the counts as metrics, which are read at export and add no cost to a use. They are removed with the scope. */
 export const registerMetrics = Effect.fnUntraced(function* (pool: string, stats: () => Stats) {
   const context = yield* Effect.context()
   const attributes = { pool }

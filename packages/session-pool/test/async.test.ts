@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { createSessionPool, SessionPoolError } from "../src/index.ts"
+import { createSessionPool, SessionPoolError } from "../src/async.ts"
 
 const aborted = (signal: AbortSignal) =>
   new Promise<void>((resolve) => {
@@ -12,8 +12,10 @@ const rejection = (promise: Promise<unknown>) =>
     (error: unknown) => error
   )
 
+const open = () => 1
+
 describe("createSessionPool", () => {
-  it("opens once, uses in turn, closes when it is disposed of", async () => {
+  it("opens once, serves callers in order, closes on disposal", async () => {
     const log: Array<string> = []
     {
       await using pool = await createSessionPool({
@@ -37,7 +39,7 @@ describe("createSessionPool", () => {
     assert.deepStrictEqual(log, ["+a", "-a A", "+b", "-b B"])
   })
 
-  it("rejects with what the caller's function or open rejected with, and does not keep a failed open", async () => {
+  it("rejects with the same value as the caller's function or open, and does not keep a failed open", async () => {
     let attempts = 0
     const [refused, broken] = [new Error("refused"), new Error("broken")]
     await using pool = await createSessionPool({
@@ -50,7 +52,7 @@ describe("createSessionPool", () => {
     assert.strictEqual(attempts, 2)
   })
 
-  it("a signal takes a waiting caller out of the queue, and lets a running one end", async () => {
+  it("a signal removes a waiting caller from the queue, and lets a running one end", async () => {
     await using pool = await createSessionPool({ capacity: 1, open: (key: string) => key })
     const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
     const [first, second] = [new AbortController(), new AbortController()]
@@ -77,7 +79,7 @@ describe("createSessionPool", () => {
     assert.deepInclude(pool.stats(), { resident: 1, inUse: 0, waiting: 0 })
   })
 
-  it("closes what an abandoned open still brings", async () => {
+  it("closes the resource of an abandoned open", async () => {
     const { promise: late, resolve: bring } = Promise.withResolvers<string>()
     const { promise: begun, resolve: begin } = Promise.withResolvers<AbortSignal>()
     const { promise: closed, resolve: close } = Promise.withResolvers<string>()
@@ -102,7 +104,7 @@ describe("createSessionPool", () => {
   it("rejects with signal.reason after an abort", async () => {
     await using pool = await createSessionPool({ capacity: 1, open: (key: string) => key })
     const controller = new AbortController()
-    const reason = new Error("the user left")
+    const reason = new Error("the user quit")
     const running = rejection(pool.use("a", (_, signal) => aborted(signal), { signal: controller.signal }))
     controller.abort(reason)
     assert.strictEqual(await running, reason)
@@ -120,24 +122,52 @@ describe("createSessionPool", () => {
     assert.strictEqual(pool.stats().resident, 0)
   })
 
-  it.each<[string, object]>([
+  it.each<[string, unknown]>([
+    ["options", undefined],
     ["open", { capacity: 1 }],
-    ["close", { capacity: 1, open: () => 1, close: "no" }],
-    ["capacity", { capacity: "many", open: () => 1 }],
-    ["idleTimeToLive", { capacity: 1, open: () => 1, idleTimeToLive: "soon" }]
-  ])("names the option %s when its type is wrong", async (option, options) => {
+    ["open", { capacity: 1, open: "yes" }],
+    ["close", { capacity: 1, open, close: "no" }],
+    ["onEvent", { capacity: 1, open, onEvent: {} }],
+    ["capacity", { open }],
+    ["capacity", { capacity: "many", open }],
+    ["capacity", { capacity: 0, open }],
+    ["concurrency", { capacity: 1, open, concurrency: 0 }],
+    ["maxWaiting", { capacity: 1, open, maxWaiting: null }],
+    ["maxWait", { capacity: 1, open, maxWait: 1 }],
+    ["idleTimeToLive", { capacity: 1, open, idleTimeToLive: "soon" }],
+    ["idleTimeToLive", { capacity: 1, open, idleTimeToLive: Number.NaN }],
+    ["name", { capacity: 1, open, name: 7 }]
+  ])("rejects with InvalidOption, which names %s, for %o", async (option, options) => {
     const error = await rejection(Reflect.apply(createSessionPool, undefined, [options]))
     assert.instanceOf(error, SessionPoolError)
+    assert.strictEqual(error.reason._tag, "InvalidOption")
     assert.include(error.message, `Option ${option}`)
   })
 
-  it("tells its events, and turns callers away once it drains", async () => {
-    await using pool = await createSessionPool({ capacity: 1, open: (key: string) => key })
-    const events = pool.events()[Symbol.asyncIterator]()
-    const first = events.next()
+  it("rejects with InvalidOption for arguments of the wrong type", async () => {
+    await using pool = await createSessionPool({ capacity: 1, open })
+    for (const [argument, call] of [
+      ["f", Reflect.apply(pool.use, undefined, ["a"])],
+      ["timeout", Reflect.apply(pool.drain, undefined, [{ timeout: "soon" }])]
+    ] as const) {
+      const error = await rejection(call)
+      assert.instanceOf(error, SessionPoolError)
+      assert.include(error.message, `Option ${argument}`)
+    }
+  })
+
+  it("passes its events to onEvent, and rejects callers once it drains", async () => {
+    const events: Array<unknown> = []
+    await using pool = await createSessionPool({
+      capacity: 1,
+      open: (key: string) => key,
+      onEvent: (event) => events.push(event)
+    })
     await pool.use("a", () => undefined)
-    assert.deepStrictEqual((await first).value, { _tag: "Opening", key: "a" })
-    await events.return?.()
+    assert.deepStrictEqual(events, [
+      { _tag: "Opening", key: "a" },
+      { _tag: "Opened", key: "a" }
+    ])
     await pool.drain({ timeout: 1000 })
     const error = await rejection(pool.use("a", () => undefined))
     assert.instanceOf(error, SessionPoolError)

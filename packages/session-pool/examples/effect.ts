@@ -15,8 +15,8 @@ const program = Effect.gen(function* () {
     concurrency: "unbounded"
   })
 
-  // There is no third place: the least recently used of the idle ones makes room.
-  yield* pool.use("/c", () => Console.log("use /c"))
+  // Both slots are taken: the least recently used idle resource is closed first. `get` holds until its scope closes.
+  yield* Effect.scoped(Effect.flatMap(pool.get("/c"), ({ directory }) => Console.log(`use ${directory}`)))
 
   const { opens, hits, evictions } = yield* pool.stats
   yield* Console.log(`${opens} opens, ${hits} hits, ${evictions} evictions`)
