@@ -110,7 +110,7 @@ export const runTurn = Effect.fn("Turn.run")(function* (turn: ReadyTurn) {
       const input = {
         sessionId: opencodeSessionId,
         messageId,
-        partIds: [partId],
+        partId,
         text,
         model: named?.id,
         deadline

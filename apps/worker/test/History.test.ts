@@ -10,7 +10,7 @@ import { answer, echo, limit, runWorker, schedule, script, send, world } from ".
 const say = Effect.fnUntraced(function* (sessionId: string, text: string) {
   const { turn } = yield* OpenCodeHost
   const messageId = yield* ascendingId("msg")
-  yield* Stream.runDrain(turn({ sessionId, messageId, partIds: [yield* ascendingId("prt")], text }))
+  yield* Stream.runDrain(turn({ sessionId, messageId, partId: yield* ascendingId("prt"), text }))
 })
 
 /** A session that was begun there, as the operator sees it. */

@@ -83,7 +83,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn that an ea
         const { id } = yield* client.sessions.create({ title: "of an earlier process" })
         yield* convex.mutation(api.sessions.bind, { ...known, sessionId, opencodeSessionId: id })
         yield* script(() => Reply.sequence([Reply.text("so far"), Reply.hang]))
-        yield* client.prompt({ sessionId: id, messageId, partIds: [partId], text: "hello", model: "scripted/echo" })
+        yield* client.prompt({ sessionId: id, messageId, partId, text: "hello", model: "scripted/echo" })
         yield* convex.mutation(api.queue.deliver, { ...known, turnId })
         yield* Effect.repeat(provider.stats, { until: (now) => now.chats > chats, schedule })
         yield* operator.abort(turnId)

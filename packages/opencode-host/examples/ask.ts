@@ -1,18 +1,12 @@
 /** Asks the model of your own OpenCode configuration: node examples/ask.ts "What is in this folder?" */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Stream } from "effect"
-import { ascendingId, OpenCodeHost } from "@opencode-worker/opencode-host"
+import { OpenCodeHost } from "@opencode-worker/opencode-host"
 
 const program = Effect.gen(function* () {
   const host = yield* OpenCodeHost
   const session = yield* host.client.sessions.create({ title: "Ask" })
-  const prompt = {
-    sessionId: session.id,
-    messageId: yield* ascendingId("msg"),
-    partIds: [yield* ascendingId("prt")] as const,
-    text: process.argv[2] ?? "Say hello."
-  }
-  yield* host.turn(prompt).pipe(
+  yield* host.turn({ sessionId: session.id, text: process.argv[2] ?? "Say hello." }).pipe(
     Stream.runForEach((event) => {
       switch (event._tag) {
         case "TextDelta":

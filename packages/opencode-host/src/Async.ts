@@ -7,7 +7,6 @@ import type { OpencodeClient } from "@opencode-ai/sdk/v2/client"
 import { Cause, Effect, ManagedRuntime, Option, Predicate, Stream } from "effect"
 import { Closed, HostError, InvalidOption } from "./HostError.ts"
 import type { HostEvent } from "./HostEvent.ts"
-import { ascendingId } from "./Ids.ts"
 import { makePromiseRunner } from "./internal/promiseRunner.ts"
 import { makeSdk } from "./internal/sdk.ts"
 import type { OpenCodeClient, TurnInput } from "./OpenCodeClient.ts"
@@ -41,15 +40,6 @@ export type Promised<Port> = {
 }
 
 /**
- * A prompt whose ids are made for it, unless they are given.
- *
- * @category models
- * @since 0.1.0
- */
-export type AsyncTurnInput = Omit<TurnInput, "messageId" | "partIds"> &
-  Partial<Pick<TurnInput, "messageId" | "partIds">>
-
-/**
  * Promises reject, and iterations throw, as `Promised` says.
  *
  * @category models
@@ -75,7 +65,7 @@ export interface AsyncOpenCodeHost extends AsyncDisposable {
   /** Each iteration listens from its first `next` on. */
   readonly events: AsyncIterable<HostEvent>
   /** Leaving the loop early, or an abort of the signal, aborts the turn. */
-  readonly turn: (input: AsyncTurnInput, options?: CallOptions) => AsyncIterable<TurnEvent>
+  readonly turn: (input: TurnInput, options?: CallOptions) => AsyncIterable<TurnEvent>
   readonly reply: (
     request: OpenCodeRequestRef,
     reply: RequestReply,
@@ -124,7 +114,7 @@ export const openHost = async (options: Options): Promise<AsyncOpenCodeHost> => 
         call
       ),
     events: iterable(host.events),
-    turn: (input, call) => iterable(Stream.unwrap(Effect.map(withIds(input), host.turn)), call),
+    turn: (input, call) => iterable(host.turn(input), call),
     reply: (request, reply, call) => run(host.reply(request, reply), call),
     abort: (sessionId, call) => run(host.abort(sessionId), call),
     [Symbol.asyncDispose]: runner[Symbol.asyncDispose]
@@ -150,12 +140,6 @@ const untilAborted = <A>(stream: Stream.Stream<A, HostError>, { signal }: CallOp
   const reason = Stream.suspend(() => (signal.aborted ? Stream.die(signal.reason) : Stream.empty))
   return Stream.concat(Stream.interruptWhen(stream, aborted), reason)
 }
-
-const withIds = Effect.fnUntraced(function* (input: AsyncTurnInput) {
-  const messageId = input?.messageId ?? (yield* ascendingId("msg"))
-  const partIds = input?.partIds ?? ([yield* ascendingId("prt")] as const)
-  return { ...input, messageId, partIds }
-})
 
 type Run = (effect: Effect.Effect<unknown, unknown>, options?: CallOptions) => Promise<unknown>
 

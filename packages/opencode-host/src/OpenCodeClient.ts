@@ -112,8 +112,8 @@ export interface PromptInput {
   readonly sessionId: string
   /** `msg_…`, unique among all sessions. */
   readonly messageId: string
-  /** `prt_…`, unique among all sessions, ascending: OpenCode orders parts by id. The first one names the text. */
-  readonly partIds: readonly [string, ...ReadonlyArray<string>]
+  /** `prt_…`, unique among all sessions: the id of the text. */
+  readonly partId: string
   readonly text: string
   /** `provider/model`; split at the first slash. */
   readonly model?: string | undefined
@@ -121,11 +121,11 @@ export interface PromptInput {
   readonly system?: string | undefined
 }
 
-/**
- * @category options
- * @since 0.1.0
- */
-export interface TurnInput extends PromptInput {
+/** A prompt to run. `OpenCodeHost.turn` makes the ids that are absent. */
+export interface TurnInput extends Omit<PromptInput, "messageId" | "partId"> {
+  /** Keep it to send or follow the same prompt again, after a failure or a restart of the program. */
+  readonly messageId?: string | undefined
+  readonly partId?: string | undefined
   /** Time after which the turn is aborted. Default: none. */
   readonly deadline?: Duration.Input | undefined
 }

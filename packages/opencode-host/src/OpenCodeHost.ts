@@ -10,6 +10,7 @@ import { FetchHttpClient } from "effect/http"
 import { UserDirectories } from "effect/persistence"
 import { HostError, Unsupported } from "./HostError.ts"
 import type { HostEvent } from "./HostEvent.ts"
+import { ascendingId } from "./Ids.ts"
 import type { OpenCodeClient, TurnInput } from "./OpenCodeClient.ts"
 import type { OpenCodeServer } from "./OpenCodeServer.ts"
 import type { OpenCodeRequestRef, RequestReply } from "./OpenCodeRequest.ts"
@@ -26,7 +27,7 @@ import { makeHub } from "./internal/hub.ts"
 import { assertAsks, withoutAlways } from "./internal/guarded.ts"
 import { defaultUsername, health, type Instance } from "./internal/instance.ts"
 import { holdDirectory } from "./internal/lock.ts"
-import { checkOptions, checkPrompt } from "./internal/options.ts"
+import { checkOptions, checkTurn } from "./internal/options.ts"
 import { makePaths } from "./internal/plugin/paths.ts"
 import { prepareProject } from "./internal/projectConfig/prepare.ts"
 import { replyTo } from "./internal/requests.ts"
@@ -221,9 +222,12 @@ const make = Effect.fnUntraced(function* (options: Options) {
     events: Stream.scoped(Stream.unwrap(Effect.map(hub.listen(), Stream.fromQueue))),
     turn: (input) =>
       Stream.unwrap(
-        Effect.map(checkPrompt(input), () =>
-          runTurn({ client, hold, running, listen: hub.listen, turns, abort, background }, input)
-        )
+        Effect.gen(function* () {
+          yield* checkTurn(input)
+          const { messageId = yield* ascendingId("msg"), partId = yield* ascendingId("prt") } = input
+          const turnHost = { client, hold, running, listen: hub.listen, turns, abort, background }
+          return runTurn(turnHost, { ...input, messageId, partId })
+        })
       ),
     reply: (request, reply) => replyTo(client, request, reply),
     abort

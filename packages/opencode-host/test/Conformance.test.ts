@@ -376,7 +376,7 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("the port", (i
       const { client } = yield* OpenCodeHost
       const sessionId = yield* newSession
       const refused = yield* Effect.flip(
-        client.prompt({ sessionId, messageId: "foo_1", partIds: [yield* ascendingId("prt")], text: "x" })
+        client.prompt({ sessionId, messageId: "foo_1", partId: yield* ascendingId("prt"), text: "x" })
       )
       assert.deepInclude(refused.reason, { _tag: "Protocol", status: 400 })
     })

@@ -231,7 +231,7 @@ describe("turns of a record", () => {
         for (const { kind, messages, prompt } of turnsOf(chain)) {
           if (kind !== "prompt") continue
           const { id } = prompt.info
-          const reader = turnReader(noClient, { sessionId: "ses_1", messageId: id, partIds: ["prt_x"], text: "" })
+          const reader = turnReader(noClient, { sessionId: "ses_1", messageId: id, partId: "prt_x", text: "" })
           const events = chain.flatMap(eventsOf).map(reader.read)
           const live = events.flat().flatMap((event) => (event._tag === "TextDelta" ? [event.delta] : []))
           const stored = messages.flatMap(visibleParts).flatMap((part) => (part.type === "text" ? [part.text] : []))

@@ -57,7 +57,7 @@ export const promptOf = Effect.fnUntraced(function* (sessionId: string, text: st
   return {
     sessionId,
     messageId: yield* ascendingId("msg"),
-    partIds: [yield* ascendingId("prt")] as const,
+    partId: yield* ascendingId("prt"),
     text
   }
 })

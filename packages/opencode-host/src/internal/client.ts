@@ -66,14 +66,14 @@ export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeC
     },
     prompt: Effect.fnUntraced(function* (input) {
       yield* checkPrompt(input)
-      const { sessionId, messageId, partIds, text, model, agent, system } = input
+      const { sessionId, messageId, partId, text, model, agent, system } = input
       yield* call("prompt", (sdk, options) =>
         sdk.session.promptAsync(
           {
             sessionID: sessionId,
             directory,
             messageID: messageId,
-            parts: [{ id: partIds[0], type: "text", text }],
+            parts: [{ id: partId, type: "text", text }],
             ...(model === undefined ? {} : { model: splitModel(model) }),
             ...(agent === undefined ? {} : { agent }),
             ...(system === undefined ? {} : { system })

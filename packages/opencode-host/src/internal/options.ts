@@ -1,7 +1,7 @@
 /** Checks the arguments of callers whose types are not checked. No error shows a value that may be a secret. */
 import { Duration, Effect, Option, Predicate, Redacted } from "effect"
 import { HostError, InvalidOption } from "../HostError.ts"
-import type { TurnInput } from "../OpenCodeClient.ts"
+import type { PromptInput, TurnInput } from "../OpenCodeClient.ts"
 import type { Options, RecycleOptions, RestartOptions } from "../OpenCodeHost.ts"
 
 /** The first fault of the value that the option has, if any. */
@@ -13,6 +13,9 @@ export const checkOptions = (options: unknown) => check(optionRules, options)
 
 /** As `checkOptions`. */
 export const checkPrompt = (input: unknown) => check(promptRules, input)
+
+/** As `checkOptions`. */
+export const checkTurn = (input: unknown) => check(turnRules, input)
 
 const check = (rules: Readonly<Record<string, Rule>>, value: unknown): Effect.Effect<void, HostError> =>
   Effect.suspend(() => {
@@ -77,7 +80,6 @@ const text = rule("a string", Predicate.isString)
 const filled = rule("a string that is not empty", (value) => Predicate.isString(value) && value !== "")
 const flag = rule("true or false", Predicate.isBoolean)
 const list = rule("an array", Array.isArray)
-const atLeastOne = rule("an array with at least one element", (value) => Array.isArray(value) && value.length > 0)
 const isDuration = (value: unknown) => {
   const parsed: Option.Option<unknown> = Reflect.apply(Duration.fromInput, undefined, [value])
   return Option.isSome(parsed)
@@ -127,13 +129,19 @@ const optionRules: Rules<Options> = {
   stateDirectory: optional(filled)
 }
 
-const promptRules: Rules<TurnInput> = {
+const promptRules: Rules<PromptInput> = {
   sessionId: filled,
   messageId: filled,
-  partIds: each(atLeastOne, filled),
+  partId: filled,
   text,
   model: optional(filled),
   agent: optional(filled),
-  system: optional(text),
+  system: optional(text)
+}
+
+const turnRules: Rules<TurnInput> = {
+  ...promptRules,
+  messageId: optional(filled),
+  partId: optional(filled),
   deadline: optional(duration)
 }

@@ -16,7 +16,7 @@
 import { Clock, Duration, Effect, Exit, Match, Schedule, type Scope, Stream } from "effect"
 import { Busy, HostError, Unavailable } from "../HostError.ts"
 import type { HostEvent } from "../HostEvent.ts"
-import type { AssistantWithParts, OpenCodeClient, TurnInput } from "../OpenCodeClient.ts"
+import type { AssistantWithParts, OpenCodeClient, PromptInput, TurnInput } from "../OpenCodeClient.ts"
 import { classifyTurn, type TurnState, usageOf } from "../Turn.ts"
 import type { Ended, TurnEvent, TurnFailure } from "../TurnEvent.ts"
 import { deliver, isDelivered } from "./delivery.ts"
@@ -63,10 +63,12 @@ const recoveryLimit = Duration.seconds(60)
 const isInterrupted = ({ state }: { readonly state: TurnState }) =>
   state._tag === "Ended" && state.outcome === "interrupted"
 
-export const runTurn = (host: TurnHost, input: TurnInput): Stream.Stream<TurnEvent, HostError> =>
-  Stream.unwrap(begin(host, input))
+export const runTurn = (
+  host: TurnHost,
+  input: PromptInput & Pick<TurnInput, "deadline">
+): Stream.Stream<TurnEvent, HostError> => Stream.unwrap(begin(host, input))
 
-const begin = Effect.fnUntraced(function* (host: TurnHost, input: TurnInput) {
+const begin = Effect.fnUntraced(function* (host: TurnHost, input: PromptInput & Pick<TurnInput, "deadline">) {
   const { client, turns } = host
   const { sessionId } = input
   const turn: RunningTurn = { abortRequested: false }
