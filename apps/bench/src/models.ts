@@ -4,7 +4,7 @@
  */
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
-import { modelCache } from "@opencode-worker/model-cache"
+import { createModelCache } from "@opencode-worker/model-cache/async"
 import { openHost, survivors } from "@opencode-worker/opencode-host"
 import { openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
 import { Effect } from "effect"
@@ -33,7 +33,7 @@ export async function* models(quick: boolean): AsyncGenerator<Line> {
 
   const ours = async () => {
     const before = new Set(await Effect.runPromise(survivors(host.hostId)))
-    await using cache = await modelCache({ fetch: (signal) => host.client.models({ signal }) })
+    await using cache = await createModelCache({ fetch: (signal) => host.client.models({ signal }) })
     counted.count = 0
     const answers = await Promise.all(Array.from({ length: callers }, () => timed(() => cache.get())))
     const { count: requests } = counted

@@ -58,7 +58,6 @@ const configurationReasons: ReadonlySet<string> = new Set<Reason["_tag"]>([
   "ProjectUnusable",
   "ProjectChanged",
   "InvalidOption",
-  "InvalidSpec",
   "UnknownModel",
   "NoDefaultModel"
 ])

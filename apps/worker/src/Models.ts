@@ -3,11 +3,8 @@
  *
  * @since 0.1.0
  */
-import { ModelCache, ModelSource } from "@opencode-worker/model-cache"
+import { ModelCache } from "@opencode-worker/model-cache"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
-import { Layer } from "effect"
 
 /** The cache over the hosted OpenCode server. */
-export const models = ModelCache.layer().pipe(
-  Layer.provide(ModelSource.layer(OpenCodeHost.use(({ client }) => client.models)))
-)
+export const models = ModelCache.layer({ fetch: OpenCodeHost.use(({ client }) => client.models) })

@@ -277,10 +277,13 @@ const publishModels = Effect.gen(function* () {
   const models = yield* ModelCache
   yield* Effect.forkChild(Effect.ignore(Effect.andThen(whenRunning, models.get)))
   yield* ModelPublisher.publish(
-    Stream.map(models.changes, ({ hash, models: all, default: chosen }) => ({
-      hash,
-      models: all,
-      default: chosen ?? undefined
-    }))
+    Stream.map(
+      Stream.unwrap(Effect.map(models.subscribe, Stream.fromSubscription)),
+      ({ hash, models: all, default: chosen }) => ({
+        hash,
+        models: all,
+        default: chosen ?? undefined
+      })
+    )
   )
 })

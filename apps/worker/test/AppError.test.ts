@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConvexSyncError } from "@opencode-worker/convex-sync"
 import { ConvexClientReason } from "@opencode-worker/effect-convex"
-import { ModelCacheError, UnknownModel } from "@opencode-worker/model-cache"
+import { ModelCacheError, ModelCacheReason } from "@opencode-worker/model-cache"
 import { HostError, StartFailed, UnsupportedVersion } from "@opencode-worker/opencode-host"
 import { exitCodes, toAppError } from "../src/AppError.ts"
 
@@ -22,7 +22,7 @@ const failures = [
   // A model that does not exist: anomalyco/opencode#15558 ended with 0.
   [
     "an unknown model",
-    new ModelCacheError({ reason: new UnknownModel({ spec: "a/b", suggestions: [], known: 2 }) }),
+    new ModelCacheError({ reason: new ModelCacheReason.UnknownModel({ id: "a/b", suggestions: [], known: 2 }) }),
     exitCodes.Configuration
   ],
   // Permission apart from configuration, and both apart from what passes: jclark/satpulse#171.

@@ -1,5 +1,5 @@
 import { assert, describe, expectTypeOf, it } from "vitest"
-import { modelCache, type ModelCatalog } from "@opencode-worker/model-cache"
+import { createModelCache, type ModelCatalog } from "@opencode-worker/model-cache/async"
 import { type ModelList, openHost } from "@opencode-worker/opencode-host"
 import { openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
 
@@ -12,7 +12,7 @@ describe("the models of a host", () => {
     await using home = await openCodeHome({ config: provider.config })
     const { directory, environment, root } = home
     await using host = await openHost({ directory, environment, stateDirectory: `${root}/state` })
-    await using cache = await modelCache({ fetch: (signal) => host.client.models({ signal }) })
+    await using cache = await createModelCache({ fetch: (signal) => host.client.models({ signal }) })
     const { id, ...model } = await cache.resolve("scripted/other")
     assert.strictEqual(id, "scripted/other")
     assert.deepInclude(model, {

@@ -1,12 +1,10 @@
-import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { ModelCache, ModelCatalog, ModelSource } from "@opencode-worker/model-cache"
-import { Console, Effect, FileSystem, Layer } from "effect"
-import { KeyValueStore } from "effect/persistence"
+import { ModelCache, ModelCatalog } from "@opencode-worker/model-cache"
+import { Console, Effect } from "effect"
 
 const { model } = ModelCatalog
 
-// Stands for a slow request; give your own effect here.
-const fetchModels = Effect.succeed({
+// Stands for a slow request.
+const fetch = Effect.succeed({
   models: [
     model({ providerID: "anthropic", modelID: "claude-5", name: "Claude 5" }),
     model({ providerID: "router", modelID: "meta/llama-9", name: "Llama 9" })
@@ -29,17 +27,4 @@ const program = Effect.gen(function* () {
   yield* Console.log(error.message)
 })
 
-// The list is kept here between runs; take a folder of your application's.
-const folder = Layer.unwrap(
-  Effect.gen(function* () {
-    const files = yield* FileSystem.FileSystem
-    return KeyValueStore.layerFileSystem(yield* files.makeTempDirectoryScoped())
-  })
-)
-
-const cache = ModelCache.layerPersisted().pipe(
-  Layer.provide([ModelSource.layer(fetchModels), folder]),
-  Layer.provide(NodeServices.layer)
-)
-
-NodeRuntime.runMain(Effect.provide(program, cache))
+await Effect.runPromise(Effect.provide(program, ModelCache.layer({ fetch, freshFor: "5 minutes" })))

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Metric, Schedule, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { FetchFailed, FetchTimedOut, type ModelCache, UnknownModel } from "../src/index.ts"
+import { type ModelCache, ModelCacheReason } from "../src/index.ts"
 import { ScriptedSource, version } from "./support/source.ts"
 
 type Cache = ModelCache["Service"]
@@ -9,7 +9,7 @@ type Cache = ModelCache["Service"]
 const many = <A, E>(effect: Effect.Effect<A, E>) =>
   Effect.forEach(Array.from({ length: 90 }), () => effect, { concurrency: "unbounded" })
 
-/** The default model's id, which says the version of the list that was served. */
+/** The default model's id, which contains the version of the served list. */
 const served = (cache: Cache) => Effect.map(cache.get, (snapshot) => snapshot.default)
 
 /** Fills an empty cache with version 1. */
@@ -24,7 +24,7 @@ const upTo = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 1
 const retryEvery10 = { retry: Schedule.spaced("10 seconds") }
 
 describe("get", () => {
-  it.effect("90 callers of an empty cache cost one fetch", () =>
+  it.effect("90 callers of an empty cache share one fetch", () =>
     Effect.gen(function* () {
       const source = new ScriptedSource()
       const cache = yield* source.cache()
@@ -64,7 +64,7 @@ describe("get", () => {
     })
   )
 
-  it.effect("serves for five minutes without asking, then the old list at once while one fetch runs", () =>
+  it.effect("serves for five minutes without a fetch, then the old list at once while one fetch runs", () =>
     Effect.gen(function* () {
       const source = new ScriptedSource()
       const cache = yield* source.cache()
@@ -83,7 +83,7 @@ describe("get", () => {
     })
   )
 
-  it.effect("an empty cache fails with the cause, then heals by itself", () =>
+  it.effect("an empty cache fails with the cause, then recovers without callers", () =>
     Effect.gen(function* () {
       const source = new ScriptedSource()
       source.answer = Effect.fail("connection refused")
@@ -91,7 +91,7 @@ describe("get", () => {
       const callers = yield* Effect.forkChild(many(Effect.flip(cache.get)))
       yield* TestClock.adjust("1 second")
       const [error] = yield* Fiber.join(callers)
-      assert.instanceOf(error?.reason, FetchFailed)
+      assert.instanceOf(error?.reason, ModelCacheReason.FetchFailed)
       assert.include(error?.message, "connection refused")
       assert.strictEqual(source.fetches, 1)
 
@@ -102,7 +102,7 @@ describe("get", () => {
     })
   )
 
-  it.effect("a failing source takes nothing away, and is asked with backoff however many callers there are", () =>
+  it.effect("a failing fetch removes nothing, and is retried with backoff however many callers there are", () =>
     Effect.gen(function* () {
       const source = new ScriptedSource()
       const cache = yield* source.cache(retryEvery10)
@@ -123,7 +123,7 @@ describe("get", () => {
     })
   )
 
-  it.effect("by default the pauses grow from a second to a minute", () =>
+  it.effect("by default the pauses between retries grow from a second to a minute", () =>
     Effect.gen(function* () {
       const source = new ScriptedSource()
       source.answer = Effect.fail("down")
@@ -138,7 +138,7 @@ describe("get", () => {
     })
   )
 
-  it.effect("a source that never answers costs 30 seconds, and is interrupted", () =>
+  it.effect("a fetch that never ends is interrupted after 30 seconds", () =>
     Effect.gen(function* () {
       const source = new ScriptedSource()
       source.answer = Effect.never
@@ -146,12 +146,12 @@ describe("get", () => {
       const caller = yield* Effect.forkChild(Effect.flip(cache.get))
       yield* TestClock.adjust("30 seconds")
       const error = yield* Fiber.join(caller)
-      assert.deepStrictEqual(error.reason, new FetchTimedOut({ limitMillis: 30_000 }))
+      assert.deepStrictEqual(error.reason, new ModelCacheReason.FetchTimedOut({ limitMillis: 30_000 }))
       assert.strictEqual(source.active, 0)
     })
   )
 
-  it.effect("a source that dies is a source that fails", () =>
+  it.effect("a fetch that dies counts as one that fails", () =>
     Effect.gen(function* () {
       const source = new ScriptedSource()
       source.answer = Effect.die(new TypeError("a mistake"))
@@ -162,7 +162,7 @@ describe("get", () => {
     })
   )
 
-  it.effect("a source that gives no catalogue is a source that fails, and says where it is wrong", () =>
+  it.effect("a fetch that returns no catalogue fails, and the message has the path of the wrong field", () =>
     Effect.gen(function* () {
       const source = new ScriptedSource()
       const wrong: object = { models: [{ id: "p/m" }], default: null }
@@ -170,12 +170,12 @@ describe("get", () => {
       const cache = yield* source.cache()
       const caller = yield* Effect.forkChild(Effect.flip(cache.get))
       yield* TestClock.adjust("1 second")
-      assert.include((yield* Fiber.join(caller)).message, `["models"][0]["providerID"]`)
+      assert.include((yield* Fiber.join(caller)).message, "models[0].providerID must be a string")
       assert.deepInclude(yield* cache.stats, { failures: 1 })
     })
   )
 
-  it.effect("when the cache closes, waiting callers are interrupted and the source is left alone", () =>
+  it.effect("when the cache closes, waiting callers are interrupted and no fetch begins", () =>
     Effect.gen(function* () {
       const source = new ScriptedSource()
       source.answer = Effect.fail("down")
@@ -232,7 +232,7 @@ describe("invalidate", () => {
     })
   )
 
-  it.effect("an older fetch that lands later does not replace the newer list", () =>
+  it.effect("an older fetch that ends later does not replace the newer list", () =>
     Effect.gen(function* () {
       const source = new ScriptedSource()
       const cache = yield* source.cache()
@@ -251,7 +251,7 @@ describe("invalidate", () => {
     })
   )
 
-  it.effect("with a failing source the old list is served after one try, then at once", () =>
+  it.effect("while fetches fail the old list is served after one attempt, then at once", () =>
     Effect.gen(function* () {
       const source = new ScriptedSource()
       const cache = yield* source.cache(retryEvery10)
@@ -267,8 +267,29 @@ describe("invalidate", () => {
   )
 })
 
+describe("a closed cache", () => {
+  it.effect("ends subscriptions", () =>
+    Effect.gen(function* () {
+      const source = new ScriptedSource()
+      const following = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const cache = yield* source.cache()
+          const changes = Stream.unwrap(Effect.map(cache.subscribe, Stream.fromSubscription))
+          const fiber = yield* Effect.forkDetach(Stream.runCollect(changes), { startImmediately: true })
+          yield* warm(cache)
+          return fiber
+        })
+      )
+      assert.deepStrictEqual(
+        (yield* Fiber.join(following)).map((snapshot) => snapshot.default),
+        ["p/m/1"]
+      )
+    })
+  )
+})
+
 describe("refresh", () => {
-  it.effect("fetches even a fresh list, once for all who ask, and reports a failure", () =>
+  it.effect("fetches even a fresh list, once for all callers, and reports a failure", () =>
     Effect.gen(function* () {
       const source = new ScriptedSource()
       const cache = yield* source.cache(retryEvery10)
@@ -281,20 +302,20 @@ describe("refresh", () => {
       source.answer = Effect.fail("down")
       const failing = yield* Effect.forkChild(Effect.flip(cache.refresh))
       yield* TestClock.adjust("1 second")
-      assert.instanceOf((yield* Fiber.join(failing)).reason, FetchFailed)
+      assert.instanceOf((yield* Fiber.join(failing)).reason, ModelCacheReason.FetchFailed)
       assert.strictEqual(yield* served(cache), "p/m/2")
     })
   )
 })
 
-describe("changes", () => {
-  it.effect("has the current list, then only lists with another hash", () =>
+describe("subscribe", () => {
+  it.effect("receives the current list, then only lists with another hash", () =>
     Effect.gen(function* () {
       const source = new ScriptedSource()
       const cache = yield* source.cache()
       yield* warm(cache)
       const seen: Array<string | null> = []
-      yield* cache.changes.pipe(
+      yield* Stream.unwrap(Effect.map(cache.subscribe, Stream.fromSubscription)).pipe(
         Stream.runForEach((snapshot) => Effect.sync(() => seen.push(snapshot.default))),
         Effect.forkScoped
       )
@@ -310,14 +331,17 @@ describe("changes", () => {
 })
 
 describe("resolve", () => {
-  it.effect("never calls a model unknown on the word of an old list", () =>
+  it.effect("never reports a model as unknown according to an old list", () =>
     Effect.gen(function* () {
       const source = new ScriptedSource()
       const cache = yield* source.cache()
       yield* warm(cache)
       assert.strictEqual((yield* cache.resolve()).id, "p/m/1")
       const early = yield* Effect.flip(cache.resolve("p/m/2"))
-      assert.deepStrictEqual(error(early), new UnknownModel({ spec: "p/m/2", suggestions: ["p/m/1"], known: 1 }))
+      assert.deepStrictEqual(
+        error(early),
+        new ModelCacheReason.UnknownModel({ id: "p/m/2", suggestions: ["p/m/1"], known: 1 })
+      )
       assert.strictEqual(source.fetches, 1)
 
       source.answer = Effect.succeed(version(2))
@@ -332,11 +356,11 @@ describe("resolve", () => {
 
 const error = (failure: { readonly reason: unknown }) => failure.reason
 
-describe("the whole", () => {
-  it.effect("counts in metrics, too", () =>
+describe("ModelCache", () => {
+  it.effect("counts in metrics as well", () =>
     Effect.gen(function* () {
       const source = new ScriptedSource()
-      const hits = Metric.counter("model_cache_hits", { incremental: true })
+      const hits = Metric.withAttributes(Metric.counter("swr_cache_hits", { incremental: true }), { cache: "models" })
       const before = (yield* Metric.value(hits)).count
       const cache = yield* source.cache()
       yield* warm(cache)
@@ -355,7 +379,7 @@ describe("the whole", () => {
   })
 
   it.effect.prop(
-    "whatever happens, one fetch a generation runs at a time, no caller fails once there was a list, and no list goes back",
+    "one fetch per generation runs at a time, no caller fails once there was a list, and no older list follows a newer one",
     [Schema.Array(Step)],
     ([steps]) =>
       Effect.gen(function* () {

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result, Schema } from "effect"
-import { InvalidSpec, type ModelCacheError, ModelCatalog, NoDefaultModel, UnknownModel } from "../src/index.ts"
+import { type ModelCacheError, ModelCacheReason, ModelCatalog } from "../src/index.ts"
 import { freshness } from "../src/internal/freshness.ts"
 import { distance } from "../src/internal/nearest.ts"
+import { parseCatalog } from "../src/internal/parse.ts"
 
 const named = (...ids: ReadonlyArray<string>): ModelCatalog.ModelCatalog => ({
   models: ids.map((id) => {
@@ -32,15 +33,31 @@ const reversed = (value: unknown): unknown =>
         )
       : value
 
-const decode = Schema.decodeUnknownSync(ModelCatalog.ModelCatalog)
+const Catalog = Schema.Struct({
+  models: Schema.Array(
+    Schema.Struct({
+      id: Schema.String,
+      providerID: Schema.String,
+      modelID: Schema.String,
+      name: Schema.String,
+      limit: Schema.optionalKey(
+        Schema.Struct({ context: Schema.optionalKey(Schema.Finite), output: Schema.optionalKey(Schema.Finite) })
+      ),
+      capabilities: Schema.optionalKey(Schema.Struct({ tools: Schema.optionalKey(Schema.Boolean) })),
+      status: Schema.optionalKey(Schema.String)
+    })
+  ),
+  default: Schema.NullOr(Schema.String)
+})
+const decode = Schema.decodeUnknownSync(Catalog)
 
 describe("resolve", () => {
-  it("finds a model by its id, whose model part may hold slashes", () => {
+  it("finds a model by its id, whose model part may contain slashes", () => {
     const found = Result.getOrThrow(ModelCatalog.resolve(catalog, "router/meta/llama-9"))
     assert.deepInclude(found, { providerID: "router", modelID: "meta/llama-9" })
   })
 
-  // Ids that people reported as lost, cut or refused on the way from the list to the provider.
+  // Ids that were reported as lost, cut or refused on the way from the list to the provider.
   it.each([
     ["local", "/my/llms/Qwen3", "anomalyco/opencode#15668"],
     ["openrouter", "google/gemini-2.0-flash-exp:free", "anomalyco/opencode#749"],
@@ -56,10 +73,9 @@ describe("resolve", () => {
       `${providerID}/${modelID}`
     )
     assert.deepStrictEqual(Result.getOrThrow(found), model)
-    assert.deepStrictEqual(ModelCatalog.parseSpec(model.id), { providerID, modelID })
   })
 
-  it("never suggests the id that was asked for, and names the provider that was left out", () => {
+  it("never suggests the requested id, and names a provider that was left out", () => {
     // anomalyco/opencode#48721, littlebearapps/untether#220.
     const nim = named("nim/nvidia/nemotron-3.5-lightning-30b-a3b", "zai-coding-plan/glm-5")
     const nested = refusal("nvidia/nemotron-3.5-lightning-30b-a3b", nim)
@@ -67,60 +83,72 @@ describe("resolve", () => {
     assert.deepInclude(refusal("glm-5", nim), { suggestions: ["zai-coding-plan/glm-5"] })
   })
 
-  it("takes the default when nothing is asked for", () => {
+  it("takes the default model without an id", () => {
     const found = Result.getOrThrow(ModelCatalog.resolve(catalog, undefined))
     assert.strictEqual(found.id, "anthropic/claude-5")
   })
 
-  it("refuses without a default, and a default that is not in the list", () => {
-    assert.deepStrictEqual(refusal(undefined, { ...catalog, default: null }), new NoDefaultModel({ known: 3 }))
-    assert.instanceOf(refusal(undefined, { ...catalog, default: "gone/gone" }), UnknownModel)
+  it("fails without a default, and for a default that is not in the list", () => {
+    assert.deepStrictEqual(
+      refusal(undefined, { ...catalog, default: null }),
+      new ModelCacheReason.NoDefaultModel({ known: 3 })
+    )
+    assert.instanceOf(refusal(undefined, { ...catalog, default: "gone/gone" }), ModelCacheReason.UnknownModel)
   })
 
   it("names the nearest ids for a typing error, another case, or a missing provider", () => {
     assert.deepStrictEqual(
       refusal("openai/gpt-8"),
-      new UnknownModel({ spec: "openai/gpt-8", suggestions: ["openai/gpt-7"], known: 3 })
+      new ModelCacheReason.UnknownModel({ id: "openai/gpt-8", suggestions: ["openai/gpt-7"], known: 3 })
     )
     assert.deepInclude(refusal("Anthropic/Claude-5"), { suggestions: ["anthropic/claude-5"] })
     const bare = refusal("llama-9")
-    assert.deepStrictEqual(bare, new InvalidSpec({ spec: "llama-9", suggestions: ["router/meta/llama-9"] }))
+    assert.deepInclude(bare, { id: "llama-9", suggestions: ["router/meta/llama-9"] })
     assert.include(bare.message, "Did you mean router/meta/llama-9?")
   })
 
-  it("suggests nothing when nothing is near", () => {
+  it("suggests no id when none is similar", () => {
     assert.deepInclude(refusal("x/y"), { suggestions: [] })
     assert.deepInclude(refusal(""), { suggestions: [] })
   })
 })
 
-describe("parseSpec", () => {
-  it.effect.prop(
-    "splits at the first slash only, and what it splits joins again",
-    [Schema.String, Schema.String],
-    ([left, right]) =>
-      Effect.sync(() => {
-        const spec = `${left}/${right}`
-        const parsed = ModelCatalog.parseSpec(spec)
-        if (parsed === undefined) {
-          assert.isTrue(spec.startsWith("/") || spec.indexOf("/") === spec.length - 1)
-        } else {
-          assert.strictEqual(`${parsed.providerID}/${parsed.modelID}`, spec)
-          assert.notInclude(parsed.providerID, "/")
-          assert.isTrue(parsed.providerID !== "" && parsed.modelID !== "")
-        }
-      })
+const parse = (value: unknown) => Result.merge(parseCatalog(value))
+
+describe("parseCatalog", () => {
+  const model = { id: "p/m", providerID: "p", modelID: "m", name: "M" }
+
+  it.effect.prop("keeps a valid catalogue, and drops unknown fields", [Catalog], ([valid]) =>
+    Effect.sync(() => {
+      const extended = { ...valid, extra: 1, models: valid.models.map((each) => ({ ...each, providerName: "P" })) }
+      assert.deepStrictEqual(parse(extended), valid)
+    })
   )
 
-  it("has no answer without a slash", () => {
-    assert.isUndefined(ModelCatalog.parseSpec("gpt-7"))
+  it("has no default model unless the catalogue names one", () => {
+    assert.deepStrictEqual(parse({ models: [] }), { models: [], default: null })
+  })
+
+  it.each<[string, unknown]>([
+    ["the catalogue must be an object", undefined],
+    ["models must be an array", {}],
+    ["default must be a string or null", { models: [], default: 1 }],
+    ["models[0] must be an object", { models: [null] }],
+    ["models[1].name must be a string", { models: [model, { ...model, name: 1 }] }],
+    ["models[0].limit must be an object", { models: [{ ...model, limit: 5 }] }],
+    ["models[0].limit.context must be a number", { models: [{ ...model, limit: { context: "5" } }] }],
+    ["models[0].limit.output must be a number", { models: [{ ...model, limit: { output: Number.NaN } }] }],
+    ["models[0].capabilities.tools must be a boolean", { models: [{ ...model, capabilities: { tools: 1 } }] }],
+    ["models[0].status must be a string", { models: [{ ...model, status: null }] }]
+  ])("fails with: %s", (problem, value) => {
+    assert.strictEqual(parse(value), problem)
   })
 })
 
 describe("hash", () => {
   it.effect.prop(
-    "does not depend on the order of keys or models, and does on every name",
-    [ModelCatalog.ModelCatalog, Schema.String],
+    "does not depend on the order of keys or models, but on every name",
+    [Catalog, Schema.String],
     ([before, text]) =>
       Effect.sync(() => {
         const hash = ModelCatalog.hash(before)

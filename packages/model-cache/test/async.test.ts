@@ -1,19 +1,18 @@
 import { createServer } from "node:http"
 import { assert, describe, it } from "vitest"
-import { Schema } from "effect"
-import { modelCache, ModelCacheError, ModelCatalog } from "../src/index.ts"
+import { createModelCache, ModelCacheError } from "../src/async.ts"
 import { version } from "./support/source.ts"
 
-const decode = Schema.decodeUnknownSync(ModelCatalog.ModelCatalog)
+const fetchModels = async () => version(1)
 
-describe("modelCache", () => {
-  it("shares one fetch, resolves, and iterates over the changes until it is disposed", async () => {
+describe("createModelCache", () => {
+  it("shares one fetch, resolves, and passes changes to onChange", async () => {
     let fetches = 0
-    const cache = await modelCache({ fetch: async () => version(++fetches) })
     const seen: Array<string | null> = []
-    const following = (async () => {
-      for await (const snapshot of cache.changes) seen.push(snapshot.default)
-    })()
+    const cache = await createModelCache({
+      fetch: async () => version(++fetches),
+      onChange: (snapshot) => seen.push(snapshot.default)
+    })
     await Promise.all(Array.from({ length: 90 }, () => cache.get()))
     assert.strictEqual(fetches, 1)
     assert.strictEqual((await cache.resolve()).modelID, "m/1")
@@ -21,14 +20,13 @@ describe("modelCache", () => {
     assert.strictEqual((await cache.get()).default, "p/m/2")
     assert.deepInclude(cache.stats(), { fetches: 2, misses: 91 })
     await cache[Symbol.asyncDispose]()
-    await following
     assert.deepStrictEqual(seen, ["p/m/1", "p/m/2"])
   })
 
   it("rejects with ModelCacheError after disposal, and with signal.reason after an abort", async () => {
     const { promise: list, resolve } = Promise.withResolvers<ReturnType<typeof version>>()
-    const cache = await modelCache({ fetch: () => list })
-    const reason = new Error("the user left")
+    const cache = await createModelCache({ fetch: () => list })
+    const reason = new Error("the user quit")
     const controller = new AbortController()
     const aborted = cache.get({ signal: controller.signal }).catch((error: unknown) => error)
     const other = cache.get()
@@ -43,19 +41,26 @@ describe("modelCache", () => {
     assert.strictEqual(cache.stats().fetches, 1)
   })
 
-  it("names the option whose type is wrong", async () => {
-    for (const [option, options] of [
-      ["fetch", {}],
-      ["storage.write", { fetch: async () => version(1), storage: { read: async () => undefined } }]
-    ] as const) {
-      const made: Promise<unknown> = Reflect.apply(modelCache, undefined, [options])
-      const error = await made.catch((rejected: unknown) => rejected)
-      assert.instanceOf(error, ModelCacheError)
-      assert.strictEqual(error.message, `The option ${option} must be a function, and was undefined`)
-    }
+  it.each<[string, unknown]>([
+    ["options", null],
+    ["fetch", {}],
+    ["fetch", { fetch: "url" }],
+    ["freshFor", { fetch: fetchModels, freshFor: "5 minutes" }],
+    ["timeout", { fetch: fetchModels, timeout: -1 }],
+    ["onChange", { fetch: fetchModels, onChange: true }],
+    ["storage", { fetch: fetchModels, storage: "file" }],
+    ["storage.read", { fetch: fetchModels, storage: {} }],
+    ["storage.write", { fetch: fetchModels, storage: { read: async () => undefined } }],
+    ["ttl", { fetch: fetchModels, ttl: 5 }]
+  ])("rejects with InvalidOption, which names %s, for %o", async (option, options) => {
+    const made: Promise<unknown> = Reflect.apply(createModelCache, undefined, [options])
+    const error = await made.catch((rejected: unknown) => rejected)
+    assert.instanceOf(error, ModelCacheError)
+    assert.strictEqual(error.reason._tag, "InvalidOption")
+    assert.include(error.message, `Option ${option} must be`)
   })
 
-  it("asks a real HTTP server once for 90 callers", async () => {
+  it("sends one request to a real HTTP server for 90 callers", async () => {
     let requests = 0
     const server = createServer((_, response) => {
       requests += 1
@@ -67,8 +72,8 @@ describe("modelCache", () => {
         resolve(`http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`)
       })
     )
-    await using cache = await modelCache({
-      fetch: async (signal) => decode(await (await fetch(url, { signal })).json())
+    await using cache = await createModelCache({
+      fetch: async (signal) => JSON.parse(await (await fetch(url, { signal })).text())
     })
     const snapshots = await Promise.all(Array.from({ length: 90 }, () => cache.get()))
     server.closeAllConnections()
@@ -79,10 +84,10 @@ describe("modelCache", () => {
     assert.strictEqual((await cache.get()).default, "p/m/1")
   })
 
-  it("rejects with the reason, and aborts a fetch that runs when it is disposed", async () => {
+  it("rejects with the cause of a failed fetch, and aborts a running fetch on disposal", async () => {
     const began = Promise.withResolvers<AbortSignal>()
     let fetches = 0
-    const cache = await modelCache({
+    const cache = await createModelCache({
       fetch: async (signal) => {
         if (++fetches === 1) throw new Error("no route to host")
         began.resolve(signal)
@@ -99,7 +104,7 @@ describe("modelCache", () => {
     assert.isTrue(signal.aborted)
   })
 
-  it("keeps the list in the storage it is given", async () => {
+  it("keeps the list in the given storage", async () => {
     let text: string | undefined
     const storage = {
       read: async () => text,
@@ -107,9 +112,9 @@ describe("modelCache", () => {
         text = next
       }
     }
-    await using first = await modelCache({ fetch: async () => version(1), storage })
+    await using first = await createModelCache({ fetch: async () => version(1), storage })
     await first.get()
-    await using second = await modelCache({ fetch: () => Promise.reject(new Error("down")), storage })
+    await using second = await createModelCache({ fetch: () => Promise.reject(new Error("down")), storage })
     assert.strictEqual((await second.get()).default, "p/m/1")
     assert.strictEqual(second.stats().fetches, 0)
   })

@@ -4,17 +4,18 @@ import { Effect, Fiber, FileSystem, Layer } from "effect"
 import * as KeyValueStore from "effect/persistence/KeyValueStore"
 import { TestClock } from "effect/testing"
 import { ModelCache } from "../src/index.ts"
+import { layerPersisted } from "../src/persisted.ts"
 import { ScriptedSource, version } from "./support/source.ts"
 
-/** A life of the cache on the folder; closing the scope ends it. */
+/** A cache that stores its list in the folder, until the scope closes. */
 const start = (source: ScriptedSource, folder: string) =>
   Layer.build(
-    Layer.fresh(ModelCache.layerPersisted({ key: "catalog" })).pipe(
-      Layer.provide([source.layer, KeyValueStore.layerFileSystem(folder)])
+    Layer.fresh(layerPersisted({ fetch: source.fetch, key: "catalog" })).pipe(
+      Layer.provide(KeyValueStore.layerFileSystem(folder))
     )
   ).pipe(Effect.flatMap((context) => Effect.provideContext(ModelCache, context)))
 
-/** Waits for the list on the test's clock; the file system keeps its own time. */
+/** Waits for the list on the test's clock; the file system runs in real time. */
 const fetched = Effect.fnUntraced(function* (cache: ModelCache["Service"]) {
   yield* Effect.forkChild(TestClock.adjust("1 second"))
   return yield* cache.refresh
@@ -41,22 +42,29 @@ describe("layerPersisted", () => {
     }).pipe(Effect.provide(NodeServices.layer))
   )
 
-  it.effect("an unreadable file costs one fetch, and is then a good one", () =>
+  it.effect("an unreadable file costs one fetch, which replaces it", () =>
     Effect.gen(function* () {
       const source = new ScriptedSource()
       const files = yield* FileSystem.FileSystem
       const path = yield* folder
-      for (const content of ["", "{", `{"version":2}`, "\0"]) {
+      for (const content of [
+        "",
+        "{",
+        `{"version":2}`,
+        "\0",
+        "null",
+        `{"version":1,"catalog":{"models":[]},"fetchedAt":"now"}`
+      ]) {
         yield* files.writeFileString(`${path}/catalog`, content)
         yield* Effect.scoped(Effect.flatMap(start(source, path), fetched))
         const cache = yield* start(source, path)
         assert.strictEqual((yield* cache.get).default, "p/m/1")
       }
-      assert.strictEqual(source.fetches, 4)
+      assert.strictEqual(source.fetches, 6)
     }).pipe(Effect.provide(NodeServices.layer))
   )
 
-  it.effect("a store that hangs holds nobody up", () =>
+  it.effect("a store that hangs does not delay callers by more than its limit", () =>
     Effect.gen(function* () {
       const source = new ScriptedSource()
       const hanging = Layer.succeed(
@@ -71,7 +79,7 @@ describe("layerPersisted", () => {
         })
       )
       const caller = yield* Effect.forkScoped(
-        Layer.build(ModelCache.layerPersisted().pipe(Layer.provide([source.layer, hanging]))).pipe(
+        Layer.build(layerPersisted({ fetch: source.fetch }).pipe(Layer.provide(hanging))).pipe(
           Effect.flatMap((context) => Effect.provideContext(ModelCache, context)),
           Effect.flatMap((cache) => cache.get)
         )

@@ -117,12 +117,9 @@ const shownModels = 10
 /** Fails before the first prompt is sent when there is no such model, and names those that are most like it. */
 const knownModel = Effect.fnUntraced(function* (spec: string) {
   const cache = yield* ModelCache
-  yield* cache.resolve(spec).pipe(
-    Effect.catchReasons("ModelCacheError", {
-      UnknownModel: ({ suggestions }) => unknown(spec, suggestions),
-      InvalidSpec: ({ suggestions }) => unknown(spec, suggestions)
-    })
-  )
+  yield* cache
+    .resolve(spec)
+    .pipe(Effect.catchReason("ModelCacheError", "UnknownModel", ({ suggestions }) => unknown(spec, suggestions)))
 })
 const unknown = Effect.fnUntraced(function* (spec: string, nearest: ReadonlyArray<string>) {
   const { models } = yield* ModelCache.use(({ get }) => get)

@@ -1,9 +1,9 @@
-/** What a list is worth to a caller: the pure half of the cache. */
+/** Decides whether a value is served, revalidated or waited for: the pure half of the cache. */
 
 /**
- * - `fresh`: young, and fetched since the last invalidation: serve it.
+ * - `fresh`: young, and fetched since the last invalidation. Serve it.
  * - `stale`: serve it, and fetch in the background.
- * - `invalidated`: known to be wrong and nothing newer was tried yet: wait for a fetch, serve it if that fails.
+ * - `invalidated`: known to be wrong, and no newer fetch has failed yet. Wait for a fetch, and serve it if that fails.
  */
 export type Freshness = "fresh" | "stale" | "invalidated"
 
@@ -22,11 +22,11 @@ export interface Now {
   readonly freshForMillis: number
 }
 
-/** A list from the future (the clock was set back) is stale: its age cannot be known. */
-export const freshness = (list: Facts, now: Now): Freshness => {
-  if (list.generation < now.generation) {
+/** A value from the future (the clock was set back) is stale: its age is unknown. */
+export const freshness = (value: Facts, now: Now): Freshness => {
+  if (value.generation < now.generation) {
     return now.failedGeneration < now.generation ? "invalidated" : "stale"
   }
-  const age = now.millis - list.fetchedAt
+  const age = now.millis - value.fetchedAt
   return age >= 0 && age < now.freshForMillis ? "fresh" : "stale"
 }

@@ -1,4 +1,4 @@
-/** How many ids an error message offers. */
+/** Ids that an error message suggests. */
 const count = 3
 
 /** Levenshtein distance: the fewest insertions, deletions and replacements of UTF-16 units. */
@@ -16,14 +16,14 @@ export const distance = (one: string, other: string): number => {
 }
 
 /**
- * The ids that `spec` may have meant, best first: those that contain it or that are spelt like it, with or without the
- * provider. What differs in half of its characters or more is no suggestion.
+ * The ids that `wanted` may mean, best first: those that contain it or are spelt like it, with or without the provider. An
+ * id that differs in half of its characters or more is not suggested.
  */
 export const nearest = (
-  spec: string,
+  wanted: string,
   models: ReadonlyArray<{ readonly id: string; readonly modelID: string }>
 ): ReadonlyArray<string> => {
-  const asked = spec.toLowerCase()
+  const asked = wanted.toLowerCase()
   const score = (name: string): number => (asked !== "" && name.includes(asked) ? 0 : distance(asked, name))
   return models
     .map(({ id, modelID }) => ({
