@@ -30,7 +30,8 @@ import {
 import type { ConvexClient } from "@opencode-worker/effect-convex"
 import { ModelCache } from "@opencode-worker/model-cache"
 import type { OpenCodeHost } from "@opencode-worker/opencode-host"
-import { type Actor, WorkerEvent, WorkerLifecycle, type WorkerState } from "@opencode-worker/worker-fsm"
+import { WorkerEvent, WorkerLifecycle, type WorkerState } from "@opencode-worker/worker-fsm"
+import type { Actor } from "@opencode-worker/worker-fsm/machine"
 import {
   Context,
   type Duration,
@@ -248,7 +249,7 @@ type WorkerActor = Actor.Actor<WorkerState, WorkerEvent>
 const attend = Effect.fnUntraced(function* (actor: WorkerActor, credentialsFile: string) {
   const commands = yield* Commands
   const lease = yield* Lease
-  yield* actor.changes.pipe(
+  yield* Stream.unwrap(Effect.map(actor.subscribe, Stream.fromSubscription)).pipe(
     Stream.runForEach((state) => lease.setPhase(state._tag.toLowerCase())),
     Effect.forkScoped
   )

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises"
-import { createWorkerLifecycle } from "@opencode-worker/worker-fsm"
+import { createWorkerLifecycle } from "@opencode-worker/worker-fsm/async"
 
 await using lifecycle = await createWorkerLifecycle({
   activities: {
@@ -9,7 +9,7 @@ await using lifecycle = await createWorkerLifecycle({
       return { _tag: "Connected" }
     },
     Draining: () => console.log("waiting for running turns"),
-    Stopping: () => console.log("letting go")
+    Stopping: () => console.log("releasing resources")
   }
 })
 

@@ -1,29 +1,28 @@
 /**
- * Runs the worker's machine, and adds what the table cannot hold: time. Recovery waits, doubled and jittered; draining
- * and closing have limits, so that a worker that was told to stop always stops.
- *
- * @since 0.1.0
+ * Runs the worker's machine, and adds time, which the table cannot contain: recovery waits with jittered exponential
+ * backoff; draining and closing have limits, so that a worker that was asked to stop always stops.
  */
-import { Cause, Context, Effect, Layer, Random, type Scope } from "effect"
-import * as Actor from "./Actor.ts"
-import type * as Machine from "./Machine.ts"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Actor from "./machine/Actor.ts"
+import * as Machine from "./machine/Machine.ts"
 import { type WorkerEvent, WorkerMachine, type WorkerState } from "./WorkerMachine.ts"
 import { timer, type WorkerTiming } from "./WorkerTiming.ts"
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface WorkerLifecycleOptions<Err = never, R = never> extends WorkerTiming {
   /**
-   * What the worker does in each state. An activity of `Draining` that returns counts as `Drained`, one of `Stopping`,
-   * `Fenced` or `Failed` as `Closed`; any other may return the event that it leads to. One that fails counts as a
-   * temporary failure.
+   * The work of each state. An activity of `Draining` that returns counts as `Drained`, one of `Stopping`, `Fenced` or
+   * `Failed` as `Closed`; any other may return the next event. One that fails counts as a temporary failure.
    */
   readonly activities?: Actor.Activities<WorkerState, WorkerEvent, Err, R> | undefined
 }
 
-/** The event that the end of a state's activity stands for, where it stands for one. */
+/** The event that the end of a state's activity counts as, if any. */
 const completed = (state: WorkerState): WorkerEvent | undefined => {
   switch (state._tag) {
     case "Draining":
@@ -44,16 +43,13 @@ const failed = (cause: Cause.Cause<unknown>, state: WorkerState): WorkerEvent =>
     detail: Cause.prettyErrors(cause)[0]?.message ?? "an activity failed"
   }
 
-/**
- * The life of this worker.
- *
- * @category services
- * @since 0.1.0
- */
+/** The lifecycle of this worker. */
 export class WorkerLifecycle extends Context.Service<
   WorkerLifecycle,
   Actor.Actor<WorkerState, WorkerEvent> & {
-    /** Waits until the worker has stopped, and says why and with which exit code. */
+    /** The current state, then every following one. Ends after `Stopped`. */
+    readonly changes: Stream.Stream<WorkerState>
+    /** Waits until the worker has stopped, and returns the reason and the exit code. */
     readonly stopped: Effect.Effect<Machine.Of<WorkerState, "Stopped">>
   }
 >()("@opencode-worker/worker-fsm/WorkerLifecycle") {
@@ -75,7 +71,10 @@ const make = Effect.fnUntraced(function* <Err, R>(options: WorkerLifecycleOption
   })
 
   const actor = yield* Actor.start(WorkerMachine, { activities: activity, failed })
-  // Ended elsewhere means that the layer was closed under a worker that had not stopped.
+  const changes = Stream.unwrap(Effect.map(actor.subscribe, Stream.fromSubscription)).pipe(
+    Stream.takeUntil(({ _tag }) => Machine.isFinal(WorkerMachine, _tag))
+  )
+  // `Ended` means that the layer was closed before the worker had stopped.
   const stopped = actor.awaitState("Stopped").pipe(Effect.catchTag("MachineError", () => Effect.interrupt))
-  return WorkerLifecycle.of({ ...actor, stopped })
+  return WorkerLifecycle.of({ ...actor, changes, stopped })
 })

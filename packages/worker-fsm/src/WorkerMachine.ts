@@ -1,98 +1,73 @@
 /**
- * The life of a worker as one table. The package's README shows it drawn.
+ * The lifecycle of a worker as one table. The package's README has its diagram.
  *
- * The only final state is `Stopped`, and it carries the exit code; `Stopping`, `Fenced` and `Failed` are where a worker
- * lets go of what it holds. Losing the lease leads to `Fenced` from every state that may write.
- *
- * @since 0.1.0
+ * The only final state is `Stopped`, with the exit code. A worker releases its resources in `Stopping`, `Fenced` and
+ * `Failed`. A lost lease leads to `Fenced` from every state that may write.
  */
-import { Schema } from "effect"
-import * as Machine from "./Machine.ts"
+import * as Schema from "effect/Schema"
+import * as Machine from "./machine/Machine.ts"
 
-/**
- * Why a worker's process ends, and the exit code that says so to whoever started it (75, 77 and 78 as in `sysexits.h`).
- *
- * @category constants
- * @since 0.1.0
- */
+/** Why a worker's process ends, with its exit code (75, 77 and 78 as in `sysexits.h`). */
 export const exitCodes = {
-  /** Asked to stop, and did so in order. */
+  /** Stopped in order, on request. */
   Requested: 0,
-  /** Recovery was given up: start again later. */
+  /** Recovery failed too often: restart later. */
   Temporary: 75,
   /** Approval was refused or revoked: pair again. */
   NotAuthorised: 77,
-  /** The configuration is wrong: starting again does not help. */
+  /** The configuration is wrong: a restart does not help. */
   Configuration: 78,
-  /** Another process owns this worker now. */
+  /** Another process has taken over this worker. */
   Fenced: 79,
-  /** Asked to stop a second time: running turns were cut short. */
+  /** Stopped by a second request: running turns were interrupted. */
   Interrupted: 130
 } as const
 
-/**
- * @category models
- * @since 0.1.0
- */
 export type ExitReason = keyof typeof exitCodes
 
-/** What a worker goes back to once it is connected again. */
+/** The state after reconnecting. */
 const Serving = Schema.Literals(["Ready", "Paused"])
 
 const Attempt = Schema.Int
 const Detail = Schema.String
 
-/**
- * The states. `attempt` counts the recoveries since the worker last stayed healthy; `detail` is a sentence for people.
- *
- * @category schemas
- * @since 0.1.0
- */
+/** The states. `attempt` counts the recoveries since the worker was last healthy; `detail` is a sentence for people. */
 export const WorkerState = Schema.TaggedUnion({
   Idle: {},
-  /** Introduces itself to the deployment. */
+  /** Registers at the deployment. */
   Registering: { attempt: Attempt },
-  /** Known, and waits for its owner's approval. */
+  /** Registered, and waits for its owner's approval. */
   AwaitingApproval: { attempt: Attempt },
-  /** Takes the lease and gets its parts going; then serves, or stays paused if it was. */
+  /** Acquires the lease and starts its services; `back` is the next state. */
   Connecting: { attempt: Attempt, back: Serving },
   Ready: { attempt: Attempt },
-  /** Connected, begins no turn. */
+  /** Connected, starts no turn. */
   Paused: { attempt: Attempt },
-  /** Begins no turn, waits for those that run. */
+  /** Starts no turn, and waits for running ones. */
   Draining: {},
-  /** Lets go of everything it holds. */
+  /** Releases its resources. */
   Stopping: { reason: Schema.Literals(["Requested", "Interrupted", "NotAuthorised"]), detail: Detail },
-  /** Gone. The process exits with the code. */
+  /** Ended. The process exits with the code. */
   Stopped: {
     reason: Schema.Literals(["Requested", "Temporary", "NotAuthorised", "Configuration", "Fenced", "Interrupted"]),
     exitCode: Schema.Int,
     detail: Detail
   },
-  /** Waits, longer each time, before it tries again what failed. */
+  /** Waits, longer each time, before it retries. */
   Recovering: {
     attempt: Attempt,
     back: Schema.Literals(["Registering", "AwaitingApproval", "Ready", "Paused"]),
     detail: Detail
   },
-  /** Lost its lease: writes nothing, lets go of everything. */
+  /** Lost its lease: writes nothing, releases its resources. */
   Fenced: { detail: Detail },
-  /** Cannot go on: lets go of everything. */
+  /** Cannot continue: releases its resources. */
   Failed: { reason: Schema.Literals(["Temporary", "NotAuthorised", "Configuration"]), detail: Detail }
 })
 
-/**
- * @category models
- * @since 0.1.0
- */
 export type WorkerState = typeof WorkerState.Type
 
-/**
- * The events.
- *
- * @category schemas
- * @since 0.1.0
- */
+/** The events. */
 export const WorkerEvent = Schema.TaggedUnion({
   Start: {},
   Registered: { approved: Schema.Boolean },
@@ -100,28 +75,24 @@ export const WorkerEvent = Schema.TaggedUnion({
   /** The owner refused or revoked the approval. */
   Revoked: { detail: Detail },
   Connected: {},
-  /** Serving went well for a while: the next failure counts as the first. */
-  Settled: {},
+  /** The worker has served for a while: the next failure counts as the first. */
+  Healthy: {},
   Pause: {},
   Resume: {},
-  /** Finish what runs, then stop. */
+  /** Finish running turns, then stop. */
   Drain: {},
   Drained: {},
-  /** Stop: in order when asked once, at once when asked twice. */
+  /** Stop: in order at the first request, at once at the second. */
   Stop: {},
-  /** Everything was let go. */
+  /** All resources were released. */
   Closed: {},
-  /** Something broke. Only `Temporary` is tried again. */
+  /** A failure. Only `Temporary` is retried. */
   Fail: { reason: Schema.Literals(["Temporary", "NotAuthorised", "Configuration"]), detail: Detail },
   Retry: {},
   GiveUp: {},
   LeaseLost: { detail: Detail }
 })
 
-/**
- * @category models
- * @since 0.1.0
- */
 export type WorkerEvent = typeof WorkerEvent.Type
 
 type Event<T extends WorkerEvent["_tag"]> = Machine.Of<WorkerEvent, T>
@@ -174,20 +145,20 @@ const stay = { stay: true } as const
 
 const beforeServing = {
   Revoked: revoked,
-  Drain: stopping("Requested", "asked to stop before it served"),
-  Stop: stopping("Requested", "asked to stop before it served")
+  Drain: stopping("Requested", "stopped before it served"),
+  Stop: stopping("Requested", "stopped before it served")
 } as const
 
 const serving = {
-  Settled: healthy,
+  Healthy: healthy,
   Revoked: revoked,
   LeaseLost: fenced,
   Drain: { to: "Draining" },
   Stop: { to: "Draining" }
 } as const
 
-/** Letting go goes on until it is done, whatever else comes. */
-const lettingGo = { Drain: stay, Stop: stay, Fail: stay, Revoked: stay } as const
+/** Releasing resources continues until it is done, whatever event arrives. */
+const releasing = { Drain: stay, Stop: stay, Fail: stay, Revoked: stay } as const
 
 const connectThen = <Back extends "Ready" | "Paused">(back: Back) => ({
   to: "Connecting" as const,
@@ -195,12 +166,7 @@ const connectThen = <Back extends "Ready" | "Paused">(back: Back) => ({
   data: ({ attempt }: { readonly attempt: number }) => ({ attempt, back })
 })
 
-/**
- * The worker's life. Give it to `Actor.start`, or take `WorkerLifecycle`, which adds back-off and limits.
- *
- * @category machines
- * @since 0.1.0
- */
+/** The worker's lifecycle, for `Actor.start`. `WorkerLifecycle` adds backoff and time limits. */
 export const WorkerMachine = Machine.make({
   name: "worker",
   state: WorkerState,
@@ -209,8 +175,8 @@ export const WorkerMachine = Machine.make({
   table: {
     Idle: {
       Start: { to: "Registering", data: () => ({ attempt: 0 }) },
-      Drain: { to: "Stopped", data: () => stopped("Requested", "asked to stop before it started") },
-      Stop: { to: "Stopped", data: () => stopped("Requested", "asked to stop before it started") }
+      Drain: { to: "Stopped", data: () => stopped("Requested", "stopped before it started") },
+      Stop: { to: "Stopped", data: () => stopped("Requested", "stopped before it started") }
     },
     Registering: {
       Registered: [
@@ -251,9 +217,9 @@ export const WorkerMachine = Machine.make({
       ...serving
     },
     Draining: {
-      Drained: stopping("Requested", "asked to stop"),
+      Drained: stopping("Requested", "stopped on request"),
       Drain: stay,
-      Stop: stopping("Interrupted", "asked a second time to stop, while turns ran"),
+      Stop: stopping("Interrupted", "stopped by a second request while turns ran"),
       Fail: failed,
       Revoked: revoked,
       LeaseLost: fenced
@@ -261,7 +227,7 @@ export const WorkerMachine = Machine.make({
     Stopping: {
       Closed: { to: "Stopped", data: ({ reason, detail }) => stopped(reason, detail) },
       LeaseLost: fenced,
-      ...lettingGo
+      ...releasing
     },
     Recovering: {
       Retry: [
@@ -278,12 +244,12 @@ export const WorkerMachine = Machine.make({
     Fenced: {
       Closed: { to: "Stopped", data: ({ detail }) => stopped("Fenced", detail) },
       LeaseLost: stay,
-      ...lettingGo
+      ...releasing
     },
     Failed: {
       Closed: { to: "Stopped", data: ({ reason, detail }) => stopped(reason, detail) },
       LeaseLost: stay,
-      ...lettingGo
+      ...releasing
     },
     Stopped: { Drain: stay, Stop: stay }
   }

@@ -1,64 +1,57 @@
-/**
- * What a worker does by itself after a while, as arithmetic.
- *
- * @since 0.1.0
- */
-import { Duration } from "effect"
+/** The timed transitions of a worker, as arithmetic. */
+import * as Duration from "effect/Duration"
 import type { WorkerEvent, WorkerState } from "./WorkerMachine.ts"
 
-/**
- * The worker's patience.
- *
- * @category models
- * @since 0.1.0
- */
 export interface WorkerTiming {
-  /** Wait before the first recovery; doubled each time, and jittered. 250 milliseconds unless told. */
+  /** Wait before the first recovery; doubled each time, and jittered. Default: 250 milliseconds. */
   readonly recoveryDelay?: Duration.Input | undefined
-  /** Longest wait before a recovery; 30 seconds unless told. */
+  /** Longest wait before a recovery. Default: 30 seconds. */
   readonly maxRecoveryDelay?: Duration.Input | undefined
-  /** Recoveries in a row before the worker gives up; without a limit unless told. */
+  /** Consecutive recoveries before the worker fails. Default: no limit. */
   readonly maxRecoveries?: number | undefined
-  /** Serving for so long makes the next failure count as the first; 30 seconds unless told. */
-  readonly settleAfter?: Duration.Input | undefined
-  /** Longest wait for running turns when asked to stop; 30 seconds unless told. */
+  /** After serving for this long, the next failure counts as the first. Default: 30 seconds. */
+  readonly healthyAfter?: Duration.Input | undefined
+  /** Longest wait for running turns after a request to stop. Default: 30 seconds. */
   readonly drainTimeout?: Duration.Input | undefined
-  /** Longest time to let go of everything; 10 seconds unless told. `Stopped` is reached then in any case. */
+  /** Longest time to release resources; `Stopped` is reached afterwards in any case. Default: 10 seconds. */
   readonly closeTimeout?: Duration.Input | undefined
 }
 
+export const defaultTiming = {
+  recoveryDelay: "250 millis",
+  maxRecoveryDelay: "30 seconds",
+  healthyAfter: "30 seconds",
+  drainTimeout: "30 seconds",
+  closeTimeout: "10 seconds"
+} as const
+
 /**
- * What a state does by itself after a while: `Recovering` tries again or gives up, a state that serves well settles, and
- * draining and closing end. `random` is in [0, 1); delays are in milliseconds and never above their cap.
- *
- * @category transitions
- * @since 0.1.0
+ * The event that a state leads to after a while: `Recovering` retries or fails, a state that serves is healthy, and
+ * draining and closing end. `random` is in [0, 1).
  */
 export const timer = (
   state: WorkerState,
   timing: WorkerTiming,
   random: number
 ): { readonly after: Duration.Input; readonly event: WorkerEvent } | undefined => {
+  const duration = (name: keyof typeof defaultTiming) => timing[name] ?? defaultTiming[name]
   switch (state._tag) {
     case "Recovering": {
-      if (state.attempt > (timing.maxRecoveries ?? Infinity)) {
-        return { after: 0, event: { _tag: "GiveUp" } }
-      }
-      const first = Duration.toMillis(timing.recoveryDelay ?? "250 millis")
-      const longest = Duration.toMillis(timing.maxRecoveryDelay ?? "30 seconds")
-      const delay = Math.min(longest, first * 2 ** (state.attempt - 1))
-      // Half of the delay is random, so that workers that lost the same deployment do not come back as one.
+      if (state.attempt > (timing.maxRecoveries ?? Infinity)) return { after: 0, event: { _tag: "GiveUp" } }
+      const first = Duration.toMillis(duration("recoveryDelay"))
+      const delay = Math.min(Duration.toMillis(duration("maxRecoveryDelay")), first * 2 ** (state.attempt - 1))
+      // Half of the delay is random, so that workers that lost the same deployment do not reconnect at once.
       return { after: delay * (0.5 + random / 2), event: { _tag: "Retry" } }
     }
     case "Ready":
     case "Paused":
-      return state.attempt === 0 ? undefined : { after: timing.settleAfter ?? "30 seconds", event: { _tag: "Settled" } }
+      return state.attempt === 0 ? undefined : { after: duration("healthyAfter"), event: { _tag: "Healthy" } }
     case "Draining":
-      return { after: timing.drainTimeout ?? "30 seconds", event: { _tag: "Drained" } }
+      return { after: duration("drainTimeout"), event: { _tag: "Drained" } }
     case "Stopping":
     case "Fenced":
     case "Failed":
-      return { after: timing.closeTimeout ?? "10 seconds", event: { _tag: "Closed" } }
+      return { after: duration("closeTimeout"), event: { _tag: "Closed" } }
     default:
       return undefined
   }

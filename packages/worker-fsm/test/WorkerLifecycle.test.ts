@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Random, Ref, Result, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { type Actor, Machine, timer, WorkerEvent, WorkerLifecycle, WorkerMachine, WorkerState } from "../src/index.ts"
+import { WorkerEvent, WorkerLifecycle, WorkerMachine, WorkerState } from "../src/index.ts"
+import { type Actor, Machine } from "../src/machine/index.ts"
+import { timer } from "../src/WorkerTiming.ts"
 
 const connected = [
   { _tag: "Start" },
@@ -26,7 +28,7 @@ describe("timer", () => {
   })
 
   it.effect.prop(
-    "a recovery never comes later than its cap, and never at once",
+    "a recovery is never later than its cap, and never immediate",
     [
       Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 })),
       Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 0.999 }))
@@ -52,7 +54,7 @@ describe("WorkerLifecycle", () => {
     }).pipe(Effect.provide(WorkerLifecycle.layer()))
   )
 
-  it.effect("is driven by its activities, which end with the event that they lead to", () =>
+  it.effect("is driven by its activities, which return the next event", () =>
     Effect.gen(function* () {
       const lifecycle = yield* WorkerLifecycle
       yield* lifecycle.send({ _tag: "Start" })
@@ -77,7 +79,7 @@ describe("WorkerLifecycle", () => {
     )
   )
 
-  it.effect("recovers with growing delays, and gives up after as many as it may", () =>
+  it.effect("recovers with growing delays, and stops after maxRecoveries", () =>
     Effect.gen(function* () {
       const lifecycle = yield* WorkerLifecycle
       yield* sendAll(lifecycle, connected)
@@ -106,7 +108,7 @@ describe("WorkerLifecycle", () => {
     )
   )
 
-  it.effect("counts failures anew only after it served well for a while", () =>
+  it.effect("resets the count of failures only after serving for a while", () =>
     Effect.gen(function* () {
       const lifecycle = yield* WorkerLifecycle
       const fail = Effect.gen(function* () {
@@ -122,7 +124,7 @@ describe("WorkerLifecycle", () => {
     }).pipe(Effect.provide(WorkerLifecycle.layer()))
   )
 
-  it.effect("stops although neither draining nor closing ever ends", () =>
+  it.effect("stops even if draining and closing never end", () =>
     Effect.gen(function* () {
       const lifecycle = yield* WorkerLifecycle
       yield* sendAll(lifecycle, connected)
@@ -140,7 +142,7 @@ describe("WorkerLifecycle", () => {
     )
   )
 
-  it.effect("stops although draining and closing fail", () =>
+  it.effect("stops even if draining and closing fail", () =>
     Effect.gen(function* () {
       const lifecycle = yield* WorkerLifecycle
       yield* sendAll(lifecycle, connected)
@@ -165,14 +167,14 @@ describe("WorkerLifecycle", () => {
     { ...failure, reason: "Configuration" },
     { _tag: "Revoked", detail: "revoked" },
     { _tag: "LeaseLost", detail: "epoch 4 is not current" },
-    ...(["Start", "Approved", "Connected", "Settled", "Pause", "Resume", "Drain", "Drained"] as const).map((_tag) => ({
+    ...(["Start", "Approved", "Connected", "Healthy", "Pause", "Resume", "Drain", "Drained"] as const).map((_tag) => ({
       _tag
     })),
     ...(["Stop", "Closed", "Retry", "GiveUp"] as const).map((_tag) => ({ _tag }))
   ]
 
   it.effect.prop(
-    "random walks of 1,000 events: no invalid state, nothing alive outside of its state, Stop reaches Stopped",
+    "random walks of 1,000 events: no invalid state, no activity alive outside its state, Stop reaches Stopped",
     [Schema.Int],
     ([seed]) =>
       Effect.gen(function* () {
@@ -184,7 +186,7 @@ describe("WorkerLifecycle", () => {
           Effect.acquireUseRelease(
             Ref.update(alive, (tags) => [...tags, _tag]),
             () => Effect.never,
-            // Gives others a chance to run: whoever does not wait for this finalizer would be seen.
+            // Yields, so that a machine that does not wait for this finalizer would be noticed.
             () =>
               Effect.andThen(
                 Effect.yieldNow,
@@ -192,7 +194,7 @@ describe("WorkerLifecycle", () => {
               )
           )
 
-        /** Walks until the worker has stopped, or stops it at the end of the walk. Gives what is left of the walk. */
+        /** Walks until the worker has stopped, or stops it at the end of the walk. Returns the rest of the walk. */
         const live = Effect.fnUntraced(function* (events: ReadonlyArray<WorkerEvent>) {
           const lifecycle = yield* WorkerLifecycle
           yield* TestClock.adjust(0)

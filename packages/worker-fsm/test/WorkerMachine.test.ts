@@ -1,11 +1,12 @@
 import { readFile } from "node:fs/promises"
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import { exitCodes, Machine, WorkerMachine, type WorkerEvent, type WorkerState } from "../src/index.ts"
+import { exitCodes, WorkerMachine, type WorkerEvent, type WorkerState } from "../src/index.ts"
+import { Machine } from "../src/machine/index.ts"
 
 type StateTag = WorkerState["_tag"]
 
-/** One of each state, as a worker at work would have it. */
+/** One example of each state. */
 const states: { readonly [T in StateTag]: Machine.Of<WorkerState, T> } = {
   Idle: { _tag: "Idle" },
   Registering: { _tag: "Registering", attempt: 1 },
@@ -27,16 +28,16 @@ const after = (from: WorkerState, ...events: ReadonlyArray<WorkerEvent>) =>
     (state, event) => Result.getOrThrow(Machine.transition(WorkerMachine, state, event)).state,
     from
   )
-const taking = (event: WorkerEvent["_tag"]) =>
+const accepting = (event: WorkerEvent["_tag"]) =>
   Object.values(states).filter(({ _tag }) => Machine.allowed(WorkerMachine, _tag).includes(event))
 
 describe("WorkerMachine", () => {
-  it("is drawn in the README as it is", async () => {
+  it("is drawn in the README", async () => {
     const readme = await readFile(new URL("../README.md", import.meta.url), "utf8")
     assert.include(readme, "```mermaid\n" + Machine.toMermaid(WorkerMachine) + "\n```")
   })
 
-  it("reaches every state, and Stopped is the only end", () => {
+  it("reaches every state, and only Stopped is final", () => {
     const rules = Machine.rules(WorkerMachine)
     const reached = new Set<string>([WorkerMachine.initial._tag])
     for (const from of reached) {
@@ -59,12 +60,12 @@ describe("WorkerMachine", () => {
     assert.deepStrictEqual(after(asked, { _tag: "Approved" }, connected), { _tag: "Ready", attempt: 0 })
   })
 
-  it("takes Stop and Drain in every state", () => {
-    assert.sameDeepMembers(taking("Stop"), Object.values(states))
-    assert.sameDeepMembers(taking("Drain"), Object.values(states))
+  it("accepts Stop and Drain in every state", () => {
+    assert.sameDeepMembers(accepting("Stop"), Object.values(states))
+    assert.sameDeepMembers(accepting("Drain"), Object.values(states))
   })
 
-  it("a second stop, not a second drain, cuts the draining short", () => {
+  it("a second Stop interrupts draining, a second Drain does not", () => {
     const draining = after(states.Ready, { _tag: "Drain" }, { _tag: "Drain" })
     assert.deepStrictEqual(draining, states.Draining)
     const stopped = after(draining, { _tag: "Stop" }, { _tag: "Closed" })
@@ -73,7 +74,7 @@ describe("WorkerMachine", () => {
     assert.deepInclude(inOrder, { _tag: "Stopped", reason: "Requested", exitCode: 0 })
   })
 
-  it("losing the lease fences every state that may write, and one that is fenced stays so", () => {
+  it("a lost lease fences every state that may write, and Fenced accepts no other way out than Closed", () => {
     const lost = { _tag: "LeaseLost", detail: "epoch 4 is not current" } as const
     const mayWrite = [
       states.Connecting,
@@ -84,7 +85,7 @@ describe("WorkerMachine", () => {
       states.Recovering
     ]
     for (const state of mayWrite) assert.deepStrictEqual(after(state, lost), states.Fenced)
-    assert.sameDeepMembers(taking("LeaseLost"), [...mayWrite, states.Fenced, states.Failed])
+    assert.sameDeepMembers(accepting("LeaseLost"), [...mayWrite, states.Fenced, states.Failed])
     assert.deepInclude(after(states.Fenced, { _tag: "Stop" }, temporary, { _tag: "Closed" }), {
       _tag: "Stopped",
       reason: "Fenced",
@@ -93,7 +94,7 @@ describe("WorkerMachine", () => {
     })
   })
 
-  it("a revoked approval stops the worker with its reason", () => {
+  it("a revoked approval stops the worker with its detail", () => {
     const revoked = { _tag: "Revoked", detail: "revoked by its owner" } as const
     const live = ["Registering", "AwaitingApproval", "Connecting", "Ready", "Paused", "Draining", "Recovering"] as const
     for (const tag of live) {
@@ -106,17 +107,17 @@ describe("WorkerMachine", () => {
     }
   })
 
-  it("recovery goes back to where it came from, a paused worker to its pause", () => {
+  it("recovery returns to its origin, for a paused worker to Paused", () => {
     const retry = { _tag: "Retry" } as const
     assert.deepStrictEqual(after(states.Registering, temporary, retry), { _tag: "Registering", attempt: 2 })
     assert.deepStrictEqual(after(states.AwaitingApproval, temporary, retry), { _tag: "AwaitingApproval", attempt: 2 })
     const twice = after(states.Paused, temporary, retry, temporary, retry)
     assert.deepStrictEqual(twice, { _tag: "Connecting", attempt: 3, back: "Paused" })
     assert.deepStrictEqual(after(twice, { _tag: "Connected" }), { _tag: "Paused", attempt: 3 })
-    assert.deepStrictEqual(after(states.Paused, { _tag: "Settled" }), { _tag: "Paused", attempt: 0 })
+    assert.deepStrictEqual(after(states.Paused, { _tag: "Healthy" }), { _tag: "Paused", attempt: 0 })
   })
 
-  it("what is not temporary is not tried again", () => {
+  it("only temporary failures are retried", () => {
     const codes = { Configuration: 78, NotAuthorised: 77 } as const
     for (const reason of ["Configuration", "NotAuthorised"] as const) {
       const failed = after(states.Connecting, { _tag: "Fail", reason, detail: "no" })

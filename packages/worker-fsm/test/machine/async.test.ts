@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { createActor, createWorkerLifecycle, Machine, MachineError } from "../src/index.ts"
+import { createActor, Machine, MachineError } from "../../src/machine/async.ts"
 
 const State = Schema.TaggedUnion({ Off: {}, On: {}, Gone: {} })
 const Event = Schema.TaggedUnion({ Press: {}, Quit: {} })
@@ -33,7 +33,7 @@ describe("createActor", () => {
 
   it("rejects with MachineError after disposal, and with signal.reason after an abort", async () => {
     const actor = await createActor(machine)
-    const reason = new Error("the user left")
+    const reason = new Error("the user quit")
     assert.strictEqual(await rejection(actor.send({ _tag: "Press" }, { signal: AbortSignal.abort(reason) })), reason)
     await actor[Symbol.asyncDispose]()
     for (const call of [() => actor.send({ _tag: "Press" }), () => actor.awaitState("On")]) {
@@ -44,18 +44,49 @@ describe("createActor", () => {
     assert.deepStrictEqual(actor.state(), { _tag: "Off" })
   })
 
-  it("names a state that the machine does not have", async () => {
+  it("rejects with InvalidOption, which names a state that the machine does not have", async () => {
     const misspelt: Promise<unknown> = Reflect.apply(createActor, undefined, [
       machine,
       { activities: { Onn: () => 1 } }
     ])
     assert.include(
       await misspelt.catch(String),
-      "The option activities must be one of the states Off, On, Gone, and was Onn"
+      "Option activities must be one of the states Off, On, Gone, but was Onn."
     )
     await using actor = await createActor(machine)
     const awaited: Promise<unknown> = Reflect.apply(actor.awaitState, undefined, ["Onn"])
-    assert.include(await awaited.catch(String), "The option awaitState must be one of the states")
+    assert.include(await awaited.catch(String), "Option awaitState must be one of the states")
+  })
+
+  it.each<[string, unknown]>([
+    ["options", null],
+    ["activities", { activities: "none" }],
+    ["activities.On", { activities: { On: "sleep" } }],
+    ["failed", { failed: { _tag: "Press" } }],
+    ["historySize", { historySize: "100" }],
+    ["onError", { onError: () => undefined }]
+  ])("rejects with InvalidOption, which names %s, for %o", async (option, options) => {
+    const error = await rejection(Reflect.apply(createActor, undefined, [machine, options]))
+    assert.instanceOf(error, MachineError)
+    assert.strictEqual(error.reason._tag, "InvalidOption")
+    assert.include(error.message, `Option ${option} must be`)
+  })
+
+  it("changes end on disposal", async () => {
+    const actor = await createActor(machine)
+    const { promise: reached, resolve: reach } = Promise.withResolvers<void>()
+    const seen: Array<string> = []
+    const following = (async () => {
+      for await (const state of actor.changes()) {
+        seen.push(state._tag)
+        if (seen.length === 1) await actor.send({ _tag: "Press" })
+        if (seen.length === 2) reach()
+      }
+    })()
+    await reached
+    await actor[Symbol.asyncDispose]()
+    await following
+    assert.deepStrictEqual(seen, ["Off", "On"])
   })
 
   it("aborts an activity's signal when its state is left", async () => {
@@ -68,7 +99,7 @@ describe("createActor", () => {
     assert.strictEqual(await promise, "aborted")
   })
 
-  it("aborts the running activity when it is disposed of", async () => {
+  it("aborts the running activity on disposal", async () => {
     const { promise, resolve } = Promise.withResolvers<string>()
     const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
     {
@@ -93,7 +124,7 @@ describe("createActor", () => {
     assert.deepStrictEqual(await actor.awaitState("Off"), { _tag: "Off" })
   })
 
-  it("turns a rejected activity into the event of `failed`", async () => {
+  it("sends the event of `failed` after a rejected activity", async () => {
     await using actor = await createActor(machine, {
       activities: { On: () => Promise.reject(new Error("burnt out")) },
       failed: (error) => (error instanceof Error && error.message === "burnt out" ? { _tag: "Press" } : undefined)
@@ -110,15 +141,5 @@ describe("createActor", () => {
       ["Press", "activity"],
       ["Quit", undefined]
     ])
-  })
-})
-
-describe("createWorkerLifecycle", () => {
-  it("stops with an exit code", async () => {
-    await using lifecycle = await createWorkerLifecycle({
-      activities: { Registering: () => ({ _tag: "Revoked", detail: "not on this machine" }), Stopping: () => undefined }
-    })
-    await lifecycle.send({ _tag: "Start" })
-    assert.deepInclude(await lifecycle.stopped(), { exitCode: 77, detail: "not on this machine" })
   })
 })

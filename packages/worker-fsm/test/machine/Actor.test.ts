@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Deferred, Duration, Effect, Exit, Fiber, Metric, Option, Ref, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { Actor, Machine } from "../src/index.ts"
+import { Actor, Machine } from "../../src/machine/index.ts"
 
 const State = Schema.TaggedUnion({ Idle: {}, Busy: { job: Schema.Int }, Done: {} })
 const Event = Schema.TaggedUnion({ Begin: { job: Schema.Int }, Note: {}, End: {}, Quit: {} })
@@ -29,9 +29,14 @@ const begin = (job: number): Event => ({ _tag: "Begin", job })
 const end: Event = { _tag: "End" }
 const note: Event = { _tag: "Note" }
 const quit: Event = { _tag: "Quit" }
+const collect = (actor: Actor.Actor<State, Event>) =>
+  Stream.unwrap(Effect.map(actor.subscribe, Stream.fromSubscription)).pipe(
+    Stream.takeUntil(({ _tag }) => Machine.isFinal(machine, _tag)),
+    Stream.runCollect
+  )
 const logged = (log: Array<string>, line: string) => Effect.sync(() => void log.push(line))
 
-/** Says when it begins and when it is over, for which it waits until the gate is open. */
+/** Logs its begin and its end, which waits until the gate is open. */
 const reporting =
   (log: Array<string>, gate: Effect.Effect<void> = Effect.void) =>
   (state: State) =>
@@ -53,7 +58,7 @@ describe("Actor.send", () => {
     })
   )
 
-  it.effect("changes nothing when the event is refused", () =>
+  it.effect("changes nothing when the event is rejected", () =>
     Effect.gen(function* () {
       const log: Array<string> = []
       const actor = yield* Actor.start(machine, { activities: reporting(log) })
@@ -66,7 +71,7 @@ describe("Actor.send", () => {
     })
   )
 
-  it.effect("handles an event whose sender went away", () =>
+  it.effect("handles an event whose sender was interrupted", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const actor = yield* Actor.start(machine, { activities: reporting([], Deferred.await(gate)) })
@@ -79,7 +84,7 @@ describe("Actor.send", () => {
     })
   )
 
-  it.effect("is interrupted, not stuck, once the machine is gone", () =>
+  it.effect("is interrupted once the machine is closed", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const actor = yield* Scope.provide(Actor.start(machine), scope)
@@ -108,7 +113,7 @@ describe("Actor activities", () => {
     })
   )
 
-  it.effect("go on while the machine stays, and begin anew when a state is entered anew", () =>
+  it.effect("continue while the machine stays, and restart when a state is entered again", () =>
     Effect.gen(function* () {
       const begun = yield* Ref.make(0)
       const actor = yield* Actor.start(machine, {
@@ -131,7 +136,7 @@ describe("Actor activities", () => {
     })
   )
 
-  it.effect("may end by returning the event that they lead to", () =>
+  it.effect("may end by returning the next event", () =>
     Effect.gen(function* () {
       const actor = yield* Actor.start(machine, {
         activities: { Busy: () => Effect.as(Effect.sleep("1 minute"), end) }
@@ -156,12 +161,12 @@ describe("Actor activities", () => {
     })
   )
 
-  it.effect("may send the event that ends them: it is the last thing that they do", () =>
+  it.effect("may send the event that ends them, as their last action", () =>
     Effect.gen(function* () {
       const log: Array<string> = []
       const actor = yield* Actor.start(machine, {
         activities: {
-          Busy: (_, self) => self.send(end).pipe(Effect.andThen(logged(log, "went on")), Effect.orDie)
+          Busy: (_, self) => self.send(end).pipe(Effect.andThen(logged(log, "continued")), Effect.orDie)
         }
       })
       yield* actor.send(begin(1))
@@ -170,7 +175,7 @@ describe("Actor activities", () => {
     })
   )
 
-  it.effect("may send from a region that cannot be interrupted, and from finalizers", () =>
+  it.effect("may send from an uninterruptible region, and from finalizers", () =>
     Effect.gen(function* () {
       const actor = yield* Actor.start(machine, {
         activities: {
@@ -216,11 +221,11 @@ describe("Actor activities", () => {
 })
 
 describe("Actor observation", () => {
-  it.effect("changes begin with the current state and end after a final one", () =>
+  it.effect("a subscription receives the current state, then every following one", () =>
     Effect.gen(function* () {
       const actor = yield* Actor.start(machine)
       yield* actor.send(begin(1))
-      const seen = yield* Effect.forkChild(Stream.runCollect(actor.changes))
+      const seen = yield* Effect.forkChild(collect(actor))
       yield* TestClock.adjust(0)
       yield* Effect.forEach([note, end, quit], (event) => actor.send(event))
       assert.deepStrictEqual(yield* Fiber.join(seen), [
@@ -229,11 +234,11 @@ describe("Actor observation", () => {
         { _tag: "Idle" },
         { _tag: "Done" }
       ])
-      assert.deepStrictEqual(yield* Stream.runCollect(actor.changes), [{ _tag: "Done" }])
+      assert.deepStrictEqual(yield* collect(actor), [{ _tag: "Done" }])
     })
   )
 
-  it.effect("awaitState sees a state that was only passed through", () =>
+  it.effect("awaitState receives a state that the machine has already left", () =>
     Effect.gen(function* () {
       const actor = yield* Actor.start(machine)
       const busy = yield* Effect.forkChild(actor.awaitState("Busy"))
@@ -244,16 +249,29 @@ describe("Actor observation", () => {
     })
   )
 
-  it.effect("awaitState fails when the machine ends elsewhere", () =>
+  it.effect("subscriptions and `ended` end when the machine is closed", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const actor = yield* Scope.provide(Actor.start(machine), scope)
+      const seen = yield* Effect.forkChild(collect(actor), { startImmediately: true })
+      const ended = yield* Effect.forkChild(actor.ended, { startImmediately: true })
+      yield* TestClock.adjust(0)
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(yield* Fiber.join(seen), [{ _tag: "Idle" }])
+      assert.deepStrictEqual(yield* Fiber.join(ended), { _tag: "Idle" })
+    })
+  )
+
+  it.effect("awaitState fails when the machine ends in another state", () =>
     Effect.gen(function* () {
       const actor = yield* Actor.start(machine)
       yield* actor.send(quit)
       const error = yield* Effect.flip(actor.awaitState("Busy", "Idle"))
-      assert.strictEqual(error.message, "job: ended in Done while Busy or Idle was awaited")
+      assert.strictEqual(error.message, "job: ended in Done while a caller waited for Busy or Idle.")
     })
   )
 
-  it.effect("the history says from, event, to, time and cause, and is bounded", () =>
+  it.effect("the history has from, event, to, time and cause, and is bounded", () =>
     Effect.gen(function* () {
       const actor = yield* Actor.start(machine, { historySize: 2 })
       yield* actor.send(begin(1), { cause: "test" })
@@ -284,7 +302,7 @@ describe("Actor observation", () => {
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
-  it.effect("has a span a transition, below the sender's", () =>
+  it.effect("has a span per transition, whose parent is the sender's", () =>
     Effect.gen(function* () {
       const spans: Array<string> = []
       const actor = yield* Actor.start(machine, {
@@ -304,9 +322,9 @@ describe("Actor observation", () => {
   )
 })
 
-const inMemory = (initial: Option.Option<unknown>) => {
+const inMemory = (initial: Option.Option<State>) => {
   let stored = initial
-  const store: Actor.Store = {
+  const store: Actor.Store<State> = {
     load: Effect.sync(() => stored),
     save: (state) => Effect.sync(() => void (stored = Option.some(state)))
   }
@@ -314,7 +332,7 @@ const inMemory = (initial: Option.Option<unknown>) => {
 }
 
 describe("Actor store", () => {
-  it.effect("brings back the last state, and its activity begins", () =>
+  it.effect("restores the last state, and starts its activity", () =>
     Effect.gen(function* () {
       const store = inMemory(Option.none())
       yield* Effect.scoped(Effect.flatMap(Actor.start(machine, { store }), (actor) => actor.send(begin(9))))
@@ -328,16 +346,18 @@ describe("Actor store", () => {
     })
   )
 
-  it.effect("with something else in it begins anew", () =>
+  it.effect("with an unknown state starts in the initial one", () =>
     Effect.gen(function* () {
-      const actor = yield* Actor.start(machine, { store: inMemory(Option.some({ _tag: "Busy", job: "nine" })) })
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the state of an earlier version
+      const unknown = { _tag: "Waiting" } as never
+      const actor = yield* Actor.start(machine, { store: inMemory(Option.some(unknown)) })
       assert.deepStrictEqual(yield* actor.state, { _tag: "Idle" })
     })
   )
 
   it.effect("that dies does not stop the machine", () =>
     Effect.gen(function* () {
-      const store: Actor.Store = { load: Effect.succeedNone, save: () => Effect.die("disk full") }
+      const store: Actor.Store<State> = { load: Effect.succeedNone, save: () => Effect.die("disk full") }
       const actor = yield* Actor.start(machine, { store })
       assert.deepStrictEqual(yield* actor.send(begin(1)), { _tag: "Busy", job: 1 })
     })

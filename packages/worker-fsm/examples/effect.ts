@@ -18,9 +18,9 @@ const worker = WorkerLifecycle.layer({
   activities: {
     Registering: () => Effect.succeed({ _tag: "Registered", approved: true }),
     Connecting: ({ attempt }) =>
-      attempt === 0 ? Effect.fail("the deployment is away") : Effect.succeed({ _tag: "Connected" }),
+      attempt === 0 ? Effect.fail("the deployment is unreachable") : Effect.succeed({ _tag: "Connected" }),
     Draining: () => Console.log("waiting for running turns"),
-    Stopping: () => Console.log("letting go")
+    Stopping: () => Console.log("releasing resources")
   },
   recoveryDelay: "10 millis"
 })

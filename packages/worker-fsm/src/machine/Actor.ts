@@ -1,142 +1,97 @@
 /**
- * Runs a machine: takes its events one at a time, and binds each state's activity to that state.
+ * Runs a machine: handles its events one at a time, and binds each state's activity to that state.
  *
  * Invariants
  * - Events are handled in the order in which they were sent, one at a time.
- * - A state's activity (its finalizers included) has ended before another state is entered: nothing of a state is alive
- *   outside of it.
- * - A refused event changes nothing.
+ * - A state's activity, including its finalizers, has ended before another state is entered.
+ * - A rejected event changes nothing.
  *
  * ```
  *   send ─▶ table ─▶ interrupt the old activity, await its finalizers ─▶ commit, publish ─▶ fork the new activity ─▶ reply
  * ```
- *
- * @since 0.1.0
  */
-import {
-  Cause,
-  Clock,
-  Deferred,
-  Duration,
-  Effect,
-  Fiber,
-  Metric,
-  Option,
-  Scope,
-  Semaphore,
-  Stream,
-  SubscriptionRef
-} from "effect"
-import { restore, save } from "./internal/store.ts"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as PubSub from "effect/PubSub"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import * as Machine from "./Machine.ts"
-import { Ended, MachineError } from "./MachineError.ts"
+import { MachineError } from "./MachineError.ts"
+import { Ended } from "./MachineReason.ts"
 
 /**
- * What runs while the machine is in a state. It begins when the state is entered and is interrupted when it is left, and
- * its scope closes then: entry effects are its first lines, exit effects its finalizers. It may end by returning the
- * event that it leads to.
+ * Runs while the machine is in a state: begins when the state is entered, and is interrupted when it is left, which closes
+ * its scope. Entry effects are its first lines, exit effects its finalizers. It may end by returning the next event.
  *
- * A `send` that leaves the state interrupts the activity that waits for it: it is the last thing that activity does. A
- * finalizer may send, but does not get to see the answer. Leaving waits for finalizers: bound those that may hang.
- *
- * @category models
- * @since 0.1.0
+ * A `send` that leaves the state interrupts the activity that waits for it, so it is the activity's last action. A
+ * finalizer may send, but does not receive the result. Leaving waits for finalizers: limit those that may hang.
  */
 export type Activity<State, S extends Machine.Tagged, E extends Machine.Tagged, Err, R> = (
   state: State,
   actor: Actor<S, E>
 ) => Effect.Effect<E | void, Err, R> | undefined
 
-/**
- * The activities of a machine: by state, or one function for all states.
- *
- * @category models
- * @since 0.1.0
- */
+/** The activities of a machine: by state, or one function for all states. */
 export type Activities<S extends Machine.Tagged, E extends Machine.Tagged, Err, R> =
   | { readonly [From in Machine.Tag<S>]?: Activity<Machine.Of<S, From>, S, E, Err, R> | undefined }
   | Activity<S, S, E, Err, R>
 
-/** What the activities give back, whichever way they are given. */
+/** The effects of the activities, in either form. */
 type Runs<A> = A extends (...args: never) => infer Run
   ? Run
   : { [From in keyof A]: A[From] extends ((...args: never) => infer Run) | undefined ? Run : never }[keyof A]
 
-/**
- * What activities may fail with.
- *
- * @category type-level
- * @since 0.1.0
- */
+/** The errors of activities. */
 export type Failure<A> =
   Runs<A> extends infer Run ? (Run extends Effect.Effect<infer _, infer Err, infer _> ? Err : never) : never
 
-/**
- * The services that activities need.
- *
- * @category type-level
- * @since 0.1.0
- */
+/** The services that activities require. */
 export type Services<A> =
   Runs<A> extends infer Run ? (Run extends Effect.Effect<infer _, infer _, infer R> ? R : never) : never
 
-/**
- * Keeps the last state, encoded by the machine's schema, over restarts.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Store {
-  readonly load: Effect.Effect<Option.Option<unknown>>
-  readonly save: (state: unknown) => Effect.Effect<void>
+/** Keeps the last state over restarts. It is responsible for encoding and for validating what it loads. */
+export interface Store<S> {
+  readonly load: Effect.Effect<Option.Option<S>>
+  readonly save: (state: S) => Effect.Effect<void>
 }
 
-/**
- * @category models
- * @since 0.1.0
- */
-export interface Options<S extends Machine.Tagged, E extends Machine.Tagged, A, F extends E> {
+export interface ActorOptions<S extends Machine.Tagged, E extends Machine.Tagged, A, F extends E> {
   readonly activities?: (A & Activities<S, E, unknown, unknown>) | undefined
   /** The event that a failed or dying activity leads to. Without one the cause is logged and the state stays. */
   readonly failed?: ((cause: Cause.Cause<Failure<A>>, state: S) => F | undefined) | undefined
-  /** Transitions that the history keeps; 100 unless told. */
+  /** Transitions that the history keeps. Default: 100. */
   readonly historySize?: number | undefined
-  /** Begins in the stored state, and stores each state before its activity begins. */
-  readonly store?: Store | undefined
+  /** The machine begins in the stored state, and each state is saved before its activity begins. */
+  readonly store?: Store<S> | undefined
 }
 
-/**
- * A transition that happened.
- *
- * @category models
- * @since 0.1.0
- */
+/** A completed transition. */
 export interface Transition<S, E> {
   readonly from: S
   readonly event: E
   readonly to: S
   /** Milliseconds since the epoch. */
   readonly at: number
-  /** Who or what sent the event, if the sender said so. */
+  /** The origin of the event, if the sender named it. */
   readonly cause: string | undefined
 }
 
-/**
- * A running machine.
- *
- * @category models
- * @since 0.1.0
- */
+/** A running machine. */
 export interface Actor<S extends Machine.Tagged, E extends Machine.Tagged> {
   readonly state: Effect.Effect<S>
   /**
-   * Handles an event and gives the state that it led to, once that state was entered. Fails with `InvalidTransition`.
+   * Handles an event, and returns the state that it led to once that state was entered. Fails with `InvalidTransition`.
    * An event that was sent is handled even if its sender is interrupted.
    */
   readonly send: (event: E, options?: { readonly cause?: string | undefined }) => Effect.Effect<S, MachineError>
-  /** The current state, then every one that follows; ends after a final state. */
-  readonly changes: Stream.Stream<S>
-  /** Waits until the machine is in one of the states. Fails with `Ended` when it ends elsewhere. */
+  /** Receives the current state, then every following one. Ends with the actor's scope, not with a final state. */
+  readonly subscribe: Effect.Effect<PubSub.Subscription<S>, never, Scope.Scope>
+  /** Waits until the machine is in one of the states. Fails with `Ended` if it ends in another one. */
   readonly awaitState: <const T extends Machine.Tag<S>>(
     ...states: readonly [T, ...ReadonlyArray<T>]
   ) => Effect.Effect<Machine.Of<S, T>, MachineError>
@@ -156,12 +111,7 @@ const durations = Metric.timer("machine_state_duration", {
   description: "Time that a machine spent in a state, recorded when it leaves"
 })
 
-/**
- * One activity for all states, out of either way to give them.
- *
- * @category conversions
- * @since 0.1.0
- */
+/** One activity for all states, from either form. */
 export const asActivity = <S extends Machine.Tagged, E extends Machine.Tagged, Err, R>(
   activities: Activities<S, E, Err, R> | undefined
 ): Activity<S, S, E, Err, R> =>
@@ -174,14 +124,17 @@ export const asActivity = <S extends Machine.Tagged, E extends Machine.Tagged, E
 type ByTag<A> = Readonly<Record<string, A | undefined>>
 
 /**
- * Starts a machine. It ends with the scope, which interrupts the activity of the state that it is in.
+ * Starts a machine. Closing the scope interrupts the activity of the current state.
  *
- * @category constructors
- * @since 0.1.0
+ * @example
+ * ```ts
+ * const actor = yield* Actor.start(lamp, { activities: { On: () => Effect.as(Effect.sleep("1 hour"), { _tag: "Press" }) } })
+ * yield* actor.send({ _tag: "Press" })
+ * ```
  */
 export const start = <S extends Machine.Tagged, E extends Machine.Tagged, A = object, const F extends E = E>(
   machine: Machine.Machine<S, E>,
-  options: Options<S, E, A, F> = {}
+  options: ActorOptions<S, E, A, F> = {}
 ): Effect.Effect<Actor<S, E>, never, Scope.Scope | Exclude<Services<A>, Scope.Scope>> => {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- A says it more precisely than inference can.
   const activities = options.activities as Activities<S, E, Failure<A>, Services<A>> | undefined
@@ -193,16 +146,17 @@ const run = Effect.fnUntraced(function* <S extends Machine.Tagged, E extends Mac
   options: {
     readonly failed?: ((cause: Cause.Cause<Err>, state: S) => E | undefined) | undefined
     readonly historySize?: number | undefined
-    readonly store?: Store | undefined
+    readonly store?: Store<S> | undefined
   },
   activity: Activity<S, S, E, Err, R>
 ): Effect.fn.Return<Actor<S, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> {
   const scope = yield* Scope.Scope
   const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
-  const initial = yield* restore(machine, options.store)
-  const current = yield* SubscriptionRef.make(initial)
-  const turn = yield* Semaphore.make(1)
-  const closed = yield* Deferred.make<void>()
+  let current = yield* restore(machine, options.store)
+  const published = yield* PubSub.unbounded<S>({ replay: 1 })
+  yield* PubSub.publish(published, current)
+  const oneAtATime = yield* Semaphore.make(1)
+  let isClosed = false
   const historySize = options.historySize ?? 100
   const history: Array<Transition<S, E>> = []
   let enteredAt = yield* Clock.currentTimeMillis
@@ -213,7 +167,7 @@ const run = Effect.fnUntraced(function* <S extends Machine.Tagged, E extends Mac
       running = Effect.runForkWith(context)(live(state)).pipe(Fiber.runIn(scope))
     })
 
-  // The scope of a state is its fiber: entered with it, and closed inside of it when it is interrupted.
+  // The fiber of a state owns its scope, which closes inside the fiber when that is interrupted.
   const live = (state: S) =>
     Effect.suspend(() => activity(state, actor) ?? Effect.void).pipe(
       Effect.catchCause((cause) => failed(cause, state)),
@@ -232,7 +186,7 @@ const run = Effect.fnUntraced(function* <S extends Machine.Tagged, E extends Mac
   }
 
   const step = Effect.fnUntraced(function* (event: E, cause: string | undefined) {
-    const from = SubscriptionRef.getUnsafe(current)
+    const from = current
     const { state: to, entered } = yield* Effect.fromResult(Machine.transition(machine, from, event))
     yield* Effect.annotateCurrentSpan({ from: from._tag, to: to._tag })
     if (entered && running) yield* Fiber.interrupt(running)
@@ -249,7 +203,8 @@ const run = Effect.fnUntraced(function* <S extends Machine.Tagged, E extends Mac
     }
     if (to !== from) {
       yield* save(machine, to, options.store)
-      yield* SubscriptionRef.set(current, to)
+      current = to
+      yield* PubSub.publish(published, to)
     }
     if (entered) yield* enter(to)
     return to
@@ -261,40 +216,79 @@ const run = Effect.fnUntraced(function* <S extends Machine.Tagged, E extends Mac
         attributes: { machine: machine.name, event: event._tag, cause }
       }),
       Effect.uninterruptible,
-      (handled) => turn.withPermit(handled),
-      // In a fiber of the machine's own: it outlives a sender that is interrupted, also by this very transition.
+      (handled) => oneAtATime.withPermit(handled),
+      // In a fiber of the machine: it outlives a sender that is interrupted, even by this transition.
       Effect.forkIn(scope, { startImmediately: true }),
-      // The machine waits for an activity that it leaves, so that activity must not wait for the machine, not even where
-      // it could not be interrupted otherwise.
+      // The machine waits for the activity of the state that it leaves. That activity must not wait for the machine, not
+      // even in an uninterruptible region.
       Effect.flatMap((handling) => Effect.interruptible(Fiber.join(handling)))
     )
 
   const isFinal = (state: S) => Machine.isFinal(machine, state._tag)
-  const changes = SubscriptionRef.changes(current).pipe(
-    Stream.interruptWhen(Deferred.await(closed)),
-    Stream.takeUntil(isFinal)
-  )
-  const state = SubscriptionRef.get(current)
+  const subscribe = PubSub.subscribe(published)
+
+  /** The first state from now on that matches; undefined if the machine ends before. */
+  const firstState = <A extends S>(matches: (state: S) => state is A) =>
+    Effect.gen(function* () {
+      if (isClosed) return undefined
+      const changes = yield* subscribe
+      for (;;) {
+        // `PubSub.take` is interrupted when the machine closes.
+        const state = yield* Effect.catchCause(PubSub.take(changes), () => Effect.undefined)
+        if (state === undefined || matches(state)) return state
+        if (isFinal(state)) return undefined
+      }
+    }).pipe(Effect.scoped)
 
   const actor: Actor<S, E> = {
-    state,
+    state: Effect.sync(() => current),
     send,
-    changes,
+    subscribe,
     awaitState: Effect.fnUntraced(function* <const T extends Machine.Tag<S>>(
       ...states: readonly [T, ...ReadonlyArray<T>]
     ) {
       const isAwaited = (reached: S): reached is Machine.Of<S, T> => states.some((tag) => tag === reached._tag)
-      const reached = yield* changes.pipe(Stream.filter(isAwaited), Stream.runHead)
-      if (Option.isSome(reached)) return reached.value
-      const reason = { machine: machine.name, state: (yield* state)._tag, awaited: states }
-      return yield* new MachineError({ reason: new Ended(reason) })
+      const reached = yield* firstState(isAwaited)
+      if (reached !== undefined) return reached
+      const reason = new Ended({ machine: machine.name, state: current._tag, awaited: states })
+      return yield* new MachineError({ reason })
     }),
-    ended: Stream.runDrain(changes).pipe(Effect.andThen(state)),
+    ended: Effect.map(
+      firstState((state): state is S => isFinal(state)),
+      () => current
+    ),
     history: Effect.sync(() => history.slice()),
     timeInState: Effect.map(Clock.currentTimeMillis, (now) => Duration.millis(now - enteredAt))
   }
 
-  yield* Effect.addFinalizer(() => Deferred.succeed(closed, undefined))
-  yield* enter(initial)
+  yield* Effect.addFinalizer(() => {
+    isClosed = true
+    return PubSub.shutdown(published)
+  })
+  yield* enter(current)
   return actor
 })
+
+/** The stored state, if there is one that the machine knows, or else the initial one. */
+const restore = Effect.fnUntraced(function* <S extends Machine.Tagged, E extends Machine.Tagged>(
+  { initial, name, table }: Machine.Machine<S, E>,
+  store: Store<S> | undefined
+) {
+  const stored = store ? yield* store.load : Option.none()
+  if (Option.isNone(stored)) return initial
+  if (Object.hasOwn(table, stored.value._tag)) return stored.value
+  yield* Effect.logWarning(`${name}: the stored state ${stored.value._tag} is unknown; starting in ${initial._tag}`)
+  return initial
+})
+
+/** A failed save is logged: the machine continues. */
+const save = <S extends Machine.Tagged, E extends Machine.Tagged>(
+  machine: Machine.Machine<S, E>,
+  state: S,
+  store: Store<S> | undefined
+) =>
+  store
+    ? Effect.catchCause(store.save(state), (cause) =>
+        Effect.logWarning(`${machine.name}: the state ${state._tag} was not stored`, cause)
+      )
+    : Effect.void

@@ -1,60 +1,33 @@
 /**
- * A state machine as a value: states and events are schemas, and what happens is one table that a person can read, a
- * compiler can check and a program can draw.
+ * A state machine as a value: what happens is one table that a person can read, the compiler checks and a program can draw.
  *
  * ```
- *   (state, event) ──table──▶ move  { to: "Ready", data? }   leave the state, enter another (or the same anew)
- *                        ├──▶ stay  { stay: true | data }    accepted; the state's activity goes on
+ *   (state, event) ──table──▶ move  { to: "Ready", data? }   leave the state, and enter another one or the same one again
+ *                        ├──▶ stay  { stay: true | data }    accept the event; the state's activity continues
  *                        └──▶ InvalidTransition              nothing changes
  * ```
  *
- * Nothing in this module has an effect: `Actor` runs a machine.
- *
- * @since 0.1.0
+ * This module has no effects: `Actor` runs a machine.
  */
-import { Result, type Schema } from "effect"
-import { InvalidTransition, MachineError } from "./MachineError.ts"
+import * as Result from "effect/Result"
+import { MachineError } from "./MachineError.ts"
+import { InvalidTransition } from "./MachineReason.ts"
 
-/**
- * A member of a tagged union.
- *
- * @category models
- * @since 0.1.0
- */
+/** A member of a tagged union. */
 export interface Tagged {
   readonly _tag: string
 }
 
-/**
- * The tags of a tagged union.
- *
- * @category models
- * @since 0.1.0
- */
+/** The tags of a tagged union. */
 export type Tag<U extends Tagged> = U["_tag"]
 
-/**
- * The member of a tagged union that carries the tag.
- *
- * @category models
- * @since 0.1.0
- */
+/** The member of a tagged union with the tag. */
 export type Of<U extends Tagged, T extends Tag<U>> = Extract<U, { readonly _tag: T }>
 
-/**
- * What a member of a tagged union holds beside its tag.
- *
- * @category models
- * @since 0.1.0
- */
+/** The fields of a member of a tagged union, without its tag. */
 export type Data<U extends Tagged, T extends Tag<U>> = Omit<Of<U, T>, "_tag">
 
-/**
- * A condition on a rule. `note` names it in diagrams.
- *
- * @category models
- * @since 0.1.0
- */
+/** A condition of a rule. `note` names it in diagrams. */
 export interface Guard<State, Event> {
   readonly note: string
   readonly test: (state: State, event: Event) => boolean
@@ -79,75 +52,68 @@ interface Stay<From extends Tagged, Event> {
 }
 
 /**
- * What a state does with an event: `to` leaves it for another state (or enters the same one anew), `stay` keeps it and
- * its activity, with new data or as it is.
- *
- * @category models
- * @since 0.1.0
+ * The reaction of a state to an event: `to` leaves it for another state, or enters the same one again; `stay` keeps it and
+ * its activity, with new fields or unchanged.
  */
 export type Rule<S extends Tagged, E extends Tagged, From extends Tag<S>, On extends Tag<E>> =
   | Move<S, Of<S, From>, Of<E, On>>
   | Stay<Of<S, From>, Of<E, On>>
 
-/**
- * For each state, the events that it takes. Of several rules the first holds whose guard agrees. The compiler asks for
- * a row for every state.
- *
- * @category models
- * @since 0.1.0
- */
+/** For each state, the events that it accepts. Of several rules the first one applies whose guard holds. */
 export type Table<S extends Tagged, E extends Tagged> = {
   readonly [From in Tag<S>]: {
     readonly [On in Tag<E>]?: Rule<S, E, From, On> | ReadonlyArray<Rule<S, E, From, On>>
   }
 }
 
-/**
- * A machine: its vocabulary, where it begins, and its table.
- *
- * @category models
- * @since 0.1.0
- */
+/** Carries a type: a `Schema` of it, or `Machine.type<…>()`. */
+export interface TypeCarrier<A> {
+  readonly Type?: A
+}
+
+/** Carries a type without a schema. */
+export const type = <A extends Tagged>(): TypeCarrier<A> => ({})
+
 export interface Machine<S extends Tagged, E extends Tagged> {
   /** Names the machine in errors, metrics, spans and logs. */
   readonly name: string
-  readonly state: Schema.Codec<S, unknown>
-  readonly event: Schema.Codec<E, unknown>
   readonly initial: S
   readonly table: Table<S, E>
 }
 
-/** The events that no row of the table takes. */
+/** The events that no row of the table accepts. */
 type Unhandled<E extends Tagged, T> = Exclude<Tag<E>, { [From in keyof T]: keyof T[From] }[keyof T]>
 
 /**
  * Makes a machine. It does not compile while a state has no row, a row names an unknown state or event, a target lacks
- * data, or an event is taken nowhere.
+ * fields, or no state accepts an event.
  *
- * @category constructors
- * @since 0.1.0
+ * @example
+ * ```ts
+ * const lamp = Machine.make({
+ *   name: "lamp",
+ *   state: Machine.type<{ readonly _tag: "Off" } | { readonly _tag: "On"; readonly level: number }>(),
+ *   event: Machine.type<{ readonly _tag: "Press" }>(),
+ *   initial: { _tag: "Off" },
+ *   table: { Off: { Press: { to: "On", data: () => ({ level: 3 }) } }, On: { Press: { to: "Off" } } }
+ * })
+ * ```
  */
 export const make = <S extends Tagged, E extends Tagged, const T extends Table<S, E>>(definition: {
   readonly name: string
-  readonly state: Schema.Codec<S, unknown>
-  readonly event: Schema.Codec<E, unknown>
+  readonly state: TypeCarrier<S>
+  readonly event: TypeCarrier<E>
   readonly initial: NoInfer<S>
-  readonly table: T & ([Unhandled<E, T>] extends [never] ? unknown : { readonly "no state takes": Unhandled<E, T> })
+  readonly table: T & ([Unhandled<E, T>] extends [never] ? unknown : { readonly "no state accepts": Unhandled<E, T> })
 }): Machine<S, E> => definition
 
-/**
- * What an accepted event leads to. `entered` says whether a state was entered (also the same one anew), so that
- * activities begin and end; otherwise the machine stayed where it was.
- *
- * @category models
- * @since 0.1.0
- */
+/** The result of an accepted event. `entered`: a state was entered, so that activities end and begin. */
 export interface Step<S extends Tagged> {
   readonly state: S
   readonly entered: boolean
 }
 
-/** A table without its per-cell types: `make` has checked them, and a lookup by a tag cannot carry them. */
+/** A table without the types of its cells, which `make` has checked: a lookup by a tag cannot carry them. */
 interface AnyRule {
   readonly to?: string | undefined
   readonly data?: Compute<Tagged, Tagged, object> | undefined
@@ -162,12 +128,7 @@ const rowOf = (table: object, state: string) => {
   return Object.hasOwn(rows, state) ? (rows[state] ?? {}) : {}
 }
 
-/**
- * All rules of the table as a flat list, in the table's order.
- *
- * @category accessors
- * @since 0.1.0
- */
+/** All rules of the table as a flat list, in the table's order. */
 export const rules = <S extends Tagged, E extends Tagged>(
   machine: Machine<S, E>
 ): ReadonlyArray<{
@@ -183,32 +144,17 @@ export const rules = <S extends Tagged, E extends Tagged>(
     )
   )
 
-/**
- * The events that a state takes. A guard may still refuse one.
- *
- * @category accessors
- * @since 0.1.0
- */
+/** The events that a state accepts. A guard may still reject one. */
 export const allowed = <S extends Tagged, E extends Tagged>(
   machine: Machine<S, E>,
   state: Tag<S>
 ): ReadonlyArray<Tag<E>> => Object.keys(rowOf(machine.table, state))
 
-/**
- * Whether no rule leaves the state.
- *
- * @category predicates
- * @since 0.1.0
- */
+/** Whether no rule leaves the state. */
 export const isFinal = <S extends Tagged, E extends Tagged>(machine: Machine<S, E>, state: Tag<S>): boolean =>
   rules(machine).every((rule) => rule.from !== state || rule.to === undefined)
 
-/**
- * The whole behaviour of a machine, as a pure function. Fails with `InvalidTransition`.
- *
- * @category transitions
- * @since 0.1.0
- */
+/** The whole behaviour of a machine, as a pure function. Fails with `InvalidTransition`. */
 export const transition = <S extends Tagged, E extends Tagged>(
   machine: Machine<S, E>,
   state: S,
@@ -229,12 +175,7 @@ export const transition = <S extends Tagged, E extends Tagged>(
   return Result.succeed({ state: { ...data, _tag: rule.to ?? state._tag } as Tagged as S, entered })
 }
 
-/**
- * Draws the machine as a Mermaid state diagram. Events that keep the state are left out: they do not move anything.
- *
- * @category conversions
- * @since 0.1.0
- */
+/** Draws the machine as a Mermaid state diagram, without the events that keep the state. */
 export const toMermaid = <S extends Tagged, E extends Tagged>(machine: Machine<S, E>): string => {
   const labels = new Map<string, Array<string>>()
   for (const { from, to, event, guard } of rules(machine)) {

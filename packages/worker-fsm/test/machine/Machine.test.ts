@@ -1,6 +1,10 @@
-import { assert, describe, it } from "@effect/vitest"
-import { Result, Schema } from "effect"
-import { Machine } from "../src/index.ts"
+import { assert, describe, expectTypeOf, it } from "@effect/vitest"
+import { type Cause, Effect, Result, Schema, type Scope } from "effect"
+import { Actor, Machine, type MachineError } from "../../src/machine/index.ts"
+
+class Random {
+  declare readonly random: () => number
+}
 
 const Lamp = Schema.TaggedUnion({ Off: {}, On: { level: Schema.Int }, Broken: {} })
 const Touch = Schema.TaggedUnion({ Press: { force: Schema.Int }, Dim: {}, Drop: {} })
@@ -39,19 +43,19 @@ const refusal = (state: Lamp, event: Touch) =>
   })
 
 describe("Machine.transition", () => {
-  it("takes the first rule whose guard agrees", () => {
+  it("applies the first rule whose guard holds", () => {
     assert.deepStrictEqual(after({ _tag: "Off" }, { _tag: "Press", force: 10 }).state, { _tag: "Broken" })
     assert.deepStrictEqual(after({ _tag: "Off" }, { _tag: "Press", force: 1 }).state, { _tag: "On", level: 3 })
   })
 
-  it("stays with new data, or with the very same state", () => {
+  it("stays with new fields, or with the same state", () => {
     const dimmed = after({ _tag: "On", level: 3 }, { _tag: "Dim" })
     assert.deepStrictEqual(dimmed, { state: { _tag: "On", level: 2 }, entered: false })
     const broken: Lamp = { _tag: "Broken" }
     assert.strictEqual(after(broken, { _tag: "Drop" }).state, broken)
   })
 
-  it("names state, event and the allowed events when it refuses", () => {
+  it("names the state, the event and the allowed events when it rejects", () => {
     const error = refusal({ _tag: "Off" }, { _tag: "Dim" })
     assert.deepInclude(error.reason, {
       _tag: "InvalidTransition",
@@ -60,15 +64,15 @@ describe("Machine.transition", () => {
       event: "Dim",
       allowed: ["Press", "Drop"]
     })
-    assert.strictEqual(error.message, "lamp: the state Off does not take Dim; it takes Press, Drop")
+    assert.strictEqual(error.message, "lamp: state Off does not accept Dim. It accepts Press, Drop.")
   })
 
-  it("says so when it was the guards that refused", () => {
+  it("names the guards as the cause when they reject", () => {
     const error = refusal({ _tag: "Off" }, { _tag: "Press", force: 0 })
-    assert.strictEqual(error.message, "lamp: every guard of Press refused it in the state Off")
+    assert.strictEqual(error.message, "lamp: every guard of Press rejected it in state Off.")
   })
 
-  it("refuses names that only an object's prototype knows", () => {
+  it("rejects names that only an object's prototype has", () => {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a caller without types could send
     const odd = { _tag: "constructor" } as never
     assert.isTrue(Result.isFailure(Machine.transition(lamp, { _tag: "Off" }, odd)))
@@ -77,13 +81,13 @@ describe("Machine.transition", () => {
 })
 
 describe("Machine", () => {
-  it("knows its final states and what a state takes", () => {
+  it("lists its final states and the events of a state", () => {
     assert.isTrue(Machine.isFinal(lamp, "Broken"))
     assert.isFalse(Machine.isFinal(lamp, "On"))
     assert.deepStrictEqual(Machine.allowed(lamp, "On"), ["Press", "Dim", "Drop"])
   })
 
-  it("draws itself", () => {
+  it("draws a diagram", () => {
     assert.strictEqual(
       Machine.toMermaid(lamp),
       `stateDiagram-v2
@@ -96,11 +100,40 @@ describe("Machine", () => {
     )
   })
 
-  it("does not compile when the table is not whole", () => {
+  it("infers states and events from types alone", () => {
+    type Door = { readonly _tag: "Open" } | { readonly _tag: "Locked"; readonly code: string }
+    const door = Machine.make({
+      name: "door",
+      state: Machine.type<Door>(),
+      event: Machine.type<{ readonly _tag: "Lock"; readonly code: string }>(),
+      initial: { _tag: "Open" },
+      table: { Open: { Lock: { to: "Locked", data: (_, { code }) => ({ code }) } }, Locked: {} }
+    })
+    expectTypeOf(door.initial).toEqualTypeOf<Door>()
+    const { state } = Result.getOrThrow(Machine.transition(door, door.initial, { _tag: "Lock", code: "1234" }))
+    assert.deepStrictEqual(state, { _tag: "Locked", code: "1234" })
+  })
+
+  it("an activity's errors and services are those of the actor", () => {
+    const activities = {
+      On: (): Effect.Effect<Touch, "burnt out", Scope.Scope | Random> => Effect.fail("burnt out")
+    }
+    const started = Actor.start(lamp, {
+      activities,
+      failed: (cause) => {
+        expectTypeOf(cause).toEqualTypeOf<Cause.Cause<"burnt out">>()
+        return { _tag: "Drop" }
+      }
+    })
+    expectTypeOf(started).toEqualTypeOf<Effect.Effect<Actor.Actor<Lamp, Touch>, never, Scope.Scope | Random>>()
+    expectTypeOf<ReturnType<Actor.Actor<Lamp, Touch>["awaitState"]>>().toExtend<Effect.Effect<Lamp, MachineError>>()
+  })
+
+  it("does not compile when the table is incomplete", () => {
     const Off = { Press: { to: "Off" }, Dim: { to: "Off" }, Drop: { to: "Broken" } } as const
     // @ts-expect-error the state Broken has no row
     Machine.make({ ...vocabulary, table: { Off, On: {} } })
-    // @ts-expect-error no state takes Dim
+    // @ts-expect-error no state accepts Dim
     Machine.make({ ...vocabulary, table: { Off: { Press: { to: "Off" } }, On: {}, Broken: { Drop: { stay: true } } } })
     // @ts-expect-error On needs its level
     Machine.make({ ...vocabulary, table: { Off, On: { Press: { to: "On" } }, Broken: {} } })

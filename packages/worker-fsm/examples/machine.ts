@@ -1,4 +1,4 @@
-import { Actor, Machine } from "@opencode-worker/worker-fsm"
+import { Actor, Machine } from "@opencode-worker/worker-fsm/machine"
 import { Console, Effect, Schema } from "effect"
 
 const State = Schema.TaggedUnion({ Locked: { wrong: Schema.Int }, Open: {}, Alarm: {} })
@@ -25,7 +25,7 @@ const door = Machine.make({
 const program = Effect.gen(function* () {
   const actor = yield* Actor.start(door, {
     activities: {
-      // Runs while the door is open, and is interrupted when somebody shuts it first.
+      // Runs while the door is open, and is interrupted when a Shut event arrives first.
       Open: () => Effect.as(Effect.sleep("10 millis"), { _tag: "Shut" })
     }
   })
