@@ -4,7 +4,7 @@ export default defineConfig({
   // The thread's entry stays beside whatever chunk starts it.
   entry: {
     cli: "src/cli.ts",
-    "convex-thread": "src/internal/convex-thread.ts",
+    "convex-thread": "src/internal/threads/convex-thread.ts",
     effect: "src/effect.ts",
     index: "src/index.ts",
     "private-files": "src/PrivateFiles.ts"

@@ -8,124 +8,59 @@
  *   ConvexHttpClient ──HTTP───▶ server ──┼┼─▶ Executor ─┬─▶ Engine ─▶ Transaction ─▶ Store (SQLite)
  *                  Scheduler, CronTimer ─┘│     ▲       │      └──▶ queries and mutations ──▲ syscalls
  *                                         │     │       └─▶ actions and HTTP actions ─┐
- *   Subscriptions ◀── commits: outdated ──┘     └── their queries and mutations ──────┘
+ *   Subscriptions ◀── invalidated ────────┘     └── their queries and mutations ──────┘
  * ```
  *
- * A thread that a function holds is ended and replaced; nothing of this thread is in it.
- *
- * @since 0.1.0
+ * If a function hangs, its thread is terminated and replaced. No state of the main thread is affected.
  */
-import { lstatSync, rmSync } from "node:fs"
+import { randomUUID } from "node:crypto"
+import { lstatSync, readdirSync, rmSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { ConvexEmbeddedError } from "./ConvexEmbeddedError.ts"
-import { isHostEntry, isOriginEntry } from "./internal/access.ts"
-import { type AuthProvider, makeVerifier } from "./internal/auth.ts"
-import { CronTimer } from "./internal/cron-timer.ts"
-import { messageOf } from "./internal/errors.ts"
-import { Executor } from "./internal/executor.ts"
-import { FileUrls } from "./internal/files.ts"
-import { acquireLock } from "./internal/lock.ts"
-import { findModules } from "./internal/modules.ts"
-import { limits } from "./internal/limits.ts"
-import { Scheduler } from "./internal/scheduler.ts"
-import { serve } from "./internal/server.ts"
-import type { Durability } from "./internal/store.ts"
-import { sweep } from "./internal/sweep.ts"
-import { systemFailure } from "./internal/system-failure.ts"
+import { makeVerifier } from "./internal/access/auth.ts"
+import { FileUrls } from "./internal/engine/file-urls.ts"
+import { findModules } from "./internal/functions/modules.ts"
+import { serve } from "./internal/http/server.ts"
+import { CronTimer } from "./internal/scheduling/cron-timer.ts"
+import { Scheduler } from "./internal/scheduling/scheduler.ts"
+import { sweep } from "./internal/scheduling/sweep.ts"
+import { readHolder, removeHolder, writeHolder } from "./internal/storage/holder.ts"
+import { Executor } from "./internal/threads/executor.ts"
+import { messageOf } from "./internal/values/errors.ts"
+import { limits } from "./internal/values/limits.ts"
+import { systemFailure } from "./internal/values/system-failure.ts"
+import { checkOptions, type ConvexEmbeddedOptions } from "./Options.ts"
 import { makePrivateFolder } from "./PrivateFiles.ts"
 
-/**
- * @category models
- * @since 0.1.0
- */
-export interface Options {
-  /** An ordinary `convex/` folder. TypeScript in it needs the optional peer `esbuild`; JavaScript does not. */
-  readonly functions: string
-  /**
-   * Where the data are kept; created when missing. One process at a time can use it. Only its owner can read it: a folder
-   * that was open to others is tightened, and one that another user placed is refused.
-   */
-  readonly dataDir: string
-  /** The TCP port; 0, the default, takes a free one. */
-  readonly port?: number
-  /** The address to listen on. Default `127.0.0.1`: only programs of this machine can connect. */
-  readonly host?: string
-  /**
-   * Names in URLs by which the deployment may be reached, beside the addresses that it listens on: such as
-   * `dev.example.com` behind a proxy. `*` takes any, which lets a page reach it by DNS rebinding.
-   */
-  readonly allowedHosts?: ReadonlyArray<string>
-  /**
-   * Origins of pages in a browser that may use the deployment, beside those at its own address: `https://app.example.com`,
-   * `loopback` for any page of this machine, `null` for pages without an origin, or `*` for any page. Programs send no
-   * origin, and are not refused by it. Default: none.
-   */
-  readonly allowedOrigins?: ReadonlyArray<string>
-  /**
-   * Bytes that all connections together may use for what they sent, wait for and do not read. When they are used up,
-   * clients without a token are dropped first. Default 256 MiB.
-   */
-  readonly connectionMemory?: number
-  readonly auth?: {
-    /** Whose tokens to trust, in place of the folder's `auth.config.ts`. */
-    readonly providers?: ReadonlyArray<AuthProvider>
-    /**
-     * Whether the keys of issuers may be fetched from other machines, over `https:`: by OpenID Connect discovery for
-     * providers with a `domain`, and from the `jwks` of others. Default false: nothing is asked over the network.
-     */
-    readonly discovery?: boolean
-  }
-  /**
-   * What an acknowledged mutation survives. `full`, the default: a crash of the process, of the machine, and a power
-   * loss. `normal`: a crash of the process; a power loss may take the last commits. It is faster on slow disks.
-   */
-  readonly durability?: Durability
-  /** Milliseconds that the own code of a query or mutation may take; default 1000, as in Convex. */
-  readonly userTimeLimit?: number
-  /** Whoever has it can export and import tables over HTTP; without one nobody can. At least 16 characters. */
-  readonly adminKey?: string
-  /** Receives sentences that a person should read, such as that the data folder was tightened. Default: `process.emitWarning`. */
-  readonly onWarning?: (message: string) => void
-}
-
-/**
- * A running deployment.
- *
- * @category models
- * @since 0.1.0
- */
+/** A running deployment. */
 export interface Deployment extends AsyncDisposable {
   /** The address for `new ConvexClient(url)`. */
   readonly url: string
   /**
-   * Loads the functions folder anew, keeping the data and the connections; subscriptions run again. Needs `esbuild`.
-   * Rejects with a `ConvexEmbeddedError` when that fails; the functions are then those from before.
+   * Reloads the functions folder. Data and connections are kept; subscriptions run again. Requires `esbuild`. Rejects with
+   * a `ConvexEmbeddedError`; the previous functions are kept then.
    */
   readonly reload: () => Promise<void>
   /**
-   * Writes a copy of all data to a new file, which can be the `data.sqlite` of another data folder. Functions wait
-   * meanwhile: about a second for 200 MB. Rejects with `InvalidOptions` when the file exists or cannot be written.
+   * Writes a copy of all data to a new file, which can be used as `data.sqlite` of another data folder. Functions wait
+   * meanwhile, about a second for 200 MB. Rejects with `InvalidOptions` if the file exists or cannot be written.
    */
   readonly backup: (file: string) => Promise<void>
-  /** Ends it: what runs comes to its end, connections are cut, the data folder is free again. */
+  /** Waits for the running function, closes all connections and releases the data folder. Idempotent. */
   readonly close: () => Promise<void>
 }
 
 /**
- * Starts a deployment and serves until it is closed.
- *
- * Rejects with a `ConvexEmbeddedError`, whose `code` and `message` say what to do; nothing is left running then.
+ * Starts a deployment, which serves until it is closed. Rejects with a `ConvexEmbeddedError`; nothing is left running
+ * then.
  *
  * @example
  * ```ts
  * await using deployment = await ConvexEmbedded.make({ functions: "./convex", dataDir: "./data" })
  * const client = new ConvexClient(deployment.url)
  * ```
- *
- * @category constructors
- * @since 0.1.0
  */
-export const make = async (options: Options): Promise<Deployment> => {
+export const make = async (options: ConvexEmbeddedOptions): Promise<Deployment> => {
   checkOptions(options)
   const cleanup = new Cleanup()
   try {
@@ -137,25 +72,30 @@ export const make = async (options: Options): Promise<Deployment> => {
   }
 }
 
-/** Entries by which a folder is recognised as a data folder. */
+/** A younger cache may belong to a process that is starting: it will fail with `DataInUse` and remove its own. */
+const START_MILLIS = 60_000
+
+/** The entries that identify a data folder. */
 const DATA_FILES = /^(data\.sqlite(-wal|-shm|-journal)?|lock\.json|cache)$/
 
-const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deployment, "url" | "reload" | "backup">> => {
+const start = async (
+  options: ConvexEmbeddedOptions,
+  cleanup: Cleanup
+): Promise<Pick<Deployment, "url" | "reload" | "backup">> => {
   const dataDir = resolve(options.dataDir)
   const notice = makePrivateFolder(dataDir, (name) => DATA_FILES.test(name))
   if (notice !== null) (options.onWarning ?? ((message) => process.emitWarning(message)))(notice)
-  const lock = usingFolder(dataDir, () => acquireLock(dataDir))
-  cleanup.defer(() => lock.release())
 
-  const cacheDir = join(dataDir, "cache")
-  const removeCache = () => rmSync(cacheDir, { force: true, recursive: true })
-  removeCache()
+  // Each deployment has its own cache folder: until the data file is open, another one may serve.
+  const caches = join(dataDir, "cache")
+  const startedAt = Date.now()
+  const cacheDir = join(caches, `${startedAt}-${randomUUID()}`)
   makePrivateFolder(cacheDir, () => true)
-  cleanup.defer(removeCache)
+  cleanup.defer(() => remove(cacheDir))
   let loads = 0
   const modules = () =>
     findModules({
-      cacheDir: join(cacheDir, `${process.pid}-${Date.now()}-${loads}`),
+      cacheDir: join(cacheDir, String(loads)),
       folder: resolve(options.functions),
       isReload: loads++ > 0
     })
@@ -168,8 +108,16 @@ const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deploymen
     origin: "",
     secret,
     userTimeLimit: options.userTimeLimit ?? 1000
+  }).catch((cause: unknown) => {
+    throw cause instanceof ConvexEmbeddedError && cause.code === "DataInUse" ? inUse(dataDir, cause) : cause
   })
   cleanup.defer(() => executor.close())
+  // The data file is open, so the record and old caches are leftovers of killed processes.
+  usingFolder(dataDir, () => removeHolder(dataDir))
+  for (const name of readdirSync(caches)) {
+    if (!(startedAt - Number.parseInt(name, 10) < START_MILLIS)) remove(join(caches, name))
+  }
+
   const verifier = () =>
     makeVerifier(options.auth?.providers ?? executor.info.authProviders, options.auth?.discovery ?? false)
   let verifyToken = verifier()
@@ -177,11 +125,11 @@ const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deploymen
   cleanup.defer(() => scheduler.close())
   const crons = new CronTimer(executor)
   cleanup.defer(() => crons.close())
-  await executor.perform("recoverJobs")
+  await executor.call("recoverJobs")
 
   const { allowedHosts = [], allowedOrigins = [], connectionMemory = limits.connectionMemory } = options
   const { host = "127.0.0.1", port = 0 } = options
-  // No function runs before it can know the URL.
+  // Functions can read the URL, so none runs before it is known.
   const server = await executor.serving(() =>
     serve({
       adminKey: options.adminKey ?? null,
@@ -200,9 +148,10 @@ const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deploymen
   executor.onJobs = () => scheduler.wake()
   scheduler.wake()
   await crons.sync()
-  cleanup.defer(sweep(executor, "forgetJobs"))
-  cleanup.defer(sweep(executor, "forgetAnswers"))
-  lock.announce(server.url)
+  cleanup.defer(sweep(executor, "sweepJobs"))
+  cleanup.defer(sweep(executor, "sweepAnswers"))
+  writeHolder(dataDir, server.url)
+  cleanup.defer(() => removeHolder(dataDir))
 
   const reloadOnce = async () => {
     await executor.reload(await modules())
@@ -212,10 +161,10 @@ const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deploymen
   let reloading: Promise<void> = Promise.resolve()
   const reload = () => (reloading = reloading.catch(() => undefined).then(reloadOnce))
   const backup = async (file: string) => {
-    // Also a link that leads nowhere.
+    // `lstat` finds dangling links, too.
     if (lstatSync(file, { throwIfNoEntry: false }) !== undefined)
-      throw new ConvexEmbeddedError("InvalidOptions", `The file ${file} exists: choose another one for the backup.`)
-    await executor.perform("backup", resolve(file)).catch((cause: unknown) => {
+      throw new ConvexEmbeddedError("InvalidOptions", `The file ${file} exists. Choose another one for the backup.`)
+    await executor.call("backup", resolve(file)).catch((cause: unknown) => {
       const message = `The backup cannot be written. ${messageOf(cause)}`
       throw new ConvexEmbeddedError("InvalidOptions", message, { cause })
     })
@@ -223,7 +172,7 @@ const start = async (options: Options, cleanup: Cleanup): Promise<Pick<Deploymen
   return { backup, reload, url: server.url }
 }
 
-/** Undoes in reverse order what was started, once. */
+/** Runs the deferred steps in reverse order, once. */
 class Cleanup {
   readonly #steps: Array<() => void | Promise<void>> = []
   #running: Promise<void> | null = null
@@ -239,43 +188,16 @@ class Cleanup {
   }
 }
 
-/** Less would not take one call with the largest arguments. */
-const LEAST_MEMORY = 64 * 1024 * 1024
+const remove = (path: string): void => rmSync(path, { force: true, recursive: true })
 
-const invalidEntry = (option: keyof Options, should: string, given: string) =>
-  new ConvexEmbeddedError("InvalidOptions", `An entry of the option ${option} must be ${should}, not ${given}.`)
-
-const checkOptions = (options: Options): void => {
-  const invalid = (option: keyof Options, should: string) => {
-    const given = options[option] as string | number | undefined
-    return new ConvexEmbeddedError("InvalidOptions", `The option ${option} must be ${should}, not ${given}.`)
-  }
-  const { allowedHosts = [], allowedOrigins = [], connectionMemory = limits.connectionMemory } = options
-  const { adminKey, durability = "full", host = "127.0.0.1", port = 0, userTimeLimit = 1000 } = options
-  for (const option of ["functions", "dataDir"] as const) {
-    if (typeof options[option] !== "string" || options[option] === "") throw invalid(option, "the path of a folder")
-  }
-  if (typeof host !== "string" || host === "") throw invalid("host", "an address such as 127.0.0.1")
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw invalid("port", "a whole number from 0 to 65535")
-  if (adminKey !== undefined && (typeof adminKey !== "string" || adminKey.length < 16)) {
-    // What was given may be a secret all the same.
-    throw new ConvexEmbeddedError("InvalidOptions", "The option adminKey must be a text of at least 16 characters.")
-  }
-  for (const origin of allowedOrigins) {
-    if (!isOriginEntry(origin))
-      throw invalidEntry("allowedOrigins", "an origin such as https://app.example.com", origin)
-  }
-  for (const name of allowedHosts) {
-    if (!isHostEntry(name)) throw invalidEntry("allowedHosts", "a name such as dev.example.com", name)
-  }
-  if (!(Number.isInteger(connectionMemory) && connectionMemory >= LEAST_MEMORY)) {
-    throw invalid("connectionMemory", `a whole number of bytes, at least ${LEAST_MEMORY}`)
-  }
-  if (!(userTimeLimit > 0)) throw invalid("userTimeLimit", "a number of milliseconds above 0")
-  if (durability !== "full" && durability !== "normal") throw invalid("durability", '"full" or "normal"')
+const inUse = (dataDir: string, cause: ConvexEmbeddedError): ConvexEmbeddedError => {
+  const holder = readHolder(dataDir)
+  const by = holder === null ? "another process, which is starting" : `process ${holder.pid} at ${holder.url}`
+  const message = `The data folder ${dataDir} is in use by ${by}. Connect to it, end it, or choose another folder.`
+  return new ConvexEmbeddedError("DataInUse", message, { cause, holder })
 }
 
-/** What the system refuses in a folder is a wrong choice of the folder. */
+/** Reports system errors as a wrong choice of the folder. */
 const usingFolder = <A>(dataDir: string, use: () => A): A => {
   try {
     return use()

@@ -1,19 +1,14 @@
-/** @since 0.1.0 */
-
 /**
- * Why a deployment could not be made, or serves no longer.
+ * The reason of a failure:
  *
- * - `PortInUse`: another program listens on the port. Choose another one, or `port: 0` for a free one.
- * - `DataInUse`: another process serves this data folder. Connect to its URL, or end it.
- * - `DataCorrupt`: the data file is not a database of this package, or is damaged. It is left as it was.
- * - `FunctionsNotFound`: the functions folder does not exist or has no module.
- * - `InvalidFunctions`: the functions do not bundle or load, or the stored documents do not match their schema.
- * - `DiskFailed`: while serving, the disk refused what was committed. Every call fails until the deployment is made anew.
- * - `DiskFull`: the disk of the data folder has no space to start with. Free some, and start again.
- * - `InvalidOptions`: an option has a wrong value.
- *
- * @category errors
- * @since 0.1.0
+ * - `PortInUse`: another program listens on the port. Choose another one, or `port: 0`.
+ * - `DataInUse`: another process serves this data folder; see `holder`. Connect to its URL, or end it.
+ * - `DataCorrupt`: the data file is damaged, or is not a database of this package. The file is unchanged.
+ * - `FunctionsNotFound`: the functions folder does not exist, or has no module.
+ * - `InvalidFunctions`: the functions cannot be bundled or loaded, or stored documents do not match their schema.
+ * - `DiskFailed`: the disk failed while the deployment served. Every call fails until it is started again.
+ * - `DiskFull`: the disk of the data folder is full.
+ * - `InvalidOptions`: an option is invalid, or a file cannot be written.
  */
 export type ConvexEmbeddedErrorCode =
   | "PortInUse"
@@ -25,18 +20,24 @@ export type ConvexEmbeddedErrorCode =
   | "DiskFull"
   | "InvalidOptions"
 
-/**
- * The only error that making a deployment rejects with. The `message` is written for the person who has to act on it.
- *
- * @category errors
- * @since 0.1.0
- */
+/** The only error that this package rejects with. The `message` states the problem and the remedy. */
 export class ConvexEmbeddedError extends Error {
   override readonly name = "ConvexEmbeddedError"
+  readonly _tag = "ConvexEmbeddedError"
   readonly code: ConvexEmbeddedErrorCode
+  /** For `DataInUse`: the process that serves the data folder; `null` while it starts. */
+  readonly holder: { readonly pid: number; readonly url: string } | null
 
-  constructor(code: ConvexEmbeddedErrorCode, message: string, options?: { readonly cause?: unknown }) {
-    super(message, options)
+  constructor(
+    code: ConvexEmbeddedErrorCode,
+    message: string,
+    options: { readonly cause?: unknown; readonly holder?: ConvexEmbeddedError["holder"] } = {}
+  ) {
+    super(message, { cause: options.cause })
     this.code = code
+    this.holder = options.holder ?? null
   }
 }
+
+export const isConvexEmbeddedError = (cause: unknown): cause is ConvexEmbeddedError =>
+  cause instanceof ConvexEmbeddedError

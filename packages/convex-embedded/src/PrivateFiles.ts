@@ -1,13 +1,11 @@
 /**
  * Folders and files that only one user of the machine may read: mode 700 and 600, whatever the umask is.
  *
- * An open folder that belongs to this user is tightened. A folder, file or link that another user placed is refused,
- * because that user can read or replace it. On a file system that assigns one owner or mode to all files (exFAT, SMB),
- * the owner that it assigns counts as this user, and the modes are left as they are.
+ * An open folder of this user is tightened. A folder, file or link that another user placed is rejected, because that
+ * user can read or replace it. On a file system that assigns one owner or mode to all files (exFAT, SMB), the assigned
+ * owner counts as this user, and modes are not changed.
  *
- * Failures are a `ConvexEmbeddedError`: `DiskFull` where the disk is full, otherwise `InvalidOptions`.
- *
- * @since 0.1.0
+ * Failures are a `ConvexEmbeddedError`: `DiskFull` if the disk is full, otherwise `InvalidOptions`.
  */
 import { randomUUID } from "node:crypto"
 import {
@@ -29,19 +27,17 @@ import {
 } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { ConvexEmbeddedError } from "./ConvexEmbeddedError.ts"
-import { isCode, systemFailure } from "./internal/system-failure.ts"
+import { isCode, systemFailure } from "./internal/values/system-failure.ts"
 
 const FOLDER_MODE = 0o700
 const FILE_MODE = 0o600
 const OTHERS = 0o077
 
 /**
- * Creates a folder, and those above it that are missing, with mode 700. An existing folder is checked, and tightened when
- * it is empty or has an entry that `isOwn` recognises: a folder that is used for something else is refused then.
+ * Creates a folder and its missing parents with mode 700. An existing folder that is open to others is tightened if it is
+ * empty or has an entry that `isOwn` accepts, and rejected otherwise: it is used for another purpose.
  *
- * @returns a sentence for the user when an existing folder was open to other users, otherwise `null`
- * @category constructors
- * @since 0.1.0
+ * @returns a warning for the user if an existing folder was open to other users, otherwise `null`
  */
 export const makePrivateFolder = (path: string, isOwn: (name: string) => boolean): string | null => {
   const folder = resolve(path)
@@ -57,9 +53,7 @@ export const makePrivateFolder = (path: string, isOwn: (name: string) => boolean
 /**
  * Checks that a file belongs to this user, and tightens its mode.
  *
- * @returns whether there is such a file
- * @category guards
- * @since 0.1.0
+ * @returns whether the file exists
  */
 export const checkPrivateFile = (file: string): boolean => {
   try {
@@ -72,18 +66,16 @@ export const checkPrivateFile = (file: string): boolean => {
 }
 
 /**
- * Creates a file of this name, which must be free: a link of this name counts as taken. The caller closes the descriptor.
+ * Creates a file. The caller closes the descriptor.
  *
- * @returns a descriptor for writing; `null` when the name is taken
- * @category constructors
- * @since 0.1.0
+ * @returns a descriptor for writing; `null` if the name is taken, by a file or a link
  */
 export const createPrivateFile = (file: string): number | null => {
   try {
     const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants
     // Windows has no O_NOFOLLOW.
     const descriptor = openSync(file, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, FILE_MODE)
-    // The umask has taken bits from the mode.
+    // The umask may have cleared bits of the mode.
     if ((fstatSync(descriptor).mode & 0o777) !== FILE_MODE) ignoreUnsupported(() => fchmodSync(descriptor, FILE_MODE))
     return descriptor
   } catch (cause) {
@@ -93,17 +85,14 @@ export const createPrivateFile = (file: string): number | null => {
 }
 
 /**
- * Replaces the content of a file, durably: after a crash, also of the machine, the file has the old content or the new
- * one. An existing file of that name is replaced, also when it is a link.
- *
- * @category mutations
- * @since 0.1.0
+ * Replaces the content of a file durably: after a crash of the process or machine, the file has the old or the new
+ * content. A link of this name is replaced, not followed.
  */
 export const replacePrivateFile = (file: string, content: string | Uint8Array): void =>
-  writeBeside(file, (descriptor) => writeFileSync(descriptor, content))
+  writeAndRename(file, (descriptor) => writeFileSync(descriptor, content))
 
-/** Lets `write` fill a new file of a random name in the same folder, then renames it to `file`. */
-export const writeBeside = (file: string, write: (descriptor: number, temporary: string) => void): void => {
+/** Calls `write` with a new file of a random name in the same folder, then renames it to `file`. */
+export const writeAndRename = (file: string, write: (descriptor: number, temporary: string) => void): void => {
   const temporary = join(dirname(file), `.${randomUUID()}.tmp`)
   const descriptor = createPrivateFile(temporary)
   if (descriptor === null) throw systemFailure(`The file ${file} cannot be written`, new Error("its name is taken"))
@@ -122,7 +111,7 @@ export const writeBeside = (file: string, write: (descriptor: number, temporary:
   }
 }
 
-/** Makes the new name durable. Windows cannot do this with a folder, and need not. */
+/** Makes the new name durable. Windows neither supports nor requires this. */
 const syncFolder = (folder: string): void =>
   ignoreUnsupported(() => {
     const descriptor = openSync(folder, "r")
@@ -133,7 +122,7 @@ const syncFolder = (folder: string): void =>
     }
   })
 
-/** Whether the folder is new. Node's own recursive `mkdir` never ends below /proc. */
+/** Returns whether the folder is new. Node's recursive `mkdir` does not terminate below /proc. */
 const createFolder = (folder: string): boolean => {
   const missing: Array<string> = []
   for (let at = folder; statsOf(at) === null; at = dirname(at)) missing.unshift(at)
@@ -143,12 +132,12 @@ const createFolder = (folder: string): boolean => {
       mkdirSync(each, { mode: FOLDER_MODE })
       isNew = true
     } catch (cause) {
-      // Another process was faster: the folder is checked as an existing one.
+      // Another process created it: it is checked as an existing folder.
       if (!isCode(cause, "EEXIST")) throw cause
       isNew = false
       continue
     }
-    // The umask has taken bits from the mode.
+    // The umask may have cleared bits of the mode.
     if ((statSync(each).mode & 0o777) !== FOLDER_MODE) ignoreUnsupported(() => chmodSync(each, FOLDER_MODE))
   }
   return isNew
@@ -170,7 +159,7 @@ const tighten = (folder: string, { uid }: Stats, isOwn: (name: string) => boolea
     : `The folder ${folder} was open to other users of this machine. Its mode is 700 now: only you can use it.`
 }
 
-/** What a path leads to: of the right kind, and like a link in its place not of another user. */
+/** The stats of a path. Fails if it has the wrong kind, or if it or a link in its place belongs to another user. */
 const checked = (path: string, kind: "a folder" | "a file"): Stats => {
   const link = lstatSync(path)
   if (link.isSymbolicLink() && !isTrusted(link, dirname(path))) {
@@ -191,7 +180,7 @@ const refusal = (why: string) =>
 
 const ownerOf = ({ uid }: Stats): string => `another user (uid ${uid})`
 
-/** `folder`: one of the same file system. Root may do everything anyway. */
+/** `folder`: a folder on the same file system. Root is trusted, as it has access anyway. */
 const isTrusted = ({ uid }: Stats, folder: string): boolean => {
   const own = process.geteuid?.()
   return own === undefined || uid === own || uid === 0 || uid === assignedOwner(folder)
@@ -214,10 +203,10 @@ const assignedOwner = (folder: string): number | null => {
   }
 }
 
-/** Windows has access lists in place of modes. */
+/** Windows uses access lists instead of modes. */
 const isOpen = ({ mode }: Stats): boolean => process.platform !== "win32" && (mode & OTHERS) !== 0
 
-/** `null`: there is nothing. */
+/** `null` if the path does not exist. */
 const statsOf = (path: string, stat: (path: string) => Stats = lstatSync): Stats | null => {
   try {
     return stat(path)
@@ -232,6 +221,6 @@ const ignoreUnsupported = (change: () => void): void => {
   try {
     change()
   } catch {
-    // The modes are then those of the whole file system.
+    // The file system has one mode for all files.
   }
 }

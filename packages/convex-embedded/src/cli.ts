@@ -1,9 +1,5 @@
 #!/usr/bin/env node
-/**
- * The `convex-embedded` command.
- *
- * @since 0.1.0
- */
+/** The `convex-embedded` command. */
 import { watch } from "node:fs"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
@@ -12,23 +8,23 @@ import { type Deployment, make } from "./ConvexEmbedded.ts"
 import { ConvexEmbeddedError } from "./ConvexEmbeddedError.ts"
 
 const USAGE = `Usage: convex-embedded serve <functions folder> [options]
-       convex-embedded export <table> [--url <url>]          writes JSON lines to standard output
-       convex-embedded import <table> [--url <url>] [--replace]   reads them from standard input
+convex-embedded export <table> [--url <url>]               writes JSON lines to standard output
+convex-embedded import <table> [--url <url>] [--replace]   reads JSON lines from standard input
 
-  --data <folder>        where the data are kept (default ./convex-data)
-  --port <number>        the port to listen on, 0 for a free one (default 3210)
-  --host <address>       the address to listen on (default 127.0.0.1: this machine only)
-  --allow-origin <origin>  let pages of this origin use the deployment, beside those of this machine; may be repeated
-  --allow-host <name>    a name by which it may be reached, beside its addresses; may be repeated
-  --durability <level>   full: a commit survives a power loss (default); normal: it survives a crash
-  --oidc-discovery       ask issuers of tokens for their keys, over https (default: nobody is asked over the network)
-  --watch                load the functions anew when a file changes
-  --url <url>            the deployment to export from or import to (default http://127.0.0.1:3210)
-  --replace              import in place of what is there
-  --help                 show this text
+--data <folder>          the data folder (default ./convex-data)
+--port <number>          the port to listen on, 0 for any free port (default 3210)
+--host <address>         the address to listen on (default 127.0.0.1: this machine only)
+--allow-origin <origin>  allow web pages of this origin, in addition to pages of this machine; repeatable
+--allow-host <name>      allow requests under this host name, in addition to its addresses; repeatable
+--durability <level>     full: commits survive a power loss (default); normal: they survive a crash
+--oidc-discovery         fetch keys of token issuers over https (default: no network access)
+--watch                  reload the functions when a file changes
+--url <url>              the deployment to export from or import to (default http://127.0.0.1:3210)
+--replace                delete the documents of the table before the import
+--help                   show this text
 
 Environment:
-  CONVEX_EMBEDDED_ADMIN_KEY   lets whoever has it export and import tables; the same for the server and for them
+  CONVEX_EMBEDDED_ADMIN_KEY   admin key for export and import; set the same value for \`serve\`
 `
 
 const say = (text: string) => void process.stdout.write(`${text}\n`)
@@ -53,7 +49,7 @@ const parse = () =>
     }
   })
 
-/** Resolves with the exit code when the command has ended; a server ends with a signal. */
+/** Resolves with the exit code when the command has ended. A server ends on a signal. */
 const main = async (): Promise<number> => {
   let command: ReturnType<typeof parse>
   try {
@@ -119,11 +115,11 @@ const serve = async (functions: string, values: Values): Promise<number> => {
     await using deployment = await make({
       ...(adminKey === undefined ? {} : { adminKey }),
       allowedHosts: values["allow-host"],
-      // The page under development comes from a server on another port.
+      // The page under development is served on another port.
       allowedOrigins: ["loopback", ...values["allow-origin"]],
       auth: { discovery: values["oidc-discovery"] },
       dataDir: values.data,
-      // `make` says what it should have been.
+      // `make` validates the value.
       durability: values.durability as "full",
       functions,
       host: values.host,
@@ -140,7 +136,7 @@ const serve = async (functions: string, values: Values): Promise<number> => {
   }
 }
 
-/** As sysexits.h numbers them: a service manager starts again after a temporary failure, not after a wrong configuration. */
+/** The exit codes of sysexits.h: service managers restart after a temporary failure, not after a wrong configuration. */
 const TEMPORARY = 75
 const NOT_AUTHORISED = 77
 const CONFIGURATION = 78
@@ -150,7 +146,7 @@ const exitCodeOf = (cause: unknown): number => {
   return cause.code === "DataInUse" || cause.code === "DiskFull" ? TEMPORARY : CONFIGURATION
 }
 
-/** Editors write a file in several steps: what changes within this time is one change. */
+/** Editors write a file in several steps: changes within this time are one change. */
 const SETTLE_MILLIS = 100
 
 const reloadOnChange = (folder: string, deployment: Deployment): void => {

@@ -1,31 +1,23 @@
-/**
- * The deployment as an Effect layer.
- *
- * @since 0.1.0
- */
-import { Context, Effect, Layer } from "effect"
-import { make, type Options } from "./ConvexEmbedded.ts"
+/** The deployment as an Effect layer. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { type Deployment, make } from "./ConvexEmbedded.ts"
 import type { ConvexEmbeddedError } from "./ConvexEmbeddedError.ts"
+import type { ConvexEmbeddedOptions } from "./Options.ts"
 
-/**
- * A Convex deployment that lives as long as its scope.
- *
- * @category services
- * @since 0.1.0
- */
+/** A Convex deployment that runs as long as its layer's scope. */
 export class ConvexEmbedded extends Context.Service<
   ConvexEmbedded,
-  {
-    /** The address for `new ConvexClient(url)`. */
-    readonly url: string
-  }
+  /** `url` is the address for `new ConvexClient(url)`. */
+  Pick<Deployment, "backup" | "reload" | "url">
 >()("@opencode-worker/convex-embedded/ConvexEmbedded") {
   /** Starts a deployment, and closes it with the scope. Fails as `make` rejects. */
-  static readonly layer = (options: Options): Layer.Layer<ConvexEmbedded, ConvexEmbeddedError> =>
+  static readonly layer = (options: ConvexEmbeddedOptions): Layer.Layer<ConvexEmbedded, ConvexEmbeddedError> =>
     Layer.effect(
       ConvexEmbedded,
       Effect.acquireRelease(
-        // `make` rejects with nothing else, unless this package has a bug.
+        // `make` rejects with no other error.
         Effect.tryPromise({ catch: (cause) => cause as ConvexEmbeddedError, try: () => make(options) }),
         (deployment) => Effect.promise(() => deployment.close())
       )

@@ -1,10 +1,6 @@
-/**
- * A Convex-compatible deployment in one process, stored in a SQLite file.
- *
- * @since 0.1.0
- */
+/** A Convex-compatible deployment in one process, stored in a SQLite file. */
 export * as ConvexEmbedded from "./ConvexEmbedded.ts"
-export type { Deployment, Options } from "./ConvexEmbedded.ts"
-export { ConvexEmbeddedError, type ConvexEmbeddedErrorCode } from "./ConvexEmbeddedError.ts"
-export type { AuthProvider } from "./internal/auth.ts"
-export { type LockHolder, readLock } from "./internal/lock.ts"
+export type { Deployment } from "./ConvexEmbedded.ts"
+export { ConvexEmbeddedError, type ConvexEmbeddedErrorCode, isConvexEmbeddedError } from "./ConvexEmbeddedError.ts"
+export type { AuthProvider } from "./internal/values/identity.ts"
+export type { ConvexEmbeddedOptions } from "./Options.ts"

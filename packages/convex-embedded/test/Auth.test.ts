@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
 import { assert, beforeAll, describe, it, onTestFinished } from "vitest"
 import type { AuthProvider } from "../src/index.ts"
-import { makeVerifier } from "../src/internal/auth.ts"
+import { makeVerifier } from "../src/internal/access/auth.ts"
 import { connect, connectHttp, deploy, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { anyApi } from "convex/server"
 import { assert, describe, it, onTestFinished } from "vitest"
-import { readLock } from "../src/index.ts"
+import { readHolder } from "../src/internal/storage/holder.ts"
 import { connectHttp, FUNCTIONS, temporaryFolder } from "./deployment.ts"
 import { startIssuer } from "./issuer.ts"
 import { project } from "./project.ts"
@@ -42,10 +42,10 @@ describe("convex-embedded serve", () => {
     writeFileSync(join(functions, "value.ts"), VALUE("new"))
     assert.equal(await nextLine(), "Functions reloaded")
     assert.equal(await client.query(anyApi["value"]!["get"]!, {}), "new")
-    assert.equal(readLock(dataDir)?.url, url)
+    assert.equal(readHolder(dataDir)?.url, url)
     child.kill("SIGTERM")
     assert.equal((await ended(child)).code, 0)
-    assert.isNull(readLock(dataDir))
+    assert.isNull(readHolder(dataDir))
   })
 
   it("asks issuers for their keys when it is told to", async () => {

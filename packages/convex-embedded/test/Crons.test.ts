@@ -1,5 +1,5 @@
 import { assert, describe, it } from "vitest"
-import { nextRun } from "../src/internal/crons.ts"
+import { nextRun } from "../src/internal/functions/cron-schedule.ts"
 import { ConvexEmbeddedError } from "../src/index.ts"
 import { connect, deploy, temporaryFolder, watch } from "./deployment.ts"
 import { project } from "./project.ts"

@@ -1,6 +1,6 @@
 import { assert, describe, it, onTestFinished, vi } from "vitest"
 import type { AuthProvider } from "../src/index.ts"
-import { makeVerifier } from "../src/internal/auth.ts"
+import { makeVerifier } from "../src/internal/access/auth.ts"
 import { connect, connectHttp, deploy } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 import { type Answer, AUDIENCE, KEYS, listen, METADATA, startIssuer } from "./issuer.ts"
@@ -37,7 +37,7 @@ describe("OpenID Connect discovery", () => {
     http.setAuth(await issuer.token())
     assert.match(
       await refusal(http.query(api.misc.whoami, {})),
-      /keys of http:\/\/127\.0\.0\.1:\d+ are found by OpenID Connect discovery.*auth: \{ discovery: true \}.*--oidc-discovery/
+      /keys of http:\/\/127\.0\.0\.1:\d+ require OpenID Connect discovery.*auth: \{ discovery: true \}/
     )
     assert.deepEqual(issuer.asked, [])
   })

@@ -1,7 +1,7 @@
 import { once } from "node:events"
 import { anyApi } from "convex/server"
 import { assert, describe, it } from "vitest"
-import { readLock } from "../src/index.ts"
+import { readHolder } from "../src/internal/storage/holder.ts"
 import { connect, connectHttp, deploy, temporaryFolder } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 import { project } from "./project.ts"
@@ -36,10 +36,9 @@ describe("durability", () => {
       await enough.promise
       child.kill("SIGKILL")
       await once(child, "exit")
-      assert.isNull(readLock(dataDir), "a killed process holds nothing")
       const promised = Math.max(...acknowledged)
       ;({ child, url } = await serve({ dataDir, port }))
-      assert.equal(readLock(dataDir)?.pid, child.pid)
+      assert.equal(readHolder(dataDir)?.pid, child.pid)
       assert.isAtLeast(await connectHttp({ url }).query(api.counters.read, { name: "n" }), promised)
       results.push(...(await Promise.all(all)))
     }

@@ -12,7 +12,7 @@ const run = async (url: string): Promise<ReadonlyArray<string>> => {
 
 describe("examples", () => {
   it("async/await", async () => {
-    const lines = await run(import.meta.resolve("../examples/async-await.ts"))
+    const lines = await run(import.meta.resolve("../examples/async.ts"))
     assert.deepEqual(lines.slice(-2), ["open tasks: write", "open tasks: write, test"])
   })
 

@@ -1,8 +1,8 @@
 import { inspect } from "node:util"
 import { compareValues, type Value } from "convex/values"
 import { assert, describe, it } from "vitest"
-import { after, encodeKey, successor } from "../src/internal/keys.ts"
-import { CREATION_STEP, newId, tableNumberOf } from "../src/internal/ids.ts"
+import { after, encodeKey, successor } from "../src/internal/values/keys.ts"
+import { CREATION_STEP, newId, tableNumberOf } from "../src/internal/values/ids.ts"
 import { randomOf } from "./random.ts"
 
 /** Few different leaves, so that equal prefixes are common. */

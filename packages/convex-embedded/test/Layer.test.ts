@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { ConvexHttpClient } from "convex/browser"
 import { ConvexEmbedded } from "../src/effect.ts"
-import { readLock } from "../src/index.ts"
+import { readHolder } from "../src/internal/storage/holder.ts"
 import { FUNCTIONS, temporaryFolder } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 
@@ -20,7 +20,7 @@ describe("layer", () => {
         return error.code
       }).pipe(Effect.provide(ConvexEmbedded.layer(options)))
       assert.strictEqual(code, "DataInUse")
-      assert.isNull(readLock(dataDir))
+      assert.isNull(readHolder(dataDir))
     })
   )
 })

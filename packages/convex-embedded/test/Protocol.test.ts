@@ -1,7 +1,7 @@
 import { once } from "node:events"
 import { assert, describe, it } from "vitest"
 import { WebSocket } from "ws"
-import { limits } from "../src/internal/limits.ts"
+import { limits } from "../src/internal/values/limits.ts"
 import { connect, connectHttp, deployForAll, emptied, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 import { openSocket } from "./raw.ts"

@@ -1,15 +1,16 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { assert, describe, it, onTestFinished } from "vitest"
-import { ConvexEmbedded, ConvexEmbeddedError, type Options, readLock } from "../src/index.ts"
+import { ConvexEmbedded, ConvexEmbeddedError, type ConvexEmbeddedOptions } from "../src/index.ts"
+import { readHolder } from "../src/internal/storage/holder.ts"
 import { connectHttp, deploy, FUNCTIONS, temporaryFolder } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 
-const refusal = async (options: Partial<Options>): Promise<ConvexEmbeddedError> => {
+const refusal = async (options: Partial<ConvexEmbeddedOptions>): Promise<ConvexEmbeddedError> => {
   try {
     await deploy(options)
   } catch (cause) {
@@ -72,34 +73,51 @@ describe("start", () => {
     const error = await refusal({ dataDir, port })
     assert.equal(error.code, "PortInUse")
     assert.include(error.message, String(port))
-    assert.isNull(readLock(dataDir))
+    assert.isNull(readHolder(dataDir))
     await deploy({ dataDir })
   })
 
   it("a folder in use names its holder, and a program can find it there", async () => {
     const deployment = await deploy()
-    assert.deepEqual(readLock(deployment.dataDir), { pid: process.pid, url: deployment.url })
+    assert.deepEqual(readHolder(deployment.dataDir), { pid: process.pid, url: deployment.url })
     const error = await refusal({ dataDir: deployment.dataDir })
     assert.equal(error.code, "DataInUse")
     assert.include(error.message, String(process.pid))
     assert.include(error.message, deployment.url)
+    assert.deepEqual(error.holder, { pid: process.pid, url: deployment.url })
     await deployment.close()
-    assert.isNull(readLock(deployment.dataDir))
+    assert.isNull(readHolder(deployment.dataDir))
   })
 
-  it("what a dead process left is taken over, also when its pid lives again", async () => {
+  it("takes over the record of a dead process, and its cache", async () => {
     const dead = spawn(process.execPath, ["-e", ""])
     await once(dead, "exit")
     for (const record of [
-      { pid: dead.pid, startedAt: "long ago", url: "http://127.0.0.1:1" },
-      { pid: process.pid, startedAt: "before this process", url: "http://127.0.0.1:1" },
+      { pid: dead.pid, url: "http://127.0.0.1:1" },
+      { pid: process.pid, url: "http://127.0.0.1:1" },
       "not even JSON"
     ]) {
-      const dataDir = folderWith({ "lock.json": typeof record === "string" ? record : JSON.stringify(record) })
-      assert.isNull(readLock(dataDir))
+      const text = typeof record === "string" ? record : JSON.stringify(record)
+      const dataDir = folderWith({ "cache/1-1/0/a.mjs": "", "lock.json": text })
       const deployment = await deploy({ dataDir })
-      assert.equal(readLock(dataDir)?.url, deployment.url)
+      assert.equal(readHolder(dataDir)?.url, deployment.url)
+      assert.notInclude(readdirSync(join(dataDir, "cache")), "1-1")
     }
+  })
+
+  it("of several starts on one folder exactly one serves, and keeps its cache", async () => {
+    const dataDir = temporaryFolder()
+    const starts = await Promise.allSettled(Array.from({ length: 4 }, () => deploy({ dataDir })))
+    const [serving, ...others] = starts.filter(({ status }) => status === "fulfilled")
+    assert.isEmpty(others)
+    for (const start of starts) {
+      if (start.status === "rejected") assert.equal((start.reason as ConvexEmbeddedError).code, "DataInUse")
+    }
+    const { url } = (serving as PromiseFulfilledResult<{ readonly url: string }>).value
+    assert.lengthOf(readdirSync(join(dataDir, "cache")), 1)
+    assert.equal((await refusal({ dataDir })).holder?.url, url)
+    assert.lengthOf(readdirSync(join(dataDir, "cache")), 1)
+    assert.equal(await connectHttp({ url }).mutation(api.counters.add, { name: "n" }), 1)
   })
 
   it("a damaged, cut or foreign data file is named and left as it is", async () => {
@@ -208,7 +226,7 @@ describe("start", () => {
   })
 
   it("options are checked before anything is touched", async () => {
-    const wrong: Array<[Partial<Options>, string]> = [
+    const wrong: Array<[Partial<ConvexEmbeddedOptions>, string]> = [
       [{ port: 70_000 }, "port"],
       [{ port: 1.5 }, "port"],
       [{ functions: "" }, "functions"],
@@ -233,7 +251,7 @@ describe("start", () => {
       assert.match(deployment.url, /^http:\/\/127\.0\.0\.1:\d+$/)
       await Promise.all([deployment.close(), deployment.close()])
     }
-    assert.isNull(readLock(dataDir))
+    assert.isNull(readHolder(dataDir))
   })
 
   it("a backup is a data file of its own, as of one commit", async () => {

@@ -3,10 +3,11 @@ import { DatabaseSync } from "node:sqlite"
 import type { Value } from "convex/values"
 import { makeFunctionReference } from "convex/server"
 import { assert, describe, it, onTestFinished, vi } from "vitest"
-import { Catalog, SCHEDULED_FUNCTIONS } from "../src/internal/catalog.ts"
-import { Store } from "../src/internal/store.ts"
-import type { Place } from "../src/internal/sweep.ts"
-import { Transaction } from "../src/internal/transaction.ts"
+import { Catalog, SCHEDULED_FUNCTIONS } from "../src/internal/storage/catalog.ts"
+import { Store } from "../src/internal/storage/store.ts"
+import type { SweepPosition } from "../src/internal/values/calls.ts"
+import { Transaction } from "../src/internal/query/transaction.ts"
+import { insertSystem } from "../src/internal/query/writes.ts"
 import { connect, connectHttp, deploy, temporaryFolder, watch } from "./deployment.ts"
 import { project } from "./project.ts"
 
@@ -47,7 +48,7 @@ const leaveJobs = (dataDir: string, jobs: ReadonlyArray<LeftJob>): ReadonlyArray
   const store = Store.open(join(dataDir, "data.sqlite"), "normal")
   const transaction = new Transaction(store, new Catalog(store), "write", true)
   const ids = jobs.map(({ bytes = 0, completed, kind, scheduled }) =>
-    transaction.insertSystem(SCHEDULED_FUNCTIONS, {
+    insertSystem(transaction, SCHEDULED_FUNCTIONS, {
       args: [bytes === 0 ? {} : { text: "x".repeat(bytes) }] satisfies Array<Value>,
       ...(completed === undefined ? {} : { completedTime: Date.now() - completed }),
       name: "jobs.js:record",
@@ -138,9 +139,9 @@ describe("what is kept for a time", () => {
         requests.filter((request) => store.answers.get({ requestId: request, sessionId: session }) !== null)
       )
     const counts: Array<number> = []
-    let place: Place | null = null
+    let place: SweepPosition | null = null
     do {
-      place = store.answers.forget(place, store.nextTs())
+      place = store.answers.sweep(place, store.nextTs())
       counts.push(left().length)
     } while (place !== null)
     assert.deepEqual(counts, [2500, 2000, 1500, 1500])

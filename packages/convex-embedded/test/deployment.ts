@@ -6,7 +6,7 @@ import { ConvexClient, ConvexHttpClient } from "convex/browser"
 import type { FunctionArgs, FunctionReference, FunctionReturnType } from "convex/server"
 import { build } from "esbuild"
 import { afterAll, beforeAll, onTestFinished } from "vitest"
-import { ConvexEmbedded, type Deployment, type Options } from "../src/index.ts"
+import { ConvexEmbedded, type Deployment, type ConvexEmbeddedOptions } from "../src/index.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 
 export const FUNCTIONS = join(import.meta.dirname, "fixtures/convex")
@@ -37,7 +37,9 @@ export const temporaryFolder = (): string => {
 }
 
 /** The functions of the fixture, in a folder of their own, without waiting for a disk; a busy machine gets time. */
-export const deploy = async (options: Partial<Options> = {}): Promise<Deployment & { readonly dataDir: string }> => {
+export const deploy = async (
+  options: Partial<ConvexEmbeddedOptions> = {}
+): Promise<Deployment & { readonly dataDir: string }> => {
   const dataDir = options.dataDir ?? temporaryFolder()
   const deployment = await ConvexEmbedded.make({
     dataDir,
@@ -51,7 +53,7 @@ export const deploy = async (options: Partial<Options> = {}): Promise<Deployment
 }
 
 /** One for all tests of a file, which must not mind each other. */
-export const deployForAll = (options: Partial<Options> = {}): (() => Deployment) => {
+export const deployForAll = (options: Partial<ConvexEmbeddedOptions> = {}): (() => Deployment) => {
   let deployment: Deployment | undefined
   const dataDir = mkdtempSync(join(tmpdir(), "convex-embedded-"))
   beforeAll(async () => {

@@ -2,42 +2,46 @@
  * The embedded Convex deployment of a data folder: served by this process, or found where another process serves it.
  */
 import { functionsDir } from "@opencode-worker/convex-backend"
-import { ConvexEmbedded, readLock } from "@opencode-worker/convex-embedded"
+import { ConvexEmbedded, isConvexEmbeddedError } from "@opencode-worker/convex-embedded"
 import { Context, Effect, Layer, Option } from "effect"
-import { temporaryError } from "../AppError.ts"
 import type { DataFolder } from "../state/DataFolder.ts"
 import { fromEmbeddedError } from "./EmbeddedError.ts"
 import { operatorKey } from "../state/OperatorKey.ts"
 
-const serve = (folder: DataFolder, port: Option.Option<number>) =>
-  Effect.gen(function* () {
-    const operator = yield* operatorKey(folder.operator)
-    const { url } = yield* Effect.acquireRelease(
-      Effect.tryPromise({
-        try: () =>
-          ConvexEmbedded.make({
-            functions: functionsDir,
-            dataDir: folder.deployment,
-            port: Option.getOrElse(port, () => 0),
-            auth: { providers: [operator.provider] }
-          }),
-        catch: fromEmbeddedError
-      }),
-      (embedded) => Effect.promise(() => embedded.close())
-    )
-    return EmbeddedDeployment.of({ url, operatorToken: operator.token })
-  })
+type Operator = Effect.Success<ReturnType<typeof operatorKey>>
 
-const find = (folder: DataFolder) =>
-  Effect.gen(function* () {
-    const holder = yield* Effect.try({ try: () => readLock(folder.deployment), catch: fromEmbeddedError })
-    if (holder === null) return yield* serve(folder, Option.none())
-    if (holder.url === null) {
-      return yield* temporaryError(`Process ${holder.pid} is just starting on ${folder.root}: try again in a moment.`)
-    }
-    const operator = yield* operatorKey(folder.operator)
-    return EmbeddedDeployment.of({ url: holder.url, operatorToken: operator.token })
-  })
+const start = (folder: DataFolder, operator: Operator, port: Option.Option<number>) =>
+  Effect.acquireRelease(
+    Effect.tryPromise({
+      try: () =>
+        ConvexEmbedded.make({
+          functions: functionsDir,
+          dataDir: folder.deployment,
+          port: Option.getOrElse(port, () => 0),
+          auth: { providers: [operator.provider] }
+        }),
+      catch: (cause) => cause
+    }),
+    (embedded) => Effect.promise(() => embedded.close())
+  ).pipe(Effect.map(({ url }) => url))
+
+const serve = Effect.fnUntraced(function* (folder: DataFolder, port: Option.Option<number>) {
+  const operator = yield* operatorKey(folder.operator)
+  const url = yield* start(folder, operator, port).pipe(Effect.mapError(fromEmbeddedError))
+  return EmbeddedDeployment.of({ url, operatorToken: operator.token })
+})
+
+const find = Effect.fnUntraced(function* (folder: DataFolder) {
+  const operator = yield* operatorKey(folder.operator)
+  const url = yield* start(folder, operator, Option.none()).pipe(
+    Effect.catch((cause) =>
+      isConvexEmbeddedError(cause) && cause.holder !== null
+        ? Effect.succeed(cause.holder.url)
+        : Effect.fail(fromEmbeddedError(cause))
+    )
+  )
+  return EmbeddedDeployment.of({ url, operatorToken: operator.token })
+})
 
 export class EmbeddedDeployment extends Context.Service<
   EmbeddedDeployment,
@@ -47,10 +51,10 @@ export class EmbeddedDeployment extends Context.Service<
     readonly operatorToken: Effect.Effect<string>
   }
 >()("opencode-worker/EmbeddedDeployment") {
-  /** Serves the folder; fails when another process does. `port`: a free one unless told. */
+  /** Serves the folder; fails if another process serves it. `port`: any free one by default. */
   static readonly serve = (folder: DataFolder, port: Option.Option<number>) =>
     Layer.effect(EmbeddedDeployment, serve(folder, port))
 
-  /** Uses the process that serves the folder, if there is one; else serves it for as long as this is needed. */
+  /** Connects to the process that serves the folder; serves it in this process if there is none. */
   static readonly find = (folder: DataFolder) => Layer.effect(EmbeddedDeployment, find(folder))
 }

@@ -4,12 +4,13 @@ import { join } from "node:path"
 import { anyApi, defineSchema, defineTable } from "convex/server"
 import { v } from "convex/values"
 import { assert, describe, it, onTestFinished } from "vitest"
-import { Catalog, type SchemaJson } from "../../src/internal/catalog.ts"
-import { Cursors, type Position, type QueryCursors } from "../../src/internal/cursors.ts"
-import { encodeKey, HIGHEST, LOWEST } from "../../src/internal/keys.ts"
-import { page, type SerializedQuery, stream } from "../../src/internal/query.ts"
-import { Store } from "../../src/internal/store.ts"
-import { Transaction } from "../../src/internal/transaction.ts"
+import { Catalog, type SchemaJson } from "../../src/internal/storage/catalog.ts"
+import { Cursors, type Position, type QueryCursors } from "../../src/internal/query/cursors.ts"
+import { encodeKey, HIGHEST, LOWEST } from "../../src/internal/values/keys.ts"
+import { page, type SerializedQuery, stream } from "../../src/internal/query/query.ts"
+import { Store } from "../../src/internal/storage/store.ts"
+import { Transaction } from "../../src/internal/query/transaction.ts"
+import { insert } from "../../src/internal/query/writes.ts"
 import { connectHttp, deploy, temporaryFolder } from "../deployment.ts"
 import { api } from "../fixtures/convex/_generated/api.js"
 import { project } from "../project.ts"
@@ -37,7 +38,7 @@ const filled = () => {
   const catalog = new Catalog(store)
   catalog.sync(JSON.parse((schema as unknown as { export: () => string }).export()) as SchemaJson)
   const writing = new Transaction(store, catalog, "write")
-  for (let i = 0; i < 90; i++) writing.insert("rows", { owner: pick(OWNERS), rank: below(10), text: pick(WORDS) })
+  for (let i = 0; i < 90; i++) insert(writing, "rows", { owner: pick(OWNERS), rank: below(10), text: pick(WORDS) })
   writing.commit()
   return { catalog, cursors: new Cursors(store.secret("cursors")), store }
 }

@@ -18,7 +18,8 @@ import { join } from "node:path"
 import { text } from "node:stream/consumers"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "vitest"
-import { ConvexEmbeddedError, type Options, readLock } from "../../src/index.ts"
+import { ConvexEmbeddedError, type ConvexEmbeddedOptions } from "../../src/index.ts"
+import { readHolder } from "../../src/internal/storage/holder.ts"
 import { createPrivateFile, makePrivateFolder, replacePrivateFile } from "../../src/PrivateFiles.ts"
 import { connectHttp, deploy, FUNCTIONS, temporaryFolder } from "../deployment.ts"
 import { api } from "../fixtures/convex/_generated/api.js"
@@ -42,7 +43,7 @@ const withUmask = async <A>(umask: number, run: () => Promise<A>): Promise<A> =>
   }
 }
 
-const refusal = async (options: Partial<Options>): Promise<ConvexEmbeddedError> => {
+const refusal = async (options: Partial<ConvexEmbeddedOptions>): Promise<ConvexEmbeddedError> => {
   const cause: unknown = await deploy(options).then(
     () => new Error("It should not have started"),
     (error: unknown) => error
@@ -149,10 +150,10 @@ describe.skipIf(process.platform === "win32")("other users of the machine", () =
   it.runIf(isRoot)("cannot send a program to a deployment of theirs by a record of their own", () => {
     const dataDir = temporaryFolder()
     const record = join(dataDir, "lock.json")
-    writeFileSync(record, JSON.stringify({ pid: process.pid, startedAt: null, url: "http://127.0.0.1:1" }))
-    assert.equal(readLock(dataDir)?.url, "http://127.0.0.1:1")
+    writeFileSync(record, JSON.stringify({ pid: process.pid, url: "http://127.0.0.1:1" }))
+    assert.equal(readHolder(dataDir)?.url, "http://127.0.0.1:1")
     chownSync(record, STRANGER, STRANGER)
-    assert.throws(() => readLock(dataDir), ConvexEmbeddedError)
+    assert.throws(() => readHolder(dataDir), ConvexEmbeddedError)
   })
 
   it("cannot have a file written through a link", async () => {

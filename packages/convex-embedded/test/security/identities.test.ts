@@ -1,8 +1,8 @@
 /** Identity tokens that are signed well and must not be an identity, or not another one's. */
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose"
 import { assert, describe, it } from "vitest"
-import { makeVerifier } from "../../src/internal/auth.ts"
-import { limits } from "../../src/internal/limits.ts"
+import { makeVerifier } from "../../src/internal/access/auth.ts"
+import { limits } from "../../src/internal/values/limits.ts"
 import { connect, deploy, watch } from "../deployment.ts"
 import { api } from "../fixtures/convex/_generated/api.js"
 

@@ -52,7 +52,7 @@ const answerTo = async (
   return success ? result : String(result)
 }
 
-const REFUSED = /Request 5 of this session was another one/
+const REFUSED = /Request 5 of this session was used for another call/
 
 describe("recorded answers", () => {
   it("are for the same identity, function and arguments only; another call is neither run nor answered", async () => {

@@ -1,0 +1,93 @@
+/** The options of a deployment, and their validation. */
+import { ConvexEmbeddedError } from "./ConvexEmbeddedError.ts"
+import { isHostEntry, isOriginEntry } from "./internal/access/access.ts"
+import type { Durability } from "./internal/storage/store.ts"
+import type { AuthProvider } from "./internal/values/identity.ts"
+import { limits } from "./internal/values/limits.ts"
+
+export interface ConvexEmbeddedOptions {
+  /** An ordinary `convex/` folder. TypeScript in it requires the optional peer `esbuild`; JavaScript does not. */
+  readonly functions: string
+  /**
+   * The folder of the data; created if missing. One process at a time can use it. Only its owner can read it: a folder
+   * that is open to others is tightened, and one that another user placed is rejected.
+   */
+  readonly dataDir: string
+  /** The TCP port. Default 0: any free port. */
+  readonly port?: number
+  /** The address to listen on. Default `127.0.0.1`: only programs of this machine can connect. */
+  readonly host?: string
+  /**
+   * Names in URLs under which the deployment is reached, in addition to the addresses that it listens on, such as
+   * `dev.example.com` behind a proxy. `*` accepts any name, which permits DNS rebinding by web pages. Default: none.
+   */
+  readonly allowedHosts?: ReadonlyArray<string>
+  /**
+   * Origins of web pages that may use the deployment, in addition to its own address: `https://app.example.com`,
+   * `loopback` for any page of this machine, `null` for pages without an origin, or `*` for any page. Programs send no
+   * origin and are not affected. Default: none.
+   */
+  readonly allowedOrigins?: ReadonlyArray<string>
+  /**
+   * Bytes that all connections together may occupy with received, pending and unread messages. Beyond it, clients without
+   * a token are dropped first. Default 256 MiB.
+   */
+  readonly connectionMemory?: number
+  readonly auth?: {
+    /** Trusted issuers, instead of those of the folder's `auth.config.ts`. */
+    readonly providers?: ReadonlyArray<AuthProvider>
+    /**
+     * Whether keys of issuers may be fetched from other machines over `https:`: by OpenID Connect discovery for providers
+     * with a `domain`, and from the `jwks` of others. Default false: no network access.
+     */
+    readonly discovery?: boolean
+  }
+  /**
+   * The failures that an acknowledged mutation survives. `full`, the default: a crash of the process or machine, and a
+   * power loss. `normal`: a crash of the process; a power loss may lose the last commits. It is faster on slow disks.
+   */
+  readonly durability?: Durability
+  /** Milliseconds that the own code of a query or mutation may take. Default 1000, as in Convex. */
+  readonly userTimeLimit?: number
+  /** Permits the export and import of tables over HTTP; both are disabled by default. At least 16 characters. */
+  readonly adminKey?: string
+  /** Receives warnings for the user, such as that the data folder was tightened. Default: `process.emitWarning`. */
+  readonly onWarning?: (message: string) => void
+}
+
+/** A smaller limit would not admit one call with the largest arguments. */
+const LEAST_MEMORY = 64 * 1024 * 1024
+
+const invalidEntry = (option: keyof ConvexEmbeddedOptions, should: string, given: string) =>
+  new ConvexEmbeddedError("InvalidOptions", `An entry of the option ${option} must be ${should}, not ${given}.`)
+
+/** Fails with `InvalidOptions`. */
+export const checkOptions = (options: ConvexEmbeddedOptions): void => {
+  const invalid = (option: keyof ConvexEmbeddedOptions, should: string) => {
+    const given = options[option] as string | number | undefined
+    return new ConvexEmbeddedError("InvalidOptions", `The option ${option} must be ${should}, not ${given}.`)
+  }
+  const { allowedHosts = [], allowedOrigins = [], connectionMemory = limits.connectionMemory } = options
+  const { adminKey, durability = "full", host = "127.0.0.1", port = 0, userTimeLimit = 1000 } = options
+  for (const option of ["functions", "dataDir"] as const) {
+    if (typeof options[option] !== "string" || options[option] === "") throw invalid(option, "the path of a folder")
+  }
+  if (typeof host !== "string" || host === "") throw invalid("host", "an address such as 127.0.0.1")
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw invalid("port", "a whole number from 0 to 65535")
+  if (adminKey !== undefined && (typeof adminKey !== "string" || adminKey.length < 16)) {
+    // The value is not shown: it may be a secret.
+    throw new ConvexEmbeddedError("InvalidOptions", "The option adminKey must be a text of at least 16 characters.")
+  }
+  for (const origin of allowedOrigins) {
+    if (!isOriginEntry(origin))
+      throw invalidEntry("allowedOrigins", "an origin such as https://app.example.com", origin)
+  }
+  for (const name of allowedHosts) {
+    if (!isHostEntry(name)) throw invalidEntry("allowedHosts", "a name such as dev.example.com", name)
+  }
+  if (!(Number.isInteger(connectionMemory) && connectionMemory >= LEAST_MEMORY)) {
+    throw invalid("connectionMemory", `a whole number of bytes, at least ${LEAST_MEMORY}`)
+  }
+  if (!(userTimeLimit > 0)) throw invalid("userTimeLimit", "a number of milliseconds above 0")
+  if (durability !== "full" && durability !== "normal") throw invalid("durability", '"full" or "normal"')
+}

@@ -1,0 +1,247 @@
+/**
+ * Runs queries and mutations, in the thread that owns the store.
+ *
+ * Invariant: one request at a time (see `EngineThread`). This makes transactions serializable.
+ */
+// The global `performance` stands still inside of functions.
+import { performance } from "node:perf_hooks"
+import type { JSONValue } from "convex/values"
+import type { ConvexFunction, FunctionKind, Functions } from "../functions/functions.ts"
+import { inFrame } from "../functions/runtime.ts"
+import { Stopwatch } from "../functions/stopwatch.ts"
+import { Cursors } from "../query/cursors.ts"
+import { ReadSets } from "../query/read-sets.ts"
+import { Transaction } from "../query/transaction.ts"
+import { isAnswerTo } from "../storage/answers.ts"
+import type { Catalog } from "../storage/catalog.ts"
+import type { Change } from "../storage/documents.ts"
+import type { Store } from "../storage/store.ts"
+import type {
+  Call,
+  ClientMutation,
+  Commit,
+  MutationRequest,
+  MutationRun,
+  RequestKey,
+  Run,
+  WatchedRun,
+  WatchRequest
+} from "../values/calls.ts"
+import { failureOf, FunctionFailure, missingFunction, timedOut } from "../values/errors.ts"
+import { canonicalPath } from "../values/function-path.ts"
+import { limits } from "../values/limits.ts"
+import { resultBytes } from "../values/result-bytes.ts"
+import { checkArguments, checkResult } from "./checks.ts"
+import type { FileUrls } from "./file-urls.ts"
+import { type Execution, executionOf, type FunctionHost, type Invocation } from "./invocation.ts"
+import { transactionFrame } from "./syscalls.ts"
+import type { WatchdogState } from "./watchdog-state.ts"
+
+export interface EngineOptions {
+  readonly store: Store
+  readonly catalog: Catalog
+  readonly functions: Functions
+  readonly userTimeLimit: number
+  readonly fileUrls: FileUrls
+  readonly watchdog: WatchdogState
+  /** The index of the jobs: a commit that changes it is reported to the scheduler. */
+  readonly jobsIndex: number
+  readonly onCommit: () => void
+}
+
+/** After this time, a batch of mutations is committed to disk without waiting for further ones. */
+const BATCH_MILLIS = 10
+
+export class Engine implements FunctionHost {
+  readonly catalog: Catalog
+  readonly cursors: Cursors
+  readonly fileUrls: FileUrls
+  readonly watchdog: WatchdogState
+  readonly userTimeLimit: number
+  readonly readSets = new ReadSets()
+  functions: Functions
+  readonly #store: Store
+  readonly #jobsIndex: number
+  readonly #committed: () => void
+  #invalidated: ReadonlyArray<number> = []
+  #jobs = false
+
+  constructor(options: EngineOptions) {
+    this.catalog = options.catalog
+    this.cursors = new Cursors(options.store.secret("cursors"))
+    this.fileUrls = options.fileUrls
+    this.functions = options.functions
+    this.watchdog = options.watchdog
+    this.#store = options.store
+    this.userTimeLimit = options.userTimeLimit
+    this.#jobsIndex = options.jobsIndex
+    this.#committed = options.onCommit
+  }
+
+  /** The effects of the commits since the last call. */
+  takeCommit(): Commit {
+    const commit = { invalidated: this.#invalidated, jobs: this.#jobs, ts: this.#store.ts }
+    this.#invalidated = []
+    this.#jobs = false
+    return commit
+  }
+
+  /** Finds a function for a caller. Fails as for a missing function if the caller may not call it. */
+  find({ caller, path }: Pick<Call, "caller" | "path">, kind: FunctionKind): ConvexFunction {
+    const found = this.lookup(canonicalPath(path))
+    if (found === undefined || (caller === "client" && !found.isPublic)) throw missingFunction(path)
+    if (found.kind !== kind) {
+      throw new FunctionFailure(
+        `Trying to execute ${path} as ${title(kind)}, but it is defined as ${title(found.kind)}.`
+      )
+    }
+    return found
+  }
+
+  /** Finds a function by its canonical path, public or not. */
+  lookup(path: string): ConvexFunction | undefined {
+    return this.functions.byPath.get(path)
+  }
+
+  async query(call: Call): Promise<Run> {
+    const { outcome, logLines } = await this.#read(call, null)
+    return { logLines, outcome }
+  }
+
+  /**
+   * Runs queries whose results are watched, one after the other, until their results exceed `limits.watchedBytes`: at
+   * least the first. A failure depends on the ranges that were read, as a result does.
+   */
+  async watch(requests: ReadonlyArray<WatchRequest>): Promise<ReadonlyArray<WatchedRun>> {
+    const runs: Array<WatchedRun> = []
+    let bytes = 0
+    for (const { call, id, journal } of requests) {
+      const { reads, ...run } = await this.#read(call, journal)
+      this.readSets.set(id, reads)
+      runs.push(run)
+      bytes += resultBytes(run)
+      if (bytes > limits.watchedBytes) break
+    }
+    return runs
+  }
+
+  async #read(call: Call, previous: string | null) {
+    const transaction = new Transaction(this.#store, this.catalog, "read")
+    const execution = executionOf(call.identity, previous)
+    const run = await this.#run(execution, () =>
+      this.invoke(this.find(call, "query"), call.args, execution, transaction)
+    )
+    transaction.rollback()
+    // After a failure the next run starts without a journal, as in Convex: the journal may be the cause.
+    const journal = "failure" in run.outcome ? null : (execution.page.journal ?? previous)
+    return { ...run, journal, reads: transaction.reads }
+  }
+
+  /**
+   * Runs mutations one after the other, each in its own transaction; they become durable together. Runs at least the
+   * first, and more only for `BATCH_MILLIS`.
+   */
+  async mutations(requests: ReadonlyArray<MutationRequest>): Promise<ReadonlyArray<MutationRun>> {
+    const runs: Array<MutationRun> = []
+    const began = performance.now()
+    for (const request of requests) {
+      runs.push(await this.#mutation(request))
+      if (performance.now() - began > BATCH_MILLIS) break
+    }
+    return runs
+  }
+
+  /** With a client's key it runs at most once, however often it is sent. */
+  async #mutation({ call, key }: MutationRequest): Promise<MutationRun> {
+    const known = key === null ? null : this.answer({ call, key })
+    if (known !== null) return known
+    const execution = executionOf(call.identity)
+    let ts = 0n
+    const run = await this.#run(execution, () =>
+      this.write(async (transaction) => {
+        ts = transaction.ts
+        const result = await this.invoke(this.find(call, "mutation"), call.args, execution, transaction)
+        const json = transaction.withCommitTs(result)
+        if (key !== null) transaction.putAnswer({ call, key }, json)
+        return json
+      })
+    )
+    return { ...run, ts }
+  }
+
+  /** The answer of a committed mutation; a failure if its key belongs to another call; `null` if it was not committed. */
+  answer({ call, key }: ClientMutation): MutationRun | null {
+    const known = this.#store.answers.get(key)
+    if (known === null) return null
+    const outcome = isAnswerTo(known, call) ? { json: known.result } : { failure: failureOf(otherRequest(key)) }
+    return { logLines: [], outcome, ts: known.ts }
+  }
+
+  async #run(execution: Execution, run: () => Promise<string>): Promise<Run> {
+    const { logLines } = execution.console
+    try {
+      return { logLines, outcome: { json: await run() } }
+    } catch (cause) {
+      return { logLines, outcome: { failure: failureOf(cause) } }
+    }
+  }
+
+  /** Commits all writes of `work`, or none if it fails. */
+  write<A>(work: (transaction: Transaction) => A | Promise<A>): Promise<A> {
+    return this.#write(new Transaction(this.#store, this.catalog, "write"), work)
+  }
+
+  /** As `write`, without the limits of reads and writes: for work of the deployment on a whole table. */
+  writeUnlimited<A>(work: (transaction: Transaction) => A | Promise<A>): Promise<A> {
+    return this.#write(new Transaction(this.#store, this.catalog, "write", true), work)
+  }
+
+  async #write<A>(transaction: Transaction, work: (transaction: Transaction) => A | Promise<A>): Promise<A> {
+    try {
+      const result = await work(transaction)
+      if (this.watchdog.outside(() => transaction.commit())) this.#onCommit(transaction.changes)
+      return result
+    } catch (cause) {
+      this.watchdog.outside(() => transaction.rollback())
+      throw cause
+    }
+  }
+
+  #onCommit(changes: ReadonlyArray<Change>): void {
+    this.#invalidated = [...this.#invalidated, ...this.readSets.take(changes)]
+    this.#jobs ||= changes.some((change) => change.indexId === this.#jobsIndex)
+    this.#committed()
+  }
+
+  /** Runs a query or mutation in a transaction that its caller ends. Returns the result as JSON text. */
+  async invoke(
+    found: ConvexFunction,
+    args: JSONValue,
+    execution: Execution,
+    transaction: Transaction
+  ): Promise<string> {
+    const json = checkArguments(found, args, this.catalog.isId)
+    const stopwatch = new Stopwatch(this.userTimeLimit)
+    const invocation: Invocation = { ended: false, execution, function: found, stopwatch }
+    try {
+      const frame = transactionFrame(this, transaction, invocation)
+      this.watchdog.enter()
+      const work = inFrame(frame, () => found.invoke(`[${json}]`))
+      const result = await stopwatch.limit(work, () => timedOut(this.userTimeLimit))
+      this.watchdog.outside(() => checkResult(found, result, this.catalog.isId))
+      return result
+    } finally {
+      // Until the answer is sent, code that the function left behind may still occupy the thread.
+      this.watchdog.enter()
+      invocation.ended = true
+    }
+  }
+}
+
+const otherRequest = ({ requestId }: RequestKey): FunctionFailure =>
+  new FunctionFailure(
+    `Request ${requestId} of this session was used for another call: by another identity, of another function or with other arguments. ` +
+      "This call was not run. Send it with a new request id."
+  )
+
+const title = (word: string) => word[0]!.toUpperCase() + word.slice(1)

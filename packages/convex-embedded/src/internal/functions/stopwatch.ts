@@ -1,0 +1,48 @@
+// Inside of a query or mutation the global clock stands still, and the global timers are rejected.
+import { performance } from "node:perf_hooks"
+import { clearTimeout, setTimeout } from "node:timers"
+
+/** Measures the time of a function's own code, without the time of its system calls. */
+export class Stopwatch {
+  readonly #milliseconds: number
+  #elapsed = 0
+  #startedAt: number | null = performance.now()
+  #pauses = 0
+
+  constructor(milliseconds: number) {
+    this.#milliseconds = milliseconds
+  }
+
+  /** Remaining milliseconds of the function. */
+  get left(): number {
+    return this.#milliseconds - this.#elapsed - (this.#startedAt === null ? 0 : performance.now() - this.#startedAt)
+  }
+
+  /** Pauses nest, because several calls may be pending. */
+  pause(): void {
+    if (this.#pauses++ > 0) return
+    this.#elapsed = this.#milliseconds - this.left
+    this.#startedAt = null
+  }
+
+  resume(): void {
+    if (--this.#pauses === 0) this.#startedAt = performance.now()
+  }
+
+  /** Settles as `work`, or rejects with `timeUp()` if the time is up first. */
+  async limit<A>(work: Promise<A>, timeUp: () => Error): Promise<A> {
+    let timer: NodeJS.Timeout | undefined
+    const expired = new Promise<never>((_, reject) => {
+      const check = () => {
+        if (this.left <= 0) reject(timeUp())
+        else timer = setTimeout(check, Math.ceil(this.left))
+      }
+      check()
+    })
+    try {
+      return await Promise.race([work, expired])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}

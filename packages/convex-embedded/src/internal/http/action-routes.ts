@@ -1,0 +1,57 @@
+/** HTTP actions: the routes of `http.ts` receive every request outside of `/api/`. */
+import { once } from "node:events"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import type { VerifyToken } from "../values/identity.ts"
+import { identify } from "./call-routes.ts"
+import type { Connection } from "../access/connections.ts"
+import type { Executor } from "../threads/executor.ts"
+import { readBody, respond, setDefaultHeaders } from "./http.ts"
+import { limits } from "../values/limits.ts"
+
+interface ActionOptions {
+  readonly executor: Executor
+  readonly verifyToken: VerifyToken
+}
+
+/** All response headers, including CORS, are set by the action. */
+export const handleHttpAction = async (
+  options: ActionOptions,
+  connection: Connection,
+  request: IncomingMessage,
+  response: ServerResponse
+): Promise<void> => {
+  const identity = await identify(options, request).catch(() => null)
+  if (identity !== null) connection.standing = "authenticated"
+  const hold = connection.holder("messages")
+  response.once("close", () => hold(0))
+  const body = await readBody(request, { hold })
+  if (body === null) {
+    setDefaultHeaders(response)
+    const message = `The request is larger than ${limits.messageBytes} bytes.`
+    return respond(response, 413, { code: "PayloadTooLarge", message })
+  }
+  const found = await options.executor.http(
+    {
+      body: new Uint8Array(body),
+      headers: Object.entries(request.headersDistinct).flatMap(([name, values = []]) =>
+        values.map((value): [string, string] => [name, value])
+      ),
+      identity,
+      method: request.method ?? "GET",
+      url: `http://${request.headers.host ?? "localhost"}${request.url}`
+    },
+    {
+      chunk: async (bytes) => {
+        // Ends the stream of the action, which may be endless.
+        if (response.closed) throw new Error("The client has closed its connection.")
+        if (!response.write(bytes)) await Promise.race([once(response, "drain"), once(response, "close")])
+      },
+      head: (status, headers) => void response.writeHead(status, headers.flat())
+    }
+  )
+  if (found) response.end()
+  else {
+    setDefaultHeaders(response)
+    response.writeHead(404, { "content-type": "text/plain" }).end("No matching routes found")
+  }
+}

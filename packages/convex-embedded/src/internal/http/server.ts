@@ -1,0 +1,209 @@
+/** The HTTP server: accepts connections, rejects requests without access, and dispatches the others to their routes. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http"
+import type { AddressInfo, Socket } from "node:net"
+import type { Duplex } from "node:stream"
+import { WebSocketServer } from "ws"
+import { ConvexEmbeddedError } from "../../ConvexEmbeddedError.ts"
+import { type AccessRefusal, accessRefusal, type AccessRules } from "../access/access.ts"
+import { handleHttpAction } from "./action-routes.ts"
+import type { VerifyToken } from "../values/identity.ts"
+import { handleCall } from "./call-routes.ts"
+import { type Connection, Connections } from "../access/connections.ts"
+import { messageOf } from "../values/errors.ts"
+import type { Executor } from "../threads/executor.ts"
+import { handleFile } from "./file-routes.ts"
+import { FILES_PATH, type FileUrls } from "../engine/file-urls.ts"
+import { pathOf, respond, setDefaultHeaders } from "./http.ts"
+import { limits } from "../values/limits.ts"
+import { Session } from "../sync/session.ts"
+import { handleTransfer } from "./transfer-routes.ts"
+
+export interface ServerOptions {
+  readonly host: string
+  readonly port: number
+  readonly allowedHosts: ReadonlyArray<string>
+  readonly allowedOrigins: ReadonlyArray<string>
+  /** Bytes that all connections together may use for messages and results. */
+  readonly connectionMemory: number
+  readonly executor: Executor
+  readonly fileUrls: FileUrls
+  readonly verifyToken: VerifyToken
+  readonly adminKey: string | null
+  /** For temporary files of exports and imports. */
+  readonly cacheDir: string
+}
+
+export interface RunningServer {
+  readonly url: string
+  readonly close: () => Promise<void>
+}
+
+/** The services of all routes. */
+interface Door extends ServerOptions {
+  readonly connections: Connections
+  /** The port is known once the server listens. */
+  readonly rules: () => AccessRules
+}
+
+const SYNC_PATH = /^\/api\/[^/]+\/sync$/
+
+/** Fails with `PortInUse` or `InvalidOptions`. */
+export const serve = async (options: ServerOptions): Promise<RunningServer> => {
+  const connections = new Connections({
+    bytes: { files: limits.fileBytes, messages: options.connectionMemory },
+    places: limits.connections
+  })
+  let { port } = options
+  const door: Door = { ...options, connections, rules: () => ({ ...options, port }) }
+  const server = createServer(
+    { connectionsCheckingInterval: 5000, headersTimeout: limits.connectMillis },
+    (request, response) => {
+      handle(door, request, response).catch((cause: unknown) => {
+        if (response.headersSent) response.destroy()
+        else respond(response, 500, { code: "InternalServerError", message: messageOf(cause) })
+      })
+    }
+  )
+  server.on("connection", (socket) => {
+    if (connections.admit(socket) === null)
+      refuse(socket, 503, "TooManyConnections", "All places are taken. Try again.")
+  })
+  const sockets = new WebSocketServer({ maxPayload: limits.messageBytes, noServer: true })
+  server.on("upgrade", (request, socket, head) => upgrade(door, sockets, request, socket, head))
+  await listen(server, options)
+  ;({ port } = server.address() as AddressInfo)
+  const host = options.host === "0.0.0.0" || options.host === "::" ? "127.0.0.1" : options.host
+  return {
+    close: () =>
+      new Promise((resolve) => {
+        for (const socket of sockets.clients) socket.terminate()
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+    url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`
+  }
+}
+
+const listen = (server: Server, { host, port }: ServerOptions): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => {
+      reject(
+        cause.code === "EADDRINUSE"
+          ? new ConvexEmbeddedError(
+              "PortInUse",
+              `Port ${port} of ${host} is in use by another program. Choose another port, or 0 for any free one.`,
+              { cause }
+            )
+          : new ConvexEmbeddedError("InvalidOptions", `Cannot listen on port ${port} of ${host}: ${cause.message}.`, {
+              cause
+            })
+      )
+    })
+    server.listen(port, host, resolve)
+  })
+
+const accessOf = ({ rules }: Door, { headersDistinct, socket }: IncomingMessage): AccessRefusal | null => {
+  const [host, ...otherHosts] = headersDistinct["host"] ?? []
+  const origin = headersDistinct["origin"]?.join(", ")
+  return accessRefusal(rules(), {
+    host: otherHosts.length > 0 ? undefined : host,
+    localAddress: socket.localAddress,
+    origin
+  })
+}
+
+const handle = async (door: Door, request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const connection = door.connections.of(request.socket)
+  // The connection was dropped meanwhile.
+  if (connection === undefined) return void response.destroy()
+  attend(connection, response)
+  const path = pathOf(request)
+  const isApi = path.startsWith("/api/")
+  if (isApi || path === "/version") setDefaultHeaders(response)
+  const refusal = accessOf(door, request)
+  if (refusal !== null) {
+    setDefaultHeaders(response)
+    return respond(response, 403, refusal)
+  }
+  if (!path.startsWith("/")) {
+    setDefaultHeaders(response)
+    return respond(response, 400, {
+      code: "BadRequest",
+      message: "The target of a request is a path, such as /api/query."
+    })
+  }
+  if (path === "/version") return void response.setHeader("content-type", "text/plain").end("convex-embedded")
+  if (!isApi) return handleHttpAction(door, connection, request, response)
+  allowReading(request, response)
+  if (request.method === "OPTIONS") return void response.writeHead(204, PREFLIGHT).end()
+  if (path === "/api/export" || path === "/api/import") return handleTransfer(door, connection, request, response)
+  if (path.startsWith(FILES_PATH)) return handleFile(door, connection, request, response)
+  return handleCall(door, connection, request, response)
+}
+
+/** Permits the page to read the response; its origin was checked. */
+const allowReading = ({ headers: { origin } }: IncomingMessage, response: ServerResponse): void => {
+  response.setHeader("vary", "Origin")
+  if (origin !== undefined) response.setHeader("access-control-allow-origin", origin)
+}
+
+const PREFLIGHT = {
+  "access-control-allow-headers": "authorization, content-type, convex-client, digest",
+  "access-control-allow-methods": "GET, POST, OPTIONS",
+  "access-control-max-age": "600"
+}
+
+/** Marks the connection as busy during a request. If it is dropped before a response, it sends a 503. */
+const attend = (connection: Connection, response: ServerResponse): void => {
+  connection.standing = "anonymous"
+  connection.onDrop = (reason) => {
+    if (response.headersSent) return connection.destroy()
+    setDefaultHeaders(response)
+    response.setHeader("connection", "close").setHeader("retry-after", "3")
+    respond(response, 503, { code: "Overloaded", message: `The request was dropped: ${reason}. Try again.` })
+    destroySoon(connection)
+  }
+  response.once("close", () => (connection.standing = "idle"))
+}
+
+/** The time to send a last response. */
+const GOODBYE_MILLIS = 1000
+
+const destroySoon = (connection: Connection): void =>
+  void setTimeout(() => connection.destroy(), GOODBYE_MILLIS).unref()
+
+const upgrade = (
+  door: Door,
+  sockets: WebSocketServer,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer
+): void => {
+  socket.on("error", () => socket.destroy())
+  const connection = door.connections.of(request.socket)
+  if (connection === undefined) return void socket.destroy()
+  const refusal = accessOf(door, request)
+  if (refusal !== null) return refuse(socket, 403, refusal.code, refusal.message)
+  if (!SYNC_PATH.test(pathOf(request))) return refuse(socket, 404, "NotFound", "Sync is at /api/<version>/sync.")
+  sockets.handleUpgrade(
+    request,
+    socket,
+    head,
+    (accepted) => new Session({ ...door, connection, socket: accepted, stream: request.socket })
+  )
+}
+
+/** Responds on a socket that has no response object. */
+const refuse = (socket: Duplex | Socket, status: number, code: string, message: string): void => {
+  socket.on("error", () => socket.destroy())
+  const body = JSON.stringify({ code, message })
+  const headers = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    "connection: close",
+    "content-type: application/json",
+    `content-length: ${Buffer.byteLength(body)}`,
+    "x-content-type-options: nosniff"
+  ]
+  socket.end(`${headers.join("\r\n")}\r\n\r\n${body}`)
+  setTimeout(() => socket.destroy(), GOODBYE_MILLIS).unref()
+}

@@ -1,0 +1,188 @@
+/**
+ * The SQLite file: its transactions, clock and durability. Its tables are accessed through `documents`, `schema`,
+ * `search` and `answers`.
+ *
+ * Invariants
+ * - One process, one connection: SQLite holds the file exclusively while it is open.
+ * - A commit survives a crash of the process immediately, and a power loss after `sync`. Several commits share one sync.
+ * - `ts` (nanoseconds) and `creationTime` (milliseconds) only grow, across restarts and clock changes.
+ */
+import { randomBytes } from "node:crypto"
+import { closeSync, fdatasyncSync, openSync } from "node:fs"
+import { DatabaseSync } from "node:sqlite"
+import { ConvexEmbeddedError } from "../../ConvexEmbeddedError.ts"
+import { writeAndRename } from "../../PrivateFiles.ts"
+import { messageOf } from "../values/errors.ts"
+import { CREATION_STEP } from "../values/ids.ts"
+import { Answers } from "./answers.ts"
+import { checkContents, checkFile, keepPrivate, openingFailed } from "./data-file.ts"
+import { applyFormat, isFresh } from "./data-format.ts"
+import { DocumentTables } from "./document-tables.ts"
+import { SchemaTables } from "./schema-tables.ts"
+import { SearchTables } from "./search-tables.ts"
+import { Statements } from "./statements.ts"
+
+/** `full` survives a power loss; `normal` survives any crash of the process, but a power loss may lose the last commits. */
+export type Durability = "full" | "normal"
+
+const DISK_FAILED =
+  "The disk failed: the last commits may be lost. Every call fails until the deployment is started again."
+
+/** Keeps the upper levels of the trees of 100,000 documents, and the pages in use, in memory. */
+const CACHE_KIB = 32 * 1024
+
+/** A commit checkpoints the write-ahead log at this many pages (16 MiB), if there was no idle time before. */
+const LOG_PAGES = 4096
+
+export class Store {
+  readonly documents: DocumentTables
+  readonly schema: SchemaTables
+  readonly search: SearchTables
+  readonly answers: Answers
+  readonly #db: DatabaseSync
+  readonly #sql: Statements
+  /** The write-ahead log, where commits have to survive a power loss. */
+  readonly #log: number | null
+  /** True at the start: the previous process may have ended between a commit and its sync. */
+  #unsynced = true
+  #ts: bigint
+  #creationTime: number
+
+  private constructor(db: DatabaseSync, log: number | null) {
+    this.#db = db
+    this.#log = log
+    this.#sql = new Statements(db)
+    this.documents = new DocumentTables(this.#sql)
+    this.search = new SearchTables(this.#sql)
+    this.schema = new SchemaTables(this.#sql, this.documents, this.search)
+    this.answers = new Answers(this.#sql)
+    const clock = this.#sql.prepare("SELECT ts, creation_time FROM clock", true).get() as {
+      ts: bigint
+      creation_time: number
+    }
+    this.#ts = later(clock.ts)
+    this.#creationTime = clock.creation_time
+  }
+
+  /** Fails with `DataCorrupt`, `DataInUse`, `DiskFull` or `InvalidOptions`; the file is unchanged then. */
+  static open(file: string, durability: Durability): Store {
+    let db: DatabaseSync | undefined
+    try {
+      keepPrivate(file)
+      checkFile(file)
+      db = new DatabaseSync(file)
+      db.exec("PRAGMA locking_mode = EXCLUSIVE")
+      if (!isFresh(db)) checkContents(db, file)
+      db.exec(
+        `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${CACHE_KIB}; ` +
+          `PRAGMA wal_autocheckpoint = ${LOG_PAGES}`
+      )
+      db.exec("BEGIN EXCLUSIVE")
+      applyFormat(db)
+      db.exec("COMMIT")
+      return new Store(db, durability === "full" ? openSync(`${file}-wal`, "r+") : null)
+    } catch (cause) {
+      db?.close()
+      throw openingFailed(file, cause)
+    }
+  }
+
+  close(): void {
+    if (this.#log !== null) closeSync(this.#log)
+    this.#db.close()
+  }
+
+  /**
+   * Makes all commits survive a power loss: to be called before a commit is acknowledged. Fails with `DiskFailed`; the
+   * state of the disk is unknown then, so the store must not be used again.
+   */
+  sync(): void {
+    if (!this.#unsynced || this.#log === null) return
+    try {
+      fdatasyncSync(this.#log)
+      this.#unsynced = false
+    } catch (cause) {
+      throw new ConvexEmbeddedError("DiskFailed", `${DISK_FAILED} (${messageOf(cause)})`, { cause })
+    }
+  }
+
+  /** Copies the write-ahead log into the data file. Durability is the same before and after; meant for idle time. */
+  checkpoint(): void {
+    if (!this.#db.isTransaction) this.#sql.prepare("PRAGMA wal_checkpoint(PASSIVE)").get()
+  }
+
+  /** Writes a copy of the last commit to a file that only its owner can read. */
+  backup(file: string): void {
+    // `VACUUM INTO` accepts an existing file if it is empty.
+    writeAndRename(file, (_, temporary) => this.#db.prepare("VACUUM INTO ?").run(temporary))
+  }
+
+  /** The time of the last commit. */
+  get ts(): bigint {
+    return this.#ts
+  }
+
+  /** The time of the next commit; it takes effect with `commit`. */
+  nextTs(): bigint {
+    return later(this.#ts)
+  }
+
+  /** The creation time of a new document, later than that of any other. */
+  nextCreationTime(): number {
+    this.#creationTime = Math.max(Date.now(), this.#creationTime + CREATION_STEP)
+    return this.#creationTime
+  }
+
+  begin(): void {
+    this.#sql.run("BEGIN IMMEDIATE")
+  }
+
+  commit(ts: bigint): void {
+    this.#sql.run("UPDATE clock SET ts = ?, creation_time = ?", ts, this.#creationTime)
+    this.#sql.run("COMMIT")
+    this.#unsynced = true
+    this.#ts = ts
+  }
+
+  rollback(): void {
+    // After some failures, such as a full disk, SQLite has already rolled back.
+    if (this.#db.isTransaction) this.#sql.run("ROLLBACK")
+  }
+
+  savepoint(depth: number): void {
+    this.#sql.run(`SAVEPOINT nested_${depth}`)
+  }
+
+  releaseSavepoint(depth: number): void {
+    this.#sql.run(`RELEASE nested_${depth}`)
+  }
+
+  rollbackSavepoint(depth: number): void {
+    this.#sql.run(`ROLLBACK TO nested_${depth}`)
+    this.#sql.run(`RELEASE nested_${depth}`)
+  }
+
+  file(id: string): Uint8Array | null {
+    const row = this.#sql.prepare("SELECT content FROM files WHERE id = ?").get(id)
+    return row === undefined ? null : (row["content"] as Uint8Array)
+  }
+
+  putFile(id: string, content: Uint8Array): void {
+    this.#sql.run("INSERT INTO files VALUES (?, ?)", id, content)
+  }
+
+  deleteFile(id: string): void {
+    this.#sql.run("DELETE FROM files WHERE id = ?", id)
+  }
+
+  /** A random key, created at its first use and stored in this file. */
+  secret(name: string): Uint8Array {
+    this.#sql.run("INSERT OR IGNORE INTO secrets VALUES (?, ?)", name, randomBytes(32))
+    return this.#sql.prepare("SELECT value FROM secrets WHERE name = ?").get(name)!["value"] as Uint8Array
+  }
+}
+
+const later = (ts: bigint): bigint => {
+  const now = BigInt(Date.now()) * 1_000_000n
+  return now > ts ? now : ts + 1n
+}

@@ -1,0 +1,196 @@
+/**
+ * The queries of one client, and the Transitions that update their results.
+ *
+ * Invariants
+ * - Every Transition starts at the end version of the previous one, and all its results are of one timestamp.
+ * - A result is sent once, and again only if it has changed.
+ */
+import type { JSONValue } from "convex/values"
+import type { Identity } from "../values/identity.ts"
+import { limits } from "../values/limits.ts"
+import { type ClientMessage, encodeVersion, type QueryModification, type Version } from "./protocol.ts"
+import { describeOutcome } from "./responses.ts"
+import type { LiveResult, Subscriptions, WatchedQuery, Watcher } from "../threads/subscriptions.ts"
+
+interface Query {
+  readonly path: string
+  /** As JSON text, which takes less memory than the value. */
+  readonly args: string
+  /** Its memory, without the result. */
+  readonly bytes: number
+  readonly watcher: Watcher
+  journal: string | null
+  live: LiveResult | null
+  /** The result that the client has, as comparable text; `null` if it has none. */
+  sent: string | null
+}
+
+const toWatchedQuery = ({ args, journal, path }: Query, identity: Identity | null): WatchedQuery => ({
+  call: () => ({ args: JSON.parse(args) as JSONValue, caller: "client", identity, path }),
+  journal,
+  key: JSON.stringify([path, args, identity, journal])
+})
+
+/** The subscriptions of a connection exceed `limits.subscriptionBytes`. */
+export class SubscriptionsTooLarge extends Error {
+  override readonly name = "SubscriptionsTooLarge"
+  constructor() {
+    super(`the arguments and results of one connection are more than ${limits.subscriptionBytes} bytes`)
+  }
+}
+
+interface QuerySetOptions {
+  /** Called when a result is invalidated. */
+  readonly onInvalidated: () => void
+  /** Receives the memory of the queries and their results. */
+  readonly hold: (bytes: number) => void
+}
+
+export class QuerySet {
+  readonly #subscriptions: Subscriptions
+  readonly #options: QuerySetOptions
+  readonly #queries = new Map<number, Query>()
+  /** The memory of all queries, without results. */
+  #queryBytes = 0
+  /** The memory of the shared results that are charged to this client. */
+  #paidBytes = 0
+  #disposed = false
+  #removed: Array<number> = []
+  #identity: Identity | null = null
+  /** The version that the client has, and the one that it has requested. */
+  #version: Version = { identity: 0, querySet: 0, ts: 0n }
+  #requested = { identity: 0, querySet: 0 }
+  #owesTransition = false
+
+  constructor(subscriptions: Subscriptions, options: QuerySetOptions) {
+    this.#subscriptions = subscriptions
+    this.#options = options
+  }
+
+  get identity(): Identity | null {
+    return this.#identity
+  }
+
+  /** The number of times the client has authenticated. */
+  get identityVersion(): number {
+    return this.#requested.identity
+  }
+
+  /** Changes the identity of the client: all results are computed again. */
+  identify(identity: Identity | null): void {
+    this.#identity = identity
+    this.#requested.identity++
+    for (const query of this.#queries.values()) this.#forget(query)
+  }
+
+  /** Requests a transition to the time of a commit, even if no result changed: the client waits for it. */
+  oweTransition(): void {
+    this.#owesTransition = true
+  }
+
+  modify({ baseVersion, modifications, newVersion }: ClientMessage & { type: "ModifyQuerySet" }): void {
+    if (baseVersion !== this.#requested.querySet) throw new Error("baseVersion is not the current query set version")
+    for (const modification of modifications) this.#modify(modification)
+    if (this.#queries.size > limits.subscriptions) {
+      throw new Error(`more than ${limits.subscriptions} queries on one connection`)
+    }
+    if (this.#queryBytes > limits.subscriptionBytes) throw new SubscriptionsTooLarge()
+    this.#requested.querySet = newVersion
+    this.#hold()
+  }
+
+  #hold(): void {
+    this.#options.hold(this.#queryBytes + this.#paidBytes)
+  }
+
+  #modify(modification: QueryModification): void {
+    const previous = this.#queries.get(modification.queryId)
+    if (modification.type === "Add") {
+      if (previous !== undefined) throw new Error(`query ${modification.queryId} was added before`)
+      this.#queries.set(modification.queryId, this.#query(modification))
+    } else if (previous !== undefined) {
+      this.#forget(previous)
+      this.#queryBytes -= previous.bytes
+      this.#queries.delete(modification.queryId)
+      this.#removed.push(modification.queryId)
+    }
+  }
+
+  #query({ args, journal, udfPath: path }: QueryModification & { type: "Add" }): Query {
+    const text = JSON.stringify(args)
+    const bytes = text.length + path.length + (journal?.length ?? 0) + limits.subscriptionOverhead
+    this.#queryBytes += bytes
+    const { onInvalidated } = this.#options
+    const pay = (more: number) => {
+      this.#paidBytes += more
+      this.#hold()
+    }
+    return { args: text, bytes, journal, live: null, path, sent: null, watcher: { onInvalidated, pay } }
+  }
+
+  #forget(query: Query): void {
+    if (query.live !== null) this.#subscriptions.unwatch(query.live, query.watcher)
+    query.live = null
+  }
+
+  dispose(): void {
+    this.#disposed = true
+    for (const query of this.#queries.values()) this.#forget(query)
+    this.#queries.clear()
+  }
+
+  /** The next transition, to `ts`, the time of the last commit; no commit may happen meanwhile. `null` if none is due. */
+  async transition(ts: bigint): Promise<string | null> {
+    const [requested, owed, removed] = [{ ...this.#requested }, this.#owesTransition, this.#removed]
+    const identity = this.#identity
+    this.#owesTransition = false
+    this.#removed = []
+    const modifications = removed.map((queryId) => JSON.stringify({ queryId, type: "QueryRemoved" }))
+    // The queries of this version: messages that arrive meanwhile are part of the next transition.
+    const stale = Array.from(this.#queries).filter(([, { live }]) => live === null || live.invalidated)
+    const current = Array.from(this.#queries.values()).filter(({ live }) => live !== null && !live.invalidated)
+    const currentBytes = this.#queryBytes + current.reduce((sum, { live }) => sum + live!.bytes, 0)
+    const results = await this.#subscriptions.watch(
+      stale.map(([, query]) => toWatchedQuery(query, identity)),
+      stale.map(([, { watcher }]) => watcher),
+      (bytes) => {
+        if (this.#disposed) throw new Error("The connection is closed.")
+        if (currentBytes + bytes > limits.subscriptionBytes) throw new SubscriptionsTooLarge()
+        // Results are counted while they are computed, before they are charged to a watcher.
+        this.#options.hold(this.#queryBytes + this.#paidBytes + bytes)
+      }
+    )
+    for (const [i, [queryId, query]] of stale.entries()) {
+      const changed = this.#take(queryId, query, results[i]!, identity)
+      if (changed !== null) modifications.push(changed)
+    }
+    const end: Version = { ...requested, ts }
+    const moved = requested.querySet !== this.#version.querySet || requested.identity !== this.#version.identity
+    if (!moved && !owed && modifications.length === 0) return null
+    const head = JSON.stringify({
+      endVersion: encodeVersion(end),
+      startVersion: encodeVersion(this.#version),
+      type: "Transition"
+    })
+    this.#version = end
+    return `${head.slice(0, -1)},"modifications":[${modifications.join(",")}]}`
+  }
+
+  /** The modification to send for a query; `null` if the client has the current result. */
+  #take(queryId: number, query: Query, live: LiveResult, identity: Identity | null): string | null {
+    const { run } = live
+    if (query.live !== null && query.live !== live) this.#forget(query)
+    query.live = live
+    // Meanwhile the query may have been removed, or the identity may have changed.
+    if (this.#queries.get(queryId) !== query || this.#identity !== identity) this.#forget(query)
+    if (this.#queries.get(queryId) !== query) return null
+    query.journal = run.journal
+    const result = describeOutcome(run)
+    const isSent = result.comparable === query.sent
+    // Even if equal: keeping the old string would hold the text twice in memory.
+    query.sent = result.comparable
+    if (isSent) return null
+    const { journal: reached, logLines } = run
+    return `{"queryId":${queryId},"logLines":${JSON.stringify(logLines)},"journal":${JSON.stringify(reached)},${result.fields}}`
+  }
+}

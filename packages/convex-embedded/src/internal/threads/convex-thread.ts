@@ -1,0 +1,70 @@
+/**
+ * The entry of the threads in which functions run. It is a separate file, and must stay in the folder of the main file
+ * under this name if the package is bundled.
+ */
+import { parentPort, workerData } from "node:worker_threads"
+import { type ActionHost, type ActionsApi, actionsApi } from "./actions.ts"
+import type { Commit } from "../values/calls.ts"
+import { type EngineApi, type EngineSettings, type FunctionsInfo, openEngine } from "../engine/engine-api.ts"
+import { loadFunctions } from "../functions/load.ts"
+import type { ModuleList } from "../functions/modules.ts"
+import { WatchdogState } from "../engine/watchdog-state.ts"
+import { type Api, Peer } from "./rpc.ts"
+import { install } from "../functions/runtime.ts"
+
+export type ThreadData =
+  | { readonly kind: "engine"; readonly watchdog: SharedArrayBuffer }
+  | { readonly kind: "actions"; readonly watchdog: SharedArrayBuffer; readonly modules: ModuleList }
+
+/** An answer of the engine thread: a result, and the commits since the last answer. */
+export interface Answer<A> {
+  readonly result: A
+  readonly commit: Commit
+}
+
+const engineThread = (watchdog: WatchdogState) => {
+  let engine: EngineApi | undefined
+  return {
+    open: async (settings: EngineSettings): Promise<FunctionsInfo> => {
+      const opened = await openEngine(settings, watchdog)
+      engine = opened.api
+      return opened.info
+    },
+    call: async (request: number, method: keyof EngineApi, args: ReadonlyArray<never>): Promise<Answer<unknown>> => {
+      watchdog.begin(request)
+      const result: unknown = await (engine as Api)[method]!(...args)
+      watchdog.outside(() => engine!.sync())
+      return { commit: engine!.takeCommit(), result }
+    },
+    forget: (id: number): void => engine?.forget(id)
+  }
+}
+
+export type EngineThreadApi = ReturnType<typeof engineThread>
+
+/** How often an action thread signals that its event loop runs. */
+const BEAT_MILLIS = 250
+
+const actionsThread = (watchdog: WatchdogState, modules: ModuleList): ActionsApi => {
+  watchdog.enter()
+  setInterval(() => watchdog.enter(), BEAT_MILLIS)
+  const loaded = loadFunctions(modules).then((functions) => actionsApi(functions, host))
+  // Callers receive the failure.
+  loaded.catch(() => undefined)
+  return {
+    http: async (...args) => (await loaded).http(...args),
+    run: async (...args) => (await loaded).run(...args)
+  }
+}
+
+const data = workerData as ThreadData
+install(data.kind)
+// An unhandled rejection of one function must not end the thread and the functions of others.
+for (const event of ["uncaughtException", "unhandledRejection"] as const) {
+  process.on(event, (cause: unknown) => console.error(cause))
+}
+const watchdog = new WatchdogState(data.watchdog)
+const host: Peer<ActionHost> = new Peer(
+  parentPort!,
+  data.kind === "engine" ? engineThread(watchdog) : actionsThread(watchdog, data.modules)
+)

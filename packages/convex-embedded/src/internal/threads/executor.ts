@@ -1,0 +1,235 @@
+/**
+ * Sends requests to the function threads, in the order of their arrival.
+ *
+ * Queries and mutations run one at a time, which makes them serializable. Actions run concurrently; their queries and
+ * mutations are queued like those of clients.
+ */
+import type { EngineApi, EngineSettings, FunctionsInfo } from "../engine/engine-api.ts"
+import type { ModuleList } from "../functions/modules.ts"
+import type {
+  Call,
+  ClientMutation,
+  Commit,
+  MutationRequest,
+  MutationRun,
+  RequestKey,
+  Run,
+  WatchedRun,
+  WatchRequest
+} from "../values/calls.ts"
+import { failureOf } from "../values/errors.ts"
+import { ActionThread, type HttpSink } from "./action-thread.ts"
+import type { ActionHost, HttpCall } from "./actions.ts"
+import { EngineThread, HungFunctionError } from "./engine-thread.ts"
+import { Subscriptions } from "./subscriptions.ts"
+import { ThreadEnded } from "./thread.ts"
+
+/** A queued mutation of a client. */
+interface QueuedMutation extends PromiseWithResolvers<MutationRun>, ClientMutation {}
+
+/** A larger batch would delay its first mutation, and all other calls, for too long. */
+const MUTATIONS_PER_BATCH = 32
+
+export class Executor {
+  readonly subscriptions: Subscriptions
+  /** Called when scheduled functions change. */
+  onJobs: () => void = () => undefined
+  info: FunctionsInfo = { authProviders: [], hasHttp: false }
+  readonly #engine: EngineThread
+  #modules: ModuleList
+  /** The last one takes new actions; the others finish theirs. */
+  #actions: Array<ActionThread> = []
+  #ts = 0n
+  #tail: Promise<unknown> = Promise.resolve()
+  readonly #queued: Array<QueuedMutation> = []
+  #isBatchScheduled = false
+  #closed = false
+
+  private constructor(engine: EngineThread, modules: ModuleList) {
+    this.#engine = engine
+    this.#modules = modules
+    this.subscriptions = new Subscriptions({
+      forget: (id) => engine.forget(id),
+      run: (requests) => this.#watch(requests)
+    })
+  }
+
+  /** Rejects if the store cannot be opened or the functions cannot be loaded. */
+  static async start(settings: EngineSettings): Promise<Executor> {
+    const { engine, info } = await EngineThread.start({
+      onCommit: (commit) => executor.#onCommit(commit),
+      onReplaced: () => {
+        // A query that took its thread down would do so again: it is retried with a delay.
+        executor.subscriptions.invalidateAll(({ run }) => run.isHung !== true)
+        // The terminated thread may have committed jobs that it has not reported.
+        executor.onJobs()
+      },
+      settings
+    })
+    const executor = new Executor(engine, settings.modules)
+    executor.info = info
+    return executor
+  }
+
+  /** The time of the last commit. */
+  get ts(): bigint {
+    return this.#ts
+  }
+
+  /** Runs `job` after all earlier requests have ended, and before any later one. */
+  exclusive<A>(job: () => Promise<A>): Promise<A> {
+    const result = this.#tail.then(() => {
+      if (this.#closed) throw new Error("The deployment is closed.")
+      return job()
+    })
+    this.#tail = result.catch(() => undefined)
+    return result
+  }
+
+  /** Waits for the running request; later ones are rejected. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#tail
+    await Promise.all(this.#actions.map((thread) => thread.close()))
+    await this.#engine.close()
+  }
+
+  /** Queues one request to the engine thread. */
+  call<M extends keyof EngineApi>(
+    method: M,
+    ...args: Parameters<EngineApi[M]>
+  ): Promise<Awaited<ReturnType<EngineApi[M]>>> {
+    return this.exclusive(() => this.#engine.request(method, ...args))
+  }
+
+  query(call: Call): Promise<Run> {
+    return this.call("query", call).catch(failed)
+  }
+
+  /** Only inside of `exclusive`. Returns `null` if one of several queries took the thread down: it is not known which. */
+  async #watch(requests: ReadonlyArray<WatchRequest>): Promise<ReadonlyArray<WatchedRun> | null> {
+    try {
+      return await this.#engine.request("watch", requests)
+    } catch (cause) {
+      if (!(cause instanceof ThreadEnded) && !(cause instanceof HungFunctionError)) throw cause
+      return requests.length > 1 ? null : requests.map(({ journal }) => ({ ...failed(cause), isHung: true, journal }))
+    }
+  }
+
+  /**
+   * Runs a mutation; with a client's key at most once, however often it is sent. Mutations of one client run in the order
+   * of their arrival. Queued mutations run as one batch and share one disk sync.
+   */
+  mutation(call: Call, key: RequestKey | null): Promise<MutationRun> {
+    if (key === null) return this.exclusive(() => this.#mutate({ call, key }))
+    const answer = Promise.withResolvers<MutationRun>()
+    this.#queued.push({ ...answer, call, key })
+    this.#scheduleBatch()
+    return answer.promise
+  }
+
+  /** Queues one batch at a time, so that other requests run between batches. */
+  #scheduleBatch(): void {
+    if (this.#isBatchScheduled) return
+    this.#isBatchScheduled = true
+    const batch = this.exclusive(async () => {
+      this.#isBatchScheduled = false
+      const taken = this.#queued.splice(0, MUTATIONS_PER_BATCH)
+      const done = await this.#mutateBatch(taken)
+      this.#queued.unshift(...taken.slice(done))
+      if (this.#queued.length > 0) this.#scheduleBatch()
+    })
+    batch.catch((cause: unknown) => {
+      this.#isBatchScheduled = false
+      for (const { reject } of this.#queued.splice(0)) reject(cause)
+    })
+  }
+
+  /**
+   * Returns how many mutations ran. If one of several took the thread down, it is not known which: each is sent again
+   * separately, which is safe because of its key.
+   */
+  async #mutateBatch(mutations: ReadonlyArray<QueuedMutation>): Promise<number> {
+    const requests = mutations.map(({ call, key }) => ({ call, key }))
+    const runs = mutations.length === 1 ? null : await this.#engine.request("mutations", requests).catch(() => null)
+    if (runs === null) {
+      for (const [i, { reject, resolve }] of mutations.entries()) await this.#mutate(requests[i]!).then(resolve, reject)
+    }
+    for (const [i, run] of runs?.entries() ?? []) mutations[i]!.resolve(run)
+    return runs?.length ?? mutations.length
+  }
+
+  /** Only inside of `exclusive`. */
+  async #mutate(request: MutationRequest): Promise<MutationRun> {
+    try {
+      const [run] = await this.#engine.request("mutations", [request])
+      return run!
+    } catch (cause) {
+      // The thread may have ended between the commit and its answer.
+      const { call, key } = request
+      const committed = key === null ? null : await this.#engine.request("answer", { call, key })
+      return committed ?? { ...failed(cause), ts: this.#ts }
+    }
+  }
+
+  async action(call: Call): Promise<Run> {
+    try {
+      const path = await this.call("admitAction", call)
+      const run = await this.#actionThread().run(path, call)
+      if ("json" in run.outcome) await this.call("checkResult", path, run.outcome.json)
+      return run
+    } catch (cause) {
+      return failed(cause)
+    }
+  }
+
+  /** Returns whether there is a route. */
+  http(call: HttpCall, sink: HttpSink): Promise<boolean> {
+    return this.info.hasHttp ? this.#actionThread().http(call, sink) : Promise.resolve(false)
+  }
+
+  /** Starts a server, and makes its URL known to the functions before the first of them runs. */
+  serving<A extends { readonly url: string }>(listen: () => Promise<A>): Promise<A> {
+    return this.exclusive(async () => {
+      const listening = await listen()
+      await this.#engine.setOrigin(listening.url)
+      return listening
+    })
+  }
+
+  /** Replaces the functions by those of `modules`. Running actions continue with the old ones. */
+  reload(modules: ModuleList): Promise<void> {
+    return this.exclusive(async () => {
+      this.info = await this.#engine.reload(modules)
+      this.#modules = modules
+      this.#actions.at(-1)?.retire()
+      this.subscriptions.invalidateAll()
+    })
+  }
+
+  #actionThread(): ActionThread {
+    const last = this.#actions.at(-1)
+    if (last?.isOpen()) return last
+    last?.retire()
+    const next = new ActionThread(this.#actionHost, this.#modules)
+    this.#actions = [...this.#actions.filter((thread) => !thread.hasEnded()), next]
+    return next
+  }
+
+  readonly #actionHost: Omit<ActionHost, "chunk" | "head"> = {
+    action: (call) => this.action(call),
+    mutation: (call) => this.mutation(call, null),
+    query: (call) => this.query(call),
+    readFile: (id) => this.call("readFile", id),
+    storeFile: (content, sha256) => this.call("storeFile", content, sha256),
+    syscall: (operation, argument) => this.call("syscall", operation, argument)
+  }
+
+  #onCommit({ invalidated, jobs, ts }: Commit): void {
+    this.#ts = ts
+    this.subscriptions.invalidate(invalidated)
+    if (jobs) this.onJobs()
+  }
+}
+
+const failed = (cause: unknown): Run => ({ logLines: [], outcome: { failure: failureOf(cause) } })

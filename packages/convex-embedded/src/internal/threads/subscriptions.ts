@@ -1,0 +1,183 @@
+/** Query results that clients watch: shared by equal queries, and invalidated by the first write that they depend on. */
+import type { Call, WatchedRun, WatchRequest } from "../values/calls.ts"
+import { resultBytes } from "../values/result-bytes.ts"
+
+/** Current until it is invalidated; then its watchers are notified, once. */
+export interface LiveResult {
+  /** Its number; the engine stores its read set under it. */
+  readonly id: number
+  readonly run: WatchedRun
+  /** Its size in memory, charged to one of its watchers. */
+  readonly bytes: number
+  readonly watchers: Set<Watcher>
+  payer: Watcher | null
+  readonly key: string
+  invalidated: boolean
+  /** Set for a query that timed out and took its thread down. */
+  retry?: NodeJS.Timeout
+}
+
+/** One use of a result. */
+export interface Watcher {
+  readonly onInvalidated: () => void
+  /** Receives additional bytes that are charged to this watcher; a negative number releases them. */
+  readonly pay: (bytes: number) => void
+}
+
+/**
+ * Delay before a query that took its thread down is retried. It doubles with each timeout, up to the maximum: all other
+ * calls wait while it runs.
+ */
+const RETRY_MILLIS = 2000
+const MAX_RETRY_MILLIS = 5 * 60_000
+
+/** A query to watch. Queries with the same key share a result. */
+export interface WatchedQuery {
+  readonly key: string
+  /** Creates the call when it is needed. */
+  readonly call: () => Call
+  readonly journal: string | null
+}
+
+export interface SubscriptionsOptions {
+  /** Receives the numbers of results that are no longer watched. */
+  readonly forget: (id: number) => void
+  /** Returns the first results in order, at least one; `null` if one of several failed and it is not known which. */
+  readonly run: (requests: ReadonlyArray<WatchRequest>) => Promise<ReadonlyArray<WatchedRun> | null>
+}
+
+export class Subscriptions {
+  readonly #byKey = new Map<string, LiveResult>()
+  readonly #byId = new Map<number, LiveResult>()
+  readonly #options: SubscriptionsOptions
+  /** Consecutive timeouts of the query of a key. */
+  readonly #timeouts = new Map<string, number>()
+  #results = 0
+
+  constructor(options: SubscriptionsOptions) {
+    this.#options = options
+  }
+
+  /** The number of watched results. */
+  get size(): number {
+    return this.#byId.size
+  }
+
+  /**
+   * Returns the current results and computes missing ones, in batches. No transaction may commit meanwhile. `admit`
+   * receives the bytes of the results so far; if it throws, all unwatched results are released.
+   */
+  async watch(
+    queries: ReadonlyArray<WatchedQuery>,
+    watchers: ReadonlyArray<Watcher>,
+    admit: (bytes: number) => void
+  ): Promise<ReadonlyArray<LiveResult>> {
+    try {
+      // Repeated, because a thread that is terminated meanwhile invalidates results that were present before.
+      for (let missing = this.#missing(queries); missing.length > 0; missing = this.#missing(queries)) {
+        if (!(await this.#compute(missing))) for (const each of missing) await this.#compute([each])
+        admit(this.#bytesOf(queries))
+      }
+    } catch (cause) {
+      for (const { key } of queries) this.#forgetUnwatched(this.#byKey.get(key))
+      throw cause
+    }
+    return queries.map(({ key }, i) => {
+      const shared = this.#byKey.get(key)!
+      shared.watchers.add(watchers[i]!)
+      this.#charge(shared)
+      return shared
+    })
+  }
+
+  #bytesOf(queries: ReadonlyArray<WatchedQuery>): number {
+    return queries.reduce((sum, { key }) => sum + (this.#byKey.get(key)?.bytes ?? 0), 0)
+  }
+
+  /** Charges a result to one of its watchers, if it is not charged yet. */
+  #charge(result: LiveResult): void {
+    if (result.payer !== null) return
+    const [first] = result.watchers
+    if (first === undefined) return
+    result.payer = first
+    first.pay(result.bytes)
+  }
+
+  unwatch(result: LiveResult, watcher: Watcher): void {
+    result.watchers.delete(watcher)
+    if (result.payer === watcher) {
+      result.payer = null
+      watcher.pay(-result.bytes)
+      this.#charge(result)
+    }
+    // A newer result of the same query keeps the count.
+    if (result.watchers.size === 0 && (this.#byKey.get(result.key) ?? result) === result)
+      this.#timeouts.delete(result.key)
+    this.#forgetUnwatched(result)
+  }
+
+  #forgetUnwatched(result: LiveResult | undefined): void {
+    if (result === undefined || result.watchers.size > 0 || result.invalidated) return
+    this.#remove(result)
+    this.#options.forget(result.id)
+  }
+
+  /** A commit changed data that these results depend on. */
+  invalidate(ids: Iterable<number>): void {
+    for (const id of ids) this.#invalidate(this.#byId.get(id))
+  }
+
+  /** The functions have changed, or the dependencies of results are unknown. */
+  invalidateAll(isAffected: (result: LiveResult) => boolean = () => true): void {
+    for (const result of Array.from(this.#byId.values())) if (isAffected(result)) this.#invalidate(result)
+  }
+
+  #invalidate(result: LiveResult | undefined): void {
+    if (result === undefined) return
+    this.#remove(result)
+    result.invalidated = true
+    for (const { onInvalidated } of result.watchers) onInvalidated()
+  }
+
+  #missing(queries: ReadonlyArray<WatchedQuery>): ReadonlyArray<WatchedQuery> {
+    const missing = queries.filter(({ key }) => !this.#byKey.has(key))
+    return [...new Map(missing.map((each) => [each.key, each])).values()]
+  }
+
+  /** Returns false if one of them failed and each has to be computed separately. */
+  async #compute(queries: ReadonlyArray<WatchedQuery>): Promise<boolean> {
+    const requests = queries.map(({ call, journal }) => ({ call: call(), id: ++this.#results, journal }))
+    const runs = await this.#options.run(requests)
+    for (const [i, run] of runs?.entries() ?? []) {
+      const { key } = queries[i]!
+      const result: LiveResult = {
+        bytes: resultBytes(run),
+        id: requests[i]!.id,
+        key,
+        invalidated: false,
+        payer: null,
+        run,
+        watchers: new Set<Watcher>()
+      }
+      this.#byKey.set(key, result)
+      this.#byId.set(result.id, result)
+      if (run.isHung) this.#retry(result)
+      else this.#timeouts.delete(key)
+    }
+    return runs !== null
+  }
+
+  /** Its dependencies are unknown, so no write invalidates it. */
+  #retry(result: LiveResult): void {
+    const times = this.#timeouts.get(result.key) ?? 0
+    this.#timeouts.set(result.key, times + 1)
+    const wait = Math.min(RETRY_MILLIS * 2 ** times, MAX_RETRY_MILLIS)
+    result.retry = setTimeout(() => this.#invalidate(result), wait).unref()
+  }
+
+  #remove(result: LiveResult): void {
+    clearTimeout(result.retry)
+    this.#byKey.delete(result.key)
+    this.#byId.delete(result.id)
+  }
+}
