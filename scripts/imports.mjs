@@ -6,7 +6,7 @@ import { dirname, relative, resolve } from "node:path"
 /** Folder or file -> packages that it may import. The longest matching key applies. Apps may import everything. */
 const allowed = {
   "packages/client/": ["convex", "@opencode-worker/convex-backend"],
-  "packages/client/src/effect": ["effect", "convex", "@opencode-worker/convex-backend"],
+  "packages/client/src/effect": ["effect", "@opencode-worker/effect-convex"],
   "packages/convex-backend/": ["convex", "convex-helpers"],
   "packages/convex-embedded/": ["convex", "ws", "jose", "croner", "esbuild"],
   "packages/convex-embedded/src/effect.ts": ["effect"],

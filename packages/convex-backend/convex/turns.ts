@@ -184,16 +184,20 @@ export const list = operatorQuery({
 
 /**
  * A turn's status and what was streamed after the delta `after` (0: from the start), at most 100 deltas. Subscribe
- * again with the last `seq` you got, and each delta is read once. A finished turn has parts, not deltas.
+ * again with the last `seq` you got, and each delta is read once. A turn that was queued again has another `messageId`, and
+ * deltas from 1 again. A finished turn has parts, not deltas.
  */
 export const live = operatorQuery({
   args: { turnId: v.id("turns"), after: v.number() },
   handler: async (ctx, { turnId, after }) => {
     const turn = await ownedTurn(ctx, turnId)
     return {
+      sessionId: turn.sessionId,
       status: turn.status,
       error: turn.error ?? null,
+      usage: turn.usage ?? null,
       answeredBy: turn.answeredBy ?? null,
+      messageId: turn.messageId ?? null,
       deltas: turn.finished ? [] : await deltasAfter(ctx, turnId, after)
     }
   }

@@ -212,7 +212,7 @@ describe("workers' functions", () => {
       const answer = await call(there.operator, path, { ...signed(path, await another()), ...args(there) })
       assert.deepStrictEqual(answer, expected)
       const live = await there.operator.query(api.turns.live, { turnId: there.turnId, after: 0 })
-      assert.deepStrictEqual(live, { status: "claimed", error: null, answeredBy: null, deltas: [] })
+      assert.deepInclude(live, { status: "claimed", error: null, answeredBy: null, deltas: [] })
     }
   )
 })

@@ -1,0 +1,152 @@
+/**
+ * What the client needs from a Convex client, and one over `convex/browser` with time limits and typed errors. It survives
+ * reconnects; a fatal error of the deployment closes it, instead of being an uncaught exception.
+ */
+import { ConvexClient } from "convex/browser"
+import { type FunctionArgs, type FunctionReference, type FunctionReturnType, getFunctionName } from "convex/server"
+import { ConvexError } from "convex/values"
+import { ClientError, type ClientReason } from "./ClientError.ts"
+
+type Call<Kind extends "query" | "mutation" | "action"> = <F extends FunctionReference<Kind>>(
+  reference: F,
+  args: FunctionArgs<F>
+) => Promise<FunctionReturnType<F>>
+
+export interface Connection extends AsyncDisposable {
+  readonly query: Call<"query">
+  readonly mutation: Call<"mutation">
+  readonly action: Call<"action">
+  /** Calls `onValue` with the current result and each later one, until the returned function is called, which may happen twice. */
+  readonly subscribe: <F extends FunctionReference<"query">>(
+    query: F,
+    args: FunctionArgs<F>,
+    onValue: (value: FunctionReturnType<F>) => void,
+    onError: (error: unknown) => void
+  ) => () => void
+}
+
+export interface ConnectOptions {
+  /** `https://happy-otter-123.convex.cloud`, or the http(s) URL of a self-hosted or embedded deployment. */
+  readonly url: string
+  /** Returns a fresh JWT of the operator. It runs at the start and before a token expires; a failure is retried. */
+  readonly auth: () => Promise<string | null>
+  /** Time limit of a call, in milliseconds. Default: 30,000. */
+  readonly timeout?: number
+}
+
+const property = (data: unknown, name: string): string | undefined => {
+  const value: unknown = typeof data === "object" && data !== null ? Reflect.get(data, name) : undefined
+  return typeof value === "string" ? value : undefined
+}
+
+const reasonOf = (cause: unknown): ClientReason => {
+  const message = (cause instanceof Error ? cause.message : String(cause)).replace(/\s+Called by client$/, "")
+  if (!(cause instanceof ConvexError)) return { _tag: "FunctionFailed", message }
+  const data: unknown = cause.data
+  return {
+    _tag: "Rejected",
+    code: property(data, "code") ?? "ConvexError",
+    message: property(data, "message") ?? message,
+    data
+  }
+}
+
+/** A WebSocket that reports what its message handler throws. The Convex client throws there at fatal errors. */
+const guarded = (onThrow: (cause: unknown) => void) =>
+  class extends WebSocket {
+    constructor(...args: ConstructorParameters<typeof WebSocket>) {
+      super(...args)
+      let handler: ((event: MessageEvent) => void) | null = null
+      Object.defineProperty(this, "onmessage", {
+        set: (next: typeof handler) => {
+          handler = next
+        }
+      })
+      this.addEventListener("message", (event) => {
+        try {
+          handler?.(event)
+        } catch (cause) {
+          this.close()
+          onThrow(cause)
+        }
+      })
+    }
+  }
+
+const firstDelay = 1_000
+const longestDelay = 30_000
+
+/** Throws if the URL cannot be used. */
+export const connect = ({ auth, timeout = 30_000, url }: ConnectOptions): Connection => {
+  const closed = Promise.withResolvers<never>()
+  // Each call handles it; without a call it is no failure.
+  closed.promise.catch(() => undefined)
+  const listeners = new Set<(error: ClientError) => void>()
+  const close = async (message: string) => {
+    const error = new ClientError("connect", { _tag: "Closed", message })
+    closed.reject(error)
+    for (const fail of listeners) fail(error)
+    if (!client.closed) await client.close()
+  }
+  const client = new ConvexClient(url.replace(/\/+$/, ""), {
+    logger: false,
+    unsavedChangesWarning: false,
+    skipConvexDeploymentUrlCheck: true,
+    expectAuth: true,
+    initialAuthTokenReuse: true,
+    webSocketConstructor: guarded((cause) => {
+      const { message } = reasonOf(cause)
+      if (message.startsWith("[CONVEX FATAL ERROR]")) void close(`The deployment sent a fatal error: ${message}`)
+    })
+  })
+  // A rejection would be an uncaught exception, and null would sign the operator out.
+  const token = async (delay = firstDelay): Promise<string | null> => {
+    if (client.closed) return null
+    try {
+      return await auth()
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, delay))
+      return token(Math.min(delay * 2, longestDelay))
+    }
+  }
+  client.setAuth(() => token())
+
+  const timedOut = (): ClientReason =>
+    client.connectionState().isWebSocketConnected
+      ? { _tag: "Timeout", message: `The deployment did not respond within ${timeout} ms.` }
+      : { _tag: "Unreachable", message: `The deployment was not reachable for ${timeout} ms.` }
+  const call = async <A>(reference: FunctionReference<"query" | "mutation" | "action">, start: () => Promise<A>) => {
+    const operation = getFunctionName(reference)
+    const limit = Promise.withResolvers<never>()
+    const timer = setTimeout(() => limit.reject(new ClientError(operation, timedOut())), timeout)
+    try {
+      // A closed client never responds.
+      const response = client.closed ? closed.promise : start()
+      return await Promise.race([response, closed.promise, limit.promise])
+    } catch (cause) {
+      throw cause instanceof ClientError ? cause : new ClientError(operation, reasonOf(cause))
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+  return {
+    query: (reference, args) => call(reference, () => client.query(reference, args)),
+    mutation: (reference, args) => call(reference, () => client.mutation(reference, args)),
+    action: (reference, args) => call(reference, () => client.action(reference, args)),
+    subscribe: (query, args, onValue, onError) => {
+      if (client.closed) {
+        closed.promise.catch(onError)
+        return () => undefined
+      }
+      const listener = (error: ClientError) => onError(error)
+      listeners.add(listener)
+      const unsubscribe = client.onUpdate(query, args, onValue, (cause) =>
+        onError(new ClientError(getFunctionName(query), reasonOf(cause)))
+      )
+      return () => {
+        if (listeners.delete(listener)) unsubscribe()
+      }
+    },
+    [Symbol.asyncDispose]: () => close("The client is closed.")
+  }
+}

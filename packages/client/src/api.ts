@@ -1,0 +1,33 @@
+/** References to the operator functions of convex-backend, and the types of their rows. Loads only `convex/server`. */
+import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
+import { anyApi, type FunctionArgs, type FunctionReturnType } from "convex/server"
+
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `anyApi` creates any reference; the backend defines which exist
+export const api = anyApi as unknown as typeof backendApi
+
+type Page<F extends { readonly _returnType: { readonly page: ReadonlyArray<unknown> } }> =
+  F["_returnType"]["page"][number]
+
+export type WorkerId = Id<"workers">
+export type SessionId = Id<"sessions">
+export type TurnId = Id<"turns">
+export type RequestId = Id<"requests">
+export type CommandId = Id<"commands">
+
+export type Worker = FunctionReturnType<typeof backendApi.workers.list>[number]
+export type AuditEntry = Page<typeof backendApi.workers.audit>
+export type PairingPreview = FunctionReturnType<typeof backendApi.pairing.preview>
+export type Session = Page<typeof backendApi.sessions.list>
+/** A prompt, and how it ended. */
+export type Turn = Page<typeof backendApi.turns.list>
+/** A final part of a turn: `payload` is JSON, OpenCode's own part or `{ text }` for a notice. */
+export type FinalPart = Page<typeof backendApi.turns.parts>
+/** The status of a turn and its deltas after a cursor. */
+export type LiveTurn = FunctionReturnType<typeof backendApi.turns.live>
+export type Segment = LiveTurn["deltas"][number]["segments"][number]
+/** A permission or a question that waits for an operator. */
+export type PendingRequest = FunctionReturnType<typeof backendApi.requests.pending>[number]
+/** A request with its whole content. */
+export type OpenRequest = FunctionReturnType<typeof backendApi.requests.get>
+export type Answer = FunctionArgs<typeof backendApi.requests.answer>["answer"]
+export type Command = NonNullable<FunctionReturnType<typeof backendApi.commands.get>>

@@ -1,0 +1,57 @@
+import { afterEach, assert, describe, it, vi } from "vitest"
+import { ClientError, createClient } from "../src/index.ts"
+import { useDeployment } from "./support/deployment.ts"
+
+const deployment = useDeployment()
+
+const reasonOf = async (promise: Promise<unknown>) => {
+  const error = await promise.catch((cause: unknown) => cause)
+  assert.instanceOf(error, ClientError)
+  return error.reason
+}
+
+afterEach(() => {
+  vi.unstubAllGlobals()
+})
+
+describe("createClient", () => {
+  it("calls fail with Unreachable at their time limit while there is no deployment", async () => {
+    await using client = createClient({ url: "http://127.0.0.1:9", auth: () => Promise.resolve("t"), timeout: 100 })
+    assert.strictEqual((await reasonOf(client.workers.list()))._tag, "Unreachable")
+  })
+
+  it("a token source that fails is retried", async () => {
+    let attempts = 0
+    const token = await deployment().token("ann")
+    const auth = () => (++attempts === 1 ? Promise.reject(new Error("not yet")) : Promise.resolve(token))
+    await using client = createClient({ url: deployment().url, auth })
+    assert.deepStrictEqual(await client.workers.list(), [])
+    assert.strictEqual(attempts, 2)
+  })
+
+  it("without a token calls are rejected as Unauthenticated", async () => {
+    await using client = createClient({ url: deployment().url, auth: () => Promise.resolve(null) })
+    const reason = await reasonOf(client.workers.list())
+    assert.deepInclude(reason, { _tag: "Rejected", code: "Unauthenticated" })
+  })
+
+  it("a fatal error of the deployment closes the client, instead of being an uncaught exception", async () => {
+    class Fatal extends WebSocket {
+      constructor(...args: ConstructorParameters<typeof WebSocket>) {
+        super(...args)
+        this.addEventListener("open", () => {
+          const data = JSON.stringify({ type: "FatalError", error: "no such deployment" })
+          this.dispatchEvent(new MessageEvent("message", { data }))
+        })
+      }
+    }
+    vi.stubGlobal("WebSocket", Fatal)
+    await using client = createClient({ url: deployment().url, auth: () => Promise.resolve(null) })
+    const watched = (async () => {
+      for await (const workers of client.workers.watch()) return workers
+    })()
+    const [called, ended] = await Promise.all([reasonOf(client.workers.list()), reasonOf(watched)])
+    assert.deepStrictEqual([called._tag, ended._tag], ["Closed", "Closed"])
+    assert.match(called.message, /no such deployment/)
+  })
+})

@@ -1,0 +1,54 @@
+import { join } from "node:path"
+import { build } from "esbuild"
+import { assert, describe, expectTypeOf, it } from "vitest"
+import * as effect from "../src/effect.ts"
+import * as main from "../src/index.ts"
+
+/** The packages that an entry loads. */
+const packagesOf = async (entry: string): Promise<ReadonlyArray<string>> => {
+  const { metafile } = await build({
+    entryPoints: [join(import.meta.dirname, `../src/${entry}.ts`)],
+    bundle: true,
+    metafile: true,
+    write: false,
+    format: "esm",
+    conditions: ["@opencode-worker/source"]
+  })
+  const names = Object.keys(metafile.inputs).flatMap(
+    (path) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []
+  )
+  return [...new Set(names)].toSorted()
+}
+
+describe("the entries", () => {
+  it("export these names", () => {
+    assert.deepStrictEqual(Object.keys(main).toSorted(), [
+      "ClientError",
+      "TurnView",
+      "createClient",
+      "isClientError",
+      "makeClient"
+    ])
+    assert.deepStrictEqual(Object.keys(main.TurnView).toSorted(), [
+      "answer",
+      "empty",
+      "end",
+      "isFinal",
+      "live",
+      "requests"
+    ])
+    assert.deepStrictEqual(Object.keys(effect), ["Client"])
+  })
+
+  it("load convex, and effect only in /effect", async () => {
+    assert.notInclude(await packagesOf("index"), "effect")
+    assert.include(await packagesOf("index"), "convex")
+    assert.deepStrictEqual(await packagesOf("TurnView"), [])
+  })
+
+  it("have these types", () => {
+    expectTypeOf<main.Client["workers"]["list"]>().returns.resolves.toEqualTypeOf<ReadonlyArray<main.Worker>>()
+    expectTypeOf<main.FollowedTurn["result"]>().resolves.toHaveProperty("end").not.toBeNullable()
+    expectTypeOf<main.Client["turns"]["follow"]>().parameter(0).not.toEqualTypeOf<main.SessionId>()
+  })
+})
