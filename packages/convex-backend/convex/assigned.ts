@@ -1,7 +1,5 @@
 /**
- * A worker's own rows; anybody else's are not there for it.
- *
- * @since 0.1.0
+ * Rows by their id, restricted to those of the calling worker. Rows of other workers are `NotFound`.
  */
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { QueryCtx } from "./_generated/server.ts"

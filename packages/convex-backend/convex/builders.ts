@@ -1,14 +1,12 @@
 /**
- * The only ways to make a public function. Each says who may call it, and checks that before the handler runs.
+ * Builders of public functions. Each defines who may call the function, and checks the caller before the handler runs.
  *
- * - operators: a signed-in person or program. `ctx.operator` is the identity; a function touches only rows of that owner.
- * - workers: `{ workerId, secret, epoch }`. `ctx.worker` is the row, approved, with this secret and this epoch.
- * - anonymous: nobody was checked. For pairing alone, which happens before there is an identity; what it gives is
- *   guarded by a secret, and what it takes is bounded.
+ * - operators: signed-in persons or programs. `ctx.operator` is the identity; a function accesses only rows of that owner.
+ * - workers: `{ workerId, secret, epoch }`. `ctx.worker` is the row; it is approved and has this secret and epoch.
+ * - anonymous: unauthenticated callers. Only for pairing, which precedes an identity. Results are protected by a secret,
+ *   and arguments are bounded.
  *
- * A query checks again whenever it runs again, so revoking or fencing ends open subscriptions, too.
- *
- * @since 0.1.0
+ * A query checks its caller at every run, so revoking or fencing also ends open subscriptions.
  */
 import { customAction, customCtx, customMutation, customQuery } from "convex-helpers/server/customFunctions"
 import { v } from "convex/values"
@@ -17,10 +15,10 @@ import { action, mutation, query, type QueryCtx } from "./_generated/server.ts"
 import { refusal } from "./errors.ts"
 import { isSecretOf } from "./secrets.ts"
 
-/** Who may call a function; a test reads it from every public function there is. */
+/** The permitted callers of a function. A test reads this property from every public function. */
 export type Caller = "operator" | "worker" | "anonymous"
 
-// A proxy, because it has the type of what it wraps, with all its overloads.
+// A proxy keeps the type of the builder with all its overloads.
 const callableBy = <Builder extends (definition: never) => object>(caller: Caller, build: Builder): Builder =>
   new Proxy(build, {
     apply: (target, self, definition) => Object.assign(Reflect.apply(target, self, definition), { callableBy: caller })
@@ -28,7 +26,7 @@ const callableBy = <Builder extends (definition: never) => object>(caller: Calle
 
 const signedIn = customCtx(async (ctx: Pick<QueryCtx, "auth">) => {
   const identity = await ctx.auth.getUserIdentity()
-  if (identity === null) throw refusal("Unauthenticated", "Sign in: this function is for operators")
+  if (identity === null) throw refusal("Unauthenticated", "This function is for operators: sign in")
   return { operator: identity.tokenIdentifier }
 })
 
@@ -38,7 +36,7 @@ const authenticate = async (
 ): Promise<Doc<"workers">> => {
   const worker = await ctx.db.get(credentials.workerId)
   if (worker === null || !(await isSecretOf(credentials.secret, worker.secretHash))) {
-    throw refusal("WrongSecret", "There is no such worker with this secret: pair it again")
+    throw refusal("WrongSecret", "There is no worker with this id and secret: pair it again")
   }
   if (worker.approval === "revoked") throw refusal("Revoked", "This worker's approval was revoked: pair it again")
   return worker
@@ -51,7 +49,10 @@ const leased = {
   input: async (ctx: QueryCtx, args: { workerId: Id<"workers">; secret: string; epoch: number }) => {
     const worker = await authenticate(ctx, args)
     if (args.epoch !== worker.epoch) {
-      throw refusal("Fenced", `Epoch ${args.epoch} is over, ${worker.epoch} is current: acquire the lease anew`)
+      throw refusal(
+        "Fenced",
+        `Epoch ${args.epoch} has ended; the current epoch is ${worker.epoch}. Acquire the lease again.`
+      )
     }
     return { ctx: { worker }, args: {} }
   }
@@ -61,23 +62,23 @@ const leased = {
 export const operatorQuery = customQuery(callableBy("operator", query), signedIn)
 /** A mutation by a signed-in operator: `ctx.operator`. */
 export const operatorMutation = customMutation(callableBy("operator", mutation), signedIn)
-/** An action by a signed-in operator: `ctx.operator`. For what must be written although it is refused. */
+/** An action by a signed-in operator: `ctx.operator`. For functions that must write although they reject the call. */
 export const operatorAction = customAction(callableBy("operator", action), signedIn)
 /** A query by the worker that holds the lease: `ctx.worker`. */
 export const workerQuery = customQuery(callableBy("worker", query), leased)
 /** A mutation by the worker that holds the lease: `ctx.worker`. */
 export const workerMutation = customMutation(callableBy("worker", mutation), leased)
-/** A mutation by a worker that holds no lease yet: only to acquire one. */
+/** A mutation by a worker without a lease, for acquiring one. */
 export const unleasedWorkerMutation = customMutation(callableBy("worker", mutation), {
   args: credentials,
   input: async (ctx, args) => ({ ctx: { worker: await authenticate(ctx, args) }, args: {} })
 })
-/** A query by a worker that need not hold a lease: only to learn whose it is. */
+/** A query by a worker with or without a lease, for reading its owner. */
 export const unleasedWorkerQuery = customQuery(callableBy("worker", query), {
   args: credentials,
   input: async (ctx, args) => ({ ctx: { worker: await authenticate(ctx, args) }, args: {} })
 })
-/** A query by nobody in particular. Pairing only. */
+/** A query by an unauthenticated caller. Only for pairing. */
 export const anonymousQuery = callableBy("anonymous", query)
-/** A mutation by nobody in particular. Pairing only. */
+/** A mutation by an unauthenticated caller. Only for pairing. */
 export const anonymousMutation = callableBy("anonymous", mutation)

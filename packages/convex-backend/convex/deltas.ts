@@ -1,7 +1,5 @@
 /**
- * Streamed text. It lives only while its turn is unfinished.
- *
- * @since 0.1.0
+ * Streamed text. Deltas are stored while their turn is unfinished.
  */
 import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
@@ -9,7 +7,7 @@ import type { Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx, type QueryCtx } from "./_generated/server.ts"
 import { DELETE_BATCH, MAX_SMALL_PAGE, PURGE_BATCH } from "./limits.ts"
 
-/** A turn's deltas with a `seq` above `after`, the oldest first, at most 100: what follows is asked for with the last `seq`. */
+/** The deltas of a turn with a `seq` above `after`, the oldest first, at most 100. Pass the last `seq` for the next page. */
 export const deltasAfter = async (ctx: QueryCtx, turnId: Id<"turns">, after: number) => {
   const rows = await ctx.db
     .query("deltas")
@@ -18,7 +16,7 @@ export const deltasAfter = async (ctx: QueryCtx, turnId: Id<"turns">, after: num
   return rows.map(({ seq, segments }) => ({ seq, segments }))
 }
 
-/** Deletes a turn's deltas: some now, the rest in scheduled transactions, so that an hour of streaming fits, too. */
+/** Deletes the deltas of a turn: some now, the rest in scheduled transactions, so that any number fits. */
 export const deleteDeltas = async (ctx: MutationCtx, turnId: Id<"turns">, atOnce = DELETE_BATCH): Promise<void> => {
   const deltas = await ctx.db
     .query("deltas")

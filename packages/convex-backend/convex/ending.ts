@@ -1,7 +1,5 @@
 /**
- * How a turn ends, whoever ends it.
- *
- * @since 0.1.0
+ * The end of a turn, for all callers.
  */
 import type { Doc } from "./_generated/dataModel.ts"
 import type { MutationCtx } from "./_generated/server.ts"
@@ -14,7 +12,7 @@ type Ending = Pick<Doc<"turns">, "answeredBy" | "error" | "usage"> & {
 }
 
 /**
- * Its final status, the end of its deltas and requests, and the readiness of the session's next turn, in the caller's
+ * Sets the final status, deletes the deltas, closes the requests, and makes the session's next turn ready, in the caller's
  * transaction. The turn must be unfinished.
  */
 export const endTurn = async (ctx: MutationCtx, turn: Doc<"turns">, ending: Ending): Promise<void> => {
@@ -30,14 +28,14 @@ export const endTurn = async (ctx: MutationCtx, turn: Doc<"turns">, ending: Endi
   if (status !== "deleting") await readyNext(ctx, session)
 }
 
-/** Ends a queued turn that has waited for its worker longer than a prompt may. Says whether it did. */
+/** Expires a queued turn that is older than `STALE_TURN`. Returns whether it did. */
 export const expireIfStale = async (ctx: MutationCtx, turn: Doc<"turns">): Promise<boolean> => {
   if (turn._creationTime >= Date.now() - STALE_TURN) return false
   await endTurn(ctx, turn, { status: "expired" })
   return true
 }
 
-/** Lets the first unfinished turn of a session run, if none runs. Gives that turn, as it was. */
+/** Makes the first unfinished turn of a session ready, if it is queued. Returns that turn, as it was before. */
 export const readyNext = async (ctx: MutationCtx, session: Doc<"sessions">): Promise<Doc<"turns"> | null> => {
   const next = await ctx.db
     .query("turns")

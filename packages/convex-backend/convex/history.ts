@@ -1,12 +1,10 @@
 /**
- * What was said in OpenCode before, or beside: turns that were not asked for here.
+ * Turns of OpenCode's own history, which were not created by `turns.send`.
  *
  * ```
- *   OpenCode     A ─ B ─ C ─ D          told from the newest to the oldest, in any number of calls:
+ *   OpenCode     A ─ B ─ C ─ D          sent from the newest to the oldest, in any number of calls:
  *   here             B       D  ─ E     C is placed before D, A before B; E is not in OpenCode yet
  * ```
- *
- * @since 0.1.0
  */
 import { type Infer, v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
@@ -28,11 +26,11 @@ import {
 import { splitParts } from "./payloads.ts"
 import { turnAnsweredBy, turnError, turnOutcome, turnUsage } from "./tables.ts"
 
-/** A finished turn of OpenCode's. The times are milliseconds of the worker's clock. */
+/** A finished turn in OpenCode. Times are milliseconds of the worker's clock. */
 const toldTurn = v.object({
   /** OpenCode's id of the prompt. */
   messageId: v.string(),
-  /** OpenCode's id of the prompt that came after it. */
+  /** OpenCode's id of the next prompt. */
   newerId: v.optional(v.string()),
   text: v.string(),
   model: v.optional(v.string()),
@@ -55,7 +53,7 @@ const byMessage = async (ctx: QueryCtx, sessionId: Id<"sessions">, messageId: st
         .withIndex("by_session_message", (q) => q.eq("sessionId", sessionId).eq("messageId", messageId))
         .first()
 
-/** Which of these prompts (at most 10) the session has already: told before, or asked for here. */
+/** Returns those of these prompt ids (at most 10) for which the session already has a turn. */
 export const known = workerQuery({
   args: { sessionId: v.id("sessions"), messageIds: v.array(v.string()) },
   handler: async (ctx, { sessionId, messageIds }) => {
@@ -68,8 +66,8 @@ export const known = workerQuery({
 })
 
 /**
- * The prompt of the turn that is claimed, if there is one. Only OpenCode knows whether it has it already, and so whether
- * other turns came after it or before.
+ * OpenCode's prompt id of the first unfinished turn, or null if it is not claimed. The worker compares it with OpenCode's
+ * record, to order other turns before or after it.
  */
 export const running = workerQuery({
   args: { sessionId: v.id("sessions") },
@@ -83,10 +81,10 @@ export const running = workerQuery({
   }
 })
 
-/** Between two whole numbers there is room for a million, each told before the one that was told last. */
+/** The distance of inserted turns: a million fit between two whole numbers, each before the previously inserted one. */
 const step = 2 ** -20
 
-/** A place right before `turn`. */
+/** A `seq` directly before `turn`. */
 const before = async (ctx: QueryCtx, { sessionId, seq }: Doc<"turns">): Promise<number> => {
   const previous = await ctx.db
     .query("turns")
@@ -96,7 +94,7 @@ const before = async (ctx: QueryCtx, { sessionId, seq }: Doc<"turns">): Promise<
   return previous === null ? seq - 1 : Math.max((previous.seq + seq) / 2, seq - step)
 }
 
-/** A place right after `turn`; without one, at the end of what is in OpenCode, which is before the first unfinished turn. */
+/** A `seq` directly after `turn`; without one, before the first unfinished turn, which is not in OpenCode yet. */
 const after = async (ctx: QueryCtx, sessionId: Id<"sessions">, turn: Doc<"turns"> | null): Promise<number> => {
   const turns = ctx.db.query("turns")
   const following =
@@ -150,9 +148,9 @@ const insert = async (
 }
 
 /**
- * Adds finished turns, at most 10, whose parts have 3,000,000 characters together: tell the newest first. One whose
- * prompt is there already is passed over. Gives how many were added. A turn comes before the one of `newerId`; where that
- * is not here, after all that is in OpenCode: this is what is finished, and `runningId` if it was `running` and there.
+ * Adds at most 10 finished turns, with at most 3,000,000 characters of parts together; to be sent from the newest to the
+ * oldest. Turns whose prompt exists are skipped. Returns the number of added turns. A turn is placed before the turn of
+ * `newerId`; if that does not exist, after all turns that are in OpenCode: the finished ones, and that of `runningId`.
  */
 export const add = workerMutation({
   args: { sessionId: v.id("sessions"), turns: v.array(toldTurn), runningId: v.optional(v.string()) },

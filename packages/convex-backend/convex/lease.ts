@@ -1,17 +1,15 @@
 /**
- * The lease: at most one process writes as a worker.
+ * The lease: at most one process at a time writes as a worker.
  *
  * ```
  *   acquire ──▶ held ── heartbeat within 25 s ──▶ held
  *                │ release: at once     │ 25 s of silence
  *                ▼                      ▼
- *              free, offline          free, offline; the epoch still stands until somebody acquires
+ *              free, offline          free, offline; the epoch is valid until the next acquire
  * ```
  *
- * The epoch, not the time, is what protects: a process that slept through its lease can go on if nobody took over, and
- * is `Fenced` if somebody did. `acquire` and `release` both raise it.
- *
- * @since 0.1.0
+ * The epoch protects, not the time: a process whose lease expired while it slept can continue if no other process has
+ * acquired it, and is `Fenced` otherwise. `acquire` and `release` both increment the epoch.
  */
 import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
@@ -22,14 +20,17 @@ import { refusal } from "./errors.ts"
 import { checkName, LEASE_LIFETIME } from "./limits.ts"
 import { setPresence } from "./presence.ts"
 
-/** Null: no process of the worker has ever taken it. */
+/** Null if no process of the worker has ever acquired it. */
 export const leaseOf = (ctx: QueryCtx, workerId: Id<"workers">): Promise<Doc<"leases"> | null> =>
   ctx.db
     .query("leases")
     .withIndex("by_worker", (q) => q.eq("workerId", workerId))
     .unique()
 
-/** Takes the lease, unless another process holds it. The same process may take it again. */
+/**
+ * Acquires the lease for `processId`, which may acquire it again. Returns the new `epoch`, and `leaseExpiresAt` and
+ * `serverTime` in milliseconds of the server's clock. Fails with `Conflict` while another process holds it.
+ */
 export const acquire = unleasedWorkerMutation({
   args: { processId: v.string() },
   handler: async (ctx, { processId }) => {
@@ -52,7 +53,7 @@ export const acquire = unleasedWorkerMutation({
   }
 })
 
-/** Holds the lease for 25 s more, and says what the worker is doing. */
+/** Extends the lease to 25 s from now, and stores the `phase` of the worker. Returns times as `acquire`. */
 export const heartbeat = workerMutation({
   args: { phase: v.string() },
   handler: async (ctx, { phase }) => {
@@ -61,16 +62,16 @@ export const heartbeat = workerMutation({
     const now = Date.now()
     const leaseExpiresAt = now + LEASE_LIFETIME
     const lease = await leaseOf(ctx, workerId)
-    if (lease === null) throw refusal("Fenced", "There is no lease to hold: acquire it")
+    if (lease === null) throw refusal("Fenced", "There is no lease to extend: acquire it")
     await ctx.db.patch(lease._id, { expiresAt: leaseExpiresAt })
     const before = await setPresence(ctx, workerId, { phase, online: true })
-    // Who was marked offline has nobody watching its lease any more.
+    // `expire` has ended for a worker that was marked offline, so it is scheduled again.
     if (!before.online) await ctx.scheduler.runAt(leaseExpiresAt, internal.lease.expire, { workerId, epoch })
     return { leaseExpiresAt, serverTime: now }
   }
 })
 
-/** Gives the lease back, so that the next process need not wait. Nothing can be written under it afterwards. */
+/** Ends the lease, so that the next process need not wait for its expiry. Later writes with this epoch are rejected. */
 export const release = workerMutation({
   args: {},
   handler: async (ctx) => {
@@ -84,8 +85,8 @@ export const release = workerMutation({
 })
 
 /**
- * Marks a worker offline when its lease ran out. There is one such watcher for the current epoch while the worker is
- * online: it follows the lease by scheduling itself again, and one of an older epoch ends.
+ * Marks a worker offline when its lease has expired. While the worker is online, one run is scheduled for the current
+ * epoch; it reschedules itself when the lease was extended, and ends when the epoch has changed.
  */
 export const expire = internalMutation({
   args: { workerId: v.id("workers"), epoch: v.number() },

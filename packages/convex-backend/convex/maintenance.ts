@@ -1,10 +1,8 @@
 /**
- * What has to be done although nobody asks for it. Every transaction is bounded, and schedules the next while there is more.
+ * Periodic maintenance. Every transaction is bounded, and schedules the next one while rows are left.
  *
- * A lease that ran out has its own scheduled function, `lease.expire`; its turns are settled by the next process of the
- * worker, which knows them by their epoch, or ended here when there is none for a week.
- *
- * @since 0.1.0
+ * An expired lease has its own scheduled function, `lease.expire`. Its turns are recovered by the next process of the
+ * worker, which finds them by their epoch, or ended here after a week without one.
  */
 import { type Infer, v } from "convex/values"
 import { internal } from "./_generated/api.ts"
@@ -15,8 +13,8 @@ import { purgeSession } from "./purge.ts"
 import { endEach } from "./revocation.ts"
 
 /**
- * Turns that waited for their worker for a day become `expired`, visibly: a prompt of yesterday is not answered unasked.
- * The operator can send it again. One in a transaction: it and the one behind it are read and written, each up to 600 kB.
+ * Expires turns that have been queued for a day, so that no old prompt runs unexpectedly; the operator can resend it. One
+ * turn per transaction: it and the next one are read and written, each up to 600 kB.
  */
 export const expireTurns = internalMutation({
   args: {},
@@ -33,8 +31,8 @@ export const expireTurns = internalMutation({
 })
 
 /**
- * Ends the turns of workers that do not come back, with the text that was streamed of them. `before`, in milliseconds of
- * the server's clock, stays the same from page to page, because a cursor belongs to one question.
+ * Ends the turns of workers that were silent for a week, with their streamed text. `before` (milliseconds of the server's
+ * clock) is the same for all pages, because a cursor belongs to one query.
  */
 export const endAbandoned = internalMutation({
   args: {
@@ -43,7 +41,7 @@ export const endAbandoned = internalMutation({
     cursor: v.union(v.string(), v.null())
   },
   handler: async (ctx, { status, before, cursor }): Promise<null> => {
-    // Who was silent since then has taken no turn that is younger.
+    // A worker that was silent since then has claimed no younger turn.
     const { page, isDone, continueCursor } = await ctx.db
       .query("turns")
       .withIndex("by_status", (q) => q.eq("status", status).lt("_creationTime", before))
@@ -75,7 +73,7 @@ const olderThan = (ctx: MutationCtx, table: Trimmed, before: number) =>
     .withIndex("by_creation_time", (q) => q.lt("_creationTime", before))
     .take(TRIM_BATCH)
 
-/** Starts the ending of what is abandoned, and the trimming of each table. */
+/** Schedules the end of abandoned turns and the trimming of each table. */
 export const trimAll = internalMutation({
   args: {},
   handler: async (ctx): Promise<null> => {
@@ -91,13 +89,13 @@ export const trimAll = internalMutation({
   }
 })
 
-/** Deletes a table's oldest rows, those beyond their retention. */
+/** Deletes rows of a table that are older than their retention. */
 export const trim = internalMutation({
   args: { table: trimmed },
   handler: async (ctx, { table }): Promise<null> => {
     const rows = await olderThan(ctx, table, Date.now() - RETENTION[table])
     for (const row of rows) {
-      // Its worker did not come to delete it for a month: then it is deleted here alone.
+      // The worker did not execute the deletion for a month: the session is deleted here only.
       if ("command" in row && row.command.kind === "delete" && row.status === "queued") {
         await purgeSession(ctx, row.command.sessionId)
       }

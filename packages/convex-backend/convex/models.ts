@@ -1,7 +1,5 @@
 /**
- * The models that a worker offers, as OpenCode told it.
- *
- * @since 0.1.0
+ * The models that a worker offers, as OpenCode reports them.
  */
 import { v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
@@ -26,15 +24,15 @@ const hashOf = async (ctx: QueryCtx, workerId: Id<"workers">): Promise<string | 
   return first?.hash ?? null
 }
 
-/** The hash of what this worker published last; null: nothing yet. Asked once at a start, instead of sending it all. */
+/** The hash of the catalogue that this worker published last, or null. Read at the start, to avoid sending an unchanged one. */
 export const published = workerQuery({
   args: {},
   handler: (ctx) => hashOf(ctx, ctx.worker._id)
 })
 
 /**
- * Replaces the worker's catalogue: `models` is JSON, `hash` that of its content, `default` `provider/model`. With the hash
- * that is there already nothing is written.
+ * Replaces the catalogue of the worker. `models`: JSON text; `hash`: of its content; `default`: `provider/model`. Writes
+ * nothing if the stored hash is the same.
  */
 export const publish = workerMutation({
   args: { hash: v.string(), models: v.string(), default: v.union(v.string(), v.null()) },
@@ -52,7 +50,7 @@ export const publish = workerMutation({
   }
 })
 
-/** What one of your workers offers, null before it published: `models` is JSON. */
+/** The catalogue of one of your workers, null before it has published one. `models`: JSON text. */
 export const get = operatorQuery({
   args: { workerId: v.id("workers") },
   handler: async (ctx, { workerId }) => {

@@ -1,13 +1,10 @@
 /**
- * An operator's own rows; anybody else's are not there for them.
- *
- * @since 0.1.0
+ * Rows by their id, restricted to those of the calling operator. Rows of other owners are `NotFound`.
  */
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { QueryCtx } from "./_generated/server.ts"
 import { refusal } from "./errors.ts"
 
-/** The operator's session, else `NotFound`. */
 export const ownedSession = async (
   ctx: QueryCtx & { readonly operator: string },
   sessionId: Id<"sessions">
@@ -17,7 +14,6 @@ export const ownedSession = async (
   return session
 }
 
-/** The operator's worker, else `NotFound`. */
 export const ownedWorker = async (
   ctx: QueryCtx & { readonly operator: string },
   workerId: Id<"workers">
@@ -27,17 +23,16 @@ export const ownedWorker = async (
   return worker
 }
 
-/** The operator's worker, approved; else `NotFound` or `Revoked`. */
+/** An approved worker of the operator. Fails with `NotFound` or `Revoked`. */
 export const usableWorker = async (
   ctx: QueryCtx & { readonly operator: string },
   workerId: Id<"workers">
 ): Promise<Doc<"workers">> => {
   const worker = await ownedWorker(ctx, workerId)
-  if (worker.approval === "revoked") throw refusal("Revoked", "This worker was revoked: choose another one")
+  if (worker.approval === "revoked") throw refusal("Revoked", "This worker was revoked: choose another worker")
   return worker
 }
 
-/** The operator's turn, else `NotFound`. */
 export const ownedTurn = async (
   ctx: QueryCtx & { readonly operator: string },
   turnId: Id<"turns">

@@ -1,18 +1,16 @@
 /**
- * Pairing: a worker makes a secret and shows a code, and the operator who approves the code owns the worker.
+ * Pairing: a worker creates a secret and shows a code; the operator who approves the code owns the worker.
  *
  * ```
  *   worker: begin(hash of its secret) ─▶ code ─▶ operator: preview(code), approve(code)
  *   worker: status(secret), subscribed ◀─────────── workerId, ownerId
- *   worker: rotate(hash of its next secret), signed with the one that it has
+ *   worker: rotate(hash of its next secret), authenticated with the current one
  * ```
  *
  * Invariants
- * - A code is good for 10 minutes. No number of other calls makes it expire before.
- * - An anonymous call reads at most two small rows. At most 1,000 pairings wait: `begin` refuses more, and reads one row
- *   to know it. `OPENCODE_WORKER_PAIRING=off`, in the deployment's environment, turns `begin` off.
- *
- * @since 0.1.0
+ * - A code is valid for 10 minutes, regardless of other calls.
+ * - An anonymous call reads at most two small rows. At most 1,000 pairings are pending: `begin` rejects more after reading
+ *   one row. `OPENCODE_WORKER_PAIRING=off` in the deployment's environment disables `begin`.
  */
 import { type Infer, v } from "convex/values"
 import { internal } from "./_generated/api.ts"
@@ -44,11 +42,11 @@ const byCode = (ctx: QueryCtx, code: string) =>
 
 const checkHash = (secretHash: string): void => {
   if (!/^[0-9a-f]{64}$/.test(secretHash)) {
-    throw refusal("InvalidArgument", "secretHash is not a SHA-256 in 64 hexadecimal digits")
+    throw refusal("InvalidArgument", "secretHash must be a SHA-256 hash of 64 hexadecimal digits")
   }
 }
 
-/** Refuses what takes more bytes than a stranger's name may. */
+/** Rejects names of unauthenticated workers that are too long. */
 const checkPairingName = (field: string, name: string): void => {
   checkName(field, name, MAX_PAIRING_NAME)
   const { length } = new TextEncoder().encode(name)
@@ -63,7 +61,7 @@ const changePending = async (ctx: MutationCtx, change: 1 | -1): Promise<void> =>
   else await ctx.db.patch(counter._id, { count: Math.max(counter.count + change, 0) })
 }
 
-/** Convex Cloud knows the caller's address; a deployment that does not refuses the question. */
+/** Convex Cloud knows the caller's address; other deployments throw. */
 const addressOf = async ({ meta }: MutationCtx): Promise<string | null> => {
   try {
     return (await meta.getRequestMetadata()).ip
@@ -72,19 +70,22 @@ const addressOf = async ({ meta }: MutationCtx): Promise<string | null> => {
   }
 }
 
-/** Starts a pairing. The secret stays with the worker; only its hash comes here. Names take 100 bytes of UTF-8. */
+/**
+ * Starts a pairing for a worker, which sends only the hash of its secret. `machine` and `directory`: at most 100 bytes of
+ * UTF-8. Returns the code to show, and `expiresAt` in milliseconds. Fails with `RateLimited` or `Disabled`.
+ */
 export const begin = anonymousMutation({
   args: { machine: v.string(), directory: v.string(), secretHash: v.string() },
   handler: async (ctx, { machine, directory, secretHash }) => {
     if (process.env["OPENCODE_WORKER_PAIRING"] === "off") {
-      throw refusal("Disabled", "This deployment takes no new workers: OPENCODE_WORKER_PAIRING is off")
+      throw refusal("Disabled", "This deployment accepts no new workers: OPENCODE_WORKER_PAIRING is off")
     }
     checkPairingName("machine", machine)
     checkPairingName("directory", directory)
     checkHash(secretHash)
     const counter = await ctx.db.query("pendingPairings").first()
     if (counter !== null && counter.count >= MAX_PENDING_PAIRINGS) {
-      throw refusal("RateLimited", "Too many workers wait for approval: try again in 10 minutes")
+      throw refusal("RateLimited", "Too many workers are waiting for approval: try again in 10 minutes")
     }
     let code = makeCode()
     while ((await byCode(ctx, code)) !== null) code = makeCode()
@@ -106,8 +107,8 @@ export const begin = anonymousMutation({
 })
 
 /**
- * The state of a pairing, for the worker that began it and knows its secret. `ownerId`: the identity that approved it, as
- * `issuer|subject`; null before.
+ * The state of a pairing, for the worker that began it and has its secret. `ownerId`: the identity that approved it, as
+ * `issuer|subject`; null before the approval.
  */
 export const status = anonymousQuery({
   args: { pairingId: v.id("pairings"), secret: v.string() },
@@ -121,7 +122,7 @@ export const status = anonymousQuery({
   }
 })
 
-/** The identity that a worker belongs to, as `issuer|subject`. It never changes. */
+/** The owner of the calling worker, as `issuer|subject`. It never changes. */
 export const owner = unleasedWorkerQuery({
   args: {},
   handler: (ctx) => Promise.resolve({ ownerId: ctx.worker.ownerId })
@@ -136,8 +137,8 @@ const pairingPreview = v.object({
 })
 
 /**
- * The worker that shows `code`, before you approve it: its names, as it gave them itself; its address, null where the
- * deployment does not know it; when it began, and until when the code is good. A wrong code counts as in `approve`.
+ * The worker that shows `code`, before its approval: the names that it reports, its address (null if the deployment does
+ * not know it), and the start and end of the code's validity in milliseconds. Wrong codes count as in `approve`.
  */
 export const preview = operatorAction({
   args: { code: v.string() },
@@ -150,10 +151,10 @@ export const preview = operatorAction({
 })
 
 /**
- * Makes the worker that shows `code` yours. Doing so twice returns the same worker. An operator who gives 10 wrong codes is
- * refused for 10 minutes from the first of them, right codes included: otherwise guesses would be free.
+ * Approves the worker that shows `code`, and returns its id. Idempotent. After 10 wrong codes, all codes of an operator are
+ * rejected for 10 minutes from the first one, to limit guesses. Fails with `NotFound`, `Expired` or `RateLimited`.
  *
- * An action, because a mutation that refuses would also roll the count back.
+ * An action, because a mutation that fails would roll back the count.
  */
 export const approve = operatorAction({
   args: { code: v.string() },
@@ -171,7 +172,7 @@ const pairingOf = async (ctx: QueryCtx, operator: string, code: string): Promise
   const worker = pairing?.workerId === undefined ? null : await ctx.db.get(pairing.workerId)
   if (pairing !== null && worker?.ownerId === operator) return pairing
   if (pairing === null || pairing.status === "approved") {
-    return { code: "NotFound", message: "No worker shows this code: compare it with the worker's terminal" }
+    return { code: "NotFound", message: "No worker shows this code: compare it with the terminal of the worker" }
   }
   if (pairing.status === "expired" || pairing.expiresAt <= Date.now()) {
     return { code: "Expired", message: "This code is older than 10 minutes: start the worker's pairing again" }
@@ -179,7 +180,7 @@ const pairingOf = async (ctx: QueryCtx, operator: string, code: string): Promise
   return pairing
 }
 
-/** Does `use` with the pairing of a code, or counts the code as wrong: what it writes stays, whatever it returns. */
+/** Runs `use` with the pairing of a code, or counts the code as wrong. Returns errors, so that the count is committed. */
 const withPairing = async <A>(
   ctx: MutationCtx,
   { code, operator }: { readonly code: string; readonly operator: string },
@@ -238,8 +239,8 @@ export const tryCode = internalMutation({
 })
 
 /**
- * Runs when a code's time is over, so that a waiting worker sees it without asking. Deletes some that expired long ago:
- * more than one for each that expires, so that strangers cannot make the table grow.
+ * Expires a code, so that the subscription of the waiting worker is updated. Also deletes a few old expired pairings: more
+ * than one per expiry, so that unauthenticated calls cannot grow the table.
  */
 export const expire = internalMutation({
   args: { pairingId: v.id("pairings") },
@@ -259,7 +260,7 @@ export const expire = internalMutation({
   }
 })
 
-/** Corrects the counter, should an expiry ever have been lost. */
+/** Corrects the counter, in case an expiry was lost. */
 export const recount = internalMutation({
   args: {},
   handler: async (ctx): Promise<null> => {
@@ -275,11 +276,11 @@ export const recount = internalMutation({
 })
 
 /**
- * Gives the worker another secret, of which only the hash comes here. From then on the old one is refused, on open
- * subscriptions, too: sign every call with the new one, and subscribe again; the lease goes on.
+ * Replaces the secret of the worker by the one with this hash. The old secret is rejected from then on, also on open
+ * subscriptions: authenticate every call with the new one, and subscribe again. The lease continues.
  *
- * Store both before you call, and forget the old one when the answer is there. Where no answer came, call again, signed
- * with the new one: that changes nothing more where it counts already, and is refused with `WrongSecret` where it does not.
+ * Store both secrets before the call, and delete the old one after the answer. Without an answer, call again with the new
+ * secret: this has no effect if the rotation was committed, and fails with `WrongSecret` otherwise.
  */
 export const rotate = workerMutation({
   args: { secretHash: v.string() },

@@ -1,7 +1,5 @@
 /**
- * Payloads longer than a row, cut and joined again. Pure.
- *
- * @since 0.1.0
+ * Splits payloads that exceed a row, and joins them. Pure functions.
  */
 import { checkCount, checkText, MAX_NAME, MAX_PART_ROW, MAX_PARTS, MAX_PARTS_TOTAL } from "./limits.ts"
 import { refusal } from "./errors.ts"
@@ -9,12 +7,12 @@ import { refusal } from "./errors.ts"
 /** A final part of a turn. `payload` is JSON. */
 export type Part = { readonly index: number; readonly kind: string; readonly payload: string }
 
-/** A part, or a piece of one. */
+/** A part, or one chunk of it. */
 export type PartRow = Part & { readonly chunk: number }
 
 const isHighSurrogate = (unit: number): boolean => unit >= 0xd8_00 && unit <= 0xdb_ff
 
-/** Cuts text into pieces of at most `size` code units, never through a character. The pieces join to the text. */
+/** Splits text into chunks of at most `size` code units, never inside a character. */
 export const cut = (text: string, size: number): Array<string> => {
   const pieces: Array<string> = []
   for (let from = 0; from < text.length;) {
@@ -26,7 +24,7 @@ export const cut = (text: string, size: number): Array<string> => {
   return pieces.length === 0 ? [""] : pieces
 }
 
-/** The rows of a turn's parts. Refuses what could not be written, or read back, in one transaction. */
+/** The rows of a turn's parts. Rejects parts that cannot be written or read in one transaction. */
 export const splitParts = (parts: ReadonlyArray<Part>): Array<PartRow> => {
   checkCount("parts", parts.length, MAX_PARTS)
   for (const { kind } of parts) checkText("parts.kind", kind, MAX_NAME)
@@ -39,7 +37,7 @@ export const splitParts = (parts: ReadonlyArray<Part>): Array<PartRow> => {
   )
 }
 
-/** Whether a row may be one of several of its part: all but the last are as long as a row can be, or end before a character. */
+/** Whether its part may continue in the next row: all rows of a part but the last have the full length, up to one character. */
 export const mayGoOn = ({ payload }: PartRow): boolean => payload.length >= MAX_PART_ROW - 1
 
 /** The parts of rows that come ordered by index and chunk. */

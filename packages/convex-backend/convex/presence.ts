@@ -1,13 +1,11 @@
 /**
- * What lists show of a worker. A row that would not change is not written, so that nothing runs again.
- *
- * @since 0.1.0
+ * The phase of a worker in lists. An unchanged row is not written, so that no query runs again.
  */
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
 import { refusal } from "./errors.ts"
 
-/** Every worker has one: approval inserts both. */
+/** Every worker has a presence: approval inserts both. */
 export const presenceOf = async (ctx: QueryCtx, workerId: Id<"workers">): Promise<Doc<"presence">> => {
   const presence = await ctx.db
     .query("presence")
@@ -17,7 +15,7 @@ export const presenceOf = async (ctx: QueryCtx, workerId: Id<"workers">): Promis
   return presence
 }
 
-/** Gives the presence as it was before. */
+/** Returns the previous presence. */
 export const setPresence = async (
   ctx: MutationCtx,
   workerId: Id<"workers">,

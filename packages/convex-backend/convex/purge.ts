@@ -1,7 +1,5 @@
 /**
- * Deletes a session with all that belongs to it, in as many transactions as that takes.
- *
- * @since 0.1.0
+ * Deletes sessions and turns with all their rows, in as many transactions as needed.
  */
 import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
@@ -9,20 +7,20 @@ import type { Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx } from "./_generated/server.ts"
 import { deleteWatch } from "./watches.ts"
 
-/** Of the largest size 4 × 750 kB, 20 × 100 kB and 10 × 150 kB are 6.5 MB: read to find them, and once more to delete them. */
+/** Rows per transaction. At maximum size (4 × 750 kB, 20 × 100 kB, 10 × 150 kB) they are 6.5 MB, read to find and again to delete. */
 const [PARTS, DELTAS, CONTENTS] = [4, 20, 10]
 
-/** Takes the session out of every list by and by, beginning when the caller's transaction is done. */
+/** Schedules the deletion of a session, after the caller's transaction. */
 export const purgeSession = async (ctx: MutationCtx, sessionId: Id<"sessions">): Promise<void> => {
   await ctx.scheduler.runAfter(0, internal.purge.session, { sessionId })
 }
 
-/** Deletes a finished turn, in as many transactions as that takes. */
+/** Deletes a finished turn, in as many transactions as needed. */
 export const purgeTurn = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<void> => {
   if (!(await deleteSome(ctx, turnId))) await ctx.scheduler.runAfter(0, internal.purge.turn, { turnId })
 }
 
-/** Deletes some of what belongs to a turn, and the turn itself when nothing else is left. Returns whether it is gone. */
+/** Deletes some rows of a turn, and the turn itself when no other row is left. Returns whether the turn is deleted. */
 const deleteSome = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<boolean> => {
   const parts = ctx.db.query("parts").withIndex("by_turn", (q) => q.eq("turnId", turnId))
   const deltas = ctx.db.query("deltas").withIndex("by_turn", (q) => q.eq("turnId", turnId))
@@ -45,7 +43,7 @@ const deleteSome = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<boolea
   return true
 }
 
-/** Deletes some, and schedules itself until the turn is gone. */
+/** Deletes some rows, and schedules itself until the turn is deleted. */
 export const turn = internalMutation({
   args: { turnId: v.id("turns") },
   handler: async (ctx, { turnId }): Promise<null> => {
@@ -54,7 +52,7 @@ export const turn = internalMutation({
   }
 })
 
-/** Deletes some, and schedules itself until nothing is left. */
+/** Deletes some rows, and schedules itself until the session is deleted. */
 export const session = internalMutation({
   args: { sessionId: v.id("sessions") },
   handler: async (ctx, { sessionId }): Promise<null> => {

@@ -1,7 +1,5 @@
 /**
- * The content of a request: bounds, storage in pieces, and which answers it accepts.
- *
- * @since 0.1.0
+ * The content of a request: its limits, its storage in chunks, and the answers that it accepts.
  */
 import type { Infer } from "convex/values"
 import type { Id } from "./_generated/dataModel.ts"
@@ -25,7 +23,7 @@ export type RequestAnswer = Infer<typeof requestAnswer>
 export type RequestContent = Infer<typeof requestContent>
 type Question = Infer<typeof requestQuestion>
 
-/** Refuses content that is too large to store, or that has no possible answer. Returns it as JSON. */
+/** Returns the content as JSON text. Rejects content that is too large, or that has no possible answer. */
 export const encodeContent = (content: RequestContent): string => {
   if (content.kind === "permission") {
     checkText("content.permission", content.permission, MAX_NAME)
@@ -79,7 +77,7 @@ const checkQuestion = (
   }
 }
 
-/** Refuses an answer that the questions do not allow. */
+/** Rejects an answer that the questions do not allow. */
 export const checkAnswers = (
   questions: ReadonlyArray<Question>,
   answers: ReadonlyArray<ReadonlyArray<string>>
@@ -95,7 +93,7 @@ export const checkAnswers = (
   }
 }
 
-/** Refuses an answer of the wrong type, or that is too long. */
+/** Rejects an answer of the wrong type, or that is too long. */
 export const checkAnswerType = (kind: "permission" | "question", answer: RequestAnswer): void => {
   const answered = answer.type === "answers" || answer.type === "dismiss" ? "question" : "permission"
   if (answered !== kind) {

@@ -1,20 +1,18 @@
 /**
- * Permissions and questions of an agent that wait for a person, and the answers.
+ * Requests (permissions and questions) of an agent, and the answers of operators.
  *
  * ```
  *   open ──▶ pending ──answer──▶ answered ──close("answered")──▶ the agent has the answer
- *               │                   └── turn over first ──▶ cancelled
- *               ├── its time is over ──▶ expired
- *               └── turn over, or answered at OpenCode's own terminal ──▶ cancelled
+ *               │                   └── turn ended first ──▶ cancelled
+ *               ├── time limit ──▶ expired
+ *               └── turn ended, or answered in OpenCode's own terminal ──▶ cancelled
  * ```
  *
  * Invariants
- * - No request outlives its turn, and none is pending longer than its time and a minute, even if its worker died.
- * - A stored request has its whole content. A worker refuses to ask for more than fits, so that no answer is given to a
- *   part of a request.
- * - The content of a request never changes, so its id names what the person saw.
- *
- * @since 0.1.0
+ * - No request outlives its turn, and none is pending longer than its time limit and a minute, even if its worker died.
+ * - A request is stored with its whole content. A worker rejects requests that do not fit, so that operators never answer a
+ *   truncated request.
+ * - The content of a request never changes, so its id identifies the content that the operator saw.
  */
 import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
@@ -47,7 +45,7 @@ import {
 } from "./requestContents.ts"
 import { requestAlways, requestAnswer, requestAskedBy, requestContent } from "./tables.ts"
 
-/** Cancels what a turn still has open. Part of the transaction that ends the turn. */
+/** Cancels the open requests of a turn, in the transaction that ends it. */
 export const closeRequests = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<void> => {
   const open = await ctx.db
     .query("requests")
@@ -57,8 +55,8 @@ export const closeRequests = async (ctx: MutationCtx, turnId: Id<"turns">): Prom
 }
 
 /**
- * Shows a request to the operator for `timeLimit` milliseconds (1 second to 24 hours). The same `opencodeId` returns the
- * same request, in any state. `content` is stored whole, as JSON of at most 1,000,000 characters.
+ * Opens a request for `timeLimit` milliseconds (1 second to 24 hours), and returns its id. Idempotent by `opencodeId`.
+ * `content`: as JSON at most 1,000,000 characters. Fails with `Conflict` if the turn is not running in this epoch.
  */
 export const open = workerMutation({
   args: {
@@ -83,7 +81,7 @@ export const open = workerMutation({
     if (always !== null) {
       checkText("always.label", always.label, MAX_PATH)
       if (content.kind === "question")
-        throw refusal("InvalidArgument", "always is for permissions; a question takes null")
+        throw refusal("InvalidArgument", "always is for permissions; it must be null for a question")
     }
     const json = encodeContent(content)
     if (!(timeLimit >= 1_000 && timeLimit <= MAX_REQUEST_TIME)) {
@@ -128,7 +126,7 @@ export const open = workerMutation({
   }
 })
 
-/** Answers to forward to the agent, the oldest first, at most `limit` (up to 20). Closing one moves the window on. */
+/** Answers to forward to the agent, the oldest first, at most `limit` (up to 20). Closed requests leave the list. */
 export const answers = workerQuery({
   args: { limit: v.number() },
   handler: async (ctx, { limit }) => {
@@ -143,8 +141,8 @@ export const answers = workerQuery({
 })
 
 /**
- * The worker is done with a request. `answered`: the agent has the answer. `expired`, `cancelled`: the agent gets no answer
- * from here, even if one was given in the meantime. A closed request does not change.
+ * Closes a request. `answered`: the agent has the answer. `expired`, `cancelled`: the agent receives no answer, even if an
+ * operator has answered meanwhile. Has no effect on a closed request.
  */
 export const close = workerMutation({
   args: {
@@ -164,8 +162,8 @@ export const close = workerMutation({
 })
 
 /**
- * An `always` answer of this conversation was applied to a later request, `subject`, in the turn. Leaves one audit row for
- * each turn and answer; the turn's parts have every call.
+ * Records that an `always` answer of this session was applied to a later request, `subject`, in the turn. Writes one audit
+ * row per turn and answer; the parts of the turn have every call.
  */
 export const applied = workerMutation({
   args: { requestId: v.id("requests"), turnId: v.id("turns"), subject: v.string() },
@@ -206,7 +204,7 @@ const view = (request: Doc<"requests">) => ({
   expiresAt: request.expiresAt
 })
 
-/** The requests that wait for you, of one session or of all, the oldest 100 first, without their content: see `get`. */
+/** Your pending requests, of one session or of all, the oldest 100 first, without content: see `get`. */
 export const pending = operatorQuery({
   args: { sessionId: v.optional(v.id("sessions")) },
   handler: async (ctx, { sessionId }) => {
@@ -226,7 +224,7 @@ const ownedRequest = async (ctx: QueryCtx & { readonly operator: string }, reque
   return request
 }
 
-/** One of your requests with its whole content: show all of it before you answer. */
+/** One of your requests with its whole content, all of which must be shown before an answer. */
 export const get = operatorQuery({
   args: { requestId: v.id("requests") },
   handler: async (ctx, { requestId }) => {
@@ -235,7 +233,7 @@ export const get = operatorQuery({
   }
 })
 
-/** Answers are small and plain, and their fields come in the order of the validator. */
+/** Compares as JSON: the fields of answers are in the order of the validator. */
 const same = (one: RequestAnswer, other: RequestAnswer): boolean => JSON.stringify(one) === JSON.stringify(other)
 
 const checkAnswer = async (ctx: QueryCtx, request: Doc<"requests">, given: RequestAnswer): Promise<void> => {
@@ -251,7 +249,7 @@ const checkAnswer = async (ctx: QueryCtx, request: Doc<"requests">, given: Reque
   if (content.kind === "question") checkAnswers(content.questions, given.answers)
 }
 
-/** Answers a request of yours. The first answer stands; sending the same answer again changes nothing. */
+/** Answers a request. The first answer is final; the same answer again has no effect. Fails with `Expired` or `Conflict`. */
 export const answer = operatorMutation({
   args: { requestId: v.id("requests"), answer: requestAnswer },
   handler: async (ctx, args) => {
@@ -259,7 +257,7 @@ export const answer = operatorMutation({
     if (request.answer !== undefined && same(request.answer, args.answer)) return null
     await checkAnswer(ctx, request, args.answer)
     if (request.status === "expired" || (request.status === "pending" && request.expiresAt <= Date.now())) {
-      throw refusal("Expired", "The time to answer this request is over: the agent went on without an answer")
+      throw refusal("Expired", "This request has expired: the agent continued without an answer")
     }
     if (request.status !== "pending") {
       throw refusal("Conflict", `This request is ${request.status} already`)
@@ -274,7 +272,7 @@ export const answer = operatorMutation({
   }
 })
 
-/** For a request whose worker died before its time was over. */
+/** Expires a request whose worker has died before the time limit. */
 export const expire = internalMutation({
   args: { requestId: v.id("requests") },
   handler: async (ctx, { requestId }): Promise<null> => {

@@ -1,8 +1,5 @@
 /**
- * What becomes of the work of a worker that may not say so any more, or does not come back: it ends here, turns with the
- * text that was streamed.
- *
- * @since 0.1.0
+ * Ends the turns and commands of workers that are revoked or were silent for too long. Turns keep their streamed text.
  */
 import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
@@ -25,19 +22,19 @@ import { purgeSession } from "./purge.ts"
 
 const revoked = (when: string) => ({
   name: "WorkerRevoked",
-  message: `This worker was revoked ${when}. Ask another one if it is still wanted.`
+  message: `This worker was revoked ${when}. Send the prompt to another worker if it is still needed.`
 })
 const silent = {
   name: "WorkerSilent",
-  message: `This worker went away in the middle of this turn, and was silent for ${SILENT_WORKER / DAY} days. Ask again if it is still wanted.`
+  message: `This worker stopped during this turn, and was silent for ${SILENT_WORKER / DAY} days. Send the prompt again if it is still needed.`
 }
-const notice = { text: "What was written before this is too long to be kept here." }
+const notice = { text: "The text before this is too long and was not kept." }
 
 const unfinished = v.union(v.literal("claimed"), v.literal("running"), v.literal("queued"))
 
 type Text = { readonly kind: string; readonly pieces: Array<string> }
 
-/** `texts` has what was written last first: its parts, and the pieces of each. */
+/** `texts`: the latest part first, with its latest piece first. */
 const toParts = (texts: ReadonlyMap<string, Text>, isWhole: boolean): Array<Part> => {
   const contents = Array.from(texts, ([id, { kind, pieces }]) => ({
     kind,
@@ -47,7 +44,7 @@ const toParts = (texts: ReadonlyMap<string, Text>, isWhole: boolean): Array<Part
   return all.map(({ kind, payload }, index) => ({ index, kind, payload: JSON.stringify(payload) }))
 }
 
-/** A turn's streamed text as parts, in the order in which they began: its end where not all of it fits. */
+/** The streamed text of a turn as parts, in the order in which they began. If it is too long, its end. */
 const streamedParts = async (ctx: QueryCtx, turnId: Id<"turns">): Promise<Array<Part>> => {
   const texts = new Map<string, Text>()
   let room = MAX_PARTS_TOTAL - JSON.stringify(notice).length
@@ -59,12 +56,12 @@ const streamedParts = async (ctx: QueryCtx, turnId: Id<"turns">): Promise<Array<
       .order("desc")
       .take(STREAMED_PAGE)
     for (const { kind, partId, text } of deltas.flatMap(({ segments }) => segments.toReversed())) {
-      // A tool's output counts, because it was read.
+      // Output of tools is not kept, but counts, because it was read.
       room -= JSON.stringify({ id: partId, text }).length
       const known = texts.get(partId)
       if (room < 0 || (known === undefined && texts.size === MAX_PARTS - 1)) return toParts(texts, false)
       if (kind === "tool") continue
-      // Set anew, so that the part that began first comes last.
+      // Reinserted, so that the part that began first comes last.
       texts.delete(partId)
       const part = known ?? { kind, pieces: [] }
       part.pieces.push(text)
@@ -76,7 +73,7 @@ const streamedParts = async (ctx: QueryCtx, turnId: Id<"turns">): Promise<Array<
   return toParts(texts, false)
 }
 
-/** Ends all that a revoked worker left, when the caller's transaction is done. Nothing new comes: it is refused. */
+/** Schedules the end of all turns and commands of a revoked worker. Its further calls are rejected. */
 export const endWorkOf = async (ctx: MutationCtx, workerId: Id<"workers">): Promise<void> => {
   for (const { value: status } of unfinished.members) {
     await ctx.scheduler.runAfter(0, internal.revocation.endTurns, { workerId, status, cursor: null })
@@ -84,7 +81,7 @@ export const endWorkOf = async (ctx: MutationCtx, workerId: Id<"workers">): Prom
   await ctx.scheduler.runAfter(0, internal.revocation.failCommands, { workerId })
 }
 
-/** Ends turns whose worker is gone, each in a transaction of its own, so that none keeps the others. */
+/** Ends abandoned turns, each in its own transaction, so that one failure does not affect the others. */
 export const endEach = async (ctx: MutationCtx, turns: ReadonlyArray<Doc<"turns">>): Promise<void> => {
   for (const { _id: turnId } of turns) await ctx.scheduler.runAfter(0, internal.revocation.endOne, { turnId })
 }
@@ -104,11 +101,11 @@ export const endTurns = internalMutation({
   }
 })
 
-/** Why nobody waits for a turn's worker any more; null: it may still come. */
+/** The error with which a turn ends because its worker is gone; null if the worker may still continue it. */
 const reasonToEnd = async (ctx: QueryCtx, { status, workerId }: Doc<"turns">) => {
   const isQueued = status === "queued"
   if ((await ctx.db.get(workerId))?.approval === "revoked") {
-    return revoked(isQueued ? "before it took this turn" : "in the middle of this turn")
+    return revoked(isQueued ? "before it claimed this turn" : "during this turn")
   }
   const lease = await leaseOf(ctx, workerId)
   return !isQueued && lease !== null && lease.expiresAt < Date.now() - SILENT_WORKER ? silent : null
@@ -136,7 +133,9 @@ export const failCommands = internalMutation({
       .take(MAX_SMALL_PAGE)
     for (const { _id, command } of waiting) {
       const isDelete = command.kind === "delete"
-      const error = isDelete ? "Deleted here, not in OpenCode: the worker was revoked" : "This worker was revoked"
+      const error = isDelete
+        ? "Deleted in the deployment, but not in OpenCode: the worker was revoked"
+        : "This worker was revoked"
       await ctx.db.patch(_id, { status: "failed", finishedAt: Date.now(), error })
       if (isDelete) await purgeSession(ctx, command.sessionId)
     }

@@ -1,9 +1,7 @@
 /**
- * The sessions that OpenCode has, as its worker tells them: made in its own terminal, renamed, worked on, deleted.
+ * The mirror of OpenCode's sessions: created in its own terminal, renamed, continued, deleted.
  *
- * Telling the same again changes nothing and writes nothing.
- *
- * @since 0.1.0
+ * Sending an unchanged session writes nothing.
  */
 import type { WithoutSystemFields } from "convex/server"
 import { type Infer, v } from "convex/values"
@@ -18,10 +16,10 @@ const told = v.object({
   title: v.string(),
   /** Milliseconds of the worker's clock. */
   updatedAt: v.number(),
-  /** The session here that it was made for, as its metadata says. A fork has the metadata of its origin. */
+  /** The id of the session for which it was created, from its metadata. A fork has the metadata of its origin. */
   madeFor: v.optional(v.string()),
   archived: v.optional(v.boolean()),
-  /** OpenCode's id of the first message that it has undone. */
+  /** OpenCode's id of the first undone message. */
   revertedFrom: v.optional(v.string())
 })
 
@@ -39,28 +37,28 @@ const known = (ctx: WorkerCtx<QueryCtx>, opencodeSessionId: string): Promise<Doc
     .withIndex("by_worker_opencode", (q) => q.eq("workerId", ctx.worker._id).eq("opencodeSessionId", opencodeSessionId))
     .first()
 
-/** The session here that was waiting for this one of OpenCode's. */
+/** The session for which this OpenCode session was created, if it is not linked yet. */
 const awaited = async (ctx: WorkerCtx<QueryCtx>, madeFor: string | undefined): Promise<Doc<"sessions"> | null> => {
   const sessionId = madeFor === undefined ? null : ctx.db.normalizeId("sessions", madeFor)
   const session = sessionId === null ? null : await ctx.db.get(sessionId)
   return session?.workerId === ctx.worker._id && session.opencodeSessionId === undefined ? session : null
 }
 
-/** Undefined takes a mark away. */
+/** `undefined` removes a mark. */
 interface Marks {
   readonly archived: true | undefined
   readonly revertedFrom: string | undefined
 }
 type Patch = Partial<Omit<Doc<"sessions">, keyof Marks>> & Marks
 
-/** A new row, or fields of one that is there. */
+/** A new row, or changed fields of an existing one. */
 type Change =
   | { readonly insert: WithoutSystemFields<Doc<"sessions">> }
   | { readonly patch: Patch; readonly sessionId: Id<"sessions"> }
 
 /**
- * What telling a session changes; undefined: nothing. One that its operator deletes is as any other, because that may fail
- * in OpenCode and leave it in use.
+ * The change for a session; `undefined` if there is none. A session that is being deleted is treated as any other, because
+ * the deletion may fail in OpenCode.
  */
 const changeOf = async (
   ctx: WorkerCtx<QueryCtx>,
@@ -117,22 +115,22 @@ const checkTold = (sessions: ReadonlyArray<Infer<typeof told>>, max: number): vo
   }
 }
 
-/** Up to when (milliseconds of the worker's clock) the worker has told every change; 0: it has told nothing. */
+/** The time (milliseconds of the worker's clock) up to which all changes are synced; 0 if nothing is. */
 export const watermark = workerQuery({
   args: {},
   handler: async (ctx) => (await cursorOf(ctx))?.watermark ?? 0
 })
 
 /**
- * Of up to 1,000 sessions, the OpenCode ids of those that `apply` would change something for. A process that does not know
- * what an earlier one has told asks this, and tells only these.
+ * Returns the OpenCode ids of those of up to 1,000 sessions that differ from the deployment. After a restart the worker
+ * sends only these.
  */
 export const outdated = workerQuery({
   args: { sessions: v.array(told) },
   handler: async (ctx, { sessions }) => {
     checkTold(sessions, MAX_LOOKUPS)
     const ids: Array<string> = []
-    // Not all at once: Convex bounds what a function may have under way.
+    // In batches: Convex limits the concurrent reads of a function.
     for (let from = 0; from < sessions.length; from += MAX_SMALL_PAGE) {
       const some = sessions.slice(from, from + MAX_SMALL_PAGE)
       const changes = await Promise.all(some.map((session) => changeOf(ctx, session)))
@@ -142,7 +140,7 @@ export const outdated = workerQuery({
   }
 })
 
-/** Takes up to 100 sessions, and with them the watermark up to which all is told then; absent: it stays. */
+/** Stores up to 100 sessions, and the watermark up to which all changes are synced afterwards, if given. */
 export const apply = workerMutation({
   args: { sessions: v.array(told), watermark: v.optional(v.number()) },
   handler: async (ctx, args) => {
@@ -157,8 +155,8 @@ export const apply = workerMutation({
 })
 
 /**
- * OpenCode has deleted up to 100 sessions. What came from there goes; a session that an operator made stays with its
- * turns, and its next prompt makes it anew in OpenCode.
+ * Removes up to 100 sessions that were deleted in OpenCode. A session that an operator created stays with its turns; its
+ * next prompt creates a new OpenCode session.
  */
 export const forget = workerMutation({
   args: { opencodeSessionIds: v.array(v.string()) },
@@ -179,8 +177,7 @@ export const forget = workerMutation({
 })
 
 /**
- * OpenCode has removed up to 100 messages. The turns go whose prompts they were; one that has not ended stays, because its
- * worker will end it.
+ * Deletes the turns of up to 100 prompts that were removed in OpenCode. An unfinished turn stays: its worker will end it.
  */
 export const forgetPrompts = workerMutation({
   args: { messages: v.array(v.object({ opencodeSessionId: v.string(), messageId: v.string() })) },

@@ -1,7 +1,5 @@
 /**
- * Who reads along, so that text is written fast for somebody and rarely for nobody.
- *
- * @since 0.1.0
+ * Whether a client watches a session: live text is written more often then.
  */
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
@@ -13,11 +11,11 @@ const watchOf = (ctx: QueryCtx, sessionId: Id<"sessions">): Promise<Doc<"watches
     .withIndex("by_session", (q) => q.eq("sessionId", sessionId))
     .unique()
 
-/** Whether somebody reads a session now. Only for mutations: a query would not run again when the time is over. */
+/** Whether a client watches a session now. Only for mutations: a query would not run again when the time has passed. */
 export const isWatched = async (ctx: MutationCtx, sessionId: Id<"sessions">): Promise<boolean> =>
   ((await watchOf(ctx, sessionId))?.until ?? 0) > Date.now()
 
-/** Somebody reads it for 45 s from now. */
+/** Marks a session as watched for `WATCH_LIFETIME` (45 s) from now. */
 export const renewWatch = async (ctx: MutationCtx, sessionId: Id<"sessions">): Promise<void> => {
   const now = Date.now()
   const watch = await watchOf(ctx, sessionId)

@@ -1,7 +1,5 @@
 /**
- * What an operator sees of their workers, tells them, and how they take one's approval back.
- *
- * @since 0.1.0
+ * The workers of an operator: list, audit, revocation and commands.
  */
 import { paginationOptsValidator } from "convex/server"
 import { v } from "convex/values"
@@ -15,8 +13,8 @@ import { presenceOf, setPresence } from "./presence.ts"
 import { endWorkOf } from "./revocation.ts"
 
 /**
- * Your workers, at most 100: those that are approved before those that were revoked, and of each the newest first. A
- * heartbeat does not run it again; a change of phase does.
+ * Lists your workers, at most 100: approved before revoked ones, the newest first. Heartbeats do not run the query again;
+ * changes of the phase do.
  */
 export const list = operatorQuery({
   args: {},
@@ -38,8 +36,9 @@ export const list = operatorQuery({
 })
 
 /**
- * Takes approval back, at once: the worker's next call is refused, and its subscriptions end. What it runs is
- * `interrupted` by that and keeps the text that was streamed; what waits for it fails, and what was to be deleted is gone here.
+ * Revokes the approval of a worker: its next call is rejected, and its subscriptions end. Its running turns become
+ * `interrupted` and keep their streamed text; its queued turns and commands fail. Sessions that it was to delete are
+ * deleted here. Idempotent.
  */
 export const revoke = operatorMutation({
   args: { workerId: v.id("workers") },
@@ -55,8 +54,8 @@ export const revoke = operatorMutation({
 })
 
 /**
- * A page of what was done with one of your workers and matters to its security, the newest first: it was approved or
- * revoked, got another secret, or a permission that it asked for was answered. Kept for a year.
+ * A page of the security audit of one of your workers, the newest entry first: approval, revocation, rotation of its
+ * secret, answers to its permission requests. `createdAt` in milliseconds. Entries are kept for a year.
  */
 export const audit = operatorQuery({
   args: { workerId: v.id("workers"), paginationOpts: paginationOptsValidator },
@@ -77,7 +76,7 @@ export const audit = operatorQuery({
   }
 })
 
-/** Tells a worker's process something. It must be online: what was said to a process that is gone is not for the next. */
+/** A command to the process of a worker, which must be online: a later process does not execute it. Returns its id. */
 const tell = (kind: "pause" | "resume" | "drain" | "refreshModels") =>
   operatorMutation({
     args: { workerId: v.id("workers"), idempotencyKey: v.string() },
@@ -90,11 +89,11 @@ const tell = (kind: "pause" | "resume" | "drain" | "refreshModels") =>
     }
   })
 
-/** The worker takes no more turns; what runs goes on. Gives the command. */
+/** The worker claims no further turns; running turns continue. */
 export const pause = tell("pause")
-/** The worker takes turns again. Gives the command. */
+/** The worker claims turns again. */
 export const resume = tell("resume")
-/** The worker lets what runs end, then stops. Gives the command. */
+/** The worker stops after its running turns have ended. */
 export const drain = tell("drain")
-/** The worker asks OpenCode for its models again. Gives the command. */
+/** The worker fetches its models from OpenCode again. */
 export const refreshModels = tell("refreshModels")

@@ -1,7 +1,3 @@
-/**
- * References to the functions, with their types: what a client calls them by.
- *
- * @since 0.1.0
- */
+/** References to the functions, with their types: what a client calls them by. */
 export { api } from "../convex/_generated/api.ts"
 export type { Doc, Id } from "../convex/_generated/dataModel.ts"

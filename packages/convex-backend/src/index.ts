@@ -1,17 +1,10 @@
 /**
  * The path of the functions folder, and what its functions refuse with. The functions themselves are in
  * `functions/*`, their references in `api`, the tables in `tables`.
- *
- * @since 0.1.0
  */
 import { fileURLToPath } from "node:url"
 
 export type { Refusal, RefusalCode } from "../convex/errors.ts"
 
-/**
- * Absolute path of the functions folder, for whatever deploys or serves a Convex functions folder.
- *
- * @category constants
- * @since 0.1.0
- */
+/** Absolute path of the functions folder, for whatever deploys or serves a Convex functions folder. */
 export const functionsDir: string = fileURLToPath(new URL("../convex", import.meta.url))

@@ -116,7 +116,7 @@ describe("a worker that is revoked", () => {
     const kept = await parts(turnId)
     assert.deepNestedInclude(kept[0], {
       kind: "notice",
-      text: "What was written before this is too long to be kept here."
+      text: "The text before this is too long and was not kept."
     })
     assert.deepNestedInclude(kept.at(-1), { kind: "text", text: "The end" })
     const length = kept.slice(1).reduce((sum, part) => sum + part.text.length, 0)

@@ -110,7 +110,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker r
 
         const copy = yield* Effect.flatMap(begin("start", "copy"), ended)
         assert.strictEqual(copy.code, 77, copy.stderr)
-        assert.match(copy.stderr, /no such worker with this secret.*Remove .*copy.* and start again/)
+        assert.match(copy.stderr, /no worker with this id and secret.*Remove .*copy.* and start again/)
         const thief = yield* rotate("copy")
         assert.strictEqual(thief.code, 77, thief.stderr)
         assert.match(thief.stderr, /Remove .*copy.* and start again/)
