@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process"
 import { availableParallelism, totalmem } from "node:os"
 import { promisify } from "node:util"
+import { openCodeProgram } from "@opencode-worker/harness"
 
 /** One result. Times are in milliseconds, sizes in bytes, counts exact; an object stands for what it is compared with. */
 export type Line = Readonly<
@@ -19,15 +20,11 @@ export const machine = async (quick: boolean) => ({
   }
 })
 
-const openCodeVersion = async () => {
-  const manifest: unknown = await import(`opencode-${process.platform}-${process.arch}/package.json`, {
-    with: { type: "json" }
-  }).then(
-    (module: { readonly default: unknown }) => module.default,
-    () => undefined
+const openCodeVersion = () =>
+  promisify(execFile)(openCodeProgram, ["--version"]).then(
+    ({ stdout }) => stdout.trim(),
+    () => null
   )
-  return typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : null
-}
 
 const commit = () =>
   promisify(execFile)("git", ["rev-parse", "--short", "HEAD"]).then(

@@ -5,11 +5,19 @@
  */
 import { setTimeout as sleep } from "node:timers/promises"
 import { api } from "@opencode-worker/convex-sync"
+import {
+  type Deployment,
+  openCodeProgram,
+  residentBytes,
+  startDeployment,
+  startWorker,
+  type WorkerOptions
+} from "@opencode-worker/harness"
 import { openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
-import { type Deployed, deploy } from "./product/deployment.ts"
-import { makeSessions, openCodeBinary, serveOpenCode } from "./product/opencode.ts"
+import { makeSessions, serveOpenCode } from "./product/opencode.ts"
+import { connectTo } from "./product/operator.ts"
 import { relayRequests } from "./product/requests.ts"
-import { startWorker, type WorkerOptions } from "./product/worker.ts"
+import { heapBytes, inspectable } from "./product/worker.ts"
 import type { Line } from "./report.ts"
 import { median } from "./statistics.ts"
 
@@ -23,7 +31,7 @@ export async function* startup(quick: boolean): AsyncGenerator<Line> {
 
   const stores: Array<Store> = []
   for (const sessions of sizes) {
-    const deployed = cleanup.use(await deploy())
+    const deployed = cleanup.use(await startDeployment(`${home.root}/deployment-${sessions}`))
     const { directory, environment, root } = home
     const worker = { url: deployed.url, data: `${root}/worker-${sessions}`, directory, environment }
     await pair(deployed, worker)
@@ -67,7 +75,7 @@ type Home = Awaited<ReturnType<typeof openCodeHome>>
 
 interface Store {
   readonly sessions: number
-  readonly deployed: Deployed
+  readonly deployed: Deployment
   readonly worker: WorkerOptions
 }
 
@@ -78,15 +86,15 @@ interface Start {
   readonly heapBytes: number
 }
 
-const own = ["--opencode", openCodeBinary()]
+const own = ["--opencode", openCodeProgram]
 
 const start = async (options: WorkerOptions): Promise<Start> => {
-  await using worker = startWorker({ ...options, flags: own })
-  const { at: readyMs } = await worker.says(/^Ready/)
-  const rssBytes = await worker.rssBytes()
-  const heapBytes = await worker.heapBytes()
-  const { match: boot } = await worker.says(/^OpenCode .* ([\d,]+) ms/)
-  return { readyMs, opencodeBootMs: Number(boot.replaceAll(",", "")), rssBytes, heapBytes }
+  await using worker = startWorker({ ...options, flags: own, nodeFlags: inspectable })
+  const readyMs = worker.timeOf(await worker.prints(/^Ready/m))
+  const rssBytes = await residentBytes(worker.pid)
+  const heap = await heapBytes(worker)
+  const [, boot = ""] = await worker.prints(/^OpenCode .* ([\d,]+) ms/m)
+  return { readyMs, opencodeBootMs: Number(boot.replaceAll(",", "")), rssBytes, heapBytes: heap }
 }
 
 /** The sessions that OpenCode has: it keeps them in this home. */
@@ -96,16 +104,16 @@ const inOpenCode = async (home: Home, count: number) => {
 }
 
 /** The first start, which also leaves the compiled code behind. */
-const pair = async (deployed: Deployed, options: WorkerOptions) => {
+const pair = async (deployed: Deployment, options: WorkerOptions) => {
   await using worker = startWorker({ ...options, flags: own })
-  await using operator = deployed.connect()
-  const { match: code } = await worker.says(/^Pairing code\s+(\S+)/)
+  await using operator = connectTo(deployed)
+  const [, code = ""] = await worker.prints(/^Pairing code\s+(\S+)/m)
   await operator.action(api.pairing.approve, { code })
-  await worker.says(/^Ready/)
+  await worker.prints(/^Ready/m)
 }
 
 /** As if the worker had told `count` sessions, and all that OpenCode has now. */
-const fill = async (deployed: Deployed, count: number, ids: ReadonlyArray<string>) => {
+const fill = async (deployed: Deployment, count: number, ids: ReadonlyArray<string>) => {
   const [worker = ""] = await deployed.rows("workers")
   const { _id: workerId, ownerId }: Record<string, unknown> = JSON.parse(worker)
   const sessions = Array.from({ length: count }, (_, index) => {
@@ -141,7 +149,7 @@ const asked = async ({ deployed, worker: options }: Store, home: Home) => {
     environment: { ...options.environment, OPENCODE_SERVER_PASSWORD: openCode.password },
     flags: ["--attach", relay.url]
   })
-  await worker.says(/^Ready/)
+  await worker.prints(/^Ready/m)
   // By then it has listed the sessions and told the models: whatever a start does is done.
   const isOver = async () => (await deployed.rows("modelCatalogs")).length > 0 && relay.count(/^GET \/session$/) > 0
   for (let tries = 0; !(await isOver()); tries++) {

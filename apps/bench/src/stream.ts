@@ -4,11 +4,11 @@
  * every answer is correct and whole. Everything is real but the model, which speaks at a known pace.
  */
 import { api } from "@opencode-worker/convex-sync"
+import { type Deployment, startDeployment, startWorker } from "@opencode-worker/harness"
 import { openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
-import { deploy, type Deployed } from "./product/deployment.ts"
 import { listen, type OpenCodeEvent, serveOpenCode } from "./product/opencode.ts"
-import { operator, type Seen, type Sighting } from "./product/operator.ts"
-import { startWorker } from "./product/worker.ts"
+import { connectTo, operator, type Seen, type Sighting } from "./product/operator.ts"
+import { cpuSeconds } from "./product/worker.ts"
 import type { Line } from "./report.ts"
 import { median, percentile, round } from "./statistics.ts"
 
@@ -51,7 +51,7 @@ export async function* stream(quick: boolean): AsyncGenerator<Line> {
   await using home = await openCodeHome({ config: provider.config })
   const { directory, environment, root } = home
   await using openCode = await serveOpenCode(home)
-  await using deployed = await deploy()
+  await using deployed = await startDeployment(`${root}/deployment`)
   await using worker = startWorker({
     url: deployed.counted,
     data: `${root}/worker`,
@@ -59,17 +59,17 @@ export async function* stream(quick: boolean): AsyncGenerator<Line> {
     environment: { ...environment, OPENCODE_SERVER_PASSWORD: openCode.password },
     flags: ["--attach", openCode.url]
   })
-  const { match: code } = await worker.says(/^Pairing code\s+(\S+)/)
-  await using first = deployed.connect()
+  const [, code = ""] = await worker.prints(/^Pairing code\s+(\S+)/m)
+  await using first = connectTo(deployed)
   const workerId = await first.action(api.pairing.approve, { code })
-  await worker.says(/^Ready/)
+  await worker.prints(/^Ready/m)
 
   const raw = rawText()
   using _ = await listen(openCode, raw.onEvent)
 
   for (const each of cases(quick)) {
     await using cleanup = new AsyncDisposableStack()
-    const connections = Array.from({ length: each.operators }, () => deployed.connect())
+    const connections = Array.from({ length: each.operators }, () => connectTo(deployed))
     for (const connection of connections) cleanup.use(connection)
     /** Operators with a conversation each: each one's prompts one after another, all of them at once. */
     const ask = async (isReading: boolean, rounds: number) => {
@@ -78,7 +78,7 @@ export async function* stream(quick: boolean): AsyncGenerator<Line> {
       // The first turn of a conversation makes it in OpenCode, which is no part of what is measured.
       await Promise.all(operators.map((one, index) => one.ask(prompt(`${name}-${index}`, { ...each, tokens: 1 }))))
       await deployed.traffic()
-      const cpuBefore = await worker.cpuSeconds()
+      const cpuBefore = await cpuSeconds(worker)
       const answers = await Promise.all(
         operators.map(async (one, index) => {
           const own: Array<Answer> = []
@@ -89,7 +89,7 @@ export async function* stream(quick: boolean): AsyncGenerator<Line> {
           return own
         })
       )
-      const workerCpuSeconds = (await worker.cpuSeconds()) - cpuBefore
+      const workerCpuSeconds = (await cpuSeconds(worker)) - cpuBefore
       return { answers: answers.flat(), traffic: await deployed.traffic(), workerCpuSeconds }
     }
     const watched = await ask(true, each.rounds)
@@ -116,7 +116,7 @@ type Answer = Seen & { readonly turn: string }
 /** Turns, and what the worker spent on them. */
 interface Phase {
   readonly answers: ReadonlyArray<Answer>
-  readonly traffic: Awaited<ReturnType<Deployed["traffic"]>>
+  readonly traffic: Awaited<ReturnType<Deployment["traffic"]>>
   readonly workerCpuSeconds: number
 }
 

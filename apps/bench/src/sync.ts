@@ -8,18 +8,19 @@
 import { api, Lease, Pairing, SessionSync } from "@opencode-worker/convex-sync"
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import { type AsyncOpenCodeHost, openHost } from "@opencode-worker/opencode-host"
+import { type Deployment, startDeployment } from "@opencode-worker/harness"
 import { openCodeHome } from "@opencode-worker/testkit"
 import { Context, Effect, Layer, Queue, Stream } from "effect"
 import { countRequests, type RequestCount } from "./countRequests.ts"
-import { type Deployed, deploy } from "./product/deployment.ts"
 import { makeSessions, type OpenCode, serveOpenCode } from "./product/opencode.ts"
+import { connectTo } from "./product/operator.ts"
 import type { Line } from "./report.ts"
 
 export async function* sync(quick: boolean): AsyncGenerator<Line> {
   await using home = await openCodeHome()
   await using openCode = await serveOpenCode(home)
   const ids = await makeSessions(openCode, quick ? 120 : 5000)
-  await using deployed = await deploy()
+  await using deployed = await startDeployment(`${home.root}/deployment`)
   const { password, url } = openCode
   await using host = await openHost({ directory: home.directory, attach: { url, password } })
   await host.client.agents()
@@ -28,7 +29,7 @@ export async function* sync(quick: boolean): AsyncGenerator<Line> {
 }
 
 interface World {
-  readonly deployed: Deployed
+  readonly deployed: Deployment
   readonly host: AsyncOpenCodeHost
   readonly openCode: OpenCode
   readonly ids: ReadonlyArray<string>
@@ -111,7 +112,7 @@ const passes = Effect.fnUntraced(function* (world: World) {
 })
 
 /** What a pass may write to. */
-const rows = (deployed: Deployed) =>
+const rows = (deployed: Deployment) =>
   Effect.map(
     Effect.promise(() => Promise.all([deployed.rows("sessions"), deployed.rows("syncCursors")])),
     (tables) => tables.flat()
@@ -128,7 +129,7 @@ const rename = async (openCode: OpenCode, ids: ReadonlyArray<string>) => {
 }
 
 /** The lease of a worker that was just paired, over the counted connection. */
-const leaseOf = Effect.fnUntraced(function* (deployed: Deployed) {
+const leaseOf = Effect.fnUntraced(function* (deployed: Deployment) {
   const convex = yield* ConvexClient.make({ url: deployed.counted })
   const attempt = yield* Effect.provideService(
     Pairing.begin({ machine: "bench", directory: "/bench" }),
@@ -137,7 +138,7 @@ const leaseOf = Effect.fnUntraced(function* (deployed: Deployed) {
   )
   const { secret } = attempt
   const workerId = yield* Effect.promise(async () => {
-    await using operator = deployed.connect()
+    await using operator = connectTo(deployed)
     return await operator.action(api.pairing.approve, { code: attempt.code })
   })
   const services = yield* Layer.build(

@@ -1,6 +1,6 @@
 /** The deployment is away for a long time in the middle of an answer, which comes to its end meanwhile. */
+import { residentBytes } from "@opencode-worker/harness"
 import { Effect, Schedule } from "effect"
-import { residentBytes } from "./Child.ts"
 import type { Violation } from "./Judge.ts"
 import { observe } from "./Observe.ts"
 import { finishedInOpenCode, streaming } from "./Steps.ts"
@@ -26,9 +26,10 @@ export const runAway = Effect.fn("Away.run")(function* (seconds: number) {
 
   const pid = yield* world.worker.pid
   const { prompt } = yield* streaming(sessionId, { words: seconds * wordsASecond, padding })
-  const before = yield* residentBytes(pid)
+  const memory = Effect.promise(() => residentBytes(pid))
+  const before = yield* memory
   let most = before
-  const sample = Effect.map(residentBytes(pid), (now) => {
+  const sample = Effect.map(memory, (now) => {
     most = Math.max(most, now)
   })
   yield* world.proxy.refuse

@@ -3,8 +3,8 @@
  * deployment shows, by what OpenCode has stored, by traffic that is held up. Nothing in the product knows of this.
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
+import { signal } from "@opencode-worker/harness"
 import { type Duration, Effect } from "effect"
-import { signal } from "./Child.ts"
 import { untilTrue, within } from "./NotReached.ts"
 import { countOf, recordOf } from "./OpenCodeRecord.ts"
 import { type Kind, type Length, openingOf, type Prompt, tooMany } from "./Prompt.ts"
@@ -68,7 +68,7 @@ const claiming = Effect.fnUntraced(function* (sessionId: Session) {
 const claimed = Effect.fnUntraced(function* (sessionId: Session) {
   const { awaitStatus, openCode } = yield* World
   const { pid } = yield* openCode
-  yield* signal(pid, "SIGSTOP")
+  signal(pid, "SIGSTOP")
   const prompt = yield* send(sessionId, "text")
   yield* awaitStatus(prompt, "claimed")
   return { prompt, stopped: pid }
@@ -103,7 +103,7 @@ const untold = Effect.fnUntraced(function* (sessionId: Session) {
   const { proxy } = yield* World
   const { prompt, stopped } = yield* claimed(sessionId)
   yield* proxy.hold("toTarget")
-  yield* signal(stopped, "SIGCONT")
+  signal(stopped, "SIGCONT")
   yield* asked(prompt)
   return { prompt }
 })
@@ -203,7 +203,7 @@ const settling = Effect.fnUntraced(function* (sessionId: Session) {
   yield* worker.start
   // The next worker asks its own server what became of the turn, and gets no answer.
   const { pid } = yield* openCode
-  yield* signal(pid, "SIGSTOP")
+  signal(pid, "SIGSTOP")
   return { prompt, stopped: pid }
 })
 

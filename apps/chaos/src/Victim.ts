@@ -1,6 +1,6 @@
 /** What can fail, and how: at once, without a word, and back again as soon as possible. */
+import { signal } from "@opencode-worker/harness"
 import { Effect, Option } from "effect"
-import { signal } from "./Child.ts"
 import { World } from "./World.ts"
 
 /** `machine`: the worker, OpenCode and the deployment at once, as when the power fails. */
@@ -13,7 +13,7 @@ const loseTheWay = Effect.flatMap(World, ({ proxy }) => Effect.andThen(proxy.cut
 const strikes: Readonly<Record<Victim, Effect.Effect<void, unknown, World>>> = {
   opencode: Effect.gen(function* () {
     const { openCode, proxy } = yield* World
-    yield* Effect.flatMap(openCode, ({ pid }) => signal(pid, "SIGKILL"))
+    signal((yield* openCode).pid, "SIGKILL")
     yield* proxy.restore
   }),
   socket: loseTheWay,
@@ -32,7 +32,8 @@ const strikes: Readonly<Record<Victim, Effect.Effect<void, unknown, World>>> = {
   machine: Effect.gen(function* () {
     const { deployment, openCode, worker } = yield* World
     const { pid } = yield* openCode
-    yield* Effect.all([signal(pid, "SIGKILL"), worker.kill, deployment.kill], { concurrency: "unbounded" })
+    signal(pid, "SIGKILL")
+    yield* Effect.all([worker.kill, deployment.kill], { concurrency: "unbounded" })
     yield* loseTheWay
     yield* deployment.start
     yield* worker.start
@@ -42,7 +43,7 @@ const strikes: Readonly<Record<Victim, Effect.Effect<void, unknown, World>>> = {
 /** Strikes, and sees to it that everything runs again. What was stopped goes on, if it lives. */
 export const strike = Effect.fn("Victim.strike")(function* (victim: Victim, stopped: Option.Option<number>) {
   yield* strikes[victim]
-  if (Option.isSome(stopped)) yield* signal(stopped.value, "SIGCONT")
+  if (Option.isSome(stopped)) signal(stopped.value, "SIGCONT")
 })
 
 /** Whether what OpenCode does goes on when the victim fails. */

@@ -12,14 +12,21 @@ import { execFile } from "node:child_process"
 import { constants } from "node:fs"
 import { open, readFile } from "node:fs/promises"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import type { Id } from "@opencode-worker/convex-backend/api"
+import {
+  openCodeProgram,
+  processesOf,
+  type Running,
+  signal,
+  startDeployment,
+  startProcess,
+  startWorker,
+  workerProgram
+} from "@opencode-worker/harness"
 import { FaultProxy, OpenCodeHome, ScriptedProvider } from "@opencode-worker/testkit"
 import { Context, Effect, Layer, Option, Schedule, Scope, Stream } from "effect"
-import * as Child from "./Child.ts"
-import { makeDeployment } from "./Deployment.ts"
-import { until, within } from "./NotReached.ts"
+import { NotReached, until, within } from "./NotReached.ts"
 import { isFinal, makeOperator } from "./Operator.ts"
 import {
   fifoOf,
@@ -33,52 +40,65 @@ import {
   traceOf
 } from "./Prompt.ts"
 
-const beside = (resolved: string, path: string) => fileURLToPath(new URL(path, resolved))
-/** The command as it is built, run as a user runs it. */
-const workerProgram = beside(import.meta.resolve("opencode-worker/package.json"), "dist/bin/main.js")
-export const openCodeProgram = beside(
-  import.meta.resolve(`opencode-${process.platform}-${process.arch}/package.json`),
-  "bin/opencode"
-)
+/** A promise of the harness, which rejects with a sentence. */
+const reached = <A>(wait: () => Promise<A>) =>
+  Effect.tryPromise({ try: wait, catch: (cause) => new NotReached({ problem: String(cause) }) })
+
+/** Acquires a part. When the scope closes, the part is killed. */
+const killed = (start: () => Running) =>
+  Effect.acquireRelease(Effect.sync(start), (running) => Effect.promise(() => running.end("SIGKILL")))
 
 const make = Effect.gen(function* () {
   const plans = new Map<string, Plan>()
   const provider = yield* ScriptedProvider.make(script(plans))
   const config = { ...provider.config, permission: permissions, snapshot: false }
   const home = yield* OpenCodeHome.make({ config })
-  const deployment = yield* makeDeployment(home.root)
+  const deployment = yield* Effect.acquireRelease(
+    Effect.promise(() => startDeployment(join(home.root, "deployment"))),
+    ({ kill }) => Effect.promise(kill)
+  )
+  const token = Effect.promise(deployment.token)
   const proxy = yield* FaultProxy.make({ port: deployment.port })
-  const operator = yield* makeOperator(deployment.url, deployment.token)
+  const operator = yield* makeOperator(deployment.url, token)
   const scope = yield* Effect.scope
 
   const approve = Effect.fnUntraced(function* (code: string) {
-    const token = yield* deployment.token
-    const child = yield* Child.start({
-      program: process.execPath,
-      args: [workerProgram, "approve", code, "--yes", "--url", deployment.url],
-      environment: { ...home.environment, OPENCODE_WORKER_TOKEN: token }
-    })
-    yield* child.says(/^Approved/m)
+    const OPENCODE_WORKER_TOKEN = yield* token
+    const child = yield* killed(() =>
+      startProcess({
+        program: process.execPath,
+        args: [workerProgram, "approve", code, "--yes", "--url", deployment.url],
+        environment: { ...home.environment, OPENCODE_WORKER_TOKEN }
+      })
+    )
+    yield* reached(() => child.prints(/^Approved/m))
   }, Effect.scoped)
 
-  let worker: Child.Child | undefined
+  let worker: Running | undefined
   const running = Effect.orDie(Effect.suspend(() => Effect.fromNullishOr(worker)))
-  const startWorker = Effect.gen(function* () {
-    const args = ["start", "--url", proxy.url, "--directory", home.directory, "--data", join(home.root, "worker")]
-    const child = yield* Child.start({
-      program: process.execPath,
-      args: [workerProgram, ...args, "--opencode", openCodeProgram, "--permissions", "inherit", "--print-pairing-code"],
-      environment: home.environment
-    }).pipe(Scope.provide(scope))
+  const end = (how: "SIGKILL" | "SIGTERM") =>
+    Effect.flatMap(running, (child) =>
+      within(
+        "the worker to end",
+        Effect.promise(() => child.end(how))
+      )
+    )
+  const launch = Effect.gen(function* () {
+    const { directory, environment, root } = home
+    const options = { url: proxy.url, directory, environment, data: join(root, "worker") }
+    const child = yield* killed(() => startWorker({ ...options, flags: ["--opencode", openCodeProgram] })).pipe(
+      Scope.provide(scope)
+    )
     worker = child
-    const [, code] = yield* child.says(/^Pairing code +(\S+)|^Ready/m)
+    const [, code] = yield* reached(() => child.prints(/^Pairing code +(\S+)|^Ready/m))
     if (code !== undefined) yield* approve(code)
-    yield* child.says(/^Ready/m)
+    yield* reached(() => child.prints(/^Ready/m))
   })
-  yield* startWorker
+  yield* launch
   const workerId = yield* operator.workerId
 
-  const openCode = Effect.map(Child.processesOf(home.root), (all) =>
+  const processes = Effect.promise(() => processesOf(home.root))
+  const openCode = Effect.map(processes, (all) =>
     Option.fromUndefinedOr(all.find(({ command }) => command.startsWith(`${openCodeProgram} serve`)))
   )
 
@@ -118,12 +138,12 @@ const make = Effect.gen(function* () {
   const awaitStatus = (prompt: Prompt, holds: (status: string) => boolean) =>
     operator.statuses(prompt.turnId).pipe(Stream.filter(holds), Stream.runHead, Effect.flatMap(Effect.fromOption))
 
-  /** Waits until nothing of the worker lives any more; gives what still does then, and ends it. */
+  /** Waits until no process of the worker is left. Returns those that stay, and kills them. */
   const leftBehind = Effect.gen(function* () {
-    const left = yield* Child.processesOf(home.root).pipe(
+    const left = yield* processes.pipe(
       Effect.repeat({ until: (all) => all.length === 0, schedule: Schedule.spaced("100 millis"), times: 100 })
     )
-    yield* Effect.forEach(left, ({ pid }) => Child.signal(pid, "SIGKILL"))
+    for (const { pid } of left) signal(pid, "SIGKILL")
     return left
   })
 
@@ -132,13 +152,13 @@ const make = Effect.gen(function* () {
     proxy,
     provider,
     operator,
-    deployment,
+    deployment: { kill: Effect.promise(deployment.kill), start: Effect.promise(deployment.restart) },
     worker: {
-      start: startWorker,
-      kill: Effect.flatMap(running, (child) => child.end("SIGKILL")),
-      stop: Effect.flatMap(running, (child) => child.end("SIGTERM")),
+      start: launch,
+      kill: end("SIGKILL"),
+      stop: end("SIGTERM"),
       isAlive: Effect.map(running, (child) => child.isAlive()),
-      lastWords: Effect.map(running, (child) => child.output().trim().split("\n").at(-1) ?? ""),
+      lastWords: Effect.map(running, (child) => `${child.stdout()}${child.stderr()}`.trim().split("\n").at(-1) ?? ""),
       pid: Effect.map(running, ({ pid }) => pid)
     },
     /** The server's process. */
@@ -155,15 +175,15 @@ const make = Effect.gen(function* () {
     /** After a case that could not be carried through. */
     repair: Effect.gen(function* () {
       yield* proxy.restore
-      yield* deployment.kill
-      yield* deployment.start
-      yield* Effect.flatMap(running, (child) => child.end("SIGKILL"))
+      yield* Effect.promise(deployment.kill)
+      yield* Effect.promise(deployment.restart)
+      yield* end("SIGKILL")
       yield* leftBehind
-      yield* startWorker
+      yield* launch
     }),
     /** Stops the worker. Gives the number of processes that it left behind, and of sessions that nobody asked for. */
     finish: Effect.gen(function* () {
-      yield* Effect.flatMap(running, (child) => child.end("SIGTERM"))
+      yield* end("SIGTERM")
       const orphans = yield* leftBehind
       const strangers = (yield* operator.sessions).filter((sessionId) => !sessions.has(sessionId))
       return { orphans: orphans.length, strangers: strangers.length }

@@ -1,10 +1,11 @@
 import { parseArgs } from "node:util"
 import { NodeRuntime } from "@effect/platform-node"
+import { openCodeProgram } from "@opencode-worker/harness"
 import { Console, Effect } from "effect"
 import { run } from "./Chaos.ts"
 import { cells, nameOf } from "./Matrix.ts"
 import { makeReport } from "./Report.ts"
-import { openCodeProgram, World } from "./World.ts"
+import { World } from "./World.ts"
 
 const usage = `usage: pnpm chaos [--rounds N] [--seed S] [--matrix] [--only <words>] [--away <seconds>] [--json]
 

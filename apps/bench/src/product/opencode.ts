@@ -1,23 +1,15 @@
 /** The real `opencode serve`, run as a user runs it who wants others to connect. */
-import { spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { once } from "node:events"
 import { createServer } from "node:net"
-import { createInterface } from "node:readline"
-import { fileURLToPath } from "node:url"
+import { openCodeProgram, startProcess } from "@opencode-worker/harness"
 
 interface Home {
   readonly directory: string
   readonly environment: Readonly<Record<string, string>>
 }
 
-/** The binary of the package that this workspace pins. */
-export const openCodeBinary = () =>
-  fileURLToPath(
-    new URL("bin/opencode", import.meta.resolve(`opencode-${process.platform}-${process.arch}/package.json`))
-  )
-
-/** OpenCode takes 0 for its usual port, so a free one is found for it. */
+/** A free port: OpenCode reads 0 as its usual one. */
 const freePort = async () => {
   const server = createServer().listen(0, "127.0.0.1")
   await once(server, "listening")
@@ -28,25 +20,18 @@ const freePort = async () => {
 
 export const serveOpenCode = async ({ directory, environment }: Home) => {
   const password = randomUUID()
-  const child = spawn(openCodeBinary(), ["serve", "--hostname", "127.0.0.1", "--port", String(await freePort())], {
+  const running = startProcess({
+    program: openCodeProgram,
+    args: ["serve", "--hostname", "127.0.0.1", "--port", String(await freePort())],
     cwd: directory,
-    env: { ...environment, OPENCODE_SERVER_PASSWORD: password },
-    stdio: ["ignore", "pipe", "ignore"]
+    environment: { ...environment, OPENCODE_SERVER_PASSWORD: password }
   })
-  const end = () => child.kill("SIGKILL")
-  process.once("exit", end)
-  const url = await new Promise<string>((resolve, reject) => {
-    createInterface({ input: child.stdout }).on("line", (line) => {
-      const [found] = /http:\/\/\S+/.exec(line) ?? []
-      if (found !== undefined) resolve(found)
-    })
-    child.once("exit", (code) => reject(new Error(`OpenCode ended before it listened: ${code}`)))
-  })
+  const [url] = await running.prints(/http:\/\/\S+/)
   const authorization = `Basic ${Buffer.from(`opencode:${password}`).toString("base64")}`
   return {
     url,
     password,
-    /** A request for the directory of this home; its answer must be a success. */
+    /** Sends a request for the directory of this home; rejects unless it succeeds. */
     request: async (path: string, method = "GET", body?: object, signal?: AbortSignal) => {
       const response = await fetch(`${url}${path}?directory=${encodeURIComponent(directory)}`, {
         method,
@@ -54,19 +39,14 @@ export const serveOpenCode = async ({ directory, environment }: Home) => {
         ...(body !== undefined && { body: JSON.stringify(body) }),
         ...(signal !== undefined && { signal })
       })
-      if (!response.ok) throw new Error(`OpenCode answers ${method} ${path} with ${response.status}`)
+      if (!response.ok) throw new Error(`OpenCode responded to ${method} ${path} with ${response.status}`)
       return response
     },
-    [Symbol.asyncDispose]: async () => {
-      process.off("exit", end)
-      if (child.exitCode !== null || child.signalCode !== null) return
-      child.kill("SIGTERM")
-      await once(child, "exit")
-    }
+    [Symbol.asyncDispose]: () => running.end("SIGTERM")
   }
 }
 
-/** What OpenCode says over its raw event stream, as it arrives. */
+/** Receives OpenCode's raw event stream. */
 export const listen = async (openCode: OpenCode, onEvent: (event: OpenCodeEvent) => void) => {
   const stop = new AbortController()
   const { body } = await openCode.request("/event", "GET", undefined, stop.signal)
@@ -84,7 +64,7 @@ export const listen = async (openCode: OpenCode, onEvent: (event: OpenCodeEvent)
   return { [Symbol.dispose]: () => stop.abort() }
 }
 
-/** The part of an event that is looked at. */
+/** The fields of an event that are read. */
 export interface OpenCodeEvent {
   readonly type: string
   readonly properties: {
@@ -98,12 +78,12 @@ const parse: (text: string) => OpenCodeEvent = JSON.parse
 
 export type OpenCode = Awaited<ReturnType<typeof serveOpenCode>>
 
-/** Requests at once while sessions are made: more makes it no faster. */
+/** Concurrent requests while sessions are created: more are not faster. */
 const MAKERS = 4
 
 const idOf = (json: string) => /"id":"(ses_\w+)"/.exec(json)?.[1] ?? ""
 
-/** Makes sessions as any client would; gives their ids. */
+/** Creates sessions as any client would. Returns their ids. */
 export const makeSessions = async (openCode: OpenCode, count: number): Promise<ReadonlyArray<string>> => {
   const ids: Array<string> = []
   let begun = 0

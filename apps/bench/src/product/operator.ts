@@ -1,7 +1,8 @@
 /** A person who prompts and reads along, over a connection of their own. */
 import { randomUUID } from "node:crypto"
 import { api } from "@opencode-worker/convex-sync"
-import type { AsyncConvexClient } from "@opencode-worker/effect-convex/async"
+import { type AsyncConvexClient, createConvexClient } from "@opencode-worker/effect-convex/async"
+import type { Deployment } from "@opencode-worker/harness"
 import type { FunctionReturnType } from "convex/server"
 
 type Live = FunctionReturnType<typeof api.turns.live>
@@ -33,6 +34,9 @@ const isFinal = ({ status }: Live) => status !== "queued" && status !== "claimed
 
 /** How often a reader says so; see the backend's `sessions.watch`. Milliseconds. */
 const RENEWAL = 20_000
+
+/** A connection of the operator. */
+export const connectTo = ({ token, url }: Deployment): AsyncConvexClient => createConvexClient({ url, auth: token })
 
 /** `isReading`: reads each answer as it comes; otherwise waits for its end. */
 export const operator = async (client: AsyncConvexClient, workerId: WorkerId, isReading: boolean) => {

@@ -5,10 +5,11 @@ import { OpenCodeHome } from "@opencode-worker/testkit"
 import { Effect, Option, Redacted, Stream } from "effect"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
 import { Operator } from "../../src/Operator.ts"
+import { type Running, until } from "@opencode-worker/harness"
 import * as command from "../support/command.ts"
 import { world } from "../support/world.ts"
 
-const says = (running: command.Running, pattern: RegExp) => Effect.promise(() => running.says(pattern))
+const says = (running: Running, pattern: RegExp) => Effect.promise(() => running.prints(pattern))
 
 /** `opencode-worker start` for the home's deployment, at the server that runs there. */
 const attach = Effect.fnUntraced(function* (address: string, password: string, ...args: ReadonlyArray<string>) {
@@ -52,7 +53,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
       Effect.gen(function* () {
         const { server } = yield* OpenCodeHost
         const worker = yield* attach((yield* server).url, "a wrong one", ...inherit)
-        yield* Effect.promise(() => command.until(() => /refuses the password/.test(worker.stderr()), "the reason"))
+        yield* Effect.promise(() => until(() => /refuses the password/.test(worker.stderr()), "the reason"))
       }),
     { timeout: 120_000 }
   )
@@ -72,7 +73,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         const address = `http://127.0.0.1:${typeof at === "object" ? at?.port : ""}`
         const refused = yield* attach(address, "", ...inherit)
         const reason = /OpenCode 1\.99\.1 is not supported.*--allow-untested-version/
-        yield* Effect.promise(() => command.until(() => reason.test(refused.stderr()), "the reason", refused.stderr))
+        yield* Effect.promise(() => until(() => reason.test(refused.stderr()), "the reason", refused.stderr))
         const allowed = yield* attach(address, "", ...inherit, "--allow-untested-version")
         yield* says(allowed, /^OpenCode +1\.99\.1, at http:/m)
       }),

@@ -13,7 +13,7 @@ describe("opencode-worker dev", () => {
         const root = yield* command.home
         const running = yield* command.start({ root }, "dev", "--demo", "--sample-prompt")
         // The tool's output is there before the answer is complete.
-        yield* Effect.promise(() => running.says(/ {2}output .*README\.md/s))
+        yield* Effect.promise(() => running.prints(/ {2}output .*README\.md/s))
         assert.notInclude(running.stdout(), "Answers")
         const { code, stderr, stdout } = yield* Effect.promise(() => running.ended)
         assert.strictEqual(code, 0, stderr)
@@ -63,7 +63,7 @@ describe("opencode-worker dev", () => {
         Effect.gen(function* () {
           const root = yield* command.home
           const running = yield* command.start({ root }, "dev", "--demo", "--prompt", "Hello")
-          yield* Effect.promise(() => running.says(/I am the offline model/))
+          yield* Effect.promise(() => running.prints(/I am the offline model/))
           running.kill(signal)
           const { code, stderr, stdout } = yield* Effect.promise(() => running.ended)
           assert.strictEqual(code, exitCode, stderr)
@@ -81,7 +81,7 @@ describe("opencode-worker dev", () => {
       Effect.gen(function* () {
         const root = yield* command.home
         const killed = yield* command.start({ root }, "dev", "--demo", "--prompt", "Hello")
-        yield* Effect.promise(() => killed.says(/I am the offline model/))
+        yield* Effect.promise(() => killed.prints(/I am the offline model/))
         const session = sessionOf(killed.stdout())
         killed.kill("SIGKILL")
         yield* Effect.promise(() => killed.ended)

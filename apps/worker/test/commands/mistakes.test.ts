@@ -119,7 +119,7 @@ describe("a mistake gets one sentence that says what would be right", () => {
       Effect.gen(function* () {
         const root = yield* command.home
         const first = yield* command.start({ root }, "dev", "--demo", "--prompt", "Hello")
-        yield* Effect.promise(() => first.says(/^deployment/m))
+        yield* Effect.promise(() => first.prints(/^deployment/m))
         const second = yield* command.run({ root }, "dev", "--demo")
         assert.strictEqual(second.code, 75, second.stderr)
         assert.match(second.stderr, new RegExp(`is in use by process ${first.pid} at http://127.0.0.1:`))

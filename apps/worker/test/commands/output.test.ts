@@ -18,9 +18,9 @@ describe("standard output that is lost", () => {
       Effect.gen(function* () {
         const root = yield* command.home
         const running = yield* command.start({ root }, "dev", "--demo", "--prompt", "Hello")
-        yield* Effect.promise(() => running.says(/I am the offline model/))
+        yield* Effect.promise(() => running.prints(/I am the offline model/))
         const port = command.portOf(running.stdout())
-        running.leave()
+        running.closeOutput()
         const { code, stderr } = yield* Effect.promise(() => running.ended)
         assert.strictEqual(code, 3, stderr)
         assert.notMatch(stderr, /EPIPE|^\s+at /m)
@@ -53,7 +53,7 @@ describe("standard output that is lost", () => {
         const args = line.split(" ")
         const root = yield* command.home
         const running = yield* command.start({ root }, ...args)
-        running.leave()
+        running.closeOutput()
         const left = yield* Effect.promise(() => running.ended)
         assert.strictEqual(left.code, 0, left.stderr)
         assert.strictEqual(left.stderr, "")
@@ -67,7 +67,7 @@ describe("standard output that is lost", () => {
     Effect.gen(function* () {
       const root = yield* command.home
       const running = yield* command.start({ root }, "sessions", "--demo")
-      running.leave()
+      running.closeOutput()
       const { code } = yield* Effect.promise(() => running.ended)
       assert.strictEqual(code, 0)
     })

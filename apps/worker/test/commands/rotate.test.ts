@@ -7,6 +7,7 @@ import { Effect, Layer, Option } from "effect"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
 import { Operator } from "../../src/Operator.ts"
 import { operatorLayer } from "../../src/layers.ts"
+import { type Running } from "@opencode-worker/harness"
 import * as command from "../support/command.ts"
 import { folderIn } from "../support/world.ts"
 
@@ -39,9 +40,9 @@ const begin = Effect.fnUntraced(function* (name: "rotate" | "start", data: strin
   return yield* command.start({ root, environment }, ...args)
 })
 
-const ended = (running: command.Running) => Effect.promise(() => running.ended)
+const ended = (running: Running) => Effect.promise(() => running.ended)
 const rotate = (data: string) => Effect.flatMap(begin("rotate", data), ended)
-const stop = (running: command.Running) =>
+const stop = (running: Running) =>
   Effect.andThen(
     Effect.sync(() => running.kill("SIGTERM")),
     ended(running)
@@ -51,9 +52,9 @@ const stop = (running: command.Running) =>
 const ready = Effect.fnUntraced(function* (data: string) {
   const operator = yield* Operator
   const running = yield* begin("start", data)
-  const [, code] = yield* Effect.promise(() => running.says(/^(?:Pairing code +(\S+)|Ready)/m))
+  const [, code] = yield* Effect.promise(() => running.prints(/^(?:Pairing code +(\S+)|Ready)/m))
   if (code !== undefined) yield* operator.approve(code)
-  yield* Effect.promise(() => running.says(/^Ready/m))
+  yield* Effect.promise(() => running.prints(/^Ready/m))
   return { running, isNew: code !== undefined }
 })
 

@@ -6,6 +6,7 @@ import { Effect, Layer, Option, Stream } from "effect"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
 import { Operator } from "../../src/Operator.ts"
 import { operatorLayer } from "../../src/layers.ts"
+import { type Running } from "@opencode-worker/harness"
 import * as command from "../support/command.ts"
 import { answer, ask, folderIn, send, streaming } from "../support/world.ts"
 
@@ -41,7 +42,7 @@ const start = Effect.fnUntraced(function* (args: ReadonlyArray<string>, variable
   return yield* command.start(options, "start", "--url", url, "--directory", directory, "--print-pairing-code", ...args)
 })
 
-const says = (running: command.Running, pattern: RegExp) => Effect.promise(() => running.says(pattern))
+const says = (running: Running, pattern: RegExp) => Effect.promise(() => running.prints(pattern))
 
 /** A worker of the home, paired at its first start. */
 const ready = Effect.fnUntraced(function* (args: ReadonlyArray<string> = [], variables: Variables = {}) {
@@ -152,7 +153,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         const running = yield* ready(["--data", join(root, "log"), "--permissions", "inherit"])
         const sessionId = yield* newSession
         const { workerId } = (yield* operator.session(sessionId)) ?? (yield* Effect.die("There is no session"))
-        running.leave()
+        running.closeOutput()
         // Both are written to the log, which has gone.
         yield* operator.pause(workerId)
         yield* operator.resume(workerId)

@@ -30,7 +30,7 @@ const forged = `true '\r\u001b[2J\u001b[H? OpenCode asks to run this command:\n 
 const chatIn = Effect.fnUntraced(function* (home: OpenCodeHome["Service"], ...args: ReadonlyArray<string>) {
   const { directory, environment, root } = home
   const chat = yield* command.atTerminal({ root, environment }, "dev", "--directory", directory, ...args)
-  return { ...chat, says: (pattern: RegExp) => Effect.promise(() => chat.says(pattern)) }
+  return { ...chat, says: (pattern: RegExp) => Effect.promise(() => chat.prints(pattern)) }
 })
 
 const newHome = Effect.flatMap(ScriptedProvider, ({ config }) =>
@@ -190,13 +190,13 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
           const { directory, environment, root } = home
           const options = { root, environment: { ...environment, TERM: "dumb" } }
           const chat = yield* command.atTerminal(options, "dev", "--directory", directory)
-          yield* Effect.promise(() => chat.says(/> $/))
+          yield* Effect.promise(() => chat.prints(/> $/))
           chat.type("Hello\n")
-          yield* Effect.promise(() => chat.says(/^1: Hello .*> $/ms))
+          yield* Effect.promise(() => chat.prints(/^1: Hello .*> $/ms))
           chat.type("Go on\n")
-          yield* Effect.promise(() => chat.says(/and on and on/))
+          yield* Effect.promise(() => chat.prints(/and on and on/))
           chat.type(escape)
-          yield* Effect.promise(() => chat.says(/aborted.*> $/s))
+          yield* Effect.promise(() => chat.prints(/aborted.*> $/s))
           const { stdout } = yield* leave({ ...chat, says: () => Effect.die("unused") }, ctrlD)
           assert.notInclude(stdout, escape)
           assertUsable(stdout)

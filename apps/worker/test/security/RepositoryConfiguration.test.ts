@@ -23,7 +23,7 @@ const makeProject = Effect.map(command.home, (root) => {
 
 const started = Effect.fnUntraced(function* (root: string, args: ReadonlyArray<string>, pattern: RegExp) {
   const running = yield* command.start({ root }, ...args)
-  yield* Effect.promise(() => running.says(pattern))
+  yield* Effect.promise(() => running.prints(pattern))
   running.kill("SIGTERM")
   const { stdout } = yield* Effect.promise(() => running.ended)
   return stdout

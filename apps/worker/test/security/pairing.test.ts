@@ -9,6 +9,7 @@ import { exportJWK, generateKeyPair, SignJWT } from "jose"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
 import { Operator } from "../../src/Operator.ts"
 import { operatorLayer } from "../../src/layers.ts"
+import { type Running } from "@opencode-worker/harness"
 import * as command from "../support/command.ts"
 import { folderIn } from "../support/world.ts"
 
@@ -41,7 +42,7 @@ const start = Effect.fnUntraced(function* (data: string, ...args: ReadonlyArray<
   return yield* command.start({ root, environment }, ...all)
 })
 
-const says = (running: command.Running, pattern: RegExp) => Effect.promise(() => running.says(pattern))
+const says = (running: Running, pattern: RegExp) => Effect.promise(() => running.prints(pattern))
 
 /** A token that says who it is for, signed with a key of its own. */
 const forged = Effect.promise(async () => {
@@ -131,7 +132,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("pairing", (it) =>
 
         const good = { root, environment: { ...environment, OPENCODE_WORKER_TOKEN: yield* operatorToken } }
         const unsure = yield* command.atTerminal(good, "approve", code, "--url", url)
-        const [card] = yield* Effect.promise(() => unsure.says(/machine .*your answer: $/s))
+        const [card] = yield* Effect.promise(() => unsure.prints(/machine .*your answer: $/s))
         assert.include(card, directory)
         assert.match(card, /code +began \d+ (?:s|min) ago/)
         unsure.type("n\n")
@@ -139,7 +140,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("pairing", (it) =>
         assert.notMatch(running.stdout(), /^Ready/m)
 
         const sure = yield* command.atTerminal(good, "approve", code, "--url", url)
-        yield* Effect.promise(() => sure.says(/your answer: $/))
+        yield* Effect.promise(() => sure.prints(/your answer: $/))
         sure.type("y\n")
         assert.match((yield* Effect.promise(() => sure.ended)).stdout, /Approved: .*It is yours until you revoke it/)
         yield* says(running, /^Ready/m)

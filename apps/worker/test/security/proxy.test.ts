@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { proxyFor, refusedProxy, useProxies } from "../../src/proxy.ts"
+import { until } from "@opencode-worker/harness"
 import * as command from "../support/command.ts"
 
 /** Closes every connection after its first bytes, whose first line it keeps. */
@@ -55,8 +56,8 @@ describe("a proxy in the environment", () => {
         ) {
           const environment = { HTTP_PROXY: proxy.url, HTTPS_PROXY: proxy.url, ...switches }
           const worker = yield* command.start({ root, environment }, "start", "--url", url)
-          yield* Effect.promise(() => command.until(seen, "a connection", worker.stderr))
-          yield* Effect.promise(() => worker.says(shown))
+          yield* Effect.promise(() => until(seen, "a connection", worker.stderr))
+          yield* Effect.promise(() => worker.prints(shown))
           worker.kill("SIGTERM")
           return yield* Effect.promise(() => worker.ended)
         })

@@ -1,36 +1,11 @@
 /** Runs the built `opencode-worker` command as a user does: a process of its own, with a home of its own. */
-import { type ChildProcess, spawn } from "node:child_process"
-import { once } from "node:events"
-import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises"
+import type { StdioOptions } from "node:child_process"
+import { mkdir, mkdtemp, rm } from "node:fs/promises"
 import { createConnection } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
+import { processesOf, signal, startProcess, until, workerProgram } from "@opencode-worker/harness"
 import { Effect } from "effect"
-
-const program = fileURLToPath(new URL("../../dist/bin/main.js", import.meta.url))
-
-/** A loaded machine boots OpenCode slowly, and a lease of a process that is silent lasts; a condition that holds later than this never holds. */
-const limitMillis = 90_000
-
-interface Ended {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-export interface Running {
-  readonly pid: number
-  /** What was written to standard output so far. */
-  readonly stdout: () => string
-  readonly stderr: () => string
-  readonly kill: (signal: NodeJS.Signals) => void
-  /** Stops reading what is written, as `head` does. */
-  readonly leave: () => void
-  readonly ended: Promise<Ended>
-  /** Waits until the standard output holds a match. */
-  readonly says: (pattern: RegExp) => Promise<RegExpExecArray>
-}
 
 const projectIn = (root: string) => join(root, "project")
 
@@ -47,19 +22,6 @@ export const home = Effect.acquireRelease(
   (root) => Effect.promise(() => rm(root, { recursive: true, force: true, maxRetries: 20 }))
 )
 
-/** Waits for a condition that another process brings about. */
-export const until = async (
-  holds: () => boolean | Promise<boolean>,
-  what: string,
-  said: () => string = () => ""
-): Promise<void> => {
-  const deadline = performance.now() + limitMillis
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`Waited ${limitMillis} ms for ${what}\n${said()}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
-
 const environment = (root: string, extra: Readonly<Record<string, string>>) => ({
   PATH: process.env["PATH"] ?? "",
   HOME: root,
@@ -75,43 +37,6 @@ const environment = (root: string, extra: Readonly<Record<string, string>>) => (
   ...extra
 })
 
-const watch = (child: ChildProcess): Running => {
-  let stdout = ""
-  let stderr = ""
-  child.stdout?.setEncoding("utf8").on("data", (text: string) => (stdout += text))
-  child.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text))
-  const ended = once(child, "close").then(() => ({ code: child.exitCode, stdout, stderr }))
-  return {
-    pid: child.pid ?? -1,
-    stdout: () => stdout,
-    stderr: () => stderr,
-    kill: (signal) => child.kill(signal),
-    leave: () => {
-      child.stdout?.destroy()
-      child.stderr?.destroy()
-    },
-    ended,
-    says: async (pattern) => {
-      await until(
-        () => pattern.test(stdout) || child.exitCode !== null,
-        String(pattern),
-        () => `${stdout}\n${stderr}`
-      )
-      const found = pattern.exec(stdout)
-      if (found === null) throw new Error(`The command ended without ${pattern}:\n${stdout}\n${stderr}`)
-      return found
-    }
-  }
-}
-
-/** Ends what a test that failed left running. */
-const release = (root: string, { child, running }: { readonly child: ChildProcess; readonly running: Running }) =>
-  Effect.promise(async () => {
-    if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL")
-    await running.ended
-    await processesBelow(root).then((pids) => pids.forEach((pid) => process.kill(pid, "SIGKILL")))
-  })
-
 export interface Options {
   readonly root: string
   /** Given as standard input, which then ends. Default: none at all. */
@@ -121,63 +46,54 @@ export interface Options {
   readonly environment?: Readonly<Record<string, string>>
 }
 
+/** A process in the home, which is killed when the scope closes, with all that still carries the home's path. */
+const launch = (program: string, args: ReadonlyArray<string>, options: Options, stdio: StdioOptions) =>
+  Effect.acquireRelease(
+    Effect.sync(() =>
+      startProcess({
+        program,
+        args,
+        cwd: projectIn(options.root),
+        environment: environment(options.root, options.environment ?? {}),
+        stdio
+      })
+    ),
+    (running) =>
+      Effect.promise(async () => {
+        await running.end("SIGKILL")
+        for (const pid of await processesBelow(options.root)) signal(pid, "SIGKILL")
+      })
+  )
+
 /** Starts the command; a test that fails leaves nothing running. */
 export const start = (options: Options, ...args: ReadonlyArray<string>) =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.sync(() => {
-        const child = spawn(process.execPath, [program, ...args], {
-          cwd: projectIn(options.root),
-          env: environment(options.root, options.environment ?? {}),
-          stdio: [options.stdin === undefined ? "ignore" : "pipe", options.stdout ?? "pipe", "pipe"]
-        })
-        child.stdin?.end(options.stdin)
-        return { child, running: watch(child) }
-      }),
-      (started) => release(options.root, started)
-    ),
-    ({ running }) => running
-  )
+  launch(process.execPath, [workerProgram, ...args], options, [
+    options.stdin === undefined ? "ignore" : "pipe",
+    options.stdout ?? "pipe",
+    "pipe"
+  ]).pipe(Effect.tap(({ child }) => Effect.sync(() => child.stdin?.end(options.stdin))))
 
 const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`
 
-/** Part of util-linux. */
-const terminal = "script"
-
 /** Starts the command at a terminal of its own, whose settings are printed in the end. */
-export const atTerminal = (options: Options, ...args: ReadonlyArray<string>) =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.sync(() => {
-        const line = `${[process.execPath, program, ...args].map(quoted).join(" ")}; echo "exit code $?"; stty -a`
-        const child = spawn(terminal, ["--quiet", "--flush", "--command", line, "/dev/null"], {
-          cwd: projectIn(options.root),
-          env: environment(options.root, { TERM: "xterm", ...options.environment }),
-          stdio: ["pipe", "pipe", "pipe"]
-        })
-        return { child, running: watch(child) }
-      }),
-      (started) => release(options.root, started)
-    ),
-    ({ child, running }) => ({ ...running, type: (text: string) => child.stdin.write(text) })
-  )
+export const atTerminal = ({ environment: extra, ...options }: Options, ...args: ReadonlyArray<string>) => {
+  const line = `${[process.execPath, workerProgram, ...args].map(quoted).join(" ")}; echo "exit code $?"; stty -a`
+  // Part of util-linux.
+  return launch(
+    "script",
+    ["--quiet", "--flush", "--command", line, "/dev/null"],
+    { ...options, environment: { TERM: "xterm", ...extra } },
+    "pipe"
+  ).pipe(Effect.map((running) => ({ ...running, type: (text: string) => running.child.stdin?.write(text) })))
+}
 
 /** Runs the command to its end. */
 export const run = (options: Options, ...args: ReadonlyArray<string>) =>
   Effect.flatMap(start(options, ...args), ({ ended }) => Effect.promise(() => ended))
 
 /** Living processes other than the command itself that know of this home by their environment: the server and its tools. */
-export const processesBelow = async (root: string): Promise<ReadonlyArray<number>> => {
-  const names = (await readdir("/proc")).filter((name) => /^\d+$/.test(name))
-  const found = await Promise.all(
-    names.map(async (pid) => {
-      const read = (file: string) => readFile(`/proc/${pid}/${file}`, "latin1").catch(() => "")
-      const [variables, command] = [await read("environ"), await read("cmdline")]
-      return variables.includes(root) && !command.includes(program) ? [Number(pid)] : []
-    })
-  )
-  return found.flat()
-}
+export const processesBelow = async (root: string): Promise<ReadonlyArray<number>> =>
+  (await processesOf(root)).filter(({ command }) => !command.includes(workerProgram)).map(({ pid }) => pid)
 
 /** Waits until nothing of this home lives any more. */
 export const nothingLives = (root: string) =>

@@ -1,22 +1,22 @@
-/**
- * The product's deployment in a process of its own: `node serve.ts <settings as JSON>`. Beside it a relay for whoever is to
- * be counted; what it counted is told when asked.
- */
+/** The deployment in a process of its own, with a relay that counts traffic: `node serve.ts <settings as JSON>`. */
 import { functionsDir } from "@opencode-worker/convex-backend"
 import { type AuthProvider, ConvexEmbedded } from "@opencode-worker/convex-embedded"
 import { openRelay } from "./relay.ts"
 
 export interface Settings {
   readonly dataDir: string
+  /** 0: a free port. */
+  readonly port: number
   readonly adminKey: string
   readonly provider: AuthProvider
 }
 
 const read: (text: string) => Settings = JSON.parse
-const { adminKey, dataDir, provider } = read(process.argv[2] ?? "")
+const { adminKey, dataDir, port, provider } = read(process.argv[2] ?? "")
 const deployment = await ConvexEmbedded.make({
   functions: functionsDir,
   dataDir,
+  port,
   adminKey,
   auth: { providers: [provider] }
 })

@@ -1,0 +1,37 @@
+/** The `opencode-worker` command as users run it: the built program, in a process of its own. */
+import { fileURLToPath } from "node:url"
+import { type Running, startProcess } from "./Running.ts"
+
+export const workerProgram = fileURLToPath(new URL("../../../apps/worker/dist/bin/main.js", import.meta.url))
+
+export interface WorkerOptions {
+  /** Address of the deployment. */
+  readonly url: string
+  readonly directory: string
+  /** Folder of the worker's identity. */
+  readonly data: string
+  readonly environment: Readonly<Record<string, string>>
+  /** More flags of `start`. */
+  readonly flags?: ReadonlyArray<string>
+  /** Flags of Node.js. */
+  readonly nodeFlags?: ReadonlyArray<string>
+}
+
+/** Runs `opencode-worker start`. It prints a pairing code, unless `data` has an identity, and then `Ready`. Disposal stops it. */
+export const startWorker = ({
+  data,
+  directory,
+  environment,
+  flags = [],
+  nodeFlags = [],
+  url
+}: WorkerOptions): Running => {
+  const where = ["--url", url, "--directory", directory, "--data", data]
+  const how = ["--permissions", "inherit", "--print-pairing-code", ...flags]
+  const running = startProcess({
+    program: process.execPath,
+    args: [...nodeFlags, workerProgram, "start", ...where, ...how],
+    environment
+  })
+  return { ...running, [Symbol.asyncDispose]: () => running.end("SIGTERM") }
+}
