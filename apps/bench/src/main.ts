@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util"
 import { embeddedBench as embedded } from "./embedded.ts"
+import { imports } from "./imports.ts"
 import { models } from "./models.ts"
 import { pool } from "./pool.ts"
 import { type Line, machine, table } from "./report.ts"
@@ -10,6 +11,7 @@ import { sync } from "./sync.ts"
 /** Each benchmark gives its lines. `quick` makes it small enough for CI; names and fields stay. */
 const benchmarks: Readonly<Record<string, (quick: boolean) => AsyncIterable<Line>>> = {
   embedded,
+  imports,
   models,
   pool,
   startup,

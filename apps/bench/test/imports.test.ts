@@ -1,0 +1,18 @@
+import { assert, describe, it } from "@effect/vitest"
+import { imports } from "../src/imports.ts"
+import type { Line } from "../src/report.ts"
+
+describe("bench imports", () => {
+  // The ratios depend on the load of the machine; the sizes do not.
+  it("measures every public entry next to effect/Effect and the peers", { timeout: 300_000 }, async () => {
+    const lines = new Map<unknown, Line>()
+    for await (const line of imports(true)) lines.set(line["entry"], line)
+    for (const entry of ["effect/Effect", "p-queue + lru-cache", "@opencode-ai/sdk"]) assert.isTrue(lines.has(entry))
+    for (const entry of ["session-pool", "session-pool/async", "model-cache", "model-cache/async"]) {
+      const line = lines.get(`@opencode-worker/${entry}`)
+      assert.isBelow(Number(line?.["minifiedBytes"]), 120_000)
+      assert.isAbove(Number(line?.["ratioToEffect"]), 0)
+    }
+    assert.isBelow(Number(lines.get("@opencode-worker/worker-fsm/machine")?.["minifiedBytes"]), 120_000)
+  })
+})
