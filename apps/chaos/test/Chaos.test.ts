@@ -9,9 +9,10 @@ const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 const chaos = (...args: ReadonlyArray<string>) =>
   promisify(execFile)(process.execPath, ["--conditions=@opencode-worker/source", main, ...args])
 
-/** One of each kind; `pnpm chaos --matrix` runs them all. */
+/** One of each kind; `pnpm test:full` runs all. */
 const some = [
   "worker / streaming",
+  "worker / compacting",
   "opencode / claimed, without a session",
   "opencode / claimed, the server cold",
   "opencode / settled by the next worker",

@@ -5,13 +5,16 @@ import { Operator } from "../src/Operator.ts"
 import { operatorLayer } from "../src/layers.ts"
 import { ask, runWorker, world } from "./support/world.ts"
 
-/** Somebody with a connection of their own. */
+/** 50 belong to `pnpm test:full`. */
+const counts = process.env["TEST_FULL"] === undefined ? [1, 8] : [1, 8, 50]
+
+/** An operator with a connection of their own. */
 const newOperator = Effect.map(Layer.build(Layer.fresh(operatorLayer)), (services) => Context.get(services, Operator))
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("operators", (it) => {
-  for (const count of [1, 8, 50]) {
+  for (const count of counts) {
     it.effect(
-      `${count} at once get every answer, each their own and whole`,
+      `${count} at once each receive their own answer, whole`,
       () =>
         Effect.gen(function* () {
           const provider = yield* ScriptedProvider

@@ -34,7 +34,8 @@ export const worldWith = (options: Partial<HostOptions>) =>
     Effect.gen(function* () {
       const { config } = yield* ScriptedProvider
       const home = yield* OpenCodeHome.make({
-        config: { ...config, permission: { webfetch: "ask", bash: { "rm *": "ask" } } }
+        // Snapshots triple the processor time of a prompt.
+        config: { ...config, snapshot: false, permission: { webfetch: "ask", bash: { "rm *": "ask" } } }
       })
       const { directory, environment } = home
       return devLayer({ directory, environment, start: "eager", ...options }).pipe(
