@@ -1,7 +1,7 @@
 import { defineConfig } from "tsup"
 
 export default defineConfig({
-  // The thread's entry stays beside whatever chunk starts it.
+  // The thread's entry is in the folder of the chunk that starts it.
   entry: {
     cli: "src/cli.ts",
     "convex-thread": "src/internal/threads/convex-thread.ts",
@@ -12,6 +12,6 @@ export default defineConfig({
   format: "esm",
   sourcemap: true,
   clean: true,
-  // `node:sqlite` has no name without the prefix, which tsup strips unless told.
+  // tsup strips the prefix by default, but `node:sqlite` has no name without it.
   removeNodeProtocol: false
 })

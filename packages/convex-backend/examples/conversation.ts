@@ -9,7 +9,7 @@ import { ConvexEmbedded } from "@opencode-worker/convex-embedded"
 import { ConvexHttpClient } from "convex/browser"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
 
-// Whoever this issuer vouches for is an operator.
+// Every identity of this issuer is an operator.
 const issuer = "https://me.example"
 const { privateKey, publicKey } = await generateKeyPair("ES256")
 const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "1", alg: "ES256", use: "sig" }] })

@@ -1,4 +1,4 @@
-/** What matters to a worker's security, and that it counts at once, also for who is subscribed already. */
+/** The security audit of a worker, and the immediate effect of rotation and revocation on open subscriptions. */
 import { ConvexClient } from "convex/browser"
 import { assert, describe, it, onTestFinished } from "vitest"
 import { api } from "../src/api.ts"
@@ -44,7 +44,7 @@ const setUp = async () => {
 }
 
 describe("a worker's secret", () => {
-  it("that was changed is refused at once, on open subscriptions too; with the new one the lease goes on", async () => {
+  it("that was rotated is rejected immediately, also on open subscriptions; the lease continues with the new one", async () => {
     const { worker, rotate, heartbeat, subscribe } = await setUp()
     const refused = refusalOf((await subscribe()).ended)
     const secret = newSecret()
@@ -55,7 +55,7 @@ describe("a worker's secret", () => {
     assert.property(await refusalOf(heartbeat({ ...worker, secret })), "accepted")
   })
 
-  it("is changed once, whoever asks again because no answer came", async () => {
+  it("is rotated once, also if the call is repeated because its answer was lost", async () => {
     const { worker, rotate, audit } = await setUp()
     const secret = newSecret()
     const renewed = { ...worker, secret }
@@ -72,7 +72,7 @@ describe("a worker's secret", () => {
     )
   })
 
-  it("itself does not come here", async () => {
+  it("is never sent to the deployment", async () => {
     const { operator, worker } = await setUp()
     const call = operator.mutation(api.pairing.rotate, { ...worker, secretHash: newSecret() })
     assert.strictEqual(await refusalOf(call), "InvalidArgument")
@@ -80,7 +80,7 @@ describe("a worker's secret", () => {
 })
 
 describe("the audit", () => {
-  it("has who approved, answered and revoked, the newest first and a page after the other", async () => {
+  it("records who approved, answered and revoked, the newest first, in pages", async () => {
     const { operator, worker, audit } = await setUp()
     const turnId = await send(operator, await newSession(operator, worker.workerId))
     await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
@@ -109,7 +109,7 @@ describe("the audit", () => {
     assert.match([...actors].join(), /^https:\/\/issuer\.test\|/)
   })
 
-  it("of a revocation comes with the end of its subscriptions", async () => {
+  it("records a revocation, which ends the worker's subscriptions", async () => {
     const { operator, worker, subscribe } = await setUp()
     const refused = refusalOf((await subscribe()).ended)
     await operator.mutation(api.workers.revoke, { workerId: worker.workerId })

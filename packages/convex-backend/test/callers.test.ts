@@ -1,4 +1,4 @@
-/** Who may call what: one valid call of every public function, made by everybody who may not make it. */
+/** Access control: one valid call of every public function, by all callers that must be rejected. */
 import { randomUUID } from "node:crypto"
 import { type ConvexHttpClient } from "convex/browser"
 import { makeFunctionReference } from "convex/server"
@@ -58,7 +58,7 @@ const fenced = shared(async () => {
 
 const paginationOpts = { numItems: 10, cursor: null }
 
-/** What an operator's function takes, and what somebody else's call of it gives. */
+/** The arguments of operators' functions, and the result for another operator. */
 const operatorCalls: Record<string, [args: (world: World) => Record<string, unknown>, byAStranger: unknown]> = {
   "pairing:preview": [() => ({ code: "0000-0000" }), "NotFound"],
   "pairing:approve": [() => ({ code: "0000-0000" }), "NotFound"],
@@ -93,7 +93,7 @@ const answeredBy = { model: "p/m", agent: "build" }
 const error = { name: "E", message: "m" }
 const parts = [{ index: 0, kind: "text", payload: "{}" }]
 
-/** What a worker's function takes besides its credentials, and what another worker's call of it gives. */
+/** The arguments of workers' functions in addition to credentials, and the result for another worker. */
 const workerCalls: Record<string, [args: (world: World) => Record<string, unknown>, byAnother: unknown]> = {
   "pairing:rotate": [() => ({ secretHash: sha256("next") }), "own"],
   "pairing:owner": [() => ({}), "own"],
@@ -171,14 +171,11 @@ describe("operators' functions", () => {
     assert.strictEqual(await call(deployment().nobody(), path, args(await common())), "Unauthenticated")
   })
 
-  it.each(Object.entries(operatorCalls))(
-    "%s does nothing with what is somebody else's",
-    async (path, [args, expected]) => {
-      const answer = await call(await stranger(), path, args(await common()))
-      if (expected === "empty") assert.deepNestedInclude(answer, { "accepted.page": [] })
-      else assert.deepStrictEqual(answer, expected)
-    }
-  )
+  it.each(Object.entries(operatorCalls))("%s does not access rows of others", async (path, [args, expected]) => {
+    const answer = await call(await stranger(), path, args(await common()))
+    if (expected === "empty") assert.deepNestedInclude(answer, { "accepted.page": [] })
+    else assert.deepStrictEqual(answer, expected)
+  })
 })
 
 describe("workers' functions", () => {
@@ -231,13 +228,13 @@ describe("every function", () => {
   /** Above every limit there is. */
   const endless = "x".repeat(3_000_001)
 
-  /** What Convex reads itself, and what is looked up and never kept. */
+  /** Arguments that Convex reads itself, or that are only looked up. */
   const unbounded = /^paginationOpts|^opencodeSessionIds/
   const bounded = calls.flatMap(([path, [args]]) =>
     textsOf(path).flatMap((field) => (unbounded.test(field) ? [] : [[path, field, args] as const]))
   )
 
-  it.each(bounded)("%s refuses a %s that is too long", async (path, field, args) => {
+  it.each(bounded)("%s rejects a %s that is too long", async (path, field, args) => {
     const there = await common()
     const own = path in workerCalls ? signed(path, there.worker) : {}
     const changed = { ...Object(withText({ ...own, ...args(there) }, field.split("."), endless)) }
@@ -266,7 +263,7 @@ describe("anonymous functions", () => {
     assert.strictEqual(await begin({ more: randomUUID() }), "invalid")
   })
 
-  it("status is refused without the pairing's secret", async () => {
+  it("status is rejected without the pairing's secret", async () => {
     const operator = await deployment().operator()
     const { pairingId } = await operator.mutation(api.pairing.begin, {
       machine: "m",

@@ -38,7 +38,7 @@ const setUp = async () => {
 }
 
 describe("commands", () => {
-  it("one key makes one, which the worker sees until it has settled it, and the operator ever after", async () => {
+  it("one key creates one command, which the worker sees until it is settled, and the operator afterwards", async () => {
     const { operator, worker, sessionId, queued, settle, bind } = await setUp()
     await bind()
     const load = () => operator.mutation(api.sessions.loadHistory, { sessionId, idempotencyKey: "k" })
@@ -54,7 +54,7 @@ describe("commands", () => {
     assert.strictEqual(await load(), commandId)
   })
 
-  it("say why they failed", async () => {
+  it("store their error", async () => {
     const { operator, worker, settle } = await setUp()
     const { workerId } = worker
     const commandId = await operator.mutation(api.workers.refreshModels, { workerId, idempotencyKey: "k" })
@@ -65,7 +65,7 @@ describe("commands", () => {
     })
   })
 
-  it("come in their order, a bounded number of them", async () => {
+  it("are listed in order, up to a limit", async () => {
     const { operator, worker, queued } = await setUp()
     const { workerId } = worker
     const tell = { workerId, idempotencyKey: "" }
@@ -87,7 +87,7 @@ describe("commands", () => {
     assert.strictEqual((await queued()).length, 20)
   })
 
-  it("to abort wait behind nothing", async () => {
+  it("to abort are listed before others", async () => {
     const { operator, worker, sessionId, claim, queued, settle } = await setUp()
     const { workerId } = worker
     const turnId = await send(operator, sessionId)
@@ -106,7 +106,7 @@ describe("commands", () => {
     )
   })
 
-  it("to abort are refused to nobody, and take nobody's place", async () => {
+  it("to abort are always accepted, and do not count for the limit", async () => {
     const { operator, worker, sessionId, claim, queued } = await setUp()
     const { epoch: _, ...credentials } = worker
     const sessions = [sessionId, await newSession(operator, worker.workerId)]
@@ -134,7 +134,7 @@ describe("commands", () => {
     )
   })
 
-  it("to load a history wait once a session, whatever their keys", async () => {
+  it("to load a history are queued once per session, for any keys", async () => {
     const { operator, worker, sessionId, settle } = await setUp()
     const other = await newSession(operator, worker.workerId)
     const load = (id: typeof sessionId) =>
@@ -146,7 +146,7 @@ describe("commands", () => {
     assert.notStrictEqual(await load(sessionId), commandId)
   })
 
-  it("to a process need one that is there, on an approved worker", async () => {
+  it("to a process require an approved worker that is online", async () => {
     const { operator, worker } = await setUp()
     const offline = await pair(operator)
     const tell = (workerId: Id<"workers">) =>
@@ -156,7 +156,7 @@ describe("commands", () => {
     assert.strictEqual(await tell(worker.workerId), "Revoked")
   })
 
-  it("refuse over-long input, naming the field", async () => {
+  it("reject over-long input and name the field", async () => {
     const { operator, worker, sessionId, settle } = await setUp()
     const long = "x".repeat(501)
     const { workerId } = worker
@@ -177,7 +177,7 @@ describe("commands", () => {
 })
 
 describe("aborting", () => {
-  it("ends a turn that waits at once, and lets the next one run", async () => {
+  it("ends a queued turn immediately, and makes the next one ready", async () => {
     const { operator, worker, sessionId, status, queued } = await setUp()
     const [first, second] = [await send(operator, sessionId), await send(operator, sessionId)]
     const abort = (turnId: Id<"turns">) => operator.mutation(api.turns.abort, { turnId, idempotencyKey: randomUUID() })
@@ -192,7 +192,7 @@ describe("aborting", () => {
     assert.deepStrictEqual(await queued(), [])
   })
 
-  it("of a turn behind a running one leaves that one alone", async () => {
+  it("of a turn behind a running one does not affect the running one", async () => {
     const { operator, worker, sessionId, claim, status, session } = await setUp()
     const [first, second] = [await send(operator, sessionId), await send(operator, sessionId)]
     await claim(first)
@@ -202,7 +202,7 @@ describe("aborting", () => {
     assert.deepStrictEqual(await operator.query(api.queue.ready, { ...worker, limit: 20 }), [])
   })
 
-  it("tells the worker that runs the turn", async () => {
+  it("is reported to the worker that runs the turn", async () => {
     const { operator, sessionId, claim, finish, queued, status } = await setUp()
     const turnId = await send(operator, sessionId)
     await claim(turnId)
@@ -215,7 +215,7 @@ describe("aborting", () => {
 })
 
 describe("renaming", () => {
-  it("counts at once, tells OpenCode, and no title of OpenCode's replaces it", async () => {
+  it("takes effect immediately, is sent to OpenCode, and is not replaced by OpenCode's titles", async () => {
     const { operator, worker, sessionId, queued, session } = await setUp()
     await operator.mutation(api.sessions.rename, { sessionId, title: "Mine", idempotencyKey: "k" })
     await operator.mutation(api.sessions.bind, { ...worker, sessionId, opencodeSessionId: "ses_1", title: "Theirs" })
@@ -223,7 +223,7 @@ describe("renaming", () => {
     assert.deepNestedInclude((await queued())[0]?.command, { kind: "rename", title: "Mine" })
   })
 
-  it("with an earlier key again leaves the later title", async () => {
+  it("with an earlier key again keeps the later title", async () => {
     const { operator, sessionId, queued, session } = await setUp()
     const rename = (title: string) =>
       operator.mutation(api.sessions.rename, { sessionId, title, idempotencyKey: title })
@@ -236,7 +236,7 @@ describe("renaming", () => {
 })
 
 describe("deleting", () => {
-  it("waits for the worker, takes nothing new, and then leaves nothing", async () => {
+  it("waits for the worker, rejects new turns, and then deletes all rows", async () => {
     const { operator, sessionId, worker, bind, claim, finish, queued, session, settle, remove } = await setUp()
     await bind()
     const running = await send(operator, sessionId)
@@ -260,7 +260,7 @@ describe("deleting", () => {
     }
   })
 
-  it("that fails gives the session back, with what waits in it", async () => {
+  it("that fails restores the session and its queued turns", async () => {
     const { operator, worker, sessionId, bind, settle, session, remove } = await setUp()
     await bind()
     const waiting = await send(operator, sessionId)
@@ -288,7 +288,7 @@ describe("deleting", () => {
     assert.strictEqual(ready?.turnId, waiting)
   })
 
-  it("once failed, the same key does nothing, another one tries again; done, it says so though the session is gone", async () => {
+  it("can be retried with another key after a failure, and reports success although the session is deleted", async () => {
     const { operator, sessionId, bind, settle, session } = await setUp()
     await bind()
     const remove = (idempotencyKey: string) => operator.mutation(api.sessions.remove, { sessionId, idempotencyKey })
@@ -306,7 +306,7 @@ describe("deleting", () => {
     assert.strictEqual(await remove("second"), again)
   })
 
-  it("needs no worker where OpenCode has no such session, or the worker is revoked", async () => {
+  it("needs no worker if OpenCode has no such session, or the worker is revoked", async () => {
     const unknown = await setUp()
     assert.isNull(await unknown.remove())
     await eventually(unknown.session, (found) => found === null)

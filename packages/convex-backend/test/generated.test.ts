@@ -8,7 +8,7 @@ const root = join(import.meta.dirname, "..")
 const contents = (folder: string) =>
   Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), "utf8")]))
 
-it("the committed references are what the generator makes of the functions", () => {
+it("the committed references equal the output of the generator", () => {
   const copy = mkdtempSync(join(tmpdir(), "convex-codegen-"))
   onTestFinished(() => rmSync(copy, { recursive: true }))
   for (const name of ["convex", "convex.json", "package.json"])

@@ -17,7 +17,7 @@ const told = (name: string, newer?: string): Told => ({
   parts: [{ index: 0, kind: "text", payload: JSON.stringify(`answer to ${name}`) }]
 })
 
-/** As a worker tells what OpenCode has, which is given from the oldest to the newest: the other way round. */
+/** Sends turns as a worker does: `turns` is from the oldest to the newest, and sent in reverse. */
 const chain = (...names: ReadonlyArray<string>) => names.map((name, index) => told(name, names[index + 1])).toReversed()
 
 const setUp = async () => {
@@ -53,7 +53,7 @@ const setUp = async () => {
 }
 
 describe("history", () => {
-  it("comes before what was asked here, each once, however often it is told", async () => {
+  it("comes before turns of the deployment, and is added once", async () => {
     const { add, known, list, order, operator, sessionId, asked } = await setUp()
     const { end } = await asked("C")
     assert.strictEqual(await add(...chain("A", "B", "C")), 2)
@@ -72,7 +72,7 @@ describe("history", () => {
     assert.deepStrictEqual(parts, [{ index: 0, kind: "text", payload: '"answer to A"' }])
   })
 
-  it("that came between what was asked here is read between it, also when it is told in pieces", async () => {
+  it("is ordered between turns of the deployment, also when it is sent in pieces", async () => {
     const { add, asked, operator, order, sessionId } = await setUp()
     await (await asked("C")).end()
     const running = await asked("F")
@@ -84,7 +84,7 @@ describe("history", () => {
     assert.strictEqual(await add(...all), 0)
   })
 
-  it("that is newer than all that reached OpenCode from here is read before what waits", async () => {
+  it("that is newer than all delivered turns is ordered before queued ones", async () => {
     const { add, asked, operator, order, sessionId } = await setUp()
     await (await asked("A")).end()
     await send(operator, sessionId, "Z")
@@ -92,7 +92,7 @@ describe("history", () => {
     assert.strictEqual(await order(), "A B C Z")
   })
 
-  it("that OpenCode has before a prompt that is on its way is read before it", async () => {
+  it("that precedes a prompt being delivered is ordered before it", async () => {
     const { add, asked, order, running } = await setUp()
     assert.isNull(await running())
     await asked("C")
@@ -101,7 +101,7 @@ describe("history", () => {
     assert.strictEqual(await order(), "A B C")
   })
 
-  it("that OpenCode answered after a turn whose end is not told here yet is read after it", async () => {
+  it("that follows an unfinished turn is ordered after it", async () => {
     const { addAfter, asked, operator, order, sessionId } = await setUp()
     const { end } = await asked("A")
     await send(operator, sessionId, "D")
@@ -110,7 +110,7 @@ describe("history", () => {
     await end()
   })
 
-  it("of a session that nothing was asked in lets the first prompt run", async () => {
+  it("of a session without turns does not block its first prompt", async () => {
     const { operator, worker, sessionId, add, order } = await setUp()
     await add(...chain("A", "B"))
     const turnId = await send(operator, sessionId, "C")
@@ -119,7 +119,7 @@ describe("history", () => {
     assert.strictEqual(ready?.turnId, turnId)
   })
 
-  it("keeps 200 turns between two whole numbers apart and in order", async () => {
+  it("keeps 200 turns between two positions distinct and in order", async () => {
     const { add, asked, operator, sessionId } = await setUp()
     await (await asked("first")).end()
     await (await asked("last")).end()
@@ -136,7 +136,7 @@ describe("history", () => {
     assert.deepStrictEqual(texts, ["first", ...names, "last"])
   })
 
-  it("splits what is too large for a row, and gives it back whole", async () => {
+  it("splits and joins parts that exceed a row", async () => {
     const { add, list, operator } = await setUp()
     const payload = JSON.stringify("x".repeat(2_000_000))
     await add({ ...told("A"), parts: [{ index: 0, kind: "tool", payload }] })
@@ -147,7 +147,7 @@ describe("history", () => {
     assert.strictEqual(page[0]?.payload, payload)
   })
 
-  it("refuses over-long input, naming the field", async () => {
+  it("rejects over-long input and names the field", async () => {
     const { add, addAfter, known } = await setUp()
     const many = Array.from({ length: 11 }, (_, index) => `${index}`)
     const changed = (change: Partial<Told>) => add({ ...told("A"), ...change })

@@ -16,7 +16,7 @@ const passSeconds = (seconds: number) => {
 const runDue = async () => enlist(await deployment().operator())
 
 describe("lease", () => {
-  it("lasts 25 seconds of the server's clock, and each heartbeat renews it", async () => {
+  it("lasts 25 seconds of the server's clock, and is renewed by heartbeats", async () => {
     const operator = await deployment().operator()
     const credentials = await pair(operator)
     const acquired = await operator.mutation(api.lease.acquire, { ...credentials, processId: "a" })
@@ -30,7 +30,7 @@ describe("lease", () => {
     assert.deepNestedInclude(worker, { online: true, phase: "ready" })
   })
 
-  it("excludes another process while it lives, and says until when", async () => {
+  it("excludes other processes until it expires, and reports when", async () => {
     const operator = await deployment().operator()
     const credentials = await pair(operator)
     const { leaseExpiresAt } = await operator.mutation(api.lease.acquire, { ...credentials, processId: "a" })
@@ -42,7 +42,7 @@ describe("lease", () => {
     assert.include(String(refused), new Date(leaseExpiresAt).toISOString())
   })
 
-  it("may be taken again by the process that has it, which raises the epoch", async () => {
+  it("can be acquired again by its process, which increments the epoch", async () => {
     const operator = await deployment().operator()
     const credentials = await pair(operator)
     const epochs = []
@@ -52,7 +52,7 @@ describe("lease", () => {
     assert.deepStrictEqual(epochs, [1, 2, 3])
   })
 
-  it("is free for another process once it ran out; the one that slept is fenced", async () => {
+  it("can be acquired by another process after its expiry; the earlier one is fenced", async () => {
     const operator = await deployment().operator()
     const credentials = await pair(operator)
     const first = await operator.mutation(api.lease.acquire, { ...credentials, processId: "a" })
@@ -63,7 +63,7 @@ describe("lease", () => {
     assert.strictEqual(await refusalOf(late), "Fenced")
   })
 
-  it("that ran out marks the worker offline; a process that only slept comes back", async () => {
+  it("marks the worker offline when it expires; a process that only slept can continue", async () => {
     const operator = await deployment().operator()
     const { epoch, ...credentials } = await enlist(operator)
     const online = async () => (await operator.query(api.workers.list, {}))[0]?.online
@@ -77,7 +77,7 @@ describe("lease", () => {
     await eventually(online, (is) => is === false)
   })
 
-  it("that was renewed in time keeps the worker online", async () => {
+  it("keeps the worker online while it is renewed", async () => {
     const operator = await deployment().operator()
     const silent = await deployment().operator()
     const worker = await enlist(operator)
@@ -95,7 +95,7 @@ describe("lease", () => {
     assert.isTrue(await online(operator))
   })
 
-  it("released, it is free at once, and what still writes under it is fenced", async () => {
+  it("can be acquired immediately after a release, and later writes are fenced", async () => {
     const operator = await deployment().operator()
     const worker = await enlist(operator)
     const { epoch: _, ...credentials } = worker
@@ -106,7 +106,7 @@ describe("lease", () => {
     await operator.mutation(api.lease.acquire, { ...credentials, processId: "another" })
   })
 
-  it("refuses an over-long process id and phase", async () => {
+  it("rejects over-long process ids and phases", async () => {
     const operator = await deployment().operator()
     const worker = await enlist(operator)
     const { epoch: _, ...credentials } = worker

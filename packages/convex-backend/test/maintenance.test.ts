@@ -47,7 +47,7 @@ const setUp = async () => {
 }
 
 describe("maintenance", () => {
-  it("a prompt that waited for a day is expired, visibly; one that runs, or is younger, is not", async () => {
+  it("expires prompts that were queued for a day, and no running or younger ones", async () => {
     const { operator, worker, sessionId } = await setUp()
     const other = await newSession(operator, worker.workerId)
     const waiting = [await send(operator, sessionId), await send(operator, sessionId)]
@@ -65,7 +65,7 @@ describe("maintenance", () => {
     assert.deepStrictEqual([await status(running), await status(young)], ["claimed", "queued"])
   })
 
-  it("expires prompts of the largest size, too, however many there are", { timeout: 60_000 }, async () => {
+  it("expires any number of prompts of the largest size", { timeout: 60_000 }, async () => {
     const { operator, worker } = await setUp()
     const sessions = await Promise.all(Array.from({ length: 21 }, () => newSession(operator, worker.workerId)))
     const text = "€".repeat(200_000)
@@ -84,7 +84,7 @@ describe("maintenance", () => {
     assert.deepStrictEqual(new Set(others), new Set(["expired"]))
   })
 
-  it("what waits behind an expired prompt can run", async () => {
+  it("a prompt behind an expired one can run", async () => {
     const { operator, sessionId, again } = await setUp()
     await send(operator, sessionId)
     await pass(23 * hour)
@@ -96,7 +96,7 @@ describe("maintenance", () => {
     assert.strictEqual(turn?.turnId, young)
   })
 
-  it("a prompt that waited for a day is not run, though nobody has expired it yet; the next one is", async () => {
+  it("a prompt that was queued for a day does not run before its expiry; the next one does", async () => {
     const { operator, sessionId, again } = await setUp()
     const stale = await send(operator, sessionId)
     passTime(23 * hour)
@@ -112,7 +112,7 @@ describe("maintenance", () => {
     assert.deepStrictEqual(await claim(young), { claimed: true })
   })
 
-  it("trims what is old, and nothing else", async () => {
+  it("trims rows beyond their retention only", async () => {
     const { operator, worker, sessionId } = await setUp()
     const { workerId } = worker
     const secret = "s"
@@ -143,7 +143,7 @@ describe("maintenance", () => {
     assert.strictEqual((await operator.query(api.sessions.get, { sessionId }))?.title, "Hello")
   })
 
-  it("a turn whose worker was silent for a week is ended, with its text; one of a worker that is there is not", async () => {
+  it("ends turns of workers that were silent for a week, with their text, and no others", async () => {
     const { operator, worker, sessionId, again } = await setUp()
     const there = await setUp()
     const run = async ({ operator: by, worker: as, sessionId: id }: typeof there) => {
@@ -181,7 +181,7 @@ describe("maintenance", () => {
     assert.deepStrictEqual(await claim, { claimed: true })
   })
 
-  it("a session whose worker never came to delete it is deleted in the end", async () => {
+  it("deletes a session whose worker never executed its deletion", async () => {
     const { operator, worker, sessionId } = await setUp()
     await operator.mutation(api.sessions.bind, { ...worker, sessionId, opencodeSessionId: "ses_1" })
     await operator.mutation(api.sessions.remove, { sessionId, idempotencyKey: "k" })
@@ -207,7 +207,7 @@ describe("maintenance", () => {
     assert.deepStrictEqual(await eventually(audit, (actions) => actions.length < 2), ["revoke"])
   })
 
-  it("cannot be started from outside", async () => {
+  it("cannot be called by clients", async () => {
     const trimAll = makeFunctionReference<"mutation">("maintenance:trimAll")
     const failure = await deployment()
       .nobody()

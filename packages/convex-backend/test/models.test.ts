@@ -17,7 +17,7 @@ const setUp = async () => {
 }
 
 describe("models", () => {
-  it("are read as they were published last, whatever their size", async () => {
+  it("are returned as last published, of any size", async () => {
     const { publish, published, get } = await setUp()
     assert.deepStrictEqual([await published(), await get()], [null, null])
     const long = JSON.stringify(Array.from({ length: 40_000 }, (_, index) => `p/🦊${index}`))
@@ -28,14 +28,14 @@ describe("models", () => {
     assert.strictEqual(await published(), "2")
   })
 
-  it("with the hash that is there already are not written", async () => {
+  it("with an unchanged hash are not written", async () => {
     const { publish, get } = await setUp()
     await publish("1", '["a"]')
     await publish("1", '["b"]')
     assert.strictEqual((await get())?.models, '["a"]')
   })
 
-  it("refuse over-long input, naming the field", async () => {
+  it("reject over-long input and name the field", async () => {
     const { publish } = await setUp()
     const long = "x".repeat(501)
     const refusals = [publish(long, "[]"), publish("1", "[]", long), publish("1", "x".repeat(3_000_001))]

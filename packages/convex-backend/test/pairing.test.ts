@@ -27,7 +27,7 @@ const passMinutes = async (minutes: number) => {
 }
 
 describe("pairing", () => {
-  it("a person who types the code owns the worker, however they type it", async () => {
+  it("the operator who enters the code owns the worker, in any spelling of the code", async () => {
     const operator = await deployment().operator()
     const { code, status } = await begin()
     assert.match(code, /^[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}$/)
@@ -48,7 +48,7 @@ describe("pairing", () => {
     })
   })
 
-  it("a person sees whose code it is before they approve it, and the worker whose it is", async () => {
+  it("an operator sees the worker before the approval, and the worker its owner afterwards", async () => {
     const operator = await deployment().operator()
     const stranger = await deployment().operator()
     const { code, expiresAt, secret, status } = await begin()
@@ -64,7 +64,7 @@ describe("pairing", () => {
     assert.strictEqual(ownerId, (await status()).ownerId)
   })
 
-  it("a look at a code is no way to guess it: it counts as an approval does", async () => {
+  it("wrong codes of previews count as those of approvals", async () => {
     const operator = await deployment().operator()
     const { code } = await begin()
     const preview = (typed: string) => refusalOf(operator.action(api.pairing.preview, { code: typed }))
@@ -74,7 +74,7 @@ describe("pairing", () => {
     assert.strictEqual(await refusalOf(operator.action(api.pairing.approve, { code })), "RateLimited")
   })
 
-  it("approving twice gives the same worker; nobody else can approve after that", async () => {
+  it("approving twice returns the same worker; no other operator can approve afterwards", async () => {
     const operator = await deployment().operator()
     const stranger = await deployment().operator()
     const { code } = await begin()
@@ -83,7 +83,7 @@ describe("pairing", () => {
     assert.strictEqual(await refusalOf(stranger.action(api.pairing.approve, { code })), "NotFound")
   })
 
-  it("a code is good for 10 minutes, and the waiting worker hears when it is not", async () => {
+  it("a code is valid for 10 minutes, and the waiting worker is notified of its expiry", async () => {
     const operator = await deployment().operator()
     const { code, status, expiresAt } = await begin()
     assert.approximately(expiresAt - Date.now(), 600_000, 60_000)
@@ -92,7 +92,7 @@ describe("pairing", () => {
     assert.strictEqual(await refusalOf(operator.action(api.pairing.approve, { code })), "Expired")
   })
 
-  it("ten wrong codes are all that an operator may give in 10 minutes, right ones included", async () => {
+  it("after ten wrong codes all codes of an operator are rejected for 10 minutes", async () => {
     const operator = await deployment().operator()
     const other = await deployment().operator()
     const approve = (code: string, who = operator) => refusalOf(who.action(api.pairing.approve, { code }))
@@ -108,7 +108,7 @@ describe("pairing", () => {
     assert.property(await approve((await begin()).code), "accepted")
   })
 
-  it("says how long to wait", async () => {
+  it("reports how long to wait", async () => {
     const operator = await deployment().operator()
     const approve = () => operator.action(api.pairing.approve, { code: "0000-0000" })
     for (let count = 0; count < 10; count++) await refusalOf(approve())
@@ -116,7 +116,7 @@ describe("pairing", () => {
     assert.deepInclude(refused, { data: { code: "RateLimited", message: "10 codes were wrong: try again in 10 min" } })
   })
 
-  it("an over-long code is refused as such", async () => {
+  it("an over-long code is rejected", async () => {
     const operator = await deployment().operator()
     assert.strictEqual(
       await refusalOf(operator.action(api.pairing.approve, { code: "0".repeat(501) })),
@@ -126,7 +126,7 @@ describe("pairing", () => {
 })
 
 describe("workers", () => {
-  it("are listed to their owner alone, the newest first", async () => {
+  it("are listed for their owner only, the newest first", async () => {
     const operator = await deployment().operator()
     const stranger = await deployment().operator()
     await pair(stranger)
@@ -142,7 +142,7 @@ describe("workers", () => {
     )
   })
 
-  it("are listed however many others were revoked since", async () => {
+  it("are listed regardless of the number of revoked ones", async () => {
     const operator = await deployment().operator()
     const { workerId: oldest } = await pair(operator)
     const revoked: Array<typeof oldest> = []
@@ -159,7 +159,7 @@ describe("workers", () => {
     )
   })
 
-  it("a revoked worker is shown as revoked and offline; revoking twice is no mistake", async () => {
+  it("a revoked worker is listed as revoked and offline; revoking is idempotent", async () => {
     const operator = await deployment().operator()
     const { workerId } = await enlist(operator)
     await operator.mutation(api.workers.revoke, { workerId })

@@ -8,7 +8,7 @@ const Size = Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 9 }))
 
 describe("payloads", () => {
   it.effect.prop(
-    "pieces join to the text, are short enough, and cut through no character",
+    "chunks join to the text, are short enough, and do not split characters",
     [Schema.String, Size],
     ([text, size]) =>
       Effect.sync(() => {
@@ -22,7 +22,7 @@ describe("payloads", () => {
       })
   )
 
-  it("a payload longer than a row reads back whole, beside short ones", () => {
+  it("payloads longer than a row are read completely, together with short ones", () => {
     const parts = [
       { index: 0, kind: "text", payload: "" },
       { index: 1, kind: "file", payload: "a".repeat(2 * MAX_PART_ROW + 1) },
@@ -43,7 +43,7 @@ describe("payloads", () => {
     assert.deepStrictEqual(rows.map(mayGoOn), [false, true, true, false, false])
   })
 
-  it("more than one transaction takes is refused, with the numbers", () => {
+  it("more than fits into one transaction is rejected, with the numbers", () => {
     const payload = "a".repeat(MAX_PARTS_TOTAL)
     const many = Array.from({ length: MAX_PARTS + 1 }, (_, index) => ({ index, kind: "text", payload: "" }))
     assert.throws(() => splitParts([{ index: 0, kind: "text", payload: `${payload}a` }]), ConvexError, /3000001/)

@@ -62,7 +62,7 @@ const whole = (length: number) => {
 }
 
 describe("requests", () => {
-  it("are shown to the operator, answered by them, and taken by the worker, each once", async () => {
+  it("are listed for the operator, answered, and read by the worker, each once", async () => {
     const { operator, worker, sessionId, turnId, open, pending, answers } = await setUp()
     const requestId = await open()
     assert.strictEqual(await open(), requestId)
@@ -88,7 +88,7 @@ describe("requests", () => {
     assert.deepStrictEqual(await answers(), [])
   })
 
-  it("the first answer stands", async () => {
+  it("the first answer is final", async () => {
     const { operator, open, answers } = await setUp()
     const requestId = await open()
     await operator.mutation(api.requests.answer, { requestId, answer: { type: "reject", message: "Not there" } })
@@ -97,7 +97,7 @@ describe("requests", () => {
     assert.deepNestedInclude((await answers())[0], { answer: { type: "reject", message: "Not there" } })
   })
 
-  it("a question takes answers or is dismissed, a permission does not, and the other way round", async () => {
+  it("questions accept answers or a dismissal, permissions a decision", async () => {
     const { operator, open, answers } = await setUp()
     const permissionId = await open()
     const questionId = await open(question)
@@ -114,7 +114,7 @@ describe("requests", () => {
     )
   })
 
-  it("end with their turn, also those whose answer was not passed on yet", async () => {
+  it("end with their turn, also those with an undelivered answer", async () => {
     const { operator, open, pending, answers, finish } = await setUp()
     await open()
     const answered = await open({ opencodeId: "per_2" })
@@ -136,7 +136,7 @@ describe("requests", () => {
     assert.strictEqual(await refusalOf(late), "Conflict")
   })
 
-  it("cannot be answered when their time is over, and expire even if the worker died", async () => {
+  it("cannot be answered after their time limit, and expire even if the worker died", async () => {
     const { operator, open, pending } = await setUp()
     const requestId = await open()
     passSeconds(60)
@@ -152,7 +152,7 @@ describe("requests", () => {
     )
   })
 
-  it("have content of the largest size, which is gone with their session", async () => {
+  it("may have content of the largest size, which is deleted with their session", async () => {
     const { operator, worker, sessionId, open, finish } = await setUp()
     const content = whole(1_000_000)
     const requestId = await open({ content })
@@ -169,7 +169,7 @@ describe("requests", () => {
     assert.strictEqual(await refusalOf(operator.query(api.requests.get, { requestId })), "NotFound")
   })
 
-  it("that cannot be described for later can be allowed once only", async () => {
+  it("without a scope for later can only be allowed once", async () => {
     const { operator, open, pending } = await setUp()
     const requestId = await open({ always: null })
     const answer = (type: "always" | "once") => operator.mutation(api.requests.answer, { requestId, answer: { type } })
@@ -178,7 +178,7 @@ describe("requests", () => {
     await answer("once")
   })
 
-  it("that are allowed for later leave a trace: the answer, and one row for each turn that it is applied in", async () => {
+  it("that are allowed for later are audited: the answer, and one row per turn that applies it", async () => {
     const { operator, worker, sessionId, turnId, open, applied, audit, finish } = await setUp()
     const [requestId, once] = [await open(), await open({ opencodeId: "per_2" })]
     assert.strictEqual(await refusalOf(applied(requestId)), "Conflict")
@@ -208,7 +208,7 @@ describe("requests", () => {
     ["an option that there is not", [["Blue"], ["Medium"]], 'has "Medium"; the options are "Fast", "Slow"'],
     ["two options where one is taken", [["Blue"], ["Fast", "Slow"]], "answer.answers[1] has 2 options"],
     ["an option twice", [["Blue", "Blue"], ["Fast"]], "answer.answers[0] has the same option twice"]
-  ])("a question refuses %s", async (_, answers, message) => {
+  ])("a question rejects %s", async (_, answers, message) => {
     const { operator, open, pending } = await setUp()
     const requestId = await open(question)
     const refused: unknown = await operator
@@ -220,7 +220,7 @@ describe("requests", () => {
     assert.deepStrictEqual(await pending(), [requestId])
   })
 
-  it("of a turn are bounded in number", async () => {
+  it("of a turn are limited in number", async () => {
     const { open } = await setUp()
     const answers = await Promise.all(
       Array.from({ length: 101 }, (_, index) => refusalOf(open({ opencodeId: `per_${index}` })))
@@ -231,7 +231,7 @@ describe("requests", () => {
     )
   })
 
-  it("refuse over-long input, naming the field", async () => {
+  it("reject over-long input and name the field", async () => {
     const { operator, open } = await setUp()
     const long = "x".repeat(501)
     const requestId = await open()

@@ -63,7 +63,7 @@ const setUp = async () => {
 const text = (partId: string, value: string): Segment => ({ partId, kind: "text", text: value })
 
 describe("a worker that is revoked", () => {
-  it("leaves each turn interrupted, with the text that was streamed, in its order", async () => {
+  it("leaves its turns interrupted, with their streamed text, in order", async () => {
     const { claim, run, stream, revoke, ended, parts } = await setUp()
     const turns = [await run(), await run(), await claim()]
     const [first] = turns
@@ -86,7 +86,7 @@ describe("a worker that is revoked", () => {
     ])
   })
 
-  it("leaves a turn that its operator had stopped aborted", async () => {
+  it("leaves a turn aborted for which an abort was requested", async () => {
     const { operator, run, revoke, ended } = await setUp()
     const turnId = await run()
     await operator.mutation(api.turns.abort, { turnId, idempotencyKey: "k" })
@@ -94,7 +94,7 @@ describe("a worker that is revoked", () => {
     assert.deepNestedInclude(await ended(turnId), { status: "aborted", error: null })
   })
 
-  it("leaves nothing to answer, and another worker's turns alone", async () => {
+  it("has no open requests, and turns of other workers are not affected", async () => {
     const { operator, worker, run, revoke, ended } = await setUp()
     const other = await setUp()
     const [turnId, others] = [await run(), await other.run()]
@@ -105,7 +105,7 @@ describe("a worker that is revoked", () => {
     assert.strictEqual((await other.operator.query(api.turns.live, { turnId: others, after: 0 })).status, "running")
   })
 
-  it("leaves the end of a text that is longer than a turn's parts, and says so", async () => {
+  it("keeps the end of a text that is longer than a turn's parts, with a notice", async () => {
     const { run, stream, revoke, ended, parts } = await setUp()
     const turnId = await run()
     const batches = Array.from({ length: 50 }, (_, index) => [text(`p${index}`, "x".repeat(31_000))])
@@ -124,7 +124,7 @@ describe("a worker that is revoked", () => {
     assert.isBelow(length, 3_000_000)
   })
 
-  it("leaves no turn as it was because another one has all the text that a turn may have", async () => {
+  it("ends every turn, also if one has the longest text", async () => {
     const { run, stream, revoke, ended, parts } = await setUp()
     const [large, small] = [await run(), await run()]
     // Three bytes each where it is stored.
@@ -139,7 +139,7 @@ describe("a worker that is revoked", () => {
     assert.isTrue(kept.every((part) => part.kind === "text" && part.text === "好".repeat(31_900)))
   })
 
-  it("leaves what waited for it failed, at once, and what was to be deleted is gone", async () => {
+  it("leaves its queued turns and commands failed, and sessions that were to be deleted are deleted", async () => {
     const { operator, worker, claim, revoke } = await setUp()
     const sessionId = await newSession(operator, worker.workerId)
     const waiting = [await send(operator, sessionId), await send(operator, sessionId)]

@@ -24,17 +24,17 @@ const bundle = (contents: string) =>
 describe("every public function", async () => {
   const functions = await publicFunctions()
 
-  it("is made by a builder that says who may call it", () => {
+  it("is created by a builder that declares its callers", () => {
     assert.isAbove(functions.length, 20)
     for (const { path, caller } of functions) assert.include(["operator", "worker", "anonymous"], caller, path)
   })
 
-  it("needs a caller, except to pair", () => {
+  it("requires a caller, except for pairing", () => {
     const open = functions.filter(({ caller }) => caller === "anonymous").map(({ path }) => path)
     assert.sameMembers(open, ["pairing:begin", "pairing:status"])
   })
 
-  it("of a worker takes its credentials, and the epoch of its lease unless it comes before the lease", () => {
+  it("of a worker takes its credentials, and the epoch unless it precedes the lease", () => {
     // One acquires the lease; the other only reads whose the worker is, before the worker decides to take work.
     const leaseless = ["lease:acquire", "pairing:owner"]
     for (const { path, args } of functions.filter(({ caller }) => caller === "worker")) {
@@ -45,7 +45,7 @@ describe("every public function", async () => {
 })
 
 describe("every module", () => {
-  it("leaves Convex's own builders to builders.ts", () => {
+  it("uses Convex's own builders in builders.ts only", () => {
     for (const { name, source } of sources.filter((module) => module.name !== "builders.ts")) {
       const imported = source.match(/import \{[^}]*\} from "(?:\.\/_generated\/server\.ts|convex\/server)"/g) ?? []
       assert.notMatch(imported.join("\n"), /\b(?:query|mutation|action|httpAction)(?:Generic)?\b/, name)
@@ -61,7 +61,7 @@ describe("every module", () => {
     assert.deepStrictEqual(errors, [])
   })
 
-  it("that used Node would not bundle", async () => {
+  it("a module that uses Node would not bundle", async () => {
     const failure = await bundle(`import { readFileSync } from "node:fs"; export const read = readFileSync`).then(
       () => undefined,
       (cause: unknown) => cause

@@ -15,13 +15,13 @@ const setUp = async () => {
 }
 
 describe("sessions", () => {
-  it("one key makes one session", async () => {
+  it("one key creates one session", async () => {
     const { operator, worker } = await setUp()
     const create = () => operator.mutation(api.sessions.create, { workerId: worker.workerId, idempotencyKey: "k" })
     assert.strictEqual(await create(), await create())
   })
 
-  it("can be made while the worker is off, but not on a revoked one", async () => {
+  it("can be created while the worker is offline, but not for a revoked worker", async () => {
     const operator = await deployment().operator()
     const { workerId } = await pair(operator)
     const sessionId = await newSession(operator, workerId)
@@ -51,7 +51,7 @@ describe("sessions", () => {
     )
   })
 
-  it("the first prompt's first line is the title of a session that has none", async () => {
+  it("an untitled session is titled by the first line of its first prompt", async () => {
     const { operator, worker } = await setUp()
     const sessionId = await newSession(operator, worker.workerId)
     await send(operator, sessionId, `\n  ${"🦊".repeat(60)} \nand more`)
@@ -59,7 +59,7 @@ describe("sessions", () => {
     assert.strictEqual(await titleOf(operator, sessionId), "🦊".repeat(50))
   })
 
-  it("OpenCode's title replaces an automatic one, never the operator's", async () => {
+  it("OpenCode's title replaces a default title, never the operator's", async () => {
     const { operator, worker } = await setUp()
     const automatic = await newSession(operator, worker.workerId)
     const chosen = await newSession(operator, worker.workerId, "Mine")
@@ -76,7 +76,7 @@ describe("sessions", () => {
     assert.strictEqual(await titleOf(operator, chosen), "Mine")
   })
 
-  it("being deleted is bound to nothing any more, unless that fails", async () => {
+  it("cannot be linked while they are deleted, unless the deletion fails", async () => {
     const { operator, worker } = await setUp()
     const sessionId = await newSession(operator, worker.workerId)
     await operator.mutation(api.queue.claim, { ...worker, turnId: await send(operator, sessionId), ...ids })
@@ -100,7 +100,7 @@ describe("sessions", () => {
     assert.strictEqual(await status(), "idle")
   })
 
-  it("refuses over-long input, naming the field", async () => {
+  it("rejects over-long input and names the field", async () => {
     const { operator, worker } = await setUp()
     const { workerId } = worker
     const long = "x".repeat(501)

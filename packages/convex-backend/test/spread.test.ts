@@ -1,4 +1,4 @@
-/** Inside somebody's own app: their tables beside ours, our modules re-exported under their names. */
+/** Inside of another app: its tables next to ours, our modules re-exported under its names. */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
@@ -12,10 +12,10 @@ import { sha256 } from "./support/deployment.ts"
 import { publicFunctions } from "./support/functions.ts"
 
 const readme = readFileSync(join(import.meta.dirname, "../README.md"), "utf8")
-/** What the README tells to re-export. */
+/** The modules that the README re-exports. */
 const named = new Set(readme.match(/^\/\/ .*\.ts.*$/gm)?.flatMap((line) => line.match(/\b\w+(?=\.ts)/g) ?? []))
 
-it("the README names every module that has a function, and the crons", async () => {
+it("the README names every module with functions, and the crons", async () => {
   const modules = readdirSync(functionsDir).filter((name) => name.endsWith(".ts"))
   const withFunctions = modules.filter((name) =>
     /= (?:operator|worker|anonymous|internal|unleasedWorker)(?:Mutation|Query)\(/.test(
@@ -30,7 +30,7 @@ it("the README names every module that has a function, and the crons", async () 
   )
 })
 
-it("works there, with scheduled functions and with the app's own", async () => {
+it("works with scheduled functions and the app's own functions", async () => {
   // Inside the package, so that the app finds what it imports.
   const app = mkdtempSync(join(import.meta.dirname, "app-"))
   const dataDir = mkdtempSync(join(tmpdir(), "spread-"))

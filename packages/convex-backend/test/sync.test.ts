@@ -45,7 +45,7 @@ const setUp = async () => {
 }
 
 describe("sync", () => {
-  it("shows OpenCode's sessions to the owner, the latest activity first, and told twice they are there once", async () => {
+  it("lists OpenCode's sessions for the owner, the latest activity first, and once if they are sent twice", async () => {
     const { apply, list } = await setUp()
     const sessions = [told("ses_old"), told("ses_new", { updatedAt: 2_000 })]
     await apply(sessions)
@@ -59,13 +59,13 @@ describe("sync", () => {
     )
   })
 
-  it("no activity lies in the future, whatever the worker's clock says", async () => {
+  it("stores no activity in the future, for any clock of the worker", async () => {
     const { apply, list } = await setUp()
     await apply([told("ses_1", { updatedAt: Date.now() + 86_400_000 })])
     assert.isAtMost((await list())[0]?.lastActivityAt ?? Number.NaN, Date.now())
   })
 
-  it("keeps the watermark in the same transaction, and it only rises", async () => {
+  it("stores the watermark in the same transaction, and it only increases", async () => {
     const { apply, watermark } = await setUp()
     assert.strictEqual(await watermark(), 0)
     await apply([told("ses_1")], 1_000)
@@ -76,7 +76,7 @@ describe("sync", () => {
     assert.strictEqual(await watermark(), 1_000)
   })
 
-  it("gives the sessions that telling would change: the new, the renamed, those worked on", async () => {
+  it("diff returns new, renamed and continued sessions", async () => {
     const { apply, outdated } = await setUp()
     const before = [told("ses_same"), told("ses_renamed"), told("ses_worked"), told("ses_older")]
     await apply(before)
@@ -93,7 +93,7 @@ describe("sync", () => {
     assert.deepStrictEqual(await outdated(...now), [])
   })
 
-  it("what is outdated is what telling changes, whoever named, made or deletes the session", async () => {
+  it("diff returns exactly the sessions that apply would change", async () => {
     const { operator, workerId, apply, outdated, list } = await setUp()
     const tell = async (session: Told) => {
       const before = await list()
@@ -121,7 +121,7 @@ describe("sync", () => {
     assert.deepStrictEqual(await operator.query(api.sync.outdated, { ...another, sessions: [made] }), ["ses_made"])
   })
 
-  it("says of 1,000 sessions at once which of them are outdated", async () => {
+  it("diff accepts 1,000 sessions", async () => {
     const { apply, outdated } = await setUp()
     const all = Array.from({ length: 1_000 }, (_, index) => told(`ses_${index}`))
     for (let from = 0; from < all.length; from += 100) await apply(all.slice(from, from + 100))
@@ -130,7 +130,7 @@ describe("sync", () => {
     assert.deepStrictEqual(await outdated(...now), ["ses_3", "ses_500", "ses_999"])
   })
 
-  it("a title of OpenCode's follows, one of the operator's stays", async () => {
+  it("titles of OpenCode are updated, titles of operators stay", async () => {
     const { operator, apply, list } = await setUp()
     await apply([told("ses_1"), told("ses_2")])
     const own = (await list()).find(({ title }) => title === "Title of ses_1")
@@ -143,7 +143,7 @@ describe("sync", () => {
     )
   })
 
-  it("finds the session that it was made for, before and after it was bound; a fork is a session of its own", async () => {
+  it("matches the session that it was created for, before and after linking; a fork is a separate session", async () => {
     const { operator, worker, workerId, apply, assigned, list } = await setUp()
     const sessionId = await newSession(operator, workerId)
     await apply([told("ses_1", { madeFor: sessionId })])
@@ -156,7 +156,7 @@ describe("sync", () => {
     assert.strictEqual((await list()).length, 3)
   })
 
-  it("does not give a worker another one's session", async () => {
+  it("does not return sessions of another worker", async () => {
     const { operator, apply, assigned, workerId } = await setUp()
     const another = await enlist(operator)
     const sessionId = await newSession(operator, workerId)
@@ -166,7 +166,7 @@ describe("sync", () => {
     await apply([])
   })
 
-  it("what OpenCode deleted goes, but an operator's session stays and is made anew", async () => {
+  it("sessions deleted in OpenCode are removed; an operator's session stays and is recreated", async () => {
     const { operator, workerId, apply, assigned, forget, list } = await setUp()
     const sessionId = await newSession(operator, workerId)
     const turnId = await send(operator, sessionId)
@@ -178,7 +178,7 @@ describe("sync", () => {
     assert.strictEqual((await operator.query(api.turns.live, { turnId, after: 0 })).status, "queued")
   })
 
-  it("a session that OpenCode deleted is lost until a turn has told its reader so", async () => {
+  it("the history of a session deleted in OpenCode is marked as lost until a turn announces it", async () => {
     const { operator, worker, workerId, apply, assigned, forget } = await setUp()
     const sessionId = await newSession(operator, workerId)
     const bind = (opencodeSessionId: string) =>
@@ -213,7 +213,7 @@ describe("sync", () => {
     assert.isTrue((await assigned(sessionId)).lost)
   })
 
-  it("refuses over-long input, naming the field", async () => {
+  it("rejects over-long input and names the field", async () => {
     const { apply, forget, outdated } = await setUp()
     const long = "x".repeat(501)
     const many = Array.from({ length: 101 }, (_, index) => `ses_${index}`)
@@ -232,7 +232,7 @@ describe("sync", () => {
   })
 })
 
-describe("what OpenCode took back", () => {
+describe("undone and archived", () => {
   // The boundary is a message of either kind, and stays until a snapshot comes without it.
   const boundaries = [
     ["a prompt", "msg_C", ["C", "E"], "different-ai/openwork#564"],
@@ -242,7 +242,7 @@ describe("what OpenCode took back", () => {
     ["nothing left", undefined, [], "Kilo-Org/kilocode#12274"]
   ] as const
 
-  it.each(boundaries)("from %s on is marked", async (_, revertedFrom, expected) => {
+  it.each(boundaries)("turns from %s on are marked", async (_, revertedFrom, expected) => {
     const { apply, operator, worker, workerId } = await setUp()
     const sessionId = await newSession(operator, workerId)
     const turns = ["E", "C", "A"].map((name, index, names) => ({
@@ -265,7 +265,7 @@ describe("what OpenCode took back", () => {
     )
   })
 
-  it("an archived session keeps its turns and its place, and comes back", async () => {
+  it("an archived session keeps its turns and position, and can be restored", async () => {
     // anomalyco/opencode#16030 and #44619, openchamber/openchamber#1668, getagentseal/codeburn#1475.
     const { apply, list } = await setUp()
     for (const archived of [true, true, false, true]) {

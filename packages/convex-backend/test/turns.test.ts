@@ -77,7 +77,7 @@ const hundred = (turnId: Id<"turns">, first: number) =>
 const wide = (count: number) => "好".repeat(count)
 
 describe("sending", () => {
-  it("one key makes one turn, and turns are listed in their order with what was asked", async () => {
+  it("one key creates one turn, and turns are listed in order with their prompts", async () => {
     const { operator, sessionId } = await setUp()
     const ask = (text: string, idempotencyKey: string) =>
       operator.mutation(api.turns.send, { sessionId, text, model: "a/b/c d", agent: "build", idempotencyKey })
@@ -95,7 +95,7 @@ describe("sending", () => {
     assert.deepNestedInclude(page[0], { model: "a/b/c d", agent: "build", error: null, usage: null })
   })
 
-  it("turns are listed the newest first to who asks for that, in pages", async () => {
+  it("turns can be listed the newest first, in pages", async () => {
     const { operator, sessionId } = await setUp()
     for (const text of ["One", "Two", "Three"]) await send(operator, sessionId, text)
     const page = (cursor: string | null) =>
@@ -108,7 +108,7 @@ describe("sending", () => {
     )
   })
 
-  it("refuses what is empty, over-long or no model, and takes the longest prompt", async () => {
+  it("rejects empty and over-long prompts and invalid models, and accepts the longest prompt", async () => {
     const { operator, sessionId } = await setUp()
     const ask = (change: object) =>
       refusalOf(operator.mutation(api.turns.send, { sessionId, text: "Hi", idempotencyKey: randomUUID(), ...change }))
@@ -126,8 +126,8 @@ describe("sending", () => {
   })
 })
 
-describe("sending again", () => {
-  it("is refused until the turn has ended, and says what to do", async () => {
+describe("resending", () => {
+  it("is rejected until the turn has ended, with a remedy", async () => {
     const { operator, sessionId, claim, deliver, finish } = await setUp()
     const turnId = await send(operator, sessionId)
     const again = () => operator.mutation(api.turns.resend, { turnId, idempotencyKey: "k" })
@@ -147,7 +147,7 @@ describe("sending again", () => {
     assert.notStrictEqual(await again(), turnId)
   })
 
-  it("makes one turn a key, of the same text, model and agent, that runs as any other", async () => {
+  it("creates one turn per key with the same text, model and agent", async () => {
     const { operator, sessionId, claim, finish, ready } = await setUp()
     const prompt = { text: "Once more", model: "a/b", agent: "build" }
     const turnId = await operator.mutation(api.turns.send, { sessionId, ...prompt, idempotencyKey: "first" })
@@ -169,7 +169,7 @@ describe("sending again", () => {
     assert.deepNestedInclude(page[2], { turnId: second, ...prompt, status: "claimed" })
   })
 
-  it("is its owner's alone, and not possible in a session that is deleted or on a revoked worker", async () => {
+  it("is permitted for its owner only, and not in a deleted session or for a revoked worker", async () => {
     const { operator, worker, sessionId, claim } = await setUp()
     const turnId = await send(operator, sessionId)
     await operator.mutation(api.turns.abort, { turnId, idempotencyKey: "abort" })
@@ -190,7 +190,7 @@ describe("sending again", () => {
 })
 
 describe("the queue", () => {
-  it("shows the head of each session, the oldest first, as many as asked for", async () => {
+  it("lists the head of each session, the oldest first, up to the limit", async () => {
     const { operator, worker, sessionId, ready } = await setUp()
     const other = await newSession(operator, worker.workerId)
     const head = await send(operator, sessionId)
@@ -209,7 +209,7 @@ describe("the queue", () => {
     })
   })
 
-  it("a claim is made once, and may be repeated by who made it", async () => {
+  it("a turn is claimed once, and the claim can be repeated by its process", async () => {
     const { operator, sessionId, claim, ready } = await setUp()
     const turnId = await send(operator, sessionId)
     assert.deepStrictEqual(await claim(turnId), { claimed: true })
@@ -218,7 +218,7 @@ describe("the queue", () => {
     assert.deepStrictEqual(await ready(), [])
   })
 
-  it("a turn behind another cannot be claimed; it is ready when that one is finished", async () => {
+  it("a turn behind another cannot be claimed, and becomes ready when that one ends", async () => {
     const { operator, sessionId, claim, finish, ready } = await setUp()
     const first = await send(operator, sessionId)
     const second = await send(operator, sessionId)
@@ -229,7 +229,7 @@ describe("the queue", () => {
     assert.deepStrictEqual(await ready(), [second])
   })
 
-  it("a turn sent while the last one is finished is ready at once", async () => {
+  it("a turn sent after the last one has ended is ready immediately", async () => {
     const { operator, sessionId, claim, finish, ready } = await setUp()
     const first = await send(operator, sessionId)
     await claim(first)
@@ -257,7 +257,7 @@ describe("streaming", () => {
     )
   })
 
-  it("a write that is repeated is there once", async () => {
+  it("a repeated write is stored once", async () => {
     const { operator, sessionId, claim, append, live } = await setUp()
     const turnId = await send(operator, sessionId)
     await claim(turnId)
@@ -266,7 +266,7 @@ describe("streaming", () => {
     assert.strictEqual((await live(turnId)).deltas.length, 1)
   })
 
-  it("text of a turn that does not run is passed over", async () => {
+  it("text of a turn that does not run is ignored", async () => {
     const { operator, sessionId, claim, append, finish, live, next } = await setUp()
     const queued = await send(operator, sessionId)
     await append(queued, 1, "early")
@@ -281,7 +281,7 @@ describe("streaming", () => {
     assert.deepStrictEqual((await live(queued)).deltas, [])
   })
 
-  it("says who reads along, for as long as somebody does", async () => {
+  it("reports whether a client watches the session", async () => {
     const { operator, sessionId, claim, append } = await setUp()
     const turnId = await send(operator, sessionId)
     await claim(turnId)
@@ -296,7 +296,7 @@ describe("streaming", () => {
     assert.deepStrictEqual(await append(turnId, 4, "d"), { watched: [] })
   })
 
-  it("refuses too many batches and over-long text", async () => {
+  it("rejects too many batches and over-long text", async () => {
     const { operator, worker, sessionId, append } = await setUp()
     const turnId = await send(operator, sessionId)
     const batches = Array.from({ length: 101 }, (_, seq) => ({ turnId, seq, segments: [] }))
@@ -309,7 +309,7 @@ describe("streaming", () => {
 })
 
 describe("finishing", () => {
-  it("writes the parts and the usage, and takes the deltas away", async () => {
+  it("writes the parts and the usage, and deletes the deltas", async () => {
     const { operator, worker, sessionId, claim, finish, live, parts } = await setUp()
     const turnId = await send(operator, sessionId)
     await claim(turnId)
@@ -334,7 +334,7 @@ describe("finishing", () => {
     assert.deepNestedInclude(page[0], { "usage.cost": 0.01, status: "completed" })
   })
 
-  it("leaves parts that are read a page after the other, each whole, whatever a page holds", async () => {
+  it("stores parts that are read in pages, each complete", async () => {
     const { operator, sessionId, claim, finish } = await setUp()
     const turnId = await send(operator, sessionId)
     await claim(turnId)
@@ -361,7 +361,7 @@ describe("finishing", () => {
     }
   })
 
-  it("happens once: the first outcome stands", async () => {
+  it("happens once: the first outcome is final", async () => {
     const { operator, worker, sessionId, claim, finish, live, parts } = await setUp()
     const turnId = await send(operator, sessionId)
     await claim(turnId)
@@ -372,7 +372,7 @@ describe("finishing", () => {
     assert.strictEqual((await parts(turnId)).length, 1)
   })
 
-  it("says what failed", async () => {
+  it("stores the error", async () => {
     const { operator, worker, sessionId, claim, live } = await setUp()
     const turnId = await send(operator, sessionId)
     await claim(turnId)
@@ -381,7 +381,7 @@ describe("finishing", () => {
     assert.deepInclude(await live(turnId), { sessionId, status: "failed", error, answeredBy: null, deltas: [] })
   })
 
-  it("is refused for a turn that nobody claimed, and for more than fits", async () => {
+  it("is rejected for an unclaimed turn, and for too many parts", async () => {
     const { operator, worker, sessionId, claim, finish } = await setUp()
     const turnId = await send(operator, sessionId)
     assert.strictEqual(await refusalOf(finish(turnId)), "Conflict")
@@ -393,8 +393,8 @@ describe("finishing", () => {
   })
 })
 
-describe("settling", () => {
-  it("shows what an earlier process left, with its ids and whether it was delivered", async () => {
+describe("recovery", () => {
+  it("lists turns of an earlier process, with their ids and whether they were delivered", async () => {
     const { operator, worker, sessionId, claim, deliver, next } = await setUp()
     const other = await newSession(operator, worker.workerId)
     const claimed = await send(operator, sessionId)
@@ -413,7 +413,7 @@ describe("settling", () => {
     )
   })
 
-  it("shows what this process claimed and runs no more, to who says what it runs", async () => {
+  it("lists claimed turns of this process that are not among the reported running ones", async () => {
     const { operator, worker, sessionId, claim, deliver } = await setUp()
     const sessions = [
       sessionId,
@@ -434,7 +434,7 @@ describe("settling", () => {
     assert.strictEqual(await refusalOf(unsettled(10, ...many)), "InvalidArgument")
   })
 
-  it("what the operator stopped is not queued again by the next process, but aborted, and what follows is ready", async () => {
+  it("a turn with a requested abort is aborted instead of requeued, and the next one becomes ready", async () => {
     const { operator, sessionId, claim, live, next, ready, requeue } = await setUp()
     const turnId = await send(operator, sessionId)
     const following = await send(operator, sessionId)
@@ -451,7 +451,7 @@ describe("settling", () => {
     assert.deepStrictEqual(await ready(later), [following])
   })
 
-  it("the next process reads what was streamed, a page after the other", async () => {
+  it("the next process reads the streamed text in pages", async () => {
     const { operator, worker, sessionId, claim, next } = await setUp()
     const turnId = await send(operator, sessionId)
     await claim(turnId)
@@ -471,7 +471,7 @@ describe("settling", () => {
     assert.deepStrictEqual(await page(200), [])
   })
 
-  it("what was never delivered is queued again, once, and can be claimed anew", async () => {
+  it("an undelivered turn is requeued once, and can be claimed again", async () => {
     const { operator, sessionId, claim, next, ready, requeue } = await setUp()
     const turnId = await send(operator, sessionId)
     await claim(turnId)
@@ -482,7 +482,7 @@ describe("settling", () => {
     assert.deepStrictEqual(await claim(turnId, later, "msg_2"), { claimed: true })
   })
 
-  it("its deltas go with it, however many there are", async () => {
+  it("all deltas of a requeued turn are deleted", async () => {
     const { operator, worker, sessionId, claim, live, requeue } = await setUp()
     const turnId = await send(operator, sessionId)
     await claim(turnId)
@@ -496,7 +496,7 @@ describe("settling", () => {
     assert.deepStrictEqual(deltas, [])
   })
 
-  it("ends with all that a turn may have, after as much was streamed", async () => {
+  it("a turn ends with the largest parts after the largest stream", async () => {
     const { operator, worker, sessionId, claim, live, finish, parts } = await setUp()
     const turnId = await send(operator, sessionId, wide(200_000))
     await claim(turnId)
@@ -519,7 +519,7 @@ describe("settling", () => {
     assert.isNull(await eventually(session, (found) => found === null))
   })
 
-  it("what was delivered is never queued again, but finished by the next process", async () => {
+  it("a delivered turn is never requeued, but finished by the next process", async () => {
     const { operator, sessionId, claim, deliver, finish, live, next, requeue } = await setUp()
     const turnId = await send(operator, sessionId)
     await claim(turnId)
@@ -535,12 +535,12 @@ describe("settling", () => {
     )
   })
 
-  it("a turn that nobody claimed cannot be delivered", async () => {
+  it("an unclaimed turn cannot be marked as delivered", async () => {
     const { operator, sessionId, deliver } = await setUp()
     assert.strictEqual(await refusalOf(deliver(await send(operator, sessionId))), "Conflict")
   })
 
-  it("over-long ids are refused", async () => {
+  it("over-long ids are rejected", async () => {
     const { operator, worker, sessionId } = await setUp()
     const turnId = await send(operator, sessionId)
     const long = "x".repeat(501)

@@ -59,7 +59,7 @@ const token = ({
 }
 
 describe("auth", () => {
-  it("a good token is an identity, over the socket and over HTTP", async () => {
+  it("a valid token sets the identity, over the socket and over HTTP", async () => {
     for (const algorithm of ["ES256", "RS256"] as const) {
       const deployment = await deploy({ auth: { providers: [await provider(algorithm)] } })
       const http = connectHttp(deployment)
@@ -86,7 +86,7 @@ describe("auth", () => {
     }
   })
 
-  it("the keys may come from a URL of this machine", async () => {
+  it("accepts keys from a URL of this machine", async () => {
     const body = await keySet("ES256")
     const server = createServer((_, response) => response.end(body))
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
@@ -98,7 +98,7 @@ describe("auth", () => {
     assert.equal((await http.query(api.misc.whoami, {}))?.subject, "ann")
   })
 
-  it("keys from elsewhere are refused at the start", async () => {
+  it("rejects keys from other machines at the start", async () => {
     const elsewhere = { ...(await provider()), jwks: "https://example.com/jwks.json" } as AuthProvider
     const code = await deploy({ auth: { providers: [elsewhere] } }).then(
       () => "started",
@@ -107,7 +107,7 @@ describe("auth", () => {
     assert.equal(code, "InvalidOptions")
   })
 
-  it("a provider of which something is missing is refused", async () => {
+  it("rejects incomplete providers", async () => {
     const good = await provider()
     for (const bad of [
       {},
@@ -121,7 +121,7 @@ describe("auth", () => {
     }
   })
 
-  it("a bad token is refused: wrong key, issuer, audience, algorithm, or too old", async () => {
+  it("rejects tokens with a wrong key, issuer, audience or algorithm, and expired tokens", async () => {
     const deployment = await deploy({ auth: { providers: [await provider()] } })
     const bad = {
       algorithm: await token({ algorithm: "RS256" }),
@@ -145,7 +145,7 @@ describe("auth", () => {
     }
   })
 
-  it("a token that expires ends its identity", async () => {
+  it("the identity ends when the token expires", async () => {
     const deployment = await deploy({ auth: { providers: [await provider()] } })
     const client = connect(deployment)
     const who = watch(client, api.misc.whoami, {})
@@ -156,7 +156,7 @@ describe("auth", () => {
     assert.isAbove(fetched, 1)
   })
 
-  it("while a new token is verified, the client is who it was", async () => {
+  it("the previous identity applies while a new token is verified", async () => {
     const body = await keySet("RS256")
     const asked = Promise.withResolvers<void>()
     const answer = Promise.withResolvers<void>()

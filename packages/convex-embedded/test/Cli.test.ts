@@ -33,7 +33,7 @@ const VALUE = (text: string) => `
 `
 
 describe("convex-embedded serve", () => {
-  it("serves until a signal, and loads changed functions", async () => {
+  it("serves until a signal, and reloads changed functions", async () => {
     const [dataDir, functions] = [temporaryFolder(), project({ "value.ts": VALUE("old") })]
     const { child, nextLine } = run("serve", functions, "--data", dataDir, "--port", "0", "--watch")
     const [, url = ""] = /at (http\S+)$/.exec(await nextLine()) ?? []
@@ -48,7 +48,7 @@ describe("convex-embedded serve", () => {
     assert.isNull(readHolder(dataDir))
   })
 
-  it("asks issuers for their keys when it is told to", async () => {
+  it("fetches keys of issuers with --oidc-discovery", async () => {
     const issuer = await startIssuer()
     const functions = project({
       "auth.config.ts": `export default { providers: [${JSON.stringify(issuer.provider)}] }`,
@@ -65,7 +65,7 @@ describe("convex-embedded serve", () => {
     assert.equal((await ended(child)).code, 0)
   })
 
-  it("a wrong use is one sentence and an exit code", async () => {
+  it("wrong usage prints one sentence and sets an exit code", async () => {
     const wrong = [
       [["serve", "/nowhere", "--data", temporaryFolder()], 78, /^The functions folder \/nowhere does not exist\.\n$/],
       [["serve", FUNCTIONS, "--data", temporaryFolder(), "--port", "x"], 78, /^The option port must be .*\n$/],

@@ -1,5 +1,5 @@
 /**
- * What the real clients see, on the embedded deployment and on any other one: deploy `test/fixtures/convex` to it and
+ * The behaviour that the real clients observe, on the embedded deployment and on any other one: deploy `test/fixtures/convex` to it and
  * set `CONVEX_URL`. Every test has a channel of its own, so nothing needs to be empty and nothing is removed.
  */
 import { randomUUID } from "node:crypto"
@@ -36,7 +36,7 @@ describe.each(targets)("conformance of $name", ({ urlOf }) => {
     return { channel, client, http: connectHttp({ url }), other: connect({ url }), send, url }
   }
 
-  it("a subscription sees what it depends on, from its own client before the mutation resolves", async () => {
+  it("a subscription is updated by writes, those of its own client before the mutation resolves", async () => {
     const { channel, client, other, send } = setUp()
     const [own, foreign] = [client, other].map((each) => watch(each, messages.list, { channel }))
     await Promise.all([own, foreign].map((each) => each!.until((value) => Array.isArray(value))))
@@ -48,14 +48,14 @@ describe.each(targets)("conformance of $name", ({ urlOf }) => {
     assert.deepEqual(texts(foreign!.latest()), ["one", "two", "three"])
   })
 
-  it("mutations of a client run in their order, also when nobody waits between", async () => {
+  it("mutations of a client run in order, also without awaiting each", async () => {
     const { channel, client, send } = setUp()
     const numbers = Array.from({ length: 30 }, (_, i) => String(i))
     await Promise.all(numbers.map(send))
     assert.deepEqual(texts(await client.query(messages.list, { channel })), numbers)
   })
 
-  it("all queries of a client are at one time", async () => {
+  it("all queries of a client are at one timestamp", async () => {
     const { channel: name, client } = setUp()
     const [from, to] = [`${name} from`, `${name} to`]
     const local = (each: string) => Number(client.client.localQueryResult("counters:read", { name: each }))
@@ -73,7 +73,7 @@ describe.each(targets)("conformance of $name", ({ urlOf }) => {
     assert.deepEqual([...sums], [0])
   })
 
-  it("twenty increments by several clients are twenty", async () => {
+  it("concurrent increments by several clients are all counted", async () => {
     const { channel: name, client, http, other } = setUp()
     const adders = [client, other, http]
     const results = await Promise.all(
@@ -83,7 +83,7 @@ describe.each(targets)("conformance of $name", ({ urlOf }) => {
     assert.equal(await http.query(counters.read, { name }), 20)
   })
 
-  it("a failure has its data, and leaves nothing", async () => {
+  it("a failure has its data, and its writes are rolled back", async () => {
     const { channel, client, http } = setUp()
     for (const each of [client, http]) {
       const cause = await failure(each.mutation(messages.fail, { channel, how: "convex" }))
@@ -113,13 +113,13 @@ describe.each(targets)("conformance of $name", ({ urlOf }) => {
     }
   })
 
-  it("an action calls what is internal", async () => {
+  it("an action calls internal functions", async () => {
     const { channel, client, http } = setUp()
     assert.equal(await client.action(messages.throughAction, { channel, text: "x" }), 1)
     assert.equal(await http.action(messages.throughAction, { channel, text: "y" }), 2)
   })
 
-  it("values of all types cross both ways", async () => {
+  it("values of all types are sent in both directions", async () => {
     const { client, http } = setUp()
     const run = randomUUID()
     const value = { bytes: new Uint8Array([0, 255]).buffer, list: [1.5, -0, null, "é\n"], n: 2n ** 62n, run }
@@ -130,7 +130,7 @@ describe.each(targets)("conformance of $name", ({ urlOf }) => {
     }
   })
 
-  it("pages of a list stay without gaps while it grows at its head", async () => {
+  it("pages of a list have no gaps while documents are added at its head", async () => {
     const { channel, client, send } = setUp()
     await client.mutation(messages.sendMany, { channel, count: 45 })
     interface Pages {
@@ -173,7 +173,7 @@ describe.each(targets)("conformance of $name", ({ urlOf }) => {
     assert.deepEqual(texts(results), expected)
   })
 
-  it("the client of React shows what it expects at once, and then what is", async () => {
+  it("the React client shows the optimistic result first, then the real one", async () => {
     const { channel, send, url } = setUp()
     const client = new ConvexReactClient(url, { logger: false, unsavedChangesWarning: false })
     onTestFinished(() => client.close())
@@ -205,7 +205,7 @@ describe.each(targets)("conformance of $name", ({ urlOf }) => {
     assert.deepEqual(seen, ["", "one", "", "one,two", "one,two,three"])
   })
 
-  it("what a function prints reaches its client", async () => {
+  it("console output of a function is sent to its client", async () => {
     const url = urlOf()
     const lines: Array<string> = []
     const note = (...values: Array<unknown>) => void lines.push(values.join(" "))
@@ -220,7 +220,7 @@ describe.each(targets)("conformance of $name", ({ urlOf }) => {
     assert.include(lines.join("\n"), `${printed} over HTTP`)
   })
 
-  it("time stands still in a query and a mutation, chance does not", async () => {
+  it("time stands still in queries and mutations, random numbers do not repeat", async () => {
     const { client } = setUp()
     for (const seen of [
       await client.query(api.misc.nondeterminism, {}),
@@ -231,7 +231,7 @@ describe.each(targets)("conformance of $name", ({ urlOf }) => {
     }
   })
 
-  it("a search finds words and beginnings, is filtered, and follows what is written", async () => {
+  it("a search finds words and prefixes, applies filters, and is updated by writes", async () => {
     const { channel: folder, client } = setUp()
     const search = (text: string) => client.query(api.notes.inFolder, { folder, text })
     const add = (...added: Array<string>) =>

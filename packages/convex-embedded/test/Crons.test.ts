@@ -23,7 +23,7 @@ const crons = (text: string, schedule = "{ hours: 1 }") => `
 const has = (count: number) => (value: unknown) => Array.isArray(value) && value.length === count
 
 describe("crons", () => {
-  it("know their next time", () => {
+  it("compute their next time", () => {
     const cases = [
       [{ seconds: 30, type: "interval" }, "2026-11-22T12:35:26Z"],
       [{ hours: 2, type: "interval" }, "2026-11-22T14:34:56Z"],
@@ -40,7 +40,7 @@ describe("crons", () => {
     assert.equal(unspecified, nextRun("name", { hourUTC: 3, type: "daily" }, NOW))
   })
 
-  it("run when they are deployed, go on after a restart, and begin anew when they are changed", async () => {
+  it("run after a deployment, continue after a restart, and restart when they are changed", async () => {
     const dataDir = temporaryFolder()
     const start = (text: string) =>
       deploy({ dataDir, functions: project({ "crons.ts": crons(text), "jobs.ts": JOBS }) })
@@ -56,13 +56,13 @@ describe("crons", () => {
     assert.deepEqual(await watch(connect(third), events, {}).until(has(2)), ["first", "changed"])
   })
 
-  it("run again and again", async () => {
+  it("run repeatedly", async () => {
     const functions = project({ "crons.ts": crons("tick", "{ seconds: 1 }"), "jobs.ts": JOBS })
     const events = watch(connect(await deploy({ functions })), anyApi["jobs"]!["events"]!, {})
     assert.deepEqual(await events.until(has(3)), ["tick", "tick", "tick"])
   })
 
-  it("of a function that does not exist are refused", async () => {
+  it("of a missing function are rejected", async () => {
     const cause = await deploy({ functions: project({ "crons.ts": crons("x") }) }).catch((error: unknown) => error)
     assert.instanceOf(cause, ConvexEmbeddedError)
     assert.equal(cause.code, "InvalidFunctions")

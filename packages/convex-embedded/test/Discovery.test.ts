@@ -31,7 +31,7 @@ const later = (milliseconds: number) => {
 }
 
 describe("OpenID Connect discovery", () => {
-  it("is off unless it is allowed: the issuer hears nothing, and the refusal says how", async () => {
+  it("is off by default: no request is sent, and the error names the option", async () => {
     const issuer = await startIssuer()
     const http = connectHttp(await deploy({ auth: { providers: [issuer.provider] } }))
     http.setAuth(await issuer.token())
@@ -42,7 +42,7 @@ describe("OpenID Connect discovery", () => {
     assert.deepEqual(issuer.asked, [])
   })
 
-  it("finds the keys of an issuer once, for any number of tokens, over the socket and over HTTP", async () => {
+  it("fetches the keys of an issuer once for any number of tokens, over the socket and over HTTP", async () => {
     const issuer = await startIssuer()
     const deployment = await deploy({ auth: { discovery: true, providers: [issuer.provider] } })
     const token = await issuer.token()
@@ -58,7 +58,7 @@ describe("OpenID Connect discovery", () => {
     assert.deepEqual(issuer.asked, [METADATA, KEYS])
   })
 
-  it("the protocol and the slash at the end of an issuer are as it likes", async () => {
+  it("accepts an issuer with or without protocol and trailing slash", async () => {
     const issuer = await startIssuer({
       [METADATA]: (response, url) => response.end(JSON.stringify({ issuer: `${url}/`, jwks_uri: url + KEYS }))
     })
@@ -72,7 +72,7 @@ describe("OpenID Connect discovery", () => {
     )
   })
 
-  it("a new key is fetched when a token has it, but not again within half a minute", async () => {
+  it("fetches an unknown key, at most once in half a minute", async () => {
     const issuer = await startIssuer()
     const verify = makeVerifier([issuer.provider], true)
     await verify(await issuer.token())
@@ -86,7 +86,7 @@ describe("OpenID Connect discovery", () => {
     assert.deepEqual(issuer.asked, [METADATA, KEYS, KEYS])
   })
 
-  it("an issuer that fails is not asked again within half a minute, and then is", async () => {
+  it("retries an issuer that failed after half a minute, not before", async () => {
     for (const path of [METADATA, KEYS]) {
       const issuer = await startIssuer({ [path]: (response) => response.writeHead(500).end() })
       const verify = makeVerifier([issuer.provider], true)
@@ -102,7 +102,7 @@ describe("OpenID Connect discovery", () => {
     }
   })
 
-  it("what an issuer may not answer: another name, keys elsewhere, too much, a way elsewhere, nothing", async () => {
+  it("rejects responses with another issuer, foreign keys, too many bytes, a redirect or no content", async () => {
     const elsewhere = await listen((_, response) => response.end("{}"))
     const redirect: Answer = (response) => response.writeHead(302, { location: elsewhere }).end()
     const cases: ReadonlyArray<readonly [Record<string, Answer>, RegExp]> = [
@@ -131,7 +131,7 @@ describe("OpenID Connect discovery", () => {
     await Promise.all(checks)
   })
 
-  it("an issuer elsewhere is asked over https alone, and never sends the deployment to this machine", async () => {
+  it("queries remote issuers over https only, and never follows them to this machine", async () => {
     const start = (provider: AuthProvider) => refusal(deploy({ auth: { discovery: true, providers: [provider] } }))
     assert.match(await start({ applicationID: AUDIENCE, domain: "http://issuer.test" }), /must be an https: URL/)
     assert.match(await start(withKeysAt("http://issuer.test/keys")), /must be a data: URI or a URL of this machine/)

@@ -46,7 +46,7 @@ describe("durability", () => {
     assert.equal(await connectHttp({ url }).query(api.counters.read, { name: "n" }), ROUNDS * MUTATIONS)
   })
 
-  it("an answer waits for the disk, those to mutations that come together for one and the same time", async () => {
+  it("answers wait for the disk; batched mutations share one sync", async () => {
     const deployment = await deploy({ durability: "full", functions: project({ "disk.ts": DISK }) })
     const client = connect(deployment)
     const times = () => connectHttp(deployment).query(anyApi["disk"]!["times"]!)
@@ -61,7 +61,7 @@ describe("durability", () => {
     assert.isBelow(await times(), before + 3 + 20)
   })
 
-  it("a disk that fails is an error, after which nothing is done any more", async () => {
+  it("after a disk failure every call fails", async () => {
     const dataDir = temporaryFolder()
     const functions = project({ "disk.ts": DISK })
     const deployment = await deploy({ dataDir, durability: "full", functions })

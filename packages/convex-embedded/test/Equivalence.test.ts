@@ -21,7 +21,7 @@ const send = (subject: Subject, text = "hello") =>
 const sorted = async (found: Promise<ReadonlyArray<unknown>>) =>
   (await found).toSorted((left, right) => (String(left) < String(right) ? -1 : 1))
 
-/** What both do in the same way. */
+/** Equal behaviour of both. */
 const cases: Record<string, Case> = {
   "a search field that holds no text": async (subject) => {
     await subject.mutation(notes.add, { notes: [{ text: 1 }, { text: "word" }] })
@@ -154,7 +154,7 @@ const cases: Record<string, Case> = {
   "the time of a commit is known before": (subject) =>
     outcome(subject.mutation(misc.commitTime, {}).then((time) => typeof time)),
   "timers are refused": (subject) => outcome(subject.query(misc.outside, { how: "timer" })),
-  "nobody is signed in": async (subject) => [
+  "anonymous clients": async (subject) => [
     await subject.query(misc.whoami, {}),
     await subject.action(misc.whoamiAction, {})
   ],
@@ -189,7 +189,7 @@ const cases: Record<string, Case> = {
   }
 }
 
-/** What they do in different ways, and why. */
+/** The differences, and their reasons. */
 const differences: Record<string, { readonly why: string; readonly run: Case }> = {
   "an internal function": {
     run: (subject) => outcome(subject.query(internal.messages.secretList as never, { channel: "c" } as never)),

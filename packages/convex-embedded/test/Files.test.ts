@@ -14,7 +14,7 @@ const digest = (text: string) => ({ digest: `sha-256=${createHash("sha256").upda
 const shared = deployForAll()
 
 describe("files", () => {
-  it("are uploaded, described, downloaded, and gone when they are deleted", async () => {
+  it("are uploaded, described, downloaded and deleted", async () => {
     const deployment = await emptied(shared())
     const client = connect(deployment)
     const { body, status } = await upload(await client.mutation(api.files.uploadUrl, {}), "content")
@@ -35,7 +35,7 @@ describe("files", () => {
     assert.equal((await fetch(file)).status, 404)
   })
 
-  it("can be stored and read by actions, and outlive the deployment", async () => {
+  it("can be stored and read by actions, and survive a restart", async () => {
     const first = await deploy()
     const stored = await connectHttp(first).action(api.files.throughAction, { text: "hello" })
     assert.equal(stored.text, "HELLO")
@@ -48,7 +48,7 @@ describe("files", () => {
     assert.equal(await (await fetch(url)).text(), "hello")
   })
 
-  it("are refused without a good URL, or when they are not what they should be", async () => {
+  it("are rejected with an invalid URL or a wrong digest", async () => {
     const deployment = await emptied(shared())
     const url = await connectHttp(deployment).mutation(api.files.uploadUrl, {})
     const forged = url.replace(/token=\d+/, `token=${Date.now() + 10_000_000}`)

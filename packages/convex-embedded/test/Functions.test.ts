@@ -38,7 +38,7 @@ describe("functions", () => {
     assert.include(refused.message, "Value does not match validator")
   })
 
-  it("queries, mutations and actions answer over the socket and over HTTP", async () => {
+  it("queries, mutations and actions run over the socket and over HTTP", async () => {
     const deployment = await emptied(shared())
     for (const [channel, client] of [
       ["socket", connect(deployment)],
@@ -81,7 +81,7 @@ describe("functions", () => {
     )
   })
 
-  it("a failed mutation leaves nothing, and the data of a ConvexError arrive", async () => {
+  it("a failed mutation is rolled back, and the data of a ConvexError are sent", async () => {
     const deployment = await emptied(shared())
     for (const client of [connect(deployment), connectHttp(deployment)]) {
       const convex = await failure(client.mutation(api.messages.fail, { channel: "f", how: "convex" }))
@@ -93,7 +93,7 @@ describe("functions", () => {
     }
   })
 
-  it("a nested mutation that fails is undone alone, also beside others", async () => {
+  it("a nested mutation that fails is rolled back separately, also with concurrent ones", async () => {
     const client = connectHttp(await emptied(shared()))
     const { failures, seen } = await client.mutation(api.messages.nested, { channel: "n" })
     assert.deepEqual(failures, [{ text: "inner 1" }])
@@ -105,7 +105,7 @@ describe("functions", () => {
     )
   })
 
-  it("internal functions are as good as missing from outside", async () => {
+  it("internal functions look like missing ones to clients", async () => {
     const deployment = await emptied(shared())
     for (const client of [connect(deployment), connectHttp(deployment)]) {
       const missing = await failure(client.query(messages["nothing"]!, { channel: "c" }))
@@ -126,7 +126,7 @@ describe("functions", () => {
     assert.match(String(any.body["errorMessage"]), /Could not find public function/)
   })
 
-  it("a function is called as what it is", async () => {
+  it("a function cannot be called as another kind", async () => {
     const client = connectHttp(await emptied(shared()))
     const wrong = await failure(client.query(messages["send"]!, {}))
     assert.include(wrong.message, "Trying to execute messages:send as Query, but it is defined as Mutation.")
@@ -176,7 +176,7 @@ describe("functions", () => {
     assert.deepEqual(await client.query(api.misc.sorted, {}), ordered)
   })
 
-  it("the commit time grows from one mutation to the next, and is after what each of them saw", async () => {
+  it("commit times increase, and are later than each mutation's snapshot", async () => {
     const client = connectHttp(await emptied(shared()))
     const times = [await client.mutation(api.misc.commitTime, {}), await client.mutation(api.misc.commitTime, {})]
     assert.isTrue(times[0]! < times[1]!)
@@ -186,7 +186,7 @@ describe("functions", () => {
     assert.deepEqual([nested, stored], [[commit], commit])
   })
 
-  it("what a value may not be is refused by name", async () => {
+  it("invalid values are rejected by name", async () => {
     const client = connectHttp(await emptied(shared()))
     const nest = (depth: number): unknown => (depth === 0 ? 1 : [nest(depth - 1)])
     for (const [value, expected] of [
@@ -198,7 +198,7 @@ describe("functions", () => {
     }
   })
 
-  it("a function that never ends is stopped, undone, and delays nobody for longer", async () => {
+  it("a function that never ends is stopped and rolled back, and other calls continue", async () => {
     const client = connectHttp(await deploy({ userTimeLimit: 300 }))
     const [query, mutation] = await Promise.all([
       failure(client.query(api.misc.never, {})),
@@ -208,7 +208,7 @@ describe("functions", () => {
     assert.deepEqual(await client.query(api.jobs.events, {}), [])
   })
 
-  it("queries and mutations cannot reach outside, but can use Web Crypto and the environment", async () => {
+  it("queries and mutations have no network and timers, but Web Crypto and the environment", async () => {
     const client = connectHttp(await emptied(shared()))
     const fetching = await failure(client.query(api.misc.outside, { how: "fetch" }))
     assert.include(fetching.message, "Can't use fetch() in queries and mutations. Please consider using an action.")
@@ -224,7 +224,7 @@ describe("functions", () => {
     assert.equal(await client.query(api.misc.environment, { name: "PATH" }), process.env["PATH"])
   })
 
-  it("both clocks stand still in a query, and neither does in an action, which may reach outside", async () => {
+  it("both clocks stand still in queries and run in actions, which have network and timers", async () => {
     const client = connectHttp(await emptied(shared()))
     const { apart, went } = await client.query(api.misc.clocks, {})
     assert.deepEqual(went, [0, 0])
@@ -244,7 +244,7 @@ describe("functions", () => {
     assert.deepEqual(await client.query(api.misc.sorted, {}), [])
   })
 
-  it("arguments have the limits of Convex, also those of scheduled functions", async () => {
+  it("arguments have the limits of Convex, also of scheduled functions", async () => {
     const client = connect(await emptied(shared()))
     const MiB = 1024 * 1024
     const pass = (size: number, times?: number) =>
@@ -258,7 +258,7 @@ describe("functions", () => {
     assert.deepEqual(await lengths.until((seen) => Array.isArray(seen) && seen.length === 2), [3 * MiB, 3 * MiB])
   })
 
-  it("what is not supported fails with its name", async () => {
+  it("unsupported features fail with their name", async () => {
     const client = connectHttp(await emptied(shared()))
     const names = {
       limits: "A call with transactionLimits",
@@ -274,14 +274,14 @@ describe("functions", () => {
     assert.include(message, "1.0/actions/vectorSearch is not supported by convex-embedded.")
   })
 
-  it("a function knows its name and its deployment", async () => {
+  it("a function reads its name and deployment", async () => {
     assert.deepEqual(await connectHttp(await emptied(shared())).mutation(api.misc.describe, {}), [
       { componentPath: "", name: "misc:describe", type: "mutation", visibility: "public" },
       { class: "s16", name: "local-convex-embedded", region: null }
     ])
   })
 
-  it("HTTP actions answer beside the API", async () => {
+  it("HTTP actions are served next to the API", async () => {
     const deployment = await emptied(shared())
     const answer = await fetch(`${deployment.url}/hook`, { body: JSON.stringify({ text: "hooked" }), method: "POST" })
     assert.equal(answer.status, 201)
@@ -292,7 +292,7 @@ describe("functions", () => {
     assert.equal((await fetch(`${deployment.url}/nothing`)).status, 404)
   })
 
-  it("several deployments in one process keep apart", async () => {
+  it("several deployments in one process are isolated", async () => {
     const [first, second] = await Promise.all([deploy(), deploy()])
     const [a, b] = [connectHttp(first), connectHttp(second)]
     await Promise.all(Array.from({ length: 20 }, (_, i) => (i % 2 ? a : b).mutation(api.counters.add, { name: "n" })))

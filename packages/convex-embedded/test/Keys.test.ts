@@ -21,7 +21,7 @@ const randomValue = (random: () => number, depth: number): Value | undefined => 
 }
 
 describe("keys", () => {
-  it("have the order of the values", () => {
+  it("sort as their values", () => {
     const random = randomOf(1)
     for (let i = 0; i < 20_000; i++) {
       const [left, right] = [randomValue(random, 2), randomValue(random, 2)]
@@ -43,7 +43,7 @@ describe("keys", () => {
     }
   })
 
-  it("have nothing between one and the one after", () => {
+  it("the key after another is its direct successor", () => {
     assert.isTrue(after(Buffer.from([1, 2])).equals(Buffer.from([1, 2, 0])))
     assert.isTrue(successor(Buffer.from([1, 0xff, 0xff])).equals(Buffer.from([2])))
   })
@@ -59,7 +59,7 @@ describe("ids", () => {
     }
   })
 
-  it("say their table and nothing else is one", () => {
+  it("identify their table, and other strings are rejected", () => {
     for (const number of [1, 127, 128, 10_001, 2 ** 20]) {
       const id = newId(number, Date.now())
       assert.equal(tableNumberOf(id), number)

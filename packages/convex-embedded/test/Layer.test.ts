@@ -7,7 +7,7 @@ import { FUNCTIONS, temporaryFolder } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 
 describe("layer", () => {
-  it.live("serves as long as its scope, and fails as make does", () =>
+  it.live("serves as long as its scope, and fails as make rejects", () =>
     Effect.gen(function* () {
       const dataDir = temporaryFolder()
       const options = { dataDir, functions: FUNCTIONS, userTimeLimit: 30_000 }

@@ -29,7 +29,7 @@ describe("memory", () => {
     assert.isBelow(fourth! - second!, 1 * MiB, "clients that are gone leave nothing behind")
     assert.isBelow((engine.watching - engine.before) / SUBSCRIPTIONS, 4096, "bytes that one result depends on")
     assert.isBelow(engine.rewatched - engine.watching, 1 * MiB, "outdated results leave nothing behind")
-    assert.isBelow(engine.forgotten - engine.before, 1 * MiB, "results that nobody watches leave nothing behind")
+    assert.isBelow(engine.forgotten - engine.before, 1 * MiB, "unwatched results are released")
     assert.isBelow(rss, 600 * MiB)
   })
 })

@@ -61,7 +61,7 @@ describe("modules", () => {
     assert.include(helper, "Could not find public function")
   })
 
-  it("an app with components fails at the start with that name, whatever else in it would fail", async () => {
+  it("an app with components fails at the start and names them", async () => {
     const functions = project({
       "a.ts": `throw new Error("a module that is loaded before")`,
       "convex.config.ts": `
@@ -80,7 +80,7 @@ describe("modules", () => {
     assert.include(cause.message, "convex.config.ts cannot be loaded: The app uses components (`app.use`)")
   })
 
-  it("functions in a component's folder, and in files that Convex does not deploy, are never public", async () => {
+  it("functions of components, and in files that Convex does not deploy, are not public", async () => {
     const functions = project({
       "convex.config.ts": `import { defineApp } from "convex/server"\nexport default defineApp()`,
       "counter/convex.config.ts": `export default null`,
@@ -134,7 +134,7 @@ describe("modules", () => {
     assert.equal(await client.mutation(api.counters.add, { name: "n" }), 1)
   })
 
-  it("new indexes are filled with what is there, and old ones go", async () => {
+  it("new indexes are filled, and removed ones are deleted", async () => {
     const dataDir = temporaryFolder()
     const start = (schema: string) =>
       deploy({ dataDir, functions: project({ "schema.ts": schema, "t.ts": READ, "w.ts": WRITE }) })
@@ -152,7 +152,7 @@ describe("modules", () => {
     assert.deepEqual(await connectHttp(third).query(names, {}), ["middle", "low", "high"])
   })
 
-  it("stored documents that do not match a new schema are named, and nothing changes", async () => {
+  it("a new schema that stored documents violate is rejected with the document's id", async () => {
     const dataDir = temporaryFolder()
     const index = '.index("by_rank", ["rank"])'
     const start = (schema: string) =>
@@ -168,7 +168,7 @@ describe("modules", () => {
     assert.deepEqual(await connectHttp(again).query(anyApi["t"]!["names"]!, {}), ["text"])
   })
 
-  it("a reload changes functions and keeps data and subscriptions; a broken one changes nothing", async () => {
+  it("a reload replaces functions and keeps data and subscriptions; a failed one has no effect", async () => {
     const functions = project({ "a.ts": COUNT('"old"') })
     const deployment = await deploy({ functions })
     const client = connect(deployment)

@@ -12,7 +12,7 @@ const HIGHEST_TS = Buffer.alloc(8, 0x7f).toString("base64")
 const shared = deployForAll()
 
 describe("protocol", () => {
-  it("a malformed frame closes its connection alone", async () => {
+  it("a malformed frame closes only its own connection", async () => {
     const deployment = await emptied(shared())
     const client = connect(deployment)
     const counter = watch(client, api.counters.read, { name: "n" })
@@ -52,7 +52,7 @@ describe("protocol", () => {
     await counter.until((value) => value === 1)
   })
 
-  it("a mutation that is sent again on a new connection is answered, not repeated", async () => {
+  it("a mutation that is resent on a new connection is answered, not repeated", async () => {
     const deployment = await emptied(shared())
     const results = []
     for (let i = 0; i < 3; i++) {
@@ -67,7 +67,7 @@ describe("protocol", () => {
     assert.equal(await connectHttp(deployment).query(api.counters.read, { name: "n" }), 1)
   })
 
-  it("HTTP requests that are none are answered as such", async () => {
+  it("invalid HTTP requests are rejected with a status and code", async () => {
     const { url } = await emptied(shared())
     const status = async (path: string, init: RequestInit) => (await fetch(url + path, init)).status
     assert.equal(await status("/api/query", { body: "nonsense", method: "POST" }), 400)
@@ -84,7 +84,7 @@ describe("protocol", () => {
     assert.include(cause.message, "404")
   })
 
-  it("a client that reads nothing delays nobody", async () => {
+  it("a client that does not read delays no other client", async () => {
     const deployment = await emptied(shared())
     const slow = await openSocket(deployment.url)
     slow.pause()

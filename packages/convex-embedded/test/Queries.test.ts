@@ -33,7 +33,7 @@ describe("queries", () => {
     assert.include(twice, "unique() query returned more than one result")
   })
 
-  it("the index by_id has the ids of its table in their order, and moves subscriptions", async () => {
+  it("the index by_id sorts by id, and updates subscriptions", async () => {
     const deployment = await emptied(shared())
     const client = connect(deployment)
     await client.mutation(api.counters.add, { name: "of another table" })
@@ -51,7 +51,7 @@ describe("queries", () => {
     assert.deepEqual(between.seen.slice(1), [ids.slice(3, 6).toReversed()])
   })
 
-  it("pages follow each other, and the last one says so", async () => {
+  it("pages follow each other until isDone", async () => {
     const client = connectHttp(await emptied(shared()))
     await client.mutation(api.messages.sendMany, { channel: "c", count: 25 })
     const texts: Array<string> = []
@@ -83,7 +83,7 @@ describe("queries", () => {
     assert.include(message, "InvalidCursor")
   })
 
-  it("a page ends when it has read as much as it may", async () => {
+  it("a page ends at its limit of rows and bytes", async () => {
     const client = connectHttp(await emptied(shared()))
     await client.mutation(api.messages.sendMany, { channel: "c", count: 20 })
     const read = (most: { maximumBytesRead?: number; maximumRowsRead?: number }) =>
@@ -96,7 +96,7 @@ describe("queries", () => {
     assert.equal(page.length + rest.page.length, 20)
   })
 
-  it("subscribed pages stay without gaps while documents come in front", async () => {
+  it("subscribed pages have no gaps while documents are inserted before them", async () => {
     const deployment = await emptied(shared())
     const client = connect(deployment)
     await client.mutation(api.messages.sendMany, { channel: "c", count: 30 })

@@ -14,7 +14,7 @@ const kindIs = (kind: string) => (state: unknown) =>
 const shared = deployForAll()
 
 describe("scheduler", () => {
-  it("runs mutations and actions when they are due, in their order", async () => {
+  it("runs mutations and actions in order when they are due", async () => {
     const client = connect(await emptied(shared()))
     const events = watch(client, api.jobs.events, {})
     const later = await client.mutation(api.jobs.schedule, { delay: 1500, kind: "mutation", name: "later" })
@@ -29,7 +29,7 @@ describe("scheduler", () => {
     for (const id of [later, action]) await watch(client, api.jobs.state, { id }).until(kindIs("success"))
   })
 
-  it("a cancelled job does not run, and one that its mutation undid neither", async () => {
+  it("a cancelled job does not run, nor does a job whose mutation was rolled back", async () => {
     const client = connect(await emptied(shared()))
     const id = await client.mutation(api.jobs.schedule, { delay: 60_000, kind: "mutation", name: "cancelled" })
     await client.mutation(api.jobs.cancel, { id })
@@ -44,7 +44,7 @@ describe("scheduler", () => {
     assert.deepEqual(await client.query(api.jobs.events, {}), ["done"])
   })
 
-  it("a job that fails says why, and leaves nothing else", async () => {
+  it("a failed job stores its error, and is rolled back", async () => {
     const client = connect(await emptied(shared()))
     const id = await client.mutation(api.jobs.schedule, { delay: 0, kind: "failing", name: "failing" })
     const state = await watch(client, api.jobs.state, { id }).until(kindIs("failed"))
@@ -61,7 +61,7 @@ describe("scheduler", () => {
     assert.deepEqual(await events.until((value) => Array.isArray(value) && value.length === 1), ["survivor"])
   })
 
-  it("a mutation that took effect has succeeded, also when its thread ends before it can say so", async () => {
+  it("a committed mutation succeeds even if its thread ends before the answer", async () => {
     const deployment = await deploy({ durability: "full", functions: project({ "jobs.ts": ENDING }) })
     const client = connect(deployment)
     const [id, next] = await client.mutation(ending.schedule, {})
@@ -70,7 +70,7 @@ describe("scheduler", () => {
     assert.deepEqual(await client.query(ending.events, {}), ["ending", "next"])
   })
 
-  it("after kill -9 each mutation takes effect once, and an action that had begun has failed", async () => {
+  it("after kill -9 each mutation takes effect once, and a started action is marked as failed", async () => {
     const random = randomOf(7)
     const dataDir = temporaryFolder()
     const functions = project({ "work.ts": WORK })
@@ -176,7 +176,7 @@ const ending = {
   state: makeFunctionReference<"query", { id: string }>("jobs:state")
 }
 
-/** The thread of the first mutation ends on the way to the disk, when it is committed and nobody has heard of it. */
+/** The thread of the first mutation ends during the disk sync, after its commit and before its answer. */
 const ENDING = `
   import { anyApi } from "convex/server"
   import { internalMutation, mutation, query } from "./_generated/server"

@@ -33,7 +33,7 @@ const messageOf = (call: Promise<unknown>) =>
   )
 
 describe("full-text search", () => {
-  it("words are runs of letters and digits, whatever their case; accents and scripts count", () => {
+  it("words are runs of letters and digits in any case; accents and scripts are distinct", () => {
     assert.deepEqual(termsOf("Hello, WORLD! it's e-mail_2 №3"), ["hello", "world", "it", "s", "e", "mail", "2", "3"])
     assert.deepEqual(termsOf("Ärger über Café"), ["ärger", "über", "café"])
     // A virama is not a letter in Unicode: Convex parts words at it too.
@@ -42,7 +42,7 @@ describe("full-text search", () => {
     assert.deepEqual(termsOf('" OR * NEAR( -'), ["or", "near"])
   })
 
-  it("any of the words matches, the last one as the beginning of a word", async () => {
+  it("any word matches, the last also as a prefix", async () => {
     const { search } = await withNotes("Rabbits run", "send REQUEST", "a request", "nothing")
     assert.sameMembers(await search("r"), ["Rabbits run", "a request", "send REQUEST"])
     assert.deepEqual(await search("rabb run"), ["Rabbits run"])
@@ -51,7 +51,7 @@ describe("full-text search", () => {
     for (const empty of ["", " ", "…!"]) assert.deepEqual(await search(empty), [])
   })
 
-  it("the most relevant come first: rare words, many of them, in short texts; of equals the newest", async () => {
+  it("the most relevant results come first: rare and frequent words, short texts; the newest among equals", async () => {
     const filler = Array.from({ length: 20 }, (_, i) => `filler ${i}`)
     const { search } = await withNotes(
       ...filler,
@@ -75,7 +75,7 @@ describe("full-text search", () => {
     )
   })
 
-  it("filters compare values, nested and missing ones too", async () => {
+  it("filters compare values, also nested and missing ones", async () => {
     const { client } = await withNotes(
       { folder: "a", text: "word in a" },
       { details: { pinned: true, title: "first title" }, folder: "b", text: "word in b, pinned" },
@@ -94,7 +94,7 @@ describe("full-text search", () => {
     assert.equal(await client.query(notes.withWord, { exact: "word in b", text: "word" }), "word in b")
   })
 
-  it("a document whose search field is not a text is not found, until it is one", async () => {
+  it("a document is found only while its search field is a string", async () => {
     const { client, ids, search } = await withNotes({ text: 7 }, "seven 7")
     assert.deepEqual(await search("7"), ["seven 7"])
     await client.mutation(notes.replace, { id: ids[0]!, text: "now 7" })
@@ -106,7 +106,7 @@ describe("full-text search", () => {
     await client.mutation(notes.remove, { id: ids[1]! })
   })
 
-  it("pages follow each other in the order of relevance", async () => {
+  it("pages are in order of relevance", async () => {
     const { client } = await withNotes(...Array.from({ length: 25 }, (_, i) => `word${" other".repeat(i)}`))
     const read = (cursor: string | null) =>
       client.query(notes.page, { paginationOpts: { cursor, numItems: 10 }, text: "word" })
@@ -127,7 +127,7 @@ describe("full-text search", () => {
     assert.lengthOf(new Set(lengths), 25)
   })
 
-  it("a mutation finds what it wrote itself, and nothing stays of one that fails", async () => {
+  it("a mutation finds its own writes, and a failed one leaves no entries", async () => {
     const { client, search } = await withNotes("kept word")
     const done = await client.mutation(notes.addAndSearch, { fail: false, text: "new word" })
     assert.deepEqual(done, { added: ["new word", "kept word"], changed: ["kept word"] })
@@ -136,7 +136,7 @@ describe("full-text search", () => {
     assert.deepEqual(await search("changed"), ["changed"])
   })
 
-  it("after any writes it finds what a look at every document finds (seed 5)", async () => {
+  it("after random writes it finds the same as a scan of all documents (seed 5)", async () => {
     const { client } = await withNotes()
     const random = randomOf(5)
     const pick = <A>(of: ReadonlyArray<A>): A => of[Math.floor(random() * of.length)]!
@@ -173,7 +173,7 @@ describe("full-text search", () => {
     }
   })
 
-  it("a subscription runs again when something that it may find is written", async () => {
+  it("a subscription runs again after a write to a possible result", async () => {
     const { client, deployment } = await withNotes({ folder: "a", text: "word one" }, { folder: "b", text: "word two" })
     const watcher = connect(deployment)
     const [all, inA] = [
@@ -191,7 +191,7 @@ describe("full-text search", () => {
     await all.until((value) => Array.isArray(value) && value.length === 2)
   })
 
-  it("as many results as Convex scans, and a clear failure beyond", async () => {
+  it("finds as many results as Convex scans, and fails beyond", async () => {
     const { client, search } = await withNotes()
     await client.mutation(notes.addMany, { count: 1100 })
     assert.include(await messageOf(search("many")), "Search query scanned too many documents (fetched 1024)")
@@ -207,13 +207,13 @@ describe("full-text search", () => {
     )
   })
 
-  it("words beyond the sixteenth are not looked for", async () => {
+  it("ignores words beyond the sixteenth", async () => {
     const { search } = await withNotes("first", "last", "lastly")
     const fifteen = Array.from({ length: 15 }, (_, i) => `w${i}`).join(" ")
     assert.deepEqual(await search(`${fifteen} last first`), ["last", "lastly"], "the sixteenth is the last one")
   })
 
-  it("a search that does not fit its index fails with the reason", async () => {
+  it("a search that does not match its index fails with the reason", async () => {
     const { client } = await withNotes()
     const reasons = {
       field: "`searchField` is 'text'",
@@ -228,7 +228,7 @@ describe("full-text search", () => {
     }
   })
 
-  it("what a search asks of FTS5 has no syntax of its own", () => {
+  it("search texts cannot inject FTS5 syntax", () => {
     const index = { filterFields: ["f"], searchField: "t" }
     const { match } = compileSearch("x.y", index, [
       { fieldPath: "t", type: "Search", value: '"a" NEAR(b) {c}: d*' },
@@ -240,7 +240,7 @@ describe("full-text search", () => {
     )
   })
 
-  it("exports, imports and backups have what can be found", async () => {
+  it("imported documents and restored backups can be searched", async () => {
     const adminKey = "the key of the administrator"
     const bearer = { authorization: `Convex ${adminKey}` }
     const source = await deploy({ adminKey })
@@ -274,7 +274,7 @@ const FUNCTIONS = `
 const many = (count: number, of: (i: number) => string) => Array.from({ length: count }, (_, i) => of(i)).join("")
 
 describe("search indexes", () => {
-  it("are filled when they are added, changed with the schema, and gone when it drops them", async () => {
+  it("are created, changed and deleted with the schema", async () => {
     const functions = project({ "f.ts": FUNCTIONS, "schema.ts": SCHEMA("") })
     const deployment = await deploy({ functions })
     const client = connectHttp(deployment)
@@ -300,7 +300,7 @@ describe("search indexes", () => {
     assert.include(await missing(), "Index things.find not found")
   })
 
-  it("that Convex does not allow are refused by name, and nothing changes", async () => {
+  it("that Convex does not allow are rejected by name, without effect", async () => {
     const functions = project({ "f.ts": FUNCTIONS, "schema.ts": SCHEMA(SEARCH) })
     const deployment = await deploy({ functions })
     const refused: Record<string, string> = {

@@ -20,7 +20,7 @@ const CHANGES_EACH = isSoak ? 1000 : 60
 const seed = isSoak ? Date.now() : 7
 
 describe("serializability", () => {
-  it(`random interleavings of several clients equal a serial run in the order of their commits (seed ${seed})`, async () => {
+  it(`random interleavings of several clients equal a serial run in commit order (seed ${seed})`, async () => {
     const deployment = await deploy()
     const random = randomOf(seed)
     const pick = (below: number) => Math.floor(random() * below)

@@ -54,7 +54,7 @@ const logAfter = async (dataDir: string): Promise<Buffer> => {
 }
 
 describe("start", () => {
-  it("keeps the data from one start to the next, and time does not go back", async () => {
+  it("keeps data and increasing timestamps across restarts", async () => {
     const first = await deploy()
     await connectHttp(first).mutation(api.counters.add, { name: "n" })
     const before = await connectHttp(first).mutation(api.misc.commitTime, {})
@@ -64,7 +64,7 @@ describe("start", () => {
     assert.isTrue((await connectHttp(second).mutation(api.misc.commitTime, {})) > before)
   })
 
-  it("a port in use is named, and nothing is left behind", async () => {
+  it("reports a port in use, and leaves nothing running", async () => {
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
     onTestFinished(() => void server.close())
@@ -77,7 +77,7 @@ describe("start", () => {
     await deploy({ dataDir })
   })
 
-  it("a folder in use names its holder, and a program can find it there", async () => {
+  it("reports the process that holds a data folder in use", async () => {
     const deployment = await deploy()
     assert.deepEqual(readHolder(deployment.dataDir), { pid: process.pid, url: deployment.url })
     const error = await refusal({ dataDir: deployment.dataDir })
@@ -105,7 +105,7 @@ describe("start", () => {
     }
   })
 
-  it("of several starts on one folder exactly one serves, and keeps its cache", async () => {
+  it("of several concurrent starts on one folder exactly one serves, and keeps its cache", async () => {
     const dataDir = temporaryFolder()
     const starts = await Promise.allSettled(Array.from({ length: 4 }, () => deploy({ dataDir })))
     const [serving, ...others] = starts.filter(({ status }) => status === "fulfilled")
@@ -120,7 +120,7 @@ describe("start", () => {
     assert.equal(await connectHttp({ url }).mutation(api.counters.add, { name: "n" }), 1)
   })
 
-  it("a damaged, cut or foreign data file is named and left as it is", async () => {
+  it("reports a damaged, truncated or foreign data file, and does not change it", async () => {
     const source = await deploy()
     await connectHttp(source).mutation(api.messages.sendMany, { channel: "c", count: 500 })
     await source.close()
@@ -128,7 +128,7 @@ describe("start", () => {
     const log = await logAfter(source.dataDir)
     const damage: Record<string, (file: string) => void> = {
       "a page overwritten": (file) => writeFileSync(file, Buffer.from(good).fill(0x5a, 8192, 20_480)),
-      "a page overwritten, beside a log": (file) => {
+      "a page overwritten, with a log": (file) => {
         writeFileSync(file, Buffer.from(good).fill(0x5a, 8192, 20_480))
         writeFileSync(`${file}-wal`, log)
       },
@@ -156,7 +156,7 @@ describe("start", () => {
     }
   })
 
-  it("a process that is killed while it brings the log into the data file loses nothing", async () => {
+  it("loses nothing if the process is killed during a checkpoint", async () => {
     const empty = await deploy()
     await empty.close()
     const [dataDir, file] = [temporaryFolder(), join(empty.dataDir, "data.sqlite")]
@@ -177,7 +177,7 @@ describe("start", () => {
     assert.lengthOf(found, 500)
   })
 
-  it("a large data file that is cut is named and left as it is, also when its process was killed", async () => {
+  it("reports a large truncated data file, also after a kill, and does not change it", async () => {
     const deployed = await deploy()
     for (let i = 0; i < 2; i++) await connectHttp(deployed).mutation(api.misc.putLarge, { count: 8 })
     await deployed.close()
@@ -204,7 +204,7 @@ describe("start", () => {
     assert.equal(await connectHttp(whole).query(api.counters.read, { name: "n" }), 1)
   })
 
-  it("functions that are missing or wrong are named", async () => {
+  it("reports missing and invalid functions", async () => {
     const missing = await refusal({ functions: "/nowhere/convex" })
     assert.equal(missing.code, "FunctionsNotFound")
     assert.include(missing.message, "/nowhere/convex")
@@ -225,7 +225,7 @@ describe("start", () => {
     }
   })
 
-  it("options are checked before anything is touched", async () => {
+  it("checks options first", async () => {
     const wrong: Array<[Partial<ConvexEmbeddedOptions>, string]> = [
       [{ port: 70_000 }, "port"],
       [{ port: 1.5 }, "port"],
@@ -244,7 +244,7 @@ describe("start", () => {
     }
   })
 
-  it("closing twice is closing once, and a disposed deployment is closed", async () => {
+  it("close is idempotent, and disposal closes", async () => {
     const dataDir = temporaryFolder()
     {
       await using deployment = await ConvexEmbedded.make({ dataDir, functions: FUNCTIONS })
@@ -254,7 +254,7 @@ describe("start", () => {
     assert.isNull(readHolder(dataDir))
   })
 
-  it("a backup is a data file of its own, as of one commit", async () => {
+  it("a backup is a separate data file, as of one commit", async () => {
     const source = await deploy()
     const client = connectHttp(source)
     await client.mutation(api.counters.add, { name: "n" })

@@ -6,7 +6,7 @@ import { api } from "./fixtures/convex/_generated/api.js"
 const shared = deployForAll()
 
 describe("subscriptions", () => {
-  it("see every write that they depend on, and their own client's before its mutation resolves", async () => {
+  it("are updated by every relevant write, those of their own client before the mutation resolves", async () => {
     const deployment = await emptied(shared())
     const client = connect(deployment)
     const counter = watch(client, api.counters.read, { name: "n" })
@@ -19,7 +19,7 @@ describe("subscriptions", () => {
     await counter.until((value) => value === 21)
   })
 
-  it("do not run again for a write outside of what they read", async () => {
+  it("do not run again after writes outside of their read ranges", async () => {
     const deployment = await emptied(shared())
     const client = connect(deployment)
     await client.mutation(api.messages.sendMany, { channel: "a", count: 5 })
@@ -54,7 +54,7 @@ describe("subscriptions", () => {
     assert.isTrue(sums.every((sum) => sum === 0))
   })
 
-  it("the same subscription of many clients is computed once a write", async () => {
+  it("an equal subscription of many clients is computed once per write", async () => {
     const deployment = await emptied(shared())
     const watches = Array.from({ length: 10 }, () => watch(connect(deployment), api.misc.executions, {}))
     await Promise.all(watches.map((each) => each.until((value) => typeof value === "number")))
@@ -76,7 +76,7 @@ describe("subscriptions", () => {
     await query.until((value) => value === "there")
   })
 
-  it("end with their removal", async () => {
+  it("end when they are removed", async () => {
     const client = connect(await emptied(shared()))
     const counter = watch(client, api.counters.read, { name: "n" })
     await counter.until((value) => value === 0)
@@ -86,7 +86,7 @@ describe("subscriptions", () => {
     assert.equal(await client.query(api.counters.read, { name: "n" }), 1)
   })
 
-  it("go on after the deployment came back on the same port", async () => {
+  it("continue after a restart of the deployment on the same port", async () => {
     const first = await deploy()
     const [port, dataDir] = [Number(new URL(first.url).port), first.dataDir]
     const client = connect(first)

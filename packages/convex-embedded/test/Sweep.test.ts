@@ -43,7 +43,7 @@ interface LeftJob {
   readonly bytes?: number
 }
 
-/** Leaves jobs in a data folder, as a deployment would; times are milliseconds before now. Gives their IDs. */
+/** Stores jobs in a data folder, as a deployment would; times are milliseconds before now. Returns their ids. */
 const leaveJobs = (dataDir: string, jobs: ReadonlyArray<LeftJob>): ReadonlyArray<string> => {
   const store = Store.open(join(dataDir, "data.sqlite"), "normal")
   const transaction = new Transaction(store, new Catalog(store), "write", true)
@@ -64,8 +64,8 @@ const leaveJobs = (dataDir: string, jobs: ReadonlyArray<LeftJob>): ReadonlyArray
 /** Of the requests of the last test. */
 const isOld = (request: number) => request % 2 === 0
 
-describe("what is kept for a time", () => {
-  it("is removed while a deployment serves that started with more of it than one transaction may read", async () => {
+describe("retention", () => {
+  it("removes more expired rows than one transaction may read, while the deployment serves", async () => {
     const dataDir = temporaryFolder()
     const functions = project({ "jobs.ts": JOBS })
     const kinds = ["success", "failed", "canceled"] as const
@@ -90,7 +90,7 @@ describe("what is kept for a time", () => {
     for (const id of started) assert.deepEqual(await client.query(state, { id }), failed)
   })
 
-  it("is removed in time: a job a week after its end, the answer to a mutation after two", async () => {
+  it("removes jobs a week after their end, and answers to mutations after two weeks", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
     onTestFinished(() => void vi.useRealTimers())
     const deployment = await deploy({ functions: project({ "jobs.ts": JOBS }) })
@@ -121,7 +121,7 @@ describe("what is kept for a time", () => {
     while ((await answers()) !== 0)
   })
 
-  it("is removed in steps, and nothing else is", () => {
+  it("removes expired answers in steps, and no others", () => {
     const store = Store.open(join(temporaryFolder(), "data.sqlite"), "normal")
     const sessions = ["", "a", "b"]
     const requests = Array.from({ length: 1000 }, (_, i) => i)

@@ -23,7 +23,7 @@ const lines = (body: string) =>
     .map((line) => JSON.parse(line) as { _id: string; text: string })
 
 describe("transfers", () => {
-  it("a table that is exported and imported elsewhere is the same, IDs and times included", async () => {
+  it("an exported and imported table is equal, including ids and times", async () => {
     const source = await deploy({ adminKey })
     await connectHttp(source).mutation(api.messages.sendMany, { channel: "c", count: 300 })
     const exported = await request(source.url, "/api/export?table=messages", { headers: bearer })
@@ -47,7 +47,7 @@ describe("transfers", () => {
     assert.lengthOf(await connectHttp(copy).query(api.messages.list, { channel: "c" }), 300)
   })
 
-  it("an import with a wrong line changes nothing, and names the line", async () => {
+  it("an import with an invalid line has no effect, and the error names the line", async () => {
     const deployment = await deploy({ adminKey })
     const good = JSON.stringify({ author: "a", channel: "c", text: "good" })
     for (const [bad, why] of [
@@ -63,7 +63,7 @@ describe("transfers", () => {
     assert.deepEqual(await connectHttp(deployment).query(api.messages.list, { channel: "c" }), [])
   })
 
-  it("nobody without the key gets in, and nobody at all where there is none", async () => {
+  it("rejects requests without the admin key, and all requests if none is configured", async () => {
     const [locked, open] = [await deploy({ adminKey }), await deploy()]
     assert.equal(await status(locked.url, "/api/export?table=messages", {}), 401)
     assert.equal(await status(locked.url, "/api/export?table=messages", { authorization: "Convex another key" }), 401)

@@ -10,8 +10,8 @@ const failure = (promise: Promise<unknown>): Promise<Error> =>
 
 const deployQuick = () => deploy({ userTimeLimit: 500 })
 
-describe("a function that holds its thread", () => {
-  it("fails as one that takes too long, undone, and the others go on", async () => {
+describe("a function that hangs its thread", () => {
+  it("times out and is rolled back, and other calls continue", async () => {
     const deployment = await deployQuick()
     const other = connect(deployment)
     const counter = watch(other, api.counters.read, { name: "n" })
@@ -30,14 +30,14 @@ describe("a function that holds its thread", () => {
     assert.equal(other.connectionState().connectionRetries, 0)
   })
 
-  it("is not run again for its client, and other subscriptions see what is written later", async () => {
+  it("is not retried, and other subscriptions are updated by later writes", async () => {
     const deployment = await deployQuick()
     const client = connect(deployment)
     const told = watch(client, api.stuck.whenTold, {})
     await told.until((value) => value === "waiting")
     const counter = watch(client, api.counters.read, { name: "n" })
     await client.mutation(api.messages.send, { author: "a", channel: "c", text: "unrelated" })
-    await connectHttp(deployment).mutation(api.jobs.schedule, { delay: 0, kind: "mutation", name: "told" })
+    await connectHttp(deployment).mutation(api.jobs.schedule, { delay: 0, kind: "mutation", name: "seen" })
     const failed = await told.until((value) => value instanceof Error)
     assert.include((failed as Error).message, "Function execution timed out")
     for (const value of [1, 2]) {
@@ -47,7 +47,7 @@ describe("a function that holds its thread", () => {
     assert.equal(told.seen.length, 2)
   })
 
-  it("fails alone among the mutations that wait with it, and each of these is done once, in order", async () => {
+  it("fails separately from mutations of its batch, which each run once, in order", async () => {
     const client = connect(await deployQuick())
     const add = () => client.mutation(api.counters.add, { name: "n" })
     const before = Array.from({ length: 5 }, add)
@@ -58,10 +58,10 @@ describe("a function that holds its thread", () => {
     assert.equal(await client.query(api.counters.read, { name: "n" }), 10)
   })
 
-  it("fails alone among the queries that are asked for together", async () => {
+  it("fails separately from queries of its batch", async () => {
     const deployment = await deployQuick()
-    await connectHttp(deployment).mutation(api.jobs.schedule, { delay: 0, kind: "mutation", name: "told" })
-    await watch(connect(deployment), api.jobs.events, {}).until((seen) => Array.isArray(seen) && seen.includes("told"))
+    await connectHttp(deployment).mutation(api.jobs.schedule, { delay: 0, kind: "mutation", name: "seen" })
+    await watch(connect(deployment), api.jobs.events, {}).until((seen) => Array.isArray(seen) && seen.includes("seen"))
     const client = connect(deployment)
     const [before, told, behind] = [
       watch(client, api.counters.read, { name: "before" }),
@@ -77,19 +77,19 @@ describe("a function that holds its thread", () => {
     assert.equal(told.seen.length, 1)
   })
 
-  it("is tried again after a while, and seen when it has ended", async () => {
+  it("is retried with a delay, and its result is sent when it ends", async () => {
     const deployment = await deployQuick()
     const client = connect(deployment)
     const told = watch(client, api.stuck.whenTold, {})
     await told.until((value) => value === "waiting")
-    await connectHttp(deployment).mutation(api.jobs.schedule, { delay: 0, kind: "mutation", name: "told" })
+    await connectHttp(deployment).mutation(api.jobs.schedule, { delay: 0, kind: "mutation", name: "seen" })
     await told.until((value) => value instanceof Error)
     await client.mutation(api.misc.clear, {})
     await told.until((value) => value === "waiting" && told.seen.length > 2)
     assert.equal(told.seen.length, 3)
   })
 
-  it("ends alone when it ends its thread, or leaves behind what holds it", async () => {
+  it("fails separately if it exits its thread or leaves a loop behind", async () => {
     const client = connect(await deployQuick())
     assert.include((await failure(client.mutation(api.stuck.exiting, {}))).message, "exit code 3")
     assert.equal(await client.mutation(api.counters.add, { name: "n" }), 1)
@@ -97,7 +97,7 @@ describe("a function that holds its thread", () => {
     assert.equal(await client.mutation(api.counters.add, { name: "n" }), 2)
   })
 
-  it("ends alone whenever what it leaves behind begins to hold its thread", async () => {
+  it("fails separately whenever its left-over code starts to loop", async () => {
     const client = connect(await deploy({ userTimeLimit: 50 }))
     for (let steps = 0; steps < 16; steps++) {
       await client.mutation(api.stuck.leavingLater, { steps }).catch(() => undefined)
@@ -105,19 +105,19 @@ describe("a function that holds its thread", () => {
     }
   })
 
-  it("keeps no job waiting that a mutation beside it has scheduled", async () => {
+  it("does not delay jobs that another mutation of the batch scheduled", async () => {
     const client = connect(await deployQuick())
     const events = watch(client, api.jobs.events, {})
     await events.until((seen) => Array.isArray(seen))
     await Promise.all([
       client.mutation(api.counters.add, { name: "n" }),
-      client.mutation(api.jobs.schedule, { delay: 0, kind: "mutation", name: "beside" }),
+      client.mutation(api.jobs.schedule, { delay: 0, kind: "mutation", name: "other" }),
       failure(client.mutation(api.stuck.writing, { name: "n" }))
     ])
-    assert.deepEqual(await events.until((seen) => Array.isArray(seen) && seen.length > 0), ["beside"])
+    assert.deepEqual(await events.until((seen) => Array.isArray(seen) && seen.length > 0), ["other"])
   })
 
-  it("fails when it is scheduled, and later jobs run", async () => {
+  it("fails as a job, and later jobs run", async () => {
     const client = connect(await deployQuick())
     const id = await client.mutation(api.stuck.scheduleJob, {})
     const state = watch(client, api.jobs.state, { id })
@@ -128,7 +128,7 @@ describe("a function that holds its thread", () => {
     await events.until((seen) => !(seen instanceof Error) && seen.includes("later"))
   })
 
-  it("delays no query and no mutation when it is an action, and later actions have another thread", async () => {
+  it("as an action delays no query and no mutation, and later actions run in another thread", async () => {
     const client = connect(await deploy())
     const stuck = failure(client.action(api.stuck.acting, {}))
     assert.equal(await client.mutation(api.counters.add, { name: "n" }), 1)

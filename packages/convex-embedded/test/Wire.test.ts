@@ -46,8 +46,8 @@ const LARGE = `
   export const answer = action(() => null)
 `
 
-describe("the wire", () => {
-  it("random, damaged and disordered messages harm only the connection that they come over", async () => {
+describe("the sync protocol", () => {
+  it("random, damaged and reordered messages affect only their own connection", async () => {
     const deployment = await deploy()
     const random = randomOf(11)
     const pick = <A>(list: ReadonlyArray<A>): A => list[Math.floor(random() * list.length)]!
@@ -87,7 +87,7 @@ describe("the wire", () => {
     assert.equal(client.connectionState().connectionCount, 1)
   })
 
-  it("a large transition comes in parts, and the client puts it together", async () => {
+  it("a large transition is sent in parts, which the client joins", async () => {
     const deployment = await deploy()
     const client = connect(deployment)
     const value = "é🙂".repeat(150_000)
@@ -111,7 +111,7 @@ describe("the wire", () => {
     assert.isTrue(found.every((each) => each === value))
   })
 
-  it("a transition larger than what may be unsent arrives, and what is answered meanwhile after it", async () => {
+  it("a transition larger than the unsent limit arrives, followed by later answers", async () => {
     const deployment = await deploy({ functions: project({ "large.ts": LARGE }) })
     const client = connect(deployment)
     const watches = [0, 1, 2, 3, 4].map((which) => watch(client, anyApi["large"]!["read"]!, { which }))
@@ -131,7 +131,7 @@ describe("the wire", () => {
     assert.equal(client.connectionState().connectionCount, 1)
   })
 
-  it("more mutations at once than may wait are all done, in order", async () => {
+  it("more concurrent mutations than the limit all run, in order", async () => {
     const client = connect(await deploy())
     const count = 2 * limits.waitingCalls + 10
     const results = await Promise.all(
@@ -144,7 +144,7 @@ describe("the wire", () => {
     assert.equal(client.connectionState().connectionCount, 1)
   })
 
-  it("a client that asks and never reads is cut off, and the others go on", { timeout: 100_000 }, async () => {
+  it("a client that never reads is disconnected, and others continue", { timeout: 100_000 }, async () => {
     const deployment = await deploy()
     const slow = await openSocket(deployment.url)
     const value = "x".repeat(900_000)

@@ -23,7 +23,7 @@ const expire = async () => {
 }
 
 describe("anonymous callers", () => {
-  it("choose names of at most 100 bytes, without control characters", async () => {
+  it("send names of at most 100 bytes, without control characters", async () => {
     for (const field of ["machine", "directory"] as const) {
       for (const name of [
         "x".repeat(101),
@@ -48,14 +48,14 @@ describe("anonymous callers", () => {
     assert.property(await status("s"), "accepted")
   })
 
-  it("are refused while pairing is turned off", async () => {
+  it("are rejected while pairing is disabled", async () => {
     process.env["OPENCODE_WORKER_PAIRING"] = "off"
     assert.strictEqual(await refusalOf(begin()), "Disabled")
     delete process.env["OPENCODE_WORKER_PAIRING"]
     assert.property(await refusalOf(begin()), "accepted")
   })
 
-  it("leave no rows: an expired pairing is deleted when others expire an hour later", async () => {
+  it("leave no rows: expired pairings are deleted after an hour", async () => {
     const { pairingId } = await begin()
     const status = () => refusalOf(deployment().nobody().query(api.pairing.status, { pairingId, secret: "s" }))
     await expire()
@@ -72,7 +72,7 @@ describe("anonymous callers", () => {
     assert.strictEqual(last, "NotFound")
   })
 
-  it("cannot fill the table of pairings, and make no code expire before its time", { timeout: 120_000 }, async () => {
+  it("cannot fill the table of pairings, or make codes expire early", { timeout: 120_000 }, async () => {
     const operator = await deployment().operator()
     const first = await begin()
     const answers: Array<unknown> = []

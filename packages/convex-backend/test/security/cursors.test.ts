@@ -38,7 +38,7 @@ const signedIn = async () => {
   return { client, subject }
 }
 
-/** The arguments beside `paginationOpts`. A function that gets pages belongs here, or the first test fails. */
+/** The arguments in addition to `paginationOpts`. The first test fails for a paginated function that is missing here. */
 const paginated: Record<string, (world: World) => Record<string, Value>> = {
   "sessions:list": () => ({}),
   "turns:list": ({ sessionId }) => ({ sessionId }),
@@ -104,7 +104,7 @@ const known = async (path: string) => {
 }
 
 describe("forged cursors", () => {
-  it("have a case for every paginated public function", () => {
+  it("are tested for every paginated public function", () => {
     const paths = functions.filter(({ args }) => args.includes("paginationOpts")).map(({ path }) => path)
     assert.sameMembers(Object.keys(paginated), paths)
   })

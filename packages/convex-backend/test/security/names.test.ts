@@ -14,8 +14,8 @@ const setUp = async () => {
 
 const codes = [...Array(32).keys(), 0x7f, 0x80, 0x9b, 0x9f, 0x61c, 0x200e, 0x202a, 0x202e, 0x2028, 0x2066, 0x2069]
 
-describe("names that people and programs choose", () => {
-  it("have no control and no bidirectional characters", async () => {
+describe("names that operators and workers choose", () => {
+  it("contain no control and no bidirectional characters", async () => {
     const { operator, worker, sessionId } = await setUp()
     const { workerId, secret } = worker
     const calls: Array<(name: string) => Promise<unknown>> = [
@@ -37,7 +37,7 @@ describe("names that people and programs choose", () => {
     }
   })
 
-  it("are refused with the character and its place", async () => {
+  it("are rejected with the character and its position", async () => {
     const { operator, worker } = await setUp()
     const refused: unknown = await operator
       .mutation(api.sessions.create, { workerId: worker.workerId, title: "ok\u001b[2J", idempotencyKey: "k" })
@@ -49,7 +49,7 @@ describe("names that people and programs choose", () => {
     })
   })
 
-  it("are kept as they are when a model made them, and cleaned when they are made of a prompt", async () => {
+  it("are unchanged if a model created them, and cleaned if derived from a prompt", async () => {
     const { operator, worker, sessionId } = await setUp()
     const title = async (id: typeof sessionId) => (await operator.query(api.sessions.get, { sessionId: id }))?.title
     await send(operator, sessionId, "look\u001b[2J here")
@@ -60,7 +60,7 @@ describe("names that people and programs choose", () => {
 })
 
 describe("an idempotency key", () => {
-  it("never stands for a session that came from OpenCode", async () => {
+  it("never identifies a session that came from OpenCode", async () => {
     const { operator, worker } = await setUp()
     const { workerId } = worker
     // The key that such a session had in earlier versions, taken by the operator first, and the other way round.
@@ -74,7 +74,7 @@ describe("an idempotency key", () => {
     assert.strictEqual(session?.origin, "operator")
   })
 
-  it("never stands for a turn that came from OpenCode", async () => {
+  it("never identifies a turn that came from OpenCode", async () => {
     const { operator, worker, sessionId } = await setUp()
     const turn = { messageId: "msg_1", text: "Theirs", askedAt: 1, finishedAt: 1, outcome: "completed" } as const
     await operator.mutation(api.history.add, { ...worker, sessionId, turns: [{ ...turn, parts: [] }] })
@@ -83,7 +83,7 @@ describe("an idempotency key", () => {
     assert.strictEqual((await operator.query(api.turns.live, { turnId, after: 0 })).status, "queued")
   })
 
-  it("is refused for another purpose than its first", async () => {
+  it("is rejected for another purpose than its first", async () => {
     const { operator, worker, sessionId } = await setUp()
     const { workerId } = worker
     const other = await enlist(operator)

@@ -21,7 +21,7 @@ const streaming = async (mark: string) => {
 const NUMBERS = [0, -0, -1, 0.5, 1e308, -1e308, Infinity, -Infinity, NaN, 2 ** 53]
 
 describe("positions", () => {
-  it("of turns.live and queue.streamed stay in the caller's turn", async () => {
+  it("of turns.live and queue.listDeltas cannot leave the caller's turn", async () => {
     const own = await streaming("own")
     await streaming("another's")
     for (const after of NUMBERS) {
@@ -33,7 +33,7 @@ describe("positions", () => {
     }
   })
 
-  it("and sizes of pages stay in the caller's sessions, and below the largest page", async () => {
+  it("and page sizes cannot leave the caller's sessions or exceed the largest page", async () => {
     const { operator, worker } = await streaming("own")
     await streaming("another's")
     for (const numItems of NUMBERS.filter((number) => !(number < 0))) {

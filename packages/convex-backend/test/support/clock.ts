@@ -1,6 +1,6 @@
 /**
  * The clock of a deployment under test. Functions may run in a thread of their own, which shares the environment and
- * nothing else: so a module beside them reads from there how far time was moved.
+ * nothing else: so a module in their folder reads from there how far time was moved.
  */
 import { readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"

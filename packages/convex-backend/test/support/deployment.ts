@@ -72,7 +72,7 @@ const start = async () => {
       client.setAuth(await token(randomUUID()))
       return client
     },
-    /** At the same address with the same data. What is due by then runs at once, cron jobs too. */
+    /** Restarts at the same address with the same data. Due functions and cron jobs run immediately. */
     restart: async () => {
       await deployment.close()
       deployment = await serve(Number(new URL(url).port))
@@ -179,7 +179,7 @@ export const question = {
 
 export const ids = { messageId: "msg_1", partId: "prt_1" }
 
-/** What a call was refused with: a refusal's code, or `invalid` where the arguments' types were wrong. */
+/** The error code of a rejected call, or `invalid` if the types of its arguments are wrong. */
 export const refusalOf = async (call: Promise<unknown>): Promise<unknown> => {
   try {
     return { accepted: await call }

@@ -59,8 +59,8 @@ const FOREIGN = [
   ""
 ]
 
-describe("a page of another site", () => {
-  it("reaches nothing, over HTTP and over a WebSocket, and reads no answer", async () => {
+describe("a web page of another site", () => {
+  it("has no access over HTTP and WebSocket, and reads no response", async () => {
     const { url } = shared()
     for (const origin of FOREIGN) {
       for (const status of await Promise.all(everyWay(url, { origin }))) assert.equal(status, 403, origin)
@@ -70,7 +70,7 @@ describe("a page of another site", () => {
     assert.match(body, /"ForbiddenOrigin".*evil\.example.*allowedOrigins/)
   })
 
-  it("reaches nothing either by a name of its own that leads to this machine", async () => {
+  it("has no access by DNS rebinding", async () => {
     const { url } = shared()
     const names = ["evil.example", `evil.example:${port()}`, "localhost.evil.example", "10.0.0.1", "[::2]", "0x7f.1"]
     for (const host of names) {
@@ -81,7 +81,7 @@ describe("a page of another site", () => {
     assert.match((await send(url, "GET", "/version", { host: "evil.example" })).body, /"ForbiddenHost".*allowedHosts/)
   })
 
-  it("on another port of this machine is a stranger too, unless such pages are allowed", async () => {
+  it("on another port of this machine has no access, unless loopback is allowed", async () => {
     const open = await deploy({ allowedOrigins: ["loopback", "https://app.example.com"] })
     const pages = ["http://localhost:5173", "http://127.0.0.1:5173", "http://[::1]:5173", "https://localhost"]
     for (const origin of pages) {
@@ -97,8 +97,8 @@ describe("a page of another site", () => {
   })
 })
 
-describe("who belongs here", () => {
-  it("is a program, and a page at the deployment's own port", async () => {
+describe("access is granted to", () => {
+  it("programs, and pages of the deployment's own port", async () => {
     const { url } = shared()
     const own = [{}, ...["127.0.0.1", "localhost", "[::1]"].map((name) => ({ origin: `http://${name}:${port()}` }))]
     for (const headers of own) {
@@ -107,7 +107,7 @@ describe("who belongs here", () => {
     }
   })
 
-  it("is a page behind a name that is allowed, but not one of another name", async () => {
+  it("pages under an allowed host name, and no other", async () => {
     const { url } = await deploy({ allowedHosts: ["dev.example.com"] })
     for (const host of ["dev.example.com", "DEV.example.com:8443", "dev.example.com."]) {
       const origin = `https://${host.toLowerCase()}`
@@ -117,7 +117,7 @@ describe("who belongs here", () => {
     assert.equal((await send(url, "POST", "/api/query", headers)).status, 403)
   })
 
-  it("is never a random host or origin", () => {
+  it("no random host or origin", () => {
     const random = randomOf(41)
     const pick = (list: string): string => list[Math.floor(random() * list.length)]!
     const rules = { allowedHosts: [], allowedOrigins: [], host: "127.0.0.1", port: 3210 }
@@ -132,7 +132,7 @@ describe("who belongs here", () => {
     }
   })
 
-  it("is named in options whose mistakes are named", async () => {
+  it("valid entries of the options only", async () => {
     assert.isTrue(["*", "dev.example.com", "::1", "10.0.0.1"].every(isHostEntry))
     assert.isTrue(["http://a", "https://a.b:1", "null", "*", "loopback", "chrome-extension://abc"].every(isOriginEntry))
     for (const options of [
@@ -158,8 +158,8 @@ const raw = async (lines: string): Promise<string> => {
   return text(socket)
 }
 
-describe("a request that is no plain one", () => {
-  it("is refused: two hosts, no host, a whole URL as its target, two lengths", async () => {
+describe("a malformed request", () => {
+  it("is rejected: two hosts, no host, an absolute URL as target, two lengths", async () => {
     const own = `Host: 127.0.0.1:${port()}`
     for (const [lines, status] of [
       [`GET /version HTTP/1.1\n${own}\nHost: evil.example\n\n`, 4],

@@ -55,8 +55,8 @@ const sequentially = async <A>(count: number, make: () => Promise<A>): Promise<A
   return made
 }
 
-describe("when places are short", () => {
-  it("the longest idle connection gives up its place, then the youngest anonymous one, never an authenticated one", () => {
+describe("at the limit of connections", () => {
+  it("drops the longest idle connection, then the youngest anonymous one, never an authenticated one", () => {
     const now = 100 * GRACE_MILLIS
     const old = now - 2 * GRACE_MILLIS
     const [longIdle, idle] = [candidate("idle", old - 1), candidate("idle", old)]
@@ -72,7 +72,7 @@ describe("when places are short", () => {
   })
 
   it(
-    "a client with a token gets in, and one that was there stays, whatever the others do",
+    "a client with a token can connect, and connected ones stay, whatever other clients do",
     { timeout: 120_000 },
     async () => {
       const { authenticated, deployment } = await secured()
@@ -94,8 +94,8 @@ describe("when places are short", () => {
   )
 })
 
-describe("when memory is short", () => {
-  it("the heaviest connection without a token gives up, and the one that asks where there is none", () => {
+describe("at the limit of memory", () => {
+  it("drops the largest connection without a token, otherwise the requesting one", () => {
     const random = randomOf(7)
     for (let round = 0; round < 1000; round++) {
       const all = Array.from({ length: 1 + Math.floor(random() * 8) }, () =>
@@ -130,7 +130,7 @@ describe("when memory is short", () => {
   })
 })
 
-describe("a connection that gives nothing", () => {
+describe("a silent connection", () => {
   it("is closed when it does not send Connect in time", { timeout: 30_000 }, async () => {
     const socket = await openSocket(shared().url)
     const [code, reason] = (await once(socket, "close")) as [number, Buffer]

@@ -93,7 +93,7 @@ const anyPosition = (): Position => (random() < 0.15 ? pick(["start", "end"] as 
 const ROUNDS = 3000
 
 describe("cursors", () => {
-  it(`narrow their query, whatever place they name, also when they are authentic (seed ${SEED})`, () => {
+  it(`only narrow the range of their query, even with authentic positions (seed ${SEED})`, () => {
     const { catalog, cursors, store } = filled()
     const read = <A>(use: (transaction: Transaction) => A): A => use(new Transaction(store, catalog, "read"))
     let returned = 0
@@ -114,7 +114,7 @@ describe("cursors", () => {
     assert.isAbove(returned, ROUNDS, "the rounds are about documents")
   })
 
-  it("random, damaged and foreign ones are refused, at the start and the end of a page, and in a journal", () => {
+  it("that are random, damaged or foreign are rejected as start, end and journal", () => {
     const { catalog, cursors, store } = filled()
     const [query, other] = [queries[1]!(), queries[0]!()]
     const read = (
@@ -154,7 +154,7 @@ describe("cursors", () => {
     }
   })
 
-  it("show nothing of the index, and are equal for equal places", () => {
+  it("reveal no index keys, and are equal for equal positions", () => {
     const { seal } = new Cursors(randomBytes(32)).of("query")
     const key = encodeKey(["a secret of another field"])
     assert.equal(seal(key), seal(key))
@@ -186,7 +186,7 @@ const readList = (url: string, name: string, cursor: string | null) =>
   }>
 
 describe("cursors of a deployment", () => {
-  it("are refused over HTTP and in the journal of a subscription, in the form that Convex clients know, and the subscription gets a new journal", async () => {
+  it("are rejected over HTTP and as journals with Convex's error, and the subscription receives a new journal", async () => {
     const deployment = await deploy()
     const client = connectHttp(deployment)
     await client.mutation(api.messages.sendMany, { channel: "mine", count: 5 })
@@ -220,7 +220,7 @@ describe("cursors of a deployment", () => {
     )
   })
 
-  it("stay good across a restart and another function with the same query, and not with another query", async () => {
+  it("stay valid across restarts and functions with the same query, and not for another query", async () => {
     const dataDir = temporaryFolder()
     const functions = project({ "list.ts": LIST("asc", "list") })
     const first = await deploy({ dataDir, functions })

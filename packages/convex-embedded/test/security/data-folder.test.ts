@@ -65,7 +65,7 @@ const serve = async (words: ReadonlyArray<string>, dataDir: string, env: NodeJS.
 }
 
 describe.skipIf(process.platform === "win32")("other users of the machine", () => {
-  it("find folders of mode 700 and files of mode 600, whatever the umask is", async () => {
+  it("have no access: folders have mode 700 and files 600, with any umask", async () => {
     for (const umask of [0o000, 0o022, 0o277]) {
       const dataDir = join(temporaryFolder(), "a", "b")
       const backup = join(dataDir, "..", "backup.sqlite")
@@ -85,7 +85,7 @@ describe.skipIf(process.platform === "win32")("other users of the machine", () =
     }
   })
 
-  it("lose access to a folder that was open to them, and the program says so", async () => {
+  it("lose access to an open folder, with a warning", async () => {
     const first = await deploy()
     await first.close()
     const { dataDir } = first
@@ -100,7 +100,7 @@ describe.skipIf(process.platform === "win32")("other users of the machine", () =
     assert.equal(modeOf(join(dataDir, "data.sqlite-wal")), "600")
   })
 
-  it("keep their access to a folder that is used for something else: it is refused, and stays as it was", async () => {
+  it("keep their access to a folder with other files, which is rejected and not changed", async () => {
     const dataDir = temporaryFolder()
     writeFileSync(join(dataDir, "index.html"), "")
     chmodSync(dataDir, 0o755)
@@ -111,7 +111,7 @@ describe.skipIf(process.platform === "win32")("other users of the machine", () =
     assert.deepEqual(readdirSync(dataDir), ["index.html"])
   })
 
-  it.runIf(isRoot)("cannot plant the folder, a file in it, or a link in the place of either", async () => {
+  it.runIf(isRoot)("cannot place the folder, a file in it, or a link", async () => {
     const plants: Record<string, (dataDir: string, target: string) => void> = {
       "a folder of theirs": (dataDir) => {
         mkdirSync(dataDir, { mode: 0o700 })
@@ -147,7 +147,7 @@ describe.skipIf(process.platform === "win32")("other users of the machine", () =
     }
   })
 
-  it.runIf(isRoot)("cannot send a program to a deployment of theirs by a record of their own", () => {
+  it.runIf(isRoot)("cannot redirect programs by a record of their own", () => {
     const dataDir = temporaryFolder()
     const record = join(dataDir, "lock.json")
     writeFileSync(record, JSON.stringify({ pid: process.pid, url: "http://127.0.0.1:1" }))
@@ -156,7 +156,7 @@ describe.skipIf(process.platform === "win32")("other users of the machine", () =
     assert.throws(() => readHolder(dataDir), ConvexEmbeddedError)
   })
 
-  it("cannot have a file written through a link", async () => {
+  it("cannot make files be written through a link", async () => {
     const folder = temporaryFolder()
     const [file, target] = [join(folder, "secret.json"), join(folder, "target")]
     symlinkSync(target, file)
@@ -173,7 +173,7 @@ describe.skipIf(process.platform === "win32")("other users of the machine", () =
 })
 
 describe.runIf(process.platform === "linux")("a folder that cannot be used", () => {
-  it("is one sentence and exit code 78", async () => {
+  it("is reported in one sentence with exit code 78", async () => {
     const file = join(temporaryFolder(), "file")
     writeFileSync(file, "")
     for (const dataDir of [
@@ -189,7 +189,7 @@ describe.runIf(process.platform === "linux")("a folder that cannot be used", () 
     }
   })
 
-  it("for lack of space is one sentence and exit code 75", async (test) => {
+  it("for lack of space is reported in one sentence with exit code 75", async (test) => {
     const dataDir = temporaryFolder()
     const script = 'mount -t tmpfs -o size="$0" tmpfs "$1" && shift && exec "$@"'
     const mounted = (size: string) => [
@@ -219,7 +219,7 @@ describe.runIf(process.platform === "linux")("a folder that cannot be used", () 
     }
   })
 
-  it("by hard links can be used all the same", async (test) => {
+  it("that does not support hard links can be used", async (test) => {
     const folder = temporaryFolder()
     const library = join(folder, "nolink.so")
     const source = "int link(const char *a, const char *b) { errno = ENOTSUP; return -1; }"
@@ -234,7 +234,7 @@ describe.runIf(process.platform === "linux")("a folder that cannot be used", () 
     assert.equal(code, 0)
   })
 
-  it("is not made private when it exists for something else, but a new one is, with the folders above it", () => {
+  it("is not made private if it has other files; a new one is, with its parents", () => {
     const folder = temporaryFolder()
     assert.isNull(makePrivateFolder(join(folder, "a/b"), () => false))
     assert.deepEqual(modesIn(join(folder, "a")), { ".": "700", b: "700" })

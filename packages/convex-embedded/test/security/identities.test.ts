@@ -38,7 +38,7 @@ const refusal = (promise: Promise<unknown>): Promise<string> =>
   )
 
 describe("identities", () => {
-  it("a token without a subject, or with an empty one, is refused", async () => {
+  it("tokens without a subject, or with an empty one, are rejected", async () => {
     const { sign, verify } = await issuer()
     for (const sub of ["", " ", undefined, 0, null, ["ann"], {}]) {
       const token = await sign(sub === undefined ? {} : { sub: sub as never })
@@ -46,7 +46,7 @@ describe("identities", () => {
     }
   })
 
-  it("an issuer's own claims do not take the place of standard ones, nor get names from the prototype of objects", async () => {
+  it("custom claims do not override standard claims or prototype properties", async () => {
     const { sign, verify } = await issuer()
     const { identity } = await verify(
       await sign({
@@ -72,7 +72,7 @@ describe("identities", () => {
     assert.notProperty(without, "phoneNumberVerified", "only the claim phone_number_verified says so")
   })
 
-  it("a token that costs much to look at is refused before it is, and its client alone is closed", async () => {
+  it("an oversized token is rejected before decoding, and only its client is closed", async () => {
     const { provider, sign, verify } = await issuer()
     const slashes = `{"iss":"${"/".repeat(8 * 1024)}x","sub":"ann"}`
     for (const token of [

@@ -12,10 +12,10 @@ import { serve } from "../served.ts"
 
 const MiB = 1024 * 1024
 
-/** What is counted for all connections together. */
+/** The limit of the counted memory of all connections. */
 const COUNTED = 64 * MiB
 
-/** What the process may grow by, whatever is sent to it: what is counted, what is parsed and copied of it, and garbage. */
+/** The accepted growth of the process: counted memory, parsed values, copies, and garbage. */
 const BOUND = 768 * MiB
 
 const FUNCTIONS = `
@@ -111,7 +111,7 @@ const attacks: Record<string, (url: string) => Promise<unknown>> = {
 
 describe.runIf(process.platform === "linux")("anonymous clients", () => {
   for (const [what, attack] of Object.entries(attacks)) {
-    it(`cannot take more than ${BOUND / MiB} MiB by ${what}`, { timeout: 120_000 }, async () => {
+    it(`cannot use more than ${BOUND / MiB} MiB by ${what}`, { timeout: 120_000 }, async () => {
       const { child, url } = await serve({
         connectionMemory: COUNTED,
         functions: project({ "attack.ts": FUNCTIONS })

@@ -16,7 +16,7 @@ const TOO_NESTED = /Value is too nested \(nested 65 levels deep > maximum nestin
 const HOSTILE = 5000
 
 describe("nesting", () => {
-  it("a 30 kB anonymous request does not end the process, over HTTP or a WebSocket, also when its thread is replaced", async () => {
+  it("a deeply nested request of 30 kB does not end the process, over HTTP or WebSocket, also when its thread is replaced", async () => {
     const { child, url } = await serve({ userTimeLimit: 300 })
     const args = `{"value":${nested(HOSTILE)}}`
     for (const kind of ["query", "mutation", "action", "function"]) {
@@ -53,7 +53,7 @@ describe("nesting", () => {
     assert.equal(child.signalCode, "SIGTERM", "it ended by the signal, not by a failure")
   })
 
-  it("a frame or a body of nothing but brackets closes its connection, or is answered as no JSON", async () => {
+  it("a frame of brackets closes its connection, and a body of brackets is rejected", async () => {
     const { url } = await deploy()
     const brackets = "[".repeat(4 * 1024 * 1024)
     assert.equal((await post(url, "/api/query", brackets)).status, 400)
@@ -62,7 +62,7 @@ describe("nesting", () => {
     assert.equal(((await once(socket, "close")) as [number])[0], 1008)
   })
 
-  it("arguments may have 64 levels, with the list that holds them, as in Convex", async () => {
+  it("arguments may have 64 levels, including their list, as in Convex", async () => {
     const client = connectHttp(await deploy())
     const echo = (levels: number) =>
       client.mutation(api.misc.echo, { value: JSON.parse(nested(levels)) as unknown }).then(JSON.stringify, String)

@@ -37,7 +37,7 @@ const failureOf = (promise: Promise<unknown>): Promise<unknown> =>
   )
 
 describe("calls between threads", () => {
-  it("one that cannot be sent fails, and nothing is left to be rejected when the other side ends", async () => {
+  it("a call that cannot be cloned fails, without an unhandled rejection when the other side ends", async () => {
     const causes = unheard()
     const peer = peers({ method: () => null })
     assert.match(String(await failureOf(peer.call("method", () => 1))), /could not be cloned/)
@@ -46,7 +46,7 @@ describe("calls between threads", () => {
     assert.isEmpty(causes)
   })
 
-  it("a result or a failure that cannot be sent is a failure", async () => {
+  it("a result or failure that cannot be cloned is a failure", async () => {
     const causes = unheard()
     const result = peers({ method: () => () => 1 })
     assert.match(String(await failureOf(result.call("method", 1))), /could not be cloned/)
@@ -60,7 +60,7 @@ describe("calls between threads", () => {
     assert.isEmpty(causes)
   })
 
-  it("all that wait fail when the other side ends", async () => {
+  it("pending calls fail when the other side ends", async () => {
     const causes = unheard()
     const peer = peers({ method: () => new Promise(() => undefined) })
     const failures = [1, 2, 3].map((argument) => failureOf(peer.call("method", argument)))
@@ -75,8 +75,8 @@ describe("calls between threads", () => {
 const body = (path: string, sent: string, length: number) =>
   `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${length}\r\n\r\n${sent}`
 
-describe("the process goes on", () => {
-  it("when clients leave in the middle of requests, calls, uploads and answers", async () => {
+describe("the process continues", () => {
+  it("when clients disconnect during requests, calls, uploads and responses", async () => {
     const { child, url } = await serve({ functions: project({ "http.ts": HTTP, "slow.ts": SLOW }) })
     const { port } = new URL(url)
     const send = async (...parts: ReadonlyArray<string>) => {

@@ -35,7 +35,7 @@ interface Request {
   readonly token?: string
 }
 
-/** What a client gets that connects, signs in when it has a token, and sends one mutation. */
+/** Connects, authenticates if there is a token, sends one mutation, and returns its answer. */
 const answerTo = async (
   url: string,
   { args = { name: "n" }, path = "counters:add", requestId = 5, sessionId, token }: Request
@@ -55,7 +55,7 @@ const answerTo = async (
 const REFUSED = /Request 5 of this session was used for another call/
 
 describe("recorded answers", () => {
-  it("are for the same identity, function and arguments only; another call is neither run nor answered", async () => {
+  it("are returned for the same identity, function and arguments only; another call is neither run nor answered", async () => {
     const { provider, token } = await issuer()
     const { url } = await deploy({ auth: { providers: [provider] } })
     const sessionId = crypto.randomUUID()
@@ -78,7 +78,7 @@ describe("recorded answers", () => {
     assert.equal(await answerTo(url, { ...ann, requestId: 6 }), 2)
   })
 
-  it("to a client that had not signed in are for it when it has, also after a restart", async () => {
+  it("of an anonymous client are returned after it signs in, also after a restart", async () => {
     const { provider, token } = await issuer()
     const first = await deploy({ auth: { providers: [provider] } })
     const sessionId = crypto.randomUUID()
@@ -90,7 +90,7 @@ describe("recorded answers", () => {
     assert.equal(await connectHttp({ url }).query(api.counters.read, { name: "n" }), 1)
   })
 
-  it("of a data file from before are not repeated for anyone, and the file keeps its data", async () => {
+  it("of a data file of format 3 are not returned, and the file keeps its data", async () => {
     const first = await deploy()
     const sessionId = crypto.randomUUID()
     assert.equal(await answerTo(first.url, { sessionId }), 1)

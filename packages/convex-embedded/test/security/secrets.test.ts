@@ -13,7 +13,7 @@ const failure = (promise: Promise<unknown>): Promise<string> =>
   )
 
 describe("values in messages", () => {
-  it("of arguments, results and documents that do not match are not shown, wherever they are", async () => {
+  it("of invalid arguments, results and documents are not shown", async () => {
     const { url } = await deploy({ functions: project({ "schema.ts": SCHEMA, "vault.ts": VAULT }) })
     const client = connectHttp({ url })
     const call = (name: string, args: Record<string, unknown>) =>
@@ -46,7 +46,7 @@ describe("values in messages", () => {
     }
   })
 
-  it("fields with names that objects inherit are fields like others", async () => {
+  it("fields with names of inherited properties are ordinary fields", async () => {
     const { url } = await deploy({ functions: project({ "schema.ts": SCHEMA, "vault.ts": VAULT }) })
     const client = connectHttp({ url })
     const inherited = (args: object) => client.mutation(anyApi["vault"]!["inherited"]!, args as never)

@@ -1,4 +1,4 @@
-/** What users store against the origin of the deployment, and paths of files against the machine. */
+/** Stored content cannot attack the deployment's origin, and URLs of files cannot address other files of the machine. */
 import { writeFileSync } from "node:fs"
 import { connect as dial } from "node:net"
 import { join } from "node:path"
@@ -10,7 +10,7 @@ import { api } from "../fixtures/convex/_generated/api.js"
 const PAGE = "<script>fetch('/api/mutation')</script>"
 
 describe("a stored file", () => {
-  it("is a download that no browser runs or takes for something else", async () => {
+  it("is sent as a download that browsers neither run nor sniff", async () => {
     const deployment = await deploy()
     const client = connectHttp(deployment)
     for (const [given, type] of [
@@ -30,7 +30,7 @@ describe("a stored file", () => {
     }
   })
 
-  it("is the only thing that its path leads to", async () => {
+  it("is the only file that its URL can address", async () => {
     const folder = temporaryFolder()
     const deployment = await deploy({ dataDir: join(folder, "deployment") })
     writeFileSync(join(folder, "operator.json"), "the key")
@@ -61,8 +61,8 @@ describe("a stored file", () => {
   })
 })
 
-describe("an answer of the deployment", () => {
-  it("is not kept, framed, run or taken for something else", async () => {
+describe("a response of the deployment", () => {
+  it("is not cached, framed, run or sniffed", async () => {
     const { url } = await deploy()
     const post = { body: '{"path":"counters:read","args":{"name":"n"}}', method: "POST" }
     for (const [path, init] of [
