@@ -12,6 +12,7 @@ const allowed = {
   "packages/convex-embedded/src/effect.ts": ["effect"],
   "packages/convex-sync/": ["effect", "convex", "@opencode-worker/effect-convex", "@opencode-worker/convex-backend"],
   "packages/effect-convex/": ["effect", "convex"],
+  "packages/harness/": ["effect", "@effect/platform-node", "@opencode-worker", "convex", "esbuild", "jose", "ws"],
   "packages/model-cache/": ["effect"],
   "packages/opencode-host/": ["effect", "@effect/platform-node", "@opencode-ai/sdk"],
   "packages/session-pool/": ["effect"],
