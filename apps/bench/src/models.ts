@@ -5,7 +5,8 @@
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
 import { createModelCache } from "@opencode-worker/model-cache/async"
-import { openHost, survivors } from "@opencode-worker/opencode-host"
+import { listProcesses } from "@opencode-worker/opencode-host"
+import { createOpenCodeHost } from "@opencode-worker/opencode-host/async"
 import { openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
 import { Effect } from "effect"
 import { countRequests } from "./countRequests.ts"
@@ -26,18 +27,23 @@ export async function* models(quick: boolean): AsyncGenerator<Line> {
   /** Of the list and its default: the host probes the server's health, too. */
   using counted = countRequests("/config")
   const { directory, environment, root } = home
-  await using host = await openHost({ directory, environment, stateDirectory: `${root}/state`, start: "eager" })
+  await using host = await createOpenCodeHost({
+    directory,
+    environment,
+    stateDirectory: `${root}/state`,
+    start: "eager"
+  })
   const { bootMillis, binary } = await host.server()
   // What a server that loads its directory is asked for does not count.
   await host.client.models()
 
   const ours = async () => {
-    const before = new Set(await Effect.runPromise(survivors(host.hostId)))
+    const before = new Set(await Effect.runPromise(listProcesses(host.hostId)))
     await using cache = await createModelCache({ fetch: (signal) => host.client.models({ signal }) })
     counted.count = 0
     const answers = await Promise.all(Array.from({ length: callers }, () => timed(() => cache.get())))
     const { count: requests } = counted
-    const after = await Effect.runPromise(survivors(host.hostId))
+    const after = await Effect.runPromise(listProcesses(host.hostId))
     return {
       times: answers.map(({ ms }) => ms),
       ids: answers[0]?.result.models.map(({ id }) => id) ?? [],

@@ -7,7 +7,7 @@
  */
 import { api, Lease, Pairing, SessionSync } from "@opencode-worker/convex-sync"
 import { ConvexClient } from "@opencode-worker/effect-convex"
-import { type AsyncOpenCodeHost, openHost } from "@opencode-worker/opencode-host"
+import { type AsyncOpenCodeHost, createOpenCodeHost } from "@opencode-worker/opencode-host/async"
 import { type Deployment, startDeployment } from "@opencode-worker/harness"
 import { openCodeHome } from "@opencode-worker/testkit"
 import { Context, Effect, Layer, Queue, Stream } from "effect"
@@ -22,7 +22,7 @@ export async function* sync(quick: boolean): AsyncGenerator<Line> {
   const ids = await makeSessions(openCode, quick ? 120 : 5000)
   await using deployed = await startDeployment(`${home.root}/deployment`)
   const { password, url } = openCode
-  await using host = await openHost({ directory: home.directory, attach: { url, password } })
+  await using host = await createOpenCodeHost({ directory: home.directory, attach: { url, password } })
   await host.client.agents()
   using requests = countRequests("/session")
   yield* await Effect.runPromise(Effect.scoped(passes({ deployed, host, ids, openCode, quick, requests })))

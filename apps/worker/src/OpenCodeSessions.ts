@@ -72,11 +72,11 @@ class Asleep extends Data.TaggedError("Asleep") {
  * @category constructors
  * @since 0.1.0
  */
-export const openCodeSessions = Effect.map(OpenCodeHost, ({ events, ifAwake }): SessionSync.SessionSource => ({
+export const openCodeSessions = Effect.map(OpenCodeHost, ({ events, ifRunning }): SessionSync.SessionSource => ({
   events: Stream.filterMap(events, sessionEvent),
   list: (since) =>
     Effect.flatMap(
-      ifAwake(({ sessions }) => sessions.list({ since })),
+      ifRunning(({ sessions }) => sessions.list({ since })),
       Option.match({
         onNone: () => new Asleep(),
         onSome: (sessions) => Effect.succeed(sessions.map(listed))

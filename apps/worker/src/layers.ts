@@ -8,7 +8,7 @@
  * ```
  */
 import { ConvexClient } from "@opencode-worker/effect-convex"
-import { OpenCodeHost, type Options as HostOptions } from "@opencode-worker/opencode-host"
+import { OpenCodeHost, type OpenCodeHostOptions } from "@opencode-worker/opencode-host"
 import { Effect, Layer } from "effect"
 import { UserDirectories } from "effect/persistence"
 import { configError } from "./AppError.ts"
@@ -33,9 +33,9 @@ const hasHome = UserDirectories.make()
   .pipe(Effect.mapError(() => configError("OpenCode needs a home directory: set HOME.")))
 
 /** A hosted OpenCode server, and the models that it offers. */
-export const openCodeLayer = (options: HostOptions) =>
+export const openCodeLayer = (options: OpenCodeHostOptions) =>
   Layer.unwrap(Effect.as(hasHome, Layer.provideMerge(models, OpenCodeHost.layer(options))))
 
 /** Everything that a chat with a worker of this process needs, on a deployment. */
-export const devLayer = (options: HostOptions) =>
+export const devLayer = (options: OpenCodeHostOptions) =>
   Layer.mergeAll(operatorLayer, workerConnection, openCodeLayer(options))

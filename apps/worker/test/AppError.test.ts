@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ConvexSyncError } from "@opencode-worker/convex-sync"
 import { ConvexClientReason } from "@opencode-worker/effect-convex"
 import { ModelCacheError, ModelCacheReason } from "@opencode-worker/model-cache"
-import { HostError, StartFailed, UnsupportedVersion } from "@opencode-worker/opencode-host"
+import { HostError, HostErrorReason } from "@opencode-worker/opencode-host"
 import { exitCodes, toAppError } from "../src/AppError.ts"
 
 const refused = (code: string) =>
@@ -16,7 +16,7 @@ const failures = [
   // A mistake in the settings is not repeated: openclaw/openclaw#63913, actions/runner#1663.
   [
     "an unsupported OpenCode",
-    new HostError({ reason: new UnsupportedVersion({ version: "1.17.9", supported: "1.18.x" }) }),
+    new HostError({ reason: new HostErrorReason.UnsupportedVersion({ version: "1.17.9", supported: "1.18.x" }) }),
     exitCodes.Configuration
   ],
   // A model that does not exist: anomalyco/opencode#15558 ended with 0.
@@ -39,7 +39,7 @@ const failures = [
   // Hal0ai/hal0#2037: one code for a start that may succeed later, another for one that never does.
   [
     "a start that failed once",
-    new HostError({ reason: new StartFailed({ problem: "no port is free", output: [] }) }),
+    new HostError({ reason: new HostErrorReason.StartFailed({ problem: "no port is free", output: [] }) }),
     exitCodes.Temporary
   ]
 ] as const

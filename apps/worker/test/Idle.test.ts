@@ -1,5 +1,5 @@
 import { assert, layer } from "@effect/vitest"
-import { OpenCodeHost, survivors } from "@opencode-worker/opencode-host"
+import { listProcesses, OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Effect } from "effect"
 import { openCodeSessions } from "../src/OpenCodeSessions.ts"
 import { Operator } from "../src/Operator.ts"
@@ -18,18 +18,18 @@ layer(worldWith({ idleTimeout: "3 seconds" }), { excludeTestServices: true, time
           const sessionId = yield* operator.createSession(workerId)
           assert.strictEqual((yield* ask(sessionId, "hello")).text, "1: hello")
 
-          yield* survivors(hostId).pipe(Effect.repeat({ until: (pids) => pids.length === 0, schedule }))
+          yield* listProcesses(hostId).pipe(Effect.repeat({ until: (pids) => pids.length === 0, schedule }))
           const { list } = yield* openCodeSessions
           assert.strictEqual((yield* Effect.flip(list(undefined))).message, "OpenCode is asleep")
-          assert.deepStrictEqual(yield* survivors(hostId), [])
+          assert.deepStrictEqual(yield* listProcesses(hostId), [])
           const worker = (yield* operator.workers).find((each) => each.workerId === workerId)
           assert.deepInclude(worker, { online: true, phase: "ready" })
           assert.strictEqual((yield* ask(sessionId, "still there?")).text, "2: still there?")
 
           yield* operator.pause(workerId)
-          yield* survivors(hostId).pipe(Effect.repeat({ until: (pids) => pids.length === 0, schedule }))
+          yield* listProcesses(hostId).pipe(Effect.repeat({ until: (pids) => pids.length === 0, schedule }))
           assert.strictEqual((yield* Effect.flip(list(undefined))).message, "OpenCode is asleep")
-          assert.deepStrictEqual(yield* survivors(hostId), [])
+          assert.deepStrictEqual(yield* listProcesses(hostId), [])
           const paused = (yield* operator.workers).find((each) => each.workerId === workerId)
           assert.deepInclude(paused, { online: true, phase: "paused" })
         }),

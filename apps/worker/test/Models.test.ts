@@ -1,6 +1,6 @@
 import { assert, describe, expectTypeOf, it } from "vitest"
 import { createModelCache, type ModelCatalog } from "@opencode-worker/model-cache/async"
-import { type ModelList, openHost } from "@opencode-worker/opencode-host"
+import { createOpenCodeHost, type ModelList } from "@opencode-worker/opencode-host/async"
 import { openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
 
 describe("the models of a host", () => {
@@ -11,7 +11,7 @@ describe("the models of a host", () => {
     await using provider = await scriptedProvider(() => Reply.text("Hello."), { models: ["echo", "other"] })
     await using home = await openCodeHome({ config: provider.config })
     const { directory, environment, root } = home
-    await using host = await openHost({ directory, environment, stateDirectory: `${root}/state` })
+    await using host = await createOpenCodeHost({ directory, environment, stateDirectory: `${root}/state` })
     await using cache = await createModelCache({ fetch: (signal) => host.client.models({ signal }) })
     const { id, ...model } = await cache.resolve("scripted/other")
     assert.strictEqual(id, "scripted/other")

@@ -1,14 +1,8 @@
 /**
  * The server's events, with the holes marked.
- *
- * @since 0.1.0
  */
 import type { Event as OpenCodeEvent } from "@opencode-ai/sdk/v2/client"
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface ServerEvent {
   readonly _tag: "Event"
   readonly event: OpenCodeEvent
@@ -17,17 +11,10 @@ export interface ServerEvent {
 /**
  * Events may be missing before this point: re-read what you follow. It is sent when events flow again, so a re-read
  * after it misses nothing. `overflow`: this listener was too slow and its backlog was dropped.
- *
- * @category models
- * @since 0.1.0
  */
 export interface Gap {
   readonly _tag: "Gap"
   readonly cause: "error" | "stall" | "ended" | "restart" | "overflow"
 }
 
-/**
- * @category models
- * @since 0.1.0
- */
 export type HostEvent = ServerEvent | Gap

@@ -6,10 +6,10 @@
  * ```
  *
  * The 48 bits wrap every 2^36 ms (795 days; next on 2028-10-17): never depend on the order across that.
- *
- * @since 0.1.0
  */
-import { Clock, Effect, Random } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 
 const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 const randomLength = 14
@@ -22,9 +22,6 @@ let last = 0n
 /**
  * Makes the id of a message (`msg`) or of a part (`prt`). Each id sorts after all ids made before it by this process,
  * also when the clock is set back.
- *
- * @category constructors
- * @since 0.1.0
  */
 export const ascendingId = Effect.fnUntraced(function* (prefix: "msg" | "prt") {
   const now = BigInt(yield* Clock.currentTimeMillis) * perMilli

@@ -1,7 +1,5 @@
 /**
- * The calls of an OpenCode server that a program needs, as a port. `internal/client.ts` implements it.
- *
- * @since 0.1.0
+ * The calls of an OpenCode server that a program needs, as a port. `internal/client/client.ts` implements it.
  */
 import type {
   Agent as ClassicAgent,
@@ -13,7 +11,8 @@ import type {
   SessionStatus,
   UserMessage as ClassicUserMessage
 } from "@opencode-ai/sdk/v2/client"
-import type { Duration, Effect } from "effect"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
 import type { HostError } from "./HostError.ts"
 
 export type {
@@ -28,54 +27,29 @@ export type {
 
 /**
  * A conversation. The times are epoch ms.
- *
- * @category models
- * @since 0.1.0
  */
 export type Session = Pick<ClassicSession, "id" | "projectID" | "directory" | "title" | "time"> &
   Partial<Pick<ClassicSession, "parentID" | "metadata" | "revert" | "agent" | "model" | "cost" | "tokens">>
 
-/**
- * @category models
- * @since 0.1.0
- */
 export type UserMessage = Pick<ClassicUserMessage, "id" | "sessionID" | "role" | "time"> &
   Partial<Pick<ClassicUserMessage, "agent" | "model" | "system">>
 
-/**
- * @category models
- * @since 0.1.0
- */
 export type Message = UserMessage | AssistantMessage
 
-/**
- * @category models
- * @since 0.1.0
- */
 export type Agent = Pick<ClassicAgent, "name" | "mode"> & Partial<Pick<ClassicAgent, "description" | "hidden">>
 
 /**
  * A message with its parts, in part order.
- *
- * @category models
- * @since 0.1.0
  */
 export interface MessageWithParts<Info extends Message = Message> {
   readonly info: Info
   readonly parts: ReadonlyArray<Part>
 }
 
-/**
- * @category models
- * @since 0.1.0
- */
 export type AssistantWithParts = MessageWithParts<AssistantMessage>
 
 /**
  * One model that OpenCode can use. `id` is `provider/model`; the model's own part may hold further slashes.
- *
- * @category models
- * @since 0.1.0
  */
 export interface ModelInfo {
   readonly id: string
@@ -92,9 +66,6 @@ export interface ModelInfo {
 
 /**
  * The shape that `@opencode-worker/model-cache` fetches.
- *
- * @category models
- * @since 0.1.0
  */
 export interface ModelList {
   readonly models: ReadonlyArray<ModelInfo>
@@ -104,9 +75,6 @@ export interface ModelList {
 
 /**
  * One prompt under ids that the caller made (`ascendingId`), so that it may be sent again until it is delivered.
- *
- * @category models
- * @since 0.1.0
  */
 export interface PromptInput {
   readonly sessionId: string
@@ -130,10 +98,6 @@ export interface TurnInput extends Omit<PromptInput, "messageId" | "partId"> {
   readonly deadline?: Duration.Input | undefined
 }
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface MessagePage {
   /** Oldest first. */
   readonly messages: ReadonlyArray<MessageWithParts>
@@ -143,9 +107,6 @@ export interface MessagePage {
 
 /**
  * Every method waits for the server by itself, starting it if need be, and speaks of the host's directory only.
- *
- * @category models
- * @since 0.1.0
  */
 export interface OpenCodeClient {
   readonly sessions: {
@@ -209,8 +170,8 @@ export interface OpenCodeClient {
     readonly reject: (requestId: string) => Effect.Effect<void, HostError>
   }
   /**
-   * One HTTP request; no process is started for it. What its answer leaves out (the configured default) is known since
-   * the server was started, and asked for again when OpenCode has loaded its configuration anew.
+   * One HTTP request; it starts no process. The configured default, which the response omits, is read at the start of the
+   * server, and again after OpenCode has reloaded its configuration.
    */
   readonly models: Effect.Effect<ModelList, HostError>
   readonly agents: Effect.Effect<ReadonlyArray<Agent>, HostError>

@@ -1,132 +1,47 @@
 /**
  * One OpenCode server for one directory, started when it is needed and never left behind.
- *
- * @since 0.1.0
  */
 import { randomUUID } from "node:crypto"
-import { NodeServices } from "@effect/platform-node"
-import { Clock, Context, Deferred, Duration, Effect, Layer, Option, Redacted, Stream } from "effect"
-import { FetchHttpClient } from "effect/http"
-import { UserDirectories } from "effect/persistence"
-import { HostError, Unsupported } from "./HostError.ts"
+import * as NodeChildProcessSpawner from "@effect/platform-node/NodeChildProcessSpawner"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
+import { HostError } from "./HostError.ts"
+import { Unsupported } from "./HostErrorReason.ts"
 import type { HostEvent } from "./HostEvent.ts"
 import { ascendingId } from "./Ids.ts"
 import type { OpenCodeClient, TurnInput } from "./OpenCodeClient.ts"
+import type { OpenCodeHostOptions } from "./OpenCodeHostOptions.ts"
 import type { OpenCodeServer } from "./OpenCodeServer.ts"
 import type { OpenCodeRequestRef, RequestReply } from "./OpenCodeRequest.ts"
-import type { ProjectConfig } from "./ProjectConfig.ts"
 import type { TurnEvent } from "./TurnEvent.ts"
-import { abortSession } from "./internal/abort.ts"
-import { findBinary } from "./internal/binary.ts"
-import { resolveDirectory } from "./internal/directory.ts"
-import { makeClient } from "./internal/client.ts"
-import { serverEnvironment } from "./internal/environment.ts"
-import { makeContainment } from "./internal/controlGroup.ts"
-import { makeGuard } from "./internal/guard.ts"
-import { makeHub } from "./internal/hub.ts"
-import { assertAsks, withoutAlways } from "./internal/guarded.ts"
-import { defaultUsername, health, type Instance } from "./internal/instance.ts"
-import { holdDirectory } from "./internal/lock.ts"
+import { abortSession } from "./internal/turn/abort.ts"
+import { findBinary } from "./internal/server/binary.ts"
+import { resolveDirectory } from "./internal/server/directory.ts"
+import { makeClient } from "./internal/client/client.ts"
+import { serverEnvironment } from "./internal/server/environment.ts"
+import { makeContainment } from "./internal/process/controlGroup.ts"
+import { makeGuard } from "./internal/process/guard.ts"
+import { makeHub } from "./internal/server/hub.ts"
+import { assertAsks, withoutAlways } from "./internal/server/alwaysAsk.ts"
+import { defaultUsername, health, type Instance } from "./internal/server/instance.ts"
+import { holdDirectory } from "./internal/server/lock.ts"
 import { checkOptions, checkTurn } from "./internal/options.ts"
 import { makePaths } from "./internal/plugin/paths.ts"
 import { prepareProject } from "./internal/projectConfig/prepare.ts"
-import { replyTo } from "./internal/requests.ts"
-import { restartPolicy } from "./internal/restarts.ts"
-import { spawnServer } from "./internal/spawn.ts"
-import { makeSupervisor } from "./internal/supervisor.ts"
-import { type RunningTurn, runTurn } from "./internal/turn.ts"
-
-/**
- * How often a server may fail before it is given up. A failure is a start that failed or an end that nobody asked for;
- * restarts after the first ones come after 0.5, 1, 2, … 30 s, a quarter more or less.
- *
- * @category options
- * @since 0.1.0
- */
-export interface RestartOptions {
-  /** Failures within the window that make the host give up. Default 5. */
-  readonly limit?: number | undefined
-  /** The window. Default 10 minutes. */
-  readonly within?: Duration.Input | undefined
-  /** How long uses then fail with `GaveUp`, before one of them tries again. Default 1 minute. */
-  readonly retryAfter?: Duration.Input | undefined
-}
-
-/**
- * When an idle server is replaced by a fresh one. Without a limit it never is.
- *
- * @category options
- * @since 0.1.0
- */
-export interface RecycleOptions {
-  /** Resident memory of the server process, in bytes. OpenCode needs about 400 MB to start, 850 MB under load. */
-  readonly memory?: number | undefined
-  readonly age?: Duration.Input | undefined
-}
-
-/**
- * @category options
- * @since 0.1.0
- */
-export interface Options {
-  /** Where the agent works. Must exist. */
-  readonly directory: string
-  /** Path of the OpenCode binary. Default: `OPENCODE_BIN`, the installed platform package, `PATH`, in this order. */
-  readonly binary?: string | undefined
-  /** Run other versions of OpenCode 1 than 1.18 too. Default false. */
-  readonly allowUntestedVersion?: boolean | undefined
-  /** Added to the few variables that the server inherits. Tools of the agent see all of it: keep secrets out. */
-  readonly environment?: Readonly<Record<string, string>> | undefined
-  /** OpenCode configuration, merged over the user's and the project's. The agent's commands do not see it. */
-  readonly config?: Readonly<Record<string, unknown>> | undefined
-  /**
-   * Every tool call waits for an answer (`permissions.reply`), in every agent and session, whatever the user's, the project's
-   * or an agent's configuration allows; what it denies stays denied. Exempt are tools that read inside the directory or
-   * change nothing: `read` (but `.env` files), `list`, `glob`, `grep`, `task`, `todowrite`, `skill`, `question`. Formatters,
-   * language servers, and custom tools, which cannot ask, do not run. For a server that this host starts; fails with
-   * `Unsupported` with `attach`. Default false.
-   */
-  readonly alwaysAsk?: boolean | undefined
-  /**
-   * Files and folders that no tool of OpenCode may read or change, by whatever link it reaches them. A shell command can:
-   * only a person who is asked for it can guard against that. Fails with `Unsupported` with `attach`.
-   */
-  readonly deniedPaths?: ReadonlyArray<string> | undefined
-  /**
-   * Contain the server and everything that it starts in a Linux control group where this machine allows it. Default
-   * true. Without one, processes are found by what they inherit; see the README.
-   */
-  readonly contain?: boolean | undefined
-  /**
-   * What the project's own configuration may do. Default: `"all"`, as OpenCode does. Read again at each start of the server,
-   * which fails with `ProjectUnusable` or `ProjectChanged`. For a server that this host starts; `Unsupported` with `attach`.
-   */
-  readonly projectConfig?: ProjectConfig | undefined
-  /** `eager` starts the server in the background at once; `lazy` (default) at the first use. */
-  readonly start?: "lazy" | "eager" | undefined
-  /** Default 30 seconds. */
-  readonly startTimeout?: Duration.Input | undefined
-  readonly restart?: RestartOptions | undefined
-  /**
-   * Ends the server when it was not used for this long and no session is busy; the next use starts it. Every call of
-   * the client and every event is a use, listening is none. Default: never.
-   */
-  readonly idleTimeout?: Duration.Input | undefined
-  readonly recycle?: RecycleOptions | undefined
-  /** How long closing the host waits for busy sessions before it ends the server under them. Default 5 seconds. */
-  readonly stopTimeout?: Duration.Input | undefined
-  /** Use a server that somebody else runs, and never stop it. */
-  readonly attach?:
-    | {
-        readonly url: string
-        /** Default: `opencode`. */
-        readonly username?: string | undefined
-        readonly password: Redacted.Redacted | string
-      }
-    | undefined
-  /** Where the lock of the directory lives. Default: `$XDG_STATE_HOME/opencode-worker`. */
-  readonly stateDirectory?: string | undefined
-}
+import { replyTo } from "./internal/turn/requests.ts"
+import { restartPolicy } from "./internal/server/restarts.ts"
+import { spawnServer } from "./internal/server/spawn.ts"
+import { makeSupervisor } from "./internal/server/supervisor.ts"
+import { type RunningTurn, runTurn } from "./internal/turn/turn.ts"
 
 /**
  * **When to use**
@@ -136,16 +51,13 @@ export interface Options {
  * **Details**
  *
  * Building the layer does not wait for the server: it fails early on what is knowable (the directory, the binary, the
- * lock), and every use waits for the one shared start. A server that died is started anew, after a backoff; one that
- * fails again and again is given up. Closing the layer's scope ends the server and everything that it started.
- *
- * @category services
- * @since 0.1.0
+ * lock), and every use waits for the one shared start. A server that died is restarted after a backoff; after repeated
+ * failures the host gives up. Closing the layer's scope ends the server and everything that it started.
  */
 export class OpenCodeHost extends Context.Service<
   OpenCodeHost,
   {
-    /** Marks every process below the server; see `survivors`. */
+    /** Marks every process below the server; see `listProcesses`. */
     readonly hostId: string
     /** The directory, with symbolic links resolved. */
     readonly directory: string
@@ -158,7 +70,7 @@ export class OpenCodeHost extends Context.Service<
      * needs a server: it was ended for idleness, or not used yet, and has nothing new. One that was lost (it died, was
      * given up, or is attached to and went away) is no such server: then they are a use, and bring it back.
      */
-    readonly ifAwake: <A, E, R>(
+    readonly ifRunning: <A, E, R>(
       run: (client: OpenCodeClient) => Effect.Effect<A, E, R>
     ) => Effect.Effect<Option.Option<A>, E, R>
     /** Live events from now on. All listeners share one connection; listening starts no server. */
@@ -181,21 +93,21 @@ export class OpenCodeHost extends Context.Service<
    * Hosts OpenCode in one directory. Fails early with `InvalidOption`, `DirectoryNotFound`, `BinaryNotFound` or
    * `DirectoryInUse`.
    * Bind the layer to a constant: each call makes another host.
-   *
-   * @since 0.1.0
    */
-  static readonly layer = (options: Options): Layer.Layer<OpenCodeHost, HostError> =>
-    Layer.effect(OpenCodeHost, make(options)).pipe(Layer.provide([NodeServices.layer, FetchHttpClient.layer]))
+  static readonly layer = (options: OpenCodeHostOptions): Layer.Layer<OpenCodeHost, HostError> =>
+    Layer.effect(OpenCodeHost, make(options)).pipe(Layer.provide(processes))
 }
 
-const make = Effect.fnUntraced(function* (options: Options) {
+const processes = NodeChildProcessSpawner.layer.pipe(Layer.provide([NodeFileSystem.layer, NodePath.layer]))
+
+const make = Effect.fnUntraced(function* (options: OpenCodeHostOptions) {
   yield* checkOptions(options)
   const directory = yield* resolveDirectory(options.directory)
   const hostId = randomUUID()
   const start =
     options.attach === undefined ? yield* ownServer(options, directory, hostId) : attachServer(options.attach, options)
   const hub = yield* makeHub()
-  const { glance, hold, running, use } = yield* makeSupervisor({
+  const { ifRunning, keepAlive, running, use } = yield* makeSupervisor({
     start,
     hub,
     directory,
@@ -215,9 +127,9 @@ const make = Effect.fnUntraced(function* (options: Options) {
     directory,
     server: use(({ server }) => Effect.succeed(server)),
     client,
-    ifAwake: Effect.fnUntraced(function* (run) {
-      const glancing = yield* glance
-      return Option.isNone(glancing) ? Option.none() : Option.some(yield* run(makeClient(glancing.value, directory)))
+    ifRunning: Effect.fnUntraced(function* (run) {
+      const found = yield* ifRunning
+      return Option.isNone(found) ? Option.none() : Option.some(yield* run(makeClient(found.value, directory)))
     }),
     events: Stream.scoped(Stream.unwrap(Effect.map(hub.listen(), Stream.fromQueue))),
     turn: (input) =>
@@ -225,7 +137,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
         Effect.gen(function* () {
           yield* checkTurn(input)
           const { messageId = yield* ascendingId("msg"), partId = yield* ascendingId("prt") } = input
-          const turnHost = { client, hold, running, listen: hub.listen, turns, abort, background }
+          const turnHost = { client, keepAlive, running, listen: hub.listen, turns, abort, background }
           return runTurn(turnHost, { ...input, messageId, partId })
         })
       ),
@@ -234,10 +146,15 @@ const make = Effect.fnUntraced(function* (options: Options) {
   })
 })
 
-const ownServer = Effect.fnUntraced(function* (options: Options, directory: string, hostId: string) {
+/** Imported when it is needed, because it loads `Schema`. */
+const defaultStateDirectory = Effect.promise(() => import("effect/persistence/UserDirectories")).pipe(
+  Effect.flatMap((directories) => directories.make().state("opencode-worker")),
+  Effect.orDie
+)
+
+const ownServer = Effect.fnUntraced(function* (options: OpenCodeHostOptions, directory: string, hostId: string) {
   const binary = yield* findBinary(options.binary)
-  const stateDirectory =
-    options.stateDirectory ?? (yield* Effect.orDie(UserDirectories.make().state("opencode-worker")))
+  const stateDirectory = options.stateDirectory ?? (yield* defaultStateDirectory)
   yield* holdDirectory({ stateDirectory, directory, hostId })
   const environment = yield* serverEnvironment(options.environment ?? {})
   const guard = yield* makeGuard(hostId, environment["PATH"] ?? "/usr/bin:/bin")
@@ -265,8 +182,8 @@ const ownServer = Effect.fnUntraced(function* (options: Options, directory: stri
 })
 
 const attachServer = Effect.fnUntraced(function* (
-  attach: NonNullable<Options["attach"]>,
-  { allowUntestedVersion = false, alwaysAsk = false, deniedPaths = [], projectConfig = "all" }: Options
+  attach: NonNullable<OpenCodeHostOptions["attach"]>,
+  { allowUntestedVersion = false, alwaysAsk = false, deniedPaths = [], projectConfig = "all" }: OpenCodeHostOptions
 ) {
   if (alwaysAsk || deniedPaths.length > 0 || projectConfig !== "all") {
     const name = alwaysAsk ? "alwaysAsk" : deniedPaths.length > 0 ? "deniedPaths" : "projectConfig"

@@ -1,15 +1,10 @@
 /**
- * What is known about a running server.
- *
- * @since 0.1.0
+ * A running OpenCode server and its binary.
  */
-import type { Redacted } from "effect"
+import type * as Redacted from "effect/Redacted"
 
 /**
  * The binary and the place where it was found.
- *
- * @category models
- * @since 0.1.0
  */
 export interface Binary {
   readonly path: string
@@ -18,9 +13,6 @@ export interface Binary {
 
 /**
  * A running server.
- *
- * @category models
- * @since 0.1.0
  */
 export interface OpenCodeServer {
   /** `http://127.0.0.1:<port>` */

@@ -1,12 +1,10 @@
 /**
- * What the configuration that a repository brings along may do.
- *
- * @since 0.1.0
+ * The effect of a repository's own OpenCode configuration.
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { HostError } from "./HostError.ts"
-import { serverEnvironment } from "./internal/environment.ts"
-import { resolveDirectory } from "./internal/directory.ts"
+import { serverEnvironment } from "./internal/server/environment.ts"
+import { resolveDirectory } from "./internal/server/directory.ts"
 import { safeEnvironment } from "./internal/projectConfig/environment.ts"
 import type { Ignored } from "./internal/projectConfig/filter.ts"
 import { changes, type Fingerprint, fingerprint } from "./internal/projectConfig/fingerprint.ts"
@@ -16,40 +14,27 @@ import { survey } from "./internal/projectConfig/survey.ts"
 /**
  * Something of a project's configuration that has no effect. `kind`, `file`, `name` and `reason` may hold the project's own
  * text: clean it before it is shown.
- *
- * @category models
- * @since 0.1.0
  */
 export type IgnoredConfig = Ignored
 
 /**
  * SHA-256 of each file from which OpenCode reads a project's configuration, by its path relative to the project's root:
  * `opencode.json` (its values without `$schema`), the files it names with `{file:…}`, `.opencode` and the skill folders.
- *
- * @category models
- * @since 0.1.0
  */
 export type ProjectFingerprint = Fingerprint
 
 /**
- * Which parts of the project's own configuration have an effect (`Options.projectConfig`).
+ * Which parts of the project's own configuration have an effect (`OpenCodeHostOptions.projectConfig`).
  *
  * - `"all"`: OpenCode's own choice, which is everything.
  * - `"harmless"`: instruction files, the model (of a provider that the user's own configuration has), agents and commands without
  *   permissions of their own, and denials. Everything else is ignored; see `inspectProject`.
  * - `{ trusted }`: everything, for as long as the project's fingerprint is this one. Otherwise the start fails with `ProjectChanged`.
- *
- * @category options
- * @since 0.1.0
  */
 export type ProjectConfig = "all" | "harmless" | { readonly trusted: ProjectFingerprint }
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface ProjectInspection {
-  /** What `"harmless"` leaves without effect. */
+  /** The configuration that `"harmless"` ignores. */
   readonly ignored: ReadonlyArray<IgnoredConfig>
   readonly fingerprint: ProjectFingerprint
 }
@@ -57,9 +42,6 @@ export interface ProjectInspection {
 /**
  * Looks at a project's configuration without starting OpenCode. Fails with `ProjectUnusable` for a file that cannot be read
  * safely, or that is not valid.
- *
- * @category operations
- * @since 0.1.0
  */
 export const inspectProject = Effect.fn("ProjectConfig.inspect")(function* (options: {
   readonly directory: string
@@ -75,9 +57,6 @@ export const inspectProject = Effect.fn("ProjectConfig.inspect")(function* (opti
 
 /**
  * The fingerprint alone, for a project that is trusted.
- *
- * @category operations
- * @since 0.1.0
  */
 export const fingerprintProject = Effect.fn("ProjectConfig.fingerprint")(function* (
   given: string
@@ -88,8 +67,5 @@ export const fingerprintProject = Effect.fn("ProjectConfig.fingerprint")(functio
 
 /**
  * Files that are new, removed or changed, each with that word.
- *
- * @category operations
- * @since 0.1.0
  */
 export const changesOf: (before: ProjectFingerprint, now: ProjectFingerprint) => ReadonlyArray<string> = changes

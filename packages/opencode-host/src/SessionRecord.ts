@@ -1,20 +1,17 @@
 /**
  * Reads turns from OpenCode's record of a session: one of them, or all.
- *
- * @since 0.1.0
  */
-import { Effect, Option, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import type { HostError } from "./HostError.ts"
-import { chainSince } from "./internal/record.ts"
+import { chainSince } from "./internal/turn/record.ts"
 import type { OpenCodeClient, PromptInput } from "./OpenCodeClient.ts"
 import { type RecordedTurn, type Remainder, turnOf, turnsOfPage } from "./TurnRecord.ts"
 
 /**
  * The turn of a prompt; undefined: OpenCode does not have the prompt. It costs what was written since the prompt, not the
  * whole session.
- *
- * @category queries
- * @since 0.1.0
  */
 export const recordedTurn = (
   client: OpenCodeClient,
@@ -24,9 +21,6 @@ export const recordedTurn = (
 
 /**
  * A turn, and whether the session was busy while its messages were read: then it may go on.
- *
- * @category models
- * @since 0.1.0
  */
 export interface ObservedTurn extends RecordedTurn {
   readonly sessionBusy: boolean
@@ -41,9 +35,6 @@ interface State {
 /**
  * All turns of a session, the newest first. In memory there is a page of messages, and the messages of one turn.
  * `pageSize`: messages read at once, 10 by default: with large tool outputs half a megabyte.
- *
- * @category queries
- * @since 0.1.0
  */
 export const recordedTurns = (
   client: OpenCodeClient,

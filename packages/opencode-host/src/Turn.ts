@@ -1,7 +1,5 @@
 /**
- * What a turn's stored messages say about it: pure, so that it serves the living turn and the one found after a crash.
- *
- * @since 0.1.0
+ * The state of a turn, from its stored messages. Pure, so that running turns and recovery share it.
  */
 import type { AssistantMessage, Part } from "@opencode-ai/sdk/v2/client"
 import { withoutQuotes } from "./internal/redact.ts"
@@ -10,9 +8,6 @@ import type { TurnFailure, TurnOutcome, TurnUsage } from "./TurnEvent.ts"
 
 /**
  * `NotStarted`: no model step is recorded. Whether the prompt itself was stored is another question (`Delivered`).
- *
- * @category models
- * @since 0.1.0
  */
 export type TurnState =
   | { readonly _tag: "Running" }
@@ -49,9 +44,6 @@ const continues: ReadonlyArray<string> = ["tool-calls", "unknown"]
  * Read the status before the messages: the other way round, a turn that ends in between looks interrupted. On an error
  * OpenCode says idle shortly before it stores the last message: read again before believing `interrupted` of a server
  * that is alive.
- *
- * @category predicates
- * @since 0.1.0
  */
 export const classifyTurn = (
   assistants: ReadonlyArray<AssistantWithParts>,
@@ -83,9 +75,6 @@ const endOf = ({ info: { error, finish, time }, parts }: AssistantWithParts): En
 
 /**
  * An error of OpenCode in the turn's own terms. Only name, message and status: a provider's headers and body stay out.
- *
- * @category conversions
- * @since 0.1.0
  */
 export const failureOf = (error: NonNullable<AssistantMessage["error"]>): TurnFailure => {
   const message = "message" in error.data && typeof error.data.message === "string" ? error.data.message : error.name
@@ -97,10 +86,6 @@ export const failureOf = (error: NonNullable<AssistantMessage["error"]>): TurnFa
   }
 }
 
-/**
- * @category combinators
- * @since 0.1.0
- */
 export const usageOf = (assistants: ReadonlyArray<AssistantWithParts>): TurnUsage =>
   assistants.reduce(
     (sum, { info }) => ({
@@ -115,9 +100,6 @@ export const usageOf = (assistants: ReadonlyArray<AssistantWithParts>): TurnUsag
 /**
  * The parts of one assistant message that a reader sees: a step that was retried leaves its cut text before the last
  * `step-start`; of a summary, which OpenCode writes for the model, there are none.
- *
- * @category combinators
- * @since 0.1.0
  */
 export const visibleParts = ({ info, parts }: AssistantWithParts): ReadonlyArray<Part> =>
   info.summary === true
@@ -131,9 +113,6 @@ export const visibleParts = ({ info, parts }: AssistantWithParts): ReadonlyArray
 
 /**
  * Who answered.
- *
- * @category models
- * @since 0.1.0
  */
 export interface AnsweredBy {
   /** `provider/model`. */
@@ -145,9 +124,6 @@ export interface AnsweredBy {
 
 /**
  * The model and the agent of the newest answer; undefined: there is none. OpenCode chooses those that a prompt does not name.
- *
- * @category combinators
- * @since 0.1.0
  */
 export const answeredBy = (assistants: ReadonlyArray<AssistantWithParts>): AnsweredBy | undefined => {
   const answer = assistants.findLast(({ info }) => info.summary !== true)?.info

@@ -1,7 +1,5 @@
 /**
- * What happens in a turn, as a closed set of values.
- *
- * @since 0.1.0
+ * The events of a turn.
  */
 import type { ToolPart } from "@opencode-ai/sdk/v2/client"
 import type { AssistantWithParts } from "./OpenCodeClient.ts"
@@ -9,16 +7,9 @@ import type { OpenCodeRequest } from "./OpenCodeRequest.ts"
 
 /**
  * How a turn ended. `interrupted`: the server died in it, or nothing says how it ended; it is never run again by itself.
- *
- * @category models
- * @since 0.1.0
  */
 export type TurnOutcome = "completed" | "failed" | "aborted" | "interrupted"
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface TurnFailure {
   /** OpenCode's name for it (`APIError`, `ProviderAuthError`, …) or ours (`DeadlineExceeded`, `ServerDied`, `Rejected`). */
   readonly name: string
@@ -29,9 +20,6 @@ export interface TurnFailure {
 
 /**
  * Sums over all model steps of the turn: tokens, and cost in US dollars as OpenCode computes it.
- *
- * @category models
- * @since 0.1.0
  */
 export interface TurnUsage {
   readonly input: number
@@ -42,9 +30,6 @@ export interface TurnUsage {
 
 /**
  * OpenCode shows the prompt with its parts: it survives a crash from here on, and must not be sent again.
- *
- * @category events
- * @since 0.1.0
  */
 export interface Delivered {
   readonly _tag: "Delivered"
@@ -52,9 +37,6 @@ export interface Delivered {
 
 /**
  * Text that was streamed, in order. Never final: a retry may replace it (see `visibleParts`).
- *
- * @category events
- * @since 0.1.0
  */
 export interface TextDelta {
   readonly _tag: "TextDelta"
@@ -65,10 +47,7 @@ export interface TextDelta {
 }
 
 /**
- * A tool call changed: pending → running → completed or error. `part.callID` tells calls apart.
- *
- * @category events
- * @since 0.1.0
+ * A tool call changed: pending → running → completed or error. `part.callID` distinguishes calls.
  */
 export interface ToolUpdated {
   readonly _tag: "ToolUpdated"
@@ -77,9 +56,6 @@ export interface ToolUpdated {
 
 /**
  * The provider failed and OpenCode will ask it again at `next` (epoch ms). Text streamed in the failed try is void.
- *
- * @category events
- * @since 0.1.0
  */
 export interface RetryScheduled {
   readonly _tag: "RetryScheduled"
@@ -91,9 +67,6 @@ export interface RetryScheduled {
 /**
  * OpenCode makes room: it replaces the older part of the conversation by a summary, and then goes on with the turn. The
  * summary is no text of the turn. One that fails ends the turn; a short one may be seen as completed only.
- *
- * @category events
- * @since 0.1.0
  */
 export interface Compaction {
   readonly _tag: "Compaction"
@@ -105,9 +78,6 @@ export interface Compaction {
 /**
  * The agent, or one of its sub-agents (then `request.sessionID` is the child's), waits for a reply
  * (`OpenCodeHost.reply`).
- *
- * @category events
- * @since 0.1.0
  */
 export interface RequestOpened {
   readonly _tag: "RequestOpened"
@@ -117,9 +87,6 @@ export interface RequestOpened {
 /**
  * The agent no longer waits: the request was replied to, here or elsewhere, or its tool was aborted. Each request that
  * was opened is closed before `Ended`.
- *
- * @category events
- * @since 0.1.0
  */
 export interface RequestClosed {
   readonly _tag: "RequestClosed"
@@ -129,9 +96,6 @@ export interface RequestClosed {
 /**
  * The last element. Without a `Delivered` before it, OpenCode has refused the prompt. `messages` are
  * the turn's assistant messages as OpenCode has stored them, oldest first; those with `info.summary` are summaries, no answers.
- *
- * @category events
- * @since 0.1.0
  */
 export interface Ended {
   readonly _tag: "Ended"
@@ -141,10 +105,6 @@ export interface Ended {
   readonly usage: TurnUsage
 }
 
-/**
- * @category events
- * @since 0.1.0
- */
 export type TurnEvent =
   | Delivered
   | TextDelta

@@ -1,7 +1,5 @@
 /**
- * What a reader has to know of a turn besides its answer.
- *
- * @since 0.1.0
+ * Notices about a turn that its answer does not contain.
  */
 import type { AssistantWithParts } from "./OpenCodeClient.ts"
 import { visibleParts } from "./Turn.ts"
@@ -9,19 +7,12 @@ import { visibleParts } from "./Turn.ts"
 /**
  * `Compacted` stands for a summary, in its place among the messages. The others are about the end of a completed turn:
  * its answer is not whole.
- *
- * @category models
- * @since 0.1.0
  */
 export interface TurnNotice {
   readonly name: "Compacted" | "OutputLimit" | "EmptyAnswer"
   readonly text: string
 }
 
-/**
- * @category constants
- * @since 0.1.0
- */
 export const compacted: TurnNotice = {
   name: "Compacted",
   text: "OpenCode compacted the conversation: the model goes on with a summary of what came before."
@@ -35,9 +26,6 @@ const emptyAnswer: TurnNotice = { name: "EmptyAnswer", text: "The model ended wi
 
 /**
  * Why the answer of a completed turn is not whole; none: it is.
- *
- * @category combinators
- * @since 0.1.0
  */
 export const endNotices = (assistants: ReadonlyArray<AssistantWithParts>): ReadonlyArray<TurnNotice> => {
   const answers = assistants.filter(({ info }) => info.summary !== true)

@@ -17,23 +17,14 @@
  * Invariants, property-tested
  * - Each message of the assistant whose parent is in the chain belongs to one turn, and the order is kept.
  * - Reading a chain in pages, from its end, yields the same turns as reading it at once.
- *
- * @since 0.1.0
  */
 import type { AssistantWithParts, MessageWithParts, Part, UserMessage } from "./OpenCodeClient.ts"
 
 /**
- * What a person did: sent a prompt (or a command), ran a shell command, or had the conversation compacted.
- *
- * @category models
- * @since 0.1.0
+ * An action of a person: sent a prompt (or a command), ran a shell command, or had the conversation compacted.
  */
 export type RequestKind = "prompt" | "shell" | "compaction"
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface RecordedTurn {
   readonly kind: RequestKind
   readonly prompt: MessageWithParts<UserMessage>
@@ -43,10 +34,6 @@ export interface RecordedTurn {
 
 type Prompt = RecordedTurn["prompt"]
 
-/**
- * @category guards
- * @since 0.1.0
- */
 export const isAssistant = (message: MessageWithParts): message is AssistantWithParts =>
   message.info.role === "assistant"
 const isUser = (message: MessageWithParts): message is Prompt => message.info.role === "user"
@@ -62,7 +49,7 @@ const isCompleteSummary = ({ info: { error, finish, summary } }: AssistantWithPa
 /** Text that no person wrote. */
 const isNotice = (part: Part) => part.type === "text" && (part.synthetic === true || part.ignored === true)
 
-/** What a user message begins; undefined: OpenCode or a plugin wrote it in the middle of a turn. */
+/** The kind of turn that a user message begins; undefined: OpenCode or a plugin wrote it in the middle of a turn. */
 const kindOf = (message: Prompt): RequestKind | undefined => {
   const { parts } = message
   const compaction = compactionOf(message)
@@ -71,7 +58,7 @@ const kindOf = (message: Prompt): RequestKind | undefined => {
   return parts.some((part) => part.type === "text" && part.text === shellText) ? "shell" : undefined
 }
 
-/** A prompt that OpenCode gives again has the same contents under other ids, with a text for each attachment. */
+/** A prompt that OpenCode repeats has the same contents under other ids, with a text for each attachment. */
 const contentOf = ({ parts }: Prompt): string =>
   JSON.stringify(
     parts.flatMap((part) => {
@@ -85,9 +72,6 @@ const attachment = ({ filename = "file", mime }: Extract<Part, { type: "file" }>
 
 /**
  * The turns of a chain of messages, oldest first. `promptId` names a message that is known to be a person's prompt.
- *
- * @category conversions
- * @since 0.1.0
  */
 export const turnsOf = (chain: ReadonlyArray<MessageWithParts>, promptId?: string): ReadonlyArray<RecordedTurn> => {
   const turns: Array<RecordedTurn & { readonly messages: Array<AssistantWithParts> }> = []
@@ -126,9 +110,6 @@ export const turnsOf = (chain: ReadonlyArray<MessageWithParts>, promptId?: strin
 
 /**
  * The turn of a prompt; undefined: the chain does not hold it.
- *
- * @category conversions
- * @since 0.1.0
  */
 export const turnOf = (chain: ReadonlyArray<MessageWithParts>, promptId: string): RecordedTurn | undefined =>
   turnsOf(chain, promptId).find(({ prompt }) => prompt.info.id === promptId)
@@ -148,19 +129,13 @@ const begins = (chain: ReadonlyArray<MessageWithParts>, at: number): boolean => 
 }
 
 /**
- * What is left over of the pages read so far, oldest first: the beginning of its turns is in an older page.
- *
- * @category models
- * @since 0.1.0
+ * Messages of the pages read so far whose turns begin in an older page, oldest first.
  */
 export type Remainder = ReadonlyArray<MessageWithParts>
 
 /**
  * The turns that one more page completes, newest first, where pages come from the newest to the oldest. `isOldest`: no
  * page follows.
- *
- * @category operations
- * @since 0.1.0
  */
 export const turnsOfPage = (
   remainder: Remainder,
@@ -177,11 +152,8 @@ export const turnsOfPage = (
 }
 
 /**
- * What the person wrote, without what OpenCode added for the model. `/name` heads a command, `!` a shell command;
+ * The person's text, without OpenCode's additions for the model. `/name` heads a command, `!` a shell command;
  * attachments are named where there is no text.
- *
- * @category conversions
- * @since 0.1.0
  */
 export const promptText = ({ kind, messages, prompt: { parts } }: RecordedTurn): string => {
   if (kind === "compaction") return "/compact"

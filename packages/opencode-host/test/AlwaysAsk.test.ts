@@ -3,7 +3,7 @@ import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Layer, Stream } from "effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { OpenCodeHost, type Options, type TurnEvent } from "../src/index.ts"
+import { OpenCodeHost, type OpenCodeHostOptions, type TurnEvent } from "../src/index.ts"
 import { isPermission, newSession, promptOf } from "./support.ts"
 
 /** Calls the shell with the prompt; `task: …` lets a sub-agent do it. */
@@ -22,7 +22,7 @@ const permissive = {
 }
 const project = { permission: { bash: { "echo *": "allow" } } }
 
-const hostOf = (options: Partial<Options>) =>
+const hostOf = (options: Partial<OpenCodeHostOptions>) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const { config } = yield* ScriptedProvider

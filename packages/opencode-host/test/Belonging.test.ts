@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { belonging, nothing, type ProcessEntry } from "../src/internal/belonging.ts"
+import { belonging, nothing, type ProcessEntry } from "../src/internal/process/belonging.ts"
 
 /** `pid parent sid`, started at the time of its pid; `*` is the mark. */
 const table = (...lines: ReadonlyArray<string>): ReadonlyArray<ProcessEntry> =>

@@ -4,7 +4,7 @@ import { inspect } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import { OpenCodeHome } from "@opencode-worker/testkit"
 import { Effect, Layer, Logger, Redacted, References } from "effect"
-import { OpenCodeHost, type Options } from "../src/index.ts"
+import { OpenCodeHost, type OpenCodeHostOptions } from "../src/index.ts"
 import { quoteFilter } from "../src/internal/redact.ts"
 
 const limit = 60_000
@@ -24,7 +24,7 @@ const setting = Effect.fnUntraced(function* (whose: "user" | "project", content:
 const kept = (lines: ReadonlyArray<string>) => lines.map(quoteFilter()).filter((line) => line !== undefined)
 
 /** What the list of sessions fails with, and everything that was logged until the host is gone, at any level. */
-const failing = Effect.fnUntraced(function* (options: Options) {
+const failing = Effect.fnUntraced(function* (options: OpenCodeHostOptions) {
   const logged: Array<string> = []
   const logger = Logger.make(({ cause, message }) => void logged.push(inspect([message, cause], { depth: 9 })))
   const error = yield* Effect.flip(OpenCodeHost.use(({ client }) => client.sessions.list())).pipe(
@@ -84,7 +84,7 @@ describe("a configuration that OpenCode cannot use", () => {
 
 describe("the configuration in the environment", () => {
   const content = '{\n  // a comment\n  "username": "somebody",\n}'
-  const given = Effect.fnUntraced(function* (variable: string, options: Partial<Options>) {
+  const given = Effect.fnUntraced(function* (variable: string, options: Partial<OpenCodeHostOptions>) {
     const { file: _, environment, ...rest } = yield* setting("user", "{}")
     return { ...rest, environment: { ...environment, OPENCODE_CONFIG_CONTENT: variable }, ...options }
   })

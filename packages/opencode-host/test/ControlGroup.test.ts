@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { placeOf } from "../src/internal/controlGroup.ts"
+import { placeOf } from "../src/internal/process/controlGroup.ts"
 
 const unified = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate"
 const hybrid =

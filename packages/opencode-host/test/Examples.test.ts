@@ -10,7 +10,7 @@ const run = promisify(execFile)
 const file = (path: string) => new URL(`../${path}`, import.meta.url).pathname
 
 describe("the examples", () => {
-  it.live.each(["examples/ask.ts", "examples/ask-async.ts"])(
+  it.live.each(["examples/effect.ts", "examples/async.ts"])(
     "%s is what the README shows, and answers",
     (example) =>
       Effect.gen(function* () {

@@ -8,7 +8,7 @@ import { runInNewContext } from "node:vm"
 import { assert, describe, it } from "@effect/vitest"
 import { Reply } from "@opencode-worker/testkit"
 import { Config, Console, Effect, Fiber, Result, Stream } from "effect"
-import { OpenCodeHost, survivors } from "../src/index.ts"
+import { OpenCodeHost, listProcesses } from "../src/index.ts"
 import { killAtRandom } from "./kills.ts"
 import { endOf, hosted, newSession, numbered, promptOf, runPrompt, setting, textOf } from "./support.ts"
 
@@ -107,7 +107,7 @@ describe("a soak", () => {
             assert.notStrictEqual(Result.isSuccess(told) ? endOf(told.success).outcome : "failed", "completed")
             return hostId
           })
-        ).pipe(Effect.tap((hostId) => Effect.map(survivors(hostId), (left) => assert.deepStrictEqual(left, []))))
+        ).pipe(Effect.tap((hostId) => Effect.map(listProcesses(hostId), (left) => assert.deepStrictEqual(left, []))))
 
         yield* hosted(
           options,

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Latch, Queue, Redacted, Ref } from "effect"
-import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import type { HostEvent } from "../src/index.ts"
-import { makeHub, pump } from "../src/internal/hub.ts"
+import { Fetch } from "../src/internal/server/http.ts"
+import { makeHub, pump } from "../src/internal/server/hub.ts"
 
 /** What one connection does: frames, then it ends, or stays open and silent. */
 interface Connection {
@@ -28,15 +28,14 @@ const setting = Effect.fnUntraced(function* (...connections: ReadonlyArray<Conne
   const attempts = yield* Ref.make<ReadonlyArray<number>>([])
   const hub = yield* makeHub()
   const connected = yield* Latch.make()
-  const client = HttpClient.make((request) =>
+  const respond = () =>
     Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       const times = yield* Ref.updateAndGet(attempts, (before) => [...before, now])
       const connection = connections[Math.min(times.length, connections.length) - 1]
       if (connection === undefined) return yield* Effect.never
-      return HttpClientResponse.fromWeb(request, new Response(body(connection), { status: connection.status ?? 200 }))
+      return new Response(body(connection), { status: connection.status ?? 200 })
     })
-  )
   const server = { url: "http://127.0.0.1:1", username: "opencode", password: Redacted.make("x") } as const
   const listener = yield* hub.listen()
   yield* pump({
@@ -48,7 +47,7 @@ const setting = Effect.fnUntraced(function* (...connections: ReadonlyArray<Conne
     active: () => Effect.void,
     lost: Effect.void,
     resumes: undefined
-  }).pipe(Effect.provideService(HttpClient.HttpClient, client), Effect.forkScoped({ startImmediately: true }))
+  }).pipe(Effect.provideService(Fetch, respond), Effect.forkScoped({ startImmediately: true }))
   return { hub, listener, attempts, connected }
 })
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { platformPackages, thisMachine } from "../src/internal/platformPackages.ts"
-import { signalProblem, spawnProblem } from "../src/internal/unusable.ts"
+import { platformPackages, thisMachine } from "../src/internal/server/platformPackages.ts"
+import { signalProblem, spawnProblem } from "../src/internal/server/unusable.ts"
 import { Effect } from "effect"
 
 const linux = { platform: "linux", arch: "x64", musl: false, avx2: true }

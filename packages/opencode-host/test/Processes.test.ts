@@ -4,7 +4,7 @@ import { createInterface } from "node:readline"
 import { assert, describe, it } from "@effect/vitest"
 import { Reply } from "@opencode-worker/testkit"
 import { Effect, Fiber, Layer, Schema, Stream } from "effect"
-import { OpenCodeHost, type Options, survivors } from "../src/index.ts"
+import { OpenCodeHost, type OpenCodeHostOptions, listProcesses } from "../src/index.ts"
 import { endOf, eventually, parent, promptOf, setting } from "./support.ts"
 
 /** Five ways to outlive the one who started you, and one that drops the mark. */
@@ -70,7 +70,7 @@ const killed = Effect.fnUntraced(function* (signal: NodeJS.Signals) {
   const options = yield* staying
   const child = yield* parent(options)
   const { hostId, url } = yield* started(child)
-  const pids = yield* eventually(survivors(hostId), (found) => found.length >= processes)
+  const pids = yield* eventually(listProcesses(hostId), (found) => found.length >= processes)
   assert.isFalse(yield* refuses(url))
   const folder = privateFolder(pids)
   assert.isTrue(existsSync(folder))
@@ -80,7 +80,7 @@ const killed = Effect.fnUntraced(function* (signal: NodeJS.Signals) {
     Effect.sync(() => pids.filter(isAlive)),
     (left) => left.length === 0
   )
-  assert.deepStrictEqual(yield* survivors(hostId), [])
+  assert.deepStrictEqual(yield* listProcesses(hostId), [])
   assert.isTrue(yield* refuses(url))
   yield* eventually(
     Effect.sync(() => existsSync(folder)),
@@ -116,7 +116,7 @@ describe.skipIf(process.platform !== "linux")("processes", () => {
             Effect.forkScoped({ startImmediately: true })
           )
           const turn = yield* Effect.forkScoped(Stream.runCollect(host.turn(yield* promptOf(id, "stay"))))
-          const tools = yield* eventually(survivors(host.hostId), (found) => found.length >= processes)
+          const tools = yield* eventually(listProcesses(host.hostId), (found) => found.length >= processes)
           process.kill(first, "SIGKILL")
           const end = endOf(yield* Fiber.join(turn))
           assert.strictEqual(end.outcome, "interrupted")
@@ -129,10 +129,10 @@ describe.skipIf(process.platform !== "linux")("processes", () => {
           assert.strictEqual(endOf(again).outcome, "completed")
 
           yield* Effect.forkScoped(Stream.runDrain(host.turn(yield* promptOf(id, "stay"))))
-          yield* eventually(survivors(host.hostId), (found) => found.length >= processes)
+          yield* eventually(listProcesses(host.hostId), (found) => found.length >= processes)
           return host.hostId
         }).pipe(Effect.scoped, Effect.provide(OpenCodeHost.layer(options)))
-        assert.deepStrictEqual(yield* survivors(hostId), [])
+        assert.deepStrictEqual(yield* listProcesses(hostId), [])
       }),
     limit
   )
@@ -148,15 +148,15 @@ const sharedStart = Effect.fnUntraced(function* (host: OpenCodeHost["Service"]) 
     ),
     { startImmediately: true }
   )
-  yield* eventually(survivors(host.hostId), (found) => found.length > 0)
+  yield* eventually(listProcesses(host.hostId), (found) => found.length > 0)
   impatient.interruptUnsafe()
   const pids = new Set((yield* Fiber.join(callers)).map(({ pid }) => pid ?? 0))
   assert.strictEqual(pids.size, 1)
-  assert.deepStrictEqual(yield* survivors(host.hostId), [...pids])
+  assert.deepStrictEqual(yield* listProcesses(host.hostId), [...pids])
   return [...pids][0] ?? 0
 })
 
-const rivalIsRefused = Effect.fnUntraced(function* (options: Options) {
+const rivalIsRefused = Effect.fnUntraced(function* (options: OpenCodeHostOptions) {
   const rival = yield* Effect.flip(Effect.provide(OpenCodeHost, Layer.fresh(OpenCodeHost.layer(options))))
   assert.strictEqual(rival.reason._tag, "DirectoryInUse")
   assert.include(rival.message, String(process.pid))

@@ -3,8 +3,8 @@ import { Reply } from "@opencode-worker/testkit"
 import { Deferred, Effect, Fiber, Stream } from "effect"
 import { vi } from "vitest"
 import { OpenCodeHost, type OpenCodeRequest, type TurnEvent } from "../src/index.ts"
-import { makeHub } from "../src/internal/hub.ts"
-import { runTurn } from "../src/internal/turn.ts"
+import { makeHub } from "../src/internal/server/hub.ts"
+import { runTurn } from "../src/internal/turn/turn.ts"
 import { endOf, eventually, isPermission, layerHost, newSession, promptOf, turnHostOver } from "./support.ts"
 
 vi.setConfig({ testTimeout: 60_000 })

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Reply } from "@opencode-worker/testkit"
 import { Deferred, Effect, Ref, Stream } from "effect"
-import { HostError, OpenCodeHost, Unavailable } from "../src/index.ts"
-import { makeHub } from "../src/internal/hub.ts"
-import { runTurn } from "../src/internal/turn.ts"
+import { HostError, HostErrorReason, OpenCodeHost } from "../src/index.ts"
+import { makeHub } from "../src/internal/server/hub.ts"
+import { runTurn } from "../src/internal/turn/turn.ts"
 import { endOf, isPermission, layerHost, newSession, promptOf, turnHostOver } from "./support.ts"
 
 const model = layerHost(
@@ -32,7 +32,9 @@ describe("what a gap took", () => {
         )
         const list = Effect.gen(function* () {
           if ((yield* Ref.updateAndGet(looks, (count) => count + 1)) > 1) return yield* client.permissions.list
-          return yield* new HostError({ reason: new Unavailable({ operation: "permissions.list", detail: "busy" }) })
+          return yield* new HostError({
+            reason: new HostErrorReason.Unavailable({ operation: "permissions.list", detail: "busy" })
+          })
         })
         const turnHost = yield* turnHostOver(hub)
         const turn = runTurn(

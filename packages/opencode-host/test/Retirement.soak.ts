@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option, Stream } from "effect"
 import { Reply } from "@opencode-worker/testkit"
-import { OpenCodeHost, type RecycleOptions, survivors } from "../src/index.ts"
+import { OpenCodeHost, type RecycleOptions, listProcesses } from "../src/index.ts"
 import { endOf, eventually, layerHost, runPrompt } from "./support.ts"
 
 // A megabyte is less than any server needs, and a second is less than any lives: the first idle moment ends it.
@@ -23,7 +23,7 @@ describe.skipIf(process.platform !== "linux")("a server that is idle", () => {
         )
         assert.strictEqual(endOf(yield* runPrompt("hi")).outcome, "completed")
         const { pid } = yield* server
-        yield* eventually(survivors(hostId), (pids) => pids.length > 0 && !pids.includes(pid ?? 0))
+        yield* eventually(listProcesses(hostId), (pids) => pids.length > 0 && !pids.includes(pid ?? 0))
         assert.deepStrictEqual(Option.getOrUndefined(yield* Fiber.join(gap)), { _tag: "Gap", cause: "restart" })
         assert.strictEqual(endOf(yield* runPrompt("hi again")).outcome, "completed")
       }).pipe(Effect.scoped, Effect.provide(Layer.fresh(layerHost(() => Reply.text("Hello."), { recycle })))),
@@ -34,8 +34,8 @@ describe.skipIf(process.platform !== "linux")("a server that is idle", () => {
     "is ended although somebody looks at it now and then, is not started by a look, and is back at the next use",
     () =>
       Effect.gen(function* () {
-        const { ifAwake, hostId } = yield* OpenCodeHost
-        const look = ifAwake(({ sessions }) => Effect.map(sessions.list(), ({ length }) => length))
+        const { ifRunning, hostId } = yield* OpenCodeHost
+        const look = ifRunning(({ sessions }) => Effect.map(sessions.list(), ({ length }) => length))
         assert.isTrue(Option.isNone(yield* look))
         assert.strictEqual(endOf(yield* runPrompt("hi")).outcome, "completed")
         assert.strictEqual(Option.getOrUndefined(yield* look), 1)
@@ -43,7 +43,7 @@ describe.skipIf(process.platform !== "linux")("a server that is idle", () => {
           Effect.orElseSucceed(look, () => Option.some(-1)),
           Option.isNone
         )
-        yield* eventually(survivors(hostId), (pids) => pids.length === 0)
+        yield* eventually(listProcesses(hostId), (pids) => pids.length === 0)
         assert.isTrue(Option.isNone(yield* look))
         assert.strictEqual(endOf(yield* runPrompt("hi again")).outcome, "completed")
       }).pipe(

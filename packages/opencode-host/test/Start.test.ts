@@ -5,8 +5,8 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { OpenCodeHome } from "@opencode-worker/testkit"
 import { ConfigProvider, Effect, Layer, Redacted, Result } from "effect"
-import { type HostError, OpenCodeHost, type Options, survivors } from "../src/index.ts"
-import { processIdentity } from "../src/Processes.ts"
+import { type HostError, OpenCodeHost, type OpenCodeHostOptions, listProcesses } from "../src/index.ts"
+import { processIdentity } from "../src/internal/process/processes.ts"
 import { eventually } from "./support.ts"
 
 const limit = 30_000
@@ -20,12 +20,12 @@ const setting = Effect.fnUntraced(function* (script: string, mode = 0o755) {
 })
 
 /** What building the layer, and then using the server, fails with. */
-const failure = (options: Options): Effect.Effect<HostError, void> =>
+const failure = (options: OpenCodeHostOptions): Effect.Effect<HostError, void> =>
   Effect.gen(function* () {
     const host = yield* OpenCodeHost
     yield* Effect.ensuring(
       host.server,
-      Effect.map(survivors(host.hostId), (pids) => assert.deepStrictEqual(pids, []))
+      Effect.map(listProcesses(host.hostId), (pids) => assert.deepStrictEqual(pids, []))
     )
   }).pipe(Effect.provide(OpenCodeHost.layer(options)), Effect.flip)
 

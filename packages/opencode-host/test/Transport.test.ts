@@ -1,8 +1,8 @@
 import { createServer, type RequestListener } from "node:http"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
-import { makeTransport } from "../src/internal/transport.ts"
-import type { Running } from "../src/internal/supervisor.ts"
+import { makeTransport } from "../src/internal/client/transport.ts"
+import type { Running } from "../src/internal/server/supervisor.ts"
 
 /** What a call to a server fails with that answers so. */
 const failure = Effect.fnUntraced(function* (answer: RequestListener) {
@@ -32,7 +32,7 @@ const failure = Effect.fnUntraced(function* (answer: RequestListener) {
     notice: Effect.void,
     kill: Effect.void,
     primed: Effect.void,
-    settings: Effect.never
+    providerMetadata: Effect.never
   }
   const { call } = makeTransport((run) => run(running))
   return yield* Effect.flip(call("sessions.list", (sdk, options) => sdk.session.list({}, options)))

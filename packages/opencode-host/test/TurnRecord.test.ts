@@ -16,7 +16,7 @@ import {
   usageOf,
   visibleParts
 } from "../src/index.ts"
-import { turnReader } from "../src/internal/turnReader.ts"
+import { turnReader } from "../src/internal/turn/turnReader.ts"
 
 const textPart = (content: string) => ({ type: "text" as const, text: content })
 const synthetic = (content: string, metadata = {}) => ({ ...textPart(content), synthetic: true, metadata })

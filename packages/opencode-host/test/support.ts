@@ -7,13 +7,13 @@ import {
   type Ended,
   type OpenCodeRequest,
   OpenCodeHost,
-  type Options,
+  type OpenCodeHostOptions,
   type RequestOpened,
   type TurnEvent
 } from "../src/index.ts"
-import type { Hub } from "../src/internal/hub.ts"
-import type { Running } from "../src/internal/supervisor.ts"
-import type { TurnHost } from "../src/internal/turn.ts"
+import type { Hub } from "../src/internal/server/hub.ts"
+import type { Running } from "../src/internal/server/supervisor.ts"
+import type { TurnHost } from "../src/internal/turn/turn.ts"
 
 /** What the model is asked: the newest user text, and how many tools have answered since. */
 export interface Asked {
@@ -24,7 +24,7 @@ export interface Asked {
 /** A host on the real binary, with a home of its own, whose model is `script`. */
 export const layerHost = (
   script: (asked: Asked) => Reply.Reply | Effect.Effect<Reply.Reply>,
-  options: Partial<Options> & { readonly permission?: Readonly<Record<string, string>> } = {}
+  options: Partial<OpenCodeHostOptions> & { readonly permission?: Readonly<Record<string, string>> } = {}
 ) =>
   Layer.unwrap(
     Effect.gen(function* () {
@@ -71,11 +71,11 @@ export const turnHostOver = Effect.fnUntraced(function* (hub: Hub) {
     notice: Effect.void,
     kill: Effect.void,
     primed: Effect.void,
-    settings: Effect.never
+    providerMetadata: Effect.never
   }
   return {
     client,
-    hold: Effect.void,
+    keepAlive: Effect.void,
     running: Effect.succeed(running),
     listen: hub.listen,
     turns: new Map(),
@@ -130,7 +130,7 @@ export const setting = Effect.fnUntraced(function* (script: Script) {
 })
 
 /** Runs with a host of its own, and closes it. */
-export const hosted = <A, E>(options: Options, run: Effect.Effect<A, E, OpenCodeHost>) =>
+export const hosted = <A, E>(options: OpenCodeHostOptions, run: Effect.Effect<A, E, OpenCodeHost>) =>
   Effect.provide(run, Layer.fresh(OpenCodeHost.layer(options)))
 
 /** A process of its own that hosts, and prompts "stay"; killed at the end. */

@@ -5,7 +5,7 @@
 import { hostname } from "node:os"
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { ModelCache } from "@opencode-worker/model-cache"
-import { OpenCodeHost, survivors } from "@opencode-worker/opencode-host"
+import { listProcesses, OpenCodeHost } from "@opencode-worker/opencode-host"
 import { demoPrompt } from "@opencode-worker/testkit"
 import { WorkerEvent } from "@opencode-worker/worker-fsm"
 import { Effect, Option, Ref, Stdio, Stream } from "effect"
@@ -215,7 +215,7 @@ export const dev = Command.make(
         Effect.provide(EmbeddedDeployment.serve(folder, given.port)),
         Effect.raceFirst(input?.quit ?? Effect.never)
       )
-      yield* printLine(summary(run, yield* survivors(run.hostId)))
+      yield* printLine(summary(run, yield* listProcesses(run.hostId)))
       const { completed, refused, turns } = run.tally
       // A person at the terminal has seen how each prompt ended.
       if (input !== undefined || completed === turns + refused) return

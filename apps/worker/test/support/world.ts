@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { api, type Id } from "@opencode-worker/convex-backend/api"
 import { ConvexClient } from "@opencode-worker/effect-convex"
-import type { Options as HostOptions } from "@opencode-worker/opencode-host"
+import type { OpenCodeHostOptions } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
 import { WorkerEvent } from "@opencode-worker/worker-fsm"
 import { Effect, Layer, Option, Schedule, Stream } from "effect"
@@ -29,7 +29,7 @@ export const folderIn = ({ root }: OpenCodeHome["Service"]): DataFolder => ({
 })
 
 /** An embedded deployment and the real OpenCode, which asks for web access and for `rm`. */
-export const worldWith = (options: Partial<HostOptions>) =>
+export const worldWith = (options: Partial<OpenCodeHostOptions>) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const { config } = yield* ScriptedProvider

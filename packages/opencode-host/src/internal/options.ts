@@ -1,8 +1,13 @@
 /** Checks the arguments of callers whose types are not checked. No error shows a value that may be a secret. */
-import { Duration, Effect, Option, Predicate, Redacted } from "effect"
-import { HostError, InvalidOption } from "../HostError.ts"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import { HostError } from "../HostError.ts"
+import { InvalidOption } from "../HostErrorReason.ts"
 import type { PromptInput, TurnInput } from "../OpenCodeClient.ts"
-import type { Options, RecycleOptions, RestartOptions } from "../OpenCodeHost.ts"
+import type { OpenCodeHostOptions, RecycleOptions, RestartOptions } from "../OpenCodeHostOptions.ts"
 
 /** The first fault of the value that the option has, if any. */
 type Rule = (value: unknown, option: string) => InvalidOption | undefined
@@ -105,7 +110,7 @@ const projectConfig = rule('"all", "harmless" or an object with a fingerprint as
     : Predicate.hasProperty(value, "trusted") && isRecord(value.trusted)
 )
 
-const optionRules: Rules<Options> = {
+const optionRules: Rules<OpenCodeHostOptions> = {
   directory: filled,
   binary: optional(filled),
   allowUntestedVersion: optional(flag),
@@ -124,7 +129,7 @@ const optionRules: Rules<Options> = {
   recycle: optional(group<RecycleOptions>({ memory: optional(positive), age: optional(duration) })),
   stopTimeout: optional(duration),
   attach: optional(
-    group<NonNullable<Options["attach"]>>({ url: httpUrl, username: optional(filled), password: secret })
+    group<NonNullable<OpenCodeHostOptions["attach"]>>({ url: httpUrl, username: optional(filled), password: secret })
   ),
   stateDirectory: optional(filled)
 }

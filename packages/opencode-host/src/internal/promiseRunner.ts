@@ -1,5 +1,8 @@
 /** Runs effects as promises, until it is disposed of. */
-import { Cause, type Effect, Exit, type ManagedRuntime } from "effect"
+import * as Cause from "effect/Cause"
+import type * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as ManagedRuntime from "effect/ManagedRuntime"
 
 export interface PromiseRunner<R> extends AsyncDisposable {
   /** Rejects with the error of the effect, with `signal.reason` after an abort, and with `closed` after disposal. */

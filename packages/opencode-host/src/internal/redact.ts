@@ -1,5 +1,5 @@
 /** Keeps secrets out of what people read: errors and logs. */
-import { Redacted } from "effect"
+import * as Redacted from "effect/Redacted"
 
 const secretName = /KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|AUTH/i
 
@@ -19,12 +19,12 @@ export const redact = (
 const quoteStart = "--- JSONC Input ---"
 const quoteEnd = "--- End ---"
 const quote = new RegExp(String.raw`\s*${quoteStart}[^]*?(?:${quoteEnd}|$)`, "g")
-/** What is wrong, and where, without a word of the configuration. */
+/** The kind of an error and its position, without text of the configuration. */
 const place = /[A-Z][A-Za-z]+ at line \d+, column \d+/g
 /** The value that OpenCode has found where it wants another one. */
 const found = /(Expected [^,\n]*), got .*/g
 
-/** What OpenCode says, without the configuration that it quotes: keys may be in it. */
+/** Output of OpenCode without the configuration that it quotes, which may contain keys. */
 export const withoutQuotes = (text: string): string =>
   text
     .replace(

@@ -7,10 +7,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Reply } from "@opencode-worker/testkit"
 import { Effect, Option, Schema } from "effect"
 import { OpenCodeHost } from "../../src/index.ts"
-import { groupName, makeContainment, placeOf } from "../../src/internal/controlGroup.ts"
-import { makeProcessMemory } from "../../src/internal/processMemory.ts"
-import { markVariable } from "../../src/internal/processTable.ts"
-import { sweep } from "../../src/Processes.ts"
+import { groupName, makeContainment, placeOf } from "../../src/internal/process/controlGroup.ts"
+import { makeProcessMemory } from "../../src/internal/process/processMemory.ts"
+import { hostIdVariable } from "../../src/internal/process/processTable.ts"
+import { killAll } from "../../src/internal/process/processes.ts"
 import { endOf, eventually, hosted, parent, runPrompt, setting } from "../support.ts"
 
 /** A number for the arguments of `sleep` by which a test finds its own daemons, which show nothing else. */
@@ -155,18 +155,18 @@ describe.skipIf(process.platform !== "linux")("daemons of the agent", () => {
         const hostId = randomUUID()
         const tag = yield* makeTag
         const memory = yield* makeProcessMemory(hostId, () => Effect.void)
-        // Nothing adopts the orphans of this server, so the test ends what the sweep cannot know.
+        // Nothing adopts the orphans of this server, so the test ends what the killAll cannot know.
         yield* Effect.addFinalizer(() => Effect.sync(() => pidsOf(tag).forEach((pid) => process.kill(pid, "SIGKILL"))))
         const server = spawn("sh", ["-c", `${daemons(tag)}\nsleep 300`], {
           detached: true,
-          env: { PATH: process.env["PATH"], [markVariable]: hostId },
+          env: { PATH: process.env["PATH"], [hostIdVariable]: hostId },
           stdio: "ignore"
         })
         yield* eventually(alive(tag), all)
         // Its two daemons with other sessions are orphans already: below a server that adopts, they are not.
         yield* eventually(Effect.andThen(memory.notice, memory.known), ({ processes }) => processes.size > 0)
         server.kill("SIGKILL")
-        yield* sweep(hostId, yield* memory.known)
+        yield* killAll(hostId, yield* memory.known)
         const left = yield* alive(tag)
         assert.isFalse(
           left.some((words) => words.includes("3001.")),

@@ -4,7 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Reply } from "@opencode-worker/testkit"
 import { Effect, Stream } from "effect"
 import { OpenCodeHost } from "../../src/index.ts"
-import { serverEnvironment, withheld, withoutLoopback } from "../../src/internal/environment.ts"
+import { serverEnvironment, withheld, withoutLoopback } from "../../src/internal/server/environment.ts"
 import { endOf, hosted, isPermission, newSession, promptOf, setting } from "../support.ts"
 
 /** A value that would do harm, for each entry of the list. */

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { changesOf, HostError, inspectProject, OpenCodeHost } from "../../src/index.ts"
+import { changesOf, isHostError, inspectProject, OpenCodeHost } from "../../src/index.ts"
 import { filterConfig, makeFilter } from "../../src/internal/projectConfig/filter.ts"
 import { parseFrontmatter, unknownValue } from "../../src/internal/projectConfig/frontmatter.ts"
 import { parseJsonc } from "../../src/internal/projectConfig/jsonc.ts"
@@ -32,7 +32,7 @@ const problemOf = Effect.fnUntraced(function* (given: {
   readonly environment: Record<string, string>
 }) {
   const error = yield* Effect.flip(inspectProject(given))
-  assert.isTrue(Schema.is(HostError)(error))
+  assert.isTrue(isHostError(error))
   assert.strictEqual(error.reason._tag, "ProjectUnusable")
   return error.message
 })

@@ -23,7 +23,7 @@ export function strictPermissions(config: Permissions): Required<Permissions> {
   const harmless = ["read", "list", "glob", "grep", "todowrite", "todoread", "task", "skill", "question"]
   /** OpenCode takes one action for these, whatever they are used on. */
   const flat = ["todowrite", "question", "webfetch", "websearch", "doom_loop"]
-  /** What a rule that allows reads does not cover, unless it names it: secrets by convention, and what MCP servers serve. */
+  /** Reads that a rule covers only by name: secrets by convention, and resources of MCP servers. */
   const secrets = [
     ["*.env", "ask"],
     ["*.env.*", "ask"],
@@ -39,7 +39,7 @@ export function strictPermissions(config: Permissions): Required<Permissions> {
     plan_exit: "deny",
     read: { "*": "allow", "*.env": "ask", "*.env.*": "ask", "*.env.example": "allow" }
   }
-  /** What OpenCode's own agents are allowed and denied beyond that. */
+  /** Further rules of OpenCode's own agents. */
   const native: Readonly<Record<string, Permission>> = {
     build: { question: "allow", plan_enter: "allow" },
     plan: {

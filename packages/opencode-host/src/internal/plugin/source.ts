@@ -1,4 +1,4 @@
-/** The plugin that a server loads, as a module: the functions beside this one, written out. */
+/** The plugin that a server loads, as a module: the functions of this folder, as source text. */
 import { type GuardOptions, makeHooks } from "./hooks.ts"
 import { makePaths } from "./paths.ts"
 import { strictPermissions } from "./permissions.ts"

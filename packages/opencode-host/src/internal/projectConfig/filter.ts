@@ -3,7 +3,7 @@
  *
  * It is an allow-list: a key that is not named here is left out and reported, those of later versions of OpenCode too.
  */
-import { Predicate } from "effect"
+import * as Predicate from "effect/Predicate"
 import { unknownValue } from "./frontmatter.ts"
 import { templateProblem } from "./template.ts"
 
@@ -20,7 +20,7 @@ export interface Ignored {
 
 type Fields = Record<string, unknown>
 
-/** What reaches OpenCode. */
+/** The configuration that reaches OpenCode. */
 export interface Kept {
   model: string | undefined
   default_agent: string | undefined

@@ -1,6 +1,7 @@
 /** The facts about the project that a start of OpenCode needs, read at each start. */
-import { Effect } from "effect"
-import { HostError, ProjectChanged, ProjectUnusable } from "../../HostError.ts"
+import * as Effect from "effect/Effect"
+import { HostError } from "../../HostError.ts"
+import { ProjectChanged, ProjectUnusable } from "../../HostErrorReason.ts"
 import { type Barrier, barrierOf } from "./barrier.ts"
 import { safeEnvironment, usesClaude, withAbsolutePointers } from "./environment.ts"
 import { changes, type Fingerprint, fingerprint } from "./fingerprint.ts"
@@ -15,7 +16,7 @@ export interface PreparedProject {
    * own, so they would run code of the project: `/` where the project may not.
    */
   readonly workingDirectory: string
-  /** What the plugin brings in, where OpenCode does not read the project itself. */
+  /** The plugin's input, if OpenCode does not read the project itself. */
   readonly plugin: (Omit<PluginOptions, "ownModel" | "ownAgent"> & { readonly barrier: Barrier }) | undefined
 }
 

@@ -1,0 +1,135 @@
+/** The client over the API of OpenCode 1.x (`/session/*`), through the v2 entry of its SDK. */
+import * as Effect from "effect/Effect"
+import type { ModelInfo, OpenCodeClient } from "../../OpenCodeClient.ts"
+import { unmarkedMessage, unmarkedRequest } from "../plugin/mark.ts"
+import { splitModel } from "./model.ts"
+import { checkPrompt } from "../options.ts"
+import type { Supervisor } from "../server/supervisor.ts"
+import { makeTransport } from "./transport.ts"
+
+const pageSize = 100
+
+export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeClient => {
+  const { ask, call, providerMetadata } = makeTransport(use)
+  return {
+    sessions: {
+      create: ({ title, metadata, parentId } = {}) =>
+        call("sessions.create", (sdk, options) =>
+          sdk.session.create(
+            {
+              directory,
+              ...(title === undefined ? {} : { title }),
+              ...(metadata === undefined ? {} : { metadata: { ...metadata } }),
+              ...(parentId === undefined ? {} : { parentID: parentId })
+            },
+            options
+          )
+        ),
+      get: (sessionID) => call("sessions.get", (sdk, options) => sdk.session.get({ sessionID, directory }, options)),
+      // Without a limit OpenCode returns 100 rows and no cursor; -1 means all.
+      list: ({ since, limit = -1, children = false } = {}) =>
+        call("sessions.list", (sdk, options) =>
+          sdk.session.list(
+            {
+              directory,
+              limit,
+              ...(children ? {} : { roots: true }),
+              ...(since === undefined ? {} : { start: since })
+            },
+            options
+          )
+        ),
+      rename: (sessionID, title) =>
+        call("sessions.rename", (sdk, options) => sdk.session.update({ sessionID, directory, title }, options)),
+      remove: (sessionID) =>
+        Effect.asVoid(call("sessions.remove", (sdk, options) => sdk.session.delete({ sessionID, directory }, options))),
+      children: (sessionID) =>
+        call("sessions.children", (sdk, options) => sdk.session.children({ sessionID, directory }, options)),
+      status: call("sessions.status", (sdk, options) => sdk.session.status({ directory }, options))
+    },
+    messages: {
+      list: (sessionID, { limit = pageSize, before } = {}) =>
+        Effect.map(
+          ask("messages.list", (sdk, options) =>
+            sdk.session.messages({ sessionID, directory, limit, ...(before === undefined ? {} : { before }) }, options)
+          ),
+          ({ data, response }) => ({
+            messages: data.map(unmarkedMessage),
+            before: response.headers.get("x-next-cursor") ?? undefined
+          })
+        ),
+      get: (sessionID, messageID) =>
+        Effect.map(
+          call("messages.get", (sdk, options) => sdk.session.message({ sessionID, messageID, directory }, options)),
+          unmarkedMessage
+        )
+    },
+    prompt: Effect.fnUntraced(function* (input) {
+      yield* checkPrompt(input)
+      const { sessionId, messageId, partId, text, model, agent, system } = input
+      yield* call("prompt", (sdk, options) =>
+        sdk.session.promptAsync(
+          {
+            sessionID: sessionId,
+            directory,
+            messageID: messageId,
+            parts: [{ id: partId, type: "text", text }],
+            ...(model === undefined ? {} : { model: splitModel(model) }),
+            ...(agent === undefined ? {} : { agent }),
+            ...(system === undefined ? {} : { system })
+          },
+          options
+        )
+      )
+    }),
+    abort: (sessionID) =>
+      Effect.asVoid(call("abort", (sdk, options) => sdk.session.abort({ sessionID, directory }, options))),
+    permissions: {
+      list: Effect.map(
+        call("permissions.list", (sdk, options) => sdk.permission.list({ directory }, options)),
+        (requests) => requests.map(unmarkedRequest)
+      ),
+      reply: (requestID, reply, message) =>
+        Effect.asVoid(
+          call("permissions.reply", (sdk, options) =>
+            sdk.permission.reply(
+              { requestID, directory, reply, ...(message === undefined ? {} : { message }) },
+              options
+            )
+          )
+        )
+    },
+    questions: {
+      list: call("questions.list", (sdk, options) => sdk.question.list({ directory }, options)),
+      reply: (requestID, answers) =>
+        Effect.asVoid(
+          call("questions.reply", (sdk, options) =>
+            sdk.question.reply({ requestID, directory, answers: answers.map((answer) => [...answer]) }, options)
+          )
+        ),
+      reject: (requestID) =>
+        Effect.asVoid(
+          call("questions.reject", (sdk, options) => sdk.question.reject({ requestID, directory }, options))
+        )
+    },
+    models: Effect.gen(function* () {
+      const { providers } = yield* call("models", (sdk, options) => sdk.config.providers({ directory }, options))
+      const { model: configured } = yield* providerMetadata
+      const models = providers.flatMap((provider) =>
+        Object.values(provider.models).map((model): ModelInfo => ({
+          id: `${provider.id}/${model.id}`,
+          providerID: provider.id,
+          modelID: model.id,
+          name: model.name,
+          providerName: provider.name,
+          limit: { context: model.limit.context, output: model.limit.output },
+          capabilities: { tools: model.capabilities.toolcall, reasoning: model.capabilities.reasoning },
+          status: model.status
+        }))
+      )
+      // `/config/providers` lists a default for each provider, and OpenCode's choice need not be one of them.
+      return { models, default: configured ?? null }
+    }),
+    agents: call("agents", (sdk, options) => sdk.app.agents({ directory }, options))
+  }
+}

@@ -1,0 +1,64 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as async from "../src/async.ts"
+import * as effect from "../src/index.ts"
+
+const names = (module: object) => Object.keys(module).toSorted()
+
+describe("exports", () => {
+  it("of the Effect entry", () => {
+    assert.deepStrictEqual(names(effect), [
+      "HostError",
+      "HostErrorReason",
+      "OpenCodeHost",
+      "answeredBy",
+      "ascendingId",
+      "changesOf",
+      "classifyTurn",
+      "compacted",
+      "endNotices",
+      "failureOf",
+      "fingerprintProject",
+      "inspectProject",
+      "isAssistant",
+      "isHostError",
+      "listProcesses",
+      "promptText",
+      "recordedTurn",
+      "recordedTurns",
+      "turnOf",
+      "turnsOf",
+      "turnsOfPage",
+      "usageOf",
+      "visibleParts",
+      "withoutLoopback"
+    ])
+  })
+
+  it("of the async entry", () => {
+    assert.deepStrictEqual(names(async), ["HostError", "HostErrorReason", "createOpenCodeHost", "isHostError"])
+    assert.strictEqual(async.HostError, effect.HostError)
+  })
+
+  it("of the reasons", () => {
+    assert.deepStrictEqual(names(effect.HostErrorReason), [
+      "BinaryNotFound",
+      "BinaryUnusable",
+      "Busy",
+      "Closed",
+      "DirectoryInUse",
+      "DirectoryNotFound",
+      "GaveUp",
+      "InvalidOption",
+      "NotFound",
+      "ProjectChanged",
+      "ProjectUnusable",
+      "Protocol",
+      "StartFailed",
+      "Timeout",
+      "Unauthorized",
+      "Unavailable",
+      "Unsupported",
+      "UnsupportedVersion"
+    ])
+  })
+})
