@@ -1,8 +1,4 @@
-/**
- * A chat-completions request as a script wants to see it.
- *
- * @since 0.1.0
- */
+/** A chat-completions request as a script receives it. */
 import { Schema } from "effect"
 
 const Part = Schema.Struct({ type: Schema.String, text: Schema.optionalKey(Schema.String) })
@@ -30,25 +26,16 @@ const Body = Schema.fromJsonString(
   })
 )
 
-/** Decodes a request body; what the provider does not use is ignored. */
+/** Decodes a request body. Fields that the provider does not use are ignored. */
 export const decodeBody = Schema.decodeUnknownEffect(Body)
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface ChatMessage {
   readonly role: string
   /** All text parts, joined by line feeds. */
   readonly text: string
 }
 
-/**
- * What a tool gave for a call that this model made.
- *
- * @category models
- * @since 0.1.0
- */
+/** The result of a tool call that this model made. */
 export interface ToolResult {
   readonly callId: string
   readonly name: string
@@ -57,12 +44,8 @@ export interface ToolResult {
   readonly output: string
 }
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface ChatRequest {
-  /** OpenCode asks once for a title when a session has none: those requests are counted apart. */
+  /** OpenCode requests a title once for a session without one. Title requests are counted separately. */
   readonly kind: "chat" | "title"
   /** 1 for the first request of this kind at this provider. */
   readonly ordinal: number
@@ -84,12 +67,12 @@ const textOf = ({ content }: typeof Message.Type): string =>
     ? content
     : (content ?? []).flatMap((part) => (part.text === undefined ? [] : [part.text])).join("\n")
 
-/** OpenCode's title agent says so in its system prompt and offers no tools. */
+/** OpenCode's title agent names titles in its system prompt and offers no tools. */
 const isTitle = (body: typeof Body.Type): boolean =>
   (body.tools ?? []).length === 0 &&
   body.messages.some((message) => message.role === "system" && /title generator/i.test(textOf(message)))
 
-/** Everything but the ordinal, which only the provider knows. */
+/** The request without its ordinal, which the provider adds. */
 export const fromBody = (body: typeof Body.Type): Omit<ChatRequest, "ordinal"> => {
   const prompts = body.messages.filter((message) => message.role === "user").map(textOf)
   const turn = body.messages.slice(body.messages.findLastIndex(({ role }) => role === "user") + 1)

@@ -1,5 +1,5 @@
 /**
- * A TCP proxy on 127.0.0.1 that breaks connections when it is told to, in front of anything that speaks over TCP.
+ * A TCP proxy on 127.0.0.1 that breaks connections on command, in front of any TCP server.
  *
  * ```
  *                 refuse, cut        hold, delay
@@ -8,11 +8,9 @@
  * ```
  *
  * Invariants
- * - While it is asked for nothing it changes nothing: all bytes, in order, and the end of each direction by itself.
- * - What is held or delayed is passed on later, unless its connection is cut: bytes are never lost within a connection.
+ * - Without a fault it forwards all bytes in order, and the end of each direction separately.
+ * - Held and delayed bytes are forwarded later, unless their connection is cut. An open connection never loses bytes.
  * - Closing the scope resets all connections and frees the port.
- *
- * @since 0.1.0
  */
 import { connect, createServer, type Socket } from "node:net"
 import {
@@ -33,40 +31,25 @@ import {
 import { listen } from "./internal/listen.ts"
 import type { TestkitError } from "./TestkitError.ts"
 
-/**
- * Where the connections go to. It need not be there: a client is reset when it is not.
- *
- * @category models
- * @since 0.1.0
- */
+/** The server behind the proxy. While it is unreachable, clients are reset. */
 export interface Target {
   /** Default: 127.0.0.1. */
   readonly host?: string
   readonly port: number
 }
 
-/**
- * `toTarget`: what clients send. `toClient`: what they are answered.
- *
- * @category models
- * @since 0.1.0
- */
+/** `toTarget`: bytes from clients. `toClient`: bytes from the server. */
 export type Direction = "toTarget" | "toClient"
 
-/**
- * What went through the proxy so far.
- *
- * @category models
- * @since 0.1.0
- */
+/** Counts since the proxy started. */
 export interface Stats {
-  /** Accepted in all. */
+  /** Accepted connections. */
   readonly connections: number
-  /** Open at this moment. */
+  /** Connections that are open now. */
   readonly open: number
-  /** Reset at once, because of `refuse`. */
+  /** Connections that `refuse` reset. */
   readonly refused: number
-  /** Bytes passed on, by direction. */
+  /** Forwarded bytes, by direction. */
   readonly toTarget: number
   readonly toClient: number
 }
@@ -74,11 +57,8 @@ export interface Stats {
 /**
  * **When to use**
  *
- * Use in tests of what a program does when the network fails between it and a server, with the real client and the real
- * server: HTTP, WebSockets and any other protocol over TCP pass through.
- *
- * @category services
- * @since 0.1.0
+ * Use to test how a program behaves when the network to a server fails, with the real client and the real server.
+ * HTTP, WebSockets and any other protocol over TCP pass through.
  */
 export class FaultProxy extends Context.Service<
   FaultProxy,
@@ -86,31 +66,29 @@ export class FaultProxy extends Context.Service<
     readonly port: number
     /** `http://127.0.0.1:PORT` */
     readonly url: string
-    /** Resets all connections now. New ones pass. */
+    /** Resets all connections. New ones pass. */
     readonly cut: Effect.Effect<void>
-    /** Resets all connections, and new ones as soon as they are made. */
+    /** Resets all connections, and each new one. */
     readonly refuse: Effect.Effect<void>
-    /** Nothing is passed on in this direction, or in both: connections stay open, new ones are made, and all are silent. */
+    /** Stops forwarding in this direction, or in both. Connections stay open and new ones are accepted. */
     readonly hold: (direction?: Direction) => Effect.Effect<void>
-    /** What arrives from now on is passed on this much later, in both directions. */
+    /** Forwards bytes that arrive from now on after this delay, in both directions. */
     readonly delay: (by: Duration.Input) => Effect.Effect<void>
-    /** Ends `refuse`, `hold` and `delay`. What was held is passed on. */
+    /** Ends `refuse`, `hold` and `delay`. Forwards the held bytes. */
     readonly restore: Effect.Effect<void>
     readonly stats: Effect.Effect<Stats>
-    /** The current `Stats`, then each change: the condition to wait for. */
+    /** The current `Stats`, then each change. Use it to wait for a condition. */
     readonly changes: Stream.Stream<Stats>
   }
 >()("@opencode-worker/testkit/FaultProxy") {
-  /** @since 0.1.0 */
   static readonly make = (target: Target): Effect.Effect<FaultProxy["Service"], TestkitError, Scope.Scope> =>
     make(target)
 
-  /** @since 0.1.0 */
   static readonly layer = (target: Target): Layer.Layer<FaultProxy, TestkitError> =>
     Layer.effect(FaultProxy, make(target))
 }
 
-/** Bytes of one connection that may wait in one direction; beyond, its sender has to wait. */
+/** Bytes that one connection may queue in one direction. Beyond that, the sender waits. */
 const mostWaiting = 1_000_000
 
 const make = Effect.fnUntraced(function* ({ host = "127.0.0.1", port: targetPort }: Target) {
@@ -130,7 +108,7 @@ const make = Effect.fnUntraced(function* ({ host = "127.0.0.1", port: targetPort
       toClient: now.toClient + (more.toClient ?? 0)
     }))
 
-  /** Passes on what `from` sends, until its end. */
+  /** Forwards the bytes of `from` until its end. */
   const pass = Effect.fnUntraced(function* (from: Socket, to: Socket, direction: Direction) {
     const chunks = yield* Queue.make<{ readonly bytes: Buffer; readonly due: number }, Cause.Done>()
     let waiting = 0
@@ -183,7 +161,7 @@ const make = Effect.fnUntraced(function* ({ host = "127.0.0.1", port: targetPort
   }
 
   const port = yield* listen("fault proxy", () => createServer({ allowHalfOpen: true, noDelay: true }, accept))
-  // Made last, so that it ends first: the port is closed when no connection is left.
+  // Acquired last, so that it is released first: the port is closed when no connection is left.
   const connections = yield* FiberSet.make()
   const run = yield* FiberSet.runtime(connections)()
   const cut = FiberSet.clear(connections)
@@ -226,5 +204,5 @@ const closed = (socket: Socket): Effect.Effect<void> =>
     socket.once("close", () => resume(Effect.void))
   })
 
-/** So that the other side is told at once. A connection that is still being made has nobody to tell. */
+/** Resets the other side too. A connection in progress has no other side yet. */
 const reset = (socket: Socket): unknown => (socket.connecting ? socket.destroy() : socket.resetAndDestroy())

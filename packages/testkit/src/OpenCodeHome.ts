@@ -1,5 +1,5 @@
 /**
- * A home of its own for an OpenCode server: nothing of the user's is read or changed.
+ * A separate home for an OpenCode server. It neither reads nor changes files of the user.
  *
  * ```
  * root/home                   HOME
@@ -7,8 +7,6 @@
  * root/data, state, cache     the other XDG folders
  * root/project                the directory to work in: a git repository with one commit
  * ```
- *
- * @since 0.1.0
  */
 import { execFile } from "node:child_process"
 import { access, mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises"
@@ -17,10 +15,6 @@ import { dirname, join } from "node:path"
 import { Config, Context, Effect, Layer, Schedule, type Scope } from "effect"
 import { GitFailed, HomeNotWritable, TestkitError } from "./TestkitError.ts"
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface Options {
   /** The directory that OpenCode works in. Default: `project` inside the home. Never removed if given. */
   readonly directory?: string
@@ -28,7 +22,7 @@ export interface Options {
   readonly git?: boolean
   /** Files of the directory, by path relative to it. A file that exists is left as it is. */
   readonly files?: Readonly<Record<string, string>>
-  /** Becomes `opencode.json`, for example `provider.config`. Written anew each time. */
+  /** Becomes `opencode.json`, for example `provider.config`. Overwritten each time. */
   readonly config?: object
 }
 
@@ -36,9 +30,6 @@ export interface Options {
  * **When to use**
  *
  * Use to run the real `opencode` in a test: spawn it in `directory` with `environment` as its whole environment.
- *
- * @category services
- * @since 0.1.0
  */
 export class OpenCodeHome extends Context.Service<
   OpenCodeHome,
@@ -53,23 +44,14 @@ export class OpenCodeHome extends Context.Service<
     readonly environment: Readonly<Record<string, string>>
   }
 >()("@opencode-worker/testkit/OpenCodeHome") {
-  /**
-   * A home in a new temporary folder, removed when the scope closes.
-   *
-   * @since 0.1.0
-   */
+  /** A home in a new temporary folder, removed when the scope closes. */
   static readonly make = (options: Options = {}): Effect.Effect<OpenCodeHome["Service"], TestkitError, Scope.Scope> =>
     Effect.flatMap(temporary, (root) => at(root, options))
 
-  /**
-   * A home that stays, in a folder of your own. Running it again changes nothing but `opencode.json`.
-   *
-   * @since 0.1.0
-   */
+  /** A persistent home in the given folder. A second call changes `opencode.json` only. */
   static readonly at = (root: string, options: Options = {}): Effect.Effect<OpenCodeHome["Service"], TestkitError> =>
     at(root, options)
 
-  /** @since 0.1.0 */
   static readonly layer = (options: Options = {}): Layer.Layer<OpenCodeHome, TestkitError> =>
     Layer.effect(OpenCodeHome, OpenCodeHome.make(options))
 }
@@ -131,8 +113,8 @@ const environmentOf = Effect.fnUntraced(function* (root: string) {
 })
 
 /**
- * OpenCode tells projects apart by their first commit. Its message names the root, so two homes are two projects, and
- * one home is the same project each time that it is made.
+ * OpenCode identifies a project by its first commit. The commit message contains the root, so two homes are two projects,
+ * and a home that is created again is the same project.
  */
 const repository = Effect.fnUntraced(function* (
   root: string,
@@ -166,10 +148,10 @@ const repository = Effect.fnUntraced(function* (
   yield* git("commit", "--quiet", "--allow-empty", "--message", `Start in ${root}`)
 })
 
-/** Removal is tried for this long: a server that is just ending may still write. */
+/** Removal is retried for this long: a server that is shutting down may still write. */
 const removal = Schedule.spaced("100 millis").pipe(Schedule.upTo({ times: 50 }))
 
-/** Who writes all the time has written again by then. */
+/** A process that still writes has written again by then. */
 const lull = "50 millis"
 
 const temporary = Effect.acquireRelease(

@@ -1,20 +1,11 @@
-/**
- * What the scripted model answers, as data: built by the functions below, played by `ScriptedProvider`.
- *
- * @since 0.1.0
- */
+/** Replies of the scripted model, as data: built by the functions below, sent by `ScriptedProvider`. */
 import { Data, Duration, Effect } from "effect"
 
-/**
- * One step of a streamed reply. The steps are played in order on one connection.
- *
- * @category models
- * @since 0.1.0
- */
+/** One step of a streamed reply. The steps are played in order on one connection. */
 export type Step = Data.TaggedEnum<{
   Text: Said
   Reasoning: Said
-  /** Default for `id`: one that no other call has. */
+  /** Default: a unique id. */
   ToolCall: { readonly name: string; readonly args: Readonly<Record<string, unknown>>; readonly id?: string }
   Wait: { readonly until: Effect.Effect<unknown> }
   Drop: {}
@@ -27,31 +18,16 @@ interface Said {
   readonly every: Duration.Duration
 }
 
-/**
- * Constructors and matcher of `Step`.
- *
- * @category models
- * @since 0.1.0
- */
+/** Constructors and matcher of `Step`. */
 export const Step = Data.taggedEnum<Step>()
 
-/**
- * Tokens, as the provider bills them.
- *
- * @category models
- * @since 0.1.0
- */
+/** Tokens, as the provider bills them. */
 export interface Usage {
   readonly promptTokens: number
   readonly completionTokens: number
 }
 
-/**
- * A reply that streams, step by step. Without `usage` it is estimated (four characters a token).
- *
- * @category models
- * @since 0.1.0
- */
+/** A reply that streams, step by step. Without `usage` it is estimated (four characters a token). */
 export interface Streamed {
   readonly steps: ReadonlyArray<Step>
   readonly usage?: Usage
@@ -59,28 +35,15 @@ export interface Streamed {
   readonly finish?: string
 }
 
-/**
- * A reply that is an HTTP error.
- *
- * @category models
- * @since 0.1.0
- */
+/** A reply that is an HTTP error. */
 export interface Status {
   readonly status: number
   readonly retryAfter?: Duration.Duration
   readonly message: string
 }
 
-/**
- * @category models
- * @since 0.1.0
- */
 export type Reply = Streamed | Status
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface StreamOptions {
   /** Number of pieces that the text is sent in. Default: one a word. */
   readonly chunks?: number
@@ -92,10 +55,7 @@ const streamed = (...steps: ReadonlyArray<Step>): Streamed => ({ steps })
 
 /**
  * Cuts `text` into at most `count` non-empty pieces of nearly equal length, never within a character.
- * Joined they are `text` again.
- *
- * @category combinators
- * @since 0.1.0
+ * Joined, they equal `text`.
  */
 export const pieces = (text: string, count?: number): ReadonlyArray<string> => {
   if (count === undefined) return text.match(/\s*\S+\s*$|\s*\S+|\s+/gu) ?? []
@@ -112,48 +72,25 @@ const said = (content: string, options: StreamOptions = {}): Said => ({
   every: Duration.fromInputUnsafe(options.every ?? 0)
 })
 
-/**
- * The model says `content`.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** The model answers `content`. */
 export const text = (content: string, options?: StreamOptions): Streamed => streamed(Step.Text(said(content, options)))
 
-/**
- * The model thinks `content` aloud (`reasoning_content`): OpenCode makes it a reasoning part.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** The model reasons `content` (`reasoning_content`), which OpenCode stores as a reasoning part. */
 export const reasoning = (content: string, options?: StreamOptions): Streamed =>
   streamed(Step.Reasoning(said(content, options)))
 
 /**
- * The model calls a tool. OpenCode really runs it and asks the model again with the result, so the script must answer
- * that next request too (see `ChatRequest.toolResults`).
- *
- * @category constructors
- * @since 0.1.0
+ * The model calls a tool. OpenCode runs the tool and requests the model again with the result, so the script must reply to
+ * that request too (see `ChatRequest.toolResults`).
  */
 export const toolCall = (name: string, args: Readonly<Record<string, unknown>>, id?: string): Streamed =>
   streamed(Step.ToolCall(id === undefined ? { name, args } : { name, args, id }))
 
-/**
- * Several replies as one, in order.
- *
- * @category combinators
- * @since 0.1.0
- */
+/** Several replies in one, in order. */
 export const sequence = (replies: ReadonlyArray<Streamed>): Streamed =>
   replies.reduce((all, reply) => ({ ...all, ...reply, steps: [...all.steps, ...reply.steps] }), streamed())
 
-/**
- * An HTTP error instead of a reply. OpenCode gives up at once on 400, 401 and 403, and retries 408, 429 and 5xx.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** An HTTP error instead of a reply. OpenCode fails immediately on 400, 401 and 403, and retries 408, 429 and 5xx. */
 export const status = (
   code: number,
   options?: { readonly retryAfter?: Duration.Input; readonly message?: string }
@@ -166,43 +103,22 @@ export const status = (
 /**
  * Sends `afterChunks` words of text, then destroys the socket. To lose the connection after a text of your own:
  * `Reply.sequence([Reply.text("..."), Reply.drop(0)])`.
- *
- * @category constructors
- * @since 0.1.0
  */
 export const drop = (afterChunks: number): Streamed =>
   streamed(Step.Text(said("lost ".repeat(afterChunks), { chunks: afterChunks })), Step.Drop())
 
 /**
- * Never goes on, and keeps the connection open until the client leaves. Alone, not even headers are sent; at the end
- * of a `sequence`, what came before is.
- *
- * @category constructors
- * @since 0.1.0
+ * Sends nothing more and keeps the connection open until the client disconnects. Alone, it sends no headers. At the end of a
+ * `sequence`, the steps before it are sent.
  */
 export const hang: Streamed = streamed(Step.Hang())
 
-/**
- * Goes on when `until` is done: holds a stream at a chosen point without any sleep.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Continues when `until` is done. Holds a stream at a chosen point without a sleep. */
 export const wait = (until: Effect.Effect<unknown> | PromiseLike<unknown>): Streamed =>
   streamed(Step.Wait({ until: Effect.isEffect(until) ? until : Effect.promise(() => until) }))
 
-/**
- * The same reply with these token counts.
- *
- * @category combinators
- * @since 0.1.0
- */
+/** The same reply with these token counts. */
 export const withUsage = (reply: Streamed, usage: Usage): Streamed => ({ ...reply, usage })
 
-/**
- * The same reply with another `finish_reason`, for example `length` or `content_filter`.
- *
- * @category combinators
- * @since 0.1.0
- */
+/** The same reply with another `finish_reason`, for example `length` or `content_filter`. */
 export const withFinish = (reply: Streamed, finish: string): Streamed => ({ ...reply, finish })

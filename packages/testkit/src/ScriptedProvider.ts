@@ -1,13 +1,11 @@
 /**
- * A model provider that says what a script tells it to: a real OpenAI-compatible HTTP server on 127.0.0.1.
+ * A model provider whose replies a script decides: a real OpenAI-compatible HTTP server on 127.0.0.1.
  *
  * Invariants
- * - A request that is counted is recorded too, and is answered by the script of that moment, whatever `setScript` does later.
- * - A client that leaves stops its reply; closing the scope stops all of them and frees the port.
+ * - A counted request is recorded too, and answered by the script that was set when it arrived.
+ * - A client that disconnects stops its reply. Closing the scope stops all replies and frees the port.
  *
- * It runs on the caller's clock: under a `TestClock`, `every` waits for `TestClock.adjust`.
- *
- * @since 0.1.0
+ * It uses the caller's clock: under a `TestClock`, `every` waits for `TestClock.adjust`.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { text } from "node:stream/consumers"
@@ -18,18 +16,10 @@ import { error, json, play } from "./internal/playback.ts"
 import * as Reply from "./Reply.ts"
 import type { TestkitError } from "./TestkitError.ts"
 
-/**
- * Decides what the model answers. A script that throws is answered with status 400, which OpenCode does not retry.
- *
- * @category models
- * @since 0.1.0
- */
+/** Returns the model's reply to a request. If a script throws, the provider responds with status 400, which OpenCode does
+ * not retry. */
 export type Script = (request: ChatRequest) => Reply.Reply | Effect.Effect<Reply.Reply>
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface Options {
   /** Model ids, without the provider; they may contain slashes. The first is the default. Default: `["echo"]`. */
   readonly models?: ReadonlyArray<string>
@@ -39,28 +29,18 @@ export interface Options {
   readonly keep?: number
 }
 
-/**
- * What happened at the provider so far.
- *
- * @category models
- * @since 0.1.0
- */
+/** Counts since the provider started. */
 export interface Stats {
   /** Chat requests, without titles. */
   readonly chats: number
   readonly titles: number
   /** `GET /v1/models` requests. */
   readonly modelLists: number
-  /** Replies being sent at this moment. */
+  /** Replies that are being sent now. */
   readonly active: number
 }
 
-/**
- * The part of an OpenCode configuration that makes it use this provider.
- *
- * @category models
- * @since 0.1.0
- */
+/** The part of an OpenCode configuration that selects this provider. */
 export interface ProviderConfig {
   readonly model: string
   readonly provider: Readonly<Record<string, object>>
@@ -70,11 +50,8 @@ export interface ProviderConfig {
 /**
  * **When to use**
  *
- * Use in tests of anything that talks to OpenCode (or to any OpenAI-compatible API), so that the model's side is known
- * to the letter, costs nothing, and needs no network.
- *
- * @category services
- * @since 0.1.0
+ * Use to test any program that calls OpenCode or an OpenAI-compatible API: replies are deterministic, free, and need no
+ * network.
  */
 export class ScriptedProvider extends Context.Service<
   ScriptedProvider,
@@ -88,24 +65,22 @@ export class ScriptedProvider extends Context.Service<
     /** Number of chat requests, without titles. */
     readonly count: Effect.Effect<number>
     readonly stats: Effect.Effect<Stats>
-    /** The current `Stats`, then each change: the condition to wait for. */
+    /** The current `Stats`, then each change. Use it to wait for a condition. */
     readonly changes: Stream.Stream<Stats>
     /** Requests that arrive from now on are answered by `script`. */
     readonly setScript: (script: Script) => Effect.Effect<void>
   }
 >()("@opencode-worker/testkit/ScriptedProvider") {
-  /** @since 0.1.0 */
   static readonly make = (
     script: Script,
     options: Options = {}
   ): Effect.Effect<ScriptedProvider["Service"], TestkitError, Scope.Scope> => make(script, options)
 
-  /** @since 0.1.0 */
   static readonly layer = (script: Script, options: Options = {}): Layer.Layer<ScriptedProvider, TestkitError> =>
     Layer.effect(ScriptedProvider, make(script, options))
 }
 
-/** Context window and longest answer given to every model, in tokens. */
+/** Context window and longest answer of each model, in tokens. */
 const limit = { context: 100_000, output: 4096 }
 
 const make = Effect.fnUntraced(function* (initial: Script, options: Options) {

@@ -1,9 +1,8 @@
-/** @since 0.1.0 */
 import { Schema } from "effect"
 
 /** No port could be opened on 127.0.0.1. Recovery: none in the test; free a port or the address. */
 export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
-  /** What wanted to listen. */
+  /** The part that failed to listen. */
   who: Schema.String,
   cause: Schema.Defect()
 }) {
@@ -12,7 +11,7 @@ export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFail
   }
 }
 
-/** A folder or file of the home could not be written. Recovery: give a folder that can be. */
+/** A folder or file of the home could not be written. Recovery: choose a writable folder. */
 export class HomeNotWritable extends Schema.TaggedError<HomeNotWritable>()("HomeNotWritable", {
   path: Schema.String,
   cause: Schema.Defect()
@@ -22,7 +21,7 @@ export class HomeNotWritable extends Schema.TaggedError<HomeNotWritable>()("Home
   }
 }
 
-/** `git` is missing or failed. Recovery: install it, or ask for a home with `git: false`. */
+/** `git` is missing or failed. Recovery: install it, or use `git: false`. */
 export class GitFailed extends Schema.TaggedError<GitFailed>()("GitFailed", {
   command: Schema.String,
   path: Schema.String,
@@ -33,12 +32,7 @@ export class GitFailed extends Schema.TaggedError<GitFailed>()("GitFailed", {
   }
 }
 
-/**
- * The one error of this package; `reason` says what happened, `message` what to do.
- *
- * @category errors
- * @since 0.1.0
- */
+/** The error of this package. `reason` is the cause, `message` names the cause and the remedy. */
 export class TestkitError extends Schema.TaggedError<TestkitError>()("TestkitError", {
   reason: Schema.Union([ListenFailed, HomeNotWritable, GitFailed])
 }) {

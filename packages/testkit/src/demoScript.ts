@@ -1,25 +1,16 @@
-/**
- * A model for demonstrations without network: a few rules, so that what it says proves what it was given.
- *
- * @since 0.1.0
- */
+/** A model for demonstrations without a network. Its replies quote its input, which shows that the context was kept. */
 import * as Reply from "./Reply.ts"
 import type { Script } from "./ScriptedProvider.ts"
 
-/**
- * A prompt that makes `demoScript` use a tool.
- *
- * @category constants
- * @since 0.1.0
- */
+/** A prompt that makes `demoScript` use a tool. */
 export const demoPrompt = "Look at the files in this directory and tell me what you find."
 
 const aboutFiles = /\b(ls|list|look|files?|folders?|director(y|ies)|run|execute)\b/i
 
-/** Slow enough to be seen streaming, fast enough not to be waited for. */
+/** Slow enough to show streaming, fast enough for a demonstration. */
 const every = "20 millis"
 
-/** Characters of somebody else's text that the model repeats. */
+/** Characters of a quotation. */
 const quoteLimit = 160
 
 const quote = (text: string): string => {
@@ -28,15 +19,10 @@ const quote = (text: string): string => {
 }
 
 /**
- * - A prompt about files, or to run something: it thinks, calls the `bash` tool with `ls -a`, and then talks about what
- *   the tool printed.
- * - Any other prompt: it says what it is, and quotes this prompt, its number in the conversation and the first prompt:
- *   the proof that the conversation's context was kept.
+ * - A prompt about files, or to run something: it reasons, calls the `bash` tool with `ls -a`, and describes the output.
+ * - Any other prompt: it introduces itself and quotes the prompt, its number in the conversation and the first prompt.
  *
- * The text streams in twenty pieces or more, one every 20 ms. The same conversation gets the same answers.
- *
- * @category scripts
- * @since 0.1.0
+ * The text streams in twenty pieces or more, one every 20 ms. The same conversation receives the same answers.
  */
 export const demoScript: Script = ({ lastUserText, prompts, toolNames, toolResults }) => {
   const result = toolResults.at(-1)

@@ -1,4 +1,3 @@
-/** @since 0.1.0 */
 export type { ChatMessage, ChatRequest, ToolResult } from "./ChatRequest.ts"
 export { demoPrompt, demoScript } from "./demoScript.ts"
 export {

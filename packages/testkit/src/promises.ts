@@ -1,8 +1,4 @@
-/**
- * The testkit for `async`/`await`: the same provider, home and proxy, as disposable objects.
- *
- * @since 0.1.0
- */
+/** The testkit for `async`/`await`: the same provider, home and proxy, as disposable objects. */
 import { type Duration, Effect, ManagedRuntime, Stream } from "effect"
 import type { ChatRequest } from "./ChatRequest.ts"
 import { type Direction, FaultProxy, type Stats as ProxyStats, type Target } from "./FaultProxy.ts"
@@ -12,20 +8,10 @@ import type { Reply } from "./Reply.ts"
 import { ScriptedProvider } from "./ScriptedProvider.ts"
 import type { Options, ProviderConfig, Script, Stats } from "./ScriptedProvider.ts"
 
-/**
- * A `Script` that may also answer with a promise.
- *
- * @category models
- * @since 0.1.0
- */
+/** A `Script` that may also return a promise. */
 export type AsyncScript = (request: ChatRequest) => Reply | PromiseLike<Reply>
 
-/**
- * `ScriptedProvider` without Effect.
- *
- * @category models
- * @since 0.1.0
- */
+/** `ScriptedProvider` without Effect. */
 export interface ScriptedProviderHandle extends AsyncDisposable {
   readonly url: string
   readonly config: ProviderConfig
@@ -37,12 +23,7 @@ export interface ScriptedProviderHandle extends AsyncDisposable {
   readonly until: (condition: (stats: Stats) => boolean, signal?: AbortSignal) => Promise<void>
 }
 
-/**
- * `OpenCodeHome` without Effect.
- *
- * @category models
- * @since 0.1.0
- */
+/** `OpenCodeHome` without Effect. */
 export interface OpenCodeHomeHandle extends AsyncDisposable {
   readonly root: string
   readonly directory: string
@@ -50,12 +31,7 @@ export interface OpenCodeHomeHandle extends AsyncDisposable {
   readonly environment: Readonly<Record<string, string>>
 }
 
-/**
- * `FaultProxy` without Effect.
- *
- * @category models
- * @since 0.1.0
- */
+/** `FaultProxy` without Effect. */
 export interface FaultProxyHandle extends AsyncDisposable {
   readonly port: number
   readonly url: string
@@ -80,12 +56,7 @@ const fromAsync =
   (request) =>
     Effect.promise(async () => script(request))
 
-/**
- * Starts a scripted provider; `await using` frees its port. Rejects with `TestkitError`.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Starts a scripted provider; `await using` frees its port. Rejects with `TestkitError`. */
 export const scriptedProvider = async (script: AsyncScript, options?: Options): Promise<ScriptedProviderHandle> => {
   const runtime = ManagedRuntime.make(ScriptedProvider.layer(fromAsync(script), options))
   const provider = await runtime.runPromise(ScriptedProvider)
@@ -101,12 +72,7 @@ export const scriptedProvider = async (script: AsyncScript, options?: Options): 
   }
 }
 
-/**
- * Makes a throw-away home; `await using` removes it. Rejects with `TestkitError`.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Creates a temporary home; `await using` removes it. Rejects with `TestkitError`. */
 export const openCodeHome = async (options?: HomeOptions): Promise<OpenCodeHomeHandle> => {
   const runtime = ManagedRuntime.make(OpenCodeHome.layer(options))
   const home = await runtime.runPromise(OpenCodeHome)
@@ -115,9 +81,6 @@ export const openCodeHome = async (options?: HomeOptions): Promise<OpenCodeHomeH
 
 /**
  * Starts a proxy in front of `target`; `await using` resets its connections and frees its port. Rejects with `TestkitError`.
- *
- * @category constructors
- * @since 0.1.0
  */
 export const faultProxy = async (target: Target): Promise<FaultProxyHandle> => {
   const runtime = ManagedRuntime.make(FaultProxy.layer(target))

@@ -58,7 +58,7 @@ const receives = ({ received, socket }: Client, text: string) =>
 const how = ({ ended }: Client) => Effect.timeout(Deferred.await(ended), "5 seconds")
 
 describe("FaultProxy", () => {
-  it.live("passes everything on, with the end of each direction, and counts it", () =>
+  it.live("forwards all bytes and the end of each direction, and counts them", () =>
     Effect.gen(function* () {
       const proxy = yield* FaultProxy.make({ port: yield* echo })
       const one = yield* client(proxy)
@@ -114,7 +114,7 @@ describe("FaultProxy", () => {
     })
   )
 
-  it.live("hold is silence in both directions, also to new connections, and restore passes on what was held", () =>
+  it.live("hold stops both directions, for new connections too, and restore forwards the held bytes", () =>
     Effect.gen(function* () {
       const proxy = yield* FaultProxy.make({ port: yield* echo })
       const old = yield* client(proxy)
@@ -135,7 +135,7 @@ describe("FaultProxy", () => {
     })
   )
 
-  it.live("hold in one direction lets the other pass: the target acts, and nobody learns of it", () =>
+  it.live("hold in one direction lets the other pass: the target acts, and the client receives no response", () =>
     Effect.gen(function* () {
       const proxy = yield* FaultProxy.make({ port: yield* echo })
       const one = yield* client(proxy)
@@ -153,7 +153,7 @@ describe("FaultProxy", () => {
     })
   )
 
-  it.live("what is held makes its sender wait, instead of filling the memory", () =>
+  it.live("held bytes make their sender wait and do not fill the memory", () =>
     Effect.gen(function* () {
       const proxy = yield* FaultProxy.make({ port: yield* echo })
       const one = yield* client(proxy)
@@ -168,7 +168,7 @@ describe("FaultProxy", () => {
     })
   )
 
-  it.live("delay keeps the order, and restore ends it for what comes later", () =>
+  it.live("delay keeps the order, and restore ends it for later bytes", () =>
     Effect.gen(function* () {
       const proxy = yield* FaultProxy.make({ port: yield* echo })
       const one = yield* client(proxy)
@@ -186,7 +186,7 @@ describe("FaultProxy", () => {
     })
   )
 
-  it.live("resets the client when there is no target, or when it goes away", () =>
+  it.live("resets the client when the target is unreachable or disconnects", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const accepted: Array<Socket> = []
@@ -218,7 +218,7 @@ describe("FaultProxy", () => {
     })
   )
 
-  it.live("HTTP passes, and a request in flight fails when it is cut", () =>
+  it.live("forwards HTTP, and cut fails a request in flight", () =>
     Effect.gen(function* () {
       const port = yield* listening(
         createHttpServer((request, response) => {

@@ -27,7 +27,7 @@ const textsOf = (message: {
 }) => message.parts.flatMap((part) => (part.type === "text" ? [part.text ?? ""] : [])).join("")
 
 describe("the real opencode", { timeout: 60_000 }, () => {
-  it.live("answers a prompt, runs a tool, and leaves nothing behind", () =>
+  it.live("answers a prompt, runs a tool, and leaves no process or file", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { home, provider, server } = yield* start((request) =>
@@ -83,7 +83,7 @@ describe("the real opencode", { timeout: 60_000 }, () => {
 
 layer(Rig.layer, { excludeTestServices: true, timeout: "60 seconds" })("one server", (test) => {
   test.effect(
-    "gives up on 401, and retries 429, 500 and a dropped stream",
+    "fails on 401, and retries 429, 500 and a dropped stream",
     () =>
       Effect.gen(function* () {
         const { provider, server } = yield* Rig
@@ -116,7 +116,7 @@ layer(Rig.layer, { excludeTestServices: true, timeout: "60 seconds" })("one serv
   )
 
   test.effect(
-    "stops a reply when OpenCode leaves",
+    "stops a reply when OpenCode disconnects",
     () =>
       Effect.gen(function* () {
         const { provider, server } = yield* Rig
@@ -136,7 +136,7 @@ layer(Rig.layer, { excludeTestServices: true, timeout: "60 seconds" })("one serv
   )
 
   test.effect(
-    "the demo uses a real tool, and shows that the conversation's context is kept",
+    "the demo runs a real tool, and quotes the earlier prompts of the conversation",
     () =>
       Effect.gen(function* () {
         const { provider, server } = yield* Rig

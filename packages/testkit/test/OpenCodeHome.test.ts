@@ -22,7 +22,7 @@ const present = (path: string) =>
   )
 
 describe("OpenCodeHome", () => {
-  it.live("is a clean git repository with the files, a configuration file, and folders of its own", () =>
+  it.live("is a clean git repository with the files, a configuration file, and separate folders", () =>
     Effect.gen(function* () {
       const home = yield* OpenCodeHome.make({
         config: { model: "a/b" },
@@ -48,7 +48,7 @@ describe("OpenCodeHome", () => {
     })
   )
 
-  it.live("made again at the same place it keeps everything but the configuration", () =>
+  it.live("a home created twice in one place keeps everything except the configuration", () =>
     Effect.gen(function* () {
       const outer = yield* OpenCodeHome.make({ git: false })
       const root = join(outer.directory, "kept")
@@ -64,12 +64,12 @@ describe("OpenCodeHome", () => {
       assert.include(yield* read(after.configFile), "a/2")
 
       yield* Effect.tryPromise(() => rm(root, { recursive: true }))
-      const anew = yield* OpenCodeHome.at(root, options)
-      assert.strictEqual(yield* git(anew, "rev-parse", "HEAD"), commit)
+      const second = yield* OpenCodeHome.at(root, options)
+      assert.strictEqual(yield* git(second, "rev-parse", "HEAD"), commit)
     })
   )
 
-  it.live("is no repository when git is not wanted, and leaves a given directory alone", () =>
+  it.live("is not a repository without git, and does not change a given directory", () =>
     Effect.gen(function* () {
       const outer = yield* OpenCodeHome.make({ git: false })
       const directory = join(outer.directory, "mine")
@@ -82,7 +82,7 @@ describe("OpenCodeHome", () => {
     })
   )
 
-  it.live("is removed even while somebody still writes into it", () =>
+  it.live("is removed while a process still writes into it", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const home = yield* OpenCodeHome.make({ git: false }).pipe(Scope.provide(scope))
@@ -99,7 +99,7 @@ describe("OpenCodeHome", () => {
     })
   )
 
-  it.live("says which path cannot be written", () =>
+  it.live("reports the path that cannot be written", () =>
     Effect.gen(function* () {
       const outer = yield* OpenCodeHome.make({ git: false, files: { occupied: "a file" } })
       const path = join(outer.directory, "occupied", "home")

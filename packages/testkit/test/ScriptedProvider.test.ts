@@ -55,7 +55,7 @@ const Chunk = Schema.fromJsonString(
 )
 const decodeChunk = Schema.decodeUnknownEffect(Chunk)
 
-/** What a client sees of a streamed answer: the text pieces and how it ended. */
+/** The text pieces of a streamed answer, and how it ended. */
 const streamed = Effect.fnUntraced(function* (provider: Provider, body: object) {
   const lines = yield* frames(provider, body)
   assert.strictEqual(lines.at(-1), "[DONE]")
@@ -69,7 +69,7 @@ const streamed = Effect.fnUntraced(function* (provider: Provider, body: object) 
 })
 
 describe("ScriptedProvider", () => {
-  it.live("streams a text in the asked number of pieces, then its end and its usage", () =>
+  it.live("streams a text in the requested number of pieces, then its end and its usage", () =>
     Effect.gen(function* () {
       const provider = yield* ScriptedProvider.make(() =>
         Reply.withUsage(Reply.text("abcdef", { chunks: 3 }), {
@@ -88,7 +88,7 @@ describe("ScriptedProvider", () => {
     })
   )
 
-  it.live("answers in one document when no stream is asked for", () =>
+  it.live("responds with one document without streaming", () =>
     Effect.gen(function* () {
       const provider = yield* ScriptedProvider.make(() =>
         Reply.sequence([
@@ -115,7 +115,7 @@ describe("ScriptedProvider", () => {
     })
   )
 
-  it.live("gives the script the conversation, and the results of this turn's tool calls only", () =>
+  it.live("passes the script the conversation, and only the tool results of this turn", () =>
     Effect.gen(function* () {
       const provider = yield* ScriptedProvider.make(() => Reply.text("ok"))
       yield* streamed(provider, {
@@ -137,7 +137,7 @@ describe("ScriptedProvider", () => {
     })
   )
 
-  it.live("counts titles apart, answers them itself, and keeps the newest requests only", () =>
+  it.live("counts title requests separately, answers them itself, and keeps the newest requests only", () =>
     Effect.gen(function* () {
       const provider = yield* ScriptedProvider.make(({ ordinal }) => Reply.text(`n${ordinal}`), {
         keep: 2
@@ -156,7 +156,7 @@ describe("ScriptedProvider", () => {
     })
   )
 
-  it.live("lists its models, and gives OpenCode a configuration with the same ones", () =>
+  it.live("lists its models, and configures OpenCode with the same models", () =>
     Effect.gen(function* () {
       const models = ["small", "vendor/large"]
       const provider = yield* ScriptedProvider.make(() => Reply.text(""), { models })
@@ -172,7 +172,7 @@ describe("ScriptedProvider", () => {
     })
   )
 
-  it.live("answers what it cannot serve with a status that no client retries", () =>
+  it.live("rejects invalid requests with a status that no client retries", () =>
     Effect.gen(function* () {
       const provider = yield* ScriptedProvider.make(() => {
         throw new Error("a mistake in the script")
@@ -243,7 +243,7 @@ describe("ScriptedProvider", () => {
 
 describe("Reply", () => {
   it.effect.prop(
-    "pieces are whole characters, not empty, no more than asked, and make up the text",
+    "splits a text into non-empty pieces of whole characters, at most as many as requested",
     [Schema.String, Schema.UndefinedOr(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 50 })))],
     ([text, count]) =>
       Effect.sync(() => {
@@ -268,7 +268,7 @@ describe("demoScript", () => {
     })
   })
 
-  it.live("says what it is, the prompt, its number and the first prompt, in twenty pieces or more", () =>
+  it.live("introduces itself and quotes the prompt, its number and the first prompt, in at least twenty pieces", () =>
     Effect.gen(function* () {
       const { content } = yield* ask(demoScript, "My name is Ada.", "Who\nare you?")
       const text = content.join("")
@@ -280,7 +280,7 @@ describe("demoScript", () => {
     })
   )
 
-  it.live("lists the directory when the prompt is about files, and nothing else", () =>
+  it.live("lists the directory only when the prompt is about files", () =>
     Effect.gen(function* () {
       const { tools } = yield* ask(demoScript, demoPrompt)
       assert.deepInclude(tools[0], {

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { binary } from "./support/openCode.ts"
 
-/** What an example prints, run by itself as a reader would run it. */
+/** The output of an example that runs as a reader would run it. */
 const run = (name: string) =>
   Effect.tryPromise(() =>
     promisify(execFile)(process.execPath, ["--conditions=@opencode-worker/source", `examples/${name}.ts`], {
@@ -21,7 +21,7 @@ describe("the examples of the README", { timeout: 60_000 }, () => {
     })
   )
 
-  it.live("are what the README shows", () =>
+  it.live("equal the snippets of the README", () =>
     Effect.gen(function* () {
       const [readme, ...examples] = yield* Effect.forEach(
         ["README.md", "examples/effect.ts", "examples/async-await.ts", "examples/fault-proxy.ts"],

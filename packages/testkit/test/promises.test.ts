@@ -18,7 +18,7 @@ const rejected = (promise: Promise<unknown>): Promise<unknown> =>
   )
 
 describe("scriptedProvider", () => {
-  it("answers by a script that may be async, and frees its port when it is disposed", async () => {
+  it("replies by an async script, and frees its port on disposal", async () => {
     const provider = await scriptedProvider(async ({ lastUserText }) => Reply.text(lastUserText))
     assert.include(await ask(provider.url), `"content":"hello"`)
     await provider.setScript(() => Promise.reject(new Error("a mistake in the script")))
@@ -32,7 +32,7 @@ describe("scriptedProvider", () => {
     assert.instanceOf(await rejected(ask(provider.url)), TypeError)
   })
 
-  it("holds a reply at a promise, and waits for a condition until it is told to stop", async () => {
+  it("holds a reply until a promise resolves, and waits for a condition until its signal aborts", async () => {
     const gate = Promise.withResolvers<void>()
     await using provider = await scriptedProvider(() => Reply.sequence([Reply.wait(gate.promise), Reply.text("late")]))
     const answer = ask(provider.url)
@@ -48,14 +48,14 @@ describe("scriptedProvider", () => {
 })
 
 describe("openCodeHome", () => {
-  it("is gone when it is disposed", async () => {
+  it("is removed on disposal", async () => {
     const home = await openCodeHome({ git: false, files: { "a.txt": "a" } })
     assert.isTrue((await stat(`${home.directory}/a.txt`)).isFile())
     await home[Symbol.asyncDispose]()
     await rejected(stat(home.root))
   })
 
-  it("rejects with a message that says what to do", async () => {
+  it("rejects with a message that names the remedy", async () => {
     await using home = await openCodeHome({ git: false, files: { occupied: "a file" } })
     const error = await rejected(openCodeHome({ directory: `${home.directory}/occupied/x` }))
     assert.instanceOf(error, TestkitError)
@@ -64,7 +64,7 @@ describe("openCodeHome", () => {
 })
 
 describe("faultProxy", () => {
-  it("breaks what passes through it, and frees its port when it is disposed", async () => {
+  it("breaks connections, and frees its port on disposal", async () => {
     await using provider = await scriptedProvider(() => Reply.text("hello"))
     const proxy = await faultProxy({ port: Number(new URL(provider.url).port) })
     const url = `${proxy.url}/v1`

@@ -3,7 +3,7 @@ import type { Server } from "node:net"
 import { Effect } from "effect"
 import { ListenFailed, TestkitError } from "../TestkitError.ts"
 
-/** Gives the port. Closing waits until the last connection is gone, which `closeConnections` sees to. */
+/** Returns the port. Closing waits until `closeConnections` has closed the last connection. */
 export const listen = Effect.fnUntraced(function* <A extends Server>(
   who: string,
   create: () => A,

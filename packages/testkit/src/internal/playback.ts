@@ -1,10 +1,10 @@
-/** Plays a `Reply` onto an HTTP response in the chat-completions format, streaming or not. */
+/** Sends a `Reply` as an HTTP response in the chat-completions format, streaming or not. */
 import type { ServerResponse } from "node:http"
 import { Duration, Effect } from "effect"
 import type { ChatRequest } from "../ChatRequest.ts"
 import { type Reply, type Status, Step, type Streamed, type Usage } from "../Reply.ts"
 
-/** What one piece adds to the assistant's message. */
+/** The part of the assistant's message in one piece. */
 interface Delta {
   readonly content?: string
   readonly reasoning_content?: string
@@ -22,14 +22,14 @@ const write = (response: ServerResponse, data: string): Effect.Effect<void> =>
     response.write(data, () => resume(Effect.void))
   })
 
-/** Answers with one JSON document. */
+/** Responds with one JSON document. */
 export const json = (response: ServerResponse, status: number, body: unknown): Effect.Effect<void> =>
   Effect.sync(() => {
     response.writeHead(status, { "content-type": "application/json" })
     response.end(JSON.stringify(body))
   })
 
-/** Answers in the error format of the API. */
+/** Responds in the error format of the API. */
 export const error = (response: ServerResponse, reply: Status): Effect.Effect<void> => {
   if (reply.retryAfter !== undefined) {
     response.setHeader("retry-after", Math.ceil(Duration.toSeconds(reply.retryAfter)))
@@ -45,7 +45,7 @@ const estimate = (request: ChatRequest, deltas: ReadonlyArray<Delta>): Usage => 
 })
 const tokens = (text: string): number => Math.ceil(text.length / 4)
 
-/** What a step does. `emit` sends its part of the answer. */
+/** Runs a step. `emit` sends its part of the answer. */
 const playStep = (
   step: Step,
   response: ServerResponse,
@@ -135,6 +135,6 @@ const stream = Effect.fnUntraced(function* (response: ServerResponse, request: C
   })
 })
 
-/** Plays the whole reply. Interrupting it leaves the response as it is. */
+/** Sends the whole reply. Interruption leaves the response as it is. */
 export const play = (response: ServerResponse, request: ChatRequest, reply: Reply): Effect.Effect<void> =>
   "status" in reply ? error(response, reply) : stream(response, request, reply)
