@@ -1,4 +1,4 @@
-/** Counts the HTTP requests of this process to paths that begin with `path`, until it is disposed of. */
+/** Counts the HTTP requests of this process to paths that begin with `path`, until disposal. */
 export const countRequests = (path: string) => {
   const original = globalThis.fetch
   const counted = { count: 0 }

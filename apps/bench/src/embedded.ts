@@ -1,7 +1,7 @@
 /**
- * The embedded deployment, over its real wire, beside `convex-test` on the same functions and beside what the wire and
- * the disk cost without Convex; each in a process of its own. What is measured is what an awaiting caller waits for: with
- * `durability: "full"` that includes the disk.
+ * The embedded deployment over its real protocol, next to `convex-test` with the same functions and next to the cost of
+ * socket and disk without Convex. Each runs in its own process. Times are those of a caller that awaits the result: with
+ * `durability: "full"` they include the disk.
  */
 import { anyApi } from "convex/server"
 import { embedded, startPeer, startRaw, subjectOf } from "./embedded/contenders.ts"
@@ -12,7 +12,7 @@ import type { Line } from "./report.ts"
 const api = anyApi["documents"]!
 const peerName = "convex-test"
 
-/** Rounds of an operation, in each of which every contender has its turn. One before them warms up, and is not counted. */
+/** Rounds of an operation. In each round every contender has a turn. A round before them warms up and is not counted. */
 const rounds = (quick: boolean) => (quick ? 2 : 6)
 const budget = (quick: boolean, op: Operation): Limit => {
   const isLong = timesOf(op) > 1
@@ -54,7 +54,7 @@ async function* atSize(documents: number, quick: boolean): AsyncGenerator<Line> 
     const each = timesOf(op)
     const { p50Ms, perSecond } = figures(times.get(theirs), each)
     const least = figures(times.get(raw), each)
-    const beside = {
+    const compared = {
       peer: { name: peerName, p50Ms, perSecond },
       ...(times.get(raw)?.length ? { raw: { p50Ms: least.p50Ms, perSecond: least.perSecond } } : {})
     }
@@ -64,7 +64,7 @@ async function* atSize(documents: number, quick: boolean): AsyncGenerator<Line> 
       durability: "full",
       ...figures(times.get(ours), each),
       rssBytes: await deployed.rssBytes(),
-      ...beside
+      ...compared
     }
     if (op === "mutation") {
       yield {
@@ -72,7 +72,7 @@ async function* atSize(documents: number, quick: boolean): AsyncGenerator<Line> 
         durability: "normal",
         ...figures(times.get(normal)),
         rssBytes: await quickly.rssBytes(),
-        ...beside
+        ...compared
       }
     }
   }
@@ -82,8 +82,8 @@ async function* atSize(documents: number, quick: boolean): AsyncGenerator<Line> 
 }
 
 /**
- * From the call of a mutation to the last of the clients that watch. Clients watch the same queries, but for
- * `different`, where every subscription is a query of its own. The peer has no clients.
+ * From the call of a mutation to the update of the last watching client. Clients watch the same queries, except for
+ * `different`, where every subscription is a separate query. The peer has no clients.
  */
 const watched = async (op: string, deployed: Deployed, clients: number, each: number, writes: number) => {
   const writer = subjectOf(deployed)

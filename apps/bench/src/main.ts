@@ -8,7 +8,7 @@ import { startup } from "./startup.ts"
 import { stream } from "./stream.ts"
 import { sync } from "./sync.ts"
 
-/** Each benchmark gives its lines. `quick` makes it small enough for CI; names and fields stay. */
+/** Each benchmark yields lines. `quick` makes it small enough for CI, with the same names and fields. */
 const benchmarks: Readonly<Record<string, (quick: boolean) => AsyncIterable<Line>>> = {
   embedded,
   imports,
@@ -29,7 +29,7 @@ const parse = () => {
   return benchmark && { benchmark, quick: values.quick ?? false, json: values.json ?? false }
 }
 
-// What a benchmark has started is ended where the process exits.
+// The exit of this process ends the processes of a benchmark.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1))
 
 const main = async () => {

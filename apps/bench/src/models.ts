@@ -1,6 +1,6 @@
 /**
- * Ninety callers that want the models at once: from one running server through the cache, beside the command
- * `opencode models`, once and, unless it is to be quick, eight times in parallel. Same machine, same run, in turn.
+ * Ninety concurrent callers of the model list: from one running server through the cache, next to the command
+ * `opencode models`, once and, unless quick, eight times in parallel. Both run in alternation on the same machine.
  */
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
@@ -24,7 +24,7 @@ const timed = async <A>(run: () => Promise<A>) => {
 export async function* models(quick: boolean): AsyncGenerator<Line> {
   await using provider = await scriptedProvider(() => Reply.text("Hello."))
   await using home = await openCodeHome({ config: provider.config })
-  /** Of the list and its default: the host probes the server's health, too. */
+  /** Requests for the list and its default. The host's health checks are not counted. */
   using counted = countRequests("/config")
   const { directory, environment, root } = home
   await using host = await createOpenCodeHost({
@@ -34,7 +34,7 @@ export async function* models(quick: boolean): AsyncGenerator<Line> {
     start: "eager"
   })
   const { bootMillis, binary } = await host.server()
-  // What a server that loads its directory is asked for does not count.
+  // Requests while the server loads its directory are not counted.
   await host.client.models()
 
   const ours = async () => {
@@ -81,7 +81,7 @@ export async function* models(quick: boolean): AsyncGenerator<Line> {
     callers,
     rounds,
     models: results[0]?.ids.length ?? 0,
-    // Over HTTP, for the whole process; beside them, the fetches that the cache counts.
+    // `requests`: over HTTP, of the whole process. `fetches`: counted by the cache.
     requests: most("requests"),
     fetches: most("fetches"),
     processes: most("processes"),

@@ -1,7 +1,7 @@
 /**
- * A pool of 50 seen by 20,000 keys, a pool of 20 fought over by 90, and a pool of 50 that holds all of its keys, each beside
- * the same job done by hand with `lru-cache` and `p-queue`. Opening, using and closing take one turn of the event loop each,
- * so what is measured is the pooling.
+ * 20,000 keys through a pool of 50, 90 keys that compete for 20 places, and 50 keys in a pool of 50, each next to the same
+ * work with `lru-cache` and `p-queue`. Opening, use and closing take one turn of the event loop each, so the pooling
+ * dominates the time.
  */
 import { setImmediate as turn } from "node:timers/promises"
 import { SessionPool } from "@opencode-worker/session-pool"
@@ -27,10 +27,10 @@ const cases = (quick: boolean): ReadonlyArray<Case> => {
   ]
 }
 
-/** Large enough that a resource which is not let go shows in the heap: 8 kB. */
+/** 8 kB: large enough that a leaked resource shows in the heap. */
 const payload = () => Array<number>(1000).fill(0)
 
-/** The resources, counted from where they are opened, used and closed. */
+/** The resources, with counts of opens, uses and closes. */
 const makeWorld = () => {
   const inUse = new Set<string>()
   const counts = { resident: 0, maxResident: 0, opens: 0, overlaps: 0 }
@@ -56,14 +56,14 @@ const makeWorld = () => {
 }
 type World = ReturnType<typeof makeWorld>
 
-/** Bytes in use after a collection; the figure is worthless without `--expose-gc`. */
+/** Bytes in use after a collection. Requires `--expose-gc`. */
 const heap = () => {
   globalThis.gc?.()
   globalThis.gc?.()
   return process.memoryUsage().heapUsed
 }
 
-/** Each key in turn, or where they are contended without a pattern, the same in each run (a multiplicative hash). */
+/** Each key in turn. Contended keys follow a multiplicative hash, which is the same in each run. */
 const keyOf = (use: number, { capacity, keys, uses }: Case) =>
   `session-${keys === uses || keys === capacity ? use % keys : (Math.imul(use, 2_654_435_761) >>> 8) % keys}`
 
@@ -90,7 +90,7 @@ const ours = (each: Case, world: World) =>
 
 type Resource = Awaited<ReturnType<World["open"]>>
 
-/** A queue a key for the order, a queue for the places, a cache for what is idle. */
+/** One queue per key for the order, one queue for the places, and a cache for idle resources. */
 const byHand = async (each: Case, world: World) => {
   const turns = new Map<string, PQueue>()
   const places = new PQueue({ concurrency: each.capacity })
@@ -103,7 +103,7 @@ const byHand = async (each: Case, world: World) => {
       idle.delete(key)
       return resident
     }
-    // Fewer than all places are in use, since this caller has none: when all are taken, one of them is idle.
+    // This caller has no place, so not all places are in use. If all are taken, one is idle.
     if (taken === each.capacity) {
       idle.pop()
       await world.close()

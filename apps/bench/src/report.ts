@@ -3,7 +3,7 @@ import { availableParallelism, totalmem } from "node:os"
 import { promisify } from "node:util"
 import { openCodeProgram } from "@opencode-worker/harness"
 
-/** One result. Times are in milliseconds, sizes in bytes, counts exact; an object stands for what it is compared with. */
+/** One result. Times in milliseconds, sizes in bytes, exact counts. An object is a peer. */
 export type Line = Readonly<
   Record<string, string | number | boolean | null | Readonly<Record<string, string | number | null>>>
 >
@@ -32,7 +32,7 @@ const commit = () =>
     () => null
   )
 
-/** A table for people: a column a line, a row a field. */
+/** A table: one column per line, one row per field. */
 export const table = (lines: ReadonlyArray<Line>): string => {
   const columns = lines.map((line) => flatten(line))
   const names = [...new Set(columns.flatMap((column) => [...column.keys()]))]

@@ -1,7 +1,7 @@
 /**
- * How long a worker takes until it is Ready, by how many sessions its deployment has, with OpenCode booting beside it: the
- * built command in a process of its own, on deployments that run elsewhere. Clocked from here, from before the process
- * exists to its word. The sizes take turns, so that a noisy moment does not fall on one of them.
+ * The time of a worker's start to Ready, by the number of sessions in its deployment, with a concurrent boot of OpenCode:
+ * the built command in its own process, with deployments in other processes. The time is from spawn to the `Ready` line.
+ * The sizes alternate, so that a noisy moment does not affect one size only.
  */
 import { setTimeout as sleep } from "node:timers/promises"
 import { api } from "@opencode-worker/convex-sync"
@@ -41,7 +41,7 @@ export async function* startup(quick: boolean): AsyncGenerator<Line> {
 
   const starts = stores.map((store) => ({ store, taken: Array<Start>() }))
   for (let round = 0; round < rounds; round++) {
-    // Each time another one is the first.
+    // Each round begins with another size.
     const first = round % starts.length
     for (const { store, taken } of [...starts.slice(first), ...starts.slice(0, first)]) {
       taken.push(await start(store.worker))
@@ -65,7 +65,7 @@ export async function* startup(quick: boolean): AsyncGenerator<Line> {
   }
 }
 
-/** Of the times to Ready in the same round, so that what slows a whole round down does not count: the median. */
+/** The median of the ratios within a round, which a slow round does not change. */
 const ratio = (taken: ReadonlyArray<Start>, smallest: ReadonlyArray<Start>) => {
   const ratios = taken.map(({ readyMs }, round) => readyMs / (smallest[round]?.readyMs ?? readyMs))
   return Math.round(median(ratios) * 100) / 100
@@ -97,13 +97,13 @@ const start = async (options: WorkerOptions): Promise<Start> => {
   return { readyMs, opencodeBootMs: Number(boot.replaceAll(",", "")), rssBytes, heapBytes: heap }
 }
 
-/** The sessions that OpenCode has: it keeps them in this home. */
+/** Creates sessions in OpenCode, which stores them in this home. */
 const inOpenCode = async (home: Home, count: number) => {
   await using openCode = await serveOpenCode(home)
   return await makeSessions(openCode, count)
 }
 
-/** The first start, which also leaves the compiled code behind. */
+/** The first start, which also writes the compile cache. */
 const pair = async (deployed: Deployment, options: WorkerOptions) => {
   await using worker = startWorker({ ...options, flags: own })
   await using operator = connectTo(deployed)
@@ -112,7 +112,7 @@ const pair = async (deployed: Deployment, options: WorkerOptions) => {
   await worker.prints(/^Ready/m)
 }
 
-/** As if the worker had told `count` sessions, and all that OpenCode has now. */
+/** Fills the deployment as if the worker had synced `count` sessions and all sessions of OpenCode. */
 const fill = async (deployed: Deployment, count: number, ids: ReadonlyArray<string>) => {
   const [worker = ""] = await deployed.rows("workers")
   const { _id: workerId, ownerId }: Record<string, unknown> = JSON.parse(worker)
@@ -134,13 +134,13 @@ const fill = async (deployed: Deployment, count: number, ids: ReadonlyArray<stri
   await deployed.fill("syncCursors", [{ workerId, watermark: Date.now() + AHEAD }])
 }
 
-/** A list of what changed looks back 15 s from the watermark: with this much more it brings nothing. Milliseconds. */
+/** Milliseconds. A list of changes looks back 15 s from the watermark. With this offset it is empty. */
 const AHEAD = 60_000
 
-/** At 20 a second. */
+/** 20 per second. */
 const TRIES = 1200
 
-/** What a start asks of OpenCode, seen at a server that the worker attaches to. */
+/** The requests of a start, counted at a server that the worker attaches to. */
 const asked = async ({ deployed, worker: options }: Store, home: Home) => {
   await using openCode = await serveOpenCode(home)
   using relay = await relayRequests(openCode.url)
@@ -150,15 +150,15 @@ const asked = async ({ deployed, worker: options }: Store, home: Home) => {
     flags: ["--attach", relay.url]
   })
   await worker.prints(/^Ready/m)
-  // By then it has listed the sessions and told the models: whatever a start does is done.
+  // The start is over when the sessions are listed and the models are published.
   const isOver = async () => (await deployed.rows("modelCatalogs")).length > 0 && relay.count(/^GET \/session$/) > 0
   for (let tries = 0; !(await isOver()); tries++) {
-    if (tries === TRIES) throw new Error("The worker does not tell the models")
+    if (tries === TRIES) throw new Error("The worker did not publish the models")
     await sleep(50)
   }
   return {
     restored: relay.count(/ \/session\/ses_/),
-    // When the host loads a directory it asks for them, too, beside the tools, and reads no answer.
+    // While the host loads a directory it requests them together with the tools, and reads no response.
     modelFetches: relay.count(/^GET \/config\/providers$/) - relay.count(/^GET \/experimental\/tool\/ids$/)
   }
 }

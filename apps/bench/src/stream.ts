@@ -1,7 +1,7 @@
 /**
- * Operators that prompt one worker at once and read along: how long until they see the first text, the rest, and the end,
- * beside the raw event stream of the same OpenCode server for the same turns; what the worker writes for it; and whether
- * every answer is correct and whole. Everything is real but the model, which speaks at a known pace.
+ * Concurrent operators of one worker that read their answers live: the time to the first text, later text and the end, next
+ * to the raw event stream of the same OpenCode server for the same turns; the worker's writes; and whether every answer is
+ * correct and whole. Every part except the model is real. The model streams at a known pace.
  */
 import { api } from "@opencode-worker/convex-sync"
 import { type Deployment, startDeployment, startWorker } from "@opencode-worker/harness"
@@ -16,9 +16,9 @@ interface Case {
   readonly operators: number
   /** Prompts of each operator, one after another. */
   readonly rounds: number
-  /** Of an answer; each is a word, and an event of OpenCode. */
+  /** Tokens of an answer. Each is a word and an event of OpenCode. */
   readonly tokens: number
-  /** Milliseconds from one to the next. */
+  /** Milliseconds between two tokens. */
   readonly every: number
 }
 
@@ -71,11 +71,11 @@ export async function* stream(quick: boolean): AsyncGenerator<Line> {
     await using cleanup = new AsyncDisposableStack()
     const connections = Array.from({ length: each.operators }, () => connectTo(deployed))
     for (const connection of connections) cleanup.use(connection)
-    /** Operators with a conversation each: each one's prompts one after another, all of them at once. */
+    /** Each operator has one session. Operators prompt concurrently, each of them sequentially. */
     const ask = async (isReading: boolean, rounds: number) => {
       const operators = await Promise.all(connections.map((client) => operator(client, workerId, isReading)))
       const name = `${each.operators}-${isReading ? "watched" : "unwatched"}`
-      // The first turn of a conversation makes it in OpenCode, which is no part of what is measured.
+      // The first turn creates the session in OpenCode, which is not measured.
       await Promise.all(operators.map((one, index) => one.ask(prompt(`${name}-${index}`, { ...each, tokens: 1 }))))
       await deployed.traffic()
       const cpuBefore = await cpuSeconds(worker)
@@ -113,14 +113,14 @@ export async function* stream(quick: boolean): AsyncGenerator<Line> {
 
 type Answer = Seen & { readonly turn: string }
 
-/** Turns, and what the worker spent on them. */
+/** Turns, and the worker's cost of them. */
 interface Phase {
   readonly answers: ReadonlyArray<Answer>
   readonly traffic: Awaited<ReturnType<Deployment["traffic"]>>
   readonly workerCpuSeconds: number
 }
 
-/** When OpenCode's own stream brought the text of each turn. */
+/** Times of each turn's text in OpenCode's own event stream. */
 const rawText = () => {
   const turnOf = new Map<string, string>()
   const texts = new Map<string, Array<Sighting>>()
@@ -178,10 +178,10 @@ const writes = ({ answers, traffic: { bytes, mutations }, workerCpuSeconds }: Ph
   }
 }
 
-/** What the worker does by the clock, turns or not, and for all sessions at once. */
+/** Periodic calls of the worker, which do not depend on turns. */
 const background = ["lease:heartbeat", "sync:apply", "sync:outdated"]
 
-/** All else that the worker asks of its deployment, each result of its subscriptions included. */
+/** All other calls of the worker, and each result of its subscriptions. */
 const callsPerTurn = ({ answers, traffic: { mutations, results } }: Phase) => {
   const counts = [...Object.entries(mutations), ...Object.entries(results)]
   const calls = counts.reduce((sum, [name, count]) => sum + (background.includes(name) ? 0 : count), 0)

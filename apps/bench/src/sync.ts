@@ -1,9 +1,7 @@
 /**
- * What it costs to keep the deployment's sessions as OpenCode has them: the first pass over all of them, then passes after
- * 0, 3 and 100 changes, and then, each time by a sync that knows nothing of an earlier one, the list of everything when
- * nobody has renamed anything meanwhile, and when somebody has renamed 3. It is the worker's own sync between a real OpenCode
- * server and a real deployment. Requests are counted where they leave this process, mutations and queries on the wire, rows
- * by what the tables hold before and after.
+ * The cost of session sync: the first pass over all sessions, passes after 0, 3 and 100 changes, and full lists by a new
+ * sync after 0 and 3 renames. It is the worker's own sync between a real OpenCode server and a real deployment. Requests are
+ * counted where they leave this process, mutations and queries on the wire, rows by the difference of the tables.
  */
 import { api, Lease, Pairing, SessionSync } from "@opencode-worker/convex-sync"
 import { ConvexClient } from "@opencode-worker/effect-convex"
@@ -49,7 +47,7 @@ const passes = Effect.fnUntraced(function* (world: World) {
     list: Effect.fnUntraced(function* (since) {
       yield* Queue.offer(begun, undefined)
       const [before, beganAt] = [requests.count, performance.now()]
-      // Ended within it, a sync would leave requests behind that are counted for the next one.
+      // A sync that ends within a request would leave requests that are counted for the next one.
       const listed = yield* Effect.uninterruptible(Effect.promise(() => host.client.sessions.list({ since })))
       Object.assign(list, { requests: requests.count - before, beganAt, endedAt: performance.now() })
       return listed.map(({ id, time, title }) => ({ id, title, updated: time.updated }))
@@ -64,7 +62,7 @@ const passes = Effect.fnUntraced(function* (world: World) {
   })
   const listNow = Queue.offer(events, { _tag: "Gap" })
 
-  /** One list, and the telling of what it brought: that is over when the next list begins. */
+  /** One list and the sync of its changes, which is over when the next list begins. */
   const pass = Effect.fnUntraced(function* <R>(name: string, changes: number, start: Effect.Effect<unknown, never, R>) {
     const before = new Set(yield* rows(deployed))
     yield* Effect.promise(deployed.traffic)
@@ -95,7 +93,7 @@ const passes = Effect.fnUntraced(function* (world: World) {
     )
   const ofOneProcess = Effect.gen(function* () {
     const lines: Array<Line> = [yield* pass("first", ids.length, begin())]
-    // A list looks back a little, and would bring again all that was made just now: in daily use that is next to nothing.
+    // A list looks back a few seconds, and would return all sessions that were just created. In daily use there are few.
     if (!quick) yield* Effect.sleep("16 seconds")
     for (const changes of [0, 3, 100]) {
       yield* Effect.promise(() => touch(openCode, ids.slice(0, changes)))
@@ -111,24 +109,24 @@ const passes = Effect.fnUntraced(function* (world: World) {
   return lines
 })
 
-/** What a pass may write to. */
+/** The tables that a pass may write to. */
 const rows = (deployed: Deployment) =>
   Effect.map(
     Effect.promise(() => Promise.all([deployed.rows("sessions"), deployed.rows("syncCursors")])),
     (tables) => tables.flat()
   )
 
-/** Moves the time of sessions, as work in them does. */
+/** Updates the time of sessions, as work in them does. */
 const touch = async (openCode: OpenCode, ids: ReadonlyArray<string>) => {
   for (const id of ids) await openCode.request(`/session/${id}`, "PATCH", { metadata: { at: performance.now() } })
 }
 
-/** Which moves no time, so that only a list of everything shows it. */
+/** Renames sessions. This does not update their time, so only a full list shows it. */
 const rename = async (openCode: OpenCode, ids: ReadonlyArray<string>) => {
   for (const id of ids) await openCode.request(`/session/${id}`, "PATCH", { title: `Renamed ${id}` })
 }
 
-/** The lease of a worker that was just paired, over the counted connection. */
+/** The lease of a newly paired worker, over the counted connection. */
 const leaseOf = Effect.fnUntraced(function* (deployed: Deployment) {
   const convex = yield* ConvexClient.make({ url: deployed.counted })
   const attempt = yield* Effect.provideService(

@@ -6,7 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 
 describe("bench embedded", () => {
-  it("measures each operation at each size beside convex-test", { timeout: 120_000 }, async () => {
+  it("measures each operation at each size next to convex-test", { timeout: 120_000 }, async () => {
     const args = ["--expose-gc", "--conditions=@opencode-worker/source", main, "embedded", "--quick", "--json"]
     const { stdout } = await promisify(execFile)(process.execPath, args)
     const [, ...lines] = stdout

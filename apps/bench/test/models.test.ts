@@ -7,7 +7,7 @@ const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 
 describe("bench models", () => {
   it(
-    "serves ninety callers by one request and no process, faster than the command serves one",
+    "serves ninety callers by one request and no process, faster than one run of the command",
     { timeout: 180_000 },
     async () => {
       const { stdout } = await promisify(execFile)(process.execPath, [

@@ -8,7 +8,7 @@ const bench = (...args: ReadonlyArray<string>) =>
   promisify(execFile)(process.execPath, ["--expose-gc", "--conditions=@opencode-worker/source", main, ...args])
 
 describe("bench pool", () => {
-  it("keeps the pool's numbers: the bound, no overlap, one open a key, a flat heap", { timeout: 60_000 }, async () => {
+  it("keeps the bound, without overlap, with one open per key and a flat heap", { timeout: 60_000 }, async () => {
     const { stdout } = await bench("pool", "--quick", "--json")
     const [first, distinct, contended, resident] = stdout
       .trim()
@@ -46,12 +46,12 @@ describe("bench pool", () => {
     }
   })
 
-  it("prints a table for people", { timeout: 60_000 }, async () => {
+  it("prints a table", { timeout: 60_000 }, async () => {
     const { stdout } = await bench("pool", "--quick")
     assert.match(stdout, /^maxResident +50 +20 +50$/m)
   })
 
-  it("says which benchmarks there are", async () => {
+  it("prints the names of the benchmarks", async () => {
     const error: unknown = await bench("nothing").catch((failure: unknown) => failure)
     assert.deepInclude(error, {
       code: 64,

@@ -6,30 +6,25 @@ import { assert, describe, it } from "@effect/vitest"
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 
 describe("bench startup", () => {
-  it(
-    "restores nothing and fetches the models once, however many sessions there are",
-    { timeout: 400_000 },
-    async () => {
-      const { stdout } = await promisify(execFile)(process.execPath, [
-        "--conditions=@opencode-worker/source",
-        main,
-        "startup",
-        "--quick",
-        "--json"
-      ])
-      const [, ...lines] = stdout
-        .trim()
-        .split("\n")
-        .map((line) => JSON.parse(line))
-      assert.deepEqual(
-        lines.map(({ sessions }) => sessions),
-        [0, 255]
-      )
-      for (const line of lines) {
-        assert.deepInclude(line, { bench: "startup", opencodeSessions: 50, restored: 0, modelFetches: 1 })
-        for (const field of ["readyMs", "opencodeBootMs", "rssBytes", "heapBytes"])
-          assert.isAbove(line[field], 0, field)
-      }
+  it("restores no session and fetches the models once, with any number of sessions", { timeout: 400_000 }, async () => {
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      "--conditions=@opencode-worker/source",
+      main,
+      "startup",
+      "--quick",
+      "--json"
+    ])
+    const [, ...lines] = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line))
+    assert.deepEqual(
+      lines.map(({ sessions }) => sessions),
+      [0, 255]
+    )
+    for (const line of lines) {
+      assert.deepInclude(line, { bench: "startup", opencodeSessions: 50, restored: 0, modelFetches: 1 })
+      for (const field of ["readyMs", "opencodeBootMs", "rssBytes", "heapBytes"]) assert.isAbove(line[field], 0, field)
     }
-  )
+  })
 })

@@ -5,12 +5,12 @@ import { assert, describe, it } from "@effect/vitest"
 
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 
-/** Bytes of a call beside the text in it: ids, the worker's secret, the frame. */
+/** Bytes of a call without its text: ids, the worker's secret, the frame. */
 const perCall = 1500
 
 describe("bench stream", () => {
   it(
-    "brings every answer whole, with few calls and bytes in proportion to the text",
+    "delivers every answer whole, with few calls and bytes in proportion to the text",
     { timeout: 400_000 },
     async () => {
       const { stdout } = await promisify(execFile)(process.execPath, [

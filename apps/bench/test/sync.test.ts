@@ -7,7 +7,7 @@ const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 
 describe("bench sync", () => {
   it(
-    "tells each change once: a row each and one where the watermark moves, in batches of 100, also by a new process",
+    "syncs each change once: a row per change and one for the watermark, in batches of 100, also in a new process",
     { timeout: 180_000 },
     async () => {
       const { stdout } = await promisify(execFile)(process.execPath, [

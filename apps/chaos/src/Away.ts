@@ -1,4 +1,4 @@
-/** The deployment is away for a long time in the middle of an answer, which comes to its end meanwhile. */
+/** The deployment is unreachable for a long time in the middle of an answer, which ends in that time. */
 import { residentBytes } from "@opencode-worker/harness"
 import { Effect, Schedule } from "effect"
 import type { Violation } from "./Judge.ts"
@@ -6,16 +6,16 @@ import { observe } from "./Observe.ts"
 import { finishedInOpenCode, streaming } from "./Steps.ts"
 import { World } from "./World.ts"
 
-/** 20 kB of text a second, so that a minute of it is more than the worker keeps for later. */
+/** 20 kB of text per second: a minute of it exceeds the worker's buffer. */
 const wordsASecond = 50
 const padding = 400
 
-/** Bytes of the worker's memory, several times what a minute of text is. */
+/** Limit of the worker's memory growth in bytes: several times a minute of text. */
 const mostGrowth = 100_000_000
 
 /**
- * Nothing reaches the deployment until the model has spoken for so long and OpenCode has its answer whole. Memory is the
- * worker's, in bytes: how far it grew meanwhile.
+ * Cuts the deployment off until the model has streamed for this many seconds and OpenCode has stored the whole answer.
+ * Returns the growth of the worker's memory in bytes.
  */
 export const runAway = Effect.fn("Away.run")(function* (seconds: number) {
   const world = yield* World

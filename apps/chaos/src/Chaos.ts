@@ -1,4 +1,4 @@
-/** A whole run: the cases in turn, in one world, and what is left when it ends. */
+/** A whole run: the cases one after another in one world, and the processes that are left at its end. */
 import { Cause, Clock, Effect, Exit } from "effect"
 import { type Cell, nameOf, runCell } from "./Matrix.ts"
 import { runAway } from "./Away.ts"
@@ -10,13 +10,13 @@ import { World } from "./World.ts"
 
 export interface Plan {
   readonly cells: ReadonlyArray<Cell>
-  /** Seconds that the deployment is away in the middle of an answer; 0: it is not. */
+  /** Seconds without the deployment in the middle of an answer. 0 skips this case. */
   readonly away: number
   readonly rounds: number
   readonly seed: number
 }
 
-const told = ({ prompt, violations }: Outcome) =>
+const violationsOf = ({ prompt, violations }: Outcome) =>
   violations.map(({ kind, why }) => ({ kind, why: `${prompt.id}, ${prompt.kind}: ${why}` }))
 
 interface Ran {
@@ -24,43 +24,43 @@ interface Ran {
   readonly memoryGrowthBytes?: number
 }
 
-/** A worker that was not told to stop, and did. */
-const desertion = Effect.gen(function* () {
+/** A worker that stopped without a request. */
+const unexpectedStop = Effect.gen(function* () {
   const { worker } = yield* World
   if (yield* worker.isAlive) return []
   const why = `the worker stopped by itself: ${yield* worker.lastWords}`
   return [{ kind: "unsettled", why } satisfies Violation]
 })
 
-/** A case that cannot be carried through says why. Either way the world is left so that the next one can. */
+/** Runs a case. A case that fails reports its reason as a violation, and the world is repaired for the next case. */
 const timed = Effect.fnUntraced(function* <E>(name: string, run: Effect.Effect<Ran, E, World>) {
   const { repair } = yield* World
   const began = yield* Clock.currentTimeMillis
   const exit = yield* Effect.exit(run)
   const milliseconds = (yield* Clock.currentTimeMillis) - began
-  const deserted = yield* desertion
-  if (Exit.isFailure(exit) || deserted.length > 0) yield* repair
+  const stopped = yield* unexpectedStop
+  if (Exit.isFailure(exit) || stopped.length > 0) yield* repair
   if (Exit.isSuccess(exit)) {
     const { outcomes, ...more } = exit.value
     const statuses = outcomes.map(({ status }) => status)
-    const violations = [...outcomes.flatMap(told), ...deserted]
+    const violations = [...outcomes.flatMap(violationsOf), ...stopped]
     return { name, turns: outcomes.length, statuses, violations, milliseconds, ...more } satisfies Case
   }
   const why = Cause.prettyErrors(exit.cause)
     .map(({ message }) => message)
     .join("; ")
-  const violations = [{ kind: "unsettled", why } satisfies Violation, ...deserted]
+  const violations = [{ kind: "unsettled", why } satisfies Violation, ...stopped]
   return { name, turns: 1, statuses: [], violations, milliseconds } satisfies Case
 })
 
-/** Runs the plan and tells of each case. Gives the number of processes that are left of it, which then end. */
+/** Runs the plan and reports each case. Returns the number of processes that were left, and kills them. */
 export const run = Effect.fn("Chaos.run")(function* <E, R>(
   { away, cells, rounds, seed }: Plan,
-  tell: (each: Case) => Effect.Effect<void, E, R>
+  report: (each: Case) => Effect.Effect<void, E, R>
 ) {
   const world = yield* World
   for (const cell of cells) {
-    yield* tell(
+    yield* report(
       yield* timed(
         nameOf(cell),
         Effect.map(runCell(cell), (outcomes) => ({ outcomes }))
@@ -72,11 +72,11 @@ export const run = Effect.fn("Chaos.run")(function* <E, R>(
       outcomes: [outcome],
       memoryGrowthBytes
     }))
-    yield* tell(yield* timed(`the deployment away for ${away} s`, absence))
+    yield* report(yield* timed(`the deployment away for ${away} s`, absence))
   }
   for (const [index, round] of (yield* drawRounds(rounds, seed)).entries()) {
     const name = `round ${index + 1}: ${describe(round)}`
-    yield* tell(
+    yield* report(
       yield* timed(
         name,
         Effect.map(runRound(round), (outcomes) => ({ outcomes }))
@@ -85,8 +85,8 @@ export const run = Effect.fn("Chaos.run")(function* <E, R>(
   }
   const { orphans, strangers } = yield* world.finish
   if (strangers > 0) {
-    const why = `${strangers} sessions are there that nobody asked for`
-    yield* tell({
+    const why = `${strangers} sessions exist that no operator created`
+    yield* report({
       name: "sessions",
       turns: 0,
       statuses: [],

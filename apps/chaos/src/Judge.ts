@@ -1,13 +1,13 @@
-/** What became of a prompt, and whether it may be so. Pure. */
+/** The rules for the end of a prompt, as pure functions. */
 import type { OpenCodeRecord } from "./OpenCodeRecord.ts"
 import { asks, openingOf, type Prompt } from "./Prompt.ts"
 
-/** Everything that is known of a prompt when all is over. */
+/** The observations of a prompt after its case. */
 export interface Observed {
   readonly prompt: Pick<Prompt, "id" | "kind" | "answer" | "requests" | "followsCompaction" | "ends"> & {
     readonly shown: { readonly text: string }
   }
-  /** Undefined: it did not end in time. */
+  /** Undefined if it did not end in time. */
   readonly status: string | undefined
   readonly error: string
   /** The final parts: texts, and the states of tools. */
@@ -18,7 +18,7 @@ export interface Observed {
   readonly record: OpenCodeRecord
   /** How often the command of the prompt ran. */
   readonly ran: number
-  /** OpenCode and its worker lived on, so nothing may be cut short. */
+  /** OpenCode and its worker kept running, so the turn must be whole. */
   readonly spared: boolean
 }
 
@@ -31,11 +31,11 @@ const lost = (why: string): Violation => ({ kind: "lost", why })
 const duplicated = (why: string): Violation => ({ kind: "duplicated", why })
 const unsettled = (why: string): Violation => ({ kind: "unsettled", why })
 
-/** OpenCode keeps one message for each request that is answered: a refusal has none, and a summary is no answer. */
+/** OpenCode stores one message for each answered request. A refusal has no message, and a summary is not an answer. */
 const answersOf = (prompt: Observed["prompt"]) =>
   asks[prompt.kind].filter((asked) => asked === "tool" || asked === "answer").length
 
-/** A model may be asked once for each part of a turn, and otherwise not. */
+/** A turn may request the model once for each of its parts. */
 const repeats = ({ prompt, ran, record }: Observed): ReadonlyArray<Violation> => [
   ...Array.from(prompt.requests)
     .filter(([, times]) => times > 1)
@@ -75,7 +75,7 @@ const losses = ({ error, prompt, ran, record, spared, status, texts }: Observed)
   }
 }
 
-/** What is wrong with it; nothing, if all is as promised. */
+/** The broken rules, or none. */
 export const judge = (observed: Observed): ReadonlyArray<Violation> => {
   const { pending, status, tools } = observed
   if (status === undefined) return [unsettled("it did not end"), ...repeats(observed)]

@@ -11,7 +11,7 @@ export interface Cell {
   readonly victim: Victim
 }
 
-/** By step: so a server is killed no more often than its worker is started anew. */
+/** Ordered by step, so that a server is not killed more often than its worker is restarted. */
 export const cells: ReadonlyArray<Cell> = steps.flatMap((step) => victims.map((victim) => ({ step, victim })))
 
 export const nameOf = ({ step, victim }: Cell) => `${victim} / ${step.name}`
@@ -26,7 +26,7 @@ const interruptible: Readonly<Record<Reached, ReadonlyArray<string>>> = {
 
 const spared = ({ step, victim }: Cell) => sparesOpenCode(victim) && step.reached !== "cut"
 
-/** How the turn may end. */
+/** The allowed ends of the turn. */
 const allowed = (cell: Cell) => (spared(cell) ? ["completed"] : interruptible[cell.step.reached])
 
 const unexpected = (cell: Cell, status: string): ReadonlyArray<Violation> =>
@@ -34,7 +34,7 @@ const unexpected = (cell: Cell, status: string): ReadonlyArray<Violation> =>
     ? []
     : [{ kind: "lost", why: `it ended as ${status}, not as ${allowed(cell).join(" or ")}` }]
 
-/** Brings a turn to the step, strikes, and sees what becomes of it, and whether the next turn of its session is whole. */
+/** Brings a turn to the step, strikes the victim, and judges the turn and the next turn of its session. */
 export const runCell = Effect.fn("Matrix.runCell")(function* (cell: Cell) {
   const { step, victim } = cell
   const world = yield* World

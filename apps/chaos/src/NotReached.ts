@@ -1,20 +1,20 @@
-/** Waiting for what must come, with a limit. */
+/** Waits with a limit. */
 import { Duration, Effect, Option, Schedule, Schema } from "effect"
 
-/** Something did not come to be in time, or a process ended before. */
+/** A condition did not hold in time, or a process ended first. */
 export class NotReached extends Schema.TaggedError<NotReached>()("NotReached", { problem: Schema.String }) {
   override get message() {
     return this.problem
   }
 }
 
-/** A loaded machine boots OpenCode slowly; what has not come by now never comes. */
+/** A loaded machine boots OpenCode slowly. A condition that does not hold by then never holds. */
 const patience: Duration.Input = "60 seconds"
 
 export interface Waiting {
   /** Default: 60 seconds. */
   readonly limit?: Duration.Input | undefined
-  /** Time between two looks. Default: 20 milliseconds. */
+  /** Interval of the checks. Default: 20 milliseconds. */
   readonly every?: Duration.Input | undefined
 }
 
@@ -24,14 +24,14 @@ export const within = <A, E, R>(what: string, wait: Effect.Effect<A, E, R>, limi
     orElse: () => new NotReached({ problem: `Waited ${Duration.format(Duration.fromInputUnsafe(limit))} for ${what}` })
   })
 
-/** Looks again and again until there is something; a look costs little. */
+/** Repeats a cheap check until it returns a value. */
 export const until = <A, E, R>(what: string, look: Effect.Effect<Option.Option<A>, E, R>, waiting: Waiting = {}) => {
   const schedule = Schedule.spaced(waiting.every ?? "20 millis")
   const found = Effect.repeat(look, { until: Option.isSome, schedule })
   return within(what, Effect.map(found, Option.getOrThrow), waiting.limit)
 }
 
-/** As `until`, for what only holds or does not. */
+/** `until` for a boolean condition. */
 export const untilTrue = <E, R>(what: string, look: Effect.Effect<boolean, E, R>, waiting?: Waiting) =>
   until(
     what,

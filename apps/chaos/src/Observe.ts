@@ -1,4 +1,4 @@
-/** Looks at a prompt from all sides when everything is over. */
+/** Collects the observations of a prompt after its case. */
 import { Effect, Option, Schema } from "effect"
 import { judge, type Violation } from "./Judge.ts"
 import { recordOf } from "./OpenCodeRecord.ts"

@@ -1,21 +1,21 @@
-/** What OpenCode has of a prompt, read from its own database, so that nothing of ours is believed. */
+/** OpenCode's own record of a prompt, read from its database without code of the product. */
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { Effect } from "effect"
 
 export interface OpenCodeRecord {
-  /** User messages with this text: how often the prompt arrived whole. */
+  /** User messages with the text of the prompt. */
   readonly prompts: number
   /** Messages of the model in its turn, without summaries. */
   readonly answers: number
-  /** The model's answer is there, and complete. */
+  /** Whether the model's answer is complete. */
   readonly finished: boolean
 }
 
 const prompts = `
   select distinct message.id from part join message on message.id = part.message_id
   where json_extract(message.data, '$.role') = 'user' and json_extract(part.data, '$.text') = ?`
-/** OpenCode writes user messages of its own into a turn. Ours are known by their text. */
+/** OpenCode adds user messages to a turn. The prompts of the harness are identified by their text. */
 const answers = `
   with asked as (
     select id, session_id, time_created,
@@ -34,15 +34,15 @@ const answers = `
     and coalesce(json_extract(data, '$.summary'), 0) = 0
   order by time_created, id`
 const counts = {
-  /** Also those that are not whole yet. */
+  /** Incomplete prompts included. */
   prompts: `select count(*) as count from message where json_extract(data, '$.role') = 'user'`,
   sessions: `select count(*) as count from session`
 }
 
-/** Where OpenCode keeps everything, below its data directory. */
+/** The database, below OpenCode's data directory. */
 const fileOf = (dataHome: string) => join(dataHome, "opencode", "opencode.db")
 
-/** Before OpenCode has made its tables there is nothing. */
+/** Before OpenCode has created its tables, the record is empty. */
 const reading = <A>(dataHome: string, none: A, read: (database: DatabaseSync) => A): Effect.Effect<A> =>
   Effect.try(() => {
     using database = new DatabaseSync(fileOf(dataHome), { readOnly: true, timeout: 5_000 })
@@ -60,6 +60,6 @@ export const recordOf = (dataHome: string, text: string): Effect.Effect<OpenCode
     return { prompts: found.length, answers: turns.flat().length, finished }
   })
 
-/** How many OpenCode has stored so far. */
+/** Rows that OpenCode has stored so far. */
 export const countOf = (dataHome: string, what: keyof typeof counts): Effect.Effect<number> =>
   reading(dataHome, 0, (database) => Number(database.prepare(counts[what]).get()?.["count"] ?? 0))

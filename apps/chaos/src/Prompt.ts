@@ -1,19 +1,19 @@
-/** A prompt, what the model says to it, and what was seen of it from outside. */
+/** A prompt, the model's answer to it, and its observations from outside. */
 import { Effect, Latch } from "effect"
 import { type ChatRequest, Reply, type Script } from "@opencode-worker/testkit"
 import type { Id } from "@opencode-worker/convex-backend/api"
 
 /**
- * `text`: the model only speaks. `tool`: it runs a command that takes a moment. `blocked`: one that waits until it is
- * let go. `permission`: one that a person must allow. `compaction`: the context is full after its command, so OpenCode asks
- * for a summary in the middle of the turn. `retry`: the provider refuses at first, with a time to wait.
+ * `text`: the model answers with text only. `tool`: it runs a short command. `blocked`: a command that waits for a release.
+ * `permission`: a command that an operator must allow. `compaction`: the context is full after the command, so OpenCode
+ * requests a summary in the middle of the turn. `retry`: the provider refuses the first request, with a time to wait.
  */
 export type Kind = "text" | "tool" | "blocked" | "permission" | "compaction" | "retry"
 
-/** A request to the model, by its place in the turn. `earlier summary`: OpenCode takes up a compaction that was cut short. */
+/** A request to the model, by its place in the turn. `earlier summary`: OpenCode resumes an interrupted compaction. */
 export type Asked = "refused" | "tool" | "summary" | "answer" | "earlier summary"
 
-/** The requests that a turn consists of. */
+/** The requests of a turn. */
 export const asks: Readonly<Record<Kind, ReadonlyArray<Asked>>> = {
   text: ["answer"],
   tool: ["tool", "answer"],
@@ -24,35 +24,35 @@ export const asks: Readonly<Record<Kind, ReadonlyArray<Asked>>> = {
 }
 
 export interface Prompt {
-  /** In the prompt's text, so that the model knows which one it answers. */
+  /** Part of the prompt's text, by which the model identifies the prompt. */
   readonly id: string
   readonly kind: Kind
   readonly sessionId: Id<"sessions">
   readonly turnId: Id<"turns">
-  /** The model begins its answer, and ends it, when these are open. */
+  /** The model begins and ends its answer when these are open. */
   readonly begin: Latch.Latch
   readonly end: Latch.Latch
-  /** Open once the model was asked. */
+  /** Opens with the first request to the model. */
   readonly asked: Latch.Latch
-  /** What the model says in all. */
+  /** The model's whole answer. */
   readonly answer: string
-  /** How often the model was asked. */
+  /** Number of requests to the model. */
   readonly requests: ReadonlyMap<Asked, number>
-  /** An earlier prompt of its session makes OpenCode compact, which this one takes up if that one is cut short. */
+  /** An earlier prompt of the session makes OpenCode compact. If that is interrupted, this prompt resumes the compaction. */
   readonly followsCompaction: boolean
-  /** What the operator was shown while it ran. */
+  /** Text that the operator received while it ran. */
   readonly shown: { text: string; notices: string }
-  /** The final states that the operator was shown: more than one is a fault. */
+  /** The final states that the operator received. More than one is a fault. */
   readonly ends: ReadonlySet<string>
 }
 
 export const openingOf = (id: string) => `Opening of ${id}. `
 
-/** How long an answer is, besides its beginning and its end. */
+/** Length of an answer between its opening and its end. */
 export interface Length {
   /** Each takes the model 20 ms. */
   readonly words: number
-  /** Characters that each is longer. */
+  /** Extra characters of each word. */
   readonly padding?: number
 }
 
@@ -61,7 +61,7 @@ const answerOf = (id: string, { padding = 0, words }: Length) => {
   return `${openingOf(id)}${middle.join("")}End of ${id}.`
 }
 
-/** The file to which the command of a prompt adds a line each time that it runs. */
+/** The file to which each run of a prompt's command appends a line. */
 export const traceOf = (id: string) => `ran-${id}`
 export const fifoOf = (id: string) => `fifo-${id}`
 
@@ -73,10 +73,10 @@ const commands: Readonly<Record<Exclude<Kind, "text" | "retry">, (id: string) =>
   permission: (id) => `echo ran | tee -a ${traceOf(id)}`
 }
 
-/** The part of OpenCode's configuration that makes `permission` ask, and nothing else. */
+/** OpenCode's permissions: only the command of `permission` is asked. */
 export const permissions = { bash: { "*": "allow", "tee *": "ask" } }
 
-/** What the model needs to know of a prompt. */
+/** The part of a prompt that the model uses. */
 export type Plan = Omit<Prompt, "sessionId" | "turnId" | "requests" | "ends"> & {
   readonly requests: Map<Asked, number>
   readonly ends: Set<string>
@@ -99,18 +99,18 @@ const open = ({ id }: Plan) => Reply.text(openingOf(id), { chunks: 1 })
 const finish = ({ answer, end, id }: Plan) =>
   Reply.sequence([Reply.wait(end.await), Reply.text(answer.slice(openingOf(id).length), { every: "20 millis" })])
 
-/** Tokens: all that OpenCode knows of the context, so nothing else makes it compact, however long an answer is. */
+/** Tokens. OpenCode decides about compaction by these counts only, not by the length of an answer. */
 const little = { promptTokens: 900, completionTokens: 10 }
 const full = { promptTokens: 99_000, completionTokens: 50 }
 
-/** In the message of the refusal, which OpenCode shows while it waits. */
+/** Part of the refusal's message, which OpenCode shows while it waits. */
 export const tooMany = "Too many requests"
-/** Long enough to strike in it. The format counts whole seconds. */
+/** Long enough for a strike. The format counts whole seconds. */
 const refusal = Reply.status(429, { retryAfter: "3 seconds", message: tooMany })
 
 const callTool = (command: string) => Reply.toolCall("bash", { command, description: "Does what was asked" })
 
-/** Requests that OpenCode makes for itself carry no prompt: they belong to the newest one that they mention. */
+/** OpenCode's internal requests contain no prompt. They belong to the newest prompt that they mention. */
 const newestPrompt = ({ messages }: ChatRequest) =>
   messages
     .filter(({ role }) => role !== "system")
@@ -138,7 +138,7 @@ const replyTo = (plan: Plan, asked: Exclude<Asked, "refused">): Reply.Streamed =
     case "earlier summary":
       return Reply.text(`What came before ${id}`)
     case "summary":
-      // It holds the opening, by which the model knows in the next request that it has begun.
+      // The opening shows the model in the next request that its answer has begun.
       return Reply.sequence([Reply.wait(end.await), Reply.text(`Summary: ${openingOf(id)}`)])
     case "answer":
       return kind === "compaction" ? finish(plan) : Reply.sequence([open(plan), finish(plan)])
@@ -150,7 +150,7 @@ const replyTo = (plan: Plan, asked: Exclude<Asked, "refused">): Reply.Streamed =
   }
 }
 
-/** The model: it answers the prompts that are planned, and counts what it is asked. */
+/** The model: it answers planned prompts and counts requests. */
 export const script =
   (plans: ReadonlyMap<string, Plan>): Script =>
   (request) => {

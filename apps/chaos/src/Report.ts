@@ -1,4 +1,4 @@
-/** What is printed: with `--json` one object a line, else words for people. */
+/** Output: with `--json` one object per line, otherwise text. */
 import { execFile } from "node:child_process"
 import { availableParallelism, totalmem } from "node:os"
 import { promisify } from "node:util"
@@ -24,7 +24,7 @@ const machine = Effect.fnUntraced(function* (openCodeProgram: string) {
   }
 })
 
-/** What became of one case: a cell of the matrix, a round, an absence. */
+/** The result of one case: a cell of the matrix, a round, or an absence. */
 export interface Case {
   readonly name: string
   readonly turns: number
@@ -61,7 +61,7 @@ const rows = (row: object) =>
     .map(([name, value]) => `${name.padEnd(12)} ${value}`)
     .join("\n")
 
-/** Prints as it goes, and adds up. */
+/** Prints each case and sums the counts. */
 export const makeReport = Effect.fnUntraced(function* (options: {
   readonly json: boolean
   readonly rounds: number
@@ -84,7 +84,7 @@ export const makeReport = Effect.fnUntraced(function* (options: {
       }))
       yield* Console.log(json ? JSON.stringify({ case: each.name, ...each, name: undefined }) : forPeople(each))
     }),
-    /** Gives the total, and prints it. */
+    /** Prints and returns the total. */
     end: Effect.fnUntraced(function* (orphans: number) {
       const total: Total = { chaos: true, rounds, seed, ...(yield* Ref.get(counts)), orphans }
       yield* Console.log(json ? JSON.stringify(total) : `\n${rows(total)}`)

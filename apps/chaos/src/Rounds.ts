@@ -1,6 +1,6 @@
 /**
- * Random rounds: several turns in flight, and once or twice a random victim at a random moment, so that what recovers is
- * struck, too. The seed decides what is drawn.
+ * Random rounds: several turns in flight, and one or two strikes at random victims and moments, so that recovery is struck
+ * too. The seed determines the rounds.
  */
 import { Effect, Option, Random } from "effect"
 import { observe } from "./Observe.ts"
@@ -9,15 +9,15 @@ import { sparesOpenCode, strike, type Victim, victims } from "./Victim.ts"
 import { World } from "./World.ts"
 
 const sessions = 3
-/** Prompts of one session at once: the later ones wait for the earlier. */
+/** Prompts of one session in one round. Later prompts wait for earlier ones. */
 const mostPrompts = 2
-/** Milliseconds: from before the claim until after most answers, or through most of a recovery. */
+/** Milliseconds. Covers the time from before the claim to after most answers, or most of a recovery. */
 const latest = 3_000
 const mostBlows = 2
 const mostWords = 60
 const kinds = ["text", "text", "tool", "permission", "compaction", "retry"] as const
 
-/** A victim, so many milliseconds after the prompts were sent, or after everything runs again. */
+/** A victim, and the milliseconds after the prompts were sent or after the previous strike was repaired. */
 interface Blow {
   readonly victim: Victim
   readonly after: number
@@ -42,12 +42,12 @@ const drawRound: Effect.Effect<Round> = Effect.all({
   prompts: several(sessions, upTo(mostPrompts, drawPrompt))
 })
 
-/** All rounds of a seed, drawn before the first one begins: what happens then changes none of them. */
+/** All rounds of a seed. They are drawn before the first one begins, so that no result changes them. */
 export const drawRounds = (count: number, seed: number) => Random.withSeed(several(count, drawRound), seed)
 
 export const describe = ({ blows }: Round) => blows.map(({ after, victim }) => `${victim} after ${after} ms`).join(", ")
 
-/** One round; gives what became of each of its prompts. */
+/** Runs one round and returns the outcomes of its prompts. */
 export const runRound = Effect.fn("Rounds.runRound")(function* ({ blows, prompts: planned }: Round) {
   const world = yield* World
   const sent = yield* Effect.forEach(

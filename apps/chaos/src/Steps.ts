@@ -1,6 +1,6 @@
 /**
- * The steps of a turn, and how each is reached and kept: by what the model was asked and does not answer yet, by what the
- * deployment shows, by what OpenCode has stored, by traffic that is held up. Nothing in the product knows of this.
+ * The steps of a turn, and how each is reached and held: by the model's requests, whose replies are held back, by the
+ * deployment's state, by OpenCode's database, and by held traffic. The product has no code for it.
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { signal } from "@opencode-worker/harness"
@@ -10,18 +10,18 @@ import { countOf, recordOf } from "./OpenCodeRecord.ts"
 import { type Kind, type Length, openingOf, type Prompt, tooMany } from "./Prompt.ts"
 import { World } from "./World.ts"
 
-/** How far the turn is in OpenCode, which decides about its end when OpenCode dies. `cut`: OpenCode has died already. */
+/** The progress of the turn in OpenCode, which decides its end when OpenCode dies. `cut`: OpenCode has died already. */
 export type Reached = "not" | "perhaps" | "yes" | "finished" | "cut"
 
 export interface Step {
   readonly name: string
   readonly reached: Reached
   /**
-   * Where it happens. Default: in a session that had a turn, on a server that ran it. `new`: in one that OpenCode does not
-   * have yet. `cold`: the same, and the worker was just started, and OpenCode with it.
+   * The session. Default: one that had a turn, on a server that ran it. `new`: one that OpenCode has not created yet.
+   * `cold`: a new session, and a worker and OpenCode that were just started.
    */
   readonly session?: "new" | "cold"
-  /** Brings a prompt to the step. `stopped`: a process that was stopped, so that the step lasts. */
+  /** Brings a prompt to the step. `stopped`: a process that is stopped to hold the step. */
   readonly reach: (
     sessionId: Id<"sessions">
   ) => Effect.Effect<{ readonly prompt: Prompt; readonly stopped?: number }, unknown, World>
@@ -35,7 +35,7 @@ const asked = (prompt: Prompt) => within(`the model to be asked for ${prompt.id}
 
 const shows = (prompt: Prompt, text: string) =>
   untilTrue(
-    `the operator to read "${text}"`,
+    `the operator to receive "${text}"`,
     Effect.sync(() => prompt.shown.text.startsWith(text))
   )
 
@@ -58,7 +58,7 @@ const queued = Effect.fnUntraced(function* (sessionId: Session) {
 
 const claiming = Effect.fnUntraced(function* (sessionId: Session) {
   const { awaitStatus, proxy } = yield* World
-  // The claim is there long before the worker learns that it is.
+  // The deployment stores the claim long before the worker receives the response.
   yield* proxy.delay("1 second")
   const prompt = yield* send(sessionId, "text")
   yield* awaitStatus(prompt, "claimed")
@@ -74,7 +74,7 @@ const claimed = Effect.fnUntraced(function* (sessionId: Session) {
   return { prompt, stopped: pid }
 })
 
-/** Waits until OpenCode stores one more; it is looked so often that this is in the midst of it. */
+/** Waits until OpenCode stores one more row. The short interval finds the moment of the write. */
 const storesOneMore = Effect.fnUntraced(function* (
   what: "prompts" | "sessions",
   act: Effect.Effect<Prompt, unknown, World>
@@ -94,7 +94,7 @@ const sent = (sessionId: Session) => storesOneMore("prompts", send(sessionId, "t
 
 const unbound = Effect.fnUntraced(function* (sessionId: Session) {
   const { proxy } = yield* World
-  // OpenCode makes the session at once; that it did is a second under way.
+  // OpenCode creates the session immediately. The report of it is delayed by a second.
   yield* proxy.delay("1 second")
   return yield* storesOneMore("sessions", send(sessionId, "text"))
 })
@@ -116,7 +116,7 @@ const delivered = Effect.fnUntraced(function* (sessionId: Session) {
   return { prompt }
 })
 
-/** The model has begun to speak, and waits. */
+/** The model has streamed its opening, and waits. */
 export const streaming = Effect.fnUntraced(function* (sessionId: Session, length?: Length) {
   const prompt = yield* Effect.flatMap(World, (world) => world.send(sessionId, "text", length))
   yield* prompt.begin.open
@@ -146,7 +146,7 @@ const permission = Effect.fnUntraced(function* (sessionId: Session) {
   return { prompt }
 })
 
-/** The model was asked for a summary, and does not answer yet. */
+/** OpenCode has requested a summary, and the model does not reply yet. */
 const compacting = Effect.fnUntraced(function* (sessionId: Session) {
   const prompt = yield* send(sessionId, "compaction")
   yield* prompt.begin.open
@@ -157,7 +157,7 @@ const compacting = Effect.fnUntraced(function* (sessionId: Session) {
   return { prompt }
 })
 
-/** The provider has refused, and the operator reads that OpenCode waits. */
+/** The provider has refused, and the operator has the notice that OpenCode waits. */
 const waiting = Effect.fnUntraced(function* (sessionId: Session) {
   const prompt = yield* send(sessionId, "retry")
   yield* untilTrue(
@@ -188,7 +188,7 @@ const unwritten = Effect.fnUntraced(function* (sessionId: Session) {
 const writing = Effect.fnUntraced(function* (sessionId: Session) {
   const { awaitStatus, proxy } = yield* World
   const { prompt } = yield* streaming(sessionId)
-  // That it is written is a second under way.
+  // The response to the write is delayed by a second.
   yield* proxy.delay("1 second")
   yield* prompt.end.open
   yield* awaitStatus(prompt, "completed")
@@ -201,7 +201,7 @@ const settling = Effect.fnUntraced(function* (sessionId: Session) {
   yield* worker.kill
   yield* proxy.cut
   yield* worker.start
-  // The next worker asks its own server what became of the turn, and gets no answer.
+  // The next worker queries its server for the turn, and receives no response.
   const { pid } = yield* openCode
   signal(pid, "SIGSTOP")
   return { prompt, stopped: pid }

@@ -1,5 +1,5 @@
 /**
- * Everything that a turn needs, each part a process of its own that can be killed, and all of it real but the model.
+ * The parts of a turn, each in a separate process that can be killed. All parts except the model are real.
  *
  * ```
  *   operator ─────────────▶ deployment (process)
@@ -40,7 +40,7 @@ import {
   traceOf
 } from "./Prompt.ts"
 
-/** A promise of the harness, which rejects with a sentence. */
+/** Runs a promise of the harness. */
 const reached = <A>(wait: () => Promise<A>) =>
   Effect.tryPromise({ try: wait, catch: (cause) => new NotReached({ problem: String(cause) }) })
 
@@ -172,7 +172,7 @@ const make = Effect.gen(function* () {
         `${prompt.id} to be ${statuses.join(" or ")}`,
         awaitStatus(prompt, (status) => statuses.includes(status))
       ),
-    /** After a case that could not be carried through. */
+    /** Restores the world after a failed case. */
     repair: Effect.gen(function* () {
       yield* proxy.restore
       yield* Effect.promise(deployment.kill)
@@ -181,7 +181,7 @@ const make = Effect.gen(function* () {
       yield* leftBehind
       yield* launch
     }),
-    /** Stops the worker. Gives the number of processes that it left behind, and of sessions that nobody asked for. */
+    /** Stops the worker. Returns the number of processes that it left, and of sessions that no operator created. */
     finish: Effect.gen(function* () {
       yield* end("SIGTERM")
       const orphans = yield* leftBehind
@@ -190,12 +190,12 @@ const make = Effect.gen(function* () {
     }),
     /** The final status. */
     ended: (prompt: Prompt) => within(`${prompt.id} to end`, awaitStatus(prompt, isFinal)),
-    /** How often the command of a prompt ran. */
+    /** Runs of the prompt's command. */
     traces: (prompt: Prompt) =>
       Effect.promise(() => readFile(join(home.directory, traceOf(prompt.id)), "utf8").catch(() => "")).pipe(
         Effect.map((trace) => trace.split("\n").length - 1)
       ),
-    /** Lets the model and the tool of a prompt go on to their end, and says yes to what is asked, for as long as it takes. */
+    /** Lets the model and the tool of a prompt finish, and allows its requests until it ends. */
     letGo: Effect.fnUntraced(function* (prompt: Prompt) {
       yield* Effect.all([prompt.begin.open, prompt.end.open])
       const unblock = Effect.promise(() => release(join(home.directory, fifoOf(prompt.id))))
@@ -212,12 +212,12 @@ const make = Effect.gen(function* () {
   }
 })
 
-/** The parts, until the scope closes: then nothing of them lives. */
+/** The parts. Closing the scope ends all their processes. */
 export class World extends Context.Service<World, Effect.Success<typeof make>>()("@opencode-worker/chaos/World") {
   static readonly layer = Layer.effect(World, make)
 }
 
-/** Lets the one who reads from a FIFO come to its end, if there is one. */
+/** Releases the reader of a FIFO, if there is one. */
 const release = (fifo: string): Promise<void> =>
   open(fifo, constants.O_WRONLY | constants.O_NONBLOCK).then(
     (handle) => handle.close(),

@@ -10,13 +10,13 @@ import { World } from "./World.ts"
 const usage = `usage: pnpm chaos [--rounds N] [--seed S] [--matrix] [--only <words>] [--away <seconds>] [--json]
 
   --rounds N       random rounds (default 5; 0 with --matrix or --away)
-  --seed S         repeats what was drawn with this seed (default: another one each time, which is printed)
-  --matrix         every victim at every step of a turn, and the deployment away for a minute
-  --only <words>   of the matrix only what has these words in its name; may be repeated
-  --away <seconds> the deployment is away for so long in the middle of an answer
-  --json           one JSON object a line`
+  --seed S         repeats the rounds of this seed (default: a random one, which is printed)
+  --matrix         every victim at every step of a turn, and a minute without the deployment
+  --only <words>   cells of the matrix whose name contains these words; may be repeated
+  --away <seconds> no deployment for this time in the middle of an answer
+  --json           one JSON object per line`
 
-/** A whole number from 0; undefined: it is none. */
+/** A whole number from 0, or NaN. */
 const count = (text: string) => (/^\d{1,9}$/.test(text) ? Number(text) : Number.NaN)
 
 const parse = () => {

@@ -28,7 +28,7 @@ const some = [
 const rounds = (seed: number) => Effect.runSync(drawRounds(20, seed))
 
 describe("chaos", () => {
-  it("loses nothing, runs nothing twice, leaves nothing open and nobody behind", { timeout: 600_000 }, async () => {
+  it("loses no turn, runs none twice, leaves no request open and no process", { timeout: 600_000 }, async () => {
     const only = some.flatMap((name) => ["--only", name])
     const plan = [...only, "--away", "5", "--rounds", "1", "--seed", "1", "--json"]
     const { stdout } = await chaos(...plan).catch((failure: { readonly stdout: string }) => failure)
@@ -58,13 +58,13 @@ describe("chaos", () => {
     assert.isBelow(away.memoryGrowthBytes, 100_000_000)
   })
 
-  it("draws the same rounds from the same seed, and others from another one", () => {
+  it("draws the same rounds from the same seed, and different rounds from another seed", () => {
     assert.deepStrictEqual(rounds(7), rounds(7))
     assert.notDeepEqual(rounds(7), rounds(8))
     assert.strictEqual(new Set(rounds(7).flatMap(({ blows }) => blows.map(({ victim }) => victim))).size, 5)
   })
 
-  it("says how it is used", { timeout: 60_000 }, async () => {
+  it("prints its usage", { timeout: 60_000 }, async () => {
     const error: unknown = await chaos("--rounds", "many").catch((failure: unknown) => failure)
     assert.deepInclude(error, { code: 64, stdout: "" })
   })

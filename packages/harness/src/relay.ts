@@ -1,17 +1,16 @@
 /**
- * Stands between a client and its deployment, passes on what each says, and counts it: how many calls of which function,
- * and how many bytes.
+ * A relay between a client and its deployment. It forwards messages and counts calls by function, and bytes.
  */
 import { once } from "node:events"
 import { WebSocket, WebSocketServer } from "ws"
 
-/** What a client asked of its deployment since the last look. */
+/** Traffic of a client since the last call of `take`. */
 export interface Traffic {
   /** Mutations, by the name of the function. */
   readonly mutations: Readonly<Record<string, number>>
-  /** Results of queries that were sent to the client, the first ones and those that followed, by the name of the function. */
+  /** Results of queries that were sent to the client, updates included, by the name of the function. */
   readonly results: Readonly<Record<string, number>>
-  /** What the client sent, in bytes of its messages. */
+  /** Bytes of the client's messages. */
   readonly bytes: number
 }
 
@@ -69,7 +68,7 @@ export const openRelay = async (target: string) => {
   if (address === null || typeof address === "string") throw new Error("The relay listens on no port")
   return {
     url: `http://127.0.0.1:${address.port}`,
-    /** What was counted since the last call. */
+    /** Traffic since the last call. */
     take: (): Traffic => {
       const taken = traffic
       traffic = nothing()

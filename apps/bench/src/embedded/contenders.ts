@@ -1,4 +1,4 @@
-/** Who is measured: each in a process of its own. */
+/** The measured contenders, each in its own process. */
 import { fork } from "node:child_process"
 import { once } from "node:events"
 import { mkdtemp, rm } from "node:fs/promises"
@@ -10,7 +10,7 @@ import { type Deployed, message } from "./deployment.ts"
 import { CONCURRENT, measure, measurePart, type Operation, type Part, type Subject } from "./operations.ts"
 
 export interface Contender {
-  /** Gives the milliseconds of each run. */
+  /** Returns the milliseconds of each run. */
   readonly measure: (part: Part) => Promise<ReadonlyArray<number>>
 }
 
@@ -28,7 +28,7 @@ export const subjectOf = (deployed: Deployed): Subject => {
 
 export const embedded = (subject: Subject): Contender => ({ measure: (part) => measurePart(subject, part) })
 
-/** `convex-test` with so many documents. */
+/** `convex-test` with this number of documents. */
 export const startPeer = async (documents: number): Promise<Contender & AsyncDisposable> => {
   const child = fork(fileURLToPath(new URL("./peer.ts", import.meta.url)), [String(documents)])
   await message(child)
@@ -44,7 +44,7 @@ export const startPeer = async (documents: number): Promise<Contender & AsyncDis
   }
 }
 
-/** A row over a socket, and a constant over HTTP: nothing of Convex. */
+/** A row over a socket and a constant over HTTP, without Convex. */
 export const startRaw = async (): Promise<Contender & AsyncDisposable> => {
   const folder = await mkdtemp(join(tmpdir(), "bench-raw-"))
   const child = fork(fileURLToPath(new URL("./raw.ts", import.meta.url)), [join(folder, "raw.sqlite")])

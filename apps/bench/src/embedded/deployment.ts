@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { ConvexClient, ConvexHttpClient } from "convex/browser"
 
-/** A deployment in a process of its own, as a server would be, and what connects to it; all gone when disposed of. */
+/** A deployment in its own process, and its clients. Disposal ends all of them. */
 export const deploy = async (durability: "full" | "normal") => {
   const dataDir = await mkdtemp(join(tmpdir(), "bench-embedded-"))
   const child = fork(fileURLToPath(new URL("./serve.ts", import.meta.url)), [dataDir, durability])
@@ -34,13 +34,13 @@ export const deploy = async (durability: "full" | "normal") => {
 
 export type Deployed = Awaited<ReturnType<typeof deploy>>
 
-/** What `serve.ts` sends. */
+/** A message of `serve.ts`. */
 interface Message {
   readonly url: string
   readonly rssBytes: number
 }
 
-/** The next one that the process sends; fails when it ends before. */
+/** The next message of the process. Rejects when the process ends first. */
 export const message = <A>(child: ChildProcess): Promise<A> =>
   new Promise((resolve, reject) => {
     const onExit = (code: number | null) => reject(new Error(`The process ended: ${code}`))

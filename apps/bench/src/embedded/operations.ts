@@ -1,11 +1,11 @@
-/** What is measured of every contender: the same operations, on the same documents, at the same moments in turn. */
+/** The measured operations: the same for every contender, on the same documents, in alternation. */
 
 type Run = (name: string, args: Record<string, unknown>) => Promise<unknown>
 
-/** Who can run a function by its name and arguments. */
+/** Runs functions by their name and arguments. */
 export interface Subject {
   readonly query: Run
-  /** The same over the connection of a client that has one. */
+  /** The same over a client's connection. */
   readonly queryBySocket: Run
   readonly mutation: Run
 }
@@ -13,7 +13,7 @@ export interface Subject {
 /** Documents of one bulk mutation. */
 const BULK = 1000
 
-/** Mutations that one client has under way at once. */
+/** Concurrent mutations of one client. */
 export const CONCURRENT = 100
 
 /** Numbers without a pattern, the same in each run (a multiplicative hash). */
@@ -48,10 +48,10 @@ export const OPERATIONS = [
   "bulk"
 ] as const satisfies ReadonlyArray<Operation>
 
-/** What one run of an operation does so often. */
+/** Repetitions in one run of an operation. */
 export const timesOf = (op: Operation): number => (op === "bulk" ? BULK : op === "concurrent" ? CONCURRENT : 1)
 
-/** At most so many runs, and for so long. */
+/** Limits of the runs and of their time. */
 export interface Limit {
   readonly runs: number
   readonly millis: number
@@ -65,7 +65,7 @@ export interface Part {
   readonly limit: Limit
 }
 
-/** Gives the milliseconds of each run. */
+/** Returns the milliseconds of each run. */
 export const measure = async (
   run: (i: number) => Promise<unknown>,
   from: number,

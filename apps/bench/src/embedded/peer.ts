@@ -1,4 +1,4 @@
-/** `convex-test` in a process of its own, so that its documents are nobody else's garbage to collect. */
+/** `convex-test` in its own process, so that no other contender collects its garbage. */
 import { anyApi } from "convex/server"
 import { convexTest } from "convex-test"
 import schema from "./convex/schema.ts"

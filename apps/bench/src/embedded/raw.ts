@@ -1,6 +1,6 @@
 /**
- * The least that a durable write over a socket, and an answer over HTTP, can cost here, in a process of its own: a row
- * in a SQLite file with `synchronous = FULL` behind `ws`, and a constant behind `node:http`. No Convex.
+ * The lower bound of a durable write over a socket, and of an HTTP response, in its own process and without Convex: a row
+ * in a SQLite file with `synchronous = FULL` behind `ws`, and a constant behind `node:http`.
  */
 import { createServer } from "node:http"
 import { DatabaseSync } from "node:sqlite"

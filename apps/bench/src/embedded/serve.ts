@@ -1,4 +1,4 @@
-/** The deployment in a process of its own: `node serve.ts <data folder> <durability>`; says its memory when asked. */
+/** The deployment in its own process: `node serve.ts <data folder> <durability>`. Reports its memory on request. */
 import { ConvexEmbedded } from "@opencode-worker/convex-embedded"
 
 const [dataDir = "", durability] = process.argv.slice(2)
@@ -7,7 +7,7 @@ const deployment = await ConvexEmbedded.make({
   dataDir,
   durability: durability === "normal" ? "normal" : "full"
 })
-const tell = () => process.send?.({ url: deployment.url, rssBytes: process.memoryUsage.rss() })
-process.on("message", tell)
+const report = () => process.send?.({ url: deployment.url, rssBytes: process.memoryUsage.rss() })
+process.on("message", report)
 process.on("disconnect", () => void deployment.close())
-tell()
+report()

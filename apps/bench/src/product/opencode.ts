@@ -1,4 +1,4 @@
-/** The real `opencode serve`, run as a user runs it who wants others to connect. */
+/** The real `opencode serve`, as a user runs it for other clients. */
 import { randomUUID } from "node:crypto"
 import { once } from "node:events"
 import { createServer } from "node:net"

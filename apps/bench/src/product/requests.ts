@@ -1,4 +1,4 @@
-/** Stands between a client and an HTTP server, passes everything on, and remembers what was asked for. */
+/** A relay between a client and an HTTP server that records requests. */
 import { once } from "node:events"
 import { createServer, request as send } from "node:http"
 import { pipeline } from "node:stream/promises"
@@ -12,7 +12,7 @@ export const relayRequests = async (target: string) => {
     const passedOn = send(new URL(url, target), { headers, method })
     passedOn.once("response", (answer) => {
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
-      // An event stream is told of before its first event.
+      // The client needs the headers of an event stream before its first event.
       outgoing.flushHeaders()
       pipeline(answer, outgoing).catch(() => outgoing.destroy())
     })
@@ -26,7 +26,7 @@ export const relayRequests = async (target: string) => {
   if (address === null || typeof address === "string") throw new Error("The relay listens on no port")
   return {
     url: `http://127.0.0.1:${address.port}`,
-    /** How many requests matched: `GET /session/…`. */
+    /** The number of requests that match, for example `GET /session/…`. */
     count: (pattern: RegExp) => seen.filter((each) => pattern.test(each)).length,
     [Symbol.dispose]: () => {
       server.close()
