@@ -3,7 +3,7 @@
  * sync after 0 and 3 renames. It is the worker's own sync between a real OpenCode server and a real deployment. Requests are
  * counted where they leave this process, mutations and queries on the wire, rows by the difference of the tables.
  */
-import { api, Lease, Pairing, SessionSync } from "@opencode-worker/convex-sync"
+import { api, Lease, Pairing, type SessionEvent, type SessionSource, SessionSync } from "@opencode-worker/convex-sync"
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import { type AsyncOpenCodeHost, createOpenCodeHost } from "@opencode-worker/opencode-host/async"
 import { type Deployment, startDeployment } from "@opencode-worker/harness"
@@ -39,10 +39,10 @@ const passes = Effect.fnUntraced(function* (world: World) {
   const { deployed, host, ids, openCode, quick, requests } = world
   const lease = yield* leaseOf(deployed)
   const begun = yield* Queue.unbounded<void>()
-  const events = yield* Queue.unbounded<SessionSync.SessionEvent>()
+  const events = yield* Queue.unbounded<SessionEvent>()
   const list = { requests: 0, beganAt: 0, endedAt: 0 }
 
-  const source: SessionSync.SessionSource = {
+  const source: SessionSource = {
     events: Stream.fromQueue(events),
     list: Effect.fnUntraced(function* (since) {
       yield* Queue.offer(begun, undefined)

@@ -98,7 +98,7 @@ const make = Effect.gen(function* () {
     /** How a turn stands now. */
     status: (turnId: Id<"turns">) => convex.query(api.turns.live, { turnId, after: Number.MAX_SAFE_INTEGER }),
     workers: convex.query(api.workers.list, {}),
-    abort: (turnId: Id<"turns">) => convex.mutation(api.turns.abort, { turnId, idempotencyKey: randomUUID() }),
+    abort: (turnId: Id<"turns">) => convex.mutation(api.turns.abort, { turnId }),
     rename: (sessionId: Id<"sessions">, title: string) =>
       convex.mutation(api.sessions.rename, { sessionId, title, idempotencyKey: randomUUID() }),
     remove: (sessionId: Id<"sessions">) =>

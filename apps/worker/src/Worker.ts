@@ -1,30 +1,27 @@
 /**
- * A worker: its life as `worker-fsm` tells it, and what it does in each state.
+ * A worker: the activities of the lifecycle in worker-fsm.
  *
  * ```
- *   Registering                 credentials of an earlier start, or a pairing code
- *   AwaitingApproval            until an operator has approved the code
- *   Connecting                  takes the lease, and with it everything that writes
- *   Ready                       settles what an earlier process left, runs what is asked
+ *   Registering                 reads the credentials of an earlier start, or shows a pairing code
+ *   AwaitingApproval            waits until an operator has approved the code
+ *   Connecting                  acquires the lease and the services scoped to it
+ *   Ready                       recovers unfinished turns, runs ready turns
  *   Draining                    waits for the running turns
- *   Stopping, Fenced, Failed    lets the lease and everything under it go
+ *   Stopping, Fenced, Failed    releases the lease and all services scoped to it
  * ```
- *
- * @since 0.1.0
  */
 import {
+  Agent,
   Commands,
   type ConvexSyncError,
   DeltaWriter,
-  Inbox,
   isConvexSyncError,
   isLoss,
   Lease,
   ModelPublisher,
   Pairing,
-  Requests,
   SessionSync,
-  Settlement,
+  TurnScheduler,
   type WorkerCredentials
 } from "@opencode-worker/convex-sync"
 import type { ConvexClient } from "@opencode-worker/effect-convex"
@@ -44,15 +41,10 @@ import {
   ScopedRef,
   Stream
 } from "effect"
-import { whenRunning } from "./opencode/hopeless.ts"
 import * as Credentials from "./state/Credentials.ts"
-import { execute } from "./Execute.ts"
-import { makeIntake } from "./Intake.ts"
-import { openCodeRecord } from "./OpenCodeRecord.ts"
-import { openCodeRequests } from "./OpenCodeRequests.ts"
-import { openCodeSessions } from "./OpenCodeSessions.ts"
-import { RunningTurns } from "./RunningTurns.ts"
-import { Sessions } from "./Sessions.ts"
+import { handleCommand } from "./CommandHandler.ts"
+import { openCodeAgent } from "./opencode/agent.ts"
+import { whenRunning } from "./opencode/startup.ts"
 
 export interface WorkerOptions {
   /** What operators see this worker as. */
@@ -76,7 +68,7 @@ const isExpired = ({ reason }: ConvexSyncError) => reason._tag === "Rejected" &&
 
 const { Approved, Connected, Fail, LeaseLost, Registered, Revoked } = WorkerEvent.cases
 
-/** What a failure of the deployment means for the worker. */
+/** The event for a failure of the deployment. */
 const failure = ({ reason }: ConvexSyncError, credentials: string) => {
   const { message } = reason
   const isDisabled = reason._tag === "Rejected" && reason.code === "Disabled"
@@ -86,42 +78,25 @@ const failure = ({ reason }: ConvexSyncError, credentials: string) => {
     : Fail.make({ reason: "Temporary", detail: message })
 }
 
-/** What it means that the deployment took the lease away. */
+/** The event for the loss of the lease. */
 const lossOf = ({ reason }: ConvexSyncError, credentials: string) =>
   Credentials.isFinal(reason)
     ? Revoked.make({ detail: Credentials.pairAgain(reason.message, credentials) })
     : LeaseLost.make({ detail: reason.message })
 
-/** OpenCode decides which calls need a permission (see `alwaysAsk` of its host); a person answers all of them. */
-const requests = (timeLimit: Duration.Input = "10 minutes") =>
-  Layer.unwrap(Effect.map(openCodeRequests, (port) => Requests.layer(port, { timeLimit })))
-
-/** OpenCode's record decides what became of a turn. */
-const settlement = Layer.unwrap(Effect.map(openCodeRecord, Settlement.layer))
-
-/** All that lives under the lease: it begins with it and ends with it. */
-const tenancy = Effect.fnUntraced(function* (credentials: WorkerCredentials, options: WorkerOptions) {
-  const services = yield* Layer.build(
-    Layer.mergeAll(
-      Commands.layer(),
-      Inbox.layer(),
-      requests(options.requestTimeLimit),
-      RunningTurns.layer,
-      Sessions.layer,
-      settlement
-    ).pipe(
-      Layer.provideMerge(DeltaWriter.layer()),
-      Layer.provideMerge(Lease.layer(credentials, { processId: options.processId }))
-    )
+/** The services that begin and end with the lease. */
+const leasedServices = (credentials: WorkerCredentials, { processId, requestTimeLimit }: WorkerOptions) =>
+  Layer.mergeAll(
+    Commands.layer(),
+    TurnScheduler.layer(requestTimeLimit === undefined ? {} : { requestTimeLimit })
+  ).pipe(
+    Layer.provideMerge(Layer.merge(DeltaWriter.layer(), openCodeAgent)),
+    Layer.provideMerge(Lease.layer(credentials, { processId }))
   )
-  // Made last, so that it ends first: no turn outlives what it writes with.
-  const intake = yield* Effect.provideContext(makeIntake, services)
-  return { intake, services }
-})
-type Tenancy = Effect.Success<ReturnType<typeof tenancy>>
+type LeasedServices = Context.Context<Layer.Success<ReturnType<typeof leasedServices>>>
 
-/** What a worker is put into. */
-type Surroundings = ConvexClient | FileSystem.FileSystem | ModelCache | OpenCodeHost
+/** Services that a worker requires. */
+type WorkerRequirements = ConvexClient | FileSystem.FileSystem | ModelCache | OpenCodeHost
 
 /**
  * Starts a worker, which ends with the scope. Send it `Start`; `lifecycle` says how it is, and takes `Stop`.
@@ -132,12 +107,12 @@ type Surroundings = ConvexClient | FileSystem.FileSystem | ModelCache | OpenCode
 export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
   const known = yield* Ref.make(yield* Credentials.read(options.credentials))
   const pairing = yield* Ref.make(Option.none<Pairing.Attempt>())
-  const held = yield* ScopedRef.make((): Tenancy | undefined => undefined)
-  const letGo = ScopedRef.set(held, Effect.succeed<Tenancy | undefined>(undefined))
-  const current = Effect.flatMap(ScopedRef.get(held), Effect.fromNullishOr).pipe(Effect.orDie)
-  const context = yield* Effect.context<Surroundings>()
-  /** What the deployment refused becomes the event that it means; the rest is the lifecycle's to judge. */
-  const explained = <A, E>(work: Effect.Effect<A, E, Surroundings>) =>
+  const leaseRef = yield* ScopedRef.make((): LeasedServices | undefined => undefined)
+  const releaseLease = ScopedRef.set(leaseRef, Effect.succeed<LeasedServices | undefined>(undefined))
+  const current = Effect.flatMap(ScopedRef.get(leaseRef), Effect.fromNullishOr).pipe(Effect.orDie)
+  const context = yield* Effect.context<WorkerRequirements>()
+  /** A refusal of the deployment becomes an event; the lifecycle handles other errors. */
+  const toWorkerEvent = <A, E>(work: Effect.Effect<A, E, WorkerRequirements>) =>
     work.pipe(
       Effect.catchIf(isConvexSyncError, (error) => Effect.succeed(failure(error, options.credentials))),
       Effect.provideContext(context)
@@ -157,7 +132,7 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
     yield* Ref.set(known, Option.some(credentials))
   })
 
-  const introduce = Effect.gen(function* () {
+  const startPairing = Effect.gen(function* () {
     const attempt = yield* Pairing.begin({ machine: options.machine, directory: options.directory })
     yield* Ref.set(pairing, Option.some(attempt))
     yield* options.onPairingCode(attempt.code)
@@ -172,7 +147,7 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
           : refusedOwner(yield* Pairing.withCurrent(kept.value, (credentials) => Pairing.owner(credentials)))
       return refused ?? Registered.make({ approved: true })
     }
-    yield* introduce
+    yield* startPairing
     return Registered.make({ approved: false })
   })
 
@@ -180,7 +155,7 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
     const credentials = yield* Effect.orDie(Effect.flatMap(Ref.get(pairing), Effect.fromOption)).pipe(
       Effect.flatMap(Pairing.approved),
       // A person who comes back later finds a code that is still good.
-      Effect.tapError((error) => (isExpired(error) ? introduce : Effect.void)),
+      Effect.tapError((error) => (isExpired(error) ? startPairing : Effect.void)),
       Effect.retry({ while: isExpired })
     )
     const refused = refusedOwner(credentials.ownerId)
@@ -193,12 +168,12 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
   const connect = Effect.fnUntraced(function* (actor: WorkerActor) {
     const kept = yield* Effect.orDie(Effect.flatMap(Ref.get(known), Effect.fromOption))
     // The old lease first: taking a new one while holding it would fence ourselves.
-    yield* letGo
+    yield* releaseLease
     const begin = (credentials: WorkerCredentials) =>
       ScopedRef.set(
-        held,
-        Effect.tap(tenancy(credentials, options), ({ services }) =>
-          Effect.provideContext(attend(actor, options.credentials), services)
+        leaseRef,
+        Effect.tap(Layer.build(leasedServices(credentials, options)), (services) =>
+          Effect.provideContext(runBackground(actor, options.credentials), services)
         )
       ).pipe(Effect.as(credentials))
     const accepted = yield* Pairing.withCurrent(kept, begin)
@@ -208,25 +183,26 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
   })
 
   const serve = Effect.gen(function* () {
-    const { intake, services } = yield* current
-    yield* Effect.all([again(intake.settle), intake.take, again(publishModels)], concurrently).pipe(
+    const services = yield* current
+    const { recover, run } = Context.get(services, TurnScheduler)
+    yield* Effect.all([retryUnlessFenced(recover), run, retryUnlessFenced(publishModels)], concurrently).pipe(
       Effect.provideContext(services)
     )
   })
 
-  const drain = Effect.flatMap(current, ({ intake }) => intake.idle)
+  const drain = Effect.flatMap(current, (services) => Context.get(services, TurnScheduler).idle)
 
   const lifecycle = yield* Layer.build(
     WorkerLifecycle.layer({
       activities: {
-        Registering: () => explained(register),
-        AwaitingApproval: () => explained(awaitApproval),
-        Connecting: (_, actor) => explained(connect(actor)),
-        Ready: () => explained(serve),
+        Registering: () => toWorkerEvent(register),
+        AwaitingApproval: () => toWorkerEvent(awaitApproval),
+        Connecting: (_, actor) => toWorkerEvent(connect(actor)),
+        Ready: () => toWorkerEvent(serve),
         Draining: () => drain,
-        Stopping: () => letGo,
-        Fenced: () => letGo,
-        Failed: () => letGo
+        Stopping: () => releaseLease,
+        Fenced: () => releaseLease,
+        Failed: () => releaseLease
       }
     })
   )
@@ -243,20 +219,21 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
 type WorkerActor = Actor.Actor<WorkerState, WorkerEvent>
 
 /**
- * For as long as the lease, also while the worker is paused: tells operators how the worker is and which sessions OpenCode
- * has, does what they say, and notices when the lease is lost.
+ * For as long as the lease, also while the worker is paused: reports the worker's state and OpenCode's sessions, carries out
+ * commands, and reacts to the loss of the lease.
  */
-const attend = Effect.fnUntraced(function* (actor: WorkerActor, credentialsFile: string) {
+const runBackground = Effect.fnUntraced(function* (actor: WorkerActor, credentialsFile: string) {
+  const { sessions } = yield* Agent
   const commands = yield* Commands
   const lease = yield* Lease
   yield* Stream.unwrap(Effect.map(actor.subscribe, Stream.fromSubscription)).pipe(
     Stream.runForEach((state) => lease.setPhase(state._tag.toLowerCase())),
     Effect.forkScoped
   )
-  // These fail only when the lease is lost, which is attended to below.
-  yield* commands.run((command) => execute(command, actor)).pipe(Effect.ignore, Effect.forkScoped)
-  // A deletion is told by an event alone, so none may be missed.
-  yield* again(Effect.flatMap(openCodeSessions, SessionSync.run)).pipe(Effect.ignore, Effect.forkScoped)
+  // These fail only when the lease is lost, which is handled below.
+  yield* commands.run((command) => handleCommand(command, actor)).pipe(Effect.ignore, Effect.forkScoped)
+  // Only an event reports a deletion, so none may be missed.
+  yield* retryUnlessFenced(SessionSync.run(sessions)).pipe(Effect.ignore, Effect.forkScoped)
   yield* lease.lost.pipe(
     Effect.catch((error) => actor.send(lossOf(error, credentialsFile))),
     Effect.ignore,
@@ -266,14 +243,14 @@ const attend = Effect.fnUntraced(function* (actor: WorkerActor, credentialsFile:
 
 const concurrently = { concurrency: "unbounded", discard: true } as const
 
-/** What the deployment refuses for another reason than that the lease is lost is begun again: no turn ends because of it. */
-const again = <A, R>(work: Effect.Effect<A, ConvexSyncError, R>) =>
+/** A refusal of the deployment ends no turn: the work is restarted, unless the lease is lost. */
+const retryUnlessFenced = <A, R>(work: Effect.Effect<A, ConvexSyncError, R>) =>
   work.pipe(
     Effect.tapError(({ message }) => Effect.logWarning(message)),
     Effect.retry({ while: (error) => !isLoss(error), schedule: Schedule.spaced("5 seconds") })
   )
 
-/** Operators see the models that there are. A list that cannot be had is tried again by the cache. */
+/** Publishes the models for operators. The cache retries a list that cannot be fetched. */
 const publishModels = Effect.gen(function* () {
   const models = yield* ModelCache
   yield* Effect.forkChild(Effect.ignore(Effect.andThen(whenRunning, models.get)))

@@ -13,7 +13,7 @@ import { Effect, Layer } from "effect"
 import { UserDirectories } from "effect/persistence"
 import { configError } from "./AppError.ts"
 import { EmbeddedDeployment } from "./local/EmbeddedDeployment.ts"
-import { models } from "./Models.ts"
+import { models } from "./opencode/models.ts"
 import { Operator } from "./Operator.ts"
 
 /** The operator's side of a deployment, over a connection of its own. */

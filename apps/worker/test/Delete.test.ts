@@ -5,7 +5,7 @@ import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { getFunctionName } from "convex/server"
 import { Deferred, Effect, Stream } from "effect"
-import { madeForKey } from "../src/OpenCodeSessions.ts"
+import { madeForKey } from "../src/opencode/sessions.ts"
 import { Operator } from "../src/Operator.ts"
 import {
   answer,
@@ -28,7 +28,7 @@ const gate = Effect.map(Deferred.make<void>(), (deferred) => ({
 
 /**
  * A worker's connection on which the mutation `name` is held, before it is sent or after its answer came, until `letGo`.
- * Commands come when `tell` was opened. `outcomes`: how turns ended.
+ * Commands and aborts arrive after `tell` was opened. `outcomes`: how turns ended.
  */
 const holding = Effect.fnUntraced(function* (name: string, when: "asked" | "answered") {
   const convex = yield* ConvexClient
@@ -45,7 +45,8 @@ const holding = Effect.fnUntraced(function* (name: string, when: "asked" | "answ
     },
     subscribe: (query, args) => {
       const shown = convex.subscribe(query, args)
-      return getFunctionName(query) === "commands:queued" ? Stream.tap(shown, () => tell.passed) : shown
+      const isHeld = ["commands:queued", "queue:aborts"].includes(getFunctionName(query))
+      return isHeld ? Stream.tap(shown, () => tell.passed) : shown
     }
   }
   return { letGo, outcomes, reached, tell, worker }

@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { listProcesses, OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Effect } from "effect"
-import { openCodeSessions } from "../src/OpenCodeSessions.ts"
+import { openCodeSessions } from "../src/opencode/sessions.ts"
 import { Operator } from "../src/Operator.ts"
 import { ask, limit, runWorker, schedule, worldWith } from "./support/world.ts"
 

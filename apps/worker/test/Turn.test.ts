@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Effect } from "effect"
-import { madeForKey } from "../src/OpenCodeSessions.ts"
+import { madeForKey } from "../src/opencode/sessions.ts"
 import { Operator } from "../src/Operator.ts"
 import { answer, ask, newSession, runWorker, schedule, send, world } from "./support/world.ts"
 

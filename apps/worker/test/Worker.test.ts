@@ -3,9 +3,9 @@ import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Deferred, Effect, Schedule, Stream } from "effect"
 import { answerRequests } from "../src/terminal/PermissionPrompt.ts"
-import { madeForKey } from "../src/OpenCodeSessions.ts"
+import { madeForKey } from "../src/opencode/sessions.ts"
 import { Operator } from "../src/Operator.ts"
-import { capacity } from "../src/Sessions.ts"
+import { capacity } from "../src/opencode/agent.ts"
 import {
   answer,
   ask,

@@ -195,8 +195,8 @@ export const makeClient = (connection: Connection) => {
        * Stops a turn. Resolves when this is recorded; the turn ends as `aborted` when its worker has stopped it. It keeps
        * its text.
        */
-      abort: async (turnId: TurnId, options?: MutationOptions): Promise<void> => {
-        await mutation(api.turns.abort, { turnId, ...keyed(options) }, options)
+      abort: async (turnId: TurnId, options?: CallOptions): Promise<void> => {
+        await mutation(api.turns.abort, { turnId }, options)
       },
       /** Sends the prompt of a turn that has ended again, as a new turn. */
       resend: (turnId: TurnId, options?: MutationOptions): Promise<TurnId> =>

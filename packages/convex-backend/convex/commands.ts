@@ -24,12 +24,10 @@ import type { command } from "./tables.ts"
 type What = Infer<typeof command>
 
 /** What a command is for: the same key for another purpose is a mistake. */
-type Purpose = Pick<What, "kind"> & { readonly sessionId?: Id<"sessions">; readonly turnId?: Id<"turns"> }
+type Purpose = Pick<What, "kind"> & { readonly sessionId?: Id<"sessions"> }
 
-const isFor = (command: What, { kind, sessionId, turnId }: Purpose): boolean =>
-  command.kind === kind &&
-  (!("sessionId" in command) || command.sessionId === sessionId) &&
-  (command.kind !== "abort" || command.turnId === turnId)
+const isFor = (command: What, { kind, sessionId }: Purpose): boolean =>
+  command.kind === kind && (!("sessionId" in command) || command.sessionId === sessionId)
 
 /**
  * The command that the operator's key made, or null. Functions that write more than the command call this first. Refused
@@ -55,13 +53,11 @@ export const issued = async (
   )
 }
 
-/** Refuses one more of what may be refused: anything but aborts, which are the first kind in the index's order. */
+/** Refuses a command when too many are queued. */
 const checkRoom = async (ctx: QueryCtx, workerId: Id<"workers">): Promise<void> => {
   const waiting = await ctx.db
     .query("commands")
-    .withIndex("by_worker_status_kind", (q) =>
-      q.eq("workerId", workerId).eq("status", "queued").gt("command.kind", "abort")
-    )
+    .withIndex("by_worker_status", (q) => q.eq("workerId", workerId).eq("status", "queued"))
     .take(MAX_QUEUED_COMMANDS)
   if (waiting.length === MAX_QUEUED_COMMANDS) {
     throw refusal("RateLimited", `${MAX_QUEUED_COMMANDS} commands wait for this worker: try again when it is online`)
@@ -70,7 +66,7 @@ const checkRoom = async (ctx: QueryCtx, workerId: Id<"workers">): Promise<void> 
 
 /** What waits already and means the same: asking for it again is not asking for more. */
 const waitingFor = async (ctx: QueryCtx, workerId: Id<"workers">, what: What): Promise<Id<"commands"> | null> => {
-  if (what.kind !== "abort" && what.kind !== "loadHistory") return null
+  if (what.kind !== "loadHistory") return null
   const latest = await ctx.db
     .query("commands")
     .withIndex("by_worker_status_kind", (q) =>
@@ -82,14 +78,10 @@ const waitingFor = async (ctx: QueryCtx, workerId: Id<"workers">, what: What): P
     )
     .order("desc")
     .first()
-  if (latest?.command.kind === "abort" && what.kind === "abort" && latest.command.turnId !== what.turnId) return null
   return latest?._id ?? null
 }
 
-/**
- * Queues a command of a worker that is not revoked. The same key of the same operator gives the same command. An abort
- * is never refused because others wait: there is one for each turn that runs, at most.
- */
+/** Queues a command of a worker that is not revoked. The same key of the same operator returns the same command. */
 export const issue = async (
   ctx: MutationCtx & { readonly operator: string },
   workerId: Id<"workers">,
@@ -101,7 +93,7 @@ export const issue = async (
   const { epoch } = await usableWorker(ctx, workerId)
   const same = await waitingFor(ctx, workerId, what)
   if (same !== null) return same
-  if (what.kind !== "abort") await checkRoom(ctx, workerId)
+  await checkRoom(ctx, workerId)
   return ctx.db.insert("commands", {
     ownerId: ctx.operator,
     workerId,
@@ -128,27 +120,16 @@ const opencodeSessionOf = async (ctx: QueryCtx, row: Doc<"commands">) => {
 }
 
 /**
- * What waits to be done, the oldest first, at most `limit` (up to 20), and as many aborts from behind those, so that they
- * wait for nothing that takes long. `epoch` is the worker's when the command was issued: `pause`, `resume` and `drain`
- * mean the process of that epoch and no later one.
+ * The oldest queued commands, at most `limit` (up to 20). `epoch` is the worker's when the command was issued: `pause`,
+ * `resume` and `drain` mean the process of that epoch and no later one.
  */
 export const queued = workerQuery({
   args: { limit: v.number() },
   handler: async (ctx, { limit }) => {
-    const size = bounded(limit, MAX_PAGE)
-    const { _id: workerId } = ctx.worker
-    const oldest = await ctx.db
+    const rows = await ctx.db
       .query("commands")
-      .withIndex("by_worker_status", (q) => q.eq("workerId", workerId).eq("status", "queued"))
-      .take(size)
-    const aborts = await ctx.db
-      .query("commands")
-      .withIndex("by_worker_status_kind", (q) =>
-        q.eq("workerId", workerId).eq("status", "queued").eq("command.kind", "abort")
-      )
-      .take(size)
-    const shown = new Set(oldest.map(({ _id }) => _id))
-    const rows = [...oldest, ...aborts.filter(({ _id }) => !shown.has(_id))]
+      .withIndex("by_worker_status", (q) => q.eq("workerId", ctx.worker._id).eq("status", "queued"))
+      .take(bounded(limit, MAX_PAGE))
     return Promise.all(
       rows.map(async (row) => ({
         commandId: row._id,

@@ -59,7 +59,7 @@ export const MAX_OPEN_REQUESTS = 100
 export const MAX_CATALOG = 3_000_000
 /** More than its pieces ever are: one that would end within a character is a unit shorter. */
 export const MAX_CATALOG_ROWS = 20
-/** Commands that may wait for one worker, aborts not counted. */
+/** Commands that may wait for one worker. */
 export const MAX_QUEUED_COMMANDS = 100
 /**
  * Deltas deleted in the transaction that ends their turn, which may read and write 9 MB of parts, too: of the largest size

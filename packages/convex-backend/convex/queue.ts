@@ -124,6 +124,20 @@ export const claim = workerMutation({
   }
 })
 
+/** The unfinished turns that an operator stopped after their claim, at most `limit` (up to 20). */
+export const aborts = workerQuery({
+  args: { limit: v.number() },
+  handler: async (ctx, { limit }) => {
+    const turns = await ctx.db
+      .query("turns")
+      .withIndex("by_worker_abort", (q) =>
+        q.eq("workerId", ctx.worker._id).eq("finished", false).eq("abortRequested", true)
+      )
+      .take(bounded(limit, MAX_PAGE))
+    return turns.map(({ _id }) => _id)
+  }
+})
+
 /** OpenCode shows the prompt: from here on it is never sent again. */
 export const deliver = workerMutation({
   args: { turnId: v.id("turns") },

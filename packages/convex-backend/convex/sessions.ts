@@ -110,7 +110,8 @@ export const rename = operatorMutation({
 })
 
 /**
- * Deletes a session, here and in OpenCode. It takes no prompts from now on, and is gone when its worker has deleted it.
+ * Deletes a session, here and in OpenCode. It takes no prompts from now on, its running turn is aborted, and it is gone when
+ * its worker has deleted it.
  * Gives the command that says whether it could; null where no worker is needed for it. The same key again changes
  * nothing: one that failed stays failed, and the session in use.
  */
@@ -128,6 +129,7 @@ export const remove = operatorMutation({
     if (head?.status === "queued" && head.ready) await ctx.db.patch(head._id, { ready: false })
     await ctx.db.patch(sessionId, { status: "deleting" })
     const runs = head !== null && head.status !== "queued"
+    if (runs) await ctx.db.patch(head._id, { abortRequested: true })
     const unknown = session.opencodeSessionId === undefined && !runs
     if (unknown || worker?.approval !== "approved") {
       await purgeSession(ctx, sessionId)

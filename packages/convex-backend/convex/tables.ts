@@ -89,7 +89,6 @@ export const requestAnswer = v.union(
 
 /** What an operator can tell a worker to do. */
 export const command = v.union(
-  v.object({ kind: v.literal("abort"), turnId: v.id("turns"), sessionId: v.id("sessions") }),
   v.object({ kind: v.literal("rename"), sessionId: v.id("sessions"), title: v.string() }),
   v.object({ kind: v.literal("delete"), sessionId: v.id("sessions") }),
   v.object({ kind: v.literal("loadHistory"), sessionId: v.id("sessions") }),
@@ -208,7 +207,7 @@ export const tables = {
     epoch: v.optional(v.number()),
     messageId: v.optional(v.string()),
     partId: v.optional(v.string()),
-    /** The operator stopped it after its claim: whatever becomes of its worker, it is not run again. */
+    /** The operator stopped it, or deletes its session, after its claim: it is not run again. Its worker subscribes to this. */
     abortRequested: v.optional(v.literal(true)),
     error: v.optional(turnError),
     usage: v.optional(turnUsage),
@@ -224,6 +223,7 @@ export const tables = {
     .index("by_session_message", ["sessionId", "messageId"])
     .index("by_status", ["status"])
     .index("by_worker_ready", ["workerId", "status", "ready"])
+    .index("by_worker_abort", ["workerId", "finished", "abortRequested"])
     .index("by_worker_epoch", ["workerId", "status", "epoch"]),
 
   /** Final parts. A payload too long for one row goes on in the next `chunk`. */

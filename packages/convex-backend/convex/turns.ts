@@ -8,7 +8,6 @@ import { v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
 import { operatorMutation, operatorQuery } from "./builders.ts"
-import { issue } from "./commands.ts"
 import { deltasAfter } from "./deltas.ts"
 import { endTurn } from "./ending.ts"
 import { refusal } from "./errors.ts"
@@ -134,23 +133,18 @@ export const resend = operatorMutation({
 })
 
 /**
- * Stops a turn. One that still waits is `aborted` at once; one that runs when its worker has stopped it, keeping its text,
- * or when the worker's next process has settled it. Its prompt is not sent again.
- * Gives the command that says so, or null where nothing is left to do.
+ * Stops a turn, and returns when that is recorded. A queued turn is `aborted` at once. A running turn is `aborted` when its
+ * worker, or the next process of that worker, has stopped it; its text is kept. The prompt is not sent again. A finished
+ * turn does not change, and repeating the call changes nothing.
  */
 export const abort = operatorMutation({
-  args: { turnId: v.id("turns"), idempotencyKey: v.string() },
-  handler: async (ctx, { turnId, idempotencyKey }) => {
-    checkName("idempotencyKey", idempotencyKey)
+  args: { turnId: v.id("turns") },
+  handler: async (ctx, { turnId }) => {
     const turn = await ownedTurn(ctx, turnId)
     if (turn.finished) return null
-    if (turn.status === "queued") {
-      await endTurn(ctx, turn, { status: "aborted" })
-      return null
-    }
-    const { sessionId, workerId } = turn
-    if (turn.abortRequested !== true) await ctx.db.patch(turnId, { abortRequested: true })
-    return issue(ctx, workerId, { kind: "abort", turnId, sessionId }, idempotencyKey)
+    if (turn.status === "queued") await endTurn(ctx, turn, { status: "aborted" })
+    else if (turn.abortRequested !== true) await ctx.db.patch(turnId, { abortRequested: true })
+    return null
   }
 })
 

@@ -27,7 +27,7 @@ const world = async () => {
   const worker = await enlist(operator)
   const sessionId = await newSession(operator, worker.workerId)
   const endedId = await send(operator, await newSession(operator, worker.workerId))
-  await operator.mutation(api.turns.abort, { turnId: endedId, idempotencyKey: "abort" })
+  await operator.mutation(api.turns.abort, { turnId: endedId })
   const turnId = await send(operator, sessionId)
   await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
   const requestId = await operator.mutation(api.requests.open, { ...worker, turnId, ...permission })
@@ -73,7 +73,7 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
   "turns:list": [({ sessionId }) => ({ sessionId, paginationOpts }), "NotFound"],
   "turns:live": [({ turnId }) => ({ turnId, after: 0 }), "NotFound"],
   "turns:parts": [({ turnId }) => ({ turnId, paginationOpts }), "NotFound"],
-  "turns:abort": [({ turnId }) => ({ turnId, idempotencyKey: "k" }), "NotFound"],
+  "turns:abort": [({ turnId }) => ({ turnId }), "NotFound"],
   "sessions:rename": [({ sessionId }) => ({ sessionId, title: "T", idempotencyKey: "k" }), "NotFound"],
   "sessions:watch": [({ sessionId }) => ({ sessionId }), "NotFound"],
   "sessions:remove": [({ sessionId }) => ({ sessionId, idempotencyKey: "k" }), "NotFound"],
@@ -104,6 +104,7 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
   "sessions:bind": [({ sessionId }) => ({ sessionId, opencodeSessionId: "ses_1" }), "NotFound"],
   "queue:ready": [() => ({ limit: 10 }), { accepted: [] }],
   "queue:unsettled": [() => ({ limit: 10 }), { accepted: [] }],
+  "queue:aborts": [() => ({ limit: 10 }), { accepted: [] }],
   "queue:claim": [({ turnId }) => ({ turnId, ...ids }), "NotFound"],
   "queue:deliver": [({ turnId }) => ({ turnId }), "NotFound"],
   "queue:appendDeltas": [

@@ -87,53 +87,6 @@ describe("commands", () => {
     assert.strictEqual((await queued()).length, 20)
   })
 
-  it("to abort are listed before others", async () => {
-    const { operator, worker, sessionId, claim, queued, settle } = await setUp()
-    const { workerId } = worker
-    const turnId = await send(operator, sessionId)
-    await claim(turnId)
-    for (let index = 1; index <= 21; index++) {
-      await operator.mutation(api.workers.refreshModels, { workerId, idempotencyKey: `${index}` })
-    }
-    const commandId = await operator.mutation(api.turns.abort, { turnId, idempotencyKey: "abort" })
-    const shown = await queued()
-    assert.strictEqual(shown.length, 21)
-    assert.strictEqual(shown.at(-1)?.commandId, commandId)
-    for (const command of shown.slice(0, 5)) await settle(command.commandId)
-    assert.deepStrictEqual(
-      (await queued()).map(({ command }) => command.kind),
-      [...Array.from({ length: 16 }, () => "refreshModels"), "abort"]
-    )
-  })
-
-  it("to abort are always accepted, and do not count for the limit", async () => {
-    const { operator, worker, sessionId, claim, queued } = await setUp()
-    const { epoch: _, ...credentials } = worker
-    const sessions = [sessionId, await newSession(operator, worker.workerId)]
-    const turns = await Promise.all(sessions.map((id) => send(operator, id)))
-    for (const turnId of turns) await claim(turnId)
-    const [first, second] = turns
-    if (first === undefined || second === undefined) return assert.fail("Nothing runs")
-    const tell = (key: number) =>
-      refusalOf(operator.mutation(api.sessions.rename, { sessionId, title: "T", idempotencyKey: `${key}` }))
-    const abort = (turnId: Id<"turns">) => operator.mutation(api.turns.abort, { turnId, idempotencyKey: randomUUID() })
-    const commandId = await abort(first)
-    assert.strictEqual(await abort(first), commandId)
-    for (let key = 1; key <= 100; key++) assert.property(await tell(key), "accepted")
-    assert.strictEqual(await tell(101), "RateLimited")
-    assert.isNotNull(await abort(second))
-    const aborts = (await queued()).filter(({ command }) => command.kind === "abort")
-    assert.strictEqual(aborts.length, 2)
-
-    await operator.mutation(api.lease.release, worker)
-    const { epoch } = await operator.mutation(api.lease.acquire, { ...credentials, processId: "next" })
-    const left = await operator.query(api.queue.unsettled, { ...credentials, epoch, limit: 5 })
-    assert.deepStrictEqual(
-      left.map(({ abortRequested }) => abortRequested),
-      [true, true]
-    )
-  })
-
   it("to load a history are queued once per session, for any keys", async () => {
     const { operator, worker, sessionId, settle } = await setUp()
     const other = await newSession(operator, worker.workerId)
@@ -160,7 +113,6 @@ describe("commands", () => {
     const { operator, worker, sessionId, settle } = await setUp()
     const long = "x".repeat(501)
     const { workerId } = worker
-    const turnId = await send(operator, sessionId)
     const commandId = await operator.mutation(api.workers.pause, { workerId, idempotencyKey: "k" })
     const refusals = [
       operator.mutation(api.sessions.rename, { sessionId, title: long, idempotencyKey: "a" }),
@@ -168,7 +120,6 @@ describe("commands", () => {
       operator.mutation(api.sessions.rename, { sessionId, title: "t", idempotencyKey: long }),
       operator.mutation(api.sessions.remove, { sessionId, idempotencyKey: long }),
       operator.mutation(api.sessions.loadHistory, { sessionId, idempotencyKey: "" }),
-      operator.mutation(api.turns.abort, { turnId, idempotencyKey: long }),
       operator.mutation(api.workers.pause, { workerId, idempotencyKey: long }),
       settle(commandId, "x".repeat(4_001))
     ]
@@ -180,7 +131,7 @@ describe("aborting", () => {
   it("ends a queued turn immediately, and makes the next one ready", async () => {
     const { operator, worker, sessionId, status, queued } = await setUp()
     const [first, second] = [await send(operator, sessionId), await send(operator, sessionId)]
-    const abort = (turnId: Id<"turns">) => operator.mutation(api.turns.abort, { turnId, idempotencyKey: randomUUID() })
+    const abort = (turnId: Id<"turns">) => operator.mutation(api.turns.abort, { turnId })
     assert.isNull(await abort(first))
     assert.isNull(await abort(first))
     assert.strictEqual(await status(first), "aborted")
@@ -196,21 +147,35 @@ describe("aborting", () => {
     const { operator, worker, sessionId, claim, status, session } = await setUp()
     const [first, second] = [await send(operator, sessionId), await send(operator, sessionId)]
     await claim(first)
-    await operator.mutation(api.turns.abort, { turnId: second, idempotencyKey: "k" })
+    await operator.mutation(api.turns.abort, { turnId: second })
     assert.deepStrictEqual([await status(first), await status(second)], ["claimed", "aborted"])
     assert.strictEqual((await session())?.status, "running")
     assert.deepStrictEqual(await operator.query(api.queue.ready, { ...worker, limit: 20 }), [])
   })
 
-  it("is reported to the worker that runs the turn", async () => {
-    const { operator, sessionId, claim, finish, queued, status } = await setUp()
-    const turnId = await send(operator, sessionId)
+  it("of a running turn is shown to its worker until the turn ends, and takes no place of a command", async () => {
+    const { operator, worker, sessionId, claim, finish, queued, status } = await setUp()
+    const other = await newSession(operator, worker.workerId)
+    const [turnId, untouched] = [await send(operator, sessionId), await send(operator, other)]
     await claim(turnId)
-    const commandId = await operator.mutation(api.turns.abort, { turnId, idempotencyKey: "k" })
-    assert.deepNestedInclude((await queued())[0], { commandId, command: { kind: "abort", turnId, sessionId } })
+    await claim(untouched)
+    const aborts = () => operator.query(api.queue.aborts, { ...worker, limit: 20 })
+    assert.deepStrictEqual(await aborts(), [])
+    for (let call = 1; call <= 2; call++) assert.isNull(await operator.mutation(api.turns.abort, { turnId }))
+    assert.deepStrictEqual(await aborts(), [turnId])
+    assert.deepStrictEqual(await queued(), [])
     await finish(turnId)
     assert.strictEqual(await status(turnId), "aborted")
-    assert.isNull(await operator.mutation(api.turns.abort, { turnId, idempotencyKey: "later" }))
+    assert.deepStrictEqual(await aborts(), [])
+    assert.isNull(await operator.mutation(api.turns.abort, { turnId }))
+  })
+
+  it("is requested by deleting the session", async () => {
+    const { operator, worker, sessionId, claim } = await setUp()
+    const turnId = await send(operator, sessionId)
+    await claim(turnId)
+    await operator.mutation(api.sessions.remove, { sessionId, idempotencyKey: "k" })
+    assert.deepStrictEqual(await operator.query(api.queue.aborts, { ...worker, limit: 20 }), [turnId])
   })
 })
 

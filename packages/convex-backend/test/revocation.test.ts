@@ -89,7 +89,7 @@ describe("a worker that is revoked", () => {
   it("leaves a turn aborted for which an abort was requested", async () => {
     const { operator, run, revoke, ended } = await setUp()
     const turnId = await run()
-    await operator.mutation(api.turns.abort, { turnId, idempotencyKey: "k" })
+    await operator.mutation(api.turns.abort, { turnId })
     await revoke()
     assert.deepNestedInclude(await ended(turnId), { status: "aborted", error: null })
   })

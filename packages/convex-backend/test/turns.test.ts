@@ -152,7 +152,7 @@ describe("resending", () => {
     const prompt = { text: "Once more", model: "a/b", agent: "build" }
     const turnId = await operator.mutation(api.turns.send, { sessionId, ...prompt, idempotencyKey: "first" })
     const waiting = await send(operator, sessionId)
-    await operator.mutation(api.turns.abort, { turnId, idempotencyKey: "abort" })
+    await operator.mutation(api.turns.abort, { turnId })
     const again = (idempotencyKey: string) => operator.mutation(api.turns.resend, { turnId, idempotencyKey })
     const second = await again("k")
     assert.strictEqual(await again("k"), second)
@@ -172,7 +172,7 @@ describe("resending", () => {
   it("is permitted for its owner only, and not in a deleted session or for a revoked worker", async () => {
     const { operator, worker, sessionId, claim } = await setUp()
     const turnId = await send(operator, sessionId)
-    await operator.mutation(api.turns.abort, { turnId, idempotencyKey: "abort" })
+    await operator.mutation(api.turns.abort, { turnId })
     const again = (client: typeof operator) =>
       refusalOf(client.mutation(api.turns.resend, { turnId, idempotencyKey: "k" }))
     assert.strictEqual(await again(await deployment().operator()), "NotFound")
@@ -182,7 +182,7 @@ describe("resending", () => {
 
     const other = await newSession(operator, worker.workerId)
     const ended = await send(operator, other)
-    await operator.mutation(api.turns.abort, { turnId: ended, idempotencyKey: "abort it" })
+    await operator.mutation(api.turns.abort, { turnId: ended })
     await operator.mutation(api.workers.revoke, { workerId: worker.workerId })
     const onRevoked = operator.mutation(api.turns.resend, { turnId: ended, idempotencyKey: "k" })
     assert.strictEqual(await refusalOf(onRevoked), "Revoked")
@@ -443,7 +443,7 @@ describe("recovery", () => {
     const stopped = async () =>
       (await operator.query(api.queue.unsettled, { ...later, limit: 10 })).map(({ abortRequested }) => abortRequested)
     assert.deepStrictEqual(await stopped(), [false])
-    await operator.mutation(api.turns.abort, { turnId, idempotencyKey: "k" })
+    await operator.mutation(api.turns.abort, { turnId })
     assert.deepStrictEqual(await stopped(), [true])
     await requeue(turnId, later)
     await requeue(turnId, later)

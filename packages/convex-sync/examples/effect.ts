@@ -1,57 +1,45 @@
-/** A worker that answers a prompt by repeating it, and the person who asks. */
+/** A worker with the agent of `echoAgent.ts`, and the operator who sends it a prompt. */
 import { randomUUID } from "node:crypto"
-import { api, DeltaWriter, Inbox, Lease, Pairing, type ReadyTurn } from "@opencode-worker/convex-sync"
+import { api, DeltaWriter, Lease, Pairing, TurnScheduler } from "@opencode-worker/convex-sync"
 import { ConvexClient } from "@opencode-worker/effect-convex"
-import { Console, Effect, Layer, Semaphore, Stream } from "effect"
+import { Console, Effect, Layer, Stream } from "effect"
+import { FetchHttpClient } from "effect/http"
 import { deploy } from "./deployment.ts"
+import { echoAgent } from "./echoAgent.ts"
 
-const answer = Effect.fn(function* ({ text, turnId }: ReadyTurn) {
-  const { mutation } = yield* Lease
-  const { append, end } = yield* DeltaWriter
-  const { claim } = yield* Inbox
-  if (!(yield* claim(turnId, { messageId: "msg_1", partId: "prt_1" }))) return
-  for (const word of text.split(" ")) yield* append(turnId, { partId: "prt_2", kind: "text", text: `${word} ` })
-  yield* end(turnId)
-  const parts = [{ index: 0, kind: "text", payload: JSON.stringify({ text }) }]
-  yield* mutation(api.queue.finish, { turnId, outcome: "completed", parts })
-})
+const { MODEL = "echo", OPENAI_BASE_URL = "http://127.0.0.1:11434/v1" } = process.env
 
-const work = Effect.gen(function* () {
-  const { lost } = yield* Lease
-  const { run } = yield* Inbox
-  const room = yield* Semaphore.make(10)
-  yield* Effect.raceFirst(
-    run((turn) => room.withPermit(answer(turn))),
-    lost
-  )
-})
-
-/** Waits for approval, then works under the lease, which is released in the end. */
+/** Waits for approval, then runs turns under the lease. */
 const worker = Effect.fn(function* (attempt: Pairing.Attempt) {
   const credentials = yield* Pairing.approved(attempt)
-  const lease = Lease.layer(credentials, { processId: randomUUID() })
-  const services = Layer.mergeAll(Inbox.layer(), DeltaWriter.layer()).pipe(Layer.provideMerge(lease))
-  yield* Effect.provide(work, services)
+  const scheduler = TurnScheduler.layer().pipe(
+    Layer.provide(Layer.merge(DeltaWriter.layer(), echoAgent(OPENAI_BASE_URL, MODEL))),
+    Layer.provide(FetchHttpClient.layer),
+    Layer.provideMerge(Lease.layer(credentials, { processId: randomUUID() }))
+  )
+  yield* Effect.all([TurnScheduler.use(({ recover }) => recover), TurnScheduler.use(({ run }) => run)], {
+    concurrency: "unbounded"
+  }).pipe(Effect.provide(scheduler))
 })
 
 await using deployment = await deploy()
 
-const person = Effect.fn(function* (code: string) {
+const operator = Effect.fn(function* (code: string) {
   const convex = yield* ConvexClient.make({ url: deployment.url, auth: Effect.promise(deployment.token) })
   const workerId = yield* convex.action(api.pairing.approve, { code })
   const sessionId = yield* convex.mutation(api.sessions.create, { workerId, idempotencyKey: "session" })
   const prompt = { sessionId, text: "Say it again", idempotencyKey: "prompt" }
   const turnId = yield* convex.mutation(api.turns.send, prompt)
   yield* convex.subscribe(api.turns.live, { turnId, after: 0 }).pipe(
-    Stream.takeUntil(({ status }) => status === "completed"),
-    Stream.runForEach(({ status }) => Console.log(status))
+    Stream.takeUntil(({ status }) => status === "completed" || status === "failed"),
+    Stream.runForEach(({ error, status }) => Console.log(error?.message ?? status))
   )
   const parts = yield* convex.query(api.turns.parts, { turnId, paginationOpts: { numItems: 1, cursor: null } })
-  yield* Console.log(parts.page[0]?.payload)
+  yield* Console.log(JSON.parse(parts.page[0]?.payload ?? "{}").text)
 })
 
 await Effect.gen(function* () {
   const attempt = yield* Pairing.begin({ machine: "laptop", directory: "/home/me/app" })
   yield* Effect.forkScoped(worker(attempt))
-  yield* person(attempt.code)
+  yield* operator(attempt.code)
 }).pipe(Effect.scoped, Effect.provide(ConvexClient.layer({ url: deployment.url })), Effect.runPromise)

@@ -5,18 +5,18 @@
  * - A command is begun once by a process, whatever the deployment shows again. One that an earlier process left is begun
  *   anew, so what is done must be such that doing it twice is doing it once.
  * - The commands of one session are carried out one after another, in their order; so are those of the worker's life, and
- *   its refreshes of the models, which may take long. An abort waits for nobody.
+ *   its refreshes of the models, which may take long.
  * - Every command that was begun is settled: as done, or as failed with the reason.
  *
  * @since 0.1.0
  */
 import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
-import { MAX_MESSAGE } from "@opencode-worker/convex-backend/limits"
+import { MAX_MESSAGE, MAX_PAGE } from "@opencode-worker/convex-backend/limits"
 import type { FunctionReturnType } from "convex/server"
 import { Cause, Context, Duration, Effect, Fiber, Layer, Stream } from "effect"
+import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
-import { lasting } from "./internal/lasting.ts"
-import { commandsOver } from "./internal/overLease.ts"
+import { resubscribe } from "./internal/resubscribe.ts"
 import { retryTransient } from "./retryTransient.ts"
 import { Lease } from "./Lease.ts"
 
@@ -32,7 +32,7 @@ export type QueuedCommand = FunctionReturnType<typeof backendApi.commands.queued
  * @category ports
  * @since 0.1.0
  */
-export interface CommandsPort {
+export interface CommandStore {
   /** Of this process's lease. */
   readonly epoch: number
   /** The oldest commands that are not settled, now and at each change. */
@@ -67,14 +67,14 @@ export class Commands extends Context.Service<
   }
 >()("@opencode-worker/convex-sync/Commands") {
   /** Over any deployment. */
-  static readonly make = (port: CommandsPort, options: CommandsOptions = {}): Commands["Service"] =>
+  static readonly make = (port: CommandStore, options: CommandsOptions = {}): Commands["Service"] =>
     Commands.of({ run: (execute) => Effect.scoped(run(port, options, execute)) })
 
   /** Over the lease. */
   static readonly layer = (options?: CommandsOptions): Layer.Layer<Commands, never, Lease> =>
     Layer.effect(
       Commands,
-      Effect.map(Lease, (lease) => Commands.make(commandsOver(lease), options))
+      Effect.map(Lease, (lease) => Commands.make(commandStore(lease), options))
     )
 }
 
@@ -86,14 +86,13 @@ const tooLong = (limit: Duration.Duration) =>
   `It took longer than ${Duration.format(limit)} and was given up. What was done of it stays: ask again, and it goes on.`
 
 /** Commands with the same one are carried out one after another. */
-const laneOf = ({ command, commandId }: QueuedCommand): string => {
-  if (command.kind === "abort") return commandId
+const laneOf = ({ command }: QueuedCommand): string => {
   if (command.kind === "refreshModels") return "models"
   return "sessionId" in command ? command.sessionId : "worker"
 }
 
 const run = Effect.fnUntraced(function* <E extends Error, R>(
-  { epoch, settle, windows }: CommandsPort,
+  { epoch, settle, windows }: CommandStore,
   options: CommandsOptions,
   execute: (command: QueuedCommand) => Effect.Effect<unknown, E, R>
 ) {
@@ -141,11 +140,19 @@ const run = Effect.fnUntraced(function* <E extends Error, R>(
     lanes.set(lane, fiber)
   })
 
-  yield* lasting(windows).pipe(
+  yield* resubscribe(windows).pipe(
     Stream.runForEach((shown) => {
       const fresh = shown.filter(({ commandId }) => !begun.has(commandId))
       begun = new Set(shown.map(({ commandId }) => commandId))
       return Effect.forEach(fresh, begin, { discard: true })
     })
   )
+})
+
+/** The store over a lease. */
+export const commandStore = (lease: Lease["Service"]): CommandStore => ({
+  epoch: lease.epoch,
+  windows: lease.subscribe(api.commands.queued, { limit: MAX_PAGE }),
+  settle: (commandId, error) =>
+    lease.mutation(api.commands.settle, { commandId, ...(error !== undefined && { error }) })
 })

@@ -10,11 +10,12 @@
  * @since 0.1.0
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
-import { Clock, Context, Deferred, type Duration, Effect, Exit, Layer, Queue, Schedule, type Scope } from "effect"
-import { type ConvexSyncError, isTransient } from "./ConvexSyncError.ts"
+import { Clock, Context, Deferred, type Duration, Effect, Exit, Layer, Queue, type Scope } from "effect"
+import { api } from "./Backend.ts"
+import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import * as DeltaBuffer from "./DeltaBuffer.ts"
-import { deltasOver } from "./internal/overLease.ts"
 import { Lease } from "./Lease.ts"
+import { retryTransient } from "./retryTransient.ts"
 
 /**
  * Text of one turn in one write.
@@ -35,7 +36,7 @@ export interface Batch {
  * @category ports
  * @since 0.1.0
  */
-export type WriteDeltas = (
+export type DeltaStore = (
   batches: ReadonlyArray<Batch>
 ) => Effect.Effect<void | { readonly watched: ReadonlyArray<Id<"turns">> }, ConvexSyncError>
 
@@ -72,12 +73,12 @@ export class DeltaWriter extends Context.Service<
      * In place of `end`, for a turn whose final parts are written at once and replace its text: what waits is flushed only
      * if somebody reads along and it is one write, not what gathered while the deployment was away.
      */
-    readonly supersede: (turnId: Id<"turns">) => Effect.Effect<void, ConvexSyncError>
+    readonly discard: (turnId: Id<"turns">) => Effect.Effect<void, ConvexSyncError>
   }
 >()("@opencode-worker/convex-sync/DeltaWriter") {
   /** A writer over any store, for as long as the scope; closing it writes what waits. */
   static readonly make = (
-    write: WriteDeltas,
+    write: DeltaStore,
     options?: DeltaWriterOptions
   ): Effect.Effect<DeltaWriter["Service"], never, Scope.Scope> => open(write, options)
 
@@ -85,15 +86,13 @@ export class DeltaWriter extends Context.Service<
   static readonly layer = (options?: DeltaWriterOptions): Layer.Layer<DeltaWriter, never, Lease> =>
     Layer.effect(
       DeltaWriter,
-      Effect.flatMap(Lease, (lease) => DeltaWriter.make(deltasOver(lease), options))
+      Effect.flatMap(Lease, (lease) => DeltaWriter.make(deltaStore(lease), options))
     )
 }
 
 /** Turns in one write: 50 of the largest stay under 1 MB. */
 const maxBatches = 50
 const defaultCapacity = 1_000_000
-/** While the deployment is away. Every attempt waits for its own time limit, too. */
-const retries = Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
 
 interface Entry {
   buffer: DeltaBuffer.Buffer
@@ -107,7 +106,7 @@ interface Entry {
   flushes: Array<Deferred.Deferred<void, ConvexSyncError>>
 }
 
-const open = Effect.fnUntraced(function* (write: WriteDeltas, options: DeltaWriterOptions = {}) {
+const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWriterOptions = {}) {
   const cadenceOf = options.cadence ?? DeltaBuffer.cadenceOf
   const capacity = options.capacity ?? defaultCapacity
   const entries = new Map<Id<"turns">, Entry>()
@@ -138,8 +137,7 @@ const open = Effect.fnUntraced(function* (write: WriteDeltas, options: DeltaWrit
   }
 
   const attempt = (batches: ReadonlyArray<Batch>) =>
-    write(batches).pipe(
-      Effect.retry({ schedule: retries, while: isTransient }),
+    retryTransient(write(batches)).pipe(
       Effect.tapError((error) => Effect.logWarning("Live text was refused", error.message)),
       Effect.withSpan("DeltaWriter.write", { attributes: { turns: batches.length } }),
       Effect.exit
@@ -237,6 +235,14 @@ const open = Effect.fnUntraced(function* (write: WriteDeltas, options: DeltaWrit
     append,
     flush,
     end: (turnId) => Effect.ensuring(flush(turnId), forget(turnId)),
-    supersede: (turnId) => Effect.ensuring(flushRead(turnId), forget(turnId))
+    discard: (turnId) => Effect.ensuring(flushRead(turnId), forget(turnId))
   })
 })
+
+/** The store over a lease. */
+export const deltaStore =
+  (lease: Lease["Service"]): DeltaStore =>
+  (batches) =>
+    lease.mutation(api.queue.appendDeltas, {
+      batches: batches.map((batch) => ({ ...batch, segments: [...batch.segments] }))
+    })

@@ -12,9 +12,9 @@ import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
 import { MAX_HISTORY, MAX_PARTS, MAX_PARTS_TOTAL, MAX_PROMPT } from "@opencode-worker/convex-backend/limits"
 import type { FunctionArgs } from "convex/server"
 import { Effect, Stream } from "effect"
+import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import * as HistoryTurns from "./HistoryTurns.ts"
-import { historyOver } from "./internal/overLease.ts"
 import { retryTransient } from "./retryTransient.ts"
 import { Lease } from "./Lease.ts"
 
@@ -128,6 +128,14 @@ export const loadBetween = Effect.fn("History.load")(function* <E>(source: Histo
   )
 })
 
+/** The store of a session over a lease. */
+export const storeOf = (lease: Lease["Service"], sessionId: Id<"sessions">): HistoryStore => ({
+  running: lease.query(api.history.running, { sessionId }),
+  known: (messageIds) => lease.query(api.history.known, { sessionId, messageIds: [...messageIds] }),
+  add: (turns, runningId) =>
+    lease.mutation(api.history.add, { sessionId, turns: [...turns], ...(runningId !== undefined && { runningId }) })
+})
+
 /**
  * As `loadBetween`, of a session of the deployment, under the lease.
  *
@@ -138,4 +146,4 @@ export const load = <E>(
   sessionId: Id<"sessions">,
   source: HistorySource<E>
 ): Effect.Effect<number, ConvexSyncError | E, Lease> =>
-  Effect.flatMap(Lease, (lease) => loadBetween(source, historyOver(lease, sessionId)))
+  Effect.flatMap(Lease, (lease) => loadBetween(source, storeOf(lease, sessionId)))

@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 import { Effect, Stream } from "effect"
+import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
-import { modelsOver } from "./internal/overLease.ts"
 import { retryTransient } from "./retryTransient.ts"
 import { Lease } from "./Lease.ts"
 
@@ -28,7 +28,7 @@ export interface ModelCatalog {
  * @category ports
  * @since 0.1.0
  */
-export interface ModelPublisherPort {
+export interface ModelStore {
   /** The hash of what is there; null: nothing. */
   readonly published: Effect.Effect<string | null, ConvexSyncError>
   /** May be repeated. */
@@ -47,7 +47,7 @@ export interface ModelPublisherPort {
  * @since 0.1.0
  */
 export const publishTo = Effect.fn("ModelPublisher.publish")(function* <E, R>(
-  port: ModelPublisherPort,
+  port: ModelStore,
   catalogs: Stream.Stream<ModelCatalog, E, R>
 ) {
   let known = yield* retryTransient(port.published)
@@ -63,6 +63,12 @@ export const publishTo = Effect.fn("ModelPublisher.publish")(function* <E, R>(
   )
 })
 
+/** The store over a lease. */
+export const storeOf = (lease: Lease["Service"]): ModelStore => ({
+  published: lease.query(api.models.published, {}),
+  publish: (catalog) => lease.mutation(api.models.publish, catalog)
+})
+
 /**
  * As `publishTo`, under the lease.
  *
@@ -72,4 +78,4 @@ export const publishTo = Effect.fn("ModelPublisher.publish")(function* <E, R>(
 export const publish = <E, R>(
   catalogs: Stream.Stream<ModelCatalog, E, R>
 ): Effect.Effect<void, ConvexSyncError | E, R | Lease> =>
-  Effect.flatMap(Lease, (lease) => publishTo(modelsOver(lease), catalogs))
+  Effect.flatMap(Lease, (lease) => publishTo(storeOf(lease), catalogs))

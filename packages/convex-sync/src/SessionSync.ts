@@ -13,47 +13,12 @@
  */
 import { MAX_NAME, MAX_SMALL_PAGE } from "@opencode-worker/convex-backend/limits"
 import { Clock, Duration, Effect, Option, Queue, Stream } from "effect"
+import { api } from "./Backend.ts"
 import { type ConvexSyncError, isLoss } from "./ConvexSyncError.ts"
-import { sessionsOver } from "./internal/overLease.ts"
 import { retryTransient } from "./retryTransient.ts"
 import { Lease } from "./Lease.ts"
 import * as SessionMerge from "./SessionMerge.ts"
-
-/**
- * `Gap`: events may be missing before it.
- *
- * @category models
- * @since 0.1.0
- */
-export type SessionEvent =
-  | { readonly _tag: "Changed"; readonly session: SessionMerge.Listed }
-  | { readonly _tag: "Deleted"; readonly id: string }
-  /** A message of a session is gone: a prompt that was undone, for one, when the next prompt is sent. */
-  | { readonly _tag: "MessageRemoved"; readonly message: RemovedMessage }
-  | { readonly _tag: "Gap" }
-
-/**
- * A message that OpenCode has removed, by OpenCode's ids.
- *
- * @category models
- * @since 0.1.0
- */
-export interface RemovedMessage {
-  readonly opencodeSessionId: string
-  readonly messageId: string
-}
-
-/**
- * What is needed from OpenCode. Sub-agents' sessions are left out of both.
- *
- * @category ports
- * @since 0.1.0
- */
-export interface SessionSource {
-  readonly events: Stream.Stream<SessionEvent>
-  /** All sessions that changed at `since` or later, in milliseconds; undefined: all there are. In any order. */
-  readonly list: (since: number | undefined) => Effect.Effect<ReadonlyArray<SessionMerge.Listed>, Error>
-}
+import type { RemovedMessage, SessionEvent, SessionSource } from "./SessionSource.ts"
 
 /**
  * What is needed from a deployment. Everything may be repeated.
@@ -217,6 +182,28 @@ const shortened = ({ madeFor, title, ...session }: SessionMerge.Listed): Session
   ...(madeFor !== undefined && madeFor.length <= MAX_NAME && { madeFor })
 })
 
+const toWire = ({ archived, id, madeFor, revertedFrom, title, updated }: SessionMerge.Listed) => ({
+  opencodeSessionId: id,
+  title,
+  updatedAt: updated,
+  ...(madeFor !== undefined && { madeFor }),
+  ...(archived === true && { archived }),
+  ...(revertedFrom !== undefined && { revertedFrom })
+})
+
+/** The store over a lease. */
+export const storeOf = (lease: Lease["Service"]): SessionStore => ({
+  watermark: lease.query(api.sync.watermark, {}),
+  outdated: (sessions) => lease.query(api.sync.outdated, { sessions: sessions.map(toWire) }),
+  apply: ({ sessions, watermark }) =>
+    lease.mutation(api.sync.apply, {
+      sessions: sessions.map(toWire),
+      ...(watermark !== undefined && { watermark })
+    }),
+  forget: (ids) => lease.mutation(api.sync.forget, { opencodeSessionIds: [...ids] }),
+  forgetPrompts: (messages) => lease.mutation(api.sync.forgetPrompts, { messages: [...messages] })
+})
+
 /**
  * As `runBetween`, under the lease.
  *
@@ -227,4 +214,4 @@ export const run = (
   source: SessionSource,
   options?: SessionSyncOptions
 ): Effect.Effect<never, ConvexSyncError, Lease> =>
-  Effect.flatMap(Lease, (lease) => runBetween(source, sessionsOver(lease), options))
+  Effect.flatMap(Lease, (lease) => runBetween(source, storeOf(lease), options))

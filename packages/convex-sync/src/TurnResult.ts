@@ -1,52 +1,43 @@
-/**
- * How a turn ended, as a deployment keeps it.
- *
- * @since 0.1.0
- */
-import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
+/** The end of a turn, as a deployment stores it. */
+import type { api as backendApi } from "@opencode-worker/convex-backend/api"
 import { MAX_MESSAGE, MAX_NAME } from "@opencode-worker/convex-backend/limits"
 import type { FunctionArgs } from "convex/server"
-import { Effect } from "effect"
-import { api } from "./Backend.ts"
-import { DeltaWriter } from "./DeltaWriter.ts"
-import { bounded } from "./internal/bounded.ts"
-import { Lease } from "./Lease.ts"
+import { truncateParts } from "./internal/turns/truncateParts.ts"
 
 type Finish = FunctionArgs<typeof backendApi.queue.finish>
 
 /**
- * `index`: its place in the turn. `kind`: `text`, `reasoning`, `tool` or another of OpenCode's, or `notice`. `payload`:
- * JSON of any length, OpenCode's own part, or `{ text }` for a notice.
- *
- * @category models
- * @since 0.1.0
+ * `index`: its place in the turn. `kind`: `text`, `reasoning`, `tool` or another one of the agent, or `notice`. `payload`:
+ * JSON of any length, the agent's own part, or `{ text }` for a notice.
  */
 export type FinalPart = Readonly<Finish["parts"][number]>
 
-/**
- * @category models
- * @since 0.1.0
- */
+/** Text that was streamed of one part of a turn that has not ended. It outlives a crash of the agent. */
+export interface StreamedPart {
+  readonly partId: string
+  readonly kind: "text" | "reasoning"
+  readonly text: string
+}
+
 export interface TurnResult {
   readonly outcome: Finish["outcome"]
   /** Of any length: a provider's reply may be a whole page. */
   readonly error?: { readonly name: string; readonly message: string } | undefined
   readonly usage?: Finish["usage"]
-  /** Who answered: `model` is `provider/model`. Absent: there is no answer. */
+  /** `model` is `provider/model`. Absent: there is no answer. */
   readonly answeredBy?: Finish["answeredBy"]
-  /** The parts tell the reader that OpenCode had lost the session. */
-  readonly announcesLoss?: boolean
+  /** The parts report that the agent had lost the session. */
+  readonly announcesLoss?: boolean | undefined
   readonly parts: ReadonlyArray<FinalPart>
 }
 
+type Signature = Pick<Finish, "workerId" | "secret" | "epoch">
+
 /**
- * The result as the backend takes it: a huge turn loses the ends of what its tools said first and its answer last, and says
- * so in a notice; an error loses its end.
- *
- * @category combinators
- * @since 0.1.0
+ * The result within the limits of the backend. A huge turn loses the ends of its tools' output first and its answer last, and
+ * has a notice of that; an error loses its end.
  */
-export const fitting = ({
+export const truncateToLimits = ({
   answeredBy,
   error,
   outcome,
@@ -54,7 +45,7 @@ export const fitting = ({
   usage
 }: TurnResult): Omit<Finish, keyof Signature | "turnId" | "announcesLoss"> => ({
   outcome,
-  parts: [...bounded(parts)],
+  parts: [...truncateParts(parts)],
   ...(error !== undefined && {
     error: {
       name: error.name.slice(0, MAX_NAME).toWellFormed() || "Error",
@@ -63,23 +54,4 @@ export const fitting = ({
   }),
   ...(usage !== undefined && { usage }),
   ...(answeredBy !== undefined && { answeredBy })
-})
-type Signature = Pick<Finish, "workerId" | "secret" | "epoch">
-
-/**
- * Final parts in, streamed text out, in one transaction; what of the text still waits for its writing is let go. Repeating
- * it changes nothing.
- *
- * @category operations
- * @since 0.1.0
- */
-export const finish = Effect.fn("TurnResult.finish")(function* (turnId: Id<"turns">, result: TurnResult) {
-  const lease = yield* Lease
-  const deltas = yield* DeltaWriter
-  yield* deltas.supersede(turnId)
-  yield* lease.mutation(api.queue.finish, {
-    turnId,
-    ...fitting(result),
-    ...(result.announcesLoss === true && { announcesLoss: true })
-  })
 })

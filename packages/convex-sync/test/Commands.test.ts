@@ -16,8 +16,7 @@ const queued = (name: string, command: QueuedCommand["command"], epoch = 1): Que
 })
 const rename = (name: string, session = "a") =>
   queued(name, { kind: "rename", sessionId: idOf<"sessions">(session), title: name })
-const abort = (name: string) =>
-  queued(name, { kind: "abort", sessionId: idOf<"sessions">("a"), turnId: idOf<"turns">("t") })
+const pause = (name: string) => queued(name, { kind: "pause" })
 const away = new ConvexSyncError({
   operation: "commands:settle",
   reason: new ConvexClientReason.Unreachable({ millis: 1 })
@@ -91,7 +90,7 @@ describe("Commands", () => {
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { begun, settled, show } = yield* setUp((name) => (name === "1" ? Deferred.await(gate) : Effect.void))
-      yield* show(rename("1"), rename("2"), rename("3", "b"), abort("4"))
+      yield* show(rename("1"), rename("2"), rename("3", "b"), pause("4"))
       assert.deepStrictEqual(begun.toSorted(), ["1", "3", "4"])
       yield* Deferred.done(gate, Exit.void)
       yield* show(rename("1"), rename("2"))
@@ -155,7 +154,7 @@ describe("Commands", () => {
       const { begun, fail, settled, show } = yield* setUp((name) => (name === "1" ? Effect.never : Effect.void))
       yield* show(rename("1"))
       yield* fail(new ConvexClientReason.FunctionFailed({ message: "It read too much" }))
-      yield* show(rename("1"), abort("2"))
+      yield* show(rename("1"), pause("2"))
       assert.deepStrictEqual([begun, settled], [["1", "2"], [["2", undefined]]])
     })
   )

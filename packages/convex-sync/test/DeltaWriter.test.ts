@@ -8,7 +8,7 @@ import {
   DeltaBuffer,
   DeltaWriter,
   type DeltaWriterOptions,
-  type WriteDeltas
+  type DeltaStore
 } from "../src/index.ts"
 import { ConvexClientReason } from "@opencode-worker/effect-convex"
 
@@ -21,7 +21,7 @@ const refused = failure(new ConvexClientReason.Rejected({ code: "InvalidArgument
 
 /** A store that remembers its calls. `answer` decides what becomes of each, counted from 1. */
 const setUp = Effect.fnUntraced(function* (
-  answer: (call: number) => ReturnType<WriteDeltas> = () => Effect.void,
+  answer: (call: number) => ReturnType<DeltaStore> = () => Effect.void,
   options?: DeltaWriterOptions
 ) {
   const calls: Array<ReadonlyArray<Batch>> = []
@@ -267,7 +267,7 @@ describe("DeltaWriter", () => {
         yield* writer.append(turn(name), text("first"))
         yield* TestClock.adjust(0)
         yield* writer.append(turn(name), text("last"))
-        yield* writer.supersede(turn(name))
+        yield* writer.discard(turn(name))
       }
       yield* TestClock.adjust("1 minute")
       const written = (name: string) =>
@@ -285,7 +285,7 @@ describe("DeltaWriter", () => {
       yield* writer.append(turn(1), text("first"))
       yield* TestClock.adjust(0)
       yield* writer.append(turn(1), text("x".repeat(DeltaBuffer.maxWrite + 1)))
-      yield* writer.supersede(turn(1))
+      yield* writer.discard(turn(1))
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(calls.length, 1)
     })

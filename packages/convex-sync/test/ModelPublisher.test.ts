@@ -12,7 +12,7 @@ const failure = (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ ope
 const store = (hash: string | null, answer: (call: number) => Effect.Effect<void, ConvexSyncError>) => {
   const written: Array<string> = []
   let calls = 0
-  const port: ModelPublisher.ModelPublisherPort = {
+  const port: ModelPublisher.ModelStore = {
     published: Effect.succeed(hash),
     publish: (catalogs) =>
       Effect.andThen(

@@ -2,9 +2,17 @@ import { isDeepStrictEqual } from "node:util"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Data, Effect, Fiber, Layer, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { api, ConvexSyncError, Lease, type SessionMerge, SessionSync } from "../src/index.ts"
+import {
+  api,
+  ConvexSyncError,
+  Lease,
+  type RemovedMessage,
+  type SessionEvent,
+  type SessionMerge,
+  type SessionSource,
+  SessionSync
+} from "../src/index.ts"
 import { ConvexClient, ConvexClientReason } from "@opencode-worker/effect-convex"
-import { sessionsOver } from "../src/internal/overLease.ts"
 import { connection, Deployment, pair } from "./support/deployment.ts"
 
 class Away extends Data.TaggedError("Away")<{ readonly message: string }> {}
@@ -15,11 +23,11 @@ const broken = failure(new ConvexClientReason.FunctionFailed({ message: "Server 
 
 /** OpenCode as far as its sessions go. */
 const makeSource = Effect.gen(function* () {
-  const events = yield* Queue.unbounded<SessionSync.SessionEvent>()
+  const events = yield* Queue.unbounded<SessionEvent>()
   const sessions = new Map<string, SessionMerge.Listed>()
   const lists: Array<number | undefined> = []
   const state = { away: false }
-  const source: SessionSync.SessionSource = {
+  const source: SessionSource = {
     events: Stream.fromQueue(events),
     list: (since) =>
       Effect.suspend(() => {
@@ -28,7 +36,7 @@ const makeSource = Effect.gen(function* () {
         return Effect.succeed([...sessions.values()].filter(({ updated }) => since === undefined || updated >= since))
       })
   }
-  return { source, sessions, lists, state, say: (event: SessionSync.SessionEvent) => Queue.offer(events, event) }
+  return { source, sessions, lists, state, say: (event: SessionEvent) => Queue.offer(events, event) }
 })
 
 /**
@@ -52,7 +60,7 @@ const setUp = Effect.fnUntraced(function* (
   const asked: Array<number> = []
   const has = new Map(options.told?.map((each) => [each.id, each]))
   let [calls, forgets] = [0, 0]
-  const removed: Array<SessionSync.RemovedMessage> = []
+  const removed: Array<RemovedMessage> = []
   const store: SessionSync.SessionStore = {
     watermark: Effect.succeed(options.watermark ?? 0),
     outdated: (sessions) =>
@@ -379,7 +387,7 @@ layer(Deployment.layer, { excludeTestServices: true })("SessionSync over a deplo
         const calls: Array<string> = []
         const counted = <A, E, R>(call: Effect.Effect<A, E, R>, name: string, rows: number) =>
           Effect.tap(call, () => Effect.sync(() => calls.push(`${name} ${rows}`)))
-        const store = sessionsOver(lease)
+        const store = SessionSync.storeOf(lease)
         const lists = yield* Queue.unbounded<void>()
         yield* SessionSync.runBetween(
           { ...source, list: (since) => Effect.tap(source.list(since), () => Queue.offer(lists, undefined)) },

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { TurnResult } from "../src/index.ts"
 
 const bounded = (parts: ReadonlyArray<TurnResult.FinalPart>) =>
-  TurnResult.fitting({ outcome: "completed", parts }).parts
+  TurnResult.truncateToLimits({ outcome: "completed", parts }).parts
 
 const part = (index: number, kind: string, payload: object) => ({ index, kind, payload: JSON.stringify(payload) })
 const prose = (index: number, size: number, kind = "text") => part(index, kind, { text: "x".repeat(size) })
@@ -67,7 +67,7 @@ describe("the parts of a turn", () => {
 })
 
 const errorOf = (error: { readonly name: string; readonly message: string }) =>
-  TurnResult.fitting({ outcome: "failed", error, parts: [] }).error
+  TurnResult.truncateToLimits({ outcome: "failed", error, parts: [] }).error
 
 describe("the error of a turn", () => {
   it("is cut where the deployment would refuse it, in no character", () => {

@@ -1,14 +1,19 @@
 /** All parts together, over the real client and the real backend: from a prompt to its answer. */
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
-import { api, DeltaWriter, Inbox, Lease, Pairing, type ReadyTurn } from "../src/index.ts"
+import { Agent, api, DeltaWriter, Lease, Pairing, TurnScheduler, type WorkerCredentials } from "../src/index.ts"
+import * as ScriptedAgent from "../src/testing/ScriptedAgent.ts"
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import { connection, Deployment, pair } from "./support/deployment.ts"
 
-const ids = { messageId: "msg_1", partId: "prt_1" }
+const workerLayer = (credentials: WorkerCredentials, agent: Agent["Service"], window?: number) =>
+  TurnScheduler.layer(window === undefined ? {} : { window }).pipe(
+    Layer.provide(Layer.merge(DeltaWriter.layer(), Layer.succeed(Agent, agent))),
+    Layer.provide(Lease.layer(credentials, { processId: "p" }))
+  )
 
 layer(Deployment.layer, { excludeTestServices: true })("a worker", (test) => {
-  test.effect("waits for approval, takes what is asked, streams the answer, and the operator reads along", () =>
+  test.effect("waits for approval, runs a prompt, and streams the answer to the operator", () =>
     Effect.gen(function* () {
       const operator = yield* connection("ann")
       const convex = yield* connection()
@@ -32,31 +37,13 @@ layer(Deployment.layer, { excludeTestServices: true })("a worker", (test) => {
         { startImmediately: true }
       )
 
-      const worker = Effect.gen(function* () {
-        const { mutation } = yield* Lease
-        const { claim, run } = yield* Inbox
-        const { append, end } = yield* DeltaWriter
-        const answered = yield* Deferred.make<void>()
-        const answer = Effect.fnUntraced(function* (turn: typeof turnId) {
-          assert.isTrue(yield* claim(turn, ids))
-          assert.isTrue(yield* claim(turn, ids))
-          yield* mutation(api.queue.deliver, { turnId: turn })
-          for (const text of ["one ", "two ", "three"]) yield* append(turn, { partId: "p", kind: "text", text })
-          yield* end(turn)
-          const parts = [{ index: 0, kind: "text", payload: '"one two three"' }]
-          yield* mutation(api.queue.finish, { turnId: turn, outcome: "completed", parts })
-        })
-        yield* Effect.raceFirst(
-          run((turn) => Effect.andThen(answer(turn.turnId), Deferred.succeed(answered, undefined))),
-          Deferred.await(answered)
-        )
-      })
-      yield* worker.pipe(
-        Effect.provide(
-          Layer.mergeAll(Inbox.layer(), DeltaWriter.layer()).pipe(
-            Layer.provideMerge(Lease.layer(credentials, { processId: "p" }))
-          )
-        ),
+      const { agent } = ScriptedAgent.make({ script: () => ["one ", "two ", "three"].map((say) => ({ say })) })
+      const ended = operator.subscribe(api.turns.live, { turnId, after: 0 }).pipe(
+        Stream.takeUntil(({ status }) => status === "completed"),
+        Stream.runDrain
+      )
+      yield* TurnScheduler.use(({ run }) => Effect.raceFirst(run, ended)).pipe(
+        Effect.provide(workerLayer(credentials, agent)),
         Effect.provideService(ConvexClient, convex)
       )
 
@@ -68,11 +55,11 @@ layer(Deployment.layer, { excludeTestServices: true })("a worker", (test) => {
       assert.strictEqual(seen.at(-1)?.status, "completed")
       const paginationOpts = { numItems: 1, cursor: null }
       const { page } = yield* operator.query(api.turns.parts, { turnId, paginationOpts })
-      assert.strictEqual(page[0]?.payload, '"one two three"')
+      assert.strictEqual(page[0]?.payload, '{"text":"one "}')
     })
   )
 
-  test.effect("finds each ready turn once, prompts sent before and after it came, one a session at a time", () =>
+  test.effect("runs each ready turn once, one per session at a time, whenever its prompt was sent", () =>
     Effect.gen(function* () {
       const operator = yield* connection("bob")
       const credentials = yield* pair(operator)
@@ -81,29 +68,24 @@ layer(Deployment.layer, { excludeTestServices: true })("a worker", (test) => {
         operator.mutation(api.sessions.create, { workerId, idempotencyKey })
       )
       const send = (text: string) =>
-        Effect.forEach(sessions, (sessionId) =>
-          operator.mutation(api.turns.send, { sessionId, text, idempotencyKey: text })
+        Effect.forEach(sessions, (sessionId, index) =>
+          operator.mutation(api.turns.send, { sessionId, text: `${index}${text}`, idempotencyKey: text })
         )
       yield* send("1")
       yield* send("2")
+      const last = yield* Deferred.make<void>()
       const texts: Array<string> = []
-      yield* Effect.gen(function* () {
-        const { claim, run } = yield* Inbox
-        const { mutation } = yield* Lease
-        const last = yield* Deferred.make<void>()
-        const work = Effect.fnUntraced(function* ({ turnId, sessionId, text }: ReadyTurn) {
-          texts.push(`${sessions.indexOf(sessionId)}${text}`)
+      const { agent } = ScriptedAgent.make({
+        script: ({ text }) => {
+          texts.push(text)
           const count = texts.length
-          assert.isTrue(yield* claim(turnId, ids))
-          yield* mutation(api.queue.finish, { turnId, outcome: "completed", parts: [] })
-          if (count === 4) yield* send("3")
-          if (count === 6) yield* Deferred.succeed(last, undefined)
-        })
-        yield* Effect.raceFirst(run(work), Deferred.await(last))
-      }).pipe(
-        Effect.provide(
-          Inbox.layer({ limit: 2 }).pipe(Layer.provideMerge(Lease.layer(credentials, { processId: "p" })))
-        ),
+          const more =
+            count === 4 ? Effect.asVoid(send("3")) : count === 6 ? Deferred.succeed(last, undefined) : Effect.void
+          return [{ wait: Effect.orDie(more) }]
+        }
+      })
+      yield* TurnScheduler.use(({ run }) => Effect.raceFirst(run, Deferred.await(last))).pipe(
+        Effect.provide(workerLayer(credentials, agent, 2)),
         Effect.provideService(ConvexClient, operator)
       )
       assert.sameMembers(texts, ["01", "11", "02", "12", "03", "13"])

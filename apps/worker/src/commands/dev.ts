@@ -17,7 +17,7 @@ import { type DataFolder, dataFolder, dataFolders } from "../state/DataFolder.ts
 import { demoHome } from "../local/Demo.ts"
 import { EmbeddedDeployment } from "../local/EmbeddedDeployment.ts"
 import { hostable } from "./shared/hostable.ts"
-import { unlessHopeless } from "../opencode/hopeless.ts"
+import { unlessHopeless } from "../opencode/startup.ts"
 import { Operator } from "../Operator.ts"
 import { isInteractive, promptFile, promptSource } from "../terminal/PromptSource.ts"
 import { devLayer } from "../layers.ts"

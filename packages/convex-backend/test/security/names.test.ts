@@ -100,7 +100,6 @@ describe("an idempotency key", () => {
         operator.mutation(api.sessions.remove, { sessionId, ...key }),
         operator.mutation(api.sessions.rename, { sessionId: second, title: "T", ...key }),
         operator.mutation(api.sessions.loadHistory, { sessionId, ...key }),
-        operator.mutation(api.turns.abort, { turnId, ...key }),
         operator.mutation(api.workers.resume, { workerId, idempotencyKey: "pause" }),
         operator.mutation(api.workers.pause, { workerId: other.workerId, idempotencyKey: "pause" }),
         operator.mutation(api.sessions.create, { workerId: other.workerId, ...key }),

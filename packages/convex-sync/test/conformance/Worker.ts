@@ -4,34 +4,30 @@ import type { Id } from "@opencode-worker/convex-backend/api"
 import { type Duration, Effect, Fiber, Option, Schedule, type Scope, Stream, SubscriptionRef } from "effect"
 import {
   type Answer,
-  type CommandsPort,
+  type CommandStore,
   type ConvexSyncError,
   type HeldLease,
   type History,
-  type InboxPort,
   isLoss,
   type ModelPublisher,
+  type RequestStore,
   type SessionSync,
-  type SettlementStore,
-  type StorePort,
+  type DeltaStore,
   type TurnResult,
-  type WriteDeltas
+  type TurnStore
 } from "../../src/index.ts"
 
 /** The ports of a process, which are refused when another one has taken its worker over. */
 export interface Process {
   /** `Lease.make` makes it over a `LeasePort`. */
   readonly lease: Omit<HeldLease, "report">
-  readonly inbox: InboxPort
-  readonly write: WriteDeltas
-  readonly requests: StorePort
-  readonly commands: CommandsPort
+  readonly turns: TurnStore
+  readonly write: DeltaStore
+  readonly requests: RequestStore
+  readonly commands: CommandStore
   readonly sessions: SessionSync.SessionStore
   readonly history: (sessionId: Id<"sessions">) => History.HistoryStore
-  readonly models: ModelPublisher.ModelPublisherPort
-  readonly settlement: SettlementStore
-  /** Says that OpenCode shows the prompt of a claimed turn, which no port does. */
-  readonly deliver: (turnId: Id<"turns">) => Effect.Effect<unknown, ConvexSyncError>
+  readonly models: ModelPublisher.ModelStore
 }
 
 /** What the person sees and does. */
@@ -53,8 +49,7 @@ export interface Operator {
     ReadonlyArray<{ readonly turnId: Id<"turns">; readonly text: string; readonly status: string }>,
     ConvexSyncError
   >
-  /** Null: the turn waited, and has ended. */
-  readonly abort: (turnId: Id<"turns">) => Effect.Effect<Id<"commands"> | null, ConvexSyncError>
+  readonly abort: (turnId: Id<"turns">) => Effect.Effect<unknown, ConvexSyncError>
   readonly watch: (sessionId: Id<"sessions">) => Effect.Effect<unknown, ConvexSyncError>
   /** What was streamed of a turn. */
   readonly streamed: (turnId: Id<"turns">) => Effect.Effect<string, ConvexSyncError>

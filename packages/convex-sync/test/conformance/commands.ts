@@ -8,7 +8,7 @@ const idsOf = (window: ReadonlyArray<QueuedCommand>) => window.map(({ commandId 
 
 export const commands = <R>(
   cases: Cases<R>,
-  worker: MakeWorker<R, "commands" | "inbox", "abort" | "createSession" | "outcome" | "pause" | "rename" | "send">
+  worker: MakeWorker<R, "commands" | "turns", "abort" | "createSession" | "outcome" | "pause" | "rename" | "send">
 ) =>
   describe("a store of commands", () => {
     cases.effect("shows what is not settled, the oldest first, and each change", () =>
@@ -45,22 +45,6 @@ export const commands = <R>(
         yield* port.settle(failed, undefined)
         assert.deepInclude(yield* operator.outcome(done), { status: "done", error: null })
         assert.deepInclude(yield* operator.outcome(failed), { status: "failed", error: "No such session" })
-      })
-    )
-
-    cases.effect("shows an abort at once, however many wait before it", () =>
-      Effect.gen(function* () {
-        const { operator, start } = yield* worker
-        const { commands: port, inbox } = yield* start("p")
-        const sessionId = yield* operator.createSession
-        const turnId = yield* operator.send(sessionId, "Hi")
-        assert.isTrue(yield* inbox.claim(turnId, { messageId: "msg_1", partId: "prt_1" }))
-        for (let n = 0; n < 30; n++) yield* operator.rename(sessionId, `Title ${n}`)
-        const commandId = yield* operator.abort(turnId)
-        const shown = yield* opened(port.windows)
-        const window = yield* shown.until((rows) => rows.some((row) => row.commandId === commandId))
-        const [first] = window
-        assert.deepInclude(first?.command, { title: "Title 0" })
       })
     )
 

@@ -1,4 +1,4 @@
-/** `WriteDeltas`. */
+/** `DeltaStore`. */
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Batch } from "../../src/index.ts"
@@ -12,16 +12,16 @@ const batch = (turnId: Batch["turnId"], seq: number, text: string): Batch => ({
 
 export const deltaWriter = <R>(
   cases: Cases<R>,
-  worker: MakeWorker<R, "inbox" | "write", "createSession" | "send" | "streamed" | "watch">
+  worker: MakeWorker<R, "turns" | "write", "createSession" | "send" | "streamed" | "watch">
 ) => {
   /** A process that runs a turn in each of two sessions. */
   const setUp = Effect.gen(function* () {
     const { operator, start } = yield* worker
-    const { inbox, write } = yield* start("p")
+    const { turns, write } = yield* start("p")
     const run = Effect.gen(function* () {
       const sessionId = yield* operator.createSession
       const turnId = yield* operator.send(sessionId, "Hi")
-      assert.isTrue(yield* inbox.claim(turnId, { messageId: "msg_1", partId: "prt_1" }))
+      assert.isTrue(yield* turns.claim(turnId, { messageId: "msg_1", partId: "prt_1" }))
       return { sessionId, turnId }
     })
     return { operator, start, write, one: yield* run, other: yield* run }

@@ -17,18 +17,18 @@ const told = (messageId: string, newerId?: string): History.ToldTurn => ({
 
 export const history = <R>(
   cases: Cases<R>,
-  worker: MakeWorker<R, "history" | "inbox", "createSession" | "send" | "turns">
+  worker: MakeWorker<R, "history" | "turns", "createSession" | "send" | "turns">
 ) => {
   /** A process with a session, which runs the prompt `asked` if there is one. */
   const setUp = Effect.fnUntraced(function* (asked?: string) {
     const { operator, start } = yield* worker
-    const { history: of, inbox } = yield* start("p")
+    const { history: of, turns } = yield* start("p")
     const sessionId = yield* operator.createSession
     if (asked !== undefined) {
       const turnId = yield* operator.send(sessionId, asked)
-      assert.isTrue(yield* inbox.claim(turnId, { messageId: asked, partId: "prt_1" }))
+      assert.isTrue(yield* turns.claim(turnId, { messageId: asked, partId: "prt_1" }))
     }
-    const texts = Effect.map(operator.turns(sessionId), (turns) => turns.map(({ text }) => text).join())
+    const texts = Effect.map(operator.turns(sessionId), (all) => all.map(({ text }) => text).join())
     return { of, operator, sessionId, start, store: of(sessionId), texts }
   })
 

@@ -10,15 +10,15 @@ const always = { type: "always" } as const
 
 export const requests = <R>(
   cases: Cases<R>,
-  worker: MakeWorker<R, "inbox" | "requests", "answer" | "createSession" | "pending" | "send">
+  worker: MakeWorker<R, "requests" | "turns", "answer" | "createSession" | "pending" | "send">
 ) => {
   /** A process that runs a turn, and asks in it. */
   const setUp = Effect.gen(function* () {
     const { operator, start } = yield* worker
-    const { inbox, requests: port } = yield* start("p")
+    const { turns, requests: port } = yield* start("p")
     const sessionId = yield* operator.createSession
     const turnId = yield* operator.send(sessionId, "Hi")
-    assert.isTrue(yield* inbox.claim(turnId, { messageId: "msg_1", partId: "prt_1" }))
+    assert.isTrue(yield* turns.claim(turnId, { messageId: "msg_1", partId: "prt_1" }))
     const open = (opencodeId: string, of = turnId) => port.open(requestCalled(opencodeId, of))
     return { open, operator, pending: operator.pending(sessionId), port, sessionId, start, turnId }
   })

@@ -1,18 +1,18 @@
 /** A worker of the real backend, over a real connection. */
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { Effect, Layer } from "effect"
-import { api, DeltaWriter, Lease } from "../../src/index.ts"
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import {
-  commandsOver,
-  deltasOver,
-  historyOver,
-  inboxOver,
-  modelsOver,
-  requestsOver,
-  sessionsOver
-} from "../../src/internal/overLease.ts"
-import { settlementOverLease } from "../../src/internal/settlementOverLease.ts"
+  api,
+  commandStore,
+  deltaStore,
+  History,
+  Lease,
+  ModelPublisher,
+  requestStore,
+  SessionSync,
+  turnStore
+} from "../../src/index.ts"
 import type { Operator, Process, Worker } from "../conformance/Worker.ts"
 import { connection, pair } from "./deployment.ts"
 
@@ -22,15 +22,13 @@ const processOf = Effect.gen(function* () {
   const lease = yield* Lease
   return {
     lease,
-    inbox: inboxOver(lease),
-    write: deltasOver(lease),
-    requests: requestsOver(lease),
-    commands: commandsOver(lease),
-    sessions: sessionsOver(lease),
-    history: (sessionId) => historyOver(lease, sessionId),
-    models: modelsOver(lease),
-    deliver: (turnId) => lease.mutation(api.queue.deliver, { turnId }),
-    settlement: yield* settlementOverLease
+    turns: turnStore(lease),
+    write: deltaStore(lease),
+    requests: requestStore(lease),
+    commands: commandStore(lease),
+    sessions: SessionSync.storeOf(lease),
+    history: (sessionId) => History.storeOf(lease, sessionId),
+    models: ModelPublisher.storeOf(lease)
   } satisfies Process
 })
 
@@ -46,7 +44,7 @@ const operatorOf = ({ mutation, query }: ConvexClient["Service"], workerId: Id<"
     send: (sessionId, text) => mutation(api.turns.send, { sessionId, text, ...key() }),
     turns: (sessionId) =>
       Effect.map(query(api.turns.list, { sessionId, paginationOpts: firstPage }), ({ page }) => page),
-    abort: (turnId) => mutation(api.turns.abort, { turnId, ...key() }),
+    abort: (turnId) => mutation(api.turns.abort, { turnId }),
     watch: (sessionId) => mutation(api.sessions.watch, { sessionId }),
     streamed: (turnId) =>
       Effect.map(query(api.turns.live, { turnId, after: 0 }), ({ deltas }) =>
@@ -67,7 +65,7 @@ export const deployedWorker = Effect.gen(function* () {
   const credentials = yield* pair(convex)
   return {
     start: (processId) =>
-      Layer.build(Layer.provideMerge(DeltaWriter.layer(), Lease.layer(credentials, { processId }))).pipe(
+      Layer.build(Lease.layer(credentials, { processId })).pipe(
         Effect.flatMap((services) => Effect.provideContext(processOf, services)),
         Effect.provideService(ConvexClient, convex)
       ),

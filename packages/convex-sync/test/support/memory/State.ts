@@ -67,7 +67,7 @@ export interface State {
   readonly commands: Array<Command>
   readonly watched: Set<Id<"sessions">>
   watermark: number
-  catalog: Parameters<ModelPublisher.ModelPublisherPort["publish"]>[0] | null
+  catalog: Parameters<ModelPublisher.ModelStore["publish"]>[0] | null
 }
 
 export const empty: State = {

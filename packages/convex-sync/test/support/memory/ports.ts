@@ -1,7 +1,8 @@
 /** What a process does in a deployment in memory, in the epoch of its lease. */
+import { Effect } from "effect"
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { MAX_REQUEST } from "@opencode-worker/convex-backend/limits"
-import type { LeasePort, SessionMerge, StreamedText } from "../../../src/index.ts"
+import type { LeasePort, SessionMerge, TurnResult } from "../../../src/index.ts"
 import type { Process } from "../../conformance/Worker.ts"
 import {
   commandOf,
@@ -48,23 +49,6 @@ export const leaseOver = (unleased: Doors, under: (epoch: number) => Doors): Lea
 
 const isReady = (state: State, { sessionId, status, turnId }: State["turns"][number]): boolean =>
   status === "queued" && head(state, sessionId)?.turnId === turnId
-
-export const inboxOver = ({ mutation, subscribe }: Doors, epoch: number): Process["inbox"] => ({
-  windows: subscribe((state) =>
-    state.turns
-      .filter((turn) => isReady(state, turn))
-      .slice(0, window)
-      .map((turn) => ({ ...turn, ...sessionOf(state, turn.sessionId) }))
-  ),
-  claim: (turnId, { messageId }) =>
-    mutation((state) => {
-      const turn = turnOf(state, turnId)
-      if (turn.status === "claimed" && turn.epoch === epoch && turn.messageId === messageId) return true
-      if (!isReady(state, turn)) return false
-      Object.assign(turn, { status: "claimed", epoch, messageId })
-      return true
-    })
-})
 
 export const deltasOver =
   ({ mutation }: Doors, epoch: number): Process["write"] =>
@@ -120,8 +104,7 @@ export const commandsOver = ({ mutation, subscribe }: Doors, epoch: number): Pro
   epoch,
   windows: subscribe((state) => {
     const queued = state.commands.filter(({ status }) => status === "queued")
-    const aborts = queued.slice(window).filter(({ command }) => command.kind === "abort")
-    return [...queued.slice(0, window), ...aborts].map((row) => {
+    return queued.slice(0, window).map((row) => {
       const session = "sessionId" in row.command ? sessionOf(state, row.command.sessionId) : undefined
       return { ...row, opencodeSessionId: session?.opencodeSessionId ?? null }
     })
@@ -217,48 +200,88 @@ export const modelsOver = ({ mutation, query }: Doors): Process["models"] => ({
     })
 })
 
-export const deliverOver =
-  ({ mutation }: Doors): Process["deliver"] =>
-  (turnId) =>
-    mutation((state) => {
-      turnOf(state, turnId).status = "running"
-    })
-
-export const settlementOver = ({ mutation, query }: Doors): Process["settlement"] => ({
-  unsettled: (running) =>
-    query((state) =>
+export const turnsOver = (own: Doors, epoch: number): Process["turns"] => {
+  const { mutation, query, subscribe } = own
+  return {
+    windows: subscribe((state) =>
       state.turns
-        .filter((turn) => turn.status !== "queued" && !isOver(turn) && !running.includes(turn.turnId))
+        .filter((turn) => isReady(state, turn))
         .slice(0, window)
-        .map(({ abortRequested, messageId, sessionId, status, turnId }) => {
-          const { opencodeSessionId } = sessionOf(state, sessionId)
-          return { turnId, messageId, opencodeSessionId, abortRequested, delivered: status === "running" }
-        })
+        .map((turn) => ({ ...turn, ...sessionOf(state, turn.sessionId) }))
     ),
-  streamed: (turnId) =>
-    query((state) => {
-      const parts = new Map<string, StreamedText.StreamedPart>()
-      for (const { kind, partId, text } of [...turnOf(state, turnId).deltas.values()].flat()) {
-        if (kind === "text" || kind === "reasoning")
-          parts.set(partId, { partId, kind, text: (parts.get(partId)?.text ?? "") + text })
-      }
-      return [...parts.values()]
+    claim: (turnId, { messageId }) =>
+      mutation((state) => {
+        const turn = turnOf(state, turnId)
+        if (turn.status === "claimed" && turn.epoch === epoch && turn.messageId === messageId) return true
+        if (!isReady(state, turn)) return false
+        Object.assign(turn, { status: "claimed", epoch, messageId })
+        return true
+      }),
+    aborts: subscribe(({ turns }) =>
+      turns.filter((turn) => turn.abortRequested && !isOver(turn)).map(({ turnId }) => turnId)
+    ),
+    conversation: (sessionId) => ({
+      sessionId,
+      read: Effect.orDie(
+        query((state) => {
+          const { opencodeSessionId, title, updated } = sessionOf(state, sessionId)
+          return { agentSessionId: opencodeSessionId, title, historyLost: false, createdAt: updated }
+        })
+      ),
+      link: (opencodeSessionId) =>
+        Effect.orDie(
+          mutation((state) => {
+            Object.assign(sessionOf(state, sessionId), { opencodeSessionId })
+            return { chosenTitle: null }
+          })
+        )
     }),
-  requeue: (turnId, messageId) =>
-    mutation((state) => {
-      const turn = turnOf(state, turnId)
-      if (turn.status === "queued" || turn.status === "aborted") return
-      if (messageId !== null && turn.messageId !== messageId) return
-      if (turn.status !== "claimed") throw refusal("Conflict", "It reached OpenCode")
-      stop(state, turn, turn.abortRequested ? "aborted" : "queued")
-      Object.assign(turn, { epoch: null, messageId: null })
-    }),
-  finish: (turnId, { outcome, parts }) =>
-    mutation((state) => {
-      const turn = turnOf(state, turnId)
-      if (isOver(turn)) return
-      if (turn.status === "queued") throw refusal("Conflict", "It was not claimed")
-      stop(state, turn, outcome)
-      turn.parts = parts
-    })
-})
+    deliver: (turnId) =>
+      mutation((state) => {
+        turnOf(state, turnId).status = "running"
+      }),
+    orphaned: (running) =>
+      query((state) =>
+        state.turns
+          .filter((turn) => turn.status !== "queued" && !isOver(turn) && !running.includes(turn.turnId))
+          .slice(0, window)
+          .map(({ abortRequested, messageId, sessionId, status, turnId }) => {
+            const { opencodeSessionId } = sessionOf(state, sessionId)
+            return {
+              turnId,
+              messageId,
+              agentSessionId: opencodeSessionId,
+              abortRequested,
+              delivered: status === "running"
+            }
+          })
+      ),
+    streamed: (turnId) =>
+      query((state) => {
+        const parts = new Map<string, TurnResult.StreamedPart>()
+        for (const { kind, partId, text } of [...turnOf(state, turnId).deltas.values()].flat()) {
+          if (kind === "text" || kind === "reasoning")
+            parts.set(partId, { partId, kind, text: (parts.get(partId)?.text ?? "") + text })
+        }
+        return [...parts.values()]
+      }),
+    requeue: (turnId, messageId) =>
+      mutation((state) => {
+        const turn = turnOf(state, turnId)
+        if (turn.status === "queued" || turn.status === "aborted") return
+        if (messageId !== null && turn.messageId !== messageId) return
+        if (turn.status !== "claimed") throw refusal("Conflict", "It reached OpenCode")
+        stop(state, turn, turn.abortRequested ? "aborted" : "queued")
+        Object.assign(turn, { epoch: null, messageId: null })
+      }),
+    finish: (turnId, { outcome, parts }) =>
+      mutation((state) => {
+        const turn = turnOf(state, turnId)
+        if (isOver(turn)) return
+        if (turn.status === "queued") throw refusal("Conflict", "It was not claimed")
+        stop(state, turn, outcome)
+        turn.parts = parts
+      }),
+    requests: requestsOver(own, epoch)
+  }
+}

@@ -4,15 +4,13 @@ import { Lease, type QueuedCommand } from "../../../src/index.ts"
 import type { Operator, Process, Worker } from "../../conformance/Worker.ts"
 import {
   commandsOver,
-  deliverOver,
   deltasOver,
   historyOver,
-  inboxOver,
   leaseOver,
   modelsOver,
   requestsOver,
   sessionsOver,
-  settlementOver
+  turnsOver
 } from "./ports.ts"
 import {
   commandOf,
@@ -72,7 +70,7 @@ const operatorOf = ({ mutation, query }: Doors): Operator => ({
       if (turn.status === "queued") stop(state, turn, "aborted")
       if (isOver(turn)) return null
       turn.abortRequested = true
-      return issue(state, { kind: "abort", turnId, sessionId: turn.sessionId })
+      return null
     }),
   watch: (sessionId) => mutation(({ watched }) => watched.add(sessionId)),
   streamed: (turnId) =>
@@ -123,15 +121,13 @@ export const memoryWorker = Effect.gen(function* () {
         const own = under(epoch)
         return {
           lease,
-          inbox: inboxOver(own, epoch),
+          turns: turnsOver(own, epoch),
           write: deltasOver(own, epoch),
           requests: requestsOver(own, epoch),
           commands: commandsOver(own, epoch),
           sessions: sessionsOver(own),
           history: (sessionId) => historyOver(own, sessionId),
-          models: modelsOver(own),
-          deliver: deliverOver(own),
-          settlement: settlementOver(own)
+          models: modelsOver(own)
         }
       }),
     operator: operatorOf(doors(ref, () => {}))

@@ -1,0 +1,83 @@
+/** Carries out the commands of operators. Repeating a command has no further effect. */
+import { api, type Id } from "@opencode-worker/convex-backend/api"
+import { type ConvexSyncError, History, Lease, type QueuedCommand, TurnScheduler } from "@opencode-worker/convex-sync"
+import { ModelCache } from "@opencode-worker/model-cache"
+import { OpenCodeHost } from "@opencode-worker/opencode-host"
+import { WorkerEvent, type WorkerState } from "@opencode-worker/worker-fsm"
+import type { Actor } from "@opencode-worker/worker-fsm/machine"
+import { Data, Effect, Option } from "effect"
+import { findUnlinked } from "./opencode/conversation.ts"
+import { openCodeHistory } from "./opencode/history.ts"
+
+const { Drain, Pause, Resume } = WorkerEvent.cases
+
+/** The session was deleted from the deployment before. */
+const isNotFound = ({ reason }: ConvexSyncError) => reason._tag === "Rejected" && reason.code === "NotFound"
+
+/** The conversation was deleted at OpenCode's own terminal. */
+class DeletedInOpenCode extends Data.TaggedError("DeletedInOpenCode") {
+  override readonly message = "OpenCode has deleted this conversation."
+}
+
+/** The event of the deletion may have been missed, so it is reported now. */
+const reportDeleted = Effect.fnUntraced(function* (opencodeSessionId: string) {
+  const { mutation } = yield* Lease
+  yield* mutation(api.sync.forget, { opencodeSessionIds: [opencodeSessionId] })
+  return yield* new DeletedInOpenCode()
+})
+
+/** The session as the deployment has it. */
+const readSession = (sessionId: Id<"sessions">) =>
+  Effect.flatMap(Lease, (lease) => lease.query(api.sessions.assigned, { sessionId }))
+
+const deleteSession = Effect.fnUntraced(function* (sessionId: Id<"sessions">) {
+  const { abort, client } = yield* OpenCodeHost
+  const { sessionIdle } = yield* TurnScheduler
+  // No turn starts in it, and the deployment aborts the running one, which may be about to create the OpenCode session.
+  yield* sessionIdle(sessionId)
+  const known = yield* Effect.catchIf(Effect.asSome(readSession(sessionId)), isNotFound, () => Effect.succeedNone)
+  if (Option.isNone(known)) return
+  const { createdAt, opencodeSessionId } = known.value
+  const id = opencodeSessionId ?? Option.getOrUndefined(yield* findUnlinked(sessionId, createdAt))?.id
+  if (id === undefined) return
+  yield* Effect.andThen(abort(id), client.sessions.remove(id)).pipe(
+    Effect.catchReason("HostError", "NotFound", () => Effect.void)
+  )
+})
+
+/** Carries out one command. `actor` is the worker's lifecycle. */
+export const handleCommand = Effect.fn("Worker.handleCommand")(function* (
+  { command }: QueuedCommand,
+  actor: Actor.Actor<WorkerState, WorkerEvent>
+) {
+  const { client } = yield* OpenCodeHost
+  const models = yield* ModelCache
+  switch (command.kind) {
+    case "rename": {
+      // Without an OpenCode session the title is used when one is created.
+      const { opencodeSessionId: id } = yield* readSession(command.sessionId)
+      if (id === null) return
+      return yield* Effect.catchReason(client.sessions.rename(id, command.title), "HostError", "NotFound", () =>
+        reportDeleted(id)
+      )
+    }
+    case "delete":
+      return yield* deleteSession(command.sessionId)
+    case "refreshModels":
+      return yield* models.refresh
+    case "pause":
+      return yield* actor.send(Pause.make({}))
+    case "resume":
+      return yield* actor.send(Resume.make({}))
+    case "drain":
+      // Draining ends the fiber that runs this command, so it starts after the command is settled.
+      return yield* Effect.forkDetach(Effect.ignore(actor.send(Drain.make({}))))
+    case "loadHistory": {
+      // Without an OpenCode session there is no history.
+      const { opencodeSessionId: id } = yield* readSession(command.sessionId)
+      if (id === null) return
+      yield* Effect.catchReason(client.sessions.get(id), "HostError", "NotFound", () => reportDeleted(id))
+      return yield* History.load(command.sessionId, yield* openCodeHistory(id))
+    }
+  }
+})

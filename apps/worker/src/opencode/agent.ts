@@ -1,0 +1,142 @@
+/**
+ * OpenCode as an `Agent` of convex-sync: opencode-host behind a pool of open sessions.
+ *
+ * The pool is the only admission of turns. Its resource is the OpenCode session of a conversation, which the first `run`
+ * opens: only a turn that was claimed may create one, so that deleting a conversation finds what it has to delete.
+ */
+import { Agent, AgentError, AgentReason, type AgentSession, type Conversation } from "@opencode-worker/convex-sync"
+import { ModelCache } from "@opencode-worker/model-cache"
+import { ascendingId, OpenCodeHost } from "@opencode-worker/opencode-host"
+import { SessionPool } from "@opencode-worker/session-pool"
+import { Effect, type FileSystem, Layer, Stream } from "effect"
+import { type OpenSession, openSession } from "./conversation.ts"
+import { toAgentError } from "./errors.ts"
+import { toAgentEvents } from "./events.ts"
+import { slowDelivery } from "./notices.ts"
+import { openCodeRecord } from "./record.ts"
+import { openCodeSessions } from "./sessions.ts"
+import { whenRunning } from "./startup.ts"
+
+/** Turns that run at once, and conversations whose OpenCode session stays open. */
+export const capacity = 20
+/** A conversation that was not used for this long is looked up again at its next turn. */
+const idleTimeToLive = "5 minutes"
+/** No turn runs longer; OpenCode gives up a model that hangs after about half an hour. */
+const deadline = "1 hour"
+/** A prompt that is not delivered by then waits for something that its operator wants to know. */
+const slowDeliveryAfter = "5 seconds"
+
+/** The pooled resource. `session` is set while OpenCode is known to have it. */
+interface Slot {
+  session: OpenSession | undefined
+}
+
+/** Opens slots. A session that OpenCode deletes is forgotten at once, so that the next turn opens a new one. */
+const makeSlots = Effect.gen(function* () {
+  const { events } = yield* OpenCodeHost
+  const slots = new Set<Slot>()
+  yield* events.pipe(
+    Stream.runForEach((element) =>
+      Effect.sync(() => {
+        if (element._tag === "Gap" || element.event.type !== "session.deleted") return
+        const { id } = element.event.properties.info
+        for (const slot of slots) if (slot.session?.id === id) slot.session = undefined
+      })
+    ),
+    Effect.forkScoped
+  )
+  return Effect.acquireRelease(
+    Effect.sync(() => {
+      const slot: Slot = { session: undefined }
+      slots.add(slot)
+      return slot
+    }),
+    (slot) => Effect.sync(() => slots.delete(slot))
+  )
+})
+
+const make = Effect.gen(function* () {
+  const host = yield* OpenCodeHost
+  const models = yield* ModelCache
+  const context = yield* Effect.context<FileSystem.FileSystem | OpenCodeHost>()
+  const openSlot = yield* makeSlots
+  const pool = yield* SessionPool.make({ open: () => openSlot, capacity, idleTimeToLive, name: "opencode" })
+
+  const sessionIn = (slot: Slot, conversation: Conversation): AgentSession => {
+    const opened = Effect.suspend(() =>
+      slot.session === undefined
+        ? Effect.tap(Effect.provideContext(openSession(conversation), context), (session) =>
+            Effect.sync(() => {
+              slot.session = session
+            })
+          )
+        : Effect.succeed(slot.session)
+    )
+    return {
+      id: Effect.sync(() => slot.session?.id ?? null),
+      abort: Effect.suspend(() => (slot.session === undefined ? Effect.void : host.abort(slot.session.id))).pipe(
+        Effect.mapError(toAgentError)
+      ),
+      run: ({ agent, messageId, model, partId, text }) => {
+        let isDelivered = false
+        const turn = Effect.gen(function* () {
+          // OpenCode chooses what the prompt does not name: by its configuration, the agent, and the session.
+          const named = model === null ? undefined : yield* models.resolve(model)
+          const session = yield* opened
+          const turnEvents = host.turn({
+            sessionId: session.id,
+            messageId,
+            partId,
+            text,
+            model: named?.id,
+            agent: agent ?? undefined,
+            deadline
+          })
+          return Stream.mapEffect(turnEvents, (event) => {
+            isDelivered ||= event._tag === "Delivered"
+            // Deleted at OpenCode's own terminal before it stored the prompt.
+            if (!isDelivered && event._tag === "Ended" && event.error?.name === "SessionDeleted") {
+              return Effect.fail(new AgentError({ reason: new AgentReason.SessionGone(event.error) }))
+            }
+            return Effect.provideContext(toAgentEvents(session, event), context)
+          })
+        })
+        const notDelivered = Stream.fromEffect(Effect.delay(Effect.succeed([slowDelivery]), slowDeliveryAfter))
+        return Stream.unwrap(turn).pipe(
+          Stream.merge(
+            Stream.filter(notDelivered, () => !isDelivered),
+            { haltStrategy: "left" }
+          ),
+          Stream.flattenIterable,
+          Stream.mapError((error) => {
+            const mapped = toAgentError(error)
+            if (mapped.reason._tag === "SessionGone") slot.session = undefined
+            return mapped
+          })
+        )
+      }
+    }
+  }
+
+  return Agent.of({
+    promptIds: Effect.zipWith(ascendingId("msg"), ascendingId("prt"), (messageId, partId) => ({ messageId, partId })),
+    use: (conversation, f) =>
+      // A prompt waits for an OpenCode that can run it.
+      Effect.andThen(
+        whenRunning,
+        pool.use(conversation.sessionId, (slot) => Effect.result(f(sessionIn(slot, conversation))))
+      ).pipe(
+        Effect.provideContext(context),
+        Effect.mapError((error) => new AgentError({ reason: new AgentReason.Unavailable({ message: error.message }) })),
+        Effect.flatMap(Effect.fromResult)
+      ),
+    record: (prompt) => Effect.provideContext(openCodeRecord(prompt), context),
+    sessions: yield* openCodeSessions
+  })
+})
+
+/** Under the lease. */
+export const openCodeAgent: Layer.Layer<Agent, never, FileSystem.FileSystem | ModelCache | OpenCodeHost> = Layer.effect(
+  Agent,
+  make
+)

@@ -1,0 +1,53 @@
+/** The OpenCode session of a conversation: found, recreated if OpenCode lost it, or created at the first turn. */
+import type { Id } from "@opencode-worker/convex-backend/api"
+import type { Conversation } from "@opencode-worker/convex-sync"
+import { OpenCodeHost } from "@opencode-worker/opencode-host"
+import { Clock, Effect, Option } from "effect"
+import { madeFor, metadataFor } from "./sessions.ts"
+
+export interface OpenSession {
+  readonly id: string
+  /** Must be shown to the reader of the next turn, once. */
+  lossNotice: Option.Option<string>
+}
+
+const sessionLost = "OpenCode no longer had this conversation: it goes on here without what was said before."
+
+/** The clocks of a deployment and of its workers may differ by this, in milliseconds. */
+const maxClockSkew = 10 * 60 * 1000
+
+/**
+ * A session that was created for this conversation by a turn that was stopped, or a process that died, before it could be
+ * linked. Without this look, operators would see two sessions. `since`: milliseconds since 1970.
+ */
+export const findUnlinked = Effect.fnUntraced(function* (sessionId: Id<"sessions">, since: number) {
+  const { client } = yield* OpenCodeHost
+  const sessions = yield* client.sessions.list({ since: since - maxClockSkew })
+  return Option.fromUndefinedOr(sessions.find((session) => madeFor(session) === sessionId))
+})
+
+const opened = (id: string, isLost: boolean): OpenSession => ({
+  id,
+  lossNotice: isLost ? Option.some(sessionLost) : Option.none()
+})
+
+/** Finds or creates the session, and links it to the conversation. */
+export const openSession = Effect.fn("OpenCode.openSession")(function* ({ link, read, sessionId }: Conversation) {
+  const { client } = yield* OpenCodeHost
+  const { agentSessionId: known, createdAt, historyLost, title } = yield* read
+  const existing =
+    known === null
+      ? yield* findUnlinked(sessionId, createdAt)
+      : yield* Effect.asSome(client.sessions.get(known)).pipe(
+          Effect.catchReason("HostError", "NotFound", () => Effect.succeedNone)
+        )
+  if (Option.isSome(existing) && existing.value.id === known && !historyLost) return opened(known, false)
+  const create = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    client.sessions.create({ title, metadata: metadataFor(sessionId, now) })
+  )
+  const session = yield* Option.match(existing, { onNone: () => create, onSome: Effect.succeed })
+  const { chosenTitle } = yield* link(session.id)
+  // The operator chose it while the session was created: the rename command found no session to rename.
+  if (chosenTitle !== null && chosenTitle !== session.title) yield* client.sessions.rename(session.id, chosenTitle)
+  return opened(session.id, historyLost || (known !== null && known !== session.id))
+})

@@ -1,0 +1,82 @@
+/**
+ * The final parts of a turn, from OpenCode's record of it. Pure.
+ *
+ * @since 0.1.0
+ */
+import type { TurnResult } from "@opencode-worker/convex-sync"
+import {
+  type AssistantWithParts,
+  compacted,
+  endNotices,
+  type Part,
+  type TurnNotice,
+  visibleParts
+} from "@opencode-worker/opencode-host"
+
+interface Content {
+  readonly kind: string
+  readonly payload: object
+}
+
+const isText = (part: Part) => part.type === "text" || part.type === "reasoning"
+
+/** A tool that no server runs any more will never end by itself: it ends here, so that nobody waits for it. */
+const endTool = (part: Part): Part =>
+  part.type !== "tool" || part.state.status === "completed" || part.state.status === "error"
+    ? part
+    : {
+        ...part,
+        state: {
+          status: "error",
+          input: part.state.input,
+          error: "The tool was interrupted",
+          time: { start: part.state.status === "running" ? part.state.time.start : 0, end: 0 }
+        }
+      }
+
+/** `id` and `name` are left out where a notice comes from the worker alone. */
+const notice = (payload: { readonly text: string } & Partial<TurnNotice> & { readonly id?: string }): Content => ({
+  kind: "notice",
+  payload
+})
+
+/**
+ * The parts in order, notices of the worker first, a notice in place of each summary, and at the end of a turn that is
+ * `completed` why its answer is not whole. OpenCode loses streamed text in a crash or an abort: `streamed` restores it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const finalParts = (
+  messages: ReadonlyArray<AssistantWithParts>,
+  more: {
+    readonly notices?: ReadonlyArray<string>
+    readonly streamed?: ReadonlyArray<TurnResult.StreamedPart>
+    readonly completed?: boolean
+  } = {}
+): ReadonlyArray<TurnResult.FinalPart> => {
+  const streamed = new Map(more.streamed?.map((part) => [part.partId, part]))
+  const ofPart = (part: Part): ReadonlyArray<Content> => {
+    const kept = streamed.get(part.id)?.text ?? ""
+    streamed.delete(part.id)
+    if (!isText(part)) return [{ kind: part.type, payload: endTool(part) }]
+    const text = part.text.length < kept.length ? kept : part.text
+    return text === "" ? [] : [{ kind: part.type, payload: { ...part, text } }]
+  }
+  const recorded = messages.flatMap((message) =>
+    message.info.summary === true && message.info.finish !== undefined && message.info.error === undefined
+      ? [notice({ ...compacted, id: message.info.id })]
+      : visibleParts(message).flatMap(ofPart)
+  )
+  const notices = (more.notices ?? []).map((text) => notice({ text }))
+  const last = more.completed === true ? endNotices(messages).map(notice) : []
+  const unrecorded = Array.from(streamed.values(), ({ kind, partId, text }): Content => ({
+    kind,
+    payload: { id: partId, text }
+  }))
+  return [...notices, ...recorded, ...unrecorded, ...last].map(({ kind, payload }, index) => ({
+    index,
+    kind,
+    payload: JSON.stringify(payload)
+  }))
+}

@@ -1,0 +1,75 @@
+/**
+ * The turns of one of OpenCode's sessions: opencode-host in the terms of convex-sync's history.
+ *
+ * @since 0.1.0
+ */
+import { type History, TurnResult } from "@opencode-worker/convex-sync"
+import {
+  answeredBy,
+  classifyTurn,
+  type HostError,
+  type ObservedTurn,
+  OpenCodeHost,
+  promptText,
+  recordedTurns,
+  type TurnFailure,
+  type TurnState,
+  usageOf
+} from "@opencode-worker/opencode-host"
+import { Effect, Option, Stream } from "effect"
+import { finalParts } from "./finalParts.ts"
+
+const unanswered: TurnFailure = { name: "NotAnswered", message: "OpenCode did not answer this." }
+const cutShort: TurnFailure = { name: "Interrupted", message: "OpenCode was stopped in the middle of this." }
+
+/** A command that a person ran in a shell has no model that says how it ended. */
+const stateOf = ({ kind, messages }: ObservedTurn): TurnState =>
+  kind === "shell" && messages.at(-1)?.info.time.completed !== undefined
+    ? { _tag: "Ended", outcome: "completed", error: undefined }
+    : classifyTurn(messages, { sessionBusy: false })
+
+/** None: the session is at work, and may be so on this one; or OpenCode was killed before it had stored the prompt. */
+const ended = (turn: ObservedTurn): Option.Option<History.EndedTurn> => {
+  const { messages, prompt, sessionBusy } = turn
+  const { agent, model, time } = prompt.info
+  const state = stateOf(turn)
+  const incomplete = state._tag !== "Ended" || state.outcome === "interrupted"
+  if (incomplete && (sessionBusy || (prompt.parts.length === 0 && messages.length === 0))) return Option.none()
+  const outcome = incomplete ? "interrupted" : state.outcome
+  const error = incomplete ? (messages.length === 0 ? unanswered : cutShort) : state.error
+  const last = messages.at(-1)?.info.time
+  return Option.some({
+    text: promptText(turn),
+    ...(agent !== undefined && { agent }),
+    ...(model !== undefined && { model: `${model.providerID}/${model.modelID}` }),
+    askedAt: time.created,
+    finishedAt: last?.completed ?? last?.created ?? time.created,
+    ...TurnResult.truncateToLimits({
+      outcome,
+      error,
+      usage: usageOf(messages),
+      answeredBy: turn.kind === "prompt" ? answeredBy(messages) : undefined,
+      parts: finalParts(messages, { completed: turn.kind === "prompt" && outcome === "completed" })
+    })
+  })
+}
+
+/**
+ * The history of one of OpenCode's sessions. A turn of which it is not certain that it has ended is left out, and so is a
+ * compaction that a person asked for: it has neither a prompt nor an answer.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const openCodeHistory = (sessionId: string) =>
+  Effect.map(OpenCodeHost, ({ client }): History.HistorySource<HostError> => ({
+    turns: recordedTurns(client, sessionId).pipe(
+      Stream.filter(({ kind }) => kind !== "compaction"),
+      Stream.map((turn) => ({ id: turn.prompt.info.id, ended: ended(turn) }))
+    ),
+    has: (messageId) =>
+      client.messages.get(sessionId, messageId).pipe(
+        Effect.as(true),
+        Effect.catchReason("HostError", "NotFound", () => Effect.succeed(false))
+      )
+  }))

@@ -1,0 +1,28 @@
+/** The reasons why a running turn waits, in words for its operator. Pure. */
+import type { AgentEvent } from "@opencode-worker/convex-sync"
+import { type Compaction, compacted, type RetryScheduled } from "@opencode-worker/opencode-host"
+
+type Notice = Extract<AgentEvent, { readonly _tag: "Notice" }>
+
+const notice = (id: string, text: string): Notice => ({ _tag: "Notice", id, text })
+
+/** OpenCode has not stored the prompt after a few seconds. */
+export const slowDelivery = notice(
+  "notice:delivery",
+  "Waiting for OpenCode: its server is starting, or loads its configuration and its MCP servers."
+)
+
+/** Milliseconds since 1970 as date and time of the day. */
+const timeOf = (millis: number): string => {
+  const iso = new Date(millis).toISOString()
+  return `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`
+}
+
+export const retryNotice = ({ attempt, message, next }: RetryScheduled): Notice =>
+  notice(`notice:retry:${attempt}`, `Waiting for the provider until ${timeOf(next)} (attempt ${attempt}): ${message}`)
+
+/** The notice of a completed compaction is a final part, too, under the same id. */
+export const compactionNotice = ({ messageId, state }: Compaction): Notice =>
+  state === "running"
+    ? notice(`${messageId}:running`, "OpenCode compacts the conversation to make room.")
+    : notice(messageId, compacted.text)

@@ -1,0 +1,85 @@
+/**
+ * The sessions that OpenCode has, whoever began them: opencode-host in the terms of convex-sync's session sync.
+ *
+ * @since 0.1.0
+ */
+import type { SessionEvent, SessionSource } from "@opencode-worker/convex-sync"
+import { type HostEvent, OpenCodeHost, type Session } from "@opencode-worker/opencode-host"
+import { Data, Effect, Option, Predicate, Result, Stream } from "effect"
+
+/** In the metadata of a session that a worker made: the conversation that it was made for. */
+export const madeForKey = "opencodeWorkerSession"
+/** When the worker made it, in milliseconds: a fork has the same metadata, and was made later. */
+const madeAtKey = "opencodeWorkerMadeAt"
+
+/** A session is there this soon after its worker asked for it, if the clocks of the two differ little. Milliseconds. */
+const soon = 60_000
+
+/**
+ * The metadata of a session that is made for a conversation at `now`, in milliseconds.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const metadataFor = (sessionId: string, now: number) => ({ [madeForKey]: sessionId, [madeAtKey]: now })
+
+/**
+ * The conversation that a session was made for. A fork copies the metadata of its origin, and was made for none.
+ *
+ * @category queries
+ * @since 0.1.0
+ */
+export const madeFor = ({ metadata, time }: Pick<Session, "metadata" | "time">): string | undefined => {
+  const sessionId = metadata?.[madeForKey]
+  const madeAt = metadata?.[madeAtKey]
+  const isFork = Predicate.isNumber(madeAt) && Math.abs(time.created - madeAt) > soon
+  return Predicate.isString(sessionId) && !isFork ? sessionId : undefined
+}
+
+const listed = (session: Session) => ({
+  id: session.id,
+  title: session.title,
+  updated: session.time.updated,
+  madeFor: madeFor(session),
+  archived: (session.time.archived ?? 0) > 0,
+  revertedFrom: session.revert?.messageID
+})
+
+const sessionEvent = (element: HostEvent): Result.Result<SessionEvent, undefined> => {
+  if (element._tag === "Gap") return Result.succeed({ _tag: "Gap" })
+  const { event } = element
+  if (event.type === "session.deleted") return Result.succeed({ _tag: "Deleted", id: event.properties.info.id })
+  if (event.type === "message.removed") {
+    const { messageID: messageId, sessionID: opencodeSessionId } = event.properties
+    return Result.succeed({ _tag: "MessageRemoved", message: { messageId, opencodeSessionId } })
+  }
+  if (event.type !== "session.created" && event.type !== "session.updated") return Result.fail(undefined)
+  const { info } = event.properties
+  return info.parentID === undefined
+    ? Result.succeed({ _tag: "Changed", session: listed(info) })
+    : Result.fail(undefined)
+}
+
+/** Nobody uses the server, which was ended for that. */
+class Asleep extends Data.TaggedError("Asleep") {
+  override readonly message = "OpenCode is asleep"
+}
+
+/**
+ * The source over the hosted server. Sub-agents' sessions are left out. A server that was ended because nobody used it is
+ * not started for a list, which fails then: what changes without it is told after its next start, which is a gap.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const openCodeSessions = Effect.map(OpenCodeHost, ({ events, ifRunning }): SessionSource => ({
+  events: Stream.filterMap(events, sessionEvent),
+  list: (since) =>
+    Effect.flatMap(
+      ifRunning(({ sessions }) => sessions.list({ since })),
+      Option.match({
+        onNone: () => new Asleep(),
+        onSome: (sessions) => Effect.succeed(sessions.map(listed))
+      })
+    )
+}))

@@ -1,0 +1,155 @@
+/**
+ * The port to a coding agent. Implement it, and `TurnScheduler` gives the agent durable, streamed, fenced turns.
+ * `@opencode-worker/convex-sync/testing` has a scripted agent and the checks that every implementation passes.
+ */
+import type { Id } from "@opencode-worker/convex-backend/api"
+import { Context, type Effect, type Stream } from "effect"
+import type { AgentError } from "./AgentError.ts"
+import type { Answer, OpenedRequest } from "./RequestStore.ts"
+import type { SessionSource } from "./SessionSource.ts"
+import type { FinalPart, StreamedPart, TurnResult } from "./TurnResult.ts"
+
+/** The ids of one prompt in the agent, stored with the claim. The same ids make one message, however often it is sent. */
+export interface PromptIds {
+  readonly messageId: string
+  readonly partId: string
+}
+
+/** A prompt of a turn. Attachments and the way of delivery will be fields of this type. */
+export interface Prompt extends PromptIds {
+  readonly text: string
+  /** `provider/model` as the operator named it. Null: the agent chooses. */
+  readonly model: string | null
+  /** Null: the agent chooses. */
+  readonly agent: string | null
+}
+
+/** A prompt that was sent earlier, perhaps by another process. */
+export interface PromptRef {
+  readonly agentSessionId: string
+  readonly messageId: string
+}
+
+/** A conversation of the deployment, as an agent needs it. */
+export interface Conversation {
+  readonly sessionId: Id<"sessions">
+  readonly read: Effect.Effect<
+    {
+      /** The agent's session, as `link` stored it. Null: none yet, or the agent has deleted it. */
+      readonly agentSessionId: string | null
+      readonly title: string
+      /** The agent lost the session, and no turn has reported that yet. */
+      readonly historyLost: boolean
+      /** Milliseconds since 1970. */
+      readonly createdAt: number
+    },
+    AgentError
+  >
+  /** Stores which session of the agent belongs to the conversation. Returns the title that the operator chose, or null. */
+  readonly link: (agentSessionId: string) => Effect.Effect<{ readonly chosenTitle: string | null }, AgentError>
+}
+
+/** Everything that an operator must see of a request before they answer it. */
+export interface RequestCard extends Pick<OpenedRequest, "subject" | "askedBy" | "directory" | "content"> {
+  /**
+   * The later requests that an `always` answer covers: those of the same conversation with the same `scope`. `label`
+   * completes the phrase "always allow …". Null: they cannot be described exactly, so only `once` is possible.
+   */
+  readonly always: { readonly scope: string; readonly label: string } | null
+}
+
+/**
+ * A reply to a request. There is no `always`: the scheduler replies `once`, and remembers the approval itself.
+ * `unanswered`: the request was not answered by an operator. The agent continues without it, and reads the reason.
+ */
+export type RequestReply =
+  | Exclude<Answer, { readonly type: "always" }>
+  | { readonly type: "unanswered"; readonly reason: string }
+
+/** A permission or a question of the agent or one of its sub-agents. */
+export interface AgentRequest {
+  /** Unique in the worker. */
+  readonly id: string
+  readonly describe: Effect.Effect<RequestCard, AgentError>
+  /** `closed`: the agent no longer waits for a reply, and this one had no effect. */
+  readonly reply: (reply: RequestReply) => Effect.Effect<"replied" | "closed", AgentError>
+}
+
+/** The answer to a prompt, as the agent has stored it. */
+export interface AgentAnswer extends Pick<TurnResult, "usage" | "answeredBy"> {
+  /** The final parts, completed by the text that was `streamed`: an agent that was cut short may not have stored the end. */
+  readonly parts: (streamed: ReadonlyArray<StreamedPart>) => ReadonlyArray<FinalPart>
+}
+
+/** How a turn ended. */
+export type AgentEnd = Pick<TurnResult, "outcome" | "error">
+
+export type AgentEvent =
+  /** The agent has stored the prompt. It is never sent again. */
+  | { readonly _tag: "Delivered" }
+  | {
+      readonly _tag: "TextDelta"
+      readonly partId: string
+      readonly kind: "text" | "reasoning"
+      readonly text: string
+    }
+  /** `input` and `output` are previews; `output` is empty while the tool runs. */
+  | {
+      readonly _tag: "ToolProgress"
+      readonly partId: string
+      readonly tool: string
+      readonly status: "running" | "completed" | "error"
+      readonly input: string
+      readonly output: string
+    }
+  /** A reason why the turn waits. It holds until the next event. */
+  | { readonly _tag: "Notice"; readonly id: string; readonly text: string }
+  | { readonly _tag: "RequestOpened"; readonly request: AgentRequest }
+  /** Replied to elsewhere, or the agent no longer waits for it. */
+  | { readonly _tag: "RequestClosed"; readonly requestId: string }
+  /** The last event. */
+  | ({ readonly _tag: "Ended" } & AgentEnd & AgentAnswer & Pick<TurnResult, "announcesLoss">)
+
+export type Ended = Extract<AgentEvent, { readonly _tag: "Ended" }>
+
+/** The state of a prompt in the agent. `Unfinished`: it was stored, and has no end. */
+export type PromptState =
+  | { readonly _tag: "Absent" }
+  | { readonly _tag: "Unfinished" }
+  | ({ readonly _tag: "Ended" } & AgentEnd)
+
+export interface PromptRecord extends AgentAnswer {
+  readonly state: PromptState
+}
+
+/** A conversation's session, for one user at a time. */
+export interface AgentSession {
+  /** The agent's id of the session. Null until the first `run` has opened it. */
+  readonly id: Effect.Effect<string | null>
+  /**
+   * Sends the prompt and streams everything that happens until `Ended`, requests of sub-agents included. It fails only
+   * before `Delivered`. A prompt that the agent already has is followed, not sent. Interrupting it aborts the turn.
+   */
+  readonly run: (prompt: Prompt) => Stream.Stream<AgentEvent, AgentError>
+  /** Stops the turn that `run` streams, which then ends as `aborted`. */
+  readonly abort: Effect.Effect<void, AgentError>
+}
+
+export class Agent extends Context.Service<
+  Agent,
+  {
+    /** New ids for a prompt. */
+    readonly promptIds: Effect.Effect<PromptIds>
+    /**
+     * Runs `f` with the session of a conversation. Waits for a free place: the number of places limits the turns that run
+     * at once (20 at most), and turns are admitted in the order in which they came.
+     */
+    readonly use: <A, E, R>(
+      conversation: Conversation,
+      f: (session: AgentSession) => Effect.Effect<A, E, R>
+    ) => Effect.Effect<A, E | AgentError, R>
+    /** Reads what the agent has stored of a prompt. Stops the session first if it is still at work on it. */
+    readonly record: (prompt: PromptRef) => Effect.Effect<PromptRecord, AgentError>
+    readonly sessions: SessionSource
+  }
+>()("@opencode-worker/convex-sync/Agent") {}

@@ -1,0 +1,98 @@
+/**
+ * Reconciles turns that an earlier process left unfinished, or this one, because the deployment refused their end. The
+ * agent's record decides. A prompt that may have had effects is never run again.
+ *
+ * | record of the agent | the turn becomes |
+ * | --- | --- |
+ * | no such prompt, and it was never delivered | queued again |
+ * | no such prompt, although it was delivered | interrupted, with the streamed text |
+ * | the prompt and the end of its turn | as the record says, with its parts |
+ * | the prompt without an end, or aborted | interrupted, with the streamed text |
+ * | any, and an operator requested an abort | aborted, with the streamed text |
+ */
+import type { Id } from "@opencode-worker/convex-backend/api"
+import { Cause, Effect, Schedule } from "effect"
+import type { Agent, AgentEnd, PromptRecord, PromptState } from "./Agent.ts"
+import type { AgentError } from "./AgentError.ts"
+import type { ConvexSyncError } from "./ConvexSyncError.ts"
+import type { OrphanedTurn, TurnStore } from "./TurnStore.ts"
+
+const sessionGone = { name: "SessionGone", message: "OpenCode no longer has this conversation" }
+const workerStopped = {
+  name: "WorkerStopped",
+  message:
+    "The worker stopped in the middle of this turn. It is not run again by itself: send the prompt again if it is still wanted."
+}
+
+/** A worker that stops or recovers aborts its session: these ends say nothing about the prompt. */
+const inconclusive: ReadonlySet<string> = new Set(["interrupted", "aborted"])
+
+/** The decision of the table above. */
+export const decide = (
+  { abortRequested, delivered }: Pick<OrphanedTurn, "abortRequested" | "delivered">,
+  state: PromptState
+): "requeue" | AgentEnd => {
+  if (abortRequested) return { outcome: "aborted" }
+  if (state._tag === "Absent") return delivered ? { outcome: "interrupted", error: sessionGone } : "requeue"
+  return state._tag === "Ended" && !inconclusive.has(state.outcome)
+    ? { outcome: state.outcome, error: state.error }
+    : { outcome: "interrupted", error: workerStopped }
+}
+
+/** Delay before turns that could not be recovered are tried again: the agent's server may be restarting. */
+const retryDelay = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("1 minute")])
+
+const absent: PromptRecord = { state: { _tag: "Absent" }, parts: () => [] }
+
+export interface Recovery {
+  /** Recovers one turn. Safe to repeat: a turn that has ended does not change. */
+  readonly recover: (turn: OrphanedTurn) => Effect.Effect<void, AgentError | ConvexSyncError>
+  /**
+   * Recovers every unfinished turn that is not `running` in this process. One query and no call of the agent if there is
+   * none. A turn that cannot be recovered now delays no other, and is retried until it can be.
+   */
+  readonly recoverAll: (running: Effect.Effect<ReadonlyArray<Id<"turns">>>) => Effect.Effect<void, ConvexSyncError>
+}
+
+export const make = (
+  agent: Pick<Agent["Service"], "record">,
+  store: Pick<TurnStore, "finish" | "orphaned" | "requeue" | "streamed">
+): Recovery => {
+  const recover = Effect.fn("Recovery.recover")(function* (turn: OrphanedTurn) {
+    const { agentSessionId, messageId, turnId } = turn
+    const isKnown = messageId !== null && agentSessionId !== null
+    const record = isKnown ? yield* agent.record({ agentSessionId, messageId }) : absent
+    const decision = decide(turn, record.state)
+    if (decision === "requeue") return yield* Effect.asVoid(store.requeue(turnId, messageId))
+    const { answeredBy, usage } = record
+    const parts = record.parts(yield* store.streamed(turnId))
+    yield* store.finish(turnId, { ...decision, usage, answeredBy, parts })
+  })
+
+  /** One pass. Returns the number of turns that could not be recovered. */
+  const pass = Effect.fnUntraced(function* (running: Effect.Effect<ReadonlyArray<Id<"turns">>>) {
+    const failed = new Set<string>()
+    const next = Effect.gen(function* () {
+      const turns = yield* store.orphaned(yield* running)
+      // A turn may have been claimed here while the query ran.
+      const claimed = new Set(yield* running)
+      return turns.filter(({ turnId }) => !failed.has(turnId) && !claimed.has(turnId))
+    })
+    const attempt = (turn: OrphanedTurn) =>
+      Effect.catchCause(recover(turn), (cause) => {
+        if (Cause.hasInterrupts(cause)) return Effect.interrupt
+        failed.add(turn.turnId)
+        return Effect.logWarning("An unfinished turn could not be recovered", cause)
+      })
+    for (let turns = yield* next; turns.length > 0; turns = yield* next) {
+      yield* Effect.forEach(turns, attempt, { discard: true })
+    }
+    return failed.size
+  })
+
+  return {
+    recover,
+    recoverAll: (running) =>
+      Effect.asVoid(Effect.repeat(pass(running), { until: (failed) => failed === 0, schedule: retryDelay }))
+  }
+}

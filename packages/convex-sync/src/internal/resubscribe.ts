@@ -1,0 +1,24 @@
+/** Subscriptions that outlast a failure of their query. */
+import { Effect, Schedule, Stream } from "effect"
+import { type ConvexSyncError, isLoss } from "../ConvexSyncError.ts"
+
+/** What no second subscription changes. */
+const isFinal = (error: ConvexSyncError): boolean =>
+  isLoss(error) ||
+  error.reason._tag === "Closed" ||
+  (error.reason._tag === "Rejected" && error.reason.code === "NotFound")
+
+/** Between two tries: what ails a query may be mended, but not soon. */
+const whileMendable = Schedule.spaced("5 seconds").pipe(
+  Schedule.setInputType<ConvexSyncError>(),
+  Schedule.while(({ input }) => !isFinal(input))
+)
+
+/** Subscribes again whenever the query fails, until the lease is lost, the worker gone, or the connection closed. */
+export const resubscribe = <A, R>(subscription: Stream.Stream<A, ConvexSyncError, R>) =>
+  subscription.pipe(
+    Stream.tapError((error) =>
+      isFinal(error) ? Effect.void : Effect.logWarning("A subscription failed and is restarted", error.message)
+    ),
+    Stream.retry(whileMendable)
+  )

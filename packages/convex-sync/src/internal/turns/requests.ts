@@ -1,0 +1,195 @@
+/**
+ * Brings the requests of running turns to an operator, and the answers back.
+ *
+ * ```
+ *   opened ─▶ described ── in the scope of an `always` answer ──▶ agent: once
+ *                ├── larger than the deployment stores ─────────▶ agent: unanswered, with the reason
+ *                └─▶ store ── answer ───────────────────────────▶ agent, closed as answered
+ *                      ├── time limit ──────────────────────────▶ agent: unanswered, closed as expired
+ *                      └── closed by the agent, end of the turn ──▶ closed as cancelled
+ * ```
+ *
+ * Invariants
+ * - A request is stored whole or not at all, once, and replied to once.
+ * - `always` never reaches the agent. Here it covers requests of the same conversation and the same scope, and no others.
+ */
+import type { Id } from "@opencode-worker/convex-backend/api"
+import { MAX_REQUEST } from "@opencode-worker/convex-backend/limits"
+import { Deferred, Duration, Effect, Fiber, Option, Ref, Schedule, type Scope, Stream } from "effect"
+import type { AgentRequest, RequestCard, RequestReply } from "../../Agent.ts"
+import { isLoss } from "../../ConvexSyncError.ts"
+import type { AnsweredRequest, Answer, RequestStore } from "../../RequestStore.ts"
+import { retryTransient } from "../../retryTransient.ts"
+import type { ReadyTurn } from "../../TurnStore.ts"
+import { resubscribe } from "../resubscribe.ts"
+import { makeApprovals } from "./approvals.ts"
+
+/** Retries of a call to the agent, which runs on this machine. */
+const agentRetries = Schedule.exponential("100 millis").pipe(Schedule.upTo({ times: 4 }))
+/** The end of a turn waits no longer than this for the store. */
+const cancelTimeout = "2 seconds"
+
+type Outcome =
+  | { readonly _tag: "Answered"; readonly answer: Answer }
+  /** Another request of the same scope was answered with `always` in the meantime. */
+  | { readonly _tag: "Covered"; readonly by: Id<"requests"> }
+  /** The agent no longer waits for a reply. */
+  | { readonly _tag: "Closed" }
+  | { readonly _tag: "Unanswered"; readonly reason: string }
+
+interface OpenRequest {
+  readonly outcome: Deferred.Deferred<Outcome>
+  /** Set when it is stored. */
+  card?: RequestCard
+}
+
+/** The open requests of one turn, by the agent's id. Part of the turn's handle. */
+export type TurnRequests = Map<string, OpenRequest>
+
+export interface RequestsOptions {
+  /** How long an operator may take, 1 second to 24 hours. Default 10 minutes. */
+  readonly requestTimeLimit?: Duration.Input
+}
+
+type Turn = Pick<ReadyTurn, "sessionId" | "turnId"> & { readonly requests: TurnRequests }
+
+const continueHint = "Go on without it, or say what you would need."
+
+const complete = (request: OpenRequest | undefined, outcome: Outcome) =>
+  request === undefined ? Effect.succeed(false) : Effect.as(Deferred.succeed(request.outcome, outcome), true)
+
+const unanswered = (reason: string) => Effect.succeed<Outcome>({ _tag: "Unanswered", reason })
+
+/** False: the agent no longer waited for the reply. */
+const send = (request: AgentRequest, reply: RequestReply) =>
+  Effect.retry(request.reply(reply), agentRetries).pipe(
+    Effect.map((result) => result === "replied"),
+    Effect.catch((error) => Effect.as(Effect.logWarning("The agent rejected a reply", error.message), false)),
+    Effect.withSpan("TurnScheduler.reply")
+  )
+
+/** `findTurn`: the turn that runs in this process. */
+export const makeRequests = Effect.fnUntraced(function* (
+  store: RequestStore,
+  options: RequestsOptions,
+  findTurn: (turnId: Id<"turns">) => TurnRequests | undefined
+) {
+  const timeLimit = Duration.fromInputUnsafe(options.requestTimeLimit ?? "10 minutes")
+  const expired = `No person answered within ${Duration.format(timeLimit)}. ${continueHint}`
+  const notShown = `This request could not be shown to a person. ${continueHint}`
+  const approvals = makeApprovals()
+  const scope = yield* Effect.scope
+
+  /** Shows operators where an approval was applied. The request does not wait for it. */
+  const reportUse = (requestId: Id<"requests">, { turnId }: Turn, { subject }: RequestCard) =>
+    Effect.forkIn(Effect.ignore(retryTransient(store.applied({ requestId, turnId, subject }))), scope)
+
+  /** Remembers an `always` answer, and applies it to the open requests of its scope. */
+  const approve = ({ requests, sessionId }: Turn, { always }: RequestCard, by: Id<"requests">) => {
+    approvals.add(sessionId, always, by)
+    const covered = [...requests.values()].filter(
+      ({ card }) => card?.always != null && card.always.scope === always?.scope
+    )
+    return Effect.forEach(covered, (request) => complete(request, { _tag: "Covered", by }), { discard: true })
+  }
+
+  /** Stores a request, waits for its outcome, and replies. */
+  const ask = Effect.fnUntraced(function* (
+    turn: Turn,
+    request: AgentRequest,
+    card: RequestCard,
+    { outcome }: OpenRequest
+  ) {
+    const stored = yield* Ref.make(Option.none<Id<"requests">>())
+    const close = (as: "answered" | "expired" | "cancelled") =>
+      Effect.flatMap(Ref.get(stored), Effect.fromOption).pipe(
+        Effect.flatMap((requestId) => retryTransient(store.close(requestId, as))),
+        Effect.ignore
+      )
+    const open = store.open({
+      ...card,
+      always: card.always === null ? null : { label: card.always.label },
+      turnId: turn.turnId,
+      opencodeId: request.id,
+      timeLimit: Duration.toMillis(timeLimit)
+    })
+    const ended = yield* retryTransient(open).pipe(
+      Effect.flatMap((requestId) => Ref.set(stored, Option.some(requestId))),
+      Effect.andThen(Deferred.await(outcome)),
+      Effect.raceFirst(Deferred.await(outcome)),
+      Effect.catch((error) =>
+        isLoss(error) ? Effect.never : Effect.andThen(Effect.logWarning(error.message), unanswered(notShown))
+      ),
+      Effect.timeoutOrElse({ duration: timeLimit, orElse: () => unanswered(expired) }),
+      Effect.onInterrupt(() => Effect.timeoutOption(close("cancelled"), cancelTimeout))
+    )
+    const deliver = Effect.gen(function* () {
+      switch (ended._tag) {
+        case "Closed":
+          return yield* close("cancelled")
+        case "Unanswered":
+          yield* send(request, { type: "unanswered", reason: ended.reason })
+          return yield* close("expired")
+        case "Covered":
+          yield* reportUse(ended.by, turn, card)
+          yield* send(request, { type: "once" })
+          return yield* close("cancelled")
+        case "Answered": {
+          const { answer } = ended
+          const isReplied = yield* send(request, answer.type === "always" ? { type: "once" } : answer)
+          const requestId = yield* Ref.get(stored)
+          if (answer.type === "always" && isReplied && Option.isSome(requestId)) {
+            yield* approve(turn, card, requestId.value)
+          }
+          return yield* close(isReplied ? "answered" : "cancelled")
+        }
+      }
+    })
+    // A reply may end the turn, which must not interrupt what follows the reply.
+    yield* Effect.flatMap(Effect.forkIn(deliver, scope), Fiber.join)
+  })
+
+  const serve = Effect.fnUntraced(function* (turn: Turn, request: AgentRequest, open: OpenRequest) {
+    const described = yield* Effect.option(Effect.retry(request.describe, agentRetries))
+    if (Option.isNone(described)) return yield* send(request, { type: "unanswered", reason: notShown })
+    const card = described.value
+    const approvedBy = approvals.find(turn.sessionId, card.always)
+    if (approvedBy !== undefined) {
+      yield* reportUse(approvedBy, turn, card)
+      return yield* send(request, { type: "once" })
+    }
+    const { length } = JSON.stringify(card.content)
+    if (length > MAX_REQUEST) {
+      const reason = `This request has ${length} characters; at most ${MAX_REQUEST} can be shown to a person. Do it in smaller steps.`
+      return yield* send(request, { type: "unanswered", reason })
+    }
+    open.card = card
+    return yield* ask(turn, request, card, open)
+  })
+
+  const onAnswer = Effect.fnUntraced(function* ({ answer, opencodeId, requestId, turnId }: AnsweredRequest) {
+    if (yield* complete(findTurn(turnId)?.get(opencodeId), { _tag: "Answered", answer })) return
+    yield* retryTransient(store.close(requestId, "cancelled")).pipe(
+      Effect.catch((error) => Effect.logWarning("A request could not be closed", error.message))
+    )
+  })
+  yield* resubscribe(store.answers).pipe(
+    Stream.runForEach((answered) => Effect.forEach(answered, onAnswer, { discard: true })),
+    Effect.catch((error) => Effect.logWarning("The answers subscription ended", error.message)),
+    Effect.forkScoped
+  )
+
+  return {
+    /** Serves a request until the scope, which is the turn's, closes. */
+    open: (turn: Turn, request: AgentRequest): Effect.Effect<void, never, Scope.Scope> =>
+      Effect.suspend(() => {
+        if (turn.requests.has(request.id)) return Effect.void
+        const open: OpenRequest = { outcome: Deferred.makeUnsafe() }
+        turn.requests.set(request.id, open)
+        const forget = Effect.sync(() => turn.requests.delete(request.id))
+        return Effect.asVoid(Effect.forkScoped(Effect.ensuring(serve(turn, request, open), forget)))
+      }),
+    /** The agent no longer waits for a reply. */
+    close: (turn: Turn, requestId: string) => complete(turn.requests.get(requestId), { _tag: "Closed" })
+  }
+})

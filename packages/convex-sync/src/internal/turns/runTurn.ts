@@ -1,0 +1,155 @@
+/** One claimed turn, from the delivery of its prompt to its result. */
+import { Cause, Deferred, Effect, Exit, Option, Predicate, Schedule, type Scope, Stream } from "effect"
+import type { AgentEvent, AgentSession, Ended, Prompt, PromptIds } from "../../Agent.ts"
+import { type AgentError, isAgentError } from "../../AgentError.ts"
+import type { AgentReason } from "../../AgentReason.ts"
+import type { DeltaWriter } from "../../DeltaWriter.ts"
+import type { Recovery } from "../../Recovery.ts"
+import type { TurnResult } from "../../TurnResult.ts"
+import type { TurnStore } from "../../TurnStore.ts"
+import type { makeRequests } from "./requests.ts"
+import type { TurnHandle } from "./TurnHandle.ts"
+
+export interface TurnServices {
+  readonly store: TurnStore
+  readonly deltas: DeltaWriter["Service"]
+  readonly recovery: Recovery
+  readonly requests: Effect.Success<ReturnType<typeof makeRequests>>
+}
+
+const whileUnavailable = Schedule.exponential("500 millis").pipe(Schedule.upTo({ times: 4 }))
+const whileBusy = Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: "1 hour" }))
+const reasonIs =
+  (tag: AgentReason["_tag"]) =>
+  ({ reason }: AgentError): boolean =>
+    reason._tag === tag
+
+/** Stopping a turn waits no longer than this for its recovery. Otherwise the next process recovers it. */
+const stopTimeout = "5 seconds"
+
+const notice = (id: string, text: string) => ({ partId: `notice:${id}`, kind: "notice" as const, text })
+
+/** The error for the operator: the reason of a library's error, or the defect. */
+const toTurnError = (error: unknown) => {
+  const reason = Predicate.hasProperty(error, "reason") ? error.reason : error
+  const name = isAgentError(error) && error.reason._tag === "Failed" ? error.reason.name : undefined
+  return {
+    name: name ?? (Predicate.hasProperty(reason, "_tag") ? String(reason._tag) : "WorkerError"),
+    message: error instanceof Error ? error.message : String(error)
+  }
+}
+
+/** Delivers the prompt and follows the turn to its end. Fails only with errors of the agent. */
+const follow = Effect.fnUntraced(function* (
+  { deltas, requests, store }: TurnServices,
+  handle: TurnHandle,
+  session: AgentSession,
+  prompt: Prompt
+) {
+  const { turn } = handle
+  const { turnId } = turn
+  let isBusyShown = false
+  const showBusy = ({ message, reason }: AgentError) => {
+    if (reason._tag !== "Busy" || isBusyShown) return Effect.void
+    isBusyShown = true
+    return deltas.append(turnId, notice("busy", message))
+  }
+  const showResend = ({ message, reason }: AgentError) =>
+    reason._tag === "Unavailable"
+      ? deltas.append(turnId, notice("restart", `The agent did not take the prompt, which is sent again: ${message}`))
+      : Effect.void
+
+  const onEvent = (event: AgentEvent): Effect.Effect<unknown, never, Scope.Scope> => {
+    switch (event._tag) {
+      case "Delivered":
+        handle.phase = "delivered"
+        // Concurrently: the text goes on while the deployment is unreachable, and the end of the turn replaces this.
+        return Effect.forkScoped(Effect.ignore(store.deliver(turnId)))
+      case "TextDelta":
+        return deltas.append(turnId, { partId: event.partId, kind: event.kind, text: event.text })
+      case "ToolProgress": {
+        const { input, output, partId, status, tool } = event
+        return deltas.append(turnId, { partId, kind: "tool", text: JSON.stringify({ tool, status, input, output }) })
+      }
+      case "Notice":
+        return deltas.append(turnId, { partId: event.id, kind: "notice", text: event.text })
+      case "RequestOpened":
+        return requests.open({ ...turn, requests: handle.requests }, event.request)
+      case "RequestClosed":
+        return requests.close({ ...turn, requests: handle.requests }, event.requestId)
+      case "Ended":
+        return Effect.void
+    }
+  }
+
+  return yield* session.run(prompt).pipe(
+    Stream.tap(onEvent),
+    Stream.filter((event): event is Ended => event._tag === "Ended"),
+    Stream.runHead,
+    Effect.flatMap(Effect.fromOption),
+    Effect.catchTag("NoSuchElementError", Effect.die),
+    Effect.tapError(showBusy),
+    Effect.retry({ schedule: whileBusy, while: reasonIs("Busy") }),
+    Effect.retry({ times: 1, while: reasonIs("SessionGone") }),
+    Effect.tapError(showResend),
+    Effect.retry({ schedule: whileUnavailable, while: reasonIs("Unavailable") })
+  )
+}, Effect.scoped)
+
+/** A turn that did not complete keeps the text that was streamed, which the agent may not have stored. */
+const toResult = Effect.fnUntraced(function* ({ deltas, store }: TurnServices, { turn }: TurnHandle, ended: Ended) {
+  const { announcesLoss, answeredBy, error, outcome, usage } = ended
+  const { turnId } = turn
+  const streamed = outcome === "completed" ? [] : yield* Effect.andThen(deltas.flush(turnId), store.streamed(turnId))
+  const result: TurnResult = { outcome, error, usage, answeredBy, announcesLoss, parts: ended.parts(streamed) }
+  return result
+})
+
+const failed = Effect.fnUntraced(function* (cause: Cause.Cause<AgentError>) {
+  const error = Cause.squash(cause)
+  const aborted: TurnResult = { outcome: "aborted", parts: [] }
+  if (isAgentError(error) && error.reason._tag === "Deleting") return aborted
+  const shown = toTurnError(error)
+  yield* Effect.logWarning(`A turn failed: ${shown.message}`)
+  const result: TurnResult = { outcome: "failed", error: shown, parts: [] }
+  return result
+})
+
+/**
+ * Runs a claimed turn. A failure of the turn is its result; this fails only when the deployment refuses the result, which
+ * leaves the turn to recovery.
+ */
+export const runTurn = Effect.fn("TurnScheduler.turn")(function* (
+  services: TurnServices,
+  handle: TurnHandle,
+  session: AgentSession,
+  ids: PromptIds
+) {
+  const { agent, model, text, turnId } = handle.turn
+  const { messageId } = ids
+  /** A turn that is stopped here ends as the agent's record says. False: it could not be recovered in time. */
+  const recover = Effect.flatMap(session.id, (agentSessionId) =>
+    services.recovery.recover({
+      turnId,
+      messageId,
+      agentSessionId,
+      delivered: handle.phase === "delivered",
+      abortRequested: handle.aborted
+    })
+  ).pipe(Effect.timeoutOption(stopTimeout), Effect.match({ onFailure: () => false, onSuccess: Option.isSome }))
+  const finishAborted = Effect.suspend(() => services.store.finish(turnId, { outcome: "aborted", parts: [] }))
+
+  if (handle.aborted) return yield* finishAborted
+  const end = yield* follow(services, handle, session, { ...ids, agent, model, text }).pipe(
+    Effect.exit,
+    Effect.asSome,
+    Effect.raceFirst(Effect.as(Deferred.await(handle.cancelled), Option.none<Exit.Exit<Ended, AgentError>>())),
+    Effect.onInterrupt(() => recover)
+  )
+  if (Option.isNone(end)) return yield* (yield* recover) ? Effect.void : finishAborted
+  const exit = end.value
+  if (Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause)) return yield* Effect.failCause(exit.cause)
+  const result = Exit.isSuccess(exit) ? yield* toResult(services, handle, exit.value) : yield* failed(exit.cause)
+  yield* services.deltas.discard(turnId)
+  yield* services.store.finish(turnId, result)
+})

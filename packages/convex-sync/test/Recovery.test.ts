@@ -1,0 +1,208 @@
+import { assert, describe, it, layer } from "@effect/vitest"
+import type { Id } from "@opencode-worker/convex-backend/api"
+import { Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import {
+  AgentError,
+  AgentReason,
+  api,
+  DeltaWriter,
+  Lease,
+  type PromptRecord,
+  type PromptRef,
+  type PromptState,
+  Recovery,
+  type TurnResult,
+  turnStore
+} from "../src/index.ts"
+import { ConvexClient } from "@opencode-worker/effect-convex"
+import { connection, Deployment, pair } from "./support/deployment.ts"
+
+const turn = { delivered: true, abortRequested: false }
+const absent: PromptState = { _tag: "Absent" }
+
+describe("the decision", () => {
+  const { decide } = Recovery
+
+  it("requeues only a prompt that the agent never had", () => {
+    assert.strictEqual(decide({ ...turn, delivered: false }, absent), "requeue")
+  })
+
+  it("never runs a delivered prompt again, even if it is gone", () => {
+    assert.deepNestedInclude(decide(turn, absent), { outcome: "interrupted", "error.name": "SessionGone" })
+  })
+
+  it("takes the end from the agent", () => {
+    for (const outcome of ["completed", "failed"] as const) {
+      const decision = decide(turn, { _tag: "Ended", outcome, error: undefined })
+      assert.deepStrictEqual(decision, { outcome, error: undefined })
+    }
+  })
+
+  it("is interrupted without an end, or with one that a stopping worker made", () => {
+    const states: ReadonlyArray<PromptState> = [
+      { _tag: "Unfinished" },
+      { _tag: "Ended", outcome: "interrupted" },
+      { _tag: "Ended", outcome: "aborted" }
+    ]
+    for (const state of states) {
+      for (const delivered of [true, false]) {
+        assert.propertyVal(decide({ ...turn, delivered }, state), "outcome", "interrupted")
+      }
+    }
+  })
+
+  it("is aborted when an operator stopped it, whatever the agent has", () => {
+    const states: ReadonlyArray<PromptState> = [absent, { _tag: "Unfinished" }, { _tag: "Ended", outcome: "completed" }]
+    for (const state of states) {
+      for (const delivered of [true, false]) {
+        assert.deepStrictEqual(decide({ delivered, abortRequested: true }, state), { outcome: "aborted" })
+      }
+    }
+  })
+})
+
+const parts: PromptRecord["parts"] = (streamed) =>
+  streamed.map(({ kind, text }, index) => ({ index, kind, payload: JSON.stringify({ text }) }))
+
+/** The record of an agent, by the prompt's id. */
+const records = (known: ReadonlyMap<string, PromptState>) => ({
+  record: ({ messageId }: PromptRef) => Effect.succeed({ state: known.get(messageId) ?? absent, parts })
+})
+
+layer(Deployment.layer, { excludeTestServices: true })("recovery", (test) => {
+  test.effect("ends each turn of an earlier process once, and requeues what was not delivered", () =>
+    Effect.gen(function* () {
+      const operator = yield* connection("ann")
+      const convex = yield* connection()
+      const credentials = yield* pair(operator)
+      const under = (processId: string) =>
+        Layer.provideMerge(DeltaWriter.layer(), Lease.layer(credentials, { processId })).pipe(
+          Layer.provide(Layer.succeed(ConvexClient, convex))
+        )
+      const send = Effect.fnUntraced(function* (key: string) {
+        const { workerId } = credentials
+        const sessionId = yield* operator.mutation(api.sessions.create, { workerId, idempotencyKey: key })
+        const turnId = yield* operator.mutation(api.turns.send, { sessionId, text: key, idempotencyKey: key })
+        return { key, sessionId, turnId }
+      })
+      const turns = yield* Effect.forEach(["finished", "cut", "fresh", "stopped"], send)
+
+      yield* Effect.gen(function* () {
+        const lease = yield* Lease
+        const { claim } = turnStore(lease)
+        const { append, flush } = yield* DeltaWriter
+        const { mutation } = lease
+        for (const { key, sessionId, turnId } of turns) {
+          assert.isTrue(yield* claim(turnId, { messageId: `msg_${key}`, partId: "prt_1" }))
+          yield* mutation(api.sessions.bind, { sessionId, opencodeSessionId: `ses_${key}` })
+          if (key === "fresh") continue
+          yield* mutation(api.queue.deliver, { turnId })
+          yield* append(turnId, { partId: "p", kind: "text", text: `so far ${key}` })
+          yield* flush(turnId)
+        }
+      }).pipe(Effect.provide(under("earlier")))
+      const stopped = turns.find(({ key }) => key === "stopped")
+      assert.exists(stopped)
+      yield* operator.mutation(api.turns.abort, { turnId: stopped.turnId })
+
+      const source = records(
+        new Map<string, PromptState>([
+          ["msg_finished", { _tag: "Ended", outcome: "completed" }],
+          ["msg_cut", { _tag: "Unfinished" }],
+          ["msg_stopped", { _tag: "Ended", outcome: "completed" }]
+        ])
+      )
+      const recoverAll = Effect.flatMap(Lease, (lease) =>
+        Recovery.make(source, turnStore(lease)).recoverAll(Effect.succeed([]))
+      )
+      yield* Effect.andThen(recoverAll, recoverAll).pipe(Effect.provide(under("later")))
+
+      const ends = yield* Effect.forEach(turns, ({ turnId }) =>
+        Effect.gen(function* () {
+          const { status } = yield* operator.query(api.turns.live, { turnId, after: 0 })
+          const { page } = yield* operator.query(api.turns.parts, {
+            turnId,
+            paginationOpts: { numItems: 9, cursor: null }
+          })
+          return [status, ...page.map(({ payload }): string => JSON.parse(payload).text)]
+        })
+      )
+      assert.deepStrictEqual(ends, [
+        ["completed", "so far finished"],
+        ["interrupted", "so far cut"],
+        ["queued"],
+        ["aborted", "so far stopped"]
+      ])
+    })
+  )
+})
+
+const orphaned = (name: string) => ({
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- an id is a string to whoever does not look it up
+  turnId: name as Id<"turns">,
+  messageId: `msg_${name}`,
+  agentSessionId: "ses",
+  ...turn
+})
+
+describe("a turn that cannot be recovered", () => {
+  it.effect("delays no other, and is retried until it can", () =>
+    Effect.gen(function* () {
+      const left = new Map(["a", "b"].map((name) => [orphaned(name).turnId, orphaned(name)]))
+      const ended: Array<readonly [string, TurnResult.TurnResult["outcome"]]> = []
+      const state = { away: true }
+      const { recoverAll } = Recovery.make(
+        {
+          record: ({ messageId }) =>
+            state.away && messageId === "msg_a"
+              ? Effect.fail(new AgentError({ reason: new AgentReason.Unavailable({ message: "The server is away" }) }))
+              : Effect.succeed({ state: { _tag: "Ended", outcome: "completed" }, parts: () => [] })
+        },
+        {
+          orphaned: () => Effect.sync(() => [...left.values()]),
+          streamed: () => Effect.succeed([]),
+          requeue: () => Effect.void,
+          finish: (turnId, { outcome }) =>
+            Effect.sync(() => {
+              left.delete(turnId)
+              ended.push([turnId, outcome])
+            })
+        }
+      )
+      const fiber = yield* Effect.forkChild(recoverAll(Effect.succeed([])))
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(ended, [["b", "completed"]])
+      state.away = false
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(ended, [
+        ["b", "completed"],
+        ["a", "completed"]
+      ])
+    })
+  )
+
+  it.effect("is left alone while it runs here, also if it was claimed during the query", () =>
+    Effect.gen(function* () {
+      const own = orphaned("own")
+      const asked: Array<ReadonlyArray<string>> = []
+      const { recoverAll } = Recovery.make(
+        { record: () => Effect.die("asked") },
+        {
+          orphaned: (running) =>
+            Effect.sync(() => {
+              asked.push(running)
+              return [own]
+            }),
+          streamed: () => Effect.succeed([]),
+          requeue: () => Effect.void,
+          finish: () => Effect.die("ended")
+        }
+      )
+      let looks = 0
+      yield* recoverAll(Effect.sync(() => (++looks === 1 ? [] : [own.turnId])))
+      assert.deepStrictEqual(asked, [[]])
+    })
+  )
+})

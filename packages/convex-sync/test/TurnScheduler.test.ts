@@ -1,0 +1,473 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { Id } from "@opencode-worker/convex-backend/api"
+import { Deferred, Effect, Exit, Fiber, Queue, Schema, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import {
+  type Agent,
+  AgentReason,
+  ConvexSyncError,
+  ConvexSyncReason,
+  type DeltaWriter,
+  type OrphanedTurn,
+  type ReadyTurn,
+  type TurnResult,
+  TurnScheduler,
+  type TurnStore
+} from "../src/index.ts"
+import * as ScriptedAgent from "../src/testing/ScriptedAgent.ts"
+
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only a deployment makes real ones
+const idOf = <Table extends "sessions" | "turns">(name: string) => name as Id<Table>
+const turn = (name: string): ReadyTurn => ({
+  turnId: idOf<"turns">(name),
+  sessionId: idOf<"sessions">(name),
+  opencodeSessionId: null,
+  title: name,
+  text: name,
+  model: null,
+  agent: null,
+  seq: 1,
+  createdAt: 0
+})
+const failed = (operation: string) => (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ operation, reason })
+const refused = failed("queue:claim")(new ConvexSyncReason.FunctionFailed({ message: "Server Error" }))
+const unavailable = new AgentReason.Unavailable({ message: "The server restarts" })
+
+interface Options {
+  readonly agent?: Agent["Service"]
+  readonly claim?: (name: string) => Effect.Effect<boolean, ConvexSyncError>
+  readonly finish?: (name: string) => Effect.Effect<void, ConvexSyncError>
+  readonly orphaned?: () => ReadonlyArray<OrphanedTurn>
+}
+
+/** Completes every prompt at once. */
+const obedient = () => ScriptedAgent.make({ script: ({ text }) => [{ say: text }] }).agent
+
+/** A scheduler over a store in memory, which remembers what was claimed and how turns ended. */
+const setUp = Effect.fnUntraced(function* ({ agent = obedient(), claim, finish, orphaned }: Options = {}) {
+  const windows = yield* Queue.unbounded<ReadonlyArray<ReadyTurn> | ConvexSyncError>()
+  const aborts = yield* Queue.unbounded<ReadonlyArray<Id<"turns">>>()
+  const claimed: Array<string> = []
+  const requeued: Array<string> = []
+  const results: Array<readonly [name: string, outcome: string, error: string]> = []
+  const notices: Array<string> = []
+  let text = ""
+  const store: TurnStore = {
+    windows: Stream.mapEffect(Stream.fromQueue(windows), (window) =>
+      "operation" in window ? Effect.fail(window) : Effect.succeed(window)
+    ),
+    aborts: Stream.fromQueue(aborts),
+    conversation: (sessionId) => ({
+      sessionId,
+      read: Effect.succeed({ agentSessionId: null, title: "", historyLost: false, createdAt: 0 }),
+      link: () => Effect.succeed({ chosenTitle: null })
+    }),
+    claim: (turnId) =>
+      Effect.suspend(() => {
+        claimed.push(turnId)
+        return claim?.(turnId) ?? Effect.succeed(true)
+      }),
+    deliver: () => Effect.void,
+    streamed: () => Effect.sync(() => [{ partId: "p", kind: "text", text }]),
+    finish: (turnId, { error, outcome }: TurnResult.TurnResult) =>
+      Effect.andThen(
+        Effect.suspend(() => finish?.(turnId) ?? Effect.void),
+        Effect.sync(() => results.push([turnId, outcome, error?.name ?? ""]))
+      ),
+    requeue: (turnId) => Effect.sync(() => requeued.push(turnId)),
+    orphaned: () => Effect.sync(() => orphaned?.() ?? []),
+    requests: {
+      open: () => Effect.never,
+      answers: Stream.never,
+      close: () => Effect.void,
+      applied: () => Effect.void
+    }
+  }
+  const deltas: DeltaWriter["Service"] = {
+    append: (_, segment) =>
+      Effect.sync(() => {
+        if (segment.kind === "notice") notices.push(segment.text)
+        else text += segment.text
+      }),
+    flush: () => Effect.void,
+    end: () => Effect.void,
+    discard: () => Effect.void
+  }
+  const scheduler = yield* TurnScheduler.make(agent, store, deltas)
+  const start = Effect.forkScoped(scheduler.run)
+  const running = yield* start
+  // Only fibers are waited for: a few rounds let all of them proceed.
+  const settle = Effect.repeat(TestClock.adjust(0), { times: 6 })
+  return {
+    abort: (...names: ReadonlyArray<string>) => Effect.andThen(Queue.offer(aborts, names.map(idOf<"turns">)), settle),
+    claimed,
+    fail: (reason: ConvexSyncError["reason"]) =>
+      Effect.andThen(Queue.offer(windows, failed("queue:ready")(reason)), settle),
+    notices,
+    requeued,
+    results,
+    running,
+    scheduler,
+    settle,
+    show: (...names: ReadonlyArray<string>) => Effect.andThen(Queue.offer(windows, names.map(turn)), settle),
+    start
+  }
+})
+
+/** An agent whose turns go on until they are aborted. */
+const hanging = (capacity = 20) =>
+  ScriptedAgent.make({ capacity, script: ({ text }) => [{ say: text }, { wait: Effect.never }] })
+
+const Windows = Schema.Array(Schema.Array(Schema.Literals(["a", "b", "c", "d"])))
+
+describe("TurnScheduler runs what the deployment shows", () => {
+  it.effect("begins the oldest turn first, runs turns concurrently, and each once", () =>
+    Effect.gen(function* () {
+      const { agent, delivered } = hanging()
+      const { claimed, show } = yield* setUp({ agent })
+      yield* show("a", "b")
+      yield* show("b", "c")
+      yield* show("b", "c", "a")
+      assert.deepStrictEqual(claimed, ["a", "b", "c"])
+      assert.deepStrictEqual(
+        delivered.map(({ text }) => text),
+        ["a", "b", "c"]
+      )
+    })
+  )
+
+  it.effect("stores the result of a turn with its parts", () =>
+    Effect.gen(function* () {
+      const { results, show } = yield* setUp()
+      yield* show("a")
+      assert.deepStrictEqual(results, [["a", "completed", ""]])
+    })
+  )
+
+  it.effect("retries a turn that is still shown after 5 seconds, and no other turn", () =>
+    Effect.gen(function* () {
+      const failing = new Set(["a", "b"])
+      const { agent } = hanging()
+      const { claimed, show } = yield* setUp({
+        agent,
+        claim: (name) => (failing.has(name) ? Effect.fail(refused) : Effect.succeed(true))
+      })
+      yield* show("a", "b", "c")
+      yield* show("a", "b", "c")
+      yield* TestClock.adjust("4 seconds")
+      assert.deepStrictEqual(claimed, ["a", "b", "c"])
+      yield* show("a")
+      failing.clear()
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(claimed, ["a", "b", "c", "a"])
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(claimed.length, 4)
+    })
+  )
+
+  it.effect("does not loop on a turn that stays shown and cannot be claimed", () =>
+    Effect.gen(function* () {
+      const { claimed, show } = yield* setUp({ claim: () => Effect.succeed(false) })
+      yield* show("a")
+      for (let second = 0; second < 60; second++) yield* TestClock.adjust("1 second")
+      assert.strictEqual(claimed.length, 13)
+    })
+  )
+
+  it.effect("begins a turn at once that left the window and came back", () =>
+    Effect.gen(function* () {
+      const { claimed, show } = yield* setUp({ claim: () => Effect.succeed(false) })
+      yield* show("a")
+      yield* show()
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(claimed, ["a"])
+      yield* show("a")
+      assert.deepStrictEqual(claimed, ["a", "a"])
+    })
+  )
+
+  it.effect("begins a requeued turn again, although every window had it", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { agent } = ScriptedAgent.make({ script: () => [{ wait: Deferred.await(gate) }] })
+      const { claimed, results, settle, show } = yield* setUp({ agent })
+      yield* show("a")
+      yield* Deferred.succeed(gate, undefined)
+      yield* settle
+      // Claimed and requeued between two windows that both have it.
+      yield* show("a")
+      assert.deepStrictEqual([claimed.length, results.length], [1, 1])
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(claimed.length, 2)
+    })
+  )
+
+  it.effect.prop(
+    "runs everything that the last window shows, whatever came before, once at a time",
+    [Windows],
+    ([windows]) =>
+      Effect.gen(function* () {
+        const running = new Set<string>()
+        const agent = ScriptedAgent.make({
+          script: ({ text }) => [
+            {
+              wait: Effect.acquireUseRelease(
+                Effect.sync(() => {
+                  assert.isFalse(running.has(text), "twice at a time")
+                  running.add(text)
+                }),
+                () => Effect.sleep("1 second"),
+                () => Effect.sync(() => running.delete(text))
+              )
+            }
+          ]
+        }).agent
+        const { show } = yield* setUp({ agent })
+        for (const window of windows) {
+          yield* show(...new Set(window))
+          yield* TestClock.adjust("700 millis")
+        }
+        const seen = new Set<string>()
+        for (let step = 0; step < 70; step++) {
+          for (const name of running) seen.add(name)
+          yield* TestClock.adjust("100 millis")
+        }
+        assert.sameMembers(
+          [...seen].filter((name) => windows.at(-1)?.some((last) => last === name)),
+          [...new Set(windows.at(-1))]
+        )
+      })
+  )
+
+  it.effect("continues when its subscription is restarted, and ends with the lease", () =>
+    Effect.gen(function* () {
+      const { agent } = hanging()
+      const { claimed, fail, running, show } = yield* setUp({ agent })
+      yield* show("a")
+      yield* fail(new ConvexSyncReason.FunctionFailed({ message: "Server Error" }))
+      yield* TestClock.adjust("5 seconds")
+      yield* show("a", "b")
+      assert.deepStrictEqual(claimed, ["a", "b"])
+      yield* fail(new ConvexSyncReason.Rejected({ code: "Fenced", message: "Another process", data: null }))
+      assert.isTrue(Exit.isFailure(yield* Fiber.await(running)))
+    })
+  )
+
+  it.effect("claims nothing without a free place, and admits in the order of the turns", () =>
+    Effect.gen(function* () {
+      const { agent, delivered } = hanging(1)
+      const { abort, claimed, show } = yield* setUp({ agent })
+      yield* show("a", "b", "c")
+      assert.deepStrictEqual(claimed, ["a"])
+      yield* show("b", "c")
+      yield* abort("a")
+      assert.deepStrictEqual(claimed, ["a", "b"])
+      assert.strictEqual(delivered.length, 2)
+    })
+  )
+
+  it.effect("lets claimed turns go on and leaves waiting turns queued when it is paused", () =>
+    Effect.gen(function* () {
+      const { agent } = hanging(1)
+      const { abort, claimed, results, running, scheduler, settle, show, start } = yield* setUp({ agent })
+      yield* show("a", "b")
+      yield* Fiber.interrupt(running)
+      const idle = yield* Effect.forkScoped(scheduler.idle)
+      yield* settle
+      assert.isUndefined(idle.pollUnsafe())
+      yield* abort("a")
+      yield* Fiber.join(idle)
+      assert.deepStrictEqual([claimed, results], [["a"], [["a", "aborted", ""]]])
+      yield* start
+      yield* show("b")
+      assert.deepStrictEqual(claimed, ["a", "b"])
+    })
+  )
+})
+
+describe("TurnScheduler delivers a prompt", () => {
+  it.effect("again with the same ids while the agent is unavailable, and reports it", () =>
+    Effect.gen(function* () {
+      const ids = new Set<string>()
+      let calls = 0
+      const { agent, delivered } = ScriptedAgent.make({
+        script: ({ messageId, text }) => {
+          ids.add(messageId)
+          return ++calls < 4 ? [{ fail: unavailable }] : [{ say: text }]
+        }
+      })
+      const { notices, results, show } = yield* setUp({ agent })
+      yield* show("a")
+      yield* TestClock.adjust("4 seconds")
+      assert.deepStrictEqual([calls, ids.size, delivered.length], [4, 1, 1])
+      assert.deepStrictEqual(results, [["a", "completed", ""]])
+      assert.match(notices.join(), /did not take the prompt, which is sent again: The server restarts/)
+    })
+  )
+
+  it.effect("four times more and then fails the turn", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const { agent } = ScriptedAgent.make({
+        script: () => {
+          calls += 1
+          return [{ fail: unavailable }]
+        }
+      })
+      const { results, show } = yield* setUp({ agent })
+      yield* show("a")
+      yield* show()
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual([calls, results], [5, [["a", "failed", "Unavailable"]]])
+    })
+  )
+
+  it.effect("when the session is free, and says once that it waits", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const busy = new AgentReason.Busy({ message: "Another program runs a turn" })
+      const { agent } = ScriptedAgent.make({ script: () => (++calls < 30 ? [{ fail: busy }] : [{ say: "now" }]) })
+      const { notices, results, show } = yield* setUp({ agent })
+      yield* show("a")
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual([notices, results], [["Another program runs a turn"], []])
+      yield* TestClock.adjust("20 seconds")
+      assert.deepStrictEqual(results, [["a", "completed", ""]])
+    })
+  )
+
+  it.effect("to a new session, once, when the session is gone", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const gone = new AgentReason.SessionGone({ message: "Deleted" })
+      const { agent } = ScriptedAgent.make({
+        script: ({ text }) => {
+          calls += 1
+          return text === "a" && calls === 2 ? [{ say: "new" }] : [{ fail: gone }]
+        }
+      })
+      const { results, settle, show } = yield* setUp({ agent })
+      yield* show("a")
+      yield* settle
+      yield* show("b")
+      yield* settle
+      assert.deepStrictEqual(results, [
+        ["a", "completed", ""],
+        ["b", "failed", "SessionGone"]
+      ])
+    })
+  )
+
+  it.effect("and ends the turn as aborted when the operator deletes the conversation", () =>
+    Effect.gen(function* () {
+      const { agent } = ScriptedAgent.make({ script: () => [{ fail: new AgentReason.Deleting() }] })
+      const { results, show } = yield* setUp({ agent })
+      yield* show("a")
+      assert.deepStrictEqual(results, [["a", "aborted", ""]])
+    })
+  )
+})
+
+describe("TurnScheduler stops a turn", () => {
+  it.effect("by the agent when it is delivered, keeping its text", () =>
+    Effect.gen(function* () {
+      const { agent } = hanging()
+      const { abort, results, show } = yield* setUp({ agent })
+      yield* show("a", "b")
+      yield* abort("a", "unknown")
+      yield* abort("a")
+      assert.deepStrictEqual(results, [["a", "aborted", ""]])
+    })
+  )
+
+  it.effect("before it is delivered, and delivers nothing", () =>
+    Effect.gen(function* () {
+      const { agent, delivered } = ScriptedAgent.make({ script: () => [{ fail: unavailable }] })
+      const { abort, results, show } = yield* setUp({ agent })
+      yield* show("a")
+      yield* abort("a")
+      yield* TestClock.adjust("1 minute")
+      assert.deepInclude(results, ["a", "aborted", ""])
+      assert.deepStrictEqual(delivered, [])
+    })
+  )
+
+  it.effect("while it is claimed", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<boolean>()
+      const { agent, delivered } = hanging()
+      const { abort, results, settle, show } = yield* setUp({ agent, claim: () => Deferred.await(gate) })
+      yield* show("a")
+      yield* abort("a")
+      yield* Deferred.succeed(gate, true)
+      yield* settle
+      assert.deepStrictEqual([results, delivered], [[["a", "aborted", ""]], []])
+    })
+  )
+
+  it.effect("and a session is idle when its claimed turn has ended", () =>
+    Effect.gen(function* () {
+      const { agent } = hanging()
+      const { abort, scheduler, settle, show } = yield* setUp({ agent })
+      yield* show("a", "b")
+      yield* scheduler.sessionIdle(idOf<"sessions">("c"))
+      const idle = yield* Effect.forkScoped(scheduler.sessionIdle(idOf<"sessions">("a")))
+      yield* settle
+      assert.isUndefined(idle.pollUnsafe())
+      yield* abort("a")
+      yield* Fiber.join(idle)
+    })
+  )
+})
+
+describe("TurnScheduler recovers", () => {
+  it.effect("a turn whose end the deployment refused", () =>
+    Effect.gen(function* () {
+      const calls: Array<string> = []
+      const left: Array<OrphanedTurn> = []
+      const orphan = { messageId: "message_1", agentSessionId: "session_a", delivered: true, abortRequested: false }
+      const { results, scheduler, show } = yield* setUp({
+        finish: (name) => {
+          calls.push(name)
+          if (calls.length > 1) {
+            left.length = 0
+            return Effect.void
+          }
+          left.push({ ...orphan, turnId: idOf<"turns">("a") })
+          return Effect.fail(refused)
+        },
+        orphaned: () => left
+      })
+      yield* Effect.forkScoped(scheduler.recover)
+      yield* show("a")
+      yield* show()
+      assert.deepStrictEqual(results, [])
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual([calls, results], [["a", "a"], [["a", "completed", ""]]])
+    })
+  )
+
+  it.effect("a turn that is interrupted before its prompt was delivered: it is queued again", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { agent } = ScriptedAgent.make({ script: () => [{ fail: unavailable }] })
+      const { requeued, results, settle, show } = yield* Scope.provide(setUp({ agent }), scope)
+      yield* show("a")
+      yield* settle
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual([requeued, results], [["a"], []])
+    })
+  )
+
+  it.effect("a turn that is interrupted after the delivery: it is never sent again", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { agent, delivered } = hanging()
+      const { requeued, results, show } = yield* Scope.provide(setUp({ agent }), scope)
+      yield* show("a")
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual([requeued, results], [[], [["a", "interrupted", "WorkerStopped"]]])
+      assert.strictEqual(delivered.length, 1)
+    })
+  )
+})

@@ -1,0 +1,125 @@
+/** The queue of a `TurnStore`: windows, claims and aborts. */
+import { assert, describe } from "@effect/vitest"
+import { Effect, Exit, Scope } from "effect"
+import type { ReadyTurn } from "../../src/index.ts"
+import { assertFenced, type Cases, type MakeWorker, opened } from "./Worker.ts"
+
+const ids = { messageId: "msg_1", partId: "prt_1" }
+const textsOf = (window: ReadonlyArray<ReadyTurn>) => window.map(({ text }) => text).join()
+
+export const turnQueue = <R>(
+  cases: Cases<R>,
+  worker: MakeWorker<R, "turns", "abort" | "createSession" | "send" | "turns">
+) =>
+  describe("a queue of turns", () => {
+    cases.effect(
+      "shows the first turn that waits in each session, the oldest first, with all that it takes to run it",
+      () =>
+        Effect.gen(function* () {
+          const { operator, start } = yield* worker
+          const [one, other] = [yield* operator.createSession, yield* operator.createSession]
+          const first = yield* operator.send(one, "first")
+          yield* operator.send(one, "behind the first")
+          yield* operator.send(other, "second")
+          const shown = yield* opened((yield* start("p")).turns.windows)
+          const [turn] = yield* shown.until((window) => textsOf(window) === "first,second")
+          assert.deepInclude(turn, {
+            turnId: first,
+            sessionId: one,
+            opencodeSessionId: null,
+            text: "first",
+            model: null,
+            agent: null
+          })
+        })
+    )
+
+    cases.effect("shows each change: a prompt, a claim, the end of what another one waited for", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const session = yield* operator.createSession
+        const { turns: port } = yield* start("p")
+        const shown = yield* opened(port.windows)
+        const first = yield* operator.send(session, "first")
+        yield* shown.until((window) => textsOf(window) === "first")
+        const second = yield* operator.send(session, "second")
+        yield* operator.abort(first)
+        yield* shown.until((window) => textsOf(window) === "second")
+        assert.isTrue(yield* port.claim(second, ids))
+        yield* shown.until((window) => window.length === 0)
+      })
+    )
+
+    cases.effect("shows a turn until it is claimed, and again when it was queued again", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const turn = yield* operator.send(yield* operator.createSession, "Hi")
+        const { turns: port } = yield* start("p")
+        for (const messageId of ["msg_1", "msg_2"]) {
+          const shown = yield* opened(port.windows)
+          yield* shown.until((window) => textsOf(window) === "Hi")
+          assert.isTrue(yield* port.claim(turn, { ...ids, messageId }))
+          yield* shown.until((window) => window.length === 0)
+          yield* port.requeue(turn, messageId)
+          yield* shown.until((window) => textsOf(window) === "Hi")
+        }
+      })
+    )
+
+    cases.effect("a claim may be repeated with the same ids", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const session = yield* operator.createSession
+        const turn = yield* operator.send(session, "Hi")
+        const { turns: port } = yield* start("p")
+        assert.isTrue(yield* port.claim(turn, ids))
+        assert.isTrue(yield* port.claim(turn, ids))
+        assert.isFalse(yield* port.claim(turn, { ...ids, messageId: "msg_2" }))
+        const [claimed] = yield* operator.turns(session)
+        assert.strictEqual(claimed?.status, "claimed")
+      })
+    )
+
+    cases.effect(
+      "what is not ready is not given: what waits for another turn, what is over, what another process has",
+      () =>
+        Effect.gen(function* () {
+          const { operator, start } = yield* worker
+          const session = yield* operator.createSession
+          const first = yield* operator.send(session, "first")
+          const second = yield* operator.send(session, "second")
+          const { turns: before } = yield* start("p")
+          assert.isFalse(yield* before.claim(second, ids))
+          yield* operator.abort(first)
+          assert.isFalse(yield* before.claim(first, ids))
+          assert.isTrue(yield* before.claim(second, ids))
+          const { turns: after } = yield* start("p")
+          assert.isFalse(yield* after.claim(second, ids))
+        })
+    )
+
+    cases.effect("a process that has given its lease back is given nothing", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const turn = yield* operator.send(yield* operator.createSession, "Hi")
+        const scope = yield* Scope.make()
+        const { turns: port } = yield* Scope.provide(start("p"), scope)
+        yield* Scope.close(scope, Exit.void)
+        yield* assertFenced(port.claim(turn, ids))
+      })
+    )
+
+    cases.effect("a process that was followed is given nothing, and its subscription ends", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const session = yield* operator.createSession
+        const turn = yield* operator.send(session, "Hi")
+        const { turns: before } = yield* start("p")
+        const shown = yield* opened(before.windows)
+        const { turns: after } = yield* start("p")
+        yield* assertFenced(before.claim(turn, ids))
+        yield* assertFenced(shown.end)
+        assert.isTrue(yield* after.claim(turn, ids))
+      })
+    )
+  })
