@@ -54,6 +54,7 @@ const configurationReasons: ReadonlySet<string> = new Set<Reason["_tag"]>([
   "BinaryNotFound",
   "BinaryUnusable",
   "DirectoryNotFound",
+  "TemporaryDirectoryUnusable",
   "UnsupportedVersion",
   "ProjectUnusable",
   "ProjectChanged",

@@ -37,6 +37,16 @@ export class DirectoryNotFound extends Data.TaggedError("DirectoryNotFound")<{
   }
 }
 
+/** The host cannot write to the system's directory for temporary files. Recovery: set `TMPDIR`. */
+export class TemporaryDirectoryUnusable extends Data.TaggedError("TemporaryDirectoryUnusable")<{
+  readonly directory: string
+  readonly problem: string
+}> {
+  override get message() {
+    return `The private folder of OpenCode cannot be made in ${this.directory} (${this.problem}): set TMPDIR to a folder that is writable.`
+  }
+}
+
 /**
  * A running process already hosts OpenCode in this directory: another process, or this one with another host. Recovery:
  * stop that process or close that host, use its server with `attach`, or use another directory.
@@ -215,6 +225,7 @@ export type HostErrorReason =
   | BinaryNotFound
   | BinaryUnusable
   | DirectoryNotFound
+  | TemporaryDirectoryUnusable
   | DirectoryInUse
   | StartFailed
   | GaveUp

@@ -39,6 +39,7 @@ import { makePaths } from "./internal/plugin/paths.ts"
 import { prepareProject } from "./internal/projectConfig/prepare.ts"
 import { replyTo } from "./internal/turn/requests.ts"
 import { restartPolicy } from "./internal/server/restarts.ts"
+import { checkTemporaryDirectory } from "./internal/server/secretPreload.ts"
 import { spawnServer } from "./internal/server/spawn.ts"
 import { makeSupervisor } from "./internal/server/supervisor.ts"
 import { type RunningTurn, runTurn } from "./internal/turn/turn.ts"
@@ -154,6 +155,7 @@ const defaultStateDirectory = Effect.promise(() => import("effect/persistence/Us
 
 const ownServer = Effect.fnUntraced(function* (options: OpenCodeHostOptions, directory: string, hostId: string) {
   const binary = yield* findBinary(options.binary)
+  yield* checkTemporaryDirectory
   const stateDirectory = options.stateDirectory ?? (yield* defaultStateDirectory)
   yield* holdDirectory({ stateDirectory, directory, hostId })
   const environment = yield* serverEnvironment(options.environment ?? {})

@@ -36,6 +36,14 @@ export interface Delivered {
 }
 
 /**
+ * The server exited before it had stored the prompt. The prompt is sent to the next server, under the same ids.
+ */
+export interface DeliveryRetried {
+  readonly _tag: "DeliveryRetried"
+  readonly message: string
+}
+
+/**
  * Text that was streamed, in order. Never final: a retry may replace it (see `visibleParts`).
  */
 export interface TextDelta {
@@ -107,6 +115,7 @@ export interface Ended {
 
 export type TurnEvent =
   | Delivered
+  | DeliveryRetried
   | TextDelta
   | ToolUpdated
   | RetryScheduled

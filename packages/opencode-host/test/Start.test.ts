@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { OpenCodeHome } from "@opencode-worker/testkit"
 import { ConfigProvider, Effect, Layer, Redacted, Result } from "effect"
+import { vi } from "vitest"
 import { type HostError, OpenCodeHost, type OpenCodeHostOptions, listProcesses } from "../src/index.ts"
 import { processIdentity } from "../src/internal/process/processes.ts"
 import { eventually } from "./support.ts"
@@ -58,6 +59,16 @@ describe("a start", () => {
       const file = yield* failure({ ...options, directory: options.binary })
       assert.deepInclude(file.reason, { _tag: "DirectoryNotFound", problem: "not-a-directory" })
     })
+  )
+
+  it.live("fails at once for a temporary directory that is missing", () =>
+    Effect.gen(function* () {
+      const options = yield* setting(server("1.18.33"))
+      vi.stubEnv("TMPDIR", "/nowhere")
+      const error = yield* failure(options)
+      assert.deepInclude(error.reason, { _tag: "TemporaryDirectoryUnusable", directory: "/nowhere" })
+      assert.include(error.message, "set TMPDIR to a folder that is writable")
+    }).pipe(Effect.ensuring(Effect.sync(() => vi.unstubAllEnvs())))
   )
 
   it.live("fails at once for a binary that is missing, or cannot be executed", () =>

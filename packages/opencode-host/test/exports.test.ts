@@ -54,6 +54,7 @@ describe("exports", () => {
       "ProjectUnusable",
       "Protocol",
       "StartFailed",
+      "TemporaryDirectoryUnusable",
       "Timeout",
       "Unauthorized",
       "Unavailable",

@@ -5,7 +5,7 @@ import { Effect, type FileSystem, Option } from "effect"
 import * as ToolPreview from "../terminal/ToolPreview.ts"
 import type { OpenSession } from "./conversation.ts"
 import { finalParts } from "./finalParts.ts"
-import { compactionNotice, retryNotice } from "./notices.ts"
+import { compactionNotice, deliveryNotice, retryNotice } from "./notices.ts"
 import { toAgentRequest } from "./request.ts"
 
 type Ended = Extract<TurnEvent, { readonly _tag: "Ended" }>
@@ -35,6 +35,8 @@ export const toAgentEvents = (
     case "Delivered":
     case "RequestClosed":
       return Effect.succeed([event])
+    case "DeliveryRetried":
+      return Effect.succeed([deliveryNotice(event.message)])
     case "TextDelta":
       return Effect.succeed([{ ...event, text: event.delta }])
     case "ToolUpdated": {

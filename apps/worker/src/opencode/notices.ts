@@ -12,6 +12,9 @@ export const slowDelivery = notice(
   "Waiting for OpenCode: its server is starting, or loads its configuration and its MCP servers."
 )
 
+export const deliveryNotice = (reason: string): Notice =>
+  notice("notice:restart", `OpenCode did not store the prompt, which is sent again: ${reason}`)
+
 /** Milliseconds since 1970 as date and time of the day. */
 const timeOf = (millis: number): string => {
   const iso = new Date(millis).toISOString()

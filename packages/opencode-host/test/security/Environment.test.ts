@@ -2,7 +2,7 @@
 import { createServer } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Reply } from "@opencode-worker/testkit"
-import { Effect, Stream } from "effect"
+import { ConfigProvider, Effect, Stream } from "effect"
 import { OpenCodeHost } from "../../src/index.ts"
 import { serverEnvironment, withheld, withoutLoopback } from "../../src/internal/server/environment.ts"
 import { endOf, hosted, isPermission, newSession, promptOf, setting } from "../support.ts"
@@ -78,6 +78,17 @@ describe("the environment of a server", () => {
         const { NO_PROXY, no_proxy } = yield* serverEnvironment({ HTTP_PROXY: "http://proxy.example:3128", ...given })
         assert.deepStrictEqual([NO_PROXY, no_proxy], [expected, expected], JSON.stringify(given))
       }
+    })
+  )
+
+  it.effect("inherits nothing of the Node.js and the package manager that run this process", () =>
+    Effect.gen(function* () {
+      const names = ["NODE", "NODE_PATH", "NODE_OPTIONS", "NODE_COMPILE_CACHE", "NODE_V8_COVERAGE", "INIT_CWD"]
+      const manager = ["npm_execpath", "npm_node_execpath", "npm_lifecycle_event", "npm_config_user_agent", "PNPM_HOME"]
+      const given = Object.fromEntries([...names, ...manager].map((name) => [name, "/workspace/node"]))
+      const provider = ConfigProvider.fromUnknown({ ...given, PATH: "/usr/bin" })
+      const environment = yield* Effect.provide(serverEnvironment({}), ConfigProvider.layer(provider))
+      assert.deepStrictEqual(environment, { PATH: "/usr/bin" })
     })
   )
 

@@ -10,7 +10,7 @@
  *  host ── stdin ──▶ preload ──▶ process.env ──▶ OpenCode reads it, listens ──▶ hidden: `preloadReadyMarker` on stdout
  * ```
  */
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
+import { access, constants, mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
@@ -18,7 +18,7 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import { HostError } from "../../HostError.ts"
-import { StartFailed } from "../../HostErrorReason.ts"
+import { StartFailed, TemporaryDirectoryUnusable } from "../../HostErrorReason.ts"
 import { adopt } from "./adopt.ts"
 import type { Guard } from "../process/guard.ts"
 import { mark } from "../plugin/mark.ts"
@@ -69,6 +69,15 @@ export interface SecretPreload {
   readonly preloadEnv: Effect.Effect<Readonly<Record<string, string>>>
 }
 
+const unusableTemporaryDirectory = (cause: unknown) =>
+  new HostError({ reason: new TemporaryDirectoryUnusable({ directory: tmpdir(), problem: String(cause) }) })
+
+/** Fails before the first start, since every start would fail. */
+export const checkTemporaryDirectory = Effect.tryPromise({
+  try: () => access(tmpdir(), constants.W_OK | constants.X_OK),
+  catch: unusableTemporaryDirectory
+})
+
 /** Keeps its files, which hold no secret, for as long as the scope lives. */
 export const makeSecretPreload = Effect.fnUntraced(function* (options: {
   readonly environment: Readonly<Record<string, string>>
@@ -85,10 +94,7 @@ export const makeSecretPreload = Effect.fnUntraced(function* (options: {
   const folder = yield* Effect.acquireRelease(
     Effect.tryPromise({
       try: () => mkdtemp(join(tmpdir(), folderPrefix(options.hostId))),
-      catch: (cause) => {
-        const problem = `its private folder cannot be made in ${tmpdir()} (${String(cause)}): set TMPDIR to a folder that is writable`
-        return new HostError({ reason: new StartFailed({ problem, output: [] }) })
-      }
+      catch: unusableTemporaryDirectory
     }),
     (made) => Effect.promise(() => rm(made, { recursive: true, force: true }))
   )

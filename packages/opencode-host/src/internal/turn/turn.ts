@@ -65,18 +65,33 @@ const lookUp = Duration.seconds(15)
 const interruptedFor = Duration.seconds(5)
 /** A prompt that was just sent is not busy yet: that it was refused, and did not start, must last this long. */
 const refusedFor = Duration.millis(1500)
+const operation = "turn"
+/** Servers that may exit while they receive one prompt. */
+const maxAttempts = 4
 /** A server that must be started again to read how the turn ended. */
 const recoveryLimit = Duration.seconds(60)
 
 const isInterrupted = ({ state }: { readonly state: TurnState }) =>
   state._tag === "Ended" && state.outcome === "interrupted"
 
-export const runTurn = (
-  host: TurnHost,
-  input: PromptInput & Pick<TurnInput, "deadline">
-): Stream.Stream<TurnEvent, HostError> => Stream.unwrap(begin(host, input))
+type Prompt = PromptInput & Pick<TurnInput, "deadline">
 
-const begin = Effect.fnUntraced(function* (host: TurnHost, input: PromptInput & Pick<TurnInput, "deadline">) {
+export const runTurn = (host: TurnHost, prompt: Prompt): Stream.Stream<TurnEvent, HostError> => attempt(host, prompt, 1)
+
+/** A failure comes before delivery, so the prompt may be sent again, under the same ids, to the next server. */
+const attempt = (host: TurnHost, prompt: Prompt, count: number): Stream.Stream<TurnEvent, HostError> =>
+  Stream.unwrap(begin(host, prompt)).pipe(
+    Stream.catchIf(
+      ({ reason }) => reason._tag === "Unavailable" && reason.operation === operation && count < maxAttempts,
+      ({ message }) =>
+        Stream.concat(
+          Stream.make<[TurnEvent]>({ _tag: "DeliveryRetried", message }),
+          Stream.suspend(() => attempt(host, prompt, count + 1))
+        )
+    )
+  )
+
+const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
   const { client, turns } = host
   const { sessionId } = input
   const turn: RunningTurn = { abortRequested: false }
@@ -172,7 +187,7 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: PromptInput & 
   /** The server has exited. Its record is read from the next server, which this starts. */
   const recover = Effect.gen(function* () {
     if (!delivered && !(yield* Effect.orElseSucceed(isDelivered(client, input), () => false))) {
-      const reason = new Unavailable({ operation: "turn", detail: "the server ended before the prompt was stored" })
+      const reason = new Unavailable({ operation, detail: "the server ended before the prompt was stored" })
       return yield* new HostError({ reason })
     }
     const messages = yield* turnMessages(client, input).pipe(
