@@ -14,7 +14,14 @@ const allowed = {
   "packages/effect-convex/": ["effect", "convex"],
   "packages/harness/": ["effect", "@effect/platform-node", "@opencode-worker", "convex", "esbuild", "jose", "ws"],
   "packages/model-cache/": ["effect"],
-  "packages/opencode-host/": ["effect", "@effect/platform-node", "@opencode-ai/sdk"],
+  "packages/opencode-host/": [
+    "effect",
+    // Single modules: the barrel imports every service of the platform, and requires redis.
+    "@effect/platform-node/NodeChildProcessSpawner",
+    "@effect/platform-node/NodeFileSystem",
+    "@effect/platform-node/NodePath",
+    "@opencode-ai/sdk"
+  ],
   "packages/session-pool/": ["effect"],
   "packages/testkit/": ["effect"],
   "packages/worker-fsm/": ["effect"]
