@@ -123,7 +123,7 @@ const fill = async (deployed: Deployment, count: number, ids: ReadonlyArray<stri
       workerId,
       opencodeSessionId,
       title: `Session ${index}`,
-      titledBy: "opencode",
+      titleSource: "opencode",
       origin: "opencode",
       status: "idle",
       lastActivityAt: index,

@@ -179,7 +179,7 @@ const writes = ({ answers, traffic: { bytes, mutations }, workerCpuSeconds }: Ph
 }
 
 /** Periodic calls of the worker, which do not depend on turns. */
-const background = ["lease:heartbeat", "sync:apply", "sync:outdated"]
+const background = ["lease:heartbeat", "sync:apply", "sync:diff"]
 
 /** All other calls of the worker, and each result of its subscriptions. */
 const callsPerTurn = ({ answers, traffic: { mutations, results } }: Phase) => {

@@ -81,7 +81,7 @@ const passes = Effect.fnUntraced(function* (world: World) {
       opencodeRequests,
       rowsWritten: written.length,
       mutations: mutations["sync:apply"] ?? 0,
-      queries: results["sync:outdated"] ?? 0,
+      queries: results["sync:diff"] ?? 0,
       ms: Math.round(endedAt - beganAt)
     } satisfies Line
   })

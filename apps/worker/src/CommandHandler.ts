@@ -22,13 +22,13 @@ class DeletedInOpenCode extends Data.TaggedError("DeletedInOpenCode") {
 /** The event of the deletion may have been missed, so it is reported now. */
 const reportDeleted = Effect.fnUntraced(function* (opencodeSessionId: string) {
   const { mutation } = yield* Lease
-  yield* mutation(api.sync.forget, { opencodeSessionIds: [opencodeSessionId] })
+  yield* mutation(api.sync.removeDeleted, { opencodeSessionIds: [opencodeSessionId] })
   return yield* new DeletedInOpenCode()
 })
 
 /** The session as the deployment has it. */
 const readSession = (sessionId: Id<"sessions">) =>
-  Effect.flatMap(Lease, (lease) => lease.query(api.sessions.assigned, { sessionId }))
+  Effect.flatMap(Lease, (lease) => lease.query(api.sessions.getForWorker, { sessionId }))
 
 const deleteSession = Effect.fnUntraced(function* (sessionId: Id<"sessions">) {
   const { abort, client } = yield* OpenCodeHost

@@ -81,8 +81,8 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
   "deleting a conversation ends its turn as aborted",
   (it) => {
     for (const [moment, name, when] of [
-      ["while its session is made in OpenCode", "sessions:bind", "asked"],
-      ["when its session was just made in OpenCode", "sessions:bind", "answered"],
+      ["while its session is made in OpenCode", "sessions:linkOpenCodeSession", "asked"],
+      ["when its session was just made in OpenCode", "sessions:linkOpenCodeSession", "answered"],
       ["when it was just taken", "queue:claim", "answered"]
     ] as const) {
       it.effect(
@@ -120,7 +120,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
           const before = (yield* operator.sessions).page.length
           const sessionId = yield* newSession
           const { chats } = yield* provider.stats
-          const { letGo, outcomes, reached, tell, worker } = yield* holding("sessions:bind", "asked")
+          const { letGo, outcomes, reached, tell, worker } = yield* holding("sessions:linkOpenCodeSession", "asked")
           yield* Effect.provideService(runWorker, ConvexClient, worker)
           const turnId = yield* send(sessionId, "never mind")
           yield* reached.passed
@@ -164,7 +164,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a conversation", 
       Effect.gen(function* () {
         const operator = yield* Operator
         const sessionId = yield* newSession
-        const { letGo, reached, tell, worker } = yield* holding("sessions:bind", "asked")
+        const { letGo, reached, tell, worker } = yield* holding("sessions:linkOpenCodeSession", "asked")
         yield* Effect.provideService(runWorker, ConvexClient, worker)
         yield* tell.open
         const turnId = yield* send(sessionId, "rename me")

@@ -81,10 +81,10 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn that an ea
         const { claim, known, messageId, partId } = yield* earlier
         yield* claim(turnId)
         const { id } = yield* client.sessions.create({ title: "of an earlier process" })
-        yield* convex.mutation(api.sessions.bind, { ...known, sessionId, opencodeSessionId: id })
+        yield* convex.mutation(api.sessions.linkOpenCodeSession, { ...known, sessionId, opencodeSessionId: id })
         yield* script(() => Reply.sequence([Reply.text("so far"), Reply.hang]))
         yield* client.prompt({ sessionId: id, messageId, partId, text: "hello", model: "scripted/echo" })
-        yield* convex.mutation(api.queue.deliver, { ...known, turnId })
+        yield* convex.mutation(api.queue.markDelivered, { ...known, turnId })
         yield* Effect.repeat(provider.stats, { until: (now) => now.chats > chats, schedule })
         yield* operator.abort(turnId)
         yield* runWorker
@@ -109,7 +109,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a conversation th
         const { claim, known } = yield* earlier
         yield* claim(turnId)
         const { id } = yield* client.sessions.create({ title: "made anew" })
-        yield* convex.mutation(api.sessions.bind, { ...known, sessionId, opencodeSessionId: id })
+        yield* convex.mutation(api.sessions.linkOpenCodeSession, { ...known, sessionId, opencodeSessionId: id })
         yield* runWorker
         const { notices, text } = yield* answer(turnId)
         assert.strictEqual(text, "1: who am I?")
@@ -187,7 +187,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn that this 
         const provider = yield* ScriptedProvider
         const sessionId = yield* newSession
         const { chats } = yield* provider.stats
-        const { calls, convex } = yield* refusingOnce("queue:deliver")
+        const { calls, convex } = yield* refusingOnce("queue:markDelivered")
         yield* Effect.provideService(runWorker, ConvexClient, convex)
         assert.deepInclude(yield* ask(sessionId, "hello"), { status: "completed", text: "1: hello" })
         assert.strictEqual(calls(), 1)

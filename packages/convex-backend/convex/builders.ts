@@ -4,7 +4,7 @@
  * - operators: signed-in persons or programs. `ctx.operator` is the identity; a function accesses only rows of that owner.
  * - workers: `{ workerId, secret, epoch }`. `ctx.worker` is the row; it is approved and has this secret and epoch.
  * - anonymous: unauthenticated callers. Only for pairing, which precedes an identity. Results are protected by a secret,
- *   and arguments are bounded.
+ *   and arguments are clamp.
  *
  * A query checks its caller at every run, so revoking or fencing also ends open subscriptions.
  */
@@ -12,7 +12,7 @@ import { customAction, customCtx, customMutation, customQuery } from "convex-hel
 import { v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import { action, mutation, query, type QueryCtx } from "./_generated/server.ts"
-import { refusal } from "./errors.ts"
+import { appError } from "./errors.ts"
 import { isSecretOf } from "./secrets.ts"
 
 /** The permitted callers of a function. A test reads this property from every public function. */
@@ -26,7 +26,7 @@ const callableBy = <Builder extends (definition: never) => object>(caller: Calle
 
 const signedIn = customCtx(async (ctx: Pick<QueryCtx, "auth">) => {
   const identity = await ctx.auth.getUserIdentity()
-  if (identity === null) throw refusal("Unauthenticated", "This function is for operators: sign in")
+  if (identity === null) throw appError("Unauthenticated", "This function is for operators: sign in")
   return { operator: identity.tokenIdentifier }
 })
 
@@ -36,9 +36,9 @@ const authenticate = async (
 ): Promise<Doc<"workers">> => {
   const worker = await ctx.db.get(credentials.workerId)
   if (worker === null || !(await isSecretOf(credentials.secret, worker.secretHash))) {
-    throw refusal("WrongSecret", "There is no worker with this id and secret: pair it again")
+    throw appError("WrongSecret", "There is no worker with this id and secret: pair it again")
   }
-  if (worker.approval === "revoked") throw refusal("Revoked", "This worker's approval was revoked: pair it again")
+  if (worker.approval === "revoked") throw appError("Revoked", "This worker's approval was revoked: pair it again")
   return worker
 }
 
@@ -49,7 +49,7 @@ const leased = {
   input: async (ctx: QueryCtx, args: { workerId: Id<"workers">; secret: string; epoch: number }) => {
     const worker = await authenticate(ctx, args)
     if (args.epoch !== worker.epoch) {
-      throw refusal(
+      throw appError(
         "Fenced",
         `Epoch ${args.epoch} has ended; the current epoch is ${worker.epoch}. Acquire the lease again.`
       )

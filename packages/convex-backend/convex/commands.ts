@@ -1,39 +1,37 @@
 /**
- * What an operator tells a worker to do, and what became of it.
+ * Commands of operators to workers, and their outcome.
  *
  * ```
- *   issued ──▶ queued ──settle──▶ done | failed
+ *   enqueueCommand ──▶ queued ──settle──▶ done | failed
  * ```
  *
- * A command is carried out at least once: a worker that dies between doing and saying so does it again. Each is such that
- * doing it twice is doing it once.
- *
- * @since 0.1.0
+ * A command is executed at least once: a worker that dies before it reports the outcome executes it again. All commands
+ * are idempotent.
  */
 import { type Infer, v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
 import { operatorQuery, workerMutation, workerQuery } from "./builders.ts"
-import { readyNext } from "./ending.ts"
-import { refusal } from "./errors.ts"
-import { bounded, checkName, checkText, MAX_MESSAGE, MAX_PAGE, MAX_QUEUED_COMMANDS } from "./limits.ts"
-import { usableWorker } from "./owned.ts"
+import { promoteNext } from "./endTurn.ts"
+import { appError } from "./errors.ts"
+import { clamp, checkName, checkText, MAX_MESSAGE, MAX_PAGE, MAX_QUEUED_COMMANDS } from "./limits.ts"
+import { usableWorker } from "./authorize.ts"
 import { purgeSession } from "./purge.ts"
-import type { command } from "./tables.ts"
+import type { command } from "./validators.ts"
 
 type What = Infer<typeof command>
 
-/** What a command is for: the same key for another purpose is a mistake. */
+/** The purpose of a command: the same key for another purpose is a conflict. */
 type Purpose = Pick<What, "kind"> & { readonly sessionId?: Id<"sessions"> }
 
 const isFor = (command: What, { kind, sessionId }: Purpose): boolean =>
   command.kind === kind && (!("sessionId" in command) || command.sessionId === sessionId)
 
 /**
- * The command that the operator's key made, or null. Functions that write more than the command call this first. Refused
- * with `Conflict` if the key made a command for another purpose.
+ * The command with this key of the operator, or null. Functions that write more than the command call this first. Fails
+ * with `Conflict` if the key was used for another purpose.
  */
-export const issued = async (
+export const findCommand = async (
   ctx: QueryCtx & { readonly operator: string },
   idempotencyKey: string,
   purpose: Purpose,
@@ -47,24 +45,24 @@ export const issued = async (
   if (existing === null) return null
   if (isFor(existing.command, purpose) && (workerId === undefined || existing.workerId === workerId))
     return existing._id
-  throw refusal(
+  throw appError(
     "Conflict",
     `This idempotencyKey was used for another command (${existing.command.kind}): use a new one`
   )
 }
 
-/** Refuses a command when too many are queued. */
+/** Rejects a command if too many are queued. */
 const checkRoom = async (ctx: QueryCtx, workerId: Id<"workers">): Promise<void> => {
   const waiting = await ctx.db
     .query("commands")
     .withIndex("by_worker_status", (q) => q.eq("workerId", workerId).eq("status", "queued"))
     .take(MAX_QUEUED_COMMANDS)
   if (waiting.length === MAX_QUEUED_COMMANDS) {
-    throw refusal("RateLimited", `${MAX_QUEUED_COMMANDS} commands wait for this worker: try again when it is online`)
+    throw appError("RateLimited", `${MAX_QUEUED_COMMANDS} commands wait for this worker: try again when it is online`)
   }
 }
 
-/** What waits already and means the same: asking for it again is not asking for more. */
+/** A queued command with the same effect, which is used instead of a new one. */
 const waitingFor = async (ctx: QueryCtx, workerId: Id<"workers">, what: What): Promise<Id<"commands"> | null> => {
   if (what.kind !== "loadHistory") return null
   const latest = await ctx.db
@@ -81,14 +79,14 @@ const waitingFor = async (ctx: QueryCtx, workerId: Id<"workers">, what: What): P
   return latest?._id ?? null
 }
 
-/** Queues a command of a worker that is not revoked. The same key of the same operator returns the same command. */
-export const issue = async (
+/** Queues a command for a worker that is not revoked, and returns its id. Idempotent by the operator's key. */
+export const enqueueCommand = async (
   ctx: MutationCtx & { readonly operator: string },
   workerId: Id<"workers">,
   what: What,
   idempotencyKey: string
 ): Promise<Id<"commands">> => {
-  const existing = await issued(ctx, idempotencyKey, what, workerId)
+  const existing = await findCommand(ctx, idempotencyKey, what, workerId)
   if (existing !== null) return existing
   const { epoch } = await usableWorker(ctx, workerId)
   const same = await waitingFor(ctx, workerId, what)
@@ -104,7 +102,7 @@ export const issue = async (
   })
 }
 
-/** What became of one of your commands; null: it is not there (any more). */
+/** The state of one of your commands, or null if it does not exist. Commands are deleted after 30 days. */
 export const get = operatorQuery({
   args: { commandId: v.id("commands") },
   handler: async (ctx, { commandId }) => {
@@ -120,8 +118,8 @@ const opencodeSessionOf = async (ctx: QueryCtx, row: Doc<"commands">) => {
 }
 
 /**
- * The oldest queued commands, at most `limit` (up to 20). `epoch` is the worker's when the command was issued: `pause`,
- * `resume` and `drain` mean the process of that epoch and no later one.
+ * The oldest queued commands, at most `limit` (up to 20). `epoch`: of the worker when the command was created. `pause`,
+ * `resume` and `drain` apply to the process of that epoch only.
  */
 export const queued = workerQuery({
   args: { limit: v.number() },
@@ -129,7 +127,7 @@ export const queued = workerQuery({
     const rows = await ctx.db
       .query("commands")
       .withIndex("by_worker_status", (q) => q.eq("workerId", ctx.worker._id).eq("status", "queued"))
-      .take(bounded(limit, MAX_PAGE))
+      .take(clamp(limit, MAX_PAGE))
     return Promise.all(
       rows.map(async (row) => ({
         commandId: row._id,
@@ -141,13 +139,13 @@ export const queued = workerQuery({
   }
 })
 
-/** The worker has done a command, or could not for the reason in `error`. A settled command stays as it is. */
+/** Stores the outcome of a command: done, or failed with `error`. A settled command does not change. */
 export const settle = workerMutation({
   args: { commandId: v.id("commands"), error: v.optional(v.string()) },
   handler: async (ctx, { commandId, error }) => {
     if (error !== undefined) checkText("error", error, MAX_MESSAGE, 0)
     const row = await ctx.db.get(commandId)
-    if (row?.workerId !== ctx.worker._id) throw refusal("NotFound", "This worker has no such command")
+    if (row?.workerId !== ctx.worker._id) throw appError("NotFound", "This worker has no such command")
     if (row.status !== "queued") return null
     await ctx.db.patch(commandId, {
       status: error === undefined ? "done" : "failed",
@@ -160,8 +158,8 @@ export const settle = workerMutation({
     if (error === undefined) {
       await purgeSession(ctx, session._id)
     } else {
-      // It is still there, so it is to be used again, from where it stands.
-      const first = await readyNext(ctx, session)
+      // The session still exists, so it becomes usable again.
+      const first = await promoteNext(ctx, session)
       await ctx.db.patch(session._id, { status: first === null || first.status === "queued" ? "idle" : "running" })
     }
     return null

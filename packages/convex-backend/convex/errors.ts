@@ -15,7 +15,7 @@ import { ConvexError } from "convex/values"
  * - `Expired`: the time limit has passed; start again.
  * - `Disabled`: the deployment's environment turns this off.
  */
-export type RefusalCode =
+export type ErrorCode =
   | "Unauthenticated"
   | "NotFound"
   | "WrongSecret"
@@ -28,9 +28,9 @@ export type RefusalCode =
   | "Disabled"
 
 /** The `data` of the `ConvexError`. */
-export type Refusal = { readonly code: RefusalCode; readonly message: string }
+export type ErrorData = { readonly code: ErrorCode; readonly message: string }
 
 /**
  * Creates an error to throw. All writes of the function are rolled back.
  */
-export const refusal = (code: RefusalCode, message: string): ConvexError<Refusal> => new ConvexError({ code, message })
+export const appError = (code: ErrorCode, message: string): ConvexError<ErrorData> => new ConvexError({ code, message })

@@ -9,9 +9,9 @@
 import { type Infer, v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
-import { assignedSession } from "./assigned.ts"
+import { assignedSession } from "./authorize.ts"
 import { workerMutation, workerQuery } from "./builders.ts"
-import { refusal } from "./errors.ts"
+import { appError } from "./errors.ts"
 import {
   checkAnsweredBy,
   checkCount,
@@ -24,10 +24,10 @@ import {
   MAX_PROMPT
 } from "./limits.ts"
 import { splitParts } from "./payloads.ts"
-import { turnAnsweredBy, turnError, turnOutcome, turnUsage } from "./tables.ts"
+import { turnAnsweredBy, turnError, turnOutcome, turnUsage } from "./validators.ts"
 
 /** A finished turn in OpenCode. Times are milliseconds of the worker's clock. */
-const toldTurn = v.object({
+const historyTurn = v.object({
   /** OpenCode's id of the prompt. */
   messageId: v.string(),
   /** OpenCode's id of the next prompt. */
@@ -43,7 +43,7 @@ const toldTurn = v.object({
   usage: v.optional(turnUsage),
   parts: v.array(v.object({ index: v.number(), kind: v.string(), payload: v.string() }))
 })
-type ToldTurn = Infer<typeof toldTurn>
+type HistoryTurn = Infer<typeof historyTurn>
 
 const byMessage = async (ctx: QueryCtx, sessionId: Id<"sessions">, messageId: string | undefined) =>
   messageId === undefined
@@ -54,7 +54,7 @@ const byMessage = async (ctx: QueryCtx, sessionId: Id<"sessions">, messageId: st
         .first()
 
 /** Returns those of these prompt ids (at most 10) for which the session already has a turn. */
-export const known = workerQuery({
+export const existing = workerQuery({
   args: { sessionId: v.id("sessions"), messageIds: v.array(v.string()) },
   handler: async (ctx, { sessionId, messageIds }) => {
     checkCount("messageIds", messageIds.length, MAX_HISTORY)
@@ -69,7 +69,7 @@ export const known = workerQuery({
  * OpenCode's prompt id of the first unfinished turn, or null if it is not claimed. The worker compares it with OpenCode's
  * record, to order other turns before or after it.
  */
-export const running = workerQuery({
+export const currentPrompt = workerQuery({
   args: { sessionId: v.id("sessions") },
   handler: async (ctx, { sessionId }) => {
     await assignedSession(ctx, sessionId)
@@ -109,7 +109,7 @@ const after = async (ctx: QueryCtx, sessionId: Id<"sessions">, turn: Doc<"turns"
   return last === null ? 0 : Math.floor(last.seq) + 1
 }
 
-const check = ({ agent, answeredBy, error, messageId, model, newerId, text }: ToldTurn): void => {
+const check = ({ agent, answeredBy, error, messageId, model, newerId, text }: HistoryTurn): void => {
   checkAnsweredBy(answeredBy)
   for (const [field, name] of Object.entries({ messageId, newerId, model, agent })) {
     if (name !== undefined) checkText(field, name, MAX_NAME)
@@ -123,7 +123,7 @@ const check = ({ agent, answeredBy, error, messageId, model, newerId, text }: To
 const insert = async (
   ctx: MutationCtx & { readonly worker: Doc<"workers"> },
   { _id: sessionId, ownerId }: Doc<"sessions">,
-  { askedAt, finishedAt, newerId, outcome, parts, ...said }: ToldTurn,
+  { askedAt, finishedAt, newerId, outcome, parts, ...said }: HistoryTurn,
   runningId: string | undefined
 ): Promise<void> => {
   const now = Date.now()
@@ -153,7 +153,7 @@ const insert = async (
  * `newerId`; if that does not exist, after all turns that are in OpenCode: the finished ones, and that of `runningId`.
  */
 export const add = workerMutation({
-  args: { sessionId: v.id("sessions"), turns: v.array(toldTurn), runningId: v.optional(v.string()) },
+  args: { sessionId: v.id("sessions"), turns: v.array(historyTurn), runningId: v.optional(v.string()) },
   handler: async (ctx, { sessionId, turns, runningId }) => {
     if (runningId !== undefined) checkText("runningId", runningId, MAX_NAME)
     checkCount("turns", turns.length, MAX_HISTORY)
@@ -162,7 +162,7 @@ export const add = workerMutation({
     checkCount("turns.parts", payloads.length, MAX_PARTS)
     const total = payloads.reduce((sum, length) => sum + length, 0)
     if (total > MAX_PARTS_TOTAL) {
-      throw refusal("InvalidArgument", `turns.parts have ${total} characters; they take at most ${MAX_PARTS_TOTAL}`)
+      throw appError("InvalidArgument", `turns.parts have ${total} characters; they take at most ${MAX_PARTS_TOTAL}`)
     }
     const session = await assignedSession(ctx, sessionId)
     let added = 0

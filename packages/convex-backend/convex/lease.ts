@@ -16,7 +16,7 @@ import { internal } from "./_generated/api.ts"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import { internalMutation, type QueryCtx } from "./_generated/server.ts"
 import { unleasedWorkerMutation, workerMutation } from "./builders.ts"
-import { refusal } from "./errors.ts"
+import { appError } from "./errors.ts"
 import { checkName, LEASE_LIFETIME } from "./limits.ts"
 import { setPresence } from "./presence.ts"
 
@@ -40,7 +40,7 @@ export const acquire = unleasedWorkerMutation({
     const lease = await leaseOf(ctx, workerId)
     if (lease !== null && lease.expiresAt > now && lease.processId !== processId) {
       const until = new Date(lease.expiresAt).toISOString()
-      throw refusal("Conflict", `Another process runs this worker; its lease ends at ${until} unless it is renewed`)
+      throw appError("Conflict", `Another process runs this worker; its lease ends at ${until} unless it is renewed`)
     }
     const epoch = ctx.worker.epoch + 1
     const leaseExpiresAt = now + LEASE_LIFETIME
@@ -62,7 +62,7 @@ export const heartbeat = workerMutation({
     const now = Date.now()
     const leaseExpiresAt = now + LEASE_LIFETIME
     const lease = await leaseOf(ctx, workerId)
-    if (lease === null) throw refusal("Fenced", "There is no lease to extend: acquire it")
+    if (lease === null) throw appError("Fenced", "There is no lease to extend: acquire it")
     await ctx.db.patch(lease._id, { expiresAt: leaseExpiresAt })
     const before = await setPresence(ctx, workerId, { phase, online: true })
     // `expire` has ended for a worker that was marked offline, so it is scheduled again.

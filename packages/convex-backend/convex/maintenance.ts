@@ -1,5 +1,5 @@
 /**
- * Periodic maintenance. Every transaction is bounded, and schedules the next one while rows are left.
+ * Periodic maintenance. Every transaction is clamp, and schedules the next one while rows are left.
  *
  * An expired lease has its own scheduled function, `lease.expire`. Its turns are recovered by the next process of the
  * worker, which finds them by their epoch, or ended here after a week without one.
@@ -7,10 +7,10 @@
 import { type Infer, v } from "convex/values"
 import { internal } from "./_generated/api.ts"
 import { internalMutation, type MutationCtx } from "./_generated/server.ts"
-import { expireIfStale } from "./ending.ts"
+import { expireIfStale } from "./endTurn.ts"
 import { MAX_PAGE, RETENTION, SILENT_WORKER, TRIM_BATCH } from "./limits.ts"
 import { purgeSession } from "./purge.ts"
-import { endEach } from "./revocation.ts"
+import { endEach } from "./abandonedTurns.ts"
 
 /**
  * Expires turns that have been queued for a day, so that no old prompt runs unexpectedly; the operator can resend it. One
@@ -58,11 +58,11 @@ export const endAbandoned = internalMutation({
 const trimmed = v.union(
   v.literal("deltas"),
   v.literal("pairings"),
-  v.literal("wrongCodes"),
+  v.literal("pairingFailures"),
   v.literal("requests"),
   v.literal("requestContents"),
   v.literal("commands"),
-  v.literal("watches"),
+  v.literal("viewers"),
   v.literal("audit")
 )
 type Trimmed = Infer<typeof trimmed>

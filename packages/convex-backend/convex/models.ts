@@ -5,9 +5,9 @@ import { v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { QueryCtx } from "./_generated/server.ts"
 import { operatorQuery, workerMutation, workerQuery } from "./builders.ts"
-import { refusal } from "./errors.ts"
+import { appError } from "./errors.ts"
 import { checkText, MAX_CATALOG, MAX_CATALOG_ROWS, MAX_NAME, MAX_PART_ROW } from "./limits.ts"
-import { cut } from "./payloads.ts"
+import { splitText } from "./payloads.ts"
 
 /** In the order of their chunks. */
 const catalogOf = (ctx: QueryCtx, workerId: Id<"workers">): Promise<Array<Doc<"modelCatalogs">>> =>
@@ -43,7 +43,7 @@ export const publish = workerMutation({
     const workerId = ctx.worker._id
     if ((await hashOf(ctx, workerId)) === hash) return null
     for (const { _id } of await catalogOf(ctx, workerId)) await ctx.db.delete(_id)
-    for (const [chunk, piece] of cut(models, MAX_PART_ROW).entries()) {
+    for (const [chunk, piece] of splitText(models, MAX_PART_ROW).entries()) {
       await ctx.db.insert("modelCatalogs", { workerId, hash, default: chosen, chunk, models: piece })
     }
     return null
@@ -55,7 +55,7 @@ export const get = operatorQuery({
   args: { workerId: v.id("workers") },
   handler: async (ctx, { workerId }) => {
     const worker = await ctx.db.get(workerId)
-    if (worker?.ownerId !== ctx.operator) throw refusal("NotFound", "You have no such worker")
+    if (worker?.ownerId !== ctx.operator) throw appError("NotFound", "You have no such worker")
     const rows = await catalogOf(ctx, workerId)
     const [first] = rows
     if (first === undefined) return null

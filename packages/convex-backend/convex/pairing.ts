@@ -17,7 +17,7 @@ import { internal } from "./_generated/api.ts"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx, type QueryCtx } from "./_generated/server.ts"
 import { anonymousMutation, anonymousQuery, operatorAction, unleasedWorkerQuery, workerMutation } from "./builders.ts"
-import { type Refusal, refusal } from "./errors.ts"
+import { type ErrorData, appError } from "./errors.ts"
 import {
   checkName,
   checkText,
@@ -42,7 +42,7 @@ const byCode = (ctx: QueryCtx, code: string) =>
 
 const checkHash = (secretHash: string): void => {
   if (!/^[0-9a-f]{64}$/.test(secretHash)) {
-    throw refusal("InvalidArgument", "secretHash must be a SHA-256 hash of 64 hexadecimal digits")
+    throw appError("InvalidArgument", "secretHash must be a SHA-256 hash of 64 hexadecimal digits")
   }
 }
 
@@ -51,7 +51,7 @@ const checkPairingName = (field: string, name: string): void => {
   checkName(field, name, MAX_PAIRING_NAME)
   const { length } = new TextEncoder().encode(name)
   if (length > MAX_PAIRING_NAME) {
-    throw refusal("InvalidArgument", `${field} has ${length} bytes as UTF-8; it takes at most ${MAX_PAIRING_NAME}`)
+    throw appError("InvalidArgument", `${field} has ${length} bytes as UTF-8; it takes at most ${MAX_PAIRING_NAME}`)
   }
 }
 
@@ -78,14 +78,14 @@ export const begin = anonymousMutation({
   args: { machine: v.string(), directory: v.string(), secretHash: v.string() },
   handler: async (ctx, { machine, directory, secretHash }) => {
     if (process.env["OPENCODE_WORKER_PAIRING"] === "off") {
-      throw refusal("Disabled", "This deployment accepts no new workers: OPENCODE_WORKER_PAIRING is off")
+      throw appError("Disabled", "This deployment accepts no new workers: OPENCODE_WORKER_PAIRING is off")
     }
     checkPairingName("machine", machine)
     checkPairingName("directory", directory)
     checkHash(secretHash)
     const counter = await ctx.db.query("pendingPairings").first()
     if (counter !== null && counter.count >= MAX_PENDING_PAIRINGS) {
-      throw refusal("RateLimited", "Too many workers are waiting for approval: try again in 10 minutes")
+      throw appError("RateLimited", "Too many workers are waiting for approval: try again in 10 minutes")
     }
     let code = makeCode()
     while ((await byCode(ctx, code)) !== null) code = makeCode()
@@ -115,7 +115,7 @@ export const status = anonymousQuery({
   handler: async (ctx, { pairingId, secret }) => {
     const pairing = await ctx.db.get(pairingId)
     if (pairing === null || !(await isSecretOf(secret, pairing.secretHash))) {
-      throw refusal("NotFound", "There is no such pairing with this secret")
+      throw appError("NotFound", "There is no such pairing with this secret")
     }
     const worker = pairing.workerId === undefined ? null : await ctx.db.get(pairing.workerId)
     return { status: pairing.status, workerId: pairing.workerId ?? null, ownerId: worker?.ownerId ?? null }
@@ -145,7 +145,7 @@ export const preview = operatorAction({
   handler: async (ctx, { code }): Promise<Infer<typeof pairingPreview>> => {
     checkText("code", code, MAX_NAME)
     const answer = await ctx.runMutation(internal.pairing.tryPreview, { operator: ctx.operator, code })
-    if ("code" in answer) throw refusal(answer.code, answer.message)
+    if ("code" in answer) throw appError(answer.code, answer.message)
     return answer
   }
 })
@@ -162,12 +162,12 @@ export const approve = operatorAction({
     checkText("code", code, MAX_NAME)
     const answer = await ctx.runMutation(internal.pairing.tryCode, { operator: ctx.operator, code })
     if ("workerId" in answer) return answer.workerId
-    throw refusal(answer.code, answer.message)
+    throw appError(answer.code, answer.message)
   }
 })
 
 /** The pairing of a code that this operator may approve, or has approved. */
-const pairingOf = async (ctx: QueryCtx, operator: string, code: string): Promise<Doc<"pairings"> | Refusal> => {
+const pairingOf = async (ctx: QueryCtx, operator: string, code: string): Promise<Doc<"pairings"> | ErrorData> => {
   const pairing = await byCode(ctx, readCode(code))
   const worker = pairing?.workerId === undefined ? null : await ctx.db.get(pairing.workerId)
   if (pairing !== null && worker?.ownerId === operator) return pairing
@@ -185,9 +185,9 @@ const withPairing = async <A>(
   ctx: MutationCtx,
   { code, operator }: { readonly code: string; readonly operator: string },
   use: (pairing: Doc<"pairings">) => Promise<A>
-): Promise<A | Refusal> => {
+): Promise<A | ErrorData> => {
   const counted = await ctx.db
-    .query("wrongCodes")
+    .query("pairingFailures")
     .withIndex("by_operator", (q) => q.eq("operatorId", operator))
     .unique()
   const left = counted === null ? 0 : counted.since + WRONG_CODES_WINDOW - Date.now()
@@ -201,7 +201,7 @@ const withPairing = async <A>(
     await ctx.db.patch(counted._id, { count: counted.count + 1 })
   } else {
     if (counted !== null) await ctx.db.delete(counted._id)
-    await ctx.db.insert("wrongCodes", { operatorId: operator, since: Date.now(), count: 1 })
+    await ctx.db.insert("pairingFailures", { operatorId: operator, since: Date.now(), count: 1 })
   }
   return found
 }
@@ -210,7 +210,7 @@ const attempt = { operator: v.string(), code: v.string() }
 
 export const tryPreview = internalMutation({
   args: attempt,
-  handler: (ctx, args): Promise<Infer<typeof pairingPreview> | Refusal> =>
+  handler: (ctx, args): Promise<Infer<typeof pairingPreview> | ErrorData> =>
     withPairing(ctx, args, ({ _creationTime, address, directory, expiresAt, machine }) =>
       Promise.resolve({ machine, directory, address: address ?? null, createdAt: _creationTime, expiresAt })
     )
@@ -218,7 +218,7 @@ export const tryPreview = internalMutation({
 
 export const tryCode = internalMutation({
   args: attempt,
-  handler: (ctx, args): Promise<{ readonly workerId: Id<"workers"> } | Refusal> =>
+  handler: (ctx, args): Promise<{ readonly workerId: Id<"workers"> } | ErrorData> =>
     withPairing(ctx, args, async ({ _id, directory, machine, secretHash, workerId: existing }) => {
       if (existing !== undefined) return { workerId: existing }
       const { operator } = args

@@ -2,7 +2,7 @@
  * Splits payloads that exceed a row, and joins them. Pure functions.
  */
 import { checkCount, checkText, MAX_NAME, MAX_PART_ROW, MAX_PARTS, MAX_PARTS_TOTAL } from "./limits.ts"
-import { refusal } from "./errors.ts"
+import { appError } from "./errors.ts"
 
 /** A final part of a turn. `payload` is JSON. */
 export type Part = { readonly index: number; readonly kind: string; readonly payload: string }
@@ -13,7 +13,7 @@ export type PartRow = Part & { readonly chunk: number }
 const isHighSurrogate = (unit: number): boolean => unit >= 0xd8_00 && unit <= 0xdb_ff
 
 /** Splits text into chunks of at most `size` code units, never inside a character. */
-export const cut = (text: string, size: number): Array<string> => {
+export const splitText = (text: string, size: number): Array<string> => {
   const pieces: Array<string> = []
   for (let from = 0; from < text.length;) {
     const end = from + size
@@ -30,10 +30,10 @@ export const splitParts = (parts: ReadonlyArray<Part>): Array<PartRow> => {
   for (const { kind } of parts) checkText("parts.kind", kind, MAX_NAME)
   const total = parts.reduce((sum, part) => sum + part.payload.length, 0)
   if (total > MAX_PARTS_TOTAL) {
-    throw refusal("InvalidArgument", `parts have ${total} characters together; they take at most ${MAX_PARTS_TOTAL}`)
+    throw appError("InvalidArgument", `parts have ${total} characters together; they take at most ${MAX_PARTS_TOTAL}`)
   }
   return parts.flatMap(({ index, kind, payload }) =>
-    cut(payload, MAX_PART_ROW).map((piece, chunk) => ({ index, kind, payload: piece, chunk }))
+    splitText(payload, MAX_PART_ROW).map((piece, chunk) => ({ index, kind, payload: piece, chunk }))
   )
 }
 

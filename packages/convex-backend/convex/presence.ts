@@ -3,7 +3,7 @@
  */
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
-import { refusal } from "./errors.ts"
+import { appError } from "./errors.ts"
 
 /** Every worker has a presence: approval inserts both. */
 export const presenceOf = async (ctx: QueryCtx, workerId: Id<"workers">): Promise<Doc<"presence">> => {
@@ -11,7 +11,7 @@ export const presenceOf = async (ctx: QueryCtx, workerId: Id<"workers">): Promis
     .query("presence")
     .withIndex("by_worker", (q) => q.eq("workerId", workerId))
     .unique()
-  if (presence === null) throw refusal("NotFound", "There is no such worker")
+  if (presence === null) throw appError("NotFound", "There is no such worker")
   return presence
 }
 

@@ -5,7 +5,7 @@ import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
 import type { Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx } from "./_generated/server.ts"
-import { deleteWatch } from "./watches.ts"
+import { deleteViewer } from "./viewers.ts"
 
 /** Rows per transaction. At maximum size (4 × 750 kB, 20 × 100 kB, 10 × 150 kB) they are 6.5 MB, read to find and again to delete. */
 const [PARTS, DELTAS, CONTENTS] = [4, 20, 10]
@@ -61,7 +61,7 @@ export const session = internalMutation({
       .withIndex("by_session", (q) => q.eq("sessionId", sessionId))
       .first()
     if (first === null) {
-      await deleteWatch(ctx, sessionId)
+      await deleteViewer(ctx, sessionId)
       if ((await ctx.db.get(sessionId)) !== null) await ctx.db.delete(sessionId)
       return null
     }

@@ -1,27 +1,25 @@
 /**
- * Turns as the worker sees them.
+ * The worker's side of turns.
  *
  * ```
- *   queued ──claim──▶ claimed ──deliver──▶ running ──finish──▶ completed | failed | aborted | interrupted
- *      ▲                 │ └──────────────finish─────────────▶
- *      ├────requeue──────┘   only what never reached OpenCode; what was to be aborted is aborted instead
- *      └── too old, when it is claimed or once an hour ──▶ expired
+ *   queued ──claim──▶ claimed ──markDelivered──▶ running ──finish──▶ completed | failed | aborted | interrupted
+ *      ▲                 │ └─────────────────finish────────────────▶
+ *      ├────requeue──────┘   only undelivered turns; with a requested abort they are aborted instead
+ *      └── too old, at a claim or once an hour ──▶ expired
  * ```
  *
- * Every call may be sent twice: what is done already is not done again.
- *
- * @since 0.1.0
+ * All calls are idempotent.
  */
 import { v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { QueryCtx } from "./_generated/server.ts"
-import { assignedTurn } from "./assigned.ts"
+import { assignedTurn } from "./authorize.ts"
 import { workerMutation, workerQuery } from "./builders.ts"
 import { deleteDeltas, deltasAfter } from "./deltas.ts"
-import { endTurn, expireIfStale } from "./ending.ts"
-import { refusal } from "./errors.ts"
+import { endTurn, expireIfStale } from "./endTurn.ts"
+import { appError } from "./errors.ts"
 import {
-  bounded,
+  clamp,
   checkAnsweredBy,
   checkCount,
   checkText,
@@ -34,16 +32,16 @@ import {
 } from "./limits.ts"
 import { splitParts } from "./payloads.ts"
 import { closeRequests } from "./requests.ts"
-import { segment, turnAnsweredBy, turnError, turnOutcome, turnUsage } from "./tables.ts"
-import { isWatched } from "./watches.ts"
+import { segment, turnAnsweredBy, turnError, turnOutcome, turnUsage } from "./validators.ts"
+import { isWatched } from "./viewers.ts"
 
 const sessionOf = async (ctx: QueryCtx, turn: Doc<"turns">): Promise<Doc<"sessions">> => {
   const session = await ctx.db.get(turn.sessionId)
-  if (session === null) throw refusal("NotFound", "The turn's session is gone")
+  if (session === null) throw appError("NotFound", "The turn's session is gone")
   return session
 }
 
-const view = async (ctx: QueryCtx, turn: Doc<"turns">) => {
+const toQueuedTurn = async (ctx: QueryCtx, turn: Doc<"turns">) => {
   const session = await sessionOf(ctx, turn)
   return {
     turnId: turn._id,
@@ -58,29 +56,29 @@ const view = async (ctx: QueryCtx, turn: Doc<"turns">) => {
   }
 }
 
-/** The oldest turns that can run now, at most `limit` (up to 20): one a session, so the cost is O(limit). */
-export const ready = workerQuery({
+/** The oldest turns that can run now, at most `limit` (up to 20): one per session, so the cost is O(limit). */
+export const listReady = workerQuery({
   args: { limit: v.number() },
   handler: async (ctx, { limit }) => {
     const turns = await ctx.db
       .query("turns")
       .withIndex("by_worker_ready", (q) => q.eq("workerId", ctx.worker._id).eq("status", "queued").eq("ready", true))
-      .take(bounded(limit, MAX_PAGE))
-    return Promise.all(turns.map((turn) => view(ctx, turn)))
+      .take(clamp(limit, MAX_PAGE))
+    return Promise.all(turns.map((turn) => toQueuedTurn(ctx, turn)))
   }
 })
 
 /**
- * Turns that an earlier process left unfinished, at most `limit` (up to 20). With the turns that this process is `running`
- * (up to 20), also those that it claimed and runs no more: look whether it really does not, when the answer is there,
- * because it may have claimed one since it asked. Settle each, and ask again until none is left.
+ * Turns that an earlier process left unfinished, at most `limit` (up to 20). With `running`, the turns that this process
+ * runs (up to 20), also turns that it claimed and no longer runs. The process may have claimed a turn since the call, so
+ * compare the result with the turns that run now. Recover each, and call again until none is left.
  */
-export const unsettled = workerQuery({
+export const listOrphaned = workerQuery({
   args: { limit: v.number(), running: v.optional(v.array(v.id("turns"))) },
   handler: async (ctx, { limit, running }) => {
     checkCount("running", running?.length ?? 0, MAX_PAGE)
     const runs = new Set(running)
-    const size = bounded(limit, Math.min(MAX_PAGE, MAX_TURNS_READ - runs.size))
+    const size = clamp(limit, Math.min(MAX_PAGE, MAX_TURNS_READ - runs.size))
     const before = running === undefined ? ctx.worker.epoch : ctx.worker.epoch + 1
     const left = (status: "claimed" | "running", count: number) =>
       ctx.db
@@ -92,7 +90,7 @@ export const unsettled = workerQuery({
     const turns = [...claimed, ...delivered].filter(({ _id }) => !runs.has(_id)).slice(0, size)
     return Promise.all(
       turns.map(async (turn) => ({
-        ...(await view(ctx, turn)),
+        ...(await toQueuedTurn(ctx, turn)),
         delivered: turn.status === "running",
         abortRequested: turn.abortRequested ?? false,
         epoch: turn.epoch ?? 0,
@@ -104,8 +102,8 @@ export const unsettled = workerQuery({
 })
 
 /**
- * Takes a turn, with the ids that its prompt will have in OpenCode. False: somebody else has it, it is not ready, or it
- * waited too long, and is `expired` by this call.
+ * Claims a turn, with the ids that its prompt will have in OpenCode. Returns false if another process has claimed it, it is
+ * not ready, or it was queued for too long; this call sets it to `expired` then.
  */
 export const claim = workerMutation({
   args: { turnId: v.id("turns"), messageId: v.string(), partId: v.string() },
@@ -124,7 +122,7 @@ export const claim = workerMutation({
   }
 })
 
-/** The unfinished turns that an operator stopped after their claim, at most `limit` (up to 20). */
+/** The unfinished turns with a requested abort, at most `limit` (up to 20). */
 export const aborts = workerQuery({
   args: { limit: v.number() },
   handler: async (ctx, { limit }) => {
@@ -133,19 +131,19 @@ export const aborts = workerQuery({
       .withIndex("by_worker_abort", (q) =>
         q.eq("workerId", ctx.worker._id).eq("finished", false).eq("abortRequested", true)
       )
-      .take(bounded(limit, MAX_PAGE))
+      .take(clamp(limit, MAX_PAGE))
     return turns.map(({ _id }) => _id)
   }
 })
 
-/** OpenCode shows the prompt: from here on it is never sent again. */
-export const deliver = workerMutation({
+/** Records that OpenCode has the prompt: it is never sent again. */
+export const markDelivered = workerMutation({
   args: { turnId: v.id("turns") },
   handler: async (ctx, { turnId }) => {
     const turn = await assignedTurn(ctx, turnId)
     if (turn.status === "running" && turn.epoch === ctx.worker.epoch) return null
     if (turn.status !== "claimed" || turn.epoch !== ctx.worker.epoch) {
-      throw refusal("Conflict", `A turn that is ${turn.status} in epoch ${turn.epoch ?? "none"} cannot be delivered`)
+      throw appError("Conflict", `A turn that is ${turn.status} in epoch ${turn.epoch ?? "none"} cannot be delivered`)
     }
     await ctx.db.patch(turnId, { status: "running" })
     return null
@@ -153,9 +151,9 @@ export const deliver = workerMutation({
 })
 
 /**
- * Streamed text of any number of turns (up to 100), in one transaction. A batch that is there already, or whose turn
- * this process does not run, is passed over: live text is a courtesy, the final parts are the truth. Gives the turns
- * among them that somebody reads along, which is how a worker knows without asking.
+ * Stores streamed text of up to 100 turns in one transaction. A batch that is stored already, or whose turn this process
+ * does not run, is ignored: only final parts are guaranteed. Returns the turns among them that a client watches, so that
+ * the worker needs no subscription for it.
  */
 export const appendDeltas = workerMutation({
   args: { batches: v.array(v.object({ turnId: v.id("turns"), seq: v.number(), segments: v.array(segment) })) },
@@ -165,7 +163,7 @@ export const appendDeltas = workerMutation({
     for (const { turnId, seq, segments } of batches) {
       const size = segments.reduce((sum, { partId, text }) => sum + partId.length + text.length, 0)
       if (size > MAX_DELTA) {
-        throw refusal(
+        throw appError(
           "InvalidArgument",
           `segments have ${size} characters in one batch; they take at most ${MAX_DELTA}`
         )
@@ -184,8 +182,8 @@ export const appendDeltas = workerMutation({
 })
 
 /**
- * Ends a turn: its parts, its status, the end of its deltas and requests, and the readiness of the session's next turn
- * are one transaction. Also for turns of an earlier process, which is how they are settled.
+ * Ends a turn: in one transaction its parts and status are written, its deltas and requests end, and the session's next
+ * turn becomes ready. Also for turns of an earlier process, in recovery.
  */
 export const finish = workerMutation({
   args: {
@@ -194,7 +192,7 @@ export const finish = workerMutation({
     error: v.optional(turnError),
     usage: v.optional(turnUsage),
     answeredBy: v.optional(turnAnsweredBy),
-    /** The parts tell the reader that OpenCode had lost the session. */
+    /** The parts contain a notice that OpenCode has lost the history of the session. */
     announcesLoss: v.optional(v.boolean()),
     parts: v.array(v.object({ index: v.number(), kind: v.string(), payload: v.string() }))
   },
@@ -207,7 +205,7 @@ export const finish = workerMutation({
     const rows = splitParts(parts)
     const turn = await assignedTurn(ctx, turnId)
     if (turn.finished) return null
-    if (turn.status === "queued") throw refusal("Conflict", "A turn that was not claimed cannot be finished")
+    if (turn.status === "queued") throw appError("Conflict", "A turn that was not claimed cannot be finished")
     for (const row of rows) await ctx.db.insert("parts", { turnId, ...row })
     await endTurn(ctx, turn, {
       status: outcome,
@@ -216,13 +214,13 @@ export const finish = workerMutation({
       ...(answeredBy !== undefined && { answeredBy })
     })
     const session = announcesLoss === true ? await ctx.db.get(turn.sessionId) : null
-    if (session?.lost === true) await ctx.db.patch(session._id, { lost: undefined })
+    if (session?.historyLost === true) await ctx.db.patch(session._id, { historyLost: undefined })
     return null
   }
 })
 
-/** What was streamed of a turn after the delta `after` (0: from the start), at most 100 deltas: all that a crash may have left of its text. */
-export const streamed = workerQuery({
+/** The deltas of a turn after `after` (0: from the start), at most 100. In recovery they are the only text of the turn. */
+export const listDeltas = workerQuery({
   args: { turnId: v.id("turns"), after: v.number() },
   handler: async (ctx, { turnId, after }) => {
     await assignedTurn(ctx, turnId)
@@ -231,8 +229,8 @@ export const streamed = workerQuery({
 })
 
 /**
- * Gives back a turn that OpenCode never saw. A delivered one is refused: it may have had effects. One that its operator
- * stopped is `aborted` instead. `messageId`: of the claim that is taken back; one that was made since is left alone.
+ * Requeues an undelivered turn. Fails for a delivered one, which may have had effects. A turn with a requested abort is
+ * `aborted` instead. `messageId`: of the claim to revert; a later claim is not affected.
  */
 export const requeue = workerMutation({
   args: { turnId: v.id("turns"), messageId: v.optional(v.string()) },
@@ -242,7 +240,7 @@ export const requeue = workerMutation({
     if (turn.status === "queued" || turn.status === "aborted") return null
     if (messageId !== undefined && turn.messageId !== messageId) return null
     if (turn.status !== "claimed") {
-      throw refusal("Conflict", `A turn that is ${turn.status} cannot be queued again: it reached OpenCode`)
+      throw appError("Conflict", `A turn that is ${turn.status} cannot be queued again: it reached OpenCode`)
     }
     if (turn.abortRequested === true) {
       await endTurn(ctx, turn, { status: "aborted" })

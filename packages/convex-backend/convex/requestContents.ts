@@ -4,7 +4,7 @@
 import type { Infer } from "convex/values"
 import type { Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
-import { refusal } from "./errors.ts"
+import { appError } from "./errors.ts"
 import {
   checkCount,
   checkText,
@@ -16,8 +16,8 @@ import {
   MAX_REQUEST_ROW,
   MAX_REQUEST_ROWS
 } from "./limits.ts"
-import { cut } from "./payloads.ts"
-import type { requestAnswer, requestContent, requestQuestion } from "./tables.ts"
+import { splitText } from "./payloads.ts"
+import type { requestAnswer, requestContent, requestQuestion } from "./validators.ts"
 
 export type RequestAnswer = Infer<typeof requestAnswer>
 export type RequestContent = Infer<typeof requestContent>
@@ -31,7 +31,7 @@ export const encodeContent = (content: RequestContent): string => {
     for (const { name } of content.sections) checkText("content.sections.name", name, MAX_NAME)
   } else {
     checkCount("content.questions", content.questions.length, MAX_REQUEST_ENTRIES)
-    if (content.questions.length === 0) throw refusal("InvalidArgument", "content.questions is empty")
+    if (content.questions.length === 0) throw appError("InvalidArgument", "content.questions is empty")
     for (const { options } of content.questions) {
       checkCount("content.questions.options", options.length, MAX_REQUEST_ENTRIES)
     }
@@ -42,7 +42,7 @@ export const encodeContent = (content: RequestContent): string => {
 }
 
 export const insertContent = async (ctx: MutationCtx, requestId: Id<"requests">, json: string): Promise<void> => {
-  for (const [chunk, text] of cut(json, MAX_REQUEST_ROW).entries()) {
+  for (const [chunk, text] of splitText(json, MAX_REQUEST_ROW).entries()) {
     await ctx.db.insert("requestContents", { requestId, chunk, text })
   }
 }
@@ -62,17 +62,17 @@ const checkQuestion = (
 ): void => {
   const labels = options.map(({ label }) => label)
   if (chosen.length === 0 || chosen.some((text) => text.trim() === "")) {
-    throw refusal("InvalidArgument", `${position} is empty: choose an option, or dismiss the request`)
+    throw appError("InvalidArgument", `${position} is empty: choose an option, or dismiss the request`)
   }
-  if (new Set(chosen).size < chosen.length) throw refusal("InvalidArgument", `${position} has the same option twice`)
+  if (new Set(chosen).size < chosen.length) throw appError("InvalidArgument", `${position} has the same option twice`)
   if (chosen.length > 1 && !multiple) {
-    throw refusal("InvalidArgument", `${position} has ${chosen.length} options; the question takes one`)
+    throw appError("InvalidArgument", `${position} has ${chosen.length} options; the question takes one`)
   }
   if (custom || labels.length === 0) return
   for (const text of chosen) {
     if (!labels.includes(text)) {
       const known = labels.map((label) => JSON.stringify(label)).join(", ")
-      throw refusal("InvalidArgument", `${position} has ${JSON.stringify(text)}; the options are ${known}`)
+      throw appError("InvalidArgument", `${position} has ${JSON.stringify(text)}; the options are ${known}`)
     }
   }
 }
@@ -83,7 +83,7 @@ export const checkAnswers = (
   answers: ReadonlyArray<ReadonlyArray<string>>
 ): void => {
   if (answers.length !== questions.length) {
-    throw refusal(
+    throw appError(
       "InvalidArgument",
       `answer.answers has ${answers.length} entries; there are ${questions.length} questions`
     )
@@ -97,7 +97,7 @@ export const checkAnswers = (
 export const checkAnswerType = (kind: "permission" | "question", answer: RequestAnswer): void => {
   const answered = answer.type === "answers" || answer.type === "dismiss" ? "question" : "permission"
   if (answered !== kind) {
-    throw refusal("InvalidArgument", `answer is of type ${answer.type}, which does not answer a ${kind}`)
+    throw appError("InvalidArgument", `answer is of type ${answer.type}, which does not answer a ${kind}`)
   }
   if (answer.type === "reject" && answer.message !== undefined) checkText("answer.message", answer.message, MAX_MESSAGE)
   checkText("answer", JSON.stringify(answer), MAX_ANSWER)

@@ -18,11 +18,11 @@ import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx, type QueryCtx } from "./_generated/server.ts"
-import { assignedTurn } from "./assigned.ts"
+import { assignedTurn, ownedSession } from "./authorize.ts"
 import { operatorMutation, operatorQuery, workerMutation, workerQuery } from "./builders.ts"
-import { refusal } from "./errors.ts"
+import { appError } from "./errors.ts"
 import {
-  bounded,
+  clamp,
   checkCount,
   checkText,
   MAX_ASKED_BY,
@@ -34,7 +34,6 @@ import {
   MAX_SMALL_PAGE,
   REQUEST_GRACE
 } from "./limits.ts"
-import { ownedSession } from "./owned.ts"
 import {
   checkAnswers,
   checkAnswerType,
@@ -43,7 +42,7 @@ import {
   readContent,
   type RequestAnswer
 } from "./requestContents.ts"
-import { requestAlways, requestAnswer, requestAskedBy, requestContent } from "./tables.ts"
+import { requestAlways, requestAnswer, requestAskedBy, requestContent } from "./validators.ts"
 
 /** Cancels the open requests of a turn, in the transaction that ends it. */
 export const closeRequests = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<void> => {
@@ -81,11 +80,11 @@ export const open = workerMutation({
     if (always !== null) {
       checkText("always.label", always.label, MAX_PATH)
       if (content.kind === "question")
-        throw refusal("InvalidArgument", "always is for permissions; it must be null for a question")
+        throw appError("InvalidArgument", "always is for permissions; it must be null for a question")
     }
     const json = encodeContent(content)
     if (!(timeLimit >= 1_000 && timeLimit <= MAX_REQUEST_TIME)) {
-      throw refusal("InvalidArgument", `timeLimit is ${timeLimit}; it takes 1000 to ${MAX_REQUEST_TIME} milliseconds`)
+      throw appError("InvalidArgument", `timeLimit is ${timeLimit}; it takes 1000 to ${MAX_REQUEST_TIME} milliseconds`)
     }
     const { _id: workerId, epoch } = ctx.worker
     const turn = await assignedTurn(ctx, turnId)
@@ -95,7 +94,7 @@ export const open = workerMutation({
       .first()
     if (existing !== null) return existing._id
     if (turn.finished || turn.epoch !== epoch) {
-      throw refusal("Conflict", `Cannot open a request: the turn is ${turn.status} (epoch ${turn.epoch ?? "none"})`)
+      throw appError("Conflict", `Cannot open a request: the turn is ${turn.status} (epoch ${turn.epoch ?? "none"})`)
     }
     const others = await ctx.db
       .query("requests")
@@ -133,7 +132,7 @@ export const answers = workerQuery({
     const rows = await ctx.db
       .query("requests")
       .withIndex("by_worker_open", (q) => q.eq("workerId", ctx.worker._id).eq("open", true).eq("status", "answered"))
-      .take(bounded(limit, MAX_PAGE))
+      .take(clamp(limit, MAX_PAGE))
     return rows.flatMap(({ _id, turnId, opencodeId, kind, answer }) =>
       answer === undefined ? [] : [{ requestId: _id, turnId, opencodeId, kind, answer }]
     )
@@ -151,10 +150,10 @@ export const close = workerMutation({
   },
   handler: async (ctx, { requestId, as }) => {
     const request = await ctx.db.get(requestId)
-    if (request?.workerId !== ctx.worker._id) throw refusal("NotFound", "This worker has no such request")
+    if (request?.workerId !== ctx.worker._id) throw appError("NotFound", "This worker has no such request")
     if (!request.open) return null
     if (as === "answered" && request.status !== "answered") {
-      throw refusal("Conflict", "This request has no answer, so it cannot be closed as answered")
+      throw appError("Conflict", "This request has no answer, so it cannot be closed as answered")
     }
     await ctx.db.patch(requestId, { status: as, open: false })
     return null
@@ -171,9 +170,9 @@ export const applied = workerMutation({
     checkText("subject", subject, MAX_NAME)
     const turn = await assignedTurn(ctx, turnId)
     const request = await ctx.db.get(requestId)
-    if (request?.workerId !== ctx.worker._id) throw refusal("NotFound", "This worker has no such request")
+    if (request?.workerId !== ctx.worker._id) throw appError("NotFound", "This worker has no such request")
     if (request.answer?.type !== "always" || request.sessionId !== turn.sessionId) {
-      throw refusal("Conflict", "This request has no answer for later requests of the turn's session")
+      throw appError("Conflict", "This request has no answer for later requests of the turn's session")
     }
     if (request.appliedIn === turnId) return null
     await ctx.db.patch(requestId, { appliedIn: turnId })
@@ -187,7 +186,7 @@ export const applied = workerMutation({
   }
 })
 
-const view = (request: Doc<"requests">) => ({
+const toRequestSummary = (request: Doc<"requests">) => ({
   requestId: request._id,
   sessionId: request.sessionId,
   turnId: request.turnId,
@@ -214,13 +213,13 @@ export const pending = operatorQuery({
       sessionId === undefined
         ? requests.withIndex("by_owner_status", (q) => q.eq("ownerId", ctx.operator).eq("status", "pending"))
         : requests.withIndex("by_session_status", (q) => q.eq("sessionId", sessionId).eq("status", "pending"))
-    return (await range.take(MAX_SMALL_PAGE)).map(view)
+    return (await range.take(MAX_SMALL_PAGE)).map(toRequestSummary)
   }
 })
 
 const ownedRequest = async (ctx: QueryCtx & { readonly operator: string }, requestId: Id<"requests">) => {
   const request = await ctx.db.get(requestId)
-  if (request?.ownerId !== ctx.operator) throw refusal("NotFound", "You have no such request")
+  if (request?.ownerId !== ctx.operator) throw appError("NotFound", "You have no such request")
   return request
 }
 
@@ -229,7 +228,7 @@ export const get = operatorQuery({
   args: { requestId: v.id("requests") },
   handler: async (ctx, { requestId }) => {
     const request = await ownedRequest(ctx, requestId)
-    return { ...view(request), content: await readContent(ctx, requestId) }
+    return { ...toRequestSummary(request), content: await readContent(ctx, requestId) }
   }
 })
 
@@ -239,7 +238,7 @@ const same = (one: RequestAnswer, other: RequestAnswer): boolean => JSON.stringi
 const checkAnswer = async (ctx: QueryCtx, request: Doc<"requests">, given: RequestAnswer): Promise<void> => {
   checkAnswerType(request.kind, given)
   if (given.type === "always" && request.always === null) {
-    throw refusal(
+    throw appError(
       "InvalidArgument",
       "This request can only be allowed once: later requests like it cannot be described"
     )
@@ -257,10 +256,10 @@ export const answer = operatorMutation({
     if (request.answer !== undefined && same(request.answer, args.answer)) return null
     await checkAnswer(ctx, request, args.answer)
     if (request.status === "expired" || (request.status === "pending" && request.expiresAt <= Date.now())) {
-      throw refusal("Expired", "This request has expired: the agent continued without an answer")
+      throw appError("Expired", "This request has expired: the agent continued without an answer")
     }
     if (request.status !== "pending") {
-      throw refusal("Conflict", `This request is ${request.status} already`)
+      throw appError("Conflict", `This request is ${request.status} already`)
     }
     await ctx.db.patch(request._id, { status: "answered", answer: args.answer, answeredBy: ctx.operator })
     if (request.kind === "permission") {

@@ -1,21 +1,18 @@
 /**
- * Conversations.
- *
- * @since 0.1.0
+ * Sessions: conversations of operators with the agent of a worker.
  */
 import { paginationOptsValidator } from "convex/server"
 import { v } from "convex/values"
 import type { Doc } from "./_generated/dataModel.ts"
-import { assignedSession } from "./assigned.ts"
+import { assignedSession, ownedSession, usableWorker } from "./authorize.ts"
 import { operatorMutation, operatorQuery, workerMutation, workerQuery } from "./builders.ts"
-import { issue, issued } from "./commands.ts"
-import { refusal } from "./errors.ts"
-import { bounded, checkName, checkText, MAX_NAME, MAX_SMALL_PAGE } from "./limits.ts"
-import { ownedSession, usableWorker } from "./owned.ts"
+import { enqueueCommand, findCommand } from "./commands.ts"
+import { appError } from "./errors.ts"
+import { clamp, checkName, checkText, MAX_NAME, MAX_SMALL_PAGE } from "./limits.ts"
 import { purgeSession } from "./purge.ts"
-import { renewWatch } from "./watches.ts"
+import { markWatched } from "./viewers.ts"
 
-const view = (session: Doc<"sessions">) => ({
+const toSessionView = (session: Doc<"sessions">) => ({
   sessionId: session._id,
   workerId: session.workerId,
   title: session.title,
@@ -25,7 +22,7 @@ const view = (session: Doc<"sessions">) => ({
   lastActivityAt: session.lastActivityAt
 })
 
-/** Creates a session on a worker, online or not. The same key gives the same session. */
+/** Creates a session on a worker, which need not be online, and returns its id. Idempotent by key. */
 export const create = operatorMutation({
   args: { workerId: v.id("workers"), title: v.optional(v.string()), idempotencyKey: v.string() },
   handler: async (ctx, { workerId, title, idempotencyKey }) => {
@@ -37,14 +34,14 @@ export const create = operatorMutation({
       .unique()
     if (existing !== null) {
       if (existing.workerId === workerId) return existing._id
-      throw refusal("Conflict", "This idempotencyKey was used for a session of another worker: use a new one")
+      throw appError("Conflict", "This idempotencyKey was used for a session of another worker: use a new one")
     }
     await usableWorker(ctx, workerId)
     return ctx.db.insert("sessions", {
       ownerId: ctx.operator,
       workerId,
       title: title ?? "New session",
-      titledBy: title === undefined ? "nobody" : "operator",
+      titleSource: title === undefined ? "default" : "operator",
       origin: "operator",
       status: "idle",
       lastActivityAt: Date.now(),
@@ -62,9 +59,9 @@ export const list = operatorQuery({
       workerId === undefined
         ? sessions.withIndex("by_owner_activity", (q) => q.eq("ownerId", ctx.operator))
         : sessions.withIndex("by_owner_worker_activity", (q) => q.eq("ownerId", ctx.operator).eq("workerId", workerId))
-    const numItems = bounded(paginationOpts.numItems, MAX_SMALL_PAGE)
+    const numItems = clamp(paginationOpts.numItems, MAX_SMALL_PAGE)
     const result = await range.order("desc").paginate({ ...paginationOpts, numItems })
-    return { ...result, page: result.page.map(view) }
+    return { ...result, page: result.page.map(toSessionView) }
   }
 })
 
@@ -73,19 +70,19 @@ export const get = operatorQuery({
   args: { sessionId: v.id("sessions") },
   handler: async (ctx, { sessionId }) => {
     const session = await ctx.db.get(sessionId)
-    return session?.ownerId === ctx.operator ? view(session) : null
+    return session?.ownerId === ctx.operator ? toSessionView(session) : null
   }
 })
 
 /**
- * Says that you read a session, for 45 s: its text is then written every 250 ms instead of every 4 s. Say it again every
- * 20 s while you show it; a worker hears of it with its next write.
+ * Marks a session as watched for 45 s: its live text is written every 250 ms instead of every 4 s. Call it every 20 s while
+ * you show the session. The worker receives the mark with its next write.
  */
 export const watch = operatorMutation({
   args: { sessionId: v.id("sessions") },
   handler: async (ctx, { sessionId }) => {
     await ownedSession(ctx, sessionId)
-    await renewWatch(ctx, sessionId)
+    await markWatched(ctx, sessionId)
     return null
   }
 })
@@ -93,32 +90,31 @@ export const watch = operatorMutation({
 const command = { sessionId: v.id("sessions"), idempotencyKey: v.string() }
 
 /**
- * Gives a session your title, which no later one of OpenCode's replaces. Gives the command that tells OpenCode. The same
- * key again changes nothing, also where the title has been another one since.
+ * Sets the title of a session, which titles of OpenCode do not replace. Returns the command that renames it in OpenCode. A
+ * repeated key has no effect, even if the title was changed since.
  */
 export const rename = operatorMutation({
   args: { ...command, title: v.string() },
   handler: async (ctx, { sessionId, title, idempotencyKey }) => {
     checkName("title", title)
-    const existing = await issued(ctx, idempotencyKey, { kind: "rename", sessionId })
+    const existing = await findCommand(ctx, idempotencyKey, { kind: "rename", sessionId })
     if (existing !== null) return existing
     const { workerId } = await ownedSession(ctx, sessionId)
-    const commandId = await issue(ctx, workerId, { kind: "rename", sessionId, title }, idempotencyKey)
-    await ctx.db.patch(sessionId, { title, titledBy: "operator" })
+    const commandId = await enqueueCommand(ctx, workerId, { kind: "rename", sessionId, title }, idempotencyKey)
+    await ctx.db.patch(sessionId, { title, titleSource: "operator" })
     return commandId
   }
 })
 
 /**
- * Deletes a session, here and in OpenCode. It takes no prompts from now on, its running turn is aborted, and it is gone when
- * its worker has deleted it.
- * Gives the command that says whether it could; null where no worker is needed for it. The same key again changes
- * nothing: one that failed stays failed, and the session in use.
+ * Deletes a session in the deployment and in OpenCode. It rejects prompts from now on, its running turn is aborted, and its
+ * rows are deleted when its worker has deleted it. Returns the command with the outcome; null if no worker is needed. A
+ * repeated key has no effect: after a failure the session stays usable, and another key tries again.
  */
 export const remove = operatorMutation({
   args: command,
   handler: async (ctx, { sessionId, idempotencyKey }) => {
-    const existing = await issued(ctx, idempotencyKey, { kind: "delete", sessionId })
+    const existing = await findCommand(ctx, idempotencyKey, { kind: "delete", sessionId })
     if (existing !== null) return existing
     const session = await ownedSession(ctx, sessionId)
     const worker = await ctx.db.get(session.workerId)
@@ -135,55 +131,54 @@ export const remove = operatorMutation({
       await purgeSession(ctx, sessionId)
       return null
     }
-    return issue(ctx, session.workerId, { kind: "delete", sessionId }, idempotencyKey)
+    return enqueueCommand(ctx, session.workerId, { kind: "delete", sessionId }, idempotencyKey)
   }
 })
 
-/** Asks the worker for what was said in OpenCode before. Gives the command. */
+/** Requests the earlier turns of the session in OpenCode. Returns the command. */
 export const loadHistory = operatorMutation({
   args: command,
   handler: async (ctx, { sessionId, idempotencyKey }) => {
     const { workerId } = await ownedSession(ctx, sessionId)
-    return issue(ctx, workerId, { kind: "loadHistory", sessionId }, idempotencyKey)
+    return enqueueCommand(ctx, workerId, { kind: "loadHistory", sessionId }, idempotencyKey)
   }
 })
 
 /**
- * One session as its worker needs it: which OpenCode session it is, null before its first turn, and null again when
- * OpenCode has deleted that. It is `lost` from then on, also when it has another one, which knows nothing of what was
- * said, until a turn ends with a notice to its reader.
+ * One session for its worker. `opencodeSessionId`: null before its first turn, and after OpenCode has deleted it.
+ * `historyLost`: true after a deletion, also with a new OpenCode session, until a turn ends with a notice of it.
  */
-export const assigned = workerQuery({
+export const getForWorker = workerQuery({
   args: { sessionId: v.id("sessions") },
   handler: async (ctx, { sessionId }) => {
     const session = await assignedSession(ctx, sessionId)
     return {
-      ...view(session),
+      ...toSessionView(session),
       opencodeSessionId: session.opencodeSessionId ?? null,
-      lost: session.lost ?? false,
+      historyLost: session.historyLost ?? false,
       createdAt: session._creationTime
     }
   }
 })
 
 /**
- * Remembers OpenCode's session. Its title is taken unless the operator chose one, which is given: OpenCode's session may
- * have been made before that; null: none was chosen. A session that had another one is `lost`. Refused with `Conflict` when
- * the operator deletes the session.
+ * Links a session to OpenCode's session. Stores its title, unless the operator chose one: that is returned as
+ * `chosenTitle` (otherwise null), since OpenCode's session may be older. If another one was linked, `historyLost` is set.
+ * Fails with `Conflict` while the session is deleted.
  */
-export const bind = workerMutation({
+export const linkOpenCodeSession = workerMutation({
   args: { sessionId: v.id("sessions"), opencodeSessionId: v.string(), title: v.optional(v.string()) },
   handler: async (ctx, { sessionId, opencodeSessionId, title }) => {
     checkText("opencodeSessionId", opencodeSessionId, MAX_NAME)
     if (title !== undefined) checkText("title", title, MAX_NAME)
     const session = await assignedSession(ctx, sessionId)
-    if (session.status === "deleting") throw refusal("Conflict", "This session is being deleted")
-    const { opencodeSessionId: before, titledBy } = session
-    const isChosen = titledBy === "operator"
+    if (session.status === "deleting") throw appError("Conflict", "This session is being deleted")
+    const { opencodeSessionId: before, titleSource } = session
+    const isChosen = titleSource === "operator"
     await ctx.db.patch(sessionId, {
       opencodeSessionId,
-      ...(before !== undefined && before !== opencodeSessionId && { lost: true as const }),
-      ...(title !== undefined && !isChosen && { title, titledBy: "opencode" as const })
+      ...(before !== undefined && before !== opencodeSessionId && { historyLost: true as const }),
+      ...(title !== undefined && !isChosen && { title, titleSource: "opencode" as const })
     })
     return { chosenTitle: isChosen ? session.title : null }
   }

@@ -11,13 +11,13 @@ import { workerMutation, workerQuery } from "./builders.ts"
 import { checkCount, checkText, MAX_LOOKUPS, MAX_NAME, MAX_SMALL_PAGE } from "./limits.ts"
 import { purgeSession, purgeTurn } from "./purge.ts"
 
-const told = v.object({
+const opencodeSession = v.object({
   opencodeSessionId: v.string(),
   title: v.string(),
   /** Milliseconds of the worker's clock. */
   updatedAt: v.number(),
   /** The id of the session for which it was created, from its metadata. A fork has the metadata of its origin. */
-  madeFor: v.optional(v.string()),
+  createdForSessionId: v.optional(v.string()),
   archived: v.optional(v.boolean()),
   /** OpenCode's id of the first undone message. */
   revertedFrom: v.optional(v.string())
@@ -31,15 +31,18 @@ const cursorOf = (ctx: WorkerCtx<QueryCtx>) =>
     .withIndex("by_worker", (q) => q.eq("workerId", ctx.worker._id))
     .unique()
 
-const known = (ctx: WorkerCtx<QueryCtx>, opencodeSessionId: string): Promise<Doc<"sessions"> | null> =>
+const findByOpenCodeId = (ctx: WorkerCtx<QueryCtx>, opencodeSessionId: string): Promise<Doc<"sessions"> | null> =>
   ctx.db
     .query("sessions")
     .withIndex("by_worker_opencode", (q) => q.eq("workerId", ctx.worker._id).eq("opencodeSessionId", opencodeSessionId))
     .first()
 
 /** The session for which this OpenCode session was created, if it is not linked yet. */
-const awaited = async (ctx: WorkerCtx<QueryCtx>, madeFor: string | undefined): Promise<Doc<"sessions"> | null> => {
-  const sessionId = madeFor === undefined ? null : ctx.db.normalizeId("sessions", madeFor)
+const findUnlinked = async (
+  ctx: WorkerCtx<QueryCtx>,
+  createdForSessionId: string | undefined
+): Promise<Doc<"sessions"> | null> => {
+  const sessionId = createdForSessionId === undefined ? null : ctx.db.normalizeId("sessions", createdForSessionId)
   const session = sessionId === null ? null : await ctx.db.get(sessionId)
   return session?.workerId === ctx.worker._id && session.opencodeSessionId === undefined ? session : null
 }
@@ -62,11 +65,11 @@ type Change =
  */
 const changeOf = async (
   ctx: WorkerCtx<QueryCtx>,
-  { archived, madeFor, opencodeSessionId, revertedFrom, title, updatedAt }: Infer<typeof told>
+  { archived, createdForSessionId, opencodeSessionId, revertedFrom, title, updatedAt }: Infer<typeof opencodeSession>
 ): Promise<Change | undefined> => {
   const marks: Marks = { archived: archived === true ? true : undefined, revertedFrom }
   const activity = Math.min(updatedAt, Date.now())
-  const session = (await known(ctx, opencodeSessionId)) ?? (await awaited(ctx, madeFor))
+  const session = (await findByOpenCodeId(ctx, opencodeSessionId)) ?? (await findUnlinked(ctx, createdForSessionId))
   if (session === null) {
     return {
       insert: {
@@ -76,14 +79,14 @@ const changeOf = async (
         ...(marks.archived !== undefined && { archived: marks.archived }),
         ...(revertedFrom !== undefined && { revertedFrom }),
         title,
-        titledBy: "opencode",
+        titleSource: "opencode",
         origin: "opencode",
         status: "idle",
         lastActivityAt: activity
       }
     }
   }
-  const retitled = session.titledBy !== "operator" && session.title !== title
+  const retitled = session.titleSource !== "operator" && session.title !== title
   const active = activity > session.lastActivityAt
   const marked = session.archived !== marks.archived || session.revertedFrom !== revertedFrom
   if (!retitled && !active && !marked && session.opencodeSessionId === opencodeSessionId) return undefined
@@ -92,25 +95,25 @@ const changeOf = async (
     patch: {
       opencodeSessionId,
       ...marks,
-      ...(retitled && { title, titledBy: "opencode" as const }),
+      ...(retitled && { title, titleSource: "opencode" as const }),
       ...(active && { lastActivityAt: activity })
     }
   }
 }
 
-const upsert = async (ctx: WorkerCtx<MutationCtx>, session: Infer<typeof told>): Promise<void> => {
+const upsert = async (ctx: WorkerCtx<MutationCtx>, session: Infer<typeof opencodeSession>): Promise<void> => {
   const change = await changeOf(ctx, session)
   if (change === undefined) return
   if ("insert" in change) await ctx.db.insert("sessions", change.insert)
   else await ctx.db.patch(change.sessionId, change.patch)
 }
 
-const checkTold = (sessions: ReadonlyArray<Infer<typeof told>>, max: number): void => {
+const checkSessions = (sessions: ReadonlyArray<Infer<typeof opencodeSession>>, max: number): void => {
   checkCount("sessions", sessions.length, max)
-  for (const { madeFor = "", opencodeSessionId, revertedFrom = "", title } of sessions) {
+  for (const { createdForSessionId = "", opencodeSessionId, revertedFrom = "", title } of sessions) {
     checkText("opencodeSessionId", opencodeSessionId, MAX_NAME)
     checkText("title", title, MAX_NAME)
-    checkText("madeFor", madeFor, MAX_NAME, 0)
+    checkText("createdForSessionId", createdForSessionId, MAX_NAME, 0)
     checkText("revertedFrom", revertedFrom, MAX_NAME, 0)
   }
 }
@@ -125,10 +128,10 @@ export const watermark = workerQuery({
  * Returns the OpenCode ids of those of up to 1,000 sessions that differ from the deployment. After a restart the worker
  * sends only these.
  */
-export const outdated = workerQuery({
-  args: { sessions: v.array(told) },
+export const diff = workerQuery({
+  args: { sessions: v.array(opencodeSession) },
   handler: async (ctx, { sessions }) => {
-    checkTold(sessions, MAX_LOOKUPS)
+    checkSessions(sessions, MAX_LOOKUPS)
     const ids: Array<string> = []
     // In batches: Convex limits the concurrent reads of a function.
     for (let from = 0; from < sessions.length; from += MAX_SMALL_PAGE) {
@@ -142,9 +145,9 @@ export const outdated = workerQuery({
 
 /** Stores up to 100 sessions, and the watermark up to which all changes are synced afterwards, if given. */
 export const apply = workerMutation({
-  args: { sessions: v.array(told), watermark: v.optional(v.number()) },
+  args: { sessions: v.array(opencodeSession), watermark: v.optional(v.number()) },
   handler: async (ctx, args) => {
-    checkTold(args.sessions, MAX_SMALL_PAGE)
+    checkSessions(args.sessions, MAX_SMALL_PAGE)
     for (const session of args.sessions) await upsert(ctx, session)
     if (args.watermark === undefined) return null
     const cursor = await cursorOf(ctx)
@@ -158,18 +161,18 @@ export const apply = workerMutation({
  * Removes up to 100 sessions that were deleted in OpenCode. A session that an operator created stays with its turns; its
  * next prompt creates a new OpenCode session.
  */
-export const forget = workerMutation({
+export const removeDeleted = workerMutation({
   args: { opencodeSessionIds: v.array(v.string()) },
   handler: async (ctx, { opencodeSessionIds }) => {
     checkCount("opencodeSessionIds", opencodeSessionIds.length, MAX_SMALL_PAGE)
     for (const opencodeSessionId of opencodeSessionIds) {
-      const session = await known(ctx, opencodeSessionId)
+      const session = await findByOpenCodeId(ctx, opencodeSessionId)
       if (session === null || session.status === "deleting") continue
       if (session.origin === "opencode") {
         await ctx.db.patch(session._id, { status: "deleting" })
         await purgeSession(ctx, session._id)
       } else {
-        await ctx.db.patch(session._id, { opencodeSessionId: undefined, lost: true })
+        await ctx.db.patch(session._id, { opencodeSessionId: undefined, historyLost: true })
       }
     }
     return null
@@ -179,14 +182,14 @@ export const forget = workerMutation({
 /**
  * Deletes the turns of up to 100 prompts that were removed in OpenCode. An unfinished turn stays: its worker will end it.
  */
-export const forgetPrompts = workerMutation({
+export const removePrompts = workerMutation({
   args: { messages: v.array(v.object({ opencodeSessionId: v.string(), messageId: v.string() })) },
   handler: async (ctx, { messages }) => {
     checkCount("messages", messages.length, MAX_SMALL_PAGE)
     for (const { messageId, opencodeSessionId } of messages) {
       checkText("messageId", messageId, MAX_NAME)
       checkText("opencodeSessionId", opencodeSessionId, MAX_NAME)
-      const session = await known(ctx, opencodeSessionId)
+      const session = await findByOpenCodeId(ctx, opencodeSessionId)
       if (session === null) continue
       const turn = await ctx.db
         .query("turns")

@@ -1,7 +1,5 @@
 /**
- * Prompts and their answers, as an operator sees them.
- *
- * @since 0.1.0
+ * The operator's side of turns: prompts and their answers.
  */
 import { paginationOptsValidator } from "convex/server"
 import { v } from "convex/values"
@@ -9,10 +7,10 @@ import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
 import { operatorMutation, operatorQuery } from "./builders.ts"
 import { deltasAfter } from "./deltas.ts"
-import { endTurn } from "./ending.ts"
-import { refusal } from "./errors.ts"
+import { endTurn } from "./endTurn.ts"
+import { appError } from "./errors.ts"
 import {
-  bounded,
+  clamp,
   checkName,
   checkText,
   MAX_AUTOMATIC_TITLE,
@@ -23,9 +21,9 @@ import {
   printable
 } from "./limits.ts"
 import { joinParts, mayGoOn } from "./payloads.ts"
-import { ownedSession, ownedTurn, usableWorker } from "./owned.ts"
+import { ownedSession, ownedTurn, usableWorker } from "./authorize.ts"
 
-const view = (turn: Doc<"turns">, undoneFrom = Number.POSITIVE_INFINITY) => ({
+const toTurnView = (turn: Doc<"turns">, undoneFrom = Number.POSITIVE_INFINITY) => ({
   turnId: turn._id,
   sessionId: turn.sessionId,
   seq: turn.seq,
@@ -33,7 +31,7 @@ const view = (turn: Doc<"turns">, undoneFrom = Number.POSITIVE_INFINITY) => ({
   model: turn.model ?? null,
   agent: turn.agent ?? null,
   status: turn.status,
-  /** OpenCode has undone it: its messages and its changes of files. */
+  /** Whether OpenCode has undone it: its messages and its file changes. */
   undone: turn.messageId !== undefined && turn.seq >= undoneFrom,
   error: turn.error ?? null,
   usage: turn.usage ?? null,
@@ -42,7 +40,7 @@ const view = (turn: Doc<"turns">, undoneFrom = Number.POSITIVE_INFINITY) => ({
   finishedAt: turn.finishedAt ?? null
 })
 
-/** The first line that has something in it. */
+/** The first line that is not blank. */
 const titleOf = (text: string): string => {
   const line = text.trim().split("\n", 1)[0] ?? ""
   return Array.from(printable(line).trim()).slice(0, MAX_AUTOMATIC_TITLE).join("")
@@ -61,18 +59,18 @@ const enqueue = async (
   if (agent !== undefined) checkName("agent", agent)
   if (model !== undefined) {
     checkName("model", model)
-    // As a catalogue names it: the model's part may hold slashes and spaces.
-    if (!/^[^/]+\/./.test(model)) throw refusal("InvalidArgument", "model is not written provider/model")
+    // As in the catalogue: the part after the provider may contain slashes and spaces.
+    if (!/^[^/]+\/./.test(model)) throw appError("InvalidArgument", "model is not written provider/model")
   }
   const session = await ownedSession(ctx, sessionId)
-  if (session.status === "deleting") throw refusal("Conflict", "This session is being deleted: create another one")
+  if (session.status === "deleting") throw appError("Conflict", "This session is being deleted: create another one")
   const existing = await ctx.db
     .query("turns")
     .withIndex("by_session_key", (q) => q.eq("sessionId", sessionId).eq("idempotencyKey", idempotencyKey))
     .unique()
   if (existing !== null) {
     if (existing.text === text) return existing._id
-    throw refusal("Conflict", "This idempotencyKey was used for another prompt: use a new one")
+    throw appError("Conflict", "This idempotencyKey was used for another prompt: use a new one")
   }
   const { _id: workerId } = await usableWorker(ctx, session.workerId)
   const last = await ctx.db
@@ -100,12 +98,12 @@ const enqueue = async (
   const title = titleOf(text)
   await ctx.db.patch(sessionId, {
     lastActivityAt: Date.now(),
-    ...(session.titledBy === "nobody" && title !== "" && { title, titledBy: "prompt" as const })
+    ...(session.titleSource === "default" && title !== "" && { title, titleSource: "prompt" as const })
   })
   return turnId
 }
 
-/** Queues a prompt; durable from here on, worker online or not. The same key in the same session gives the same turn. */
+/** Queues a prompt, and returns the turn's id. It is durable then, with the worker online or not. Idempotent by key. */
 export const send = operatorMutation({
   args: {
     sessionId: v.id("sessions"),
@@ -118,15 +116,18 @@ export const send = operatorMutation({
 })
 
 /**
- * Sends the prompt of a turn that has ended, however it has, once more: the same text, model and agent, after all that the
- * session has. Gives the new turn; the same key in the same session gives the same one. `Conflict`: it has not ended.
+ * Sends the prompt of an ended turn again, with the same text, model and agent, as the last turn of the session. Returns
+ * the new turn's id. Idempotent by key. Fails with `Conflict` if the turn has not ended.
  */
 export const resend = operatorMutation({
   args: { turnId: v.id("turns"), idempotencyKey: v.string() },
   handler: async (ctx, { turnId, idempotencyKey }) => {
     const turn = await ownedTurn(ctx, turnId)
     if (!turn.finished) {
-      throw refusal("Conflict", `This turn is ${turn.status}: wait until it ends, or stop it, before you send it again`)
+      throw appError(
+        "Conflict",
+        `This turn is ${turn.status}: wait until it ends, or stop it, before you send it again`
+      )
     }
     return enqueue(ctx, turn.sessionId, turn, idempotencyKey)
   }
@@ -148,7 +149,7 @@ export const abort = operatorMutation({
   }
 })
 
-/** The `seq` from which on OpenCode has undone a session's turns. OpenCode's ids ascend. */
+/** The `seq` of the first undone turn of a session. OpenCode's ids ascend. */
 const undoneFrom = async (ctx: QueryCtx, { _id, revertedFrom }: Doc<"sessions">): Promise<number | undefined> => {
   if (revertedFrom === undefined) return undefined
   const first = await ctx.db
@@ -171,15 +172,15 @@ export const list = operatorQuery({
       .query("turns")
       .withIndex("by_session", (q) => q.eq("sessionId", sessionId))
       .order(order ?? "asc")
-      .paginate({ ...paginationOpts, numItems: bounded(paginationOpts.numItems, MAX_PAGE) })
-    return { ...result, page: result.page.map((turn) => view(turn, from)) }
+      .paginate({ ...paginationOpts, numItems: clamp(paginationOpts.numItems, MAX_PAGE) })
+    return { ...result, page: result.page.map((turn) => toTurnView(turn, from)) }
   }
 })
 
 /**
- * A turn's status and what was streamed after the delta `after` (0: from the start), at most 100 deltas. Subscribe
- * again with the last `seq` you got, and each delta is read once. A turn that was queued again has another `messageId`, and
- * deltas from 1 again. A finished turn has parts, not deltas.
+ * The status of a turn and its deltas after `after` (0: from the start), at most 100. Subscribe again with the last `seq`,
+ * so that each delta is read once. A requeued turn has another `messageId`, and its deltas start at 1. A finished turn has
+ * parts and no deltas.
  */
 export const live = operatorQuery({
   args: { turnId: v.id("turns"), after: v.number() },
@@ -197,7 +198,7 @@ export const live = operatorQuery({
   }
 })
 
-/** What follows a part's first row. */
+/** The further rows of a part. */
 const rest = async (ctx: QueryCtx, first: Doc<"parts">): Promise<Array<Doc<"parts">>> =>
   mayGoOn(first)
     ? ctx.db
@@ -206,16 +207,16 @@ const rest = async (ctx: QueryCtx, first: Doc<"parts">): Promise<Array<Doc<"part
         .take(MAX_PART_CHUNKS)
     : []
 
-/** A page of a turn's final parts (up to 100), each whole, in their order; none before it is finished. `payload` is JSON. */
+/** A page of a turn's final parts (up to 100), complete and in order; empty before it is finished. `payload`: JSON text. */
 export const parts = operatorQuery({
   args: { turnId: v.id("turns"), paginationOpts: paginationOptsValidator },
   handler: async (ctx, { turnId, paginationOpts }) => {
     await ownedTurn(ctx, turnId)
-    // Whatever a page holds, all parts of a turn together are below what one query may read.
+    // All parts of a turn together are below the read limit of a query.
     const result = await ctx.db
       .query("parts")
       .withIndex("by_turn_chunk", (q) => q.eq("turnId", turnId).eq("chunk", 0))
-      .paginate({ ...paginationOpts, numItems: bounded(paginationOpts.numItems, MAX_SMALL_PAGE) })
+      .paginate({ ...paginationOpts, numItems: clamp(paginationOpts.numItems, MAX_SMALL_PAGE) })
     const rows = await Promise.all(result.page.map(async (first) => [first, ...(await rest(ctx, first))]))
     return { ...result, page: joinParts(rows.flat()) }
   }

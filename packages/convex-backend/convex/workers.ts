@@ -5,12 +5,12 @@ import { paginationOptsValidator } from "convex/server"
 import { v } from "convex/values"
 import type { Id } from "./_generated/dataModel.ts"
 import { operatorMutation, operatorQuery } from "./builders.ts"
-import { issue } from "./commands.ts"
-import { refusal } from "./errors.ts"
-import { bounded, MAX_SMALL_PAGE } from "./limits.ts"
-import { ownedWorker, usableWorker } from "./owned.ts"
+import { enqueueCommand } from "./commands.ts"
+import { appError } from "./errors.ts"
+import { clamp, MAX_SMALL_PAGE } from "./limits.ts"
+import { ownedWorker, usableWorker } from "./authorize.ts"
 import { presenceOf, setPresence } from "./presence.ts"
-import { endWorkOf } from "./revocation.ts"
+import { endWorkOf } from "./abandonedTurns.ts"
 
 /**
  * Lists your workers, at most 100: approved before revoked ones, the newest first. Heartbeats do not run the query again;
@@ -65,7 +65,7 @@ export const audit = operatorQuery({
       .query("audit")
       .withIndex("by_worker", (q) => q.eq("workerId", workerId))
       .order("desc")
-      .paginate({ ...paginationOpts, numItems: bounded(paginationOpts.numItems, MAX_SMALL_PAGE) })
+      .paginate({ ...paginationOpts, numItems: clamp(paginationOpts.numItems, MAX_SMALL_PAGE) })
     const page = result.page.map(({ _creationTime, action, actorId, detail }) => ({
       action,
       actorId,
@@ -83,9 +83,9 @@ const tell = (kind: "pause" | "resume" | "drain" | "refreshModels") =>
     handler: async (ctx, { workerId, idempotencyKey }): Promise<Id<"commands">> => {
       await usableWorker(ctx, workerId)
       if (!(await presenceOf(ctx, workerId)).online) {
-        throw refusal("Conflict", "This worker is offline: start it first")
+        throw appError("Conflict", "This worker is offline: start it first")
       }
-      return issue(ctx, workerId, { kind }, idempotencyKey)
+      return enqueueCommand(ctx, workerId, { kind }, idempotencyKey)
     }
   })
 

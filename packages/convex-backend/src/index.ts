@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from "node:url"
 
-export type { Refusal, RefusalCode } from "../convex/errors.ts"
+export type { ErrorData, ErrorCode } from "../convex/errors.ts"
 
 /** Absolute path of the functions folder, for whatever deploys or serves a Convex functions folder. */
 export const functionsDir: string = fileURLToPath(new URL("../convex", import.meta.url))

@@ -36,7 +36,7 @@ const setUp = async () => {
       onTestFinished(() => client.close())
       const answered = Promise.withResolvers<unknown>()
       const ended = Promise.withResolvers<never>()
-      client.onUpdate(api.queue.ready, { ...as, limit: 1 }, answered.resolve, ended.reject)
+      client.onUpdate(api.queue.listReady, { ...as, limit: 1 }, answered.resolve, ended.reject)
       await answered.promise
       return { ended: ended.promise }
     }

@@ -100,18 +100,18 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
   "lease:acquire": [() => ({ processId: "p" }), "own"],
   "lease:heartbeat": [() => ({ phase: "ready" }), "own"],
   "lease:release": [() => ({}), "own"],
-  "sessions:assigned": [({ sessionId }) => ({ sessionId }), "NotFound"],
-  "sessions:bind": [({ sessionId }) => ({ sessionId, opencodeSessionId: "ses_1" }), "NotFound"],
-  "queue:ready": [() => ({ limit: 10 }), { accepted: [] }],
-  "queue:unsettled": [() => ({ limit: 10 }), { accepted: [] }],
+  "sessions:getForWorker": [({ sessionId }) => ({ sessionId }), "NotFound"],
+  "sessions:linkOpenCodeSession": [({ sessionId }) => ({ sessionId, opencodeSessionId: "ses_1" }), "NotFound"],
+  "queue:listReady": [() => ({ limit: 10 }), { accepted: [] }],
+  "queue:listOrphaned": [() => ({ limit: 10 }), { accepted: [] }],
   "queue:aborts": [() => ({ limit: 10 }), { accepted: [] }],
   "queue:claim": [({ turnId }) => ({ turnId, ...ids }), "NotFound"],
-  "queue:deliver": [({ turnId }) => ({ turnId }), "NotFound"],
+  "queue:markDelivered": [({ turnId }) => ({ turnId }), "NotFound"],
   "queue:appendDeltas": [
     ({ turnId }) => ({ batches: [{ turnId, seq: 1, segments: [{ partId: "p", kind: "text", text: "forged" }] }] }),
     { accepted: { watched: [] } }
   ],
-  "queue:streamed": [({ turnId }) => ({ turnId, after: 0 }), "NotFound"],
+  "queue:listDeltas": [({ turnId }) => ({ turnId, after: 0 }), "NotFound"],
   "queue:finish": [({ turnId }) => ({ turnId, outcome: "completed", error, answeredBy, parts }), "NotFound"],
   "queue:requeue": [({ turnId }) => ({ turnId }), "NotFound"],
   "history:add": [
@@ -121,16 +121,16 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
     }),
     "NotFound"
   ],
-  "history:running": [({ sessionId }) => ({ sessionId }), "NotFound"],
-  "history:known": [({ sessionId }) => ({ sessionId, messageIds: ["m"] }), "NotFound"],
+  "history:currentPrompt": [({ sessionId }) => ({ sessionId }), "NotFound"],
+  "history:existing": [({ sessionId }) => ({ sessionId, messageIds: ["m"] }), "NotFound"],
   "sync:watermark": [() => ({}), { accepted: 0 }],
-  "sync:outdated": [
+  "sync:diff": [
     () => ({ sessions: [{ opencodeSessionId: "ses_1", title: "T", updatedAt: 1 }] }),
     { accepted: ["ses_1"] }
   ],
   "sync:apply": [() => ({ sessions: [{ opencodeSessionId: "ses_1", title: "T", updatedAt: 1 }] }), "own"],
-  "sync:forgetPrompts": [() => ({ messages: [{ opencodeSessionId: "ses_1", messageId: "m" }] }), { accepted: null }],
-  "sync:forget": [() => ({ opencodeSessionIds: ["ses_1"] }), { accepted: null }],
+  "sync:removePrompts": [() => ({ messages: [{ opencodeSessionId: "ses_1", messageId: "m" }] }), { accepted: null }],
+  "sync:removeDeleted": [() => ({ opencodeSessionIds: ["ses_1"] }), { accepted: null }],
   "models:published": [() => ({}), { accepted: null }],
   "models:publish": [() => ({ hash: "h", models: "[]", default: null }), "own"],
   "commands:queued": [() => ({ limit: 10 }), { accepted: [] }],

@@ -30,7 +30,7 @@ const setUp = async () => {
     claim: (turnId: Id<"turns">) => operator.mutation(api.queue.claim, { ...worker, turnId, ...ids }),
     finish: (turnId: Id<"turns">) =>
       operator.mutation(api.queue.finish, { ...worker, turnId, outcome: "aborted", parts: [] }),
-    bind: () => operator.mutation(api.sessions.bind, bind),
+    bind: () => operator.mutation(api.sessions.linkOpenCodeSession, bind),
     status: async (turnId: Id<"turns">) => (await operator.query(api.turns.live, { turnId, after: 0 })).status,
     session: () => operator.query(api.sessions.get, { sessionId }),
     remove: () => operator.mutation(api.sessions.remove, { sessionId, idempotencyKey: randomUUID() })
@@ -135,7 +135,7 @@ describe("aborting", () => {
     assert.isNull(await abort(first))
     assert.isNull(await abort(first))
     assert.strictEqual(await status(first), "aborted")
-    const ready = await operator.query(api.queue.ready, { ...worker, limit: 20 })
+    const ready = await operator.query(api.queue.listReady, { ...worker, limit: 20 })
     assert.deepStrictEqual(
       ready.map(({ turnId }) => turnId),
       [second]
@@ -150,7 +150,7 @@ describe("aborting", () => {
     await operator.mutation(api.turns.abort, { turnId: second })
     assert.deepStrictEqual([await status(first), await status(second)], ["claimed", "aborted"])
     assert.strictEqual((await session())?.status, "running")
-    assert.deepStrictEqual(await operator.query(api.queue.ready, { ...worker, limit: 20 }), [])
+    assert.deepStrictEqual(await operator.query(api.queue.listReady, { ...worker, limit: 20 }), [])
   })
 
   it("of a running turn is shown to its worker until the turn ends, and takes no place of a command", async () => {
@@ -183,7 +183,12 @@ describe("renaming", () => {
   it("takes effect immediately, is sent to OpenCode, and is not replaced by OpenCode's titles", async () => {
     const { operator, worker, sessionId, queued, session } = await setUp()
     await operator.mutation(api.sessions.rename, { sessionId, title: "Mine", idempotencyKey: "k" })
-    await operator.mutation(api.sessions.bind, { ...worker, sessionId, opencodeSessionId: "ses_1", title: "Theirs" })
+    await operator.mutation(api.sessions.linkOpenCodeSession, {
+      ...worker,
+      sessionId,
+      opencodeSessionId: "ses_1",
+      title: "Theirs"
+    })
     assert.strictEqual((await session())?.title, "Mine")
     assert.deepNestedInclude((await queued())[0]?.command, { kind: "rename", title: "Mine" })
   })
@@ -214,7 +219,7 @@ describe("deleting", () => {
     assert.strictEqual(await refusalOf(send(operator, sessionId)), "Conflict")
     await finish(running)
     assert.strictEqual((await session())?.status, "deleting")
-    assert.deepStrictEqual(await operator.query(api.queue.ready, { ...worker, limit: 20 }), [])
+    assert.deepStrictEqual(await operator.query(api.queue.listReady, { ...worker, limit: 20 }), [])
     assert.deepStrictEqual(await claim(waiting), { claimed: false })
     assert.deepNestedInclude((await queued())[0], { opencodeSessionId: "ses_1" })
     await settle(commandId)
@@ -233,7 +238,7 @@ describe("deleting", () => {
     if (commandId === null) return assert.fail("There is no command")
     await settle(commandId, "OpenCode is away")
     assert.strictEqual((await session())?.status, "idle")
-    const [ready] = await operator.query(api.queue.ready, { ...worker, limit: 20 })
+    const [ready] = await operator.query(api.queue.listReady, { ...worker, limit: 20 })
     assert.strictEqual(ready?.turnId, waiting)
   })
 
@@ -246,10 +251,10 @@ describe("deleting", () => {
     if (commandId === null) return assert.fail("There is no command")
     await settle(commandId, "OpenCode is away")
     assert.strictEqual((await session())?.status, "running")
-    assert.deepStrictEqual(await operator.query(api.queue.ready, { ...worker, limit: 20 }), [])
+    assert.deepStrictEqual(await operator.query(api.queue.listReady, { ...worker, limit: 20 }), [])
     await finish(running)
     assert.strictEqual((await session())?.status, "idle")
-    const [ready] = await operator.query(api.queue.ready, { ...worker, limit: 20 })
+    const [ready] = await operator.query(api.queue.listReady, { ...worker, limit: 20 })
     assert.strictEqual(ready?.turnId, waiting)
   })
 

@@ -35,9 +35,9 @@ const setUp = async () => {
     /** The same, while a prompt that is not finished here is in OpenCode. */
     addAfter: (name: string, ...turns: ReadonlyArray<Told>) =>
       operator.mutation(api.history.add, { ...worker, sessionId, turns: [...turns], runningId: `msg_${name}` }),
-    running: () => operator.query(api.history.running, { ...worker, sessionId }),
+    running: () => operator.query(api.history.currentPrompt, { ...worker, sessionId }),
     known: (...names: ReadonlyArray<string>) =>
-      operator.query(api.history.known, { ...worker, sessionId, messageIds: names.map((name) => `msg_${name}`) }),
+      operator.query(api.history.existing, { ...worker, sessionId, messageIds: names.map((name) => `msg_${name}`) }),
     list,
     order: async () => (await list()).map(({ text }) => text).join(" "),
     /** A prompt asked here, which reached OpenCode under this name. */
@@ -115,7 +115,7 @@ describe("history", () => {
     await add(...chain("A", "B"))
     const turnId = await send(operator, sessionId, "C")
     assert.strictEqual(await order(), "A B C")
-    const [ready] = await operator.query(api.queue.ready, { ...worker, limit: 1 })
+    const [ready] = await operator.query(api.queue.listReady, { ...worker, limit: 1 })
     assert.strictEqual(ready?.turnId, turnId)
   })
 

@@ -91,7 +91,7 @@ describe("maintenance", () => {
     const young = await send(operator, sessionId)
     await pass(2 * hour)
     const { workerId, secret, epoch } = await again()
-    const ready = () => operator.query(api.queue.ready, { workerId, secret, epoch, limit: 20 })
+    const ready = () => operator.query(api.queue.listReady, { workerId, secret, epoch, limit: 20 })
     const [turn] = await eventually(ready, (turns) => turns[0]?.turnId === young)
     assert.strictEqual(turn?.turnId, young)
   })
@@ -107,7 +107,7 @@ describe("maintenance", () => {
     const claim = (turnId: typeof stale) => operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
     assert.deepStrictEqual(await claim(stale), { claimed: false })
     assert.strictEqual((await operator.query(api.turns.live, { turnId: stale, after: 0 })).status, "expired")
-    const [next] = await operator.query(api.queue.ready, { ...worker, limit: 20 })
+    const [next] = await operator.query(api.queue.listReady, { ...worker, limit: 20 })
     assert.strictEqual(next?.turnId, young)
     assert.deepStrictEqual(await claim(young), { claimed: true })
   })
@@ -174,7 +174,7 @@ describe("maintenance", () => {
 
     assert.strictEqual((await operator.query(api.sessions.get, { sessionId }))?.status, "idle")
     const { workerId, secret, epoch } = await again()
-    const ready = await operator.query(api.queue.ready, { workerId, secret, epoch, limit: 5 })
+    const ready = await operator.query(api.queue.listReady, { workerId, secret, epoch, limit: 5 })
     assert.deepStrictEqual(ready, [])
     const next = await send(operator, sessionId)
     const claim = operator.mutation(api.queue.claim, { workerId, secret, epoch, turnId: next, ...ids })
@@ -183,7 +183,7 @@ describe("maintenance", () => {
 
   it("deletes a session whose worker never executed its deletion", async () => {
     const { operator, worker, sessionId } = await setUp()
-    await operator.mutation(api.sessions.bind, { ...worker, sessionId, opencodeSessionId: "ses_1" })
+    await operator.mutation(api.sessions.linkOpenCodeSession, { ...worker, sessionId, opencodeSessionId: "ses_1" })
     await operator.mutation(api.sessions.remove, { sessionId, idempotencyKey: "k" })
     await pass(31 * day)
     const session = () => operator.query(api.sessions.get, { sessionId })

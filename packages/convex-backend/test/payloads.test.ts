@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { ConvexError } from "convex/values"
 import { MAX_PART_ROW, MAX_PARTS, MAX_PARTS_TOTAL } from "../convex/limits.ts"
-import { cut, joinParts, mayGoOn, splitParts } from "../convex/payloads.ts"
+import { splitText, joinParts, mayGoOn, splitParts } from "../convex/payloads.ts"
 
 const Size = Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 9 }))
 
@@ -13,7 +13,7 @@ describe("payloads", () => {
     ([text, size]) =>
       Effect.sync(() => {
         const whole = `${text}😀${text}`.toWellFormed()
-        const pieces = cut(whole, size)
+        const pieces = splitText(whole, size)
         assert.strictEqual(pieces.join(""), whole)
         for (const piece of pieces) {
           assert.isAtMost(piece.length, size)

@@ -34,7 +34,7 @@ const setUp = async () => {
     claim,
     run: async () => {
       const turnId = await claim()
-      await operator.mutation(api.queue.deliver, { ...worker, turnId })
+      await operator.mutation(api.queue.markDelivered, { ...worker, turnId })
       return turnId
     },
     /** One batch for each list of segments, from the number `first` on. */
@@ -144,7 +144,11 @@ describe("a worker that is revoked", () => {
     const sessionId = await newSession(operator, worker.workerId)
     const waiting = [await send(operator, sessionId), await send(operator, sessionId)]
     const deleted = await newSession(operator, worker.workerId)
-    await operator.mutation(api.sessions.bind, { ...worker, sessionId: deleted, opencodeSessionId: "ses_1" })
+    await operator.mutation(api.sessions.linkOpenCodeSession, {
+      ...worker,
+      sessionId: deleted,
+      opencodeSessionId: "ses_1"
+    })
     await send(operator, deleted)
     await claim()
     const commands = [

@@ -67,9 +67,9 @@ describe("sessions", () => {
     for (const sessionId of [automatic, chosen]) {
       const binding = { ...worker, sessionId, opencodeSessionId: "ses_1", title: "OpenCode's" }
       const chosenTitle = sessionId === chosen ? "Mine" : null
-      assert.deepStrictEqual(await operator.mutation(api.sessions.bind, binding), { chosenTitle })
-      assert.deepStrictEqual(await operator.mutation(api.sessions.bind, binding), { chosenTitle })
-      const { opencodeSessionId } = await operator.query(api.sessions.assigned, { ...worker, sessionId })
+      assert.deepStrictEqual(await operator.mutation(api.sessions.linkOpenCodeSession, binding), { chosenTitle })
+      assert.deepStrictEqual(await operator.mutation(api.sessions.linkOpenCodeSession, binding), { chosenTitle })
+      const { opencodeSessionId } = await operator.query(api.sessions.getForWorker, { ...worker, sessionId })
       assert.strictEqual(opencodeSessionId, "ses_1")
     }
     assert.strictEqual(await titleOf(operator, automatic), "OpenCode's")
@@ -82,7 +82,8 @@ describe("sessions", () => {
     await operator.mutation(api.queue.claim, { ...worker, turnId: await send(operator, sessionId), ...ids })
     const commandId = await operator.mutation(api.sessions.remove, { sessionId, idempotencyKey: randomUUID() })
     if (commandId === null) return assert.fail("There is no command")
-    const bind = () => operator.mutation(api.sessions.bind, { ...worker, sessionId, opencodeSessionId: "ses_1" })
+    const bind = () =>
+      operator.mutation(api.sessions.linkOpenCodeSession, { ...worker, sessionId, opencodeSessionId: "ses_1" })
     assert.strictEqual(await refusalOf(bind()), "Conflict")
     await operator.mutation(api.commands.settle, { ...worker, commandId, error: "OpenCode is away" })
     assert.deepStrictEqual(await bind(), { chosenTitle: null })
@@ -109,8 +110,8 @@ describe("sessions", () => {
       operator.mutation(api.sessions.create, { workerId, idempotencyKey: long }),
       operator.mutation(api.sessions.create, { workerId, idempotencyKey: "", title: "t" }),
       operator.mutation(api.sessions.create, { workerId, idempotencyKey: randomUUID(), title: long }),
-      operator.mutation(api.sessions.bind, { ...worker, sessionId, opencodeSessionId: long }),
-      operator.mutation(api.sessions.bind, { ...worker, sessionId, opencodeSessionId: "s", title: long })
+      operator.mutation(api.sessions.linkOpenCodeSession, { ...worker, sessionId, opencodeSessionId: long }),
+      operator.mutation(api.sessions.linkOpenCodeSession, { ...worker, sessionId, opencodeSessionId: "s", title: long })
     ]
     assert.deepStrictEqual(new Set(await Promise.all(refusals.map(refusalOf))), new Set(["InvalidArgument"]))
   })

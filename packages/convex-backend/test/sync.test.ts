@@ -9,7 +9,7 @@ interface Told {
   readonly opencodeSessionId: string
   readonly title: string
   readonly updatedAt: number
-  readonly madeFor?: string
+  readonly createdForSessionId?: string
   readonly archived?: boolean
   readonly revertedFrom?: string
 }
@@ -34,11 +34,11 @@ const setUp = async () => {
         sessions: [...sessions],
         ...(watermark !== undefined && { watermark })
       }),
-    outdated: (...sessions: Array<Told>) => operator.query(api.sync.outdated, { ...worker, sessions }),
+    outdated: (...sessions: Array<Told>) => operator.query(api.sync.diff, { ...worker, sessions }),
     forget: (...opencodeSessionIds: Array<string>) =>
-      operator.mutation(api.sync.forget, { ...worker, opencodeSessionIds }),
+      operator.mutation(api.sync.removeDeleted, { ...worker, opencodeSessionIds }),
     watermark: () => operator.query(api.sync.watermark, worker),
-    assigned: (sessionId: Id<"sessions">) => operator.query(api.sessions.assigned, { ...worker, sessionId }),
+    assigned: (sessionId: Id<"sessions">) => operator.query(api.sessions.getForWorker, { ...worker, sessionId }),
     list: async () =>
       (await operator.query(api.sessions.list, { workerId, paginationOpts: { numItems: 100, cursor: null } })).page
   }
@@ -103,7 +103,7 @@ describe("sync", () => {
       assert.strictEqual(isDeepStrictEqual(before, await list()), !isOutdated)
       return isOutdated
     }
-    const made = told("ses_made", { madeFor: await newSession(operator, workerId) })
+    const made = told("ses_made", { createdForSessionId: await newSession(operator, workerId) })
     assert.isTrue(await tell(made))
     assert.isFalse(await tell(made))
     const fork = { ...made, opencodeSessionId: "ses_fork" }
@@ -118,7 +118,7 @@ describe("sync", () => {
     assert.isFalse(await tell(fork))
 
     const another = await enlist(operator)
-    assert.deepStrictEqual(await operator.query(api.sync.outdated, { ...another, sessions: [made] }), ["ses_made"])
+    assert.deepStrictEqual(await operator.query(api.sync.diff, { ...another, sessions: [made] }), ["ses_made"])
   })
 
   it("diff accepts 1,000 sessions", async () => {
@@ -146,13 +146,16 @@ describe("sync", () => {
   it("matches the session that it was created for, before and after linking; a fork is a separate session", async () => {
     const { operator, worker, workerId, apply, assigned, list } = await setUp()
     const sessionId = await newSession(operator, workerId)
-    await apply([told("ses_1", { madeFor: sessionId })])
+    await apply([told("ses_1", { createdForSessionId: sessionId })])
     assert.strictEqual((await assigned(sessionId)).opencodeSessionId, "ses_1")
-    await operator.mutation(api.sessions.bind, { ...worker, sessionId, opencodeSessionId: "ses_1" })
-    await apply([told("ses_1", { madeFor: sessionId }), told("ses_fork", { madeFor: sessionId })])
+    await operator.mutation(api.sessions.linkOpenCodeSession, { ...worker, sessionId, opencodeSessionId: "ses_1" })
+    await apply([
+      told("ses_1", { createdForSessionId: sessionId }),
+      told("ses_fork", { createdForSessionId: sessionId })
+    ])
     assert.strictEqual((await list()).length, 2)
     assert.strictEqual((await assigned(sessionId)).opencodeSessionId, "ses_1")
-    await apply([told("ses_odd", { madeFor: "nonsense" })])
+    await apply([told("ses_odd", { createdForSessionId: "nonsense" })])
     assert.strictEqual((await list()).length, 3)
   })
 
@@ -160,7 +163,7 @@ describe("sync", () => {
     const { operator, apply, assigned, workerId } = await setUp()
     const another = await enlist(operator)
     const sessionId = await newSession(operator, workerId)
-    const sessions = [told("ses_1", { madeFor: sessionId })]
+    const sessions = [told("ses_1", { createdForSessionId: sessionId })]
     await operator.mutation(api.sync.apply, { ...another, sessions })
     assert.isNull((await assigned(sessionId)).opencodeSessionId)
     await apply([])
@@ -170,11 +173,11 @@ describe("sync", () => {
     const { operator, workerId, apply, assigned, forget, list } = await setUp()
     const sessionId = await newSession(operator, workerId)
     const turnId = await send(operator, sessionId)
-    await apply([told("ses_own", { madeFor: sessionId }), told("ses_foreign")])
+    await apply([told("ses_own", { createdForSessionId: sessionId }), told("ses_foreign")])
     await forget("ses_own", "ses_foreign", "ses_unknown")
     await forget("ses_own", "ses_foreign")
     await eventually(list, (sessions) => sessions.length === 1)
-    assert.deepNestedInclude(await assigned(sessionId), { opencodeSessionId: null, lost: true })
+    assert.deepNestedInclude(await assigned(sessionId), { opencodeSessionId: null, historyLost: true })
     assert.strictEqual((await operator.query(api.turns.live, { turnId, after: 0 })).status, "queued")
   })
 
@@ -182,15 +185,15 @@ describe("sync", () => {
     const { operator, worker, workerId, apply, assigned, forget } = await setUp()
     const sessionId = await newSession(operator, workerId)
     const bind = (opencodeSessionId: string) =>
-      operator.mutation(api.sessions.bind, { ...worker, sessionId, opencodeSessionId })
+      operator.mutation(api.sessions.linkOpenCodeSession, { ...worker, sessionId, opencodeSessionId })
     await bind("ses_1")
-    assert.isFalse((await assigned(sessionId)).lost)
+    assert.isFalse((await assigned(sessionId)).historyLost)
     await forget("ses_1")
-    await apply([told("ses_2", { madeFor: sessionId })])
-    assert.deepNestedInclude(await assigned(sessionId), { opencodeSessionId: "ses_2", lost: true })
+    await apply([told("ses_2", { createdForSessionId: sessionId })])
+    assert.deepNestedInclude(await assigned(sessionId), { opencodeSessionId: "ses_2", historyLost: true })
     for (const opencodeSessionId of ["ses_2", "ses_3"]) {
       await bind(opencodeSessionId)
-      assert.deepNestedInclude(await assigned(sessionId), { opencodeSessionId, lost: true })
+      assert.deepNestedInclude(await assigned(sessionId), { opencodeSessionId, historyLost: true })
     }
     const end = async (kind: string, announcesLoss?: boolean) => {
       const turnId = await send(operator, sessionId)
@@ -203,14 +206,14 @@ describe("sync", () => {
         parts,
         ...(announcesLoss !== undefined && { announcesLoss })
       })
-      return (await assigned(sessionId)).lost
+      return (await assigned(sessionId)).historyLost
     }
     // A notice about anything else leaves it lost.
     assert.deepStrictEqual([await end("text"), await end("notice"), await end("notice", true)], [true, true, false])
     await bind("ses_3")
-    assert.isFalse((await assigned(sessionId)).lost)
+    assert.isFalse((await assigned(sessionId)).historyLost)
     await bind("ses_4")
-    assert.isTrue((await assigned(sessionId)).lost)
+    assert.isTrue((await assigned(sessionId)).historyLost)
   })
 
   it("rejects over-long input and names the field", async () => {
@@ -220,11 +223,11 @@ describe("sync", () => {
     const refusals = [
       apply([told(long)]),
       apply([told("ses_1", { title: long })]),
-      apply([told("ses_1", { madeFor: long })]),
+      apply([told("ses_1", { createdForSessionId: long })]),
       apply(many.map((id) => told(id))),
       outdated(told(long)),
       outdated(told("ses_1", { title: long })),
-      outdated(told("ses_1", { madeFor: long })),
+      outdated(told("ses_1", { createdForSessionId: long })),
       outdated(...Array.from({ length: 1_001 }, (_, index) => told(`ses_${index}`))),
       forget(...many)
     ]
@@ -255,8 +258,10 @@ describe("undone and archived", () => {
       parts: []
     }))
     await operator.mutation(api.history.add, { ...worker, sessionId, turns })
-    await apply([told("ses_1", { madeFor: sessionId, revertedFrom: "msg_A" })])
-    await apply([told("ses_1", { madeFor: sessionId, ...(revertedFrom !== undefined && { revertedFrom }) })])
+    await apply([told("ses_1", { createdForSessionId: sessionId, revertedFrom: "msg_A" })])
+    await apply([
+      told("ses_1", { createdForSessionId: sessionId, ...(revertedFrom !== undefined && { revertedFrom }) })
+    ])
     const paginationOpts = { numItems: 20, cursor: null }
     const { page } = await operator.query(api.turns.list, { sessionId, paginationOpts })
     assert.deepStrictEqual(

@@ -34,10 +34,11 @@ const setUp = async () => {
     worker,
     sessionId,
     ready: async (as: Signature = worker) =>
-      (await operator.query(api.queue.ready, { ...as, limit: 20 })).map(({ turnId }) => turnId),
+      (await operator.query(api.queue.listReady, { ...as, limit: 20 })).map(({ turnId }) => turnId),
     claim: (turnId: Id<"turns">, as: Signature = worker, messageId = ids.messageId) =>
       operator.mutation(api.queue.claim, { ...as, turnId, messageId, partId: ids.partId }),
-    deliver: (turnId: Id<"turns">, as: Signature = worker) => operator.mutation(api.queue.deliver, { ...as, turnId }),
+    deliver: (turnId: Id<"turns">, as: Signature = worker) =>
+      operator.mutation(api.queue.markDelivered, { ...as, turnId }),
     append: (turnId: Id<"turns">, seq: number, text: string, as: Signature = worker) =>
       operator.mutation(api.queue.appendDeltas, {
         ...as,
@@ -197,7 +198,7 @@ describe("the queue", () => {
     await send(operator, sessionId)
     const otherHead = await send(operator, other)
     assert.deepStrictEqual(await ready(), [head, otherHead])
-    const [only, ...more] = await operator.query(api.queue.ready, { ...worker, limit: 1 })
+    const [only, ...more] = await operator.query(api.queue.listReady, { ...worker, limit: 1 })
     assert.deepStrictEqual(more, [])
     assert.deepNestedInclude(only, {
       turnId: head,
@@ -402,8 +403,8 @@ describe("recovery", () => {
     await claim(claimed)
     await claim(delivered)
     await deliver(delivered)
-    assert.deepStrictEqual(await operator.query(api.queue.unsettled, { ...worker, limit: 10 }), [])
-    const left = await operator.query(api.queue.unsettled, { ...(await next()), limit: 10 })
+    assert.deepStrictEqual(await operator.query(api.queue.listOrphaned, { ...worker, limit: 10 }), [])
+    const left = await operator.query(api.queue.listOrphaned, { ...(await next()), limit: 10 })
     assert.deepStrictEqual(
       left.map((turn) => [turn.turnId, turn.delivered, turn.messageId, turn.partId, turn.epoch]),
       [
@@ -425,11 +426,11 @@ describe("recovery", () => {
     for (const turnId of [left, runs, struck]) await claim(turnId)
     for (const turnId of [runs, struck]) await deliver(turnId)
     const unsettled = async (limit: number, ...running: Array<Id<"turns">>) =>
-      (await operator.query(api.queue.unsettled, { ...worker, limit, running })).map(({ turnId }) => turnId)
+      (await operator.query(api.queue.listOrphaned, { ...worker, limit, running })).map(({ turnId }) => turnId)
     assert.sameMembers(await unsettled(10), [left, runs, struck])
     assert.deepStrictEqual(await unsettled(10, runs), [left, struck])
     assert.deepStrictEqual(await unsettled(1, left, runs), [struck])
-    assert.deepStrictEqual(await operator.query(api.queue.unsettled, { ...worker, limit: 10 }), [])
+    assert.deepStrictEqual(await operator.query(api.queue.listOrphaned, { ...worker, limit: 10 }), [])
     const many = Array.from({ length: 21 }, () => left)
     assert.strictEqual(await refusalOf(unsettled(10, ...many)), "InvalidArgument")
   })
@@ -441,7 +442,9 @@ describe("recovery", () => {
     await claim(turnId)
     const later = await next()
     const stopped = async () =>
-      (await operator.query(api.queue.unsettled, { ...later, limit: 10 })).map(({ abortRequested }) => abortRequested)
+      (await operator.query(api.queue.listOrphaned, { ...later, limit: 10 })).map(
+        ({ abortRequested }) => abortRequested
+      )
     assert.deepStrictEqual(await stopped(), [false])
     await operator.mutation(api.turns.abort, { turnId })
     assert.deepStrictEqual(await stopped(), [true])
@@ -459,7 +462,7 @@ describe("recovery", () => {
       await operator.mutation(api.queue.appendDeltas, { ...worker, batches: hundred(turnId, first) })
     }
     const later = await next()
-    const page = (after: number) => operator.query(api.queue.streamed, { ...later, turnId, after })
+    const page = (after: number) => operator.query(api.queue.listDeltas, { ...later, turnId, after })
     const first = await page(0)
     const second = await page(first.at(-1)?.seq ?? 0)
     const seqs = [...first, ...second].map(({ seq }) => seq)

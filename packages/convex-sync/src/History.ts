@@ -130,8 +130,8 @@ export const loadBetween = Effect.fn("History.load")(function* <E>(source: Histo
 
 /** The store of a session over a lease. */
 export const storeOf = (lease: Lease["Service"], sessionId: Id<"sessions">): HistoryStore => ({
-  running: lease.query(api.history.running, { sessionId }),
-  known: (messageIds) => lease.query(api.history.known, { sessionId, messageIds: [...messageIds] }),
+  running: lease.query(api.history.currentPrompt, { sessionId }),
+  known: (messageIds) => lease.query(api.history.existing, { sessionId, messageIds: [...messageIds] }),
   add: (turns, runningId) =>
     lease.mutation(api.history.add, { sessionId, turns: [...turns], ...(runningId !== undefined && { runningId }) })
 })

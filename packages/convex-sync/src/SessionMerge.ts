@@ -33,7 +33,7 @@ export interface Listed {
   /** Milliseconds. A rename does not move it. */
   readonly updated: number
   /** The session of ours that it was made for, from its metadata. */
-  readonly madeFor?: string | undefined
+  readonly createdForSessionId?: string | undefined
   readonly archived?: boolean | undefined
   /** The first message that OpenCode has undone, and can restore until the next prompt. */
   readonly revertedFrom?: string | undefined

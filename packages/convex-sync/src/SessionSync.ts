@@ -176,17 +176,17 @@ const ask = ({ outdated }: SessionStore, question: ReadonlyArray<SessionMerge.Li
   )
 
 /** As the backend takes it: a title is anybody's to give, and so is the metadata, which names none of ours if it is long. */
-const shortened = ({ madeFor, title, ...session }: SessionMerge.Listed): SessionMerge.Listed => ({
+const shortened = ({ createdForSessionId, title, ...session }: SessionMerge.Listed): SessionMerge.Listed => ({
   ...session,
   title: title.slice(0, MAX_NAME).toWellFormed() || "Untitled",
-  ...(madeFor !== undefined && madeFor.length <= MAX_NAME && { madeFor })
+  ...(createdForSessionId !== undefined && createdForSessionId.length <= MAX_NAME && { createdForSessionId })
 })
 
-const toWire = ({ archived, id, madeFor, revertedFrom, title, updated }: SessionMerge.Listed) => ({
+const toWire = ({ archived, id, createdForSessionId, revertedFrom, title, updated }: SessionMerge.Listed) => ({
   opencodeSessionId: id,
   title,
   updatedAt: updated,
-  ...(madeFor !== undefined && { madeFor }),
+  ...(createdForSessionId !== undefined && { createdForSessionId }),
   ...(archived === true && { archived }),
   ...(revertedFrom !== undefined && { revertedFrom })
 })
@@ -194,14 +194,14 @@ const toWire = ({ archived, id, madeFor, revertedFrom, title, updated }: Session
 /** The store over a lease. */
 export const storeOf = (lease: Lease["Service"]): SessionStore => ({
   watermark: lease.query(api.sync.watermark, {}),
-  outdated: (sessions) => lease.query(api.sync.outdated, { sessions: sessions.map(toWire) }),
+  outdated: (sessions) => lease.query(api.sync.diff, { sessions: sessions.map(toWire) }),
   apply: ({ sessions, watermark }) =>
     lease.mutation(api.sync.apply, {
       sessions: sessions.map(toWire),
       ...(watermark !== undefined && { watermark })
     }),
-  forget: (ids) => lease.mutation(api.sync.forget, { opencodeSessionIds: [...ids] }),
-  forgetPrompts: (messages) => lease.mutation(api.sync.forgetPrompts, { messages: [...messages] })
+  forget: (ids) => lease.mutation(api.sync.removeDeleted, { opencodeSessionIds: [...ids] }),
+  forgetPrompts: (messages) => lease.mutation(api.sync.removePrompts, { messages: [...messages] })
 })
 
 /**

@@ -13,7 +13,7 @@ import type { Lease } from "./Lease.ts"
 import { type RequestStore, requestStore } from "./RequestStore.ts"
 import { type StreamedPart, truncateToLimits, type TurnResult } from "./TurnResult.ts"
 
-export type ReadyTurn = FunctionReturnType<typeof backendApi.queue.ready>[number]
+export type ReadyTurn = FunctionReturnType<typeof backendApi.queue.listReady>[number]
 
 /** A turn that was claimed and has not ended. `delivered`: the agent had stored its prompt. */
 export interface OrphanedTurn {
@@ -47,7 +47,7 @@ export interface TurnStore {
   readonly requests: RequestStore
 }
 
-/** A refusal of `sessions.bind` with `Conflict` means that the operator deletes the session. */
+/** A refusal of `sessions.linkOpenCodeSession` with `Conflict` means that the operator deletes the session. */
 const toAgentError = ({ message, reason }: ConvexSyncError) =>
   new AgentError({
     reason:
@@ -58,17 +58,20 @@ const toAgentError = ({ message, reason }: ConvexSyncError) =>
 
 const conversation = (lease: Lease["Service"], sessionId: Id<"sessions">): Conversation => ({
   sessionId,
-  read: lease.query(api.sessions.assigned, { sessionId }).pipe(
-    Effect.map(({ createdAt, lost, opencodeSessionId, title }) => ({
+  read: lease.query(api.sessions.getForWorker, { sessionId }).pipe(
+    Effect.map(({ createdAt, historyLost, opencodeSessionId, title }) => ({
       agentSessionId: opencodeSessionId,
       title,
-      historyLost: lost,
+      historyLost,
       createdAt
     })),
     Effect.mapError(toAgentError)
   ),
   link: (agentSessionId) =>
-    Effect.mapError(lease.mutation(api.sessions.bind, { sessionId, opencodeSessionId: agentSessionId }), toAgentError)
+    Effect.mapError(
+      lease.mutation(api.sessions.linkOpenCodeSession, { sessionId, opencodeSessionId: agentSessionId }),
+      toAgentError
+    )
 })
 
 /** All deltas of a turn, page by page. */
@@ -76,7 +79,7 @@ const readDeltas = (lease: Lease["Service"], turnId: Id<"turns">) =>
   Stream.runCollect(
     Stream.paginate(0, (after: number) =>
       Effect.map(
-        lease.query(api.queue.streamed, { turnId, after }),
+        lease.query(api.queue.listDeltas, { turnId, after }),
         (page) => [page, Option.fromUndefinedOr(page.at(-1)?.seq)] as const
       )
     )
@@ -84,11 +87,11 @@ const readDeltas = (lease: Lease["Service"], turnId: Id<"turns">) =>
 
 /** The store over a lease. `limit`: ready turns in one window, 1 to 20. */
 export const turnStore = (lease: Lease["Service"], limit = MAX_PAGE): TurnStore => ({
-  windows: lease.subscribe(api.queue.ready, { limit }),
+  windows: lease.subscribe(api.queue.listReady, { limit }),
   aborts: lease.subscribe(api.queue.aborts, { limit: MAX_PAGE }),
   conversation: (sessionId) => conversation(lease, sessionId),
   claim: (turnId, ids) => Effect.map(lease.mutation(api.queue.claim, { turnId, ...ids }), ({ claimed }) => claimed),
-  deliver: (turnId) => lease.mutation(api.queue.deliver, { turnId }),
+  deliver: (turnId) => lease.mutation(api.queue.markDelivered, { turnId }),
   streamed: (turnId) => Effect.map(readDeltas(lease, turnId), joinDeltas),
   finish: (turnId, result) =>
     lease.mutation(api.queue.finish, {
@@ -99,7 +102,7 @@ export const turnStore = (lease: Lease["Service"], limit = MAX_PAGE): TurnStore 
   requeue: (turnId, messageId) =>
     lease.mutation(api.queue.requeue, { turnId, ...(messageId !== null && { messageId }) }),
   orphaned: (running) =>
-    Effect.map(lease.query(api.queue.unsettled, { limit: MAX_PAGE, running: [...running] }), (turns) =>
+    Effect.map(lease.query(api.queue.listOrphaned, { limit: MAX_PAGE, running: [...running] }), (turns) =>
       turns.map(({ opencodeSessionId, ...turn }) => ({ ...turn, agentSessionId: opencodeSessionId }))
     ),
   requests: requestStore(lease)

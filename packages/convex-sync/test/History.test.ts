@@ -172,7 +172,7 @@ layer(Deployment.layer, { excludeTestServices: true })("History over a deploymen
         const turnId = yield* send("p3")
         yield* send("waits")
         yield* mutation(api.queue.claim, { turnId, messageId: "p3", partId: "prt_1" })
-        yield* mutation(api.queue.deliver, { turnId })
+        yield* mutation(api.queue.markDelivered, { turnId })
         yield* History.load(sessionId, sessionOf(names(6)).source)
         assert.deepStrictEqual(yield* texts, ["p0", "p1", "p2", "p3", "p4", "p5", "waits"])
         yield* mutation(api.queue.finish, { turnId, outcome: "completed", parts: [] })

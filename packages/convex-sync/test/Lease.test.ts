@@ -194,7 +194,7 @@ layer(Deployment.layer, { excludeTestServices: true })("Lease over a deployment"
       const second = yield* lease("two", yield* Effect.scope)
       yield* Effect.gen(function* () {
         const { epoch, lost, mutation, query } = yield* Lease
-        assert.deepStrictEqual(yield* query(api.queue.ready, { limit: 1 }), [])
+        assert.deepStrictEqual(yield* query(api.queue.listReady, { limit: 1 }), [])
         // Somebody with the worker's secret takes over.
         const stolen = signature(credentials, epoch)
         yield* operator.mutation(api.lease.release, stolen)

@@ -66,7 +66,7 @@ layer(Deployment.layer, { excludeTestServices: true })("a rotated secret", (test
       assert.strictEqual(yield* refusal(begins(convex, credentials)), "WrongSecret")
       // Each tenancy raises the epoch twice: so the rotation let its lease go.
       assert.strictEqual(yield* begins(convex, renewed), 5)
-      const read = convex.subscribe(api.queue.ready, { ...signature(credentials, 1), limit: 1 })
+      const read = convex.subscribe(api.queue.listReady, { ...signature(credentials, 1), limit: 1 })
       assert.strictEqual(yield* refusal(Stream.runHead(read)), "WrongSecret")
     })
   )

@@ -95,9 +95,9 @@ layer(Deployment.layer, { excludeTestServices: true })("recovery", (test) => {
         const { mutation } = lease
         for (const { key, sessionId, turnId } of turns) {
           assert.isTrue(yield* claim(turnId, { messageId: `msg_${key}`, partId: "prt_1" }))
-          yield* mutation(api.sessions.bind, { sessionId, opencodeSessionId: `ses_${key}` })
+          yield* mutation(api.sessions.linkOpenCodeSession, { sessionId, opencodeSessionId: `ses_${key}` })
           if (key === "fresh") continue
-          yield* mutation(api.queue.deliver, { turnId })
+          yield* mutation(api.queue.markDelivered, { turnId })
           yield* append(turnId, { partId: "p", kind: "text", text: `so far ${key}` })
           yield* flush(turnId)
         }

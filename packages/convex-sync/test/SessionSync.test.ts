@@ -168,13 +168,13 @@ describe("SessionSync", () => {
   it.effect("tells no more of a session than the backend takes", () =>
     Effect.gen(function* () {
       const { applied, sessions, start } = yield* setUp()
-      sessions.set("a", { ...session("a", 1_000, "x".repeat(600)), madeFor: "x".repeat(600) })
-      sessions.set("b", { ...session("b", 2_000, ""), madeFor: "x".repeat(500) })
+      sessions.set("a", { ...session("a", 1_000, "x".repeat(600)), createdForSessionId: "x".repeat(600) })
+      sessions.set("b", { ...session("b", 2_000, ""), createdForSessionId: "x".repeat(500) })
       yield* start
       yield* TestClock.adjust("1 second")
       const told = [
         session("a", 1_000, "x".repeat(500)),
-        { ...session("b", 2_000, "Untitled"), madeFor: "x".repeat(500) }
+        { ...session("b", 2_000, "Untitled"), createdForSessionId: "x".repeat(500) }
       ]
       assert.deepStrictEqual(applied, [{ sessions: told, watermark: 2_000 }])
     })

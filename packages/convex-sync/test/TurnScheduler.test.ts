@@ -102,7 +102,7 @@ const setUp = Effect.fnUntraced(function* ({ agent = obedient(), claim, finish, 
     abort: (...names: ReadonlyArray<string>) => Effect.andThen(Queue.offer(aborts, names.map(idOf<"turns">)), settle),
     claimed,
     fail: (reason: ConvexSyncError["reason"]) =>
-      Effect.andThen(Queue.offer(windows, failed("queue:ready")(reason)), settle),
+      Effect.andThen(Queue.offer(windows, failed("queue:listReady")(reason)), settle),
     notices,
     requeued,
     results,

@@ -3,7 +3,7 @@ import type { Id } from "@opencode-worker/convex-backend/api"
 import type { Conversation } from "@opencode-worker/convex-sync"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Clock, Effect, Option } from "effect"
-import { madeFor, metadataFor } from "./sessions.ts"
+import { createdForSessionId, metadataFor } from "./sessions.ts"
 
 export interface OpenSession {
   readonly id: string
@@ -23,7 +23,7 @@ const maxClockSkew = 10 * 60 * 1000
 export const findUnlinked = Effect.fnUntraced(function* (sessionId: Id<"sessions">, since: number) {
   const { client } = yield* OpenCodeHost
   const sessions = yield* client.sessions.list({ since: since - maxClockSkew })
-  return Option.fromUndefinedOr(sessions.find((session) => madeFor(session) === sessionId))
+  return Option.fromUndefinedOr(sessions.find((session) => createdForSessionId(session) === sessionId))
 })
 
 const opened = (id: string, isLost: boolean): OpenSession => ({

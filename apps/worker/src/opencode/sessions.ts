@@ -29,7 +29,7 @@ export const metadataFor = (sessionId: string, now: number) => ({ [madeForKey]: 
  * @category queries
  * @since 0.1.0
  */
-export const madeFor = ({ metadata, time }: Pick<Session, "metadata" | "time">): string | undefined => {
+export const createdForSessionId = ({ metadata, time }: Pick<Session, "metadata" | "time">): string | undefined => {
   const sessionId = metadata?.[madeForKey]
   const madeAt = metadata?.[madeAtKey]
   const isFork = Predicate.isNumber(madeAt) && Math.abs(time.created - madeAt) > soon
@@ -40,7 +40,7 @@ const listed = (session: Session) => ({
   id: session.id,
   title: session.title,
   updated: session.time.updated,
-  madeFor: madeFor(session),
+  createdForSessionId: createdForSessionId(session),
   archived: (session.time.archived ?? 0) > 0,
   revertedFrom: session.revert?.messageID
 })

@@ -105,7 +105,7 @@ export const pairedWorker = async (
     const id = `msg_${++messages}`
     await http.mutation(api.queue.claim, { ...signed, turnId, messageId: id, partId: `prt_${id}` })
   }
-  const deliver = (turnId: TurnId) => http.mutation(api.queue.deliver, { ...signed, turnId })
+  const deliver = (turnId: TurnId) => http.mutation(api.queue.markDelivered, { ...signed, turnId })
   const append = (turnId: TurnId, seq: number, ...segments: ReadonlyArray<Segment>) =>
     http.mutation(api.queue.appendDeltas, { ...signed, batches: [{ turnId, seq, segments: [...segments] }] })
   const finish = (turnId: TurnId, texts: ReadonlyArray<string>) =>
@@ -146,7 +146,7 @@ export const nextTurn = async (
   signed: Awaited<ReturnType<typeof pairedWorker>>["signed"]
 ): Promise<TurnId> => {
   for (;;) {
-    const [first] = await http.query(api.queue.ready, { ...signed, limit: 1 })
+    const [first] = await http.query(api.queue.listReady, { ...signed, limit: 1 })
     if (first !== undefined) return first.turnId
     await new Promise((resolve) => setTimeout(resolve, 20))
   }

@@ -54,7 +54,12 @@ describe("names that operators and workers choose", () => {
     const title = async (id: typeof sessionId) => (await operator.query(api.sessions.get, { sessionId: id }))?.title
     await send(operator, sessionId, "look\u001b[2J here")
     assert.strictEqual(await title(sessionId), "look [2J here")
-    await operator.mutation(api.sessions.bind, { ...worker, sessionId, opencodeSessionId: "ses_1", title: "\u001b[2J" })
+    await operator.mutation(api.sessions.linkOpenCodeSession, {
+      ...worker,
+      sessionId,
+      opencodeSessionId: "ses_1",
+      title: "\u001b[2J"
+    })
     assert.strictEqual(await title(sessionId), "\u001b[2J")
   })
 })

@@ -27,7 +27,7 @@ describe("positions", () => {
     for (const after of NUMBERS) {
       const args = { turnId: own.turnId, after }
       const { deltas } = await own.operator.query(api.turns.live, args)
-      const streamed = await own.operator.query(api.queue.streamed, { ...own.worker, ...args })
+      const streamed = await own.operator.query(api.queue.listDeltas, { ...own.worker, ...args })
       assert.notInclude(JSON.stringify([deltas, streamed]), "another's", String(after))
       assert.isAtMost(deltas.length, 2)
     }
@@ -40,7 +40,7 @@ describe("positions", () => {
       const paginationOpts = { cursor: null, numItems, maximumRowsRead: numItems, maximumBytesRead: -numItems }
       const { page } = await operator.query(api.sessions.list, { paginationOpts })
       assert.isTrue(page.every(({ workerId }) => workerId === worker.workerId))
-      const ready = await operator.query(api.queue.ready, { ...worker, limit: numItems })
+      const ready = await operator.query(api.queue.listReady, { ...worker, limit: numItems })
       assert.isAtMost(ready.length, 1)
     }
   })

@@ -33,14 +33,14 @@ export const sessionSync = <R>(
         const { sessions: store } = yield* start("p")
         const [renamed, awaited] = [yield* operator.createSession, yield* operator.createSession]
         yield* operator.rename(renamed, "Mine")
-        const { sessions } = told([{ title: "A" }, { title: "B" }, { title: "C", madeFor: renamed }])
+        const { sessions } = told([{ title: "A" }, { title: "B" }, { title: "C", createdForSessionId: renamed }])
         yield* store.apply({ sessions, watermark: undefined })
         assert.deepStrictEqual(yield* store.outdated(sessions), [])
         const later = told([
           { title: "Another" },
           { title: "B", updated: 2 },
           { title: "Another" },
-          { madeFor: awaited }
+          { createdForSessionId: awaited }
         ])
         assert.sameMembers([...(yield* store.outdated(later.sessions))], ["ses_0", "ses_1", "ses_3"])
         yield* store.apply(later)
@@ -79,13 +79,13 @@ export const sessionSync = <R>(
         const { operator, start } = yield* worker
         const { sessions: store } = yield* start("p")
         const sessionId = yield* operator.createSession
-        yield* store.apply(told([{ title: "A", madeFor: sessionId }]))
+        yield* store.apply(told([{ title: "A", createdForSessionId: sessionId }]))
         yield* store.apply(told([{ title: "B" }]))
         const [only, ...others] = yield* operator.sessions
         assert.deepInclude(only, { sessionId, title: "B" })
         assert.deepStrictEqual(others, [])
         // A fork has the metadata of its origin.
-        yield* store.apply(told([{ id: "ses_fork", title: "C", madeFor: sessionId }]))
+        yield* store.apply(told([{ id: "ses_fork", title: "C", createdForSessionId: sessionId }]))
         assert.deepStrictEqual(titlesOf(yield* operator.sessions), ["B", "C"])
       })
     )
@@ -108,7 +108,7 @@ export const sessionSync = <R>(
         const { operator, start } = yield* worker
         const { sessions: store } = yield* start("p")
         const sessionId = yield* operator.createSession
-        yield* store.apply(told([{ madeFor: sessionId, title: "Mine" }, { title: "A" }, { title: "B" }], 7))
+        yield* store.apply(told([{ createdForSessionId: sessionId, title: "Mine" }, { title: "A" }, { title: "B" }], 7))
         yield* store.forget(["ses_0", "ses_1", "ses_unknown"])
         yield* store.forget(["ses_0", "ses_1"])
         const left = yield* eventually(operator.sessions, (sessions) => sessions.length === 2)

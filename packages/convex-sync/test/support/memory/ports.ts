@@ -119,10 +119,10 @@ export const commandsOver = ({ mutation, subscribe }: Doors, epoch: number): Pro
 })
 
 /** The session as it becomes by what is told, and the one that it was. */
-const merged = ({ now, sessions }: State, { id, madeFor, title, updated }: SessionMerge.Listed) => {
+const merged = ({ now, sessions }: State, { id, createdForSessionId, title, updated }: SessionMerge.Listed) => {
   const known =
     sessions.find(({ opencodeSessionId }) => opencodeSessionId === id) ??
-    sessions.find(({ opencodeSessionId, sessionId }) => opencodeSessionId === null && sessionId === madeFor)
+    sessions.find(({ opencodeSessionId, sessionId }) => opencodeSessionId === null && sessionId === createdForSessionId)
   const next = {
     opencodeSessionId: id,
     title: known?.isTitledByOperator === true ? known.title : title,

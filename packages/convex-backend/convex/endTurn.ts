@@ -25,7 +25,7 @@ export const endTurn = async (ctx: MutationCtx, turn: Doc<"turns">, ending: Endi
   const ran = turn.status !== "queued"
   const status = session.status === "running" && ran ? "idle" : session.status
   await ctx.db.patch(session._id, { status, lastActivityAt: finishedAt })
-  if (status !== "deleting") await readyNext(ctx, session)
+  if (status !== "deleting") await promoteNext(ctx, session)
 }
 
 /** Expires a queued turn that is older than `STALE_TURN`. Returns whether it did. */
@@ -36,7 +36,7 @@ export const expireIfStale = async (ctx: MutationCtx, turn: Doc<"turns">): Promi
 }
 
 /** Makes the first unfinished turn of a session ready, if it is queued. Returns that turn, as it was before. */
-export const readyNext = async (ctx: MutationCtx, session: Doc<"sessions">): Promise<Doc<"turns"> | null> => {
+export const promoteNext = async (ctx: MutationCtx, session: Doc<"sessions">): Promise<Doc<"turns"> | null> => {
   const next = await ctx.db
     .query("turns")
     .withIndex("by_session_finished", (q) => q.eq("sessionId", session._id).eq("finished", false))

@@ -5,7 +5,7 @@ import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx, type QueryCtx } from "./_generated/server.ts"
-import { endTurn } from "./ending.ts"
+import { endTurn } from "./endTurn.ts"
 import { leaseOf } from "./lease.ts"
 import {
   DAY,
@@ -76,14 +76,14 @@ const streamedParts = async (ctx: QueryCtx, turnId: Id<"turns">): Promise<Array<
 /** Schedules the end of all turns and commands of a revoked worker. Its further calls are rejected. */
 export const endWorkOf = async (ctx: MutationCtx, workerId: Id<"workers">): Promise<void> => {
   for (const { value: status } of unfinished.members) {
-    await ctx.scheduler.runAfter(0, internal.revocation.endTurns, { workerId, status, cursor: null })
+    await ctx.scheduler.runAfter(0, internal.abandonedTurns.endTurns, { workerId, status, cursor: null })
   }
-  await ctx.scheduler.runAfter(0, internal.revocation.failCommands, { workerId })
+  await ctx.scheduler.runAfter(0, internal.abandonedTurns.failCommands, { workerId })
 }
 
 /** Ends abandoned turns, each in its own transaction, so that one failure does not affect the others. */
 export const endEach = async (ctx: MutationCtx, turns: ReadonlyArray<Doc<"turns">>): Promise<void> => {
-  for (const { _id: turnId } of turns) await ctx.scheduler.runAfter(0, internal.revocation.endOne, { turnId })
+  for (const { _id: turnId } of turns) await ctx.scheduler.runAfter(0, internal.abandonedTurns.endOne, { turnId })
 }
 
 export const endTurns = internalMutation({
@@ -95,7 +95,7 @@ export const endTurns = internalMutation({
       .paginate({ numItems: MAX_PAGE, cursor })
     await endEach(ctx, page)
     if (!isDone) {
-      await ctx.scheduler.runAfter(0, internal.revocation.endTurns, { workerId, status, cursor: continueCursor })
+      await ctx.scheduler.runAfter(0, internal.abandonedTurns.endTurns, { workerId, status, cursor: continueCursor })
     }
     return null
   }
@@ -140,7 +140,7 @@ export const failCommands = internalMutation({
       if (isDelete) await purgeSession(ctx, command.sessionId)
     }
     if (waiting.length === MAX_SMALL_PAGE) {
-      await ctx.scheduler.runAfter(0, internal.revocation.failCommands, { workerId })
+      await ctx.scheduler.runAfter(0, internal.abandonedTurns.failCommands, { workerId })
     }
     return null
   }

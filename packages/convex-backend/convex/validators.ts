@@ -1,0 +1,87 @@
+/** Validators that tables and functions share. */
+import { v } from "convex/values"
+
+/** The error of a failed turn, for the operator. */
+export const turnError = v.object({ name: v.string(), message: v.string() })
+
+/** Tokens, and cost in US dollars. */
+export const turnUsage = v.object({
+  input: v.number(),
+  output: v.number(),
+  reasoning: v.number(),
+  cost: v.number()
+})
+
+/** The model (`provider/model`) that answered a turn, its variant if one was used, and the agent. */
+export const turnAnsweredBy = v.object({ model: v.string(), agent: v.string(), variant: v.optional(v.string()) })
+
+/** The final statuses that a worker reports. `expired` is set by the deployment. */
+export const turnOutcome = v.union(
+  v.literal("completed"),
+  v.literal("failed"),
+  v.literal("aborted"),
+  v.literal("interrupted")
+)
+
+/**
+ * Streamed text of one part. A `notice` states the reason for which the turn waits; it is valid until the next segment of
+ * the turn.
+ */
+export const segment = v.object({
+  partId: v.string(),
+  kind: v.union(v.literal("text"), v.literal("reasoning"), v.literal("tool"), v.literal("notice")),
+  text: v.string()
+})
+
+/** The requesting agents: the root agent first, then each sub-agent with its task. */
+export const requestAskedBy = v.array(v.object({ agent: v.string(), task: v.union(v.string(), v.null()) }))
+
+/** The scope of an `always` answer, as a phrase that completes "always allow …". Null if it is not available. */
+export const requestAlways = v.union(v.object({ label: v.string() }), v.null())
+
+/** One complete section of a permission request. `format`: how to display `text`. */
+export const requestSection = v.object({
+  name: v.string(),
+  format: v.union(v.literal("command"), v.literal("diff"), v.literal("json"), v.literal("text")),
+  text: v.string()
+})
+
+export const requestQuestion = v.object({
+  question: v.string(),
+  header: v.string(),
+  options: v.array(v.object({ label: v.string(), description: v.string() })),
+  /** Several options can be chosen. */
+  multiple: v.boolean(),
+  /** Free text is accepted. */
+  custom: v.boolean()
+})
+
+/** Everything that an operator must see before the answer. `permission`: its name in the agent, such as `bash`. */
+export const requestContent = v.union(
+  v.object({ kind: v.literal("permission"), permission: v.string(), sections: v.array(requestSection) }),
+  v.object({ kind: v.literal("question"), questions: v.array(requestQuestion) })
+)
+
+/** Answers to a request: the first three to a permission, the last two to a question. */
+export const requestAnswer = v.union(
+  v.object({ type: v.literal("once") }),
+  /** Also applies to later requests of the same scope in this session, while the worker's process runs. */
+  v.object({ type: v.literal("always") }),
+  /** With a message, the model reads it and continues; without one, the turn ends. */
+  v.object({ type: v.literal("reject"), message: v.optional(v.string()) }),
+  /** For each question the chosen labels, or free text. */
+  v.object({ type: v.literal("answers"), answers: v.array(v.array(v.string())) }),
+  /** Ends the turn. */
+  v.object({ type: v.literal("dismiss") })
+)
+
+/** The commands of operators to workers. */
+export const command = v.union(
+  v.object({ kind: v.literal("rename"), sessionId: v.id("sessions"), title: v.string() }),
+  v.object({ kind: v.literal("delete"), sessionId: v.id("sessions") }),
+  v.object({ kind: v.literal("loadHistory"), sessionId: v.id("sessions") }),
+  v.object({ kind: v.literal("refreshModels") }),
+  v.object({ kind: v.literal("pause") }),
+  v.object({ kind: v.literal("resume") }),
+  v.object({ kind: v.literal("drain") })
+)
