@@ -27,7 +27,7 @@ const allowed = {
   "packages/worker-fsm/": ["effect"]
 }
 
-/** Rooms in the order of their layers: a room imports itself and the rooms before it. Files beside the rooms are free. */
+/** Rooms in the order of their layers: a room imports itself and the rooms before it. Files outside of rooms are not checked. */
 const rooms = {
   "packages/convex-embedded/src/internal": [
     "values",

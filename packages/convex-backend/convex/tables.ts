@@ -2,7 +2,7 @@
  * The tables. Spread them into your own schema, or deploy this folder as it is.
  *
  * Invariants
- * - What changes often is in a row of its own: a heartbeat writes `leases`, a streamed batch inserts into `deltas`, and
+ * - Fields that change often are in a separate row: a heartbeat writes `leases`, a streamed batch inserts into `deltas`, and
  *   no list reads either.
  * - A session's turns run one after another in the order of `seq`: among its unfinished turns only the first can be
  *   `ready`, `claimed` or `running`.
