@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { DeltaBuffer } from "../src/index.ts"
+import { MAX_DELTA } from "@opencode-worker/convex-backend/limits"
 
 const Segment = Schema.Struct({
   partId: Schema.Literals(["a", "b"]),
@@ -140,5 +141,76 @@ describe("DeltaBuffer.dueAt", () => {
     const much = waiting(2, 1_000, "x".repeat(cadence.size))
     assert.strictEqual(DeltaBuffer.dueAt(much, 0, cadence), 1_000)
     assert.strictEqual(DeltaBuffer.dueAt(much, 900, cadence), 900 + cadence.spacing)
+  })
+})
+
+const tool = (length: number) => ({ partId: "p", kind: "tool" as const, text: "x".repeat(length) })
+
+describe("DeltaBuffer at its limits", () => {
+  it("uses the short window only while a client watches", () => {
+    assert.strictEqual(DeltaBuffer.cadenceOf(true), DeltaBuffer.watched)
+    assert.strictEqual(DeltaBuffer.cadenceOf(false), DeltaBuffer.unwatched)
+  })
+
+  it("writes at most half of the backend's limit", () => {
+    assert.strictEqual(DeltaBuffer.maxWrite * 2, MAX_DELTA)
+  })
+
+  it("keeps a tool's segment that fills a write exactly, and drops one that is longer", () => {
+    const exact = tool(DeltaBuffer.maxWrite - 1)
+    assert.deepStrictEqual(appendAll([exact]).segments, [exact])
+    assert.deepStrictEqual(DeltaBuffer.take(appendAll([exact]))[0], [exact])
+    assert.deepStrictEqual(appendAll([tool(DeltaBuffer.maxWrite)]).segments, [])
+  })
+
+  it("keeps text only if its id leaves room for one character of two code units", () => {
+    assert.isNotEmpty(appendAll([text("x", "p".repeat(DeltaBuffer.maxWrite - 2))]).segments)
+    assert.isEmpty(appendAll([text("x", "p".repeat(DeltaBuffer.maxWrite - 1))]).segments)
+  })
+
+  it("joins a write at half of the window, or earlier if the next write would be too late", () => {
+    const slow = { window: 1_000, size: 100, spacing: 250 }
+    assert.isFalse(DeltaBuffer.joins(waiting(2, 1_000), 1_499, slow))
+    assert.isTrue(DeltaBuffer.joins(waiting(2, 1_000), 1_500, slow))
+    const spaced = { window: 1_000, size: 100, spacing: 900 }
+    assert.isFalse(DeltaBuffer.joins(waiting(2, 1_000), 1_099, spaced))
+    assert.isTrue(DeltaBuffer.joins(waiting(2, 1_000), 1_100, spaced))
+  })
+
+  it("joins a write at once with the first text, or when the size is reached exactly", () => {
+    const cadence = { window: 1_000, size: 100, spacing: 250 }
+    assert.isTrue(DeltaBuffer.joins(waiting(1, 1_000), 1_000, cadence))
+    assert.isTrue(DeltaBuffer.joins(waiting(2, 1_000, "x".repeat(99)), 1_000, cadence))
+    assert.isFalse(DeltaBuffer.joins(waiting(2, 1_000, "x".repeat(98)), 1_000, cadence))
+  })
+
+  it.each([
+    ["\ud7ff", 0],
+    ["\ud800\udc00", 1],
+    ["\udbff\udfff", 1],
+    ["\ue000", 0]
+  ])("cuts no character: %j at the end of a write", (character, moved) => {
+    const before = "x".repeat(DeltaBuffer.maxWrite - 2)
+    const [[first], rest] = DeltaBuffer.take(appendAll([text(`${before}${character}yz`)]))
+    assert.strictEqual(first?.text.length, DeltaBuffer.maxWrite - 1 - moved)
+    assert.strictEqual(`${first?.text}${rest.segments[0]?.text}`, `${before}${character}yz`)
+    assert.strictEqual(rest.size, size(rest.segments))
+  })
+
+  it("starts a further segment only where its id and text have room", () => {
+    const fill = (length: number) => text("x".repeat(length), "q")
+    const [taken, rest] = DeltaBuffer.take(appendAll([fill(DeltaBuffer.maxWrite - 3), text("abc")]))
+    assert.deepStrictEqual(taken, [fill(DeltaBuffer.maxWrite - 3), text("a")])
+    assert.deepStrictEqual(rest.segments, [text("bc")])
+    const [alone, next] = DeltaBuffer.take(appendAll([fill(DeltaBuffer.maxWrite - 2), text("abc")]))
+    assert.deepStrictEqual([alone.length, next.segments], [1, [text("abc")]])
+    assert.strictEqual(next.size, 4)
+  })
+
+  it("the size of several remaining segments is their sum", () => {
+    const long = text("x".repeat(DeltaBuffer.maxWrite))
+    const [, rest] = DeltaBuffer.take(appendAll([long, text("ab", "q"), text("c", "r")]))
+    assert.isAbove(rest.segments.length, 1)
+    assert.strictEqual(rest.size, size(rest.segments))
   })
 })

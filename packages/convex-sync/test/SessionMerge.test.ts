@@ -252,4 +252,28 @@ describe("SessionMerge", () => {
     ]
     assert.deepStrictEqual(told(SessionMerge.ofEvents(state, news)), news)
   })
+
+  it("lists from 15 seconds before the watermark, and everything before the first sync", () => {
+    assert.isUndefined(SessionMerge.since(SessionMerge.begin(0)))
+    assert.strictEqual(SessionMerge.since(SessionMerge.begin(20_000)), 5_000)
+    assert.strictEqual(SessionMerge.since(SessionMerge.begin(1)), 0)
+  })
+
+  it("an absent archived flag is the same as false, and differs from true", () => {
+    const session: Session = { id: "a", title: "t", updated: 1 }
+    const state = SessionMerge.told(SessionMerge.begin(0), { sessions: [session], watermark: 1 })
+    assert.deepStrictEqual(SessionMerge.ofEvents(state, [{ ...session, archived: false }]), [])
+    const archived = { ...session, archived: true }
+    assert.deepStrictEqual(told(SessionMerge.ofEvents(state, [archived])), [archived])
+    const both = { ...archived, revertedFrom: "msg_1" }
+    const after = SessionMerge.told(state, { sessions: [both], watermark: undefined })
+    assert.deepStrictEqual(SessionMerge.ofEvents(after, [both]), [])
+    assert.deepStrictEqual(told(SessionMerge.ofEvents(after, [archived])), [archived])
+  })
+
+  it("a memory at its limit does not change", () => {
+    const sessions = ["a", "b"].map((id): Session => ({ id, title: "t", updated: 1 }))
+    const state = SessionMerge.told(SessionMerge.begin(5), { sessions, watermark: undefined })
+    assert.strictEqual(SessionMerge.bounded(state, 2), state)
+  })
 })
