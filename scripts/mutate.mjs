@@ -1,10 +1,10 @@
 /**
  * Mutation testing of the pure cores: changes one operator at a time, runs the tests of that core, and reports the changes
- * that no test notices. Stryker does not support this toolchain.
+ * that no test notices. Mutants exist in memory only, and all runs of a core share one process.
  *
- *   pnpm mutate [core…] [--sample N] [--seed S] [--json]
+ *   pnpm mutate [core…] [--sample N] [--seed S] [--seconds N] [--json]
  *
- * Mutants: comparisons, arithmetic, logical operators, boolean literals, conditions (negated), returned values.
+ * `--sample` chooses mutants at random, `--seconds` bounds the time per core. Mutants: comparisons, arithmetic, logical operators, boolean literals, conditions (negated), returned values.
  * A mutant that loops too long counts as noticed. Line comments `mutate: equivalent` exempt a line.
  */
 import { readFile } from "node:fs/promises"
@@ -12,17 +12,17 @@ import { resolve } from "node:path"
 import { parseArgs } from "node:util"
 import { createVitest, parseAst } from "vitest/node"
 
-/** Each core with the tests that must notice its mutants. */
+/** Each core with the tests that must notice its mutants. `only`: the mutated declaration, where the rest is not pure. */
 const cores = {
   "pool-admission": {
     directory: "packages/session-pool",
     source: "src/internal/Admission.ts",
-    tests: ["Admission", "SessionPool"]
+    tests: ["Admission"]
   },
   "pool-slots": {
     directory: "packages/session-pool",
     source: "src/internal/Slot.ts",
-    tests: ["Admission", "SessionPool"]
+    tests: ["Admission"]
   },
   freshness: { directory: "packages/model-cache", source: "src/internal/freshness.ts", tests: ["ModelCatalog"] },
   machine: { directory: "packages/worker-fsm", source: "src/machine/Machine.ts", tests: ["machine/Machine"] },
@@ -30,7 +30,13 @@ const cores = {
   "worker-timing": { directory: "packages/worker-fsm", source: "src/WorkerTiming.ts", tests: ["WorkerLifecycle"] },
   "session-merge": { directory: "packages/convex-sync", source: "src/SessionMerge.ts", tests: ["SessionMerge"] },
   "delta-buffer": { directory: "packages/convex-sync", source: "src/DeltaBuffer.ts", tests: ["DeltaBuffer"] },
-  recovery: { directory: "packages/convex-sync", source: "src/Recovery.ts", tests: ["Recovery"] },
+  recovery: {
+    directory: "packages/convex-sync",
+    source: "src/Recovery.ts",
+    only: "decide",
+    tests: ["Recovery"],
+    testNamePattern: "the decision"
+  },
   "turn-end": { directory: "packages/opencode-host", source: "src/Turn.ts", tests: ["Turn"] },
   "turn-record": { directory: "packages/opencode-host", source: "src/TurnRecord.ts", tests: ["TurnRecord"] },
   "turn-view": { directory: "packages/client", source: "src/TurnView.ts", tests: ["TurnView"] }
@@ -68,8 +74,11 @@ const visit = (node, enter) => {
 }
 
 /** The changes to a source: `[start, end)` becomes `text`. */
-const mutantsOf = (code) => {
+const mutantsOf = (code, only) => {
   const ast = parseAst(code, { lang: "ts", astType: "ts" })
+  const declarations = ast.body.map((node) => node.declaration ?? node)
+  const body =
+    only === undefined ? ast.body : declarations.filter((node) => node.declarations?.some(({ id }) => id.name === only))
   const mutants = []
   const add = (start, end, text) => mutants.push({ start, end, text })
   const negate = ({ start, end }) => add(start, end, `!(${code.slice(start, end)})`)
@@ -79,7 +88,7 @@ const mutantsOf = (code) => {
     const at = code.indexOf(symbol, left.end)
     if (at < right.start) add(at, at + symbol.length, replacement)
   }
-  visit(ast.body, (node) => {
+  visit(body, (node) => {
     switch (node.type) {
       case "BinaryExpression":
       case "LogicalExpression":
@@ -136,13 +145,10 @@ const random = (seed) => () => {
 const sampled = (mutants, size, seed) => {
   const next = random(seed)
   const keyed = mutants.map((mutant) => ({ mutant, key: next() })).toSorted((a, b) => a.key - b.key)
-  return keyed
-    .slice(0, size)
-    .map(({ mutant }) => mutant)
-    .toSorted((a, b) => a.start - b.start)
+  return keyed.slice(0, size).map(({ mutant }) => mutant)
 }
 
-const measure = async (name, { directory, source, tests }, { sample, seed }) => {
+const measure = async (name, { directory, only, source, testNamePattern, tests }, { sample, seconds, seed }) => {
   const root = resolve(directory)
   const file = resolve(root, source)
   const code = await readFile(file, "utf8")
@@ -160,7 +166,8 @@ const measure = async (name, { directory, source, tests }, { sample, seed }) => 
       bail: 1,
       isolate: true,
       maxWorkers: 1,
-      testTimeout: 20_000,
+      testNamePattern,
+      testTimeout: 5_000,
       reporters: [{}],
       silent: true,
       // The cache would return the code before the mutation.
@@ -173,25 +180,34 @@ const measure = async (name, { directory, source, tests }, { sample, seed }) => 
     const all = await vitest.globTestSpecifications(tests.map((test) => `/${test}.test.ts`))
     const { testModules, unhandledErrors } = await vitest.runTestSpecifications(all)
     if (testModules.length === 0) throw new Error(`${name}: there are no tests ${tests}`)
-    return unhandledErrors.length === 0 && testModules.every((module) => module.ok())
+    const errors = testModules.flatMap((module) =>
+      [...module.children.allTests()].flatMap((test) => test.result().errors ?? [])
+    )
+    const failure = [...unhandledErrors, ...testModules.flatMap((module) => module.errors()), ...errors][0]
+    return failure ?? (testModules.every((module) => module.ok()) ? undefined : new Error("a test failed"))
   }
   try {
     await vitest.standalone()
-    if (!(await run())) throw new Error(`${name}: the tests fail without a mutant`)
-    const all = mutantsOf(code)
+    const failure = await run()
+    if (failure !== undefined) throw new Error(`${name}: the tests fail without a mutant`, { cause: failure })
+    const all = mutantsOf(code, only)
     const chosen = sampled(all, sample, seed)
     const survivors = []
+    const deadline = Date.now() + seconds * 1000
+    let tested = 0
     for (const mutant of chosen) {
+      if (Date.now() > deadline) break
+      tested++
       current = code.slice(0, mutant.start) + mutant.text + code.slice(mutant.end)
-      if (await run()) survivors.push(mutant)
+      if ((await run()) === undefined) survivors.push(mutant)
     }
     const lines = code.split("\n")
     return {
       core: name,
       mutants: all.length,
-      tested: chosen.length,
-      killed: chosen.length - survivors.length,
-      score: chosen.length === 0 ? 100 : Math.round(((chosen.length - survivors.length) / chosen.length) * 1000) / 10,
+      tested,
+      killed: tested - survivors.length,
+      score: tested === 0 ? 100 : Math.round(((tested - survivors.length) / tested) * 1000) / 10,
       survivors: survivors.map(
         ({ end, line, start, text }) =>
           `${directory}/${source}:${line} ${code.slice(start, end)} → ${text} in ${lines[line - 1].trim()}`
@@ -207,13 +223,18 @@ const { positionals, values } = parseArgs({
   options: {
     sample: { type: "string", default: "Infinity" },
     seed: { type: "string", default: "1" },
+    seconds: { type: "string", default: "Infinity" },
     json: { type: "boolean", default: false }
   }
 })
 const names = positionals.length === 0 ? Object.keys(cores) : positionals
 for (const name of names) {
   if (!Object.hasOwn(cores, name)) throw new Error(`${name} is not one of ${Object.keys(cores).join(", ")}`)
-  const result = await measure(name, cores[name], { sample: Number(values.sample), seed: Number(values.seed) })
+  const result = await measure(name, cores[name], {
+    sample: Number(values.sample),
+    seconds: Number(values.seconds),
+    seed: Number(values.seed)
+  })
   if (values.json) console.log(JSON.stringify(result))
   else {
     const { core, killed, mutants, score, survivors, tested } = result

@@ -35,11 +35,17 @@ const policy = (options: {
     )
     return found?._tag === "Open" ? found.slot : assert.fail(`${key} was never opened`)
   }
+  const enter = (key: string) => admission.enter(key, undefined) ?? assert.fail("rejected")
   return {
     admission,
     decided,
     slotOf,
-    enter: (key: string) => admission.enter(key, undefined) ?? assert.fail("rejected")
+    enter,
+    opened: (key: string) => {
+      const waiter = enter(key)
+      admission.opened(slotOf(key))
+      return waiter
+    }
   }
 }
 
@@ -157,5 +163,138 @@ describe("Admission", () => {
     assert.deepStrictEqual(decided(), ["grant hot to 3"])
     admission.closed(slotOf("bad"))
     assert.deepStrictEqual(decided(), ["fail 1", "open cold"])
+  })
+
+  it("rejects a caller when more than maxWaiting would wait, and counts it no longer", () => {
+    const { admission, decided, enter } = policy({ capacity: 1, maxWaiting: 1 })
+    enter("a")
+    const waiting = enter("b")
+    assert.isUndefined(admission.enter("c", undefined))
+    assert.isUndefined(admission.enter("a", undefined))
+    assert.deepInclude(admission.stats(), { waiting: 1, resident: 1 })
+    admission.leave(waiting, 0)
+    enter("c")
+    assert.deepInclude(admission.stats(), { waiting: 1 })
+    assert.deepStrictEqual(decided(), ["open a"])
+  })
+
+  it("does not count a waiter whose slot is being closed against maxWaiting", () => {
+    const { admission, decided, enter, opened } = policy({ capacity: 1, maxWaiting: 0 })
+    admission.leave(opened("a"), 0)
+    enter("b")
+    assert.deepStrictEqual(decided().slice(-1), ["close a"])
+    assert.isUndefined(admission.enter("c", undefined))
+    assert.deepInclude(admission.stats(), { evictions: 1, waiting: 1 })
+  })
+
+  it("admits no later waiter of an open key once an evicted slot was reused", () => {
+    const { admission, decided, enter, opened, slotOf } = policy({ capacity: 1, concurrency: 2 })
+    admission.leave(opened("a"), 0)
+    enter("b")
+    admission.closed(slotOf("a"))
+    assert.isTrue(admission.opened(slotOf("b")))
+    enter("c")
+    decided()
+    assert.isUndefined(enter("b").slot)
+    assert.deepStrictEqual(decided(), [])
+  })
+
+  it("closes an invalidated slot at once if it is idle, otherwise after its last holder", () => {
+    const { admission, decided, enter, opened } = policy({ capacity: 2, concurrency: 2 })
+    assert.isUndefined(admission.invalidate("unknown"))
+    admission.leave(opened("idle"), 0)
+    const holders = [opened("held"), enter("held")]
+    decided()
+    assert.strictEqual(admission.invalidate("idle")?.phase, "Closing")
+    assert.deepStrictEqual(decided(), ["close idle"])
+    assert.strictEqual(admission.invalidate("held")?.phase, "Open")
+    assert.isUndefined(enter("held").slot)
+    admission.leave(holders[0]!, 0)
+    assert.deepStrictEqual(decided(), [])
+    admission.leave(holders[1]!, 0)
+    assert.deepStrictEqual(decided(), ["close held"])
+  })
+
+  it("closes no slot that is invalidated while it opens, until its holder leaves", () => {
+    const { admission, decided, enter, slotOf } = policy({ capacity: 1 })
+    const holder = enter("a")
+    admission.invalidate("a")
+    admission.opened(slotOf("a"))
+    assert.deepStrictEqual(decided(), ["open a", `grant a to ${holder.number}`])
+    admission.leave(holder, 0)
+    assert.deepStrictEqual(decided(), ["close a"])
+  })
+
+  it("touch makes an idle slot the last one to be evicted, and returns whether the key is resident", () => {
+    const { admission, decided, enter, opened } = policy({ capacity: 3 })
+    for (const key of ["a", "b"]) admission.leave(opened(key), 0)
+    const held = opened("held")
+    assert.deepStrictEqual(
+      ["a", "held", "unknown"].map((key) => admission.touch(key, 5)),
+      [true, true, false]
+    )
+    assert.deepStrictEqual(admission.keys(), ["b", "a", "held"])
+    decided()
+    enter("c")
+    assert.deepStrictEqual(decided(), ["close b"])
+    assert.isFalse(admission.touch("b", 5))
+    admission.invalidate("held")
+    assert.isFalse(admission.touch("held", 5))
+    assert.isDefined(held.slot)
+  })
+
+  it("expire closes the slots that were idle long enough, and returns the time of the next one", () => {
+    const { admission, decided, opened } = policy({ capacity: 3 })
+    assert.strictEqual(admission.expire(7, 10), 17)
+    admission.leave(opened("a"), 1)
+    admission.leave(opened("b"), 5)
+    admission.touch("a", 6)
+    decided()
+    assert.strictEqual(admission.expire(14, 10), 15)
+    assert.deepStrictEqual(decided(), [])
+    assert.strictEqual(admission.expire(15, 10), 16)
+    assert.deepStrictEqual(decided(), ["close b"])
+    assert.strictEqual(admission.expire(16, 10), 26)
+    assert.deepStrictEqual(decided(), ["close a"])
+    assert.deepInclude(admission.stats(), { idleCloses: 2 })
+  })
+
+  it("drain rejects waiters, closes idle slots, and ends when the last slot is closed", () => {
+    const { admission, decided, enter, opened, slotOf } = policy({ capacity: 2 })
+    admission.leave(opened("idle"), 0)
+    const holder = opened("held")
+    const waiters = [enter("held"), enter("other")]
+    decided()
+    assert.isFalse(admission.isDraining())
+    admission.drain()
+    assert.isTrue(admission.isDraining())
+    const rejected = waiters.map(({ number }) => `reject ${number}`)
+    assert.sameMembers(decided(), rejected)
+    assert.deepInclude(admission.stats(), { waiting: 0, resident: 2 })
+    admission.closed(slotOf("idle"))
+    admission.leave(holder, 0)
+    assert.deepStrictEqual(decided(), ["close held"])
+    admission.closed(slotOf("held"))
+    assert.deepStrictEqual(decided(), ["drained"])
+    assert.deepStrictEqual(admission.keys(), [])
+  })
+
+  it("serves waiting keys in the order of their oldest waiters", () => {
+    const { admission, decided, enter, opened, slotOf } = policy({ capacity: 1, concurrency: 3 })
+    const holder = opened("a")
+    const [b, c] = [enter("b"), enter("c")]
+    enter("d")
+    enter("b")
+    // The oldest waiter of b leaves: its next one came after c and d.
+    admission.leave(b, 0)
+    admission.leave(holder, 0)
+    decided()
+    for (const key of ["c", "d"]) {
+      admission.closed(slotOf(key === "c" ? "a" : "c"))
+      assert.deepStrictEqual(decided(), [`open ${key}`])
+      admission.opened(slotOf(key))
+      if (key === "c") admission.leave(c, 0)
+      decided()
+    }
   })
 })
