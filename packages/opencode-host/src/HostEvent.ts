@@ -3,7 +3,7 @@
  */
 import type { Event as OpenCodeEvent } from "@opencode-ai/sdk/v2/client"
 
-export interface ServerEvent {
+interface ServerEvent {
   readonly _tag: "Event"
   readonly event: OpenCodeEvent
 }

@@ -20,7 +20,6 @@ export type {
   Event as OpenCodeEvent,
   Part,
   PermissionRequest,
-  QuestionRequest,
   SessionStatus,
   ToolPart
 } from "@opencode-ai/sdk/v2/client"

@@ -15,7 +15,7 @@ export interface RequestingCall {
   readonly input: Readonly<Record<string, unknown>>
 }
 
-interface RequestOrigin {
+export interface RequestOrigin {
   /** Root agent first. The last one made the request, in the session `sessionID`. */
   readonly askedBy: ReadonlyArray<RequestingAgent>
   /** Undefined if OpenCode does not name the call, or no longer has it. */

@@ -7,7 +7,7 @@ import * as Stream from "effect/Stream"
 import type { HostError } from "./HostError.ts"
 import { chainSince } from "./internal/turn/record.ts"
 import type { OpenCodeClient, PromptInput } from "./OpenCodeClient.ts"
-import { type RecordedTurn, type Remainder, turnOf, turnsOfPage } from "./TurnRecord.ts"
+import { type RecordedTurn, type TurnRemainder, turnOf, turnsOfPage } from "./TurnRecord.ts"
 
 /**
  * The turn of a prompt; undefined: OpenCode does not have the prompt. It costs what was written since the prompt, not the
@@ -28,7 +28,7 @@ export interface ObservedTurn extends RecordedTurn {
 
 interface State {
   readonly before: string | undefined
-  readonly remainder: Remainder
+  readonly remainder: TurnRemainder
   readonly sessionBusy: boolean
 }
 

@@ -31,14 +31,14 @@ export interface TurnUsage {
 /**
  * OpenCode shows the prompt with its parts: it survives a crash from here on, and must not be sent again.
  */
-export interface Delivered {
+interface Delivered {
   readonly _tag: "Delivered"
 }
 
 /**
  * The server exited before it had stored the prompt. The prompt is sent to the next server, under the same ids.
  */
-export interface DeliveryRetried {
+interface DeliveryRetried {
   readonly _tag: "DeliveryRetried"
   readonly message: string
 }
@@ -46,7 +46,7 @@ export interface DeliveryRetried {
 /**
  * Text that was streamed, in order. Never final: a retry may replace it (see `visibleParts`).
  */
-export interface TextDelta {
+interface TextDelta {
   readonly _tag: "TextDelta"
   readonly messageId: string
   readonly partId: string
@@ -57,7 +57,7 @@ export interface TextDelta {
 /**
  * A tool call changed: pending → running → completed or error. `part.callID` distinguishes calls.
  */
-export interface ToolUpdated {
+interface ToolUpdated {
   readonly _tag: "ToolUpdated"
   readonly part: ToolPart
 }
@@ -65,7 +65,7 @@ export interface ToolUpdated {
 /**
  * The provider failed and OpenCode will ask it again at `next` (epoch ms). Text streamed in the failed try is void.
  */
-export interface RetryScheduled {
+interface RetryScheduled {
   readonly _tag: "RetryScheduled"
   readonly attempt: number
   readonly message: string
@@ -87,7 +87,7 @@ export interface Compaction {
  * The agent, or one of its sub-agents (then `request.sessionID` is the child's), waits for a reply
  * (`OpenCodeHost.reply`).
  */
-export interface RequestOpened {
+interface RequestOpened {
   readonly _tag: "RequestOpened"
   readonly request: OpenCodeRequest
 }
@@ -96,7 +96,7 @@ export interface RequestOpened {
  * The agent no longer waits: the request was replied to, here or elsewhere, or its tool was aborted. Each request that
  * was opened is closed before `Ended`.
  */
-export interface RequestClosed {
+interface RequestClosed {
   readonly _tag: "RequestClosed"
   readonly requestId: string
 }

@@ -23,10 +23,10 @@ import type { AssistantWithParts, MessageWithParts, Part, UserMessage } from "./
 /**
  * An action of a person: sent a prompt (or a command), ran a shell command, or had the conversation compacted.
  */
-export type RequestKind = "prompt" | "shell" | "compaction"
+export type TurnKind = "prompt" | "shell" | "compaction"
 
 export interface RecordedTurn {
-  readonly kind: RequestKind
+  readonly kind: TurnKind
   readonly prompt: MessageWithParts<UserMessage>
   /** The assistant's messages, oldest first. Those with `info.summary` are OpenCode's summaries, not answers. */
   readonly messages: ReadonlyArray<AssistantWithParts>
@@ -50,7 +50,7 @@ const isCompleteSummary = ({ info: { error, finish, summary } }: AssistantWithPa
 const isNotice = (part: Part) => part.type === "text" && (part.synthetic === true || part.ignored === true)
 
 /** The kind of turn that a user message begins; undefined: OpenCode or a plugin wrote it in the middle of a turn. */
-const kindOf = (message: Prompt): RequestKind | undefined => {
+const kindOf = (message: Prompt): TurnKind | undefined => {
   const { parts } = message
   const compaction = compactionOf(message)
   if (compaction !== undefined) return compaction.auto ? undefined : "compaction"
@@ -131,17 +131,17 @@ const begins = (chain: ReadonlyArray<MessageWithParts>, at: number): boolean => 
 /**
  * Messages of the pages read so far whose turns begin in an older page, oldest first.
  */
-export type Remainder = ReadonlyArray<MessageWithParts>
+export type TurnRemainder = ReadonlyArray<MessageWithParts>
 
 /**
  * The turns that one more page completes, newest first, where pages come from the newest to the oldest. `isOldest`: no
  * page follows.
  */
 export const turnsOfPage = (
-  remainder: Remainder,
+  remainder: TurnRemainder,
   page: ReadonlyArray<MessageWithParts>,
   isOldest: boolean
-): readonly [Remainder, ReadonlyArray<RecordedTurn>] => {
+): readonly [TurnRemainder, ReadonlyArray<RecordedTurn>] => {
   const chain = [...page, ...remainder]
   const first = isOldest ? 0 : chain.findIndex((_, at) => begins(chain, at))
   if (first < 0) return [chain, []]

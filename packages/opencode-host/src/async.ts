@@ -20,12 +20,7 @@ import type { TurnEvent } from "./TurnEvent.ts"
 
 export * from "./HostError.ts"
 export * as HostErrorReason from "./HostErrorReason.ts"
-export type { HostEvent } from "./HostEvent.ts"
-export type * from "./OpenCodeClient.ts"
-export type * from "./OpenCodeHostOptions.ts"
-export type * from "./OpenCodeRequest.ts"
-export type * from "./OpenCodeServer.ts"
-export type * from "./TurnEvent.ts"
+export type * from "./types.ts"
 
 export interface HostCallOptions {
   /** Ends the wait: the promise rejects with `signal.reason`. A request that was sent already may still take effect. */
@@ -36,22 +31,22 @@ export interface HostCallOptions {
  * Every effect of `Port` as a method that returns a promise, with `HostCallOptions` as a last argument. It rejects with
  * `HostError`, whose reason is `Closed` after disposal, and with `signal.reason` after an abort.
  */
-export type Promised<Port> = {
+export type PromisedPort<Port> = {
   readonly [Name in keyof Port]: Port[Name] extends Effect.Effect<infer A, infer _E>
     ? (options?: HostCallOptions) => Promise<A>
     : Port[Name] extends (...args: infer Args) => Effect.Effect<infer A, infer _E>
       ? (...args: [...Args, options?: HostCallOptions]) => Promise<A>
-      : Promised<Port[Name]>
+      : PromisedPort<Port[Name]>
 }
 
 /**
- * Promises reject, and iterations throw, as `Promised` says.
+ * Promises reject, and iterations throw, as `PromisedPort` says.
  */
 export interface AsyncOpenCodeHost extends AsyncDisposable {
   readonly hostId: string
   readonly directory: string
   readonly server: (options?: HostCallOptions) => Promise<OpenCodeServer>
-  readonly client: Promised<OpenCodeClient>
+  readonly client: PromisedPort<OpenCodeClient>
   /**
    * The client of `@opencode-ai/sdk/v2`, for calls that `client` does not have. Each request starts the server if need
    * be and goes to the one that runs. The password is added on the way: neither this object nor its requests hold it.
@@ -61,7 +56,7 @@ export interface AsyncOpenCodeHost extends AsyncDisposable {
   readonly sdk: OpencodeClient
   /** Undefined while no caller needs a server: it was ended for idleness, or not used yet. */
   readonly ifRunning: <A>(
-    run: (client: Promised<OpenCodeClient>) => Promise<A>,
+    run: (client: PromisedPort<OpenCodeClient>) => Promise<A>,
     options?: HostCallOptions
   ) => Promise<A | undefined>
   /** Each iteration listens from its first `next` on. */
@@ -151,8 +146,8 @@ const untilAborted = <A>(stream: Stream.Stream<A, HostError>, { signal }: HostCa
 
 type Run = (effect: Effect.Effect<unknown, unknown>, options?: HostCallOptions) => Promise<unknown>
 
-/** Turns effects into methods, at any depth: at run time what `Promised` says in types. */
-function promised<Port extends object>(port: Port, run: Run): Promised<Port>
+/** Turns effects into methods, at any depth: at run time what `PromisedPort` says in types. */
+function promised<Port extends object>(port: Port, run: Run): PromisedPort<Port>
 function promised(member: unknown, run: Run): unknown {
   if (isEffect(member)) return async (...args: ReadonlyArray<unknown>) => run(member, callOptions(args.at(-1)))
   if (Predicate.isFunction(member)) {

@@ -2,7 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Layer, Redacted, Schedule, Stream } from "effect"
 import { vi } from "vitest"
-import { ascendingId, OpenCodeHost, type PermissionRequest } from "../src/index.ts"
+import { ascendingId, OpenCodeHost, type OpenCodeRequest } from "../src/index.ts"
 import {
   endOf,
   isPermission,
@@ -187,7 +187,7 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("the port", (i
   it.effect("answers a permission; one that was answered is not found again", () =>
     Effect.gen(function* () {
       const { client, turn, reply } = yield* OpenCodeHost
-      const asked: Array<PermissionRequest> = []
+      const asked: Array<Extract<OpenCodeRequest, { readonly kind: "permission" }>> = []
       const events = yield* turn(yield* promptOf(yield* newSession, "touch")).pipe(
         Stream.tap((event) => {
           if (!isPermission(event)) return Effect.void

@@ -1,15 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import {
-  type AssistantMessage,
+  type OpenCodeAssistantMessage,
   type AssistantWithParts,
   type MessageWithParts,
   type OpenCodeClient,
   type OpenCodeEvent,
-  type Part,
+  type OpenCodePart,
   promptText,
   type RecordedTurn,
-  type Remainder,
+  type TurnRemainder,
   turnOf,
   turnsOf,
   turnsOfPage,
@@ -31,7 +31,7 @@ const builder = () => {
   const next = () => String((count += 1)).padStart(6, "0")
   const sessionID = "ses_1"
 
-  const user = (...parts: ReadonlyArray<DistributiveOmit<Part, "id" | "sessionID" | "messageID">>) => {
+  const user = (...parts: ReadonlyArray<DistributiveOmit<OpenCodePart, "id" | "sessionID" | "messageID">>) => {
     const id = `msg_${next()}`
     const stored = parts.map((part) => ({ ...part, id: `prt_${next()}`, sessionID, messageID: id }))
     chain.push({ info: { id, sessionID, role: "user", time: { created: count } }, parts: stored })
@@ -42,7 +42,7 @@ const builder = () => {
     return id
   }
   const owner = () => prompts.at(-1) ?? ""
-  const assistant = (parentID: string, info: Partial<AssistantMessage>, texts: ReadonlyArray<string> = []) => {
+  const assistant = (parentID: string, info: Partial<OpenCodeAssistantMessage>, texts: ReadonlyArray<string> = []) => {
     const id = `msg_${next()}`
     const message: AssistantWithParts = {
       info: {
@@ -96,7 +96,7 @@ const builder = () => {
     notice: () => user({ ...textPart("3 tools were removed from the context"), ignored: true }),
     proceed: () => user(synthetic("Continue if you have next steps", { compaction_continue: true })),
     /** OpenCode repeats a prompt, with a text in place of each image. */
-    repeat: (parts: ReadonlyArray<Part>) =>
+    repeat: (parts: ReadonlyArray<OpenCodePart>) =>
       user(
         ...parts.map((part) =>
           part.type === "file" ? textPart(`[Attached ${part.mime}: ${part.filename ?? "file"}]`) : part
@@ -125,9 +125,9 @@ type Conversation = typeof Conversation.Type
 const write = (turns: Conversation) => {
   const b = builder()
   /** A server that was killed in a compaction goes on with it at the next prompt. */
-  let pending: { readonly overflow: boolean; readonly asked: ReadonlyArray<Part> } | undefined
+  let pending: { readonly overflow: boolean; readonly asked: ReadonlyArray<OpenCodePart> } | undefined
   const partsOf = (id: string) => b.chain.find(({ info }) => info.id === id)?.parts ?? []
-  const finishCompaction = (overflow: boolean, parent: string, asked: ReadonlyArray<Part>) => {
+  const finishCompaction = (overflow: boolean, parent: string, asked: ReadonlyArray<OpenCodePart>) => {
     b.assistant(parent, { summary: true, finish: "stop" }, ["SUMMARY"])
     return overflow && asked.length > 0 ? b.repeat(asked) : b.proceed()
   }
@@ -210,7 +210,7 @@ describe("turns of a record", () => {
     ({ conversation, size }) =>
       Effect.sync(() => {
         const { chain } = write(conversation)
-        let remainder: Remainder = []
+        let remainder: TurnRemainder = []
         const turns: Array<RecordedTurn> = []
         for (let to = chain.length; to > 0; to -= size) {
           const from = Math.max(0, to - size)

@@ -4,11 +4,9 @@ import { assert } from "@effect/vitest"
 import { Effect, Layer, Schedule, Stream } from "effect"
 import {
   ascendingId,
-  type Ended,
   type OpenCodeRequest,
   OpenCodeHost,
   type OpenCodeHostOptions,
-  type RequestOpened,
   type TurnEvent
 } from "../src/index.ts"
 import type { Hub } from "../src/internal/server/hub.ts"
@@ -104,6 +102,8 @@ export const endOf = (events: ReadonlyArray<TurnEvent>): Ended => {
 export const textOf = (events: ReadonlyArray<TurnEvent>, kind: "text" | "reasoning" = "text"): string =>
   events.map((event) => (event._tag === "TextDelta" && event.kind === kind ? event.delta : "")).join("")
 
+type Ended = Extract<TurnEvent, { readonly _tag: "Ended" }>
+type RequestOpened = Extract<TurnEvent, { readonly _tag: "RequestOpened" }>
 type Opened<Kind> = RequestOpened & { readonly request: Extract<OpenCodeRequest, { readonly kind: Kind }> }
 
 export const isPermission = (event: TurnEvent): event is Opened<"permission"> =>

@@ -8,7 +8,7 @@ import {
   type AssistantWithParts,
   compacted,
   endNotices,
-  type Part,
+  type OpenCodePart,
   type TurnNotice,
   visibleParts
 } from "@opencode-worker/opencode-host"
@@ -18,10 +18,10 @@ interface Content {
   readonly payload: object
 }
 
-const isText = (part: Part) => part.type === "text" || part.type === "reasoning"
+const isText = (part: OpenCodePart) => part.type === "text" || part.type === "reasoning"
 
 /** A tool that no server runs any more will never end by itself: it ends here, so that nobody waits for it. */
-const endTool = (part: Part): Part =>
+const endTool = (part: OpenCodePart): OpenCodePart =>
   part.type !== "tool" || part.state.status === "completed" || part.state.status === "error"
     ? part
     : {
@@ -56,7 +56,7 @@ export const finalParts = (
   } = {}
 ): ReadonlyArray<TurnResult.FinalPart> => {
   const streamed = new Map(more.streamed?.map((part) => [part.partId, part]))
-  const ofPart = (part: Part): ReadonlyArray<Content> => {
+  const ofPart = (part: OpenCodePart): ReadonlyArray<Content> => {
     const kept = streamed.get(part.id)?.text ?? ""
     streamed.delete(part.id)
     if (!isText(part)) return [{ kind: part.type, payload: endTool(part) }]

@@ -1,7 +1,8 @@
 /** The reasons why a running turn waits, in words for its operator. Pure. */
 import type { AgentEvent } from "@opencode-worker/convex-sync"
-import { type Compaction, compacted, type RetryScheduled } from "@opencode-worker/opencode-host"
+import { compacted, type TurnEvent } from "@opencode-worker/opencode-host"
 
+type EventOf<Tag> = Extract<TurnEvent, { readonly _tag: Tag }>
 type Notice = Extract<AgentEvent, { readonly _tag: "Notice" }>
 
 const notice = (id: string, text: string): Notice => ({ _tag: "Notice", id, text })
@@ -21,11 +22,11 @@ const timeOf = (millis: number): string => {
   return `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`
 }
 
-export const retryNotice = ({ attempt, message, next }: RetryScheduled): Notice =>
+export const retryNotice = ({ attempt, message, next }: EventOf<"RetryScheduled">): Notice =>
   notice(`notice:retry:${attempt}`, `Waiting for the provider until ${timeOf(next)} (attempt ${attempt}): ${message}`)
 
 /** The notice of a completed compaction is a final part, too, under the same id. */
-export const compactionNotice = ({ messageId, state }: Compaction): Notice =>
+export const compactionNotice = ({ messageId, state }: EventOf<"Compaction">): Notice =>
   state === "running"
     ? notice(`${messageId}:running`, "OpenCode compacts the conversation to make room.")
     : notice(messageId, compacted.text)

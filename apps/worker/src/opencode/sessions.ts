@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { SessionEvent, SessionSource } from "@opencode-worker/convex-sync"
-import { type HostEvent, OpenCodeHost, type Session } from "@opencode-worker/opencode-host"
+import { type HostEvent, OpenCodeHost, type OpenCodeSession } from "@opencode-worker/opencode-host"
 import { Data, Effect, Option, Predicate, Result, Stream } from "effect"
 
 /** In the metadata of a session that a worker made: the conversation that it was made for. */
@@ -29,14 +29,14 @@ export const metadataFor = (sessionId: string, now: number) => ({ [madeForKey]: 
  * @category queries
  * @since 0.1.0
  */
-export const createdForSessionId = ({ metadata, time }: Pick<Session, "metadata" | "time">): string | undefined => {
+export const createdForSessionId = ({ metadata, time }: Pick<OpenCodeSession, "metadata" | "time">): string | undefined => {
   const sessionId = metadata?.[madeForKey]
   const madeAt = metadata?.[madeAtKey]
   const isFork = Predicate.isNumber(madeAt) && Math.abs(time.created - madeAt) > soon
   return Predicate.isString(sessionId) && !isFork ? sessionId : undefined
 }
 
-const listed = (session: Session) => ({
+const listed = (session: OpenCodeSession) => ({
   id: session.id,
   title: session.title,
   updated: session.time.updated,

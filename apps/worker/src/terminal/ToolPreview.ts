@@ -2,7 +2,7 @@
  * What a watcher sees of a tool call while the turn runs: one short JSON line, sent when the call starts and when it has ended.
  * The whole call is in the turn's final parts.
  */
-import type { ToolPart } from "@opencode-worker/opencode-host"
+import type { OpenCodeToolPart } from "@opencode-worker/opencode-host"
 import { Option, Schema } from "effect"
 
 export const ToolSegment = Schema.Struct({
@@ -25,7 +25,7 @@ export const preview = (text: string): string =>
   text.length > previewLength ? `${text.slice(0, previewLength)}…` : text
 
 /** The line for a tool call as OpenCode reports it; nothing before its arguments are complete. */
-export const ofPart = ({ state, tool }: ToolPart): Option.Option<ToolSegment> => {
+export const ofPart = ({ state, tool }: OpenCodeToolPart): Option.Option<ToolSegment> => {
   if (state.status === "pending") return Option.none()
   const output = state.status === "completed" ? state.output : state.status === "error" ? state.error : ""
   return Option.some({

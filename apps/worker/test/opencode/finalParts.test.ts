@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { AssistantWithParts, Part } from "@opencode-worker/opencode-host"
+import type { AssistantWithParts, OpenCodePart } from "@opencode-worker/opencode-host"
 import { finalParts } from "../../src/opencode/finalParts.ts"
 
 const of = { sessionID: "ses_1", messageID: "msg_1" }
@@ -17,15 +17,21 @@ const info: AssistantWithParts["info"] = {
   cost: 0,
   tokens: { input: 0, output: 0, reasoning: 0, cache: { read: 0, write: 0 } }
 }
-const message = (...parts: ReadonlyArray<Part>): AssistantWithParts => ({ info, parts })
-const text = (id: string, content: string): Part => ({ id, ...of, type: "text", text: content })
-const thoughts = (content: string): Part => ({ id: "r", ...of, type: "reasoning", text: content, time: { start: 1 } })
-const stepStart = (id: string): Part => ({ id, ...of, type: "step-start" })
+const message = (...parts: ReadonlyArray<OpenCodePart>): AssistantWithParts => ({ info, parts })
+const text = (id: string, content: string): OpenCodePart => ({ id, ...of, type: "text", text: content })
+const thoughts = (content: string): OpenCodePart => ({
+  id: "r",
+  ...of,
+  type: "reasoning",
+  text: content,
+  time: { start: 1 }
+})
+const stepStart = (id: string): OpenCodePart => ({ id, ...of, type: "step-start" })
 
 const read = (parts: ReturnType<typeof finalParts>) => parts.map(({ kind, payload }) => [kind, JSON.parse(payload)])
 
 /** The names of the notices of a completed turn. */
-const names = (finish: string, ...parts: ReadonlyArray<Part>) =>
+const names = (finish: string, ...parts: ReadonlyArray<OpenCodePart>) =>
   read(finalParts([{ info: { ...info, finish }, parts }], { completed: true }))
     .filter(([kind]) => kind === "notice")
     .map(([, { name }]) => name)
@@ -71,7 +77,7 @@ describe("finalParts", () => {
   })
 
   it("ends a tool that was cut short", () => {
-    const running: Part = {
+    const running: OpenCodePart = {
       id: "t",
       ...of,
       type: "tool",

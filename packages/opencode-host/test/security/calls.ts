@@ -1,7 +1,7 @@
 /** Tool calls that a prompt names, made by the model in the real OpenCode, with each request answered by the test. */
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Redacted, Schema, Stream } from "effect"
-import { OpenCodeHost, type PermissionRequest, type TurnEvent } from "../../src/index.ts"
+import { OpenCodeHost, type OpenCodeRequest, type TurnEvent } from "../../src/index.ts"
 import { isPermission, newSession, promptOf } from "../support.ts"
 
 const Call = Schema.fromJsonString(
@@ -31,7 +31,7 @@ export interface Attempt {
 /** The requests that were asked, and how the call ended: its output, or its error. */
 export const attempt = Effect.fnUntraced(function* ({ agent, answer = "reject", args, sessionId, tool }: Attempt) {
   const { reply, turn } = yield* OpenCodeHost
-  const asked: Array<PermissionRequest> = []
+  const asked: Array<Extract<OpenCodeRequest, { readonly kind: "permission" }>> = []
   let result = ""
   const prompt = yield* promptOf(sessionId ?? (yield* newSession), JSON.stringify({ tool, args }))
   const name = tool === "apply_patch" ? "scripted/gpt-5" : "scripted/echo"

@@ -1,0 +1,25 @@
+/** The types of both entries. OpenCode's own types have its name in front. */
+export type { HostEvent } from "./HostEvent.ts"
+export type {
+  Agent as OpenCodeAgent,
+  AssistantMessage as OpenCodeAssistantMessage,
+  AssistantWithParts,
+  Message as OpenCodeMessage,
+  MessagePage,
+  MessageWithParts,
+  ModelInfo,
+  ModelList,
+  OpenCodeClient,
+  OpenCodeEvent,
+  Part as OpenCodePart,
+  PromptInput,
+  Session as OpenCodeSession,
+  SessionStatus as OpenCodeSessionStatus,
+  ToolPart as OpenCodeToolPart,
+  TurnInput,
+  UserMessage as OpenCodeUserMessage
+} from "./OpenCodeClient.ts"
+export type { OpenCodeHostOptions, RecycleOptions, RestartOptions } from "./OpenCodeHostOptions.ts"
+export type * from "./OpenCodeRequest.ts"
+export type { Binary as OpenCodeBinary, OpenCodeServer } from "./OpenCodeServer.ts"
+export type { TurnEvent, TurnFailure, TurnOutcome, TurnUsage } from "./TurnEvent.ts"
