@@ -29,7 +29,10 @@ export const metadataFor = (sessionId: string, now: number) => ({ [madeForKey]: 
  * @category queries
  * @since 0.1.0
  */
-export const createdForSessionId = ({ metadata, time }: Pick<OpenCodeSession, "metadata" | "time">): string | undefined => {
+export const createdForSessionId = ({
+  metadata,
+  time
+}: Pick<OpenCodeSession, "metadata" | "time">): string | undefined => {
   const sessionId = metadata?.[madeForKey]
   const madeAt = metadata?.[madeAtKey]
   const isFork = Predicate.isNumber(madeAt) && Math.abs(time.created - madeAt) > soon
