@@ -66,10 +66,9 @@ export class OpenCodeHost extends Context.Service<
     readonly server: Effect.Effect<OpenCodeServer, HostError>
     readonly client: OpenCodeClient
     /**
-     * Runs calls that are no use of the server: they neither start it nor keep it from being idle (`idleTimeout`), for
-     * what only looks from time to time whether anything has changed. One that starts is waited for. None while nobody
-     * needs a server: it was ended for idleness, or not used yet, and has nothing new. One that was lost (it died, was
-     * given up, or is attached to and went away) is no such server: then they are a use, and bring it back.
+     * Runs `run` only if the server runs or starts, and returns none otherwise. It does not count as activity: it never
+     * starts an idle server or postpones `idleTimeout`. A server that was lost (it exited, the host gave up, or an
+     * attached server was unreachable) is restarted.
      */
     readonly ifRunning: <A, E, R>(
       run: (client: OpenCodeClient) => Effect.Effect<A, E, R>

@@ -3,7 +3,7 @@ import type * as Redacted from "effect/Redacted"
 import type { ProjectConfig } from "./ProjectConfig.ts"
 
 /**
- * How often a server may fail before it is given up. A failure is a start that failed or an end that nobody asked for;
+ * How often a server may fail before it is given up. A failure is a failed start or an unexpected exit;
  * restarts after the first ones come after 0.5, 1, 2, … 30 s, a quarter more or less.
  */
 export interface RestartOptions {
@@ -54,7 +54,7 @@ export interface OpenCodeHostOptions {
    */
   readonly contain?: boolean | undefined
   /**
-   * What the project's own configuration may do. Default: `"all"`, as OpenCode does. Read again at each start of the server,
+   * The effect of the project's own configuration. Default: `"all"`, as OpenCode does. Read again at each start of the server,
    * which fails with `ProjectUnusable` or `ProjectChanged`. For a server that this host starts; `Unsupported` with `attach`.
    */
   readonly projectConfig?: ProjectConfig | undefined
@@ -65,13 +65,13 @@ export interface OpenCodeHostOptions {
   readonly restart?: RestartOptions | undefined
   /**
    * Ends the server when it was not used for this long and no session is busy; the next use starts it. Every call of
-   * the client and every event is a use, listening is none. Default: never.
+   * the client and every event is a use; listening is not. Default: never.
    */
   readonly idleTimeout?: Duration.Input | undefined
   readonly recycle?: RecycleOptions | undefined
   /** How long closing the host waits for busy sessions before it ends the server under them. Default 5 seconds. */
   readonly stopTimeout?: Duration.Input | undefined
-  /** Use a server that somebody else runs, and never stop it. */
+  /** Use a server that this host did not start, and never stop it. */
   readonly attach?:
     | {
         readonly url: string

@@ -34,7 +34,7 @@ const hostOf = (options: Partial<OpenCodeHostOptions>) =>
     })
   ).pipe(Layer.provide(model))
 
-/** What a prompt leads to: the words that OpenCode asks with, each refused, and how its commands ended. */
+/** The outcome of a prompt: the patterns of its requests, each rejected, and the states of its commands. */
 const outcome = Effect.fnUntraced(function* (text: string, agent?: string) {
   const { reply, turn } = yield* OpenCodeHost
   const input = { ...(yield* promptOf(yield* newSession, text)), agent }

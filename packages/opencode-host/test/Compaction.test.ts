@@ -51,7 +51,7 @@ const summary = Reply.withUsage(Reply.text("SUMMARY"), little)
 const compactions = (events: ReadonlyArray<TurnEvent>) =>
   events.flatMap((event) => (event._tag === "Compaction" ? [event.state] : []))
 
-/** What OpenCode offers and the port does not. */
+/** Calls of OpenCode that the port does not have. */
 const post = Effect.fnUntraced(function* (path: string, body: object) {
   const { directory, server } = yield* OpenCodeHost
   const { password, url } = yield* server

@@ -23,7 +23,7 @@ const setting = Effect.fnUntraced(function* (whose: "user" | "project", content:
 
 const kept = (lines: ReadonlyArray<string>) => lines.map(quoteFilter()).filter((line) => line !== undefined)
 
-/** What the list of sessions fails with, and everything that was logged until the host is gone, at any level. */
+/** The error of listing the sessions, and all log lines until the host is closed, at any level. */
 const failing = Effect.fnUntraced(function* (options: OpenCodeHostOptions) {
   const logged: Array<string> = []
   const logger = Logger.make(({ cause, message }) => void logged.push(inspect([message, cause], { depth: 9 })))

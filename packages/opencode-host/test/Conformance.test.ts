@@ -107,7 +107,7 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("the port", (i
     })
   )
 
-  it.effect("lists more sessions than OpenCode gives by itself, newest change first", () =>
+  it.effect("lists more sessions than OpenCode returns by default, newest change first", () =>
     Effect.gen(function* () {
       const { sessions } = (yield* OpenCodeHost).client
       yield* Effect.replicateEffect(newSession, 105, { concurrency: 8, discard: true })
@@ -255,7 +255,7 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("the port", (i
     })
   )
 
-  it.effect("leaves no request behind that nobody can answer when a turn is aborted", () =>
+  it.effect("removes the requests of an aborted turn from OpenCode's list", () =>
     Effect.gen(function* () {
       const { client, turn, abort } = yield* OpenCodeHost
       const sessionId = yield* newSession
@@ -371,7 +371,7 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("the port", (i
     })
   )
 
-  it.effect("tells a refused form from a missing thing", () =>
+  it.effect("distinguishes a malformed request from a missing session", () =>
     Effect.gen(function* () {
       const { client } = yield* OpenCodeHost
       const sessionId = yield* newSession

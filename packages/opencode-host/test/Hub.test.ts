@@ -5,7 +5,7 @@ import type { HostEvent } from "../src/index.ts"
 import { Fetch } from "../src/internal/server/http.ts"
 import { makeHub, pump } from "../src/internal/server/hub.ts"
 
-/** What one connection does: frames, then it ends, or stays open and silent. */
+/** One connection: frames, then it ends, or stays open and silent. */
 interface Connection {
   readonly status?: number
   readonly events: ReadonlyArray<string>
@@ -23,7 +23,7 @@ const body = ({ events, after }: Connection) =>
     }
   })
 
-/** Runs a pump against a server that plays `connections`, the last one for ever. */
+/** Runs a pump against a server that plays `connections`, the last one repeatedly. */
 const setting = Effect.fnUntraced(function* (...connections: ReadonlyArray<Connection>) {
   const attempts = yield* Ref.make<ReadonlyArray<number>>([])
   const hub = yield* makeHub()
@@ -67,7 +67,7 @@ describe("the event hub", () => {
     })
   )
 
-  it.effect("reconnects after a clean end, and tells the gap when events flow again", () =>
+  it.effect("reconnects after a clean end, and reports the gap when events flow again", () =>
     Effect.gen(function* () {
       const { listener } = yield* setting(
         { events: [hello, "session.idle"], after: "end" },
@@ -81,7 +81,7 @@ describe("the event hub", () => {
     })
   )
 
-  it.effect("tells one gap for several failed attempts, by its first cause", () =>
+  it.effect("reports one gap for several failed attempts, with the first cause", () =>
     Effect.gen(function* () {
       const { listener } = yield* setting(
         { events: [hello, "session.idle"], after: "end" },
@@ -136,7 +136,7 @@ describe("the event hub", () => {
     })
   )
 
-  it.effect("drops the backlog of a listener that is too slow, and tells it so", () =>
+  it.effect("drops the backlog of a listener that is too slow, and sends it a gap", () =>
     Effect.gen(function* () {
       const { hub, listener } = yield* setting({ events: [], after: "silence" })
       const event = { id: "evt_1", type: "session.idle", properties: { sessionID: "ses_1" } } as const

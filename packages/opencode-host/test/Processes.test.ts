@@ -138,7 +138,7 @@ describe.skipIf(process.platform !== "linux")("processes", () => {
   )
 })
 
-/** Ninety callers at once, the first of whom gives up, are served by one process; its pid. */
+/** Ninety concurrent callers, the first of which is interrupted, share one process. Returns its pid. */
 const sharedStart = Effect.fnUntraced(function* (host: OpenCodeHost["Service"]) {
   const impatient = yield* Effect.forkScoped(host.server, { startImmediately: true })
   const callers = yield* Effect.forkScoped(

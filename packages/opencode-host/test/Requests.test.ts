@@ -14,7 +14,7 @@ const question = Reply.toolCall("question", {
   questions: [{ question: "Which?", header: "Pick", options: [{ label: "A", description: "a" }] }]
 })
 
-/** `bash …` runs a command, `question` asks, `task: …` gives the rest to a sub-agent. */
+/** `bash …` runs a command, `question` asks, `task: …` delegates the rest to a sub-agent. */
 const host = layerHost(
   ({ prompt, results }) => {
     if (results > 0) return Reply.text("Done.")

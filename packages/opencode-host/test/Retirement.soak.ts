@@ -31,7 +31,7 @@ describe.skipIf(process.platform !== "linux")("a server that is idle", () => {
   )
 
   it.live(
-    "is ended although somebody looks at it now and then, is not started by a look, and is back at the next use",
+    "is ended in spite of calls of ifRunning, is not started by them, and is back at the next use",
     () =>
       Effect.gen(function* () {
         const { ifRunning, hostId } = yield* OpenCodeHost

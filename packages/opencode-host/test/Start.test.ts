@@ -20,7 +20,7 @@ const setting = Effect.fnUntraced(function* (script: string, mode = 0o755) {
   return { directory: home.directory, environment: home.environment, stateDirectory: `${home.root}/state`, binary }
 })
 
-/** What building the layer, and then using the server, fails with. */
+/** The error of building the layer, or of then using the server. */
 const failure = (options: OpenCodeHostOptions): Effect.Effect<HostError, void> =>
   Effect.gen(function* () {
     const host = yield* OpenCodeHost
@@ -109,7 +109,7 @@ describe("a start", () => {
   )
 
   it.live(
-    "tells what a server that dies at once has written, without secrets",
+    "reports the output of a server that exits at once, without secrets",
     () =>
       Effect.gen(function* () {
         const options = yield* setting(
@@ -125,7 +125,7 @@ describe("a start", () => {
   )
 
   it.live(
-    "gives up on a server that says nothing, and on one that says something else, and ends it",
+    "ends a server that prints nothing, or something other than its address",
     () =>
       Effect.gen(function* () {
         const silent = yield* failure({ ...(yield* setting("#!/bin/sh\nsleep 300\n")), startTimeout: "300 millis" })
@@ -204,7 +204,7 @@ describe("a start", () => {
   )
 
   it.live(
-    "takes another port when somebody was quicker",
+    "takes another port if another process was faster",
     () =>
       Effect.gen(function* () {
         // The first time, a rival of the server takes the port before it.

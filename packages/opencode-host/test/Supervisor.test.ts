@@ -37,7 +37,7 @@ interface Setting extends Partial<SupervisorOptions<never>> {
 }
 
 /** No process has it, so it does nothing. */
-const nobody = 0
+const noProcess = 0
 
 /** A supervised server that answers its requests as given; `kill` ends it. */
 const setting = Effect.fnUntraced(function* ({
@@ -109,7 +109,7 @@ const minutes = (count: number) => seconds(60 * count)
 describe("the supervisor", () => {
   it.effect("ends a server that neither answers nor streams, and starts another one", () =>
     Effect.gen(function* () {
-      const { running, starts } = yield* setting({ health: Effect.never, event: Effect.never, pid: nobody })
+      const { running, starts } = yield* setting({ health: Effect.never, event: Effect.never, pid: noProcess })
       const first = yield* running
       assert.strictEqual(yield* ticking(first.exited), "it was killed")
       const schedule = Schedule.spaced("1 second")
@@ -131,7 +131,7 @@ describe("the supervisor", () => {
     })
   )
 
-  it("gives a silent server that works ten times as long as one that does nothing", () => {
+  it("waits ten times as long for a silent server that uses CPU as for one that does not", () => {
     const silent = { answers: false, silence: 25_000 }
     const probes = (cpu: number) => {
       let failures = 0
@@ -146,7 +146,7 @@ describe("the supervisor", () => {
     assert.strictEqual(hangScore(2, { ...silent, silence: 24_999, cpu: 0 }), 0)
   })
 
-  it.effect("restarts a server that died by itself, and tells the listeners", () =>
+  it.effect("restarts a server that exited, and sends the listeners a gap", () =>
     Effect.gen(function* () {
       const connected = `data: ${JSON.stringify({ type: "server.connected", properties: {} })}\n\n`
       const event = Effect.sync(() => new Response(connected))
@@ -159,7 +159,7 @@ describe("the supervisor", () => {
     })
   )
 
-  it.effect("backs off between restarts, gives up in the end, says why, and tries again later", () =>
+  it.effect("backs off between restarts, gives up with the reason, and retries later", () =>
     Effect.gen(function* () {
       const { running, starts, times } = yield* setting({})
       for (let death = 1; death <= 5; death++) {
@@ -187,7 +187,7 @@ describe("the supervisor", () => {
     })
   )
 
-  it.effect("tells a failed start to its callers at once, and starts again for the next use, not by itself", () =>
+  it.effect("fails the callers of a failed start at once, and starts again at the next use only", () =>
     Effect.gen(function* () {
       const { running, starts } = yield* setting({ failing: 1 })
       const errors = yield* Effect.all([Effect.flip(running), Effect.flip(running)], { concurrency: 2 })
@@ -230,7 +230,7 @@ describe("the supervisor", () => {
     })
   )
 
-  it.effect("takes a look for no use: it starts no server, and keeps none awake", () =>
+  it.effect("does not count ifRunning as activity: it starts no server and postpones no idle timeout", () =>
     Effect.gen(function* () {
       const { ifRunning, use, starts, stopped } = yield* setting({ limits: { idleTimeout: "1 minute" } })
       assert.isTrue(Option.isNone(yield* ifRunning))
@@ -247,7 +247,7 @@ describe("the supervisor", () => {
     })
   )
 
-  it.effect("lets a look wait for a server that starts, and keeps to that server", () =>
+  it.effect("lets ifRunning wait for a server that starts, and uses that server only", () =>
     Effect.gen(function* () {
       const { ifRunning, running, starts } = yield* setting({ limits: { idleTimeout: "1 minute" }, startMillis: 5000 })
       const starting = yield* Effect.forkChild(running)
@@ -269,7 +269,7 @@ describe("the supervisor", () => {
   it.effect.each([
     { name: "one that is attached to and went away", restart: undefined },
     { name: "one that was given up", restart: restartPolicy({ limit: 1, retryAfter: "1 minute" }) }
-  ])("takes a look for a use when the server was lost: $name", ({ restart }) =>
+  ])("restarts a lost server by ifRunning: $name", ({ restart }) =>
     Effect.gen(function* () {
       const { ifRunning, running, starts } = yield* setting({ restart })
       yield* (yield* running).kill
@@ -280,7 +280,7 @@ describe("the supervisor", () => {
     })
   )
 
-  it.effect("tells a look that the server was given up, and why", () =>
+  it.effect("fails ifRunning with the reason after it gave up", () =>
     Effect.gen(function* () {
       const { ifRunning, running } = yield* setting({ restart: restartPolicy({ limit: 1 }) })
       yield* (yield* running).kill
@@ -289,7 +289,7 @@ describe("the supervisor", () => {
     })
   )
 
-  it.effect("never stops a server that is used, or has a busy session of somebody else", () =>
+  it.effect("never stops a server that is used, or has a busy session of another client", () =>
     Effect.gen(function* () {
       const { use, keepAlive, busy, stopped } = yield* setting({
         limits: { idleTimeout: "1 second", recycle: { age: "1 second" } }
@@ -319,7 +319,7 @@ describe("the supervisor", () => {
     })
   )
 
-  it.effect("replaces a server that is too large, but not one that nobody has used yet", () =>
+  it.effect("replaces a server that is too large, but not one that was never used", () =>
     Effect.gen(function* () {
       const { running, use, starts } = yield* setting({ limits: { recycle: { memory: 1 } } })
       yield* running

@@ -4,7 +4,7 @@ import { Effect, Redacted } from "effect"
 import { makeTransport } from "../src/internal/client/transport.ts"
 import type { Running } from "../src/internal/server/supervisor.ts"
 
-/** What a call to a server fails with that answers so. */
+/** The error of a call to a server with this response. */
 const failure = Effect.fnUntraced(function* (answer: RequestListener) {
   const http = yield* Effect.acquireRelease(
     Effect.callback<ReturnType<typeof createServer>>((resume) => {
@@ -49,7 +49,7 @@ describe("a call", () => {
     })
   )
 
-  it.live("that is answered with something else is no matter of trying again, and is told in short", () =>
+  it.live("that gets an unexpected response is not retriable, and its message is short", () =>
     Effect.gen(function* () {
       const nonsense = yield* failure((_, response) =>
         response.setHeader("content-type", "application/json").end("<html>")

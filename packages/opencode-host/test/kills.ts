@@ -1,4 +1,4 @@
-/** Hosts that are killed at moments that nobody chose, for the few rounds of every run and the many of the soak. */
+/** Hosts that are killed at random moments, for the few rounds of every run and the many of the soak. */
 import type { ChildProcess } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { assert } from "@effect/vitest"
@@ -41,7 +41,7 @@ export const killAtRandom = Effect.fnUntraced(function* (options: {
       ? Reply.toolCall("bash", { command: "sleep 300 & setsid sleep 301 & wait", description: "stay" })
       : Reply.text("word ".repeat(100), { every: "20 millis" })
   )
-  const told: Array<string> = []
+  const log: Array<string> = []
   const kill = Effect.fnUntraced(function* (round: number) {
     const inUse = yield* Random.nextBoolean
     const millis = yield* Random.nextIntBetween(0, inUse ? options.useMillis : options.startMillis)
@@ -50,7 +50,7 @@ export const killAtRandom = Effect.fnUntraced(function* (options: {
     yield* Effect.sleep(millis)
     const before = (yield* processesOf(root)).length
     child.kill("SIGKILL")
-    told.push(`round ${round}: killed ${millis} ms into its ${inUse ? "use" : "start"}, with ${before} processes`)
+    log.push(`round ${round}: killed ${millis} ms into its ${inUse ? "use" : "start"}, with ${before} processes`)
     yield* eventually(processesOf(root), (found) => found.length === 0)
   }, Effect.scoped)
   const rounds = Effect.forEach(
@@ -62,7 +62,7 @@ export const killAtRandom = Effect.fnUntraced(function* (options: {
     Random.withSeed(seed),
     Effect.andThen(next),
     Effect.tap((events) => Effect.sync(() => assert.strictEqual(endOf(events).outcome, "completed"))),
-    Effect.tapCause(() => Console.error(`SOAK_SEED=${seed}\n${told.join("\n")}`))
+    Effect.tapCause(() => Console.error(`SOAK_SEED=${seed}\n${log.join("\n")}`))
   )
-  return told
+  return log
 })

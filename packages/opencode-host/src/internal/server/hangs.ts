@@ -12,7 +12,7 @@ const probeLimit = Duration.seconds(10)
 const patience = 3
 /** CPU time that a server which works uses from one probe to the next; one that is stopped or dead-locked uses none. */
 const workingMillis = 500
-/** What a failed probe of a server that works counts: it may take ten times as long. */
+/** The weight of a failed probe of a server that uses CPU: it may take ten times as long. */
 const workingProbeWeight = 0.1
 
 /** How many probes have failed, after one more. Silence and the CPU time used since the last one in ms. */
