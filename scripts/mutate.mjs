@@ -37,7 +37,7 @@ const cores = {
     tests: ["Recovery"],
     testNamePattern: "the decision"
   },
-  "turn-end": { directory: "packages/opencode-host", source: "src/Turn.ts", tests: ["Turn"] },
+  "turn-end": { directory: "packages/opencode-host", source: "src/Turn.ts", tests: ["Turn", "TurnRecord"] },
   "turn-record": { directory: "packages/opencode-host", source: "src/TurnRecord.ts", tests: ["TurnRecord"] },
   "turn-view": { directory: "packages/client", source: "src/TurnView.ts", tests: ["TurnView"] }
 }

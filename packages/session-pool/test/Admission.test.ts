@@ -297,4 +297,27 @@ describe("Admission", () => {
       decided()
     }
   })
+
+  it("a key that loses its slot waits in front of keys whose waiters came later", () => {
+    const { admission, decided, enter, opened, slotOf } = policy({ capacity: 1 })
+    const holder = opened("a")
+    enter("a")
+    enter("c")
+    admission.invalidate("a")
+    admission.leave(holder, 0)
+    decided()
+    admission.closed(slotOf("a"))
+    assert.deepStrictEqual(decided(), ["open a"])
+  })
+
+  it("drain forgets waiting keys, and keeps those that have a slot", () => {
+    const { admission, enter, opened } = policy({ capacity: 1 })
+    const holder = opened("held")
+    const waiter = enter("other")
+    admission.drain()
+    assert.isUndefined(admission.invalidate("other"))
+    assert.strictEqual(admission.invalidate("held"), holder.slot)
+    admission.leave(waiter, 0)
+    assert.deepStrictEqual(admission.keys(), ["held"])
+  })
 })
