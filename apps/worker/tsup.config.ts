@@ -19,7 +19,7 @@ const common: Options = {
 }
 const requireBanner = 'import { createRequire as __cr } from "node:module"; const require = __cr(import.meta.url);'
 
-// The command in one folder, and beside it the functions that its embedded deployment serves: `functionsDir` of
+// The command in one folder, and next to it the functions that its embedded deployment serves: `functionsDir` of
 // convex-backend is `../convex` from the file that it is bundled into.
 export default defineConfig([
   {
@@ -31,10 +31,24 @@ export default defineConfig([
       options.chunkNames = "bin/[name]-[hash]"
     }
   },
-  // The threads of the embedded deployment: a file of this name beside the one that starts them.
+  // The threads of the embedded deployment: a file of this name next to the one that starts them.
   {
     ...common,
     entry: { "bin/convex-thread": fileURLToPath(import.meta.resolve("@opencode-worker/convex-embedded/thread")) },
+    banner: { js: requireBanner }
+  },
+  // The library: for async code with everything in it, for Effect with the `effect` of its user.
+  {
+    ...common,
+    entry: { "lib/async": "src/async.ts" },
+    splitting: false,
+    banner: { js: requireBanner }
+  },
+  {
+    ...common,
+    entry: { "lib/index": "src/index.ts" },
+    noExternal: [/^(?!effect($|\/))/],
+    splitting: false,
     banner: { js: requireBanner }
   },
   {

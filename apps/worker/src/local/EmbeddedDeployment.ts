@@ -20,7 +20,7 @@ const start = (folder: DataFolder, operator: Operator, port: Option.Option<numbe
           port: Option.getOrElse(port, () => 0),
           auth: { providers: [operator.provider] }
         }),
-      catch: (cause) => cause
+      catch: (cause) => (isConvexEmbeddedError(cause) ? cause : fromEmbeddedError(cause))
     }),
     (embedded) => Effect.promise(() => embedded.close())
   ).pipe(Effect.map(({ url }) => url))
