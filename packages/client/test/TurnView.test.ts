@@ -212,4 +212,18 @@ describe("TurnView", () => {
     assert.deepInclude(file, { kind: "other", type: "file", part: { id: "f", filename: "a.png" } })
     assert.deepInclude(broken, { kind: "text", id: "1", text: "" })
   })
+
+  it.each([
+    ["completed", "completed"],
+    ["error", "error"],
+    ["pending", "running"]
+  ] as const)("shows a tool with the status %s as %s", (status, state) => {
+    const [block] = live(empty, running([{ seq: 1, segments: [tool("t", status)] }])).blocks
+    assert.deepInclude(block, { kind: "tool", state })
+  })
+
+  it("passes over a payload that is null", () => {
+    const [block] = end(empty, completed, [{ index: 0, kind: "text", payload: "null" }]).blocks
+    assert.deepInclude(block, { kind: "text", text: "" })
+  })
 })

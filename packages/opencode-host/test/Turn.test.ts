@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { AssistantMessage, Part, ToolState } from "@opencode-ai/sdk/v2/client"
 import { type AssistantWithParts, classifyTurn, usageOf, visibleParts } from "../src/index.ts"
+import { answeredBy } from "../src/Turn.ts"
 
 const base: AssistantMessage = {
   id: "msg_a",
@@ -131,5 +132,21 @@ describe("visibleParts", () => {
       ["a"]
     )
     assert.deepStrictEqual(visibleParts(message({})), [])
+  })
+})
+
+describe("a turn with a summary", () => {
+  const summary = { id: "msg_s", summary: true } as const
+
+  it("has the outcome of its answer when the summary follows it", () => {
+    const state = classifyTurn([message({ finish: "stop" }), message(summary)], { sessionBusy: false })
+    assert.deepInclude(state, { _tag: "Ended", outcome: "completed" })
+  })
+
+  it("is answered by the newest message that is no summary", () => {
+    const messages = [message({ modelID: "first" }), message({ modelID: "second" }), message(summary)]
+    assert.deepStrictEqual(answeredBy(messages), { model: "scripted/second", agent: "build" })
+    assert.isUndefined(answeredBy([message(summary)]))
+    assert.deepInclude(answeredBy([message({ variant: "high" })]), { variant: "high" })
   })
 })
