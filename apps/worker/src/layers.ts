@@ -2,11 +2,12 @@
  * The layers that a worker on one machine is made of.
  *
  * ```
- *   Operator ── a connection with the operator's token ──┐
+ *   Client ── a connection with the operator's token ────┐
  *   ConvexClient, the worker's own connection ───────────┴── Deployment (embedded)
  *   ModelCache ── OpenCodeHost
  * ```
  */
+import { Client } from "@opencode-worker/client/effect"
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import { OpenCodeHost, type OpenCodeHostOptions } from "@opencode-worker/opencode-host"
 import { Effect, Layer } from "effect"
@@ -14,10 +15,9 @@ import { UserDirectories } from "effect/persistence"
 import { configError } from "./AppError.ts"
 import { EmbeddedDeployment } from "./local/EmbeddedDeployment.ts"
 import { models } from "./opencode/models.ts"
-import { Operator } from "./Operator.ts"
 
 /** The operator's side of a deployment, over a connection of its own. */
-export const operatorLayer = Operator.layer.pipe(
+export const operatorLayer = Client.layer.pipe(
   Layer.provide(
     Layer.unwrap(
       EmbeddedDeployment.useSync(({ operatorToken, url }) => ConvexClient.layer({ url, auth: operatorToken }))

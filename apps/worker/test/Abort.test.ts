@@ -3,7 +3,7 @@ import type { Id } from "@opencode-worker/convex-backend/api"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Option, Stream } from "effect"
-import { Operator } from "../src/Operator.ts"
+import { Client } from "@opencode-worker/client/effect"
 import {
   answer,
   ask,
@@ -16,6 +16,7 @@ import {
   script,
   send,
   streaming,
+  viewOf,
   world
 } from "./support/world.ts"
 
@@ -25,19 +26,23 @@ const unless = (text: string, reply: Reply.Streamed) =>
 const again = "and now?"
 
 const toolRuns = (turnId: Id<"turns">) =>
-  Operator.use((operator) =>
-    operator.follow(turnId).pipe(
-      Stream.filter(({ deltas }) => deltas.some(({ segments }) => segments.some(({ kind }) => kind === "tool"))),
-      Stream.runHead
-    )
+  Client.use((operator) =>
+    operator
+      .stream(({ turns }) => turns.follow(turnId))
+      .pipe(
+        Stream.filter(({ blocks }) => blocks.some(({ kind }) => kind === "tool")),
+        Stream.runHead
+      )
   )
 
 const nothingPending = (sessionId: Id<"sessions">) =>
-  Operator.use((operator) =>
-    operator.pending(sessionId).pipe(
-      Stream.runHead,
-      Effect.map((head) => Option.getOrElse(head, () => []).length === 0)
-    )
+  Client.use((operator) =>
+    operator
+      .stream(({ requests }) => requests.watch({ sessionId }))
+      .pipe(
+        Stream.runHead,
+        Effect.map((head) => Option.getOrElse(head, () => []).length === 0)
+      )
   )
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("an abort ends the turn as aborted", (it) => {
@@ -45,12 +50,12 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("an abort ends the
     "while it waits",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const provider = yield* ScriptedProvider
         const sessionId = yield* newSession
         const { chats } = yield* provider.stats
         const turnId = yield* send(sessionId, "never")
-        yield* operator.abort(turnId)
+        yield* operator.call(({ turns }) => turns.abort(turnId))
         yield* runWorker
         assert.deepInclude(yield* answer(turnId), { status: "aborted", text: "" })
         assert.strictEqual((yield* ask(sessionId, again)).text, "1: and now?")
@@ -63,18 +68,18 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("an abort ends the
     "when it was just taken, at any moment, and nothing of it is asked of the model later",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const provider = yield* ScriptedProvider
         const workerId = yield* runWorker
         yield* unless(again, Reply.sequence([Reply.text("so far"), Reply.hang]))
         for (const later of ["0 millis", "60 millis", "200 millis"] as const) {
-          const sessionId = yield* operator.createSession(workerId)
+          const sessionId = yield* operator.call(({ sessions }) => sessions.create(workerId))
           const turnId = yield* send(sessionId, "never mind")
-          const status = Effect.map(operator.status(turnId), (now) => now.status)
+          const status = Effect.map(viewOf(turnId), (now) => now.status)
           // From the moment of the claim on, a little later each time.
           yield* Effect.repeat(status, { until: (now) => now !== "queued" })
           yield* Effect.sleep(later)
-          yield* operator.abort(turnId)
+          yield* operator.call(({ turns }) => turns.abort(turnId))
           assert.strictEqual((yield* answer(turnId)).status, "aborted")
 
           const { chats } = yield* provider.stats
@@ -89,13 +94,13 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("an abort ends the
     "in the middle of its text, which is kept",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const sessionId = yield* newSession
         yield* runWorker
         yield* unless(again, Reply.sequence([Reply.text("so far so good"), Reply.hang]))
         const turnId = yield* send(sessionId, "go on for ever")
         yield* streaming(turnId)
-        yield* operator.abort(turnId)
+        yield* operator.call(({ turns }) => turns.abort(turnId))
         assert.deepInclude(yield* answer(turnId), { status: "aborted", text: "so far so good" })
         assert.strictEqual((yield* ask(sessionId, again)).status, "completed")
       }),
@@ -106,16 +111,16 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("an abort ends the
     "while a tool runs, which is ended",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const sessionId = yield* newSession
         yield* runWorker
         const tool = Reply.toolCall("bash", { command: "sleep 600", description: "waits" })
         yield* unless(again, Reply.sequence([Reply.text("I will wait."), tool]))
         const turnId = yield* send(sessionId, "wait")
         yield* toolRuns(turnId)
-        yield* operator.abort(turnId)
+        yield* operator.call(({ turns }) => turns.abort(turnId))
         assert.deepInclude(yield* answer(turnId), { status: "aborted", text: "I will wait." })
-        const [call] = (yield* operator.parts(turnId)).filter(({ kind }) => kind === "tool")
+        const [call] = (yield* operator.call(({ turns }) => turns.parts(turnId))).filter(({ kind }) => kind === "tool")
         assert.include(["completed", "error"], JSON.parse(call?.payload ?? "{}").state.status)
         assert.strictEqual((yield* ask(sessionId, again)).status, "completed")
       }),
@@ -127,13 +132,13 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("an abort ends the
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
-        const operator = yield* Operator
+        const operator = yield* Client
         const sessionId = yield* newSession
         yield* runWorker
         yield* unless(again, Reply.toolCall("webfetch", { url: "http://127.0.0.1:9/", format: "text" }))
         const turnId = yield* send(sessionId, "look it up")
         yield* asked(sessionId)
-        yield* operator.abort(turnId)
+        yield* operator.call(({ turns }) => turns.abort(turnId))
         assert.strictEqual((yield* answer(turnId)).status, "aborted")
         yield* Effect.repeat(nothingPending(sessionId), { until: (none) => none, schedule })
         yield* Effect.repeat(client.permissions.list, { until: (list) => list.length === 0, schedule }).pipe(
@@ -148,7 +153,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("an abort ends the
     "while it asks a question, which no later turn and no later worker brings up again",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const sessionId = yield* newSession
         yield* unless(
           again,
@@ -161,7 +166,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("an abort ends the
             yield* runWorker
             const turnId = yield* send(sessionId, "ask me")
             assert.strictEqual((yield* asked(sessionId)).kind, "question")
-            yield* operator.abort(turnId)
+            yield* operator.call(({ turns }) => turns.abort(turnId))
             assert.strictEqual((yield* answer(turnId)).status, "aborted")
             yield* Effect.repeat(nothingPending(sessionId), { until: (none) => none, schedule })
             assert.strictEqual((yield* ask(sessionId, again)).status, "completed")

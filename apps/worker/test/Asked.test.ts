@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Reply } from "@opencode-worker/testkit"
 import { Effect, Stream } from "effect"
-import { Operator } from "../src/Operator.ts"
+import { Client } from "@opencode-worker/client/effect"
 import { answer, asked, echo, limit, newSession, script, send, servedPage, workerWith, world } from "./support/world.ts"
 
 const fetchOf = (url: string) => Reply.toolCall("webfetch", { url, format: "text" })
@@ -11,7 +11,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("what OpenCode ask
     "and nobody answers is denied when its time is over, and the turn goes on",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const sessionId = yield* newSession
         yield* workerWith({ requestTimeLimit: "2 seconds" })
         yield* script((request) => (request.toolResults.length === 0 ? fetchOf("http://127.0.0.1:9/") : echo(request)))
@@ -20,7 +20,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("what OpenCode ask
         const { status, text } = yield* answer(turnId)
         assert.strictEqual(status, "completed")
         assert.match(text, /No person answered within 2s/)
-        const left = yield* Stream.runHead(operator.pending(sessionId))
+        const left = yield* Stream.runHead(operator.stream(({ requests }) => requests.watch({ sessionId })))
         assert.deepInclude(left, { value: [] })
       }),
     limit
@@ -30,7 +30,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("what OpenCode ask
     "in a sub-agent reaches the operator of the session, and the answer the sub-agent",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const page = yield* servedPage
         const sessionId = yield* newSession
         yield* workerWith({})
@@ -44,7 +44,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("what OpenCode ask
         const turnId = yield* send(sessionId, "have it looked up")
         const request = yield* asked(sessionId)
         assert.deepInclude(request, { kind: "permission", subject: `webfetch: ${page}`, turnId })
-        yield* operator.answer(request.requestId, { type: "once" })
+        yield* operator.call(({ requests }) => requests.answer(request.requestId, { type: "once" }))
         const { status, text } = yield* answer(turnId)
         assert.strictEqual(status, "completed")
         assert.match(text, /^have it looked up: .*fetch the page: the page says hello/s)
@@ -56,7 +56,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("what OpenCode ask
     "in a sub-agent and is denied is told to it, and everybody goes on",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const sessionId = yield* newSession
         yield* workerWith({})
         yield* script((request) => {
@@ -68,7 +68,9 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("what OpenCode ask
         })
         const turnId = yield* send(sessionId, "have it looked up")
         const { requestId } = yield* asked(sessionId)
-        yield* operator.answer(requestId, { type: "reject", message: "there is no need" })
+        yield* operator.call(({ requests }) =>
+          requests.answer(requestId, { type: "reject", message: "there is no need" })
+        )
         const { status, text } = yield* answer(turnId)
         assert.strictEqual(status, "completed")
         assert.match(text, /there is no need/)

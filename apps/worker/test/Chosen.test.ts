@@ -1,16 +1,19 @@
 import { assert, layer } from "@effect/vitest"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Option, Schedule, Stream } from "effect"
-import { Operator } from "../src/Operator.ts"
-import { answer, ask, limit, newSession, runWorker, script, send, world } from "./support/world.ts"
+import type { SessionId } from "@opencode-worker/client"
+import { Client } from "@opencode-worker/client/effect"
+import { answer, ask, limit, loadHistory, newSession, runWorker, script, send, world } from "./support/world.ts"
 
 /** Who answered each turn of a session, as the operator sees it. */
-const answerers = (sessionId: Parameters<Operator["Service"]["turns"]>[0]) =>
-  Operator.use((operator) =>
-    operator.turns(sessionId).pipe(
-      Stream.map(({ answeredBy, model }) => [model, answeredBy?.model, answeredBy?.agent]),
-      Stream.runCollect
-    )
+const answerers = (sessionId: SessionId) =>
+  Client.use((operator) =>
+    operator
+      .stream(({ turns }) => turns.list(sessionId))
+      .pipe(
+        Stream.map(({ answeredBy, model }) => [model, answeredBy?.model, answeredBy?.agent]),
+        Stream.runCollect
+      )
   )
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => {
@@ -87,13 +90,13 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => 
     "is completed with a notice (%s) when its answer is not whole",
     ([name, reply]) =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const sessionId = yield* newSession
         yield* runWorker
         yield* script(() => reply)
         const turnId = yield* send(sessionId, "hello")
         assert.strictEqual((yield* answer(turnId)).status, "completed")
-        const last = (yield* operator.parts(turnId)).at(-1)
+        const last = (yield* operator.call(({ turns }) => turns.parts(turnId))).at(-1)
         assert.deepInclude(JSON.parse(last?.payload ?? "{}"), { name })
       }),
     limit
@@ -103,21 +106,24 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => 
     "shows until when its provider is waited for, and ends when that is after its deadline",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const sessionId = yield* newSession
         yield* runWorker
         yield* script(() => Reply.status(429, { retryAfter: "30 minutes", message: "slow down" }))
         const waiting = yield* send(sessionId, "wait")
-        const seen = yield* operator.follow(waiting).pipe(
-          Stream.flatMap(({ deltas }) => Stream.fromIterable(deltas.flatMap(({ segments }) => segments))),
-          Stream.filter(({ text }) => text.includes("Waiting for the provider")),
-          Stream.runHead
-        )
+        const seen = yield* operator
+          .stream(({ turns }) => turns.follow(waiting))
+          .pipe(
+            Stream.flatMap(({ blocks }) => Stream.fromIterable(blocks)),
+            Stream.filter((block) => block.kind === "notice"),
+            Stream.filter(({ text }) => text.includes("Waiting for the provider")),
+            Stream.runHead
+          )
         assert.match(
           Option.getOrThrow(seen).text,
           /^Waiting for the provider until \d{4}-\d\d-\d\d \d\d:\d\d UTC \(attempt 1\): .*slow down/
         )
-        yield* operator.abort(waiting)
+        yield* operator.call(({ turns }) => turns.abort(waiting))
         yield* answer(waiting)
         yield* script(() => Reply.status(429, { retryAfter: "2 hours", message: "slow down" }))
         const late = yield* ask(sessionId, "too late")
@@ -131,7 +137,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => 
     "in which OpenCode compacts is completed, with a notice in place of the summary",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const sessionId = yield* newSession
         yield* runWorker
         let isFirst = true
@@ -146,10 +152,10 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => 
         assert.deepInclude(ended, { status: "completed", text: "Looking first. \nFINAL ANSWER" })
         assert.strictEqual(ended.notices.length, 1)
         assert.match(ended.notices[0] ?? "", /compacted/)
-        const prompts = Effect.map(Stream.runCollect(operator.turns(sessionId)), (turns) =>
+        const prompts = Effect.map(Stream.runCollect(operator.stream(({ turns }) => turns.list(sessionId))), (turns) =>
           turns.map(({ text }) => text)
         )
-        yield* operator.loadHistory(sessionId).pipe(Effect.repeat({ times: 1, schedule: Schedule.forever }))
+        yield* loadHistory(sessionId).pipe(Effect.repeat({ times: 1, schedule: Schedule.forever }))
         assert.deepStrictEqual(yield* prompts, ["Do the long thing"])
       }),
     limit

@@ -3,7 +3,7 @@ import { api } from "@opencode-worker/convex-backend/api"
 import { ModelCache } from "@opencode-worker/model-cache"
 import { Reply } from "@opencode-worker/testkit"
 import { Deferred, Effect } from "effect"
-import { Operator } from "../src/Operator.ts"
+import { Client } from "@opencode-worker/client/effect"
 import {
   answer,
   echo,
@@ -16,6 +16,7 @@ import {
   send,
   settled,
   streaming,
+  viewOf,
   world
 } from "./support/world.ts"
 
@@ -24,7 +25,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker that is 
     "to drain ends what runs, takes nothing more, and stops; what waits is for the next one",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const { mutation } = yield* personal
         const sessionId = yield* newSession
         const gate = yield* Deferred.make<void>()
@@ -38,7 +39,10 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker that is 
             const workerId = yield* runWorker
             const becomes = (wanted: string) =>
               Effect.repeat(
-                Effect.map(operator.workers, (all) => all.find((each) => each.workerId === workerId)?.phase),
+                Effect.map(
+                  operator.call(({ workers }) => workers.list()),
+                  (all) => all.find((each) => each.workerId === workerId)?.phase
+                ),
                 { until: (phase) => phase === wanted, schedule }
               )
             const turns = yield* Effect.forEach(["now", "behind it"], (text) => send(sessionId, text))
@@ -48,12 +52,12 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker that is 
             const commandId = yield* mutation(api.workers.drain, { workerId, idempotencyKey: "drain" })
             assert.deepInclude(yield* settled(commandId), { status: "done", error: null })
             yield* becomes("draining")
-            const elsewhere = yield* send(yield* operator.createSession(workerId), "later")
+            const elsewhere = yield* send(yield* operator.call(({ sessions }) => sessions.create(workerId)), "later")
             yield* Deferred.succeed(gate, undefined)
             assert.deepInclude(yield* answer(now), { status: "completed", text: "so far, so good" })
             yield* becomes("stopped")
             for (const turnId of [second, elsewhere]) {
-              assert.deepInclude(yield* operator.status(turnId), { status: "queued" })
+              assert.deepInclude(yield* viewOf(turnId), { status: "queued" })
             }
             return { behind: second, later: elsewhere }
           })

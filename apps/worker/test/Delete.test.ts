@@ -6,11 +6,13 @@ import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { getFunctionName } from "convex/server"
 import { Deferred, Effect, Stream } from "effect"
 import { madeForKey } from "../src/opencode/sessions.ts"
-import { Operator } from "../src/Operator.ts"
+import { Client } from "@opencode-worker/client/effect"
 import {
+  allSessions,
   answer,
   ask,
   limit,
+  loadHistory,
   newSession,
   runWorker,
   schedule,
@@ -60,9 +62,8 @@ const ofIt = (sessionId: Id<"sessions">) =>
 /** What is made and deleted in OpenCode now is told after all that happened before. */
 const untilTold = Effect.gen(function* () {
   const { client } = yield* OpenCodeHost
-  const operator = yield* Operator
   const { id } = yield* client.sessions.create({ title: "the last one" })
-  const isThere = Effect.map(operator.sessions, ({ page }) => page.some(({ title }) => title === "the last one"))
+  const isThere = Effect.map(allSessions, (page) => page.some(({ title }) => title === "the last one"))
   yield* Effect.repeat(isThere, { until: (there) => there, schedule })
   yield* client.sessions.remove(id)
   yield* Effect.repeat(isThere, { until: (there) => !there, schedule })
@@ -70,11 +71,14 @@ const untilTold = Effect.gen(function* () {
 
 /** Neither here nor there, and nothing in its place. */
 const assertGone = Effect.fnUntraced(function* (sessionId: Id<"sessions">, before: number) {
-  const operator = yield* Operator
-  yield* Effect.repeat(operator.session(sessionId), { until: (session) => session === null, schedule })
+  const operator = yield* Client
+  yield* Effect.repeat(
+    operator.call(({ sessions }) => sessions.get(sessionId)),
+    { until: (session) => session === null, schedule }
+  )
   yield* untilTold
   assert.deepStrictEqual(yield* ofIt(sessionId), [])
-  assert.strictEqual((yield* operator.sessions).page.length, before)
+  assert.strictEqual((yield* allSessions).length, before)
 })
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })(
@@ -89,9 +93,9 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
         `${moment}, and asks no model`,
         () =>
           Effect.gen(function* () {
-            const operator = yield* Operator
+            const operator = yield* Client
             const provider = yield* ScriptedProvider
-            const before = (yield* operator.sessions).page.length
+            const before = (yield* allSessions).length
             const sessionId = yield* newSession
             const { chats } = yield* provider.stats
             const { letGo, outcomes, reached, tell, worker } = yield* holding(name, when)
@@ -99,7 +103,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
             yield* tell.open
             yield* send(sessionId, "never mind")
             yield* reached.passed
-            const commandId = yield* operator.remove(sessionId)
+            const commandId = yield* operator.call(({ sessions }) => sessions.delete(sessionId))
             if (name === "queue:claim") yield* letGo.open
             assert.deepInclude(yield* settled(commandId), { status: "done" })
             yield* letGo.open
@@ -115,16 +119,16 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
       "when the worker hears of it later than that its session cannot be bound any more",
       () =>
         Effect.gen(function* () {
-          const operator = yield* Operator
+          const operator = yield* Client
           const provider = yield* ScriptedProvider
-          const before = (yield* operator.sessions).page.length
+          const before = (yield* allSessions).length
           const sessionId = yield* newSession
           const { chats } = yield* provider.stats
           const { letGo, outcomes, reached, tell, worker } = yield* holding("sessions:linkOpenCodeSession", "asked")
           yield* Effect.provideService(runWorker, ConvexClient, worker)
           const turnId = yield* send(sessionId, "never mind")
           yield* reached.passed
-          const commandId = yield* operator.remove(sessionId)
+          const commandId = yield* operator.call(({ sessions }) => sessions.delete(sessionId))
           yield* letGo.open
           assert.deepInclude(yield* answer(turnId), { status: "aborted" })
           yield* tell.open
@@ -140,15 +144,17 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
       "in the middle of its text",
       () =>
         Effect.gen(function* () {
-          const operator = yield* Operator
-          const before = (yield* operator.sessions).page.length
+          const operator = yield* Client
+          const before = (yield* allSessions).length
           const sessionId = yield* newSession
           const { outcomes, tell, worker } = yield* holding("", "asked")
           yield* Effect.provideService(runWorker, ConvexClient, worker)
           yield* tell.open
           yield* script(() => Reply.sequence([Reply.text("so far"), Reply.hang]))
           yield* streaming(yield* send(sessionId, "go on for ever"))
-          assert.deepInclude(yield* settled(yield* operator.remove(sessionId)), { status: "done" })
+          assert.deepInclude(yield* settled(yield* operator.call(({ sessions }) => sessions.delete(sessionId))), {
+            status: "done"
+          })
           yield* assertGone(sessionId, before)
           assert.deepStrictEqual(outcomes, ["aborted"])
         }),
@@ -162,14 +168,17 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a conversation", 
     "has the title in OpenCode that it was given while it was made there",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const sessionId = yield* newSession
         const { letGo, reached, tell, worker } = yield* holding("sessions:linkOpenCodeSession", "asked")
         yield* Effect.provideService(runWorker, ConvexClient, worker)
         yield* tell.open
         const turnId = yield* send(sessionId, "rename me")
         yield* reached.passed
-        assert.deepInclude(yield* settled(yield* operator.rename(sessionId, "a better title")), { status: "done" })
+        assert.deepInclude(
+          yield* settled(yield* operator.call(({ sessions }) => sessions.rename(sessionId, "a better title"))),
+          { status: "done" }
+        )
         yield* letGo.open
         assert.deepInclude(yield* answer(turnId), { status: "completed" })
         assert.deepStrictEqual(
@@ -185,9 +194,9 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a conversation", 
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
-        const operator = yield* Operator
+        const operator = yield* Client
         const sessionOf = (wanted: string) =>
-          Effect.map(operator.sessions, ({ page }) => page.find(({ title }) => title === wanted)?.sessionId)
+          Effect.map(allSessions, (page) => page.find(({ title }) => title === wanted)?.sessionId)
         const mirrored = (title: string) =>
           Effect.repeat(sessionOf(title), { until: (found) => found !== undefined, schedule })
         const own = yield* newSession
@@ -206,11 +215,17 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a conversation", 
         const why = { status: "failed" as const, error: "OpenCode has deleted this conversation." }
         const [toRename, toLoad] = [yield* sessionOf("to rename"), yield* sessionOf("to load")]
         if (toRename === undefined || toLoad === undefined) return assert.fail("They are not there")
-        assert.deepInclude(yield* settled(yield* operator.rename(toRename, "gone")), why)
-        assert.deepInclude(yield* operator.loadHistory(toLoad), why)
-        assert.deepInclude(yield* operator.loadHistory(own), why)
+        assert.deepInclude(
+          yield* settled(yield* operator.call(({ sessions }) => sessions.rename(toRename, "gone"))),
+          why
+        )
+        assert.deepInclude(yield* loadHistory(toLoad), why)
+        assert.deepInclude(yield* loadHistory(own), why)
         for (const sessionId of [toRename, toLoad]) {
-          yield* Effect.repeat(operator.session(sessionId), { until: (session) => session === null, schedule })
+          yield* Effect.repeat(
+            operator.call(({ sessions }) => sessions.get(sessionId)),
+            { until: (session) => session === null, schedule }
+          )
         }
         const { notices, text } = yield* ask(own, "who am I?")
         assert.strictEqual(text, "1: who am I?")

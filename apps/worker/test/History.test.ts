@@ -3,8 +3,20 @@ import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Deferred, Effect, Stream } from "effect"
 import { ascendingId } from "@opencode-worker/opencode-host"
-import { Operator } from "../src/Operator.ts"
-import { answer, echo, limit, runWorker, schedule, script, send, world } from "./support/world.ts"
+import type { SessionId } from "@opencode-worker/client"
+import { Client } from "@opencode-worker/client/effect"
+import {
+  allSessions,
+  answer,
+  echo,
+  limit,
+  loadHistory,
+  runWorker,
+  schedule,
+  script,
+  send,
+  world
+} from "./support/world.ts"
 
 /** A prompt at OpenCode's own terminal, answered. */
 const say = Effect.fnUntraced(function* (sessionId: string, text: string) {
@@ -16,26 +28,30 @@ const say = Effect.fnUntraced(function* (sessionId: string, text: string) {
 /** A session that was begun there, as the operator sees it. */
 const begunElsewhere = Effect.fnUntraced(function* (title: string) {
   const { client } = yield* OpenCodeHost
-  const operator = yield* Operator
   const { id } = yield* client.sessions.create({ title })
-  const mirrored = Effect.map(operator.sessions, ({ page }) => page.find((session) => session.title === title))
+  const mirrored = Effect.map(allSessions, (page) => page.find((session) => session.title === title))
   const session = yield* Effect.repeat(mirrored, { until: (found) => found !== undefined, schedule })
   if (session === undefined) return yield* Effect.die("It did not appear")
   return { opencodeId: id, sessionId: session.sessionId }
 })
 
-const turnsOf = (sessionId: Parameters<Operator["Service"]["turns"]>[0]) =>
-  Operator.use((operator) =>
-    operator.turns(sessionId).pipe(
-      Stream.mapEffect((turn) =>
-        Effect.map(operator.parts(turn.turnId), (parts) => ({
-          ...turn,
-          kinds: parts.map(({ kind }) => kind),
-          said: parts.filter(({ kind }) => kind === "text").map(({ payload }) => String(JSON.parse(payload).text))
-        }))
-      ),
-      Stream.runCollect
-    )
+const turnsOf = (sessionId: SessionId) =>
+  Client.use((operator) =>
+    operator
+      .stream(({ turns }) => turns.list(sessionId))
+      .pipe(
+        Stream.mapEffect((turn) =>
+          Effect.map(
+            operator.call(({ turns }) => turns.parts(turn.turnId)),
+            (parts) => ({
+              ...turn,
+              kinds: parts.map(({ kind }) => kind),
+              said: parts.filter(({ kind }) => kind === "text").map(({ payload }) => String(JSON.parse(payload).text))
+            })
+          )
+        ),
+        Stream.runCollect
+      )
   )
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("the history of a session", (it) => {
@@ -43,7 +59,6 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the history of a 
     "begun at OpenCode's own terminal reads as turns with their parts in order, once, however often it is loaded",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
         yield* runWorker
         const { opencodeId, sessionId } = yield* begunElsewhere("begun elsewhere")
         const texts = Array.from({ length: 5 }, (_, index) => `prompt ${index + 1}`)
@@ -56,8 +71,8 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the history of a 
         yield* say(opencodeId, "look around")
         assert.deepStrictEqual(yield* turnsOf(sessionId), [])
 
-        assert.deepInclude(yield* operator.loadHistory(sessionId), { status: "done", error: null })
-        yield* operator.loadHistory(sessionId)
+        assert.deepInclude(yield* loadHistory(sessionId), { status: "done", error: null })
+        yield* loadHistory(sessionId)
         const turns = yield* turnsOf(sessionId)
         assert.deepStrictEqual(
           turns.map(({ text }) => text),
@@ -81,7 +96,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the history of a 
     "is loaded while the session runs a turn, which ends as it would have",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         yield* runWorker
         const { opencodeId, sessionId } = yield* begunElsewhere("goes on here")
         yield* say(opencodeId, "first")
@@ -94,18 +109,20 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the history of a 
         )
         const running = yield* send(sessionId, "third")
         const waiting = yield* send(sessionId, "fourth")
-        yield* operator.follow(running).pipe(
-          Stream.filter(({ deltas }) => deltas.length > 0),
-          Stream.runHead
-        )
-        assert.deepInclude(yield* operator.loadHistory(sessionId), { status: "done" })
+        yield* operator
+          .stream(({ turns }) => turns.follow(running))
+          .pipe(
+            Stream.filter(({ blocks }) => blocks.length > 0),
+            Stream.runHead
+          )
+        assert.deepInclude(yield* loadHistory(sessionId), { status: "done" })
         const order = Effect.map(turnsOf(sessionId), (turns) => turns.map(({ text }) => text))
         assert.deepStrictEqual(yield* order, ["first", "second", "third", "fourth"])
         yield* Deferred.succeed(gate, undefined)
         assert.deepInclude(yield* answer(running), { status: "completed", text: "so far, done" })
         assert.deepInclude(yield* answer(waiting), { status: "completed", text: "4: fourth" })
         yield* say(opencodeId, "fifth")
-        yield* operator.loadHistory(sessionId)
+        yield* loadHistory(sessionId)
         assert.deepStrictEqual(yield* order, ["first", "second", "third", "fourth", "fifth"])
       }),
     limit
@@ -115,7 +132,6 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the history of a 
     "has what was said at the terminal between two prompts from here",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
         const provider = yield* ScriptedProvider
         yield* runWorker
         const { opencodeId, sessionId } = yield* begunElsewhere("in turns")
@@ -124,7 +140,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the history of a 
         yield* answer(yield* send(sessionId, "here 3"))
         yield* say(opencodeId, "there 4")
         const asked = (yield* provider.stats).chats
-        yield* operator.loadHistory(sessionId)
+        yield* loadHistory(sessionId)
         const turns = yield* turnsOf(sessionId)
         assert.deepStrictEqual(
           turns.map(({ text, said }) => [text, said[0]]),

@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { ScriptedProvider } from "@opencode-worker/testkit"
 import { Context, Effect, Layer } from "effect"
-import { Operator } from "../src/Operator.ts"
+import { Client } from "@opencode-worker/client/effect"
 import { operatorLayer } from "../src/layers.ts"
 import { ask, runWorker, world } from "./support/world.ts"
 
@@ -9,7 +9,7 @@ import { ask, runWorker, world } from "./support/world.ts"
 const counts = process.env["TEST_FULL"] === undefined ? [1, 8] : [1, 8, 50]
 
 /** An operator with a connection of their own. */
-const newOperator = Effect.map(Layer.build(Layer.fresh(operatorLayer)), (services) => Context.get(services, Operator))
+const newOperator = Effect.map(Layer.build(Layer.fresh(operatorLayer)), (services) => Context.get(services, Client))
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("operators", (it) => {
   for (const count of counts) {
@@ -24,9 +24,9 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("operators", (it) 
           const answers = yield* Effect.forEach(
             operators,
             Effect.fnUntraced(function* (operator, index) {
-              const sessionId = yield* operator.createSession(workerId)
+              const sessionId = yield* operator.call(({ sessions }) => sessions.create(workerId))
               const words = Array.from({ length: 100 }, (_, word) => `${index}-${word}`).join(" ")
-              const { status, text } = yield* Effect.provideService(ask(sessionId, words), Operator, operator)
+              const { status, text } = yield* Effect.provideService(ask(sessionId, words), Client, operator)
               return [status, text === `1: ${words}`]
             }),
             { concurrency: "unbounded" }

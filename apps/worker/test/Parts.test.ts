@@ -2,8 +2,8 @@ import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
-import { Effect, Option, Stream } from "effect"
-import { Operator } from "../src/Operator.ts"
+import { Effect, Stream } from "effect"
+import { Client } from "@opencode-worker/client/effect"
 import { answer, limit, newSession, runWorker, script, send, world } from "./support/world.ts"
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("the parts of an answer", (it) => {
@@ -12,7 +12,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the parts of an a
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
-        const operator = yield* Operator
+        const operator = yield* Client
         const provider = yield* ScriptedProvider
         const sessionId = yield* newSession
         yield* runWorker
@@ -29,9 +29,11 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the parts of an a
             usage
           )
         )
-        const turnId = yield* operator.send(sessionId, "look", Option.some("scripted/other"), Option.some("plan"))
+        const turnId = yield* operator.call(({ turns }) =>
+          turns.send(sessionId, "look", { model: "scripted/other", agent: "plan" })
+        )
         assert.deepInclude(yield* answer(turnId), { status: "completed", text: "Let me see.\nThat is all." })
-        const parts = yield* operator.parts(turnId)
+        const parts = yield* operator.call(({ turns }) => turns.parts(turnId))
         assert.deepStrictEqual(
           parts.map(({ kind }) => kind),
           ["step-start", "reasoning", "text", "tool", "step-finish", "step-start", "text", "step-finish"]
@@ -39,7 +41,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the parts of an a
         const [tool] = parts.filter(({ kind }) => kind === "tool").map(({ payload }) => JSON.parse(payload))
         assert.deepInclude(tool, { tool: "bash" })
         assert.deepInclude(tool.state, { status: "completed", output: "here\n" })
-        const turns = yield* operator.turns(sessionId).pipe(Stream.runCollect)
+        const turns = yield* operator.stream(({ turns }) => turns.list(sessionId)).pipe(Stream.runCollect)
         assert.deepInclude(turns[0], { model: "scripted/other", agent: "plan" })
         assert.deepInclude(turns[0]?.usage, { input: 2_000, output: 20 })
         assert.isNumber(turns[0]?.usage?.cost)
@@ -59,7 +61,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the parts of an a
     () =>
       Effect.gen(function* () {
         const { directory } = yield* OpenCodeHome
-        const operator = yield* Operator
+        const operator = yield* Client
         const sessionId = yield* newSession
         yield* runWorker
         const filePath = join(directory, "made.txt")
@@ -68,7 +70,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the parts of an a
         )
         const turnId = yield* send(sessionId, "make it")
         assert.deepInclude(yield* answer(turnId), { status: "completed", text: "Done." })
-        const parts = yield* operator.parts(turnId)
+        const parts = yield* operator.call(({ turns }) => turns.parts(turnId))
         const patches = parts.filter(({ kind }) => kind === "patch").map(({ payload }) => JSON.parse(payload))
         assert.deepStrictEqual(
           patches.map(({ files }) => files),

@@ -8,7 +8,7 @@ import { WorkerEvent } from "@opencode-worker/worker-fsm"
 import { Effect, type Option, Redacted } from "effect"
 import * as Credentials from "../src/state/Credentials.ts"
 import { EmbeddedDeployment } from "../src/local/EmbeddedDeployment.ts"
-import { Operator } from "../src/Operator.ts"
+import { Client } from "@opencode-worker/client/effect"
 import { makeWorker } from "../src/Worker.ts"
 import { limit, world } from "./support/world.ts"
 
@@ -35,10 +35,16 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker that is 
     "because its approval was taken back stops as that, not as fenced, and says what to do; so does its next start",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const { directory, root } = yield* OpenCodeHome
         const credentials = join(root, "revoked.json")
-        const options = { machine: "test", directory, credentials, processId: "test", onPairingCode: operator.approve }
+        const options = {
+          machine: "test",
+          directory,
+          credentials,
+          processId: "test",
+          onPairingCode: (code: string) => operator.call(({ workers }) => workers.approve(code))
+        }
         const { lifecycle, workerId } = yield* makeWorker(options)
         yield* lifecycle.send(Start)
         yield* lifecycle.awaitState("Ready")
@@ -58,14 +64,14 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker that is 
     "hears of a revocation while it is paused, when nothing but its lease tells",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const { directory, root } = yield* OpenCodeHome
         const { lifecycle, workerId } = yield* makeWorker({
           machine: "test",
           directory,
           credentials: join(root, "paused.json"),
           processId: "test",
-          onPairingCode: operator.approve
+          onPairingCode: (code: string) => operator.call(({ workers }) => workers.approve(code))
         })
         yield* lifecycle.send(Start)
         yield* lifecycle.awaitState("Ready")
@@ -80,10 +86,16 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker that is 
     "because its secret was replaced elsewhere stops as that, and says what to do; so does its next start",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const { directory, root } = yield* OpenCodeHome
         const credentials = join(root, "replaced.json")
-        const options = { machine: "test", directory, credentials, processId: "test", onPairingCode: operator.approve }
+        const options = {
+          machine: "test",
+          directory,
+          credentials,
+          processId: "test",
+          onPairingCode: (code: string) => operator.call(({ workers }) => workers.approve(code))
+        }
         const { lifecycle } = yield* makeWorker(options)
         yield* lifecycle.send(Start)
         yield* lifecycle.awaitState("Ready")

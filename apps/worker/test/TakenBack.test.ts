@@ -2,7 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import { api, type Id } from "@opencode-worker/convex-backend/api"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Effect, Redacted, Stream } from "effect"
-import { Operator } from "../src/Operator.ts"
+import { Client } from "@opencode-worker/client/effect"
 import { ask, limit, newSession, personal, runWorker, schedule, world } from "./support/world.ts"
 
 /** What a person does at OpenCode's own terminal, and the port does not offer. */
@@ -22,11 +22,13 @@ const call = Effect.fnUntraced(function* (method: string, path: string, body: ob
 })
 
 const marks = (sessionId: Id<"sessions">) =>
-  Operator.use((operator) =>
-    operator.turns(sessionId).pipe(
-      Stream.map(({ text, undone }) => `${text}${undone ? " (undone)" : ""}`),
-      Stream.runCollect
-    )
+  Client.use((operator) =>
+    operator
+      .stream(({ turns }) => turns.list(sessionId))
+      .pipe(
+        Stream.map(({ text, undone }) => `${text}${undone ? " (undone)" : ""}`),
+        Stream.runCollect
+      )
   )
 
 const become = (sessionId: Id<"sessions">, expected: ReadonlyArray<string>) =>
@@ -69,13 +71,16 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("what OpenCode tak
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
-        const operator = yield* Operator
+        const operator = yield* Client
         const sessionId = yield* newSession
         yield* runWorker
         yield* ask(sessionId, "hello")
         const [session] = yield* client.sessions.list({ limit: 1 })
         yield* call("PATCH", `/session/${session?.id ?? ""}`, { time: { archived: Date.now() } })
-        yield* Effect.repeat(operator.session(sessionId), { until: (found) => found?.archived === true, schedule })
+        yield* Effect.repeat(
+          operator.call(({ sessions }) => sessions.get(sessionId)),
+          { until: (found) => found?.archived === true, schedule }
+        )
       }),
     limit
   )

@@ -2,8 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Effect } from "effect"
 import { madeForKey } from "../src/opencode/sessions.ts"
-import { Operator } from "../src/Operator.ts"
-import { answer, ask, newSession, runWorker, schedule, send, world } from "./support/world.ts"
+import { answer, ask, newSession, runWorker, schedule, send, viewOf, world } from "./support/world.ts"
 
 /** OpenCode boots twice, and slowly on a loaded machine. */
 const limit = { timeout: 90_000 }
@@ -14,14 +13,13 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => 
     () =>
       Effect.gen(function* () {
         const host = yield* OpenCodeHost
-        const operator = yield* Operator
         const sessionId = yield* newSession
         yield* runWorker
         const { pid = 0 } = yield* host.server
         // A server that listens and does not answer: the turn is claimed, and comes no further.
         process.kill(pid, "SIGSTOP")
         const turnId = yield* send(sessionId, "hello")
-        yield* Effect.repeat(operator.status(turnId), { until: ({ status }) => status === "claimed", schedule })
+        yield* Effect.repeat(viewOf(turnId), { until: ({ status }) => status === "claimed", schedule })
         process.kill(pid, "SIGKILL")
         assert.deepInclude(yield* answer(turnId), { status: "completed", text: "1: hello" })
       }),

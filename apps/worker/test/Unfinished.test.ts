@@ -8,7 +8,7 @@ import { ascendingId, OpenCodeHost } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { getFunctionName } from "convex/server"
 import { Effect } from "effect"
-import { Operator } from "../src/Operator.ts"
+import { Client } from "@opencode-worker/client/effect"
 import { answer, ask, limit, newSession, runWorker, schedule, script, send, world } from "./support/world.ts"
 
 /** Takes the lease as a process of the worker would, and a turn under it. Gives what that process knows, and its epoch. */
@@ -51,14 +51,14 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn that an ea
     "is not run when its operator has stopped it meanwhile",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const provider = yield* ScriptedProvider
         const sessionId = yield* newSession
         const { chats } = yield* provider.stats
         const turnId = yield* send(sessionId, "never")
         const { claim } = yield* earlier
         assert.isTrue((yield* claim(turnId)).claimed)
-        yield* operator.abort(turnId)
+        yield* operator.call(({ turns }) => turns.abort(turnId))
         yield* runWorker
         assert.deepInclude(yield* answer(turnId), { status: "aborted", text: "" })
         assert.strictEqual((yield* ask(sessionId, "and now?")).text, "1: and now?")
@@ -73,7 +73,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn that an ea
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
         const convex = yield* ConvexClient
-        const operator = yield* Operator
+        const operator = yield* Client
         const provider = yield* ScriptedProvider
         const sessionId = yield* newSession
         const { chats } = yield* provider.stats
@@ -86,7 +86,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn that an ea
         yield* client.prompt({ sessionId: id, messageId, partId, text: "hello", model: "scripted/echo" })
         yield* convex.mutation(api.queue.markDelivered, { ...known, turnId })
         yield* Effect.repeat(provider.stats, { until: (now) => now.chats > chats, schedule })
-        yield* operator.abort(turnId)
+        yield* operator.call(({ turns }) => turns.abort(turnId))
         yield* runWorker
         assert.strictEqual((yield* answer(turnId)).status, "aborted")
         assert.strictEqual((yield* provider.stats).chats - chats, 1)
@@ -125,17 +125,20 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn that this 
     "is run when it never reached OpenCode",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const sessionId = yield* newSession
         const { claim, known } = yield* earlier
         const workerId = yield* runWorker
-        const phase = Effect.map(operator.workers, (all) => all.find((each) => each.workerId === workerId)?.phase)
-        yield* operator.pause(workerId)
+        const phase = Effect.map(
+          operator.call(({ workers }) => workers.list()),
+          (all) => all.find((each) => each.workerId === workerId)?.phase
+        )
+        yield* operator.call(({ workers }) => workers.pause(workerId))
         yield* Effect.repeat(phase, { until: (now) => now === "paused", schedule })
         const turnId = yield* send(sessionId, "hello")
         // The worker has followed the earlier process, in the next epoch.
         assert.isTrue((yield* claim(turnId, known.epoch + 1)).claimed)
-        yield* operator.resume(workerId)
+        yield* operator.call(({ workers }) => workers.resume(workerId))
         assert.deepInclude(yield* answer(turnId), { status: "completed", text: "1: hello" })
       }),
     limit

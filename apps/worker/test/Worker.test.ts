@@ -2,11 +2,12 @@ import { assert, layer } from "@effect/vitest"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Deferred, Effect, Schedule, Stream } from "effect"
-import { answerRequests } from "../src/terminal/PermissionPrompt.ts"
+import { promptForRequests } from "../src/terminal/PermissionPrompt.ts"
 import { madeForKey } from "../src/opencode/sessions.ts"
-import { Operator } from "../src/Operator.ts"
+import { Client } from "@opencode-worker/client/effect"
 import { capacity } from "../src/opencode/agent.ts"
 import {
+  allSessions,
   answer,
   ask,
   echo,
@@ -17,6 +18,7 @@ import {
   script,
   send,
   servedPage,
+  viewOf,
   world
 } from "./support/world.ts"
 
@@ -44,7 +46,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
     "runs conversations beside each other, and one prompt of a conversation at a time",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const workerId = yield* runWorker
         const gate = yield* Deferred.make<void>()
         yield* script((request) =>
@@ -52,11 +54,14 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
             ? Reply.sequence([Reply.wait(Deferred.await(gate)), Reply.text("waited")])
             : echo(request)
         )
-        const [held, free] = [yield* operator.createSession(workerId), yield* operator.createSession(workerId)]
+        const [held, free] = [
+          yield* operator.call(({ sessions }) => sessions.create(workerId)),
+          yield* operator.call(({ sessions }) => sessions.create(workerId))
+        ]
         const first = yield* send(held, "wait")
         const second = yield* send(held, "after")
         assert.strictEqual((yield* ask(free, "beside")).text, "1: beside")
-        assert.deepInclude(yield* operator.status(second), { status: "queued" })
+        assert.deepInclude(yield* viewOf(second), { status: "queued" })
         yield* Deferred.succeed(gate, undefined)
         assert.strictEqual((yield* answer(first)).text, "waited")
         assert.strictEqual((yield* answer(second)).text, "2: after")
@@ -87,7 +92,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
     "brings what OpenCode asks to the operator, and the answer back",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const page = yield* servedPage
         const sessionId = yield* newSession
         yield* runWorker
@@ -95,17 +100,19 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
           request.toolResults.length === 0 ? Reply.toolCall("webfetch", { url: page, format: "text" }) : echo(request)
         )
         const asked = operator
-          .pending(sessionId)
+          .stream(({ requests }) => requests.watch({ sessionId }))
           .pipe(Stream.flattenIterable, Stream.runHead, Effect.flatMap(Effect.fromOption))
         const allowed = yield* send(sessionId, "look it up")
         const request = yield* asked
         assert.strictEqual(request.subject, `webfetch: ${page}`)
-        yield* operator.answer(request.requestId, { type: "once" })
+        yield* operator.call(({ requests }) => requests.answer(request.requestId, { type: "once" }))
         assert.deepInclude(yield* answer(allowed), { status: "completed", text: "the page says hello" })
 
         const refused = yield* send(sessionId, "and again")
         const again = yield* Effect.repeat(asked, { until: ({ requestId }) => requestId !== request.requestId })
-        yield* operator.answer(again.requestId, { type: "reject", message: "look in the cache instead" })
+        yield* operator.call(({ requests }) =>
+          requests.answer(again.requestId, { type: "reject", message: "look in the cache instead" })
+        )
         const { status, text } = yield* answer(refused)
         assert.strictEqual(status, "completed")
         assert.match(text, /look in the cache instead/)
@@ -124,7 +131,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
             ? Reply.toolCall("webfetch", { url: "http://127.0.0.1:9/", format: "text" })
             : echo(request)
         )
-        yield* Effect.forkScoped(answerRequests(sessionId, undefined))
+        yield* Effect.forkScoped(promptForRequests(sessionId, undefined))
         const { status, text } = yield* ask(sessionId, "look it up")
         assert.strictEqual(status, "completed")
         assert.match(text, /No person can be asked for permission here/)
@@ -137,18 +144,21 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
-        const operator = yield* Operator
+        const operator = yield* Client
         const sessionId = yield* newSession
         yield* runWorker
         yield* ask(sessionId, "hello")
         const inOpenCode = Effect.map(client.sessions.list(), (all) =>
           all.find(({ metadata }) => metadata?.["opencodeWorkerSession"] === sessionId)
         )
-        yield* operator.rename(sessionId, "a better title")
+        yield* operator.call(({ sessions }) => sessions.rename(sessionId, "a better title"))
         yield* Effect.repeat(inOpenCode, { until: (session) => session?.title === "a better title", schedule })
-        yield* operator.remove(sessionId)
+        yield* operator.call(({ sessions }) => sessions.delete(sessionId))
         yield* Effect.repeat(inOpenCode, { until: (session) => session === undefined, schedule })
-        yield* Effect.repeat(operator.session(sessionId), { until: (session) => session === null, schedule })
+        yield* Effect.repeat(
+          operator.call(({ sessions }) => sessions.get(sessionId)),
+          { until: (session) => session === null, schedule }
+        )
       }),
     limit
   )
@@ -157,15 +167,18 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
     "begins nothing while it is paused",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const sessionId = yield* newSession
         const workerId = yield* runWorker
-        const phase = Effect.map(operator.workers, (all) => all.find((each) => each.workerId === workerId)?.phase)
-        yield* operator.pause(workerId)
+        const phase = Effect.map(
+          operator.call(({ workers }) => workers.list()),
+          (all) => all.find((each) => each.workerId === workerId)?.phase
+        )
+        yield* operator.call(({ workers }) => workers.pause(workerId))
         yield* Effect.repeat(phase, { until: (now) => now === "paused", schedule })
         const turnId = yield* send(sessionId, "hello")
-        assert.deepInclude(yield* operator.status(turnId), { status: "queued" })
-        yield* operator.resume(workerId)
+        assert.deepInclude(yield* viewOf(turnId), { status: "queued" })
+        yield* operator.call(({ workers }) => workers.resume(workerId))
         assert.deepInclude(yield* answer(turnId), { status: "completed" })
       }),
     limit
@@ -176,12 +189,9 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
-        const operator = yield* Operator
         yield* runWorker
         const { id } = yield* client.sessions.create({ title: "begun elsewhere" })
-        const mirrored = Effect.map(operator.sessions, ({ page }) =>
-          page.filter(({ title }) => title === "begun elsewhere")
-        )
+        const mirrored = Effect.map(allSessions, (page) => page.filter(({ title }) => title === "begun elsewhere"))
         const [session] = yield* Effect.repeat(mirrored, { until: (found) => found.length > 0, schedule })
         assert.deepInclude(session, { origin: "opencode" })
         if (session !== undefined) assert.strictEqual((yield* ask(session.sessionId, "hello")).text, "1: hello")
@@ -197,13 +207,16 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
-        const operator = yield* Operator
+        const operator = yield* Client
         const workerId = yield* runWorker
-        const phase = Effect.map(operator.workers, (all) => all.find((each) => each.workerId === workerId)?.phase)
-        const titles = Effect.map(operator.sessions, ({ page }) => page.map(({ title }) => title))
+        const phase = Effect.map(
+          operator.call(({ workers }) => workers.list()),
+          (all) => all.find((each) => each.workerId === workerId)?.phase
+        )
+        const titles = Effect.map(allSessions, (page) => page.map(({ title }) => title))
         const before = yield* client.sessions.create({ title: "made before the pause" })
         yield* Effect.repeat(titles, { until: (all) => all.includes("made before the pause"), schedule })
-        yield* operator.pause(workerId)
+        yield* operator.call(({ workers }) => workers.pause(workerId))
         yield* Effect.repeat(phase, { until: (now) => now === "paused", schedule })
         yield* client.sessions.remove(before.id)
         yield* client.sessions.create({ title: "made in the pause" })
@@ -239,7 +252,6 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
-        const operator = yield* Operator
         const sessionId = yield* newSession
         const ofIt = Effect.map(client.sessions.list(), (all) =>
           all.filter(({ metadata }) => metadata?.[madeForKey] === sessionId)
@@ -248,10 +260,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
         /** What is deleted later is told later. */
         const untilTold = Effect.gen(function* () {
           const { id } = yield* client.sessions.create({ title: "another" })
-          const count = Effect.map(
-            operator.sessions,
-            ({ page }) => page.filter(({ title }) => title === "another").length
-          )
+          const count = Effect.map(allSessions, (page) => page.filter(({ title }) => title === "another").length)
           yield* Effect.repeat(count, { until: (now) => now === 1, schedule })
           yield* client.sessions.remove(id)
           yield* Effect.repeat(count, { until: (now) => now === 0, schedule })
@@ -275,28 +284,34 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
     "takes no more than it can run at once, and starts nothing of what waits when it is paused",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const gate = yield* Deferred.make<void>()
         const workerId = yield* runWorker
-        const phase = Effect.map(operator.workers, (all) => all.find((each) => each.workerId === workerId)?.phase)
+        const phase = Effect.map(
+          operator.call(({ workers }) => workers.list()),
+          (all) => all.find((each) => each.workerId === workerId)?.phase
+        )
         yield* script((request) =>
           request.lastUserText === "wait"
             ? Reply.sequence([Reply.text("so far"), Reply.wait(Deferred.await(gate))])
             : echo(request)
         )
         const turns = yield* Effect.forEach(Array.from({ length: capacity + 2 }), () =>
-          Effect.flatMap(operator.createSession(workerId), (sessionId) => send(sessionId, "wait"))
+          Effect.flatMap(
+            operator.call(({ sessions }) => sessions.create(workerId)),
+            (sessionId) => send(sessionId, "wait")
+          )
         )
         // A look is a query for each of them.
         const seldom = Schedule.spaced("500 millis")
-        const statuses = Effect.forEach(turns, (turnId) => Effect.map(operator.status(turnId), ({ status }) => status))
+        const statuses = Effect.forEach(turns, (turnId) => Effect.map(viewOf(turnId), ({ status }) => status))
         const waiting = Effect.map(statuses, (all) => all.filter((status) => status === "queued").length)
         yield* Effect.repeat(statuses, {
           until: (all) => all.filter((status) => status === "running").length === capacity,
           schedule: seldom
         })
         assert.strictEqual(yield* waiting, 2)
-        yield* operator.pause(workerId)
+        yield* operator.call(({ workers }) => workers.pause(workerId))
         yield* Effect.repeat(phase, { until: (now) => now === "paused", schedule })
         yield* Deferred.succeed(gate, undefined)
         yield* Effect.repeat(statuses, {
@@ -304,7 +319,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
           schedule: seldom
         })
         assert.strictEqual(yield* waiting, 2)
-        yield* operator.resume(workerId)
+        yield* operator.call(({ workers }) => workers.resume(workerId))
         yield* Effect.repeat(statuses, {
           until: (all) => all.every((status) => status === "completed"),
           schedule: seldom

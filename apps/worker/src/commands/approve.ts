@@ -1,11 +1,11 @@
 /** `opencode-worker approve <code>`: makes the worker that shows the code yours, once you have seen which one it is. */
+import { Client } from "@opencode-worker/client/effect"
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import { Clock, Config, Duration, Effect, Layer, Option, Redacted } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { AppError, configError, exitCodes, toAppError, temporaryError, usageError } from "../AppError.ts"
 import { dataFolder } from "../state/DataFolder.ts"
 import { EmbeddedDeployment } from "../local/EmbeddedDeployment.ts"
-import { Operator } from "../Operator.ts"
 import { isInteractive } from "../terminal/PromptSource.ts"
 import { operatorLayer } from "../layers.ts"
 import * as ChatInput from "../terminal/input/ChatInput.ts"
@@ -40,7 +40,7 @@ const remote = Effect.fnUntraced(function* (url: string) {
   if (Option.isNone(jwt)) {
     return yield* configError("Set OPENCODE_WORKER_TOKEN to a JWT that the deployment's auth.config.ts accepts.")
   }
-  return Layer.provide(Operator.layer, ConvexClient.layer({ url, auth: Effect.succeed(Redacted.value(jwt.value)) }))
+  return Layer.provide(Client.layer, ConvexClient.layer({ url, auth: Effect.succeed(Redacted.value(jwt.value)) }))
 })
 
 const refusedToken = new AppError({
@@ -52,7 +52,7 @@ const refusedToken = new AppError({
  * An action is lost with the connection that a deployment closes where it refuses a token; a query is repeated, and gets
  * the refusal.
  */
-const signedIn = Operator.use(({ workers }) => workers).pipe(
+const signedIn = Client.use((client) => client.call(({ workers }, options) => workers.list(options))).pipe(
   Effect.catchTag("ConvexClientError", (error) =>
     Effect.fail(error.reason._tag === "Rejected" && error.reason.code === "Unauthenticated" ? refusedToken : error)
   )
@@ -81,8 +81,8 @@ const confirm = (asked: ScreenText) =>
   )
 
 const approveShown = Effect.fnUntraced(function* (code: string, isConfirmed: boolean) {
-  const operator = yield* Operator
-  const { address, createdAt, directory, machine } = yield* operator.preview(code)
+  const client = yield* Client
+  const { address, createdAt, directory, machine } = yield* client.call(({ workers }) => workers.preview(code))
   const age = ageOf((yield* Clock.currentTimeMillis) - createdAt)
   const from = address === null ? screen`` : screen`address       ${ScreenText.line(address)}\n`
   const worker = screen`machine       ${ScreenText.line(machine)}\ndirectory     ${ScreenText.line(directory)}\n${from}code          began ${age} ago\n`
@@ -91,7 +91,7 @@ const approveShown = Effect.fnUntraced(function* (code: string, isConfirmed: boo
   else if (!(yield* confirm(screen`${worker}${warning}? Make this worker yours? [y]es, [n]o\n`))) {
     return yield* new AppError({ text: "Not approved.", exitCode: exitCodes.Aborted })
   }
-  yield* operator.approve(code)
+  yield* client.call(({ workers }) => workers.approve(code))
   yield* printLine(
     screen`Approved: ${ScreenText.line(machine)}, ${ScreenText.line(directory)}. It is yours until you revoke it.`
   )

@@ -3,22 +3,22 @@
  * and opens a chat with it.
  */
 import { hostname } from "node:os"
-import type { Id } from "@opencode-worker/convex-backend/api"
+import type { WorkerId } from "@opencode-worker/client"
+import { Client } from "@opencode-worker/client/effect"
 import { ModelCache } from "@opencode-worker/model-cache"
 import { listProcesses, OpenCodeHost } from "@opencode-worker/opencode-host"
 import { demoPrompt } from "@opencode-worker/testkit"
 import { WorkerEvent } from "@opencode-worker/worker-fsm"
 import { Effect, Option, Ref, Stdio, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import { AppError, configError, exitCodes, toAppError, noSuchSession, usageError } from "../AppError.ts"
+import { AppError, configError, exitCodes, toAppError, usageError } from "../AppError.ts"
 import { ask, noTurns } from "../terminal/Chat.ts"
-import { reopened } from "../terminal/SessionTranscript.ts"
+import { findSession, showHistory } from "../terminal/SessionTranscript.ts"
 import { type DataFolder, dataFolder, dataFolders } from "../state/DataFolder.ts"
 import { demoHome } from "../local/Demo.ts"
 import { EmbeddedDeployment } from "../local/EmbeddedDeployment.ts"
 import { hostable } from "./shared/hostable.ts"
 import { unlessHopeless } from "../opencode/startup.ts"
-import { Operator } from "../Operator.ts"
 import { isInteractive, promptFile, promptSource } from "../terminal/PromptSource.ts"
 import { devLayer } from "../layers.ts"
 import { type Run, summary } from "../terminal/RunSummary.ts"
@@ -83,14 +83,14 @@ const surroundings = (demo: boolean, directory: string, folder: DataFolder) =>
 /** The worker, once it is Ready. It ends with the scope. */
 const readyWorker = Effect.fnUntraced(function* (folder: DataFolder) {
   const { directory } = yield* OpenCodeHost
-  const operator = yield* Operator
+  const client = yield* Client
   const { lifecycle, workerId } = yield* makeWorker({
     machine: hostname(),
     directory,
     credentials: folder.worker(directory),
     // The data folder admits one process, so whoever opens it may follow its predecessor at once.
     processId: `dev ${folder.root}`,
-    onPairingCode: operator.approve
+    onPairingCode: (code) => client.call(({ workers }) => workers.approve(code))
   })
   const state = yield* lifecycle
     .send(WorkerEvent.cases.Start.make({}))
@@ -102,12 +102,11 @@ const readyWorker = Effect.fnUntraced(function* (folder: DataFolder) {
 })
 
 /** The conversation to go on with, or a new one. */
-const conversation = Effect.fnUntraced(function* (workerId: Id<"workers">, given: Flags["session"]) {
-  const operator = yield* Operator
-  if (Option.isNone(given)) return yield* operator.createSession(workerId)
-  const found = yield* operator.session(given.value)
-  if (found?.workerId === workerId) return found.sessionId
-  if (found === null) return yield* noSuchSession(given.value)
+const conversation = Effect.fnUntraced(function* (workerId: WorkerId, given: Flags["session"]) {
+  const client = yield* Client
+  if (Option.isNone(given)) return yield* client.call(({ sessions }) => sessions.create(workerId))
+  const found = yield* findSession(given.value)
+  if (found.workerId === workerId) return found.sessionId
   return yield* configError(`The session ${given.value} belongs to another directory: start there to go on with it.`)
 })
 
@@ -164,7 +163,7 @@ const chat = Effect.fnUntraced(function* (
   const style = styleFor(isTerminal)
   if (Option.isSome(session)) {
     const sessionId = yield* current
-    if (input !== undefined) yield* reopened(sessionId, style)
+    if (input !== undefined) yield* showHistory(sessionId, style)
   }
   if (input !== undefined) yield* printLine(screen`Type a prompt; Esc stops an answer, /exit or Ctrl-D leaves.`)
 

@@ -1,13 +1,13 @@
 /**
  * `opencode-worker sessions [session]`: the conversations of a data folder, the latest activity first, or one of them whole.
  */
-import { DateTime, Effect, Layer, Option } from "effect"
+import { Client } from "@opencode-worker/client/effect"
+import { DateTime, Effect, Layer, Option, Stream } from "effect"
 import { Argument, Command } from "effect/cli"
-import { toAppError, noSuchSession } from "../AppError.ts"
-import { conversation } from "../terminal/SessionTranscript.ts"
+import { toAppError } from "../AppError.ts"
+import { findSession, showSession } from "../terminal/SessionTranscript.ts"
 import { dataFolder } from "../state/DataFolder.ts"
 import { EmbeddedDeployment } from "../local/EmbeddedDeployment.ts"
-import { Operator } from "../Operator.ts"
 import { operatorLayer } from "../layers.ts"
 import { endWithOutput } from "../terminal/output/endWithOutput.ts"
 import { printLine } from "../terminal/output/Output.ts"
@@ -16,22 +16,25 @@ import { plain } from "../terminal/output/Style.ts"
 import { resolveDirectory } from "./shared/directory.ts"
 import * as flags from "./shared/flags.ts"
 
+const shownSessions = 50
+
 const list = Effect.gen(function* () {
-  const { isDone, page } = yield* Operator.use(({ sessions }) => sessions)
-  if (page.length === 0) return yield* printLine(screen`No conversations yet: opencode-worker dev begins one.`)
-  for (const { archived, lastActivityAt, sessionId, status, title } of page) {
+  const client = yield* Client
+  const latest = client.stream((operator) => operator.sessions.list())
+  const found = yield* Stream.runCollect(Stream.take(latest, shownSessions + 1))
+  if (found.length === 0) return yield* printLine(screen`No conversations yet: opencode-worker dev begins one.`)
+  for (const { archived, lastActivityAt, sessionId, status, title } of found.slice(0, shownSessions)) {
     const at = DateTime.formatIso(DateTime.makeUnsafe(lastActivityAt))
     yield* printLine(
       screen`${sessionId}  ${at}  ${status.padEnd(7)}  ${ScreenText.line(title)}${archived ? " (archived)" : ""}`
     )
   }
-  if (!isDone) yield* printLine(screen`(the latest ${page.length})`)
+  if (found.length > shownSessions) yield* printLine(screen`(the latest ${shownSessions})`)
 })
 
 const show = Effect.fnUntraced(function* (given: string) {
-  const session = yield* Operator.use((operator) => operator.session(given))
-  if (session === null) return yield* noSuchSession(given)
-  yield* conversation(session.sessionId, plain)
+  const { sessionId } = yield* findSession(given)
+  yield* showSession(sessionId, plain)
 })
 
 export const sessions = Command.make(

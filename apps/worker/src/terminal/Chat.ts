@@ -1,9 +1,9 @@
 /** A conversation at the terminal: sends a prompt, writes the answer as it arrives through the deployment. */
-import type { Id } from "@opencode-worker/convex-backend/api"
-import type { ConvexSyncError } from "@opencode-worker/convex-sync"
+import { type SessionId, TurnView } from "@opencode-worker/client"
+import { Client } from "@opencode-worker/client/effect"
+import type { ConvexClientError } from "@opencode-worker/effect-convex"
 import { Clock, Effect, Option, Ref, Stream } from "effect"
-import { answerRequests } from "./PermissionPrompt.ts"
-import { Operator } from "../Operator.ts"
+import { promptForRequests } from "./PermissionPrompt.ts"
 import type { ChatInput } from "./input/ChatInput.ts"
 import { columns, print, printLine } from "./output/Output.ts"
 import { screen } from "./output/ScreenText.ts"
@@ -27,7 +27,7 @@ export interface Tally {
 export const noTurns: Tally = { turns: 0, completed: 0, stopped: 0, refused: 0, firstText: Option.none(), pieces: 0 }
 
 /** A prompt that cannot be sent, because it is too long for example, says nothing about the next one. */
-const accepted = <A>(sending: Effect.Effect<A, ConvexSyncError>) =>
+const accepted = <A>(sending: Effect.Effect<A, ConvexClientError>) =>
   Effect.asSome(sending).pipe(
     Effect.catchReason("ConvexClientError", "Rejected", ({ code, message }, error) =>
       code === "InvalidArgument"
@@ -36,11 +36,14 @@ const accepted = <A>(sending: Effect.Effect<A, ConvexSyncError>) =>
     )
   )
 
-type Seen = Transcript.Verdict & { readonly transcript: Transcript.Transcript }
+interface Seen {
+  readonly transcript: Transcript.Transcript
+  readonly view: TurnView.TurnView
+}
 
 /** Sends one prompt and writes its answer, which a person at the terminal can stop with Esc; adds to the tally. */
 export const ask = Effect.fn("Chat.ask")(function* (options: {
-  readonly sessionId: Id<"sessions">
+  readonly sessionId: SessionId
   readonly prompt: string
   readonly model: Option.Option<string>
   readonly style: Style
@@ -49,51 +52,48 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
   readonly input: ChatInput | undefined
 }) {
   const { input, model, prompt, sessionId, style, tally } = options
-  const operator = yield* Operator
+  const client = yield* Client
   if (input === undefined) yield* print(screen`\n> ${prompt}\n`)
-  yield* Effect.forkScoped(operator.watch(sessionId))
   const sentAt = yield* Clock.currentTimeMillis
-  const sent = yield* accepted(operator.send(sessionId, prompt, model))
+  const sent = yield* accepted(
+    client.call(({ turns }) => turns.send(sessionId, prompt, Option.isSome(model) ? { model: model.value } : {}))
+  )
   if (Option.isNone(sent)) return yield* Ref.update(tally, (sum) => ({ ...sum, refused: sum.refused + 1 }))
   const turnId = sent.value
 
-  const answer = operator.follow(turnId).pipe(
-    Stream.runFoldEffect(
-      (): Seen => ({ transcript: Transcript.empty, status: "", error: null, answeredBy: null }),
-      Effect.fnUntraced(function* ({ transcript }, { answeredBy, deltas, error, status }) {
-        const [next, text] = Transcript.live(
-          transcript,
-          style,
-          deltas.flatMap(({ segments }) => segments)
-        )
-        // A notice says what the answer waits for.
-        const isAnswer = deltas.some(({ segments }) => segments.some(({ kind }) => kind !== "notice"))
-        if (!text.isEmpty) {
-          const now = yield* Clock.currentTimeMillis
-          yield* Ref.update(tally, (sum) => ({
-            ...sum,
-            pieces: sum.pieces + 1,
-            firstText: isAnswer ? Option.orElseSome(sum.firstText, () => now - sentAt) : sum.firstText
-          }))
+  const answer = client
+    .stream(({ turns }) => turns.follow(turnId))
+    .pipe(
+      Stream.runFoldEffect(
+        (): Seen => ({ transcript: Transcript.empty, view: TurnView.empty }),
+        Effect.fnUntraced(function* ({ transcript }, view) {
+          const [next, text] = Transcript.render(transcript, style, view)
+          // A notice says what the answer waits for.
+          const isAnswer = view.blocks.some(({ kind }) => kind !== "notice" && kind !== "request")
+          if (!text.isEmpty && view.end === null) {
+            const now = yield* Clock.currentTimeMillis
+            yield* Ref.update(tally, (sum) => ({
+              ...sum,
+              pieces: sum.pieces + 1,
+              firstText: isAnswer ? Option.orElseSome(sum.firstText, () => now - sentAt) : sum.firstText
+            }))
+          }
           yield* print(text)
-        }
-        return { transcript: next, status, error, answeredBy }
-      })
+          return { transcript: next, view }
+        })
+      )
     )
-  )
-  const asked = answerRequests(sessionId, input && { input, style, columns: columns() })
+  const asked = promptForRequests(sessionId, input && { input, style, columns: columns() })
   const turn = Effect.raceFirst(answer, Effect.andThen(asked, Effect.never))
   // An abort that is refused, because the turn has just ended, needs no second try.
-  const last = yield* input === undefined ? turn : input.onEscape(Effect.ignore(operator.abort(turnId)))(turn)
-  const parts = yield* operator.parts(turnId)
-  const [, rest] = Transcript.end(last.transcript, style, last, parts)
-  // A person sees the notice; a script has the exit code.
-  const isAnswered = last.status === "completed" && (input !== undefined || Transcript.isWhole(parts))
-  yield* print(rest)
+  const stop = Effect.ignore(client.call(({ turns }) => turns.abort(turnId)))
+  const { view } = yield* input === undefined ? turn : input.onEscape(stop)(turn)
+  // A person sees the notice that an answer is not whole; a script has the exit code.
+  const isAnswered = input === undefined ? view.end?.isWhole === true : view.status === "completed"
   yield* Ref.update(tally, (sum) => ({
     ...sum,
     turns: sum.turns + 1,
     completed: sum.completed + (isAnswered ? 1 : 0),
-    stopped: sum.stopped + (input !== undefined && last.status === "aborted" ? 1 : 0)
+    stopped: sum.stopped + (input !== undefined && view.status === "aborted" ? 1 : 0)
   }))
-}, Effect.scoped)
+})

@@ -1,7 +1,7 @@
 /** Brings the requests of a running turn to the person at the terminal, and the answers back. */
-import type { Id } from "@opencode-worker/convex-backend/api"
+import type { Answer, OpenRequest, PendingRequest, RequestId, SessionId } from "@opencode-worker/client"
+import { Client } from "@opencode-worker/client/effect"
 import { Effect, Option, Stream, SubscriptionRef } from "effect"
-import { type Answer, type OpenRequest, Operator, type PendingRequest } from "../Operator.ts"
 import type { ChatInput } from "./input/ChatInput.ts"
 import { permissionCard, questionCard } from "./requestCard.ts"
 import { print, printLine } from "./output/Output.ts"
@@ -61,8 +61,8 @@ const answerForNobody = ({ content }: OpenRequest): Answer => {
  * there is none, in a way that lets the model continue. A request that is answered elsewhere, or that waits no longer,
  * leaves the screen.
  */
-export const answerRequests = Effect.fnUntraced(function* (sessionId: Id<"sessions">, person: Person | undefined) {
-  const operator = yield* Operator
+export const promptForRequests = Effect.fnUntraced(function* (sessionId: SessionId, person: Person | undefined) {
+  const client = yield* Client
   const waiting = yield* SubscriptionRef.make<ReadonlyArray<PendingRequest>>([])
   const seen = new Set<string>()
   const next = SubscriptionRef.changes(waiting).pipe(
@@ -71,7 +71,7 @@ export const answerRequests = Effect.fnUntraced(function* (sessionId: Id<"sessio
     Effect.flatMap(Effect.fromOption),
     Effect.orDie
   )
-  const gone = (id: Id<"requests">) =>
+  const gone = (id: RequestId) =>
     SubscriptionRef.changes(waiting).pipe(
       Stream.filter((requests) => requests.every(({ requestId }) => requestId !== id)),
       Stream.runHead,
@@ -84,17 +84,26 @@ export const answerRequests = Effect.fnUntraced(function* (sessionId: Id<"sessio
     if (pending === undefined) return
     const { requestId } = pending
     seen.add(requestId)
-    const prepared = Effect.flatMap(operator.request(requestId), (request) =>
-      person === undefined
-        ? Effect.succeed(answerForNobody(request))
-        : askPerson(person, request, ofMany(1, requests.length))
+    const prepared = Effect.flatMap(
+      client.call(({ requests }) => requests.get(requestId)),
+      (request) =>
+        person === undefined
+          ? Effect.succeed(answerForNobody(request))
+          : askPerson(person, request, ofMany(1, requests.length))
     )
     const answer = yield* Effect.raceFirst(Effect.asSome(prepared), gone(requestId))
     if (Option.isNone(answer)) return
-    yield* Effect.catchReasons(operator.answer(requestId, answer.value), "ConvexClientError", {
-      Rejected: ({ message }) => printLine(screen`  (Not accepted: ${message}.)`)
-    })
+    yield* Effect.catchReasons(
+      client.call(({ requests }) => requests.answer(requestId, answer.value)),
+      "ConvexClientError",
+      {
+        Rejected: ({ message }) => printLine(screen`  (Not accepted: ${message}.)`)
+      }
+    )
   })
-  const feed = Stream.runForEach(operator.pending(sessionId), (requests) => SubscriptionRef.set(waiting, requests))
+  const feed = Stream.runForEach(
+    client.stream(({ requests }) => requests.watch({ sessionId })),
+    (requests) => SubscriptionRef.set(waiting, requests)
+  )
   yield* Effect.raceFirst(feed, Effect.forever(answerNext))
 })

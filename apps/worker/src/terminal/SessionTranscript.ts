@@ -1,34 +1,52 @@
-/** A conversation as it was: every turn with its answer, the oldest first. */
-import type { Id } from "@opencode-worker/convex-backend/api"
+/** The history of a session at the terminal: every turn with its answer, the oldest first. */
+import type { SessionId } from "@opencode-worker/client"
+import { Client } from "@opencode-worker/client/effect"
 import { Effect, Stream } from "effect"
-import { Operator } from "../Operator.ts"
+import { noSuchSession } from "../AppError.ts"
 import { printLine } from "./output/Output.ts"
 import { screen } from "./output/ScreenText.ts"
 import type { Style } from "./output/Style.ts"
 import * as Transcript from "./Transcript.ts"
 
-/** Writes all finished turns of a session. */
-export const conversation = Effect.fnUntraced(function* (sessionId: Id<"sessions">, style: Style) {
-  const operator = yield* Operator
-  yield* operator.turns(sessionId).pipe(
-    Stream.runForEach(
-      Effect.fnUntraced(function* (turn) {
-        const [, answer] = Transcript.end(Transcript.empty, style, turn, yield* operator.parts(turn.turnId))
-        yield* printLine(screen`> ${turn.text}${turn.undone ? " (undone in OpenCode)" : ""}\n${answer}`)
-      })
-    )
-  )
+const isSessionId = (text: string): text is SessionId => text !== ""
+
+/** The session of an id that a person gave. The deployment refuses the arguments if it is not an id at all. */
+export const findSession = Effect.fnUntraced(function* (given: string) {
+  if (!isSessionId(given)) return yield* noSuchSession(given)
+  const client = yield* Client
+  const found = yield* client
+    .call(({ sessions }, options) => sessions.get(given, options))
+    .pipe(Effect.catchReason("ConvexClientError", "FunctionFailed", () => Effect.succeed(null)))
+  return found ?? (yield* noSuchSession(given))
 })
 
-/** Longer than it takes to load a thousand messages; what is not loaded by then is there the next time. */
-const patience = "30 seconds"
+/** Writes the turns that the deployment has. */
+export const showSession = Effect.fnUntraced(function* (sessionId: SessionId, style: Style) {
+  const client = yield* Client
+  yield* client
+    .stream(({ turns }) => turns.list(sessionId))
+    .pipe(
+      Stream.runForEach(
+        Effect.fnUntraced(function* (turn) {
+          const view = yield* client.call(({ turns }) => turns.view(turn))
+          const [, answer] = Transcript.render(Transcript.empty, style, view)
+          yield* printLine(screen`> ${turn.text}${turn.undone ? " (undone in OpenCode)" : ""}\n${answer}`)
+        })
+      )
+    )
+})
 
-/** The same, with what was said at OpenCode's own terminal in the meantime. */
-export const reopened = Effect.fnUntraced(function* (sessionId: Id<"sessions">, style: Style) {
-  const operator = yield* Operator
-  yield* operator.loadHistory(sessionId).pipe(
-    Effect.timeout(patience),
-    Effect.catch(({ message }) => Effect.logInfo(`What was said at OpenCode's own terminal is not loaded: ${message}`))
-  )
-  yield* conversation(sessionId, style)
+/** Enough to load a thousand messages. Turns that are loaded later are shown the next time. */
+const historyTimeout = "30 seconds"
+
+/** Writes the turns, after those at OpenCode's own terminal were imported. */
+export const showHistory = Effect.fnUntraced(function* (sessionId: SessionId, style: Style) {
+  const client = yield* Client
+  yield* client
+    .call(({ commands, sessions }) => sessions.loadHistory(sessionId).then((command) => commands.wait(command)))
+    .pipe(
+      Effect.timeout(historyTimeout),
+      Effect.catch(({ message }) => Effect.logInfo(`Turns at OpenCode's own terminal are not loaded: ${message}`))
+    )
+  yield* showSession(sessionId, style)
 })

@@ -1,7 +1,7 @@
 /**
  * The meaning of what a person typed after a request. Pure. Where there is none, the request is asked again with a hint.
  */
-import type { Answer } from "../Operator.ts"
+import type { Answer } from "@opencode-worker/client"
 import type { Question } from "./requestCard.ts"
 
 export type Typed<A> =

@@ -2,9 +2,9 @@ import { createServer } from "node:http"
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { OpenCodeHome } from "@opencode-worker/testkit"
-import { Effect, Option, Redacted, Stream } from "effect"
+import { Effect, Redacted, Stream } from "effect"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
-import { Operator } from "../../src/Operator.ts"
+import { Client } from "@opencode-worker/client/effect"
 import { type Running, until } from "@opencode-worker/harness"
 import * as command from "../support/command.ts"
 import { world } from "../support/world.ts"
@@ -26,18 +26,18 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
     "answers through a server that somebody else runs, and leaves it running",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const { client, server } = yield* OpenCodeHost
         const { password, url } = yield* server
         const worker = yield* attach(url, Redacted.value(password), ...inherit)
         const [, code = ""] = yield* says(worker, /^Pairing code +(\S+)/m)
-        const workerId = yield* operator.approve(code)
+        const workerId = yield* operator.call(({ workers }) => workers.approve(code))
         yield* says(worker, /^Ready/m)
         yield* says(worker, /^OpenCode +[\d.]+, at http:/m)
-        const sessionId = yield* operator.createSession(workerId)
-        const turnId = yield* operator.send(sessionId, "hello", Option.none())
-        yield* Stream.runDrain(operator.follow(turnId))
-        assert.include(JSON.stringify(yield* operator.parts(turnId)), "1: hello")
+        const sessionId = yield* operator.call(({ sessions }) => sessions.create(workerId))
+        const turnId = yield* operator.call(({ turns }) => turns.send(sessionId, "hello"))
+        yield* Stream.runDrain(operator.stream(({ turns }) => turns.follow(turnId)))
+        assert.include(JSON.stringify(yield* operator.call(({ turns }) => turns.parts(turnId))), "1: hello")
 
         worker.kill("SIGTERM")
         assert.strictEqual((yield* Effect.promise(() => worker.ended)).code, 130)

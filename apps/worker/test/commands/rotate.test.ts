@@ -5,7 +5,7 @@ import { assert, layer } from "@effect/vitest"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Layer, Option } from "effect"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
-import { Operator } from "../../src/Operator.ts"
+import { Client } from "@opencode-worker/client/effect"
 import { operatorLayer } from "../../src/layers.ts"
 import { type Running } from "@opencode-worker/harness"
 import * as command from "../support/command.ts"
@@ -50,10 +50,10 @@ const stop = (running: Running) =>
 
 /** A worker that is Ready, approved if it asks for that. */
 const ready = Effect.fnUntraced(function* (data: string) {
-  const operator = yield* Operator
+  const operator = yield* Client
   const running = yield* begin("start", data)
   const [, code] = yield* Effect.promise(() => running.prints(/^(?:Pairing code +(\S+)|Ready)/m))
-  if (code !== undefined) yield* operator.approve(code)
+  if (code !== undefined) yield* operator.call(({ workers }) => workers.approve(code))
   yield* Effect.promise(() => running.prints(/^Ready/m))
   return { running, isNew: code !== undefined }
 })

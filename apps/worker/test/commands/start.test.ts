@@ -4,7 +4,7 @@ import { assert, layer } from "@effect/vitest"
 import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Layer, Option, Stream } from "effect"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
-import { Operator } from "../../src/Operator.ts"
+import { Client } from "@opencode-worker/client/effect"
 import { operatorLayer } from "../../src/layers.ts"
 import { type Running } from "@opencode-worker/harness"
 import * as command from "../support/command.ts"
@@ -46,19 +46,19 @@ const says = (running: Running, pattern: RegExp) => Effect.promise(() => running
 
 /** A worker of the home, paired at its first start. */
 const ready = Effect.fnUntraced(function* (args: ReadonlyArray<string> = [], variables: Variables = {}) {
-  const operator = yield* Operator
+  const operator = yield* Client
   const running = yield* start(args, variables)
   const [, code] = yield* says(running, /^(?:Pairing code +(\S+)|Ready)/m)
-  if (code !== undefined) yield* operator.approve(code)
+  if (code !== undefined) yield* operator.call(({ workers }) => workers.approve(code))
   yield* says(running, /^Ready/m)
   return running
 })
 
 const newSession = Effect.gen(function* () {
-  const operator = yield* Operator
-  const worker = (yield* operator.workers).find(({ online }) => online)
+  const operator = yield* Client
+  const worker = (yield* operator.call(({ workers }) => workers.list())).find(({ online }) => online)
   assert.isDefined(worker)
-  return yield* operator.createSession(worker.workerId)
+  return yield* operator.call(({ sessions }) => sessions.create(worker.workerId))
 })
 
 const limit = { timeout: 120_000 }
@@ -68,28 +68,30 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
     "is paired once, asks a person before a command runs whatever the configuration allows, and leaves an answer that its stop cuts short as interrupted",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const provider = yield* ScriptedProvider
         const first = yield* ready()
         const sessionId = yield* newSession
-        const turnId = yield* operator.send(sessionId, "echo hello", Option.none())
-        const [request] = yield* operator.pending(sessionId).pipe(
-          Stream.filter((pending) => pending.length > 0),
-          Stream.runHead,
-          Effect.flatMap(Effect.fromOption)
-        )
+        const turnId = yield* operator.call(({ turns }) => turns.send(sessionId, "echo hello"))
+        const [request] = yield* operator
+          .stream(({ requests }) => requests.watch({ sessionId }))
+          .pipe(
+            Stream.filter((pending) => pending.length > 0),
+            Stream.runHead,
+            Effect.flatMap(Effect.fromOption)
+          )
         assert.isDefined(request)
         assert.match(request.subject, /echo hello/)
-        yield* operator.answer(request.requestId, { type: "once" })
-        yield* Stream.runDrain(operator.follow(turnId))
-        const parts = yield* operator.parts(turnId)
+        yield* operator.call(({ requests }) => requests.answer(request.requestId, { type: "once" }))
+        yield* Stream.runDrain(operator.stream(({ turns }) => turns.follow(turnId)))
+        const parts = yield* operator.call(({ turns }) => turns.parts(turnId))
         assert.include(JSON.stringify(parts), "It says: hello")
 
         first.kill("SIGKILL")
         yield* Effect.promise(() => first.ended)
         const second = yield* ready()
         assert.notMatch(second.stdout(), /Pairing code|Trying again/)
-        assert.strictEqual((yield* operator.workers).length, 1)
+        assert.strictEqual((yield* operator.call(({ workers }) => workers.list())).length, 1)
         const cut = yield* send(sessionId, "Go on")
         yield* streaming(cut)
         const { chats } = yield* provider.stats
@@ -149,14 +151,16 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
     () =>
       Effect.gen(function* () {
         const { root } = yield* OpenCodeHome
-        const operator = yield* Operator
+        const operator = yield* Client
         const running = yield* ready(["--data", join(root, "log"), "--permissions", "inherit"])
         const sessionId = yield* newSession
-        const { workerId } = (yield* operator.session(sessionId)) ?? (yield* Effect.die("There is no session"))
+        const { workerId } =
+          (yield* operator.call(({ sessions }) => sessions.get(sessionId))) ??
+          (yield* Effect.die("There is no session"))
         running.closeOutput()
         // Both are written to the log, which has gone.
-        yield* operator.pause(workerId)
-        yield* operator.resume(workerId)
+        yield* operator.call(({ workers }) => workers.pause(workerId))
+        yield* operator.call(({ workers }) => workers.resume(workerId))
         assert.strictEqual((yield* ask(sessionId, "echo still here")).text, "It says: still here\n")
         running.kill("SIGTERM")
         assert.strictEqual((yield* Effect.promise(() => running.ended)).code, 130)

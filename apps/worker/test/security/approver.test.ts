@@ -4,7 +4,8 @@ import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHome, Reply } from "@opencode-worker/testkit"
 import { Effect } from "effect"
-import { Operator, type OpenRequest } from "../../src/Operator.ts"
+import type { OpenRequest } from "@opencode-worker/client"
+import { Client } from "@opencode-worker/client/effect"
 import { answer, asked, echo, limit, newSession, runWorker, script, send, worldWith } from "../support/world.ts"
 
 const world = worldWith({ alwaysAsk: true })
@@ -19,7 +20,7 @@ const runsPrompts = script((request) =>
 /** The request that a session waits with, whole. */
 const request = Effect.fnUntraced(function* (...of: Parameters<typeof asked>) {
   const { requestId } = yield* asked(...of)
-  return yield* Operator.use((operator) => operator.request(requestId))
+  return yield* Client.use((operator) => operator.call(({ requests }) => requests.get(requestId)))
 })
 
 const textOf = ({ content }: OpenRequest, name: string) =>
@@ -31,7 +32,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("who approves", (i
     () =>
       Effect.gen(function* () {
         const { directory } = yield* OpenCodeHome
-        const operator = yield* Operator
+        const operator = yield* Client
         const sessionId = yield* newSession
         yield* runWorker
         yield* runsPrompts
@@ -43,7 +44,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("who approves", (i
         assert.strictEqual(shown.subject.length, 500)
         assert.deepInclude(shown, { directory, permission: "bash", askedBy: [{ agent: "build", task: null }] })
         assert.deepStrictEqual(shown.always, { label: `exactly this command in ${directory}` })
-        yield* operator.answer(shown.requestId, { type: "reject" })
+        yield* operator.call(({ requests }) => requests.answer(shown.requestId, { type: "reject" }))
         yield* answer(turnId)
       }),
     limit
@@ -53,7 +54,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("who approves", (i
     "sees the whole diff",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const sessionId = yield* newSession
         yield* runWorker
         const lines = Array.from({ length: 3_000 }, (_, index) => `line ${index} of a long file`)
@@ -69,7 +70,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("who approves", (i
           lines.filter((line) => !diff.includes(`+${line}`)),
           []
         )
-        yield* operator.answer(shown.requestId, { type: "reject" })
+        yield* operator.call(({ requests }) => requests.answer(shown.requestId, { type: "reject" }))
         yield* answer(turnId)
       }),
     limit
@@ -79,7 +80,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("who approves", (i
     "sees which sub-agent asks, and its task",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const sessionId = yield* newSession
         yield* runWorker
         yield* script((asking) => {
@@ -94,7 +95,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("who approves", (i
           { agent: "build", task: null },
           { agent: "general", task: "clean up (now)" }
         ])
-        yield* operator.answer(shown.requestId, { type: "reject", message: "no" })
+        yield* operator.call(({ requests }) => requests.answer(shown.requestId, { type: "reject", message: "no" }))
         yield* answer(turnId)
       }),
     limit
@@ -105,7 +106,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("who approves", (i
     () =>
       Effect.gen(function* () {
         const { directory, root } = yield* OpenCodeHome
-        const operator = yield* Operator
+        const operator = yield* Client
         const sessionId = yield* newSession
         yield* runWorker
         const outside = join(root, "outside")
@@ -120,11 +121,11 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("who approves", (i
         const elsewhere = yield* request(sessionId)
         assert.strictEqual(elsewhere.permission, "external_directory")
         assert.strictEqual(textOf(elsewhere, "paths"), join(outside, "new/*"))
-        yield* operator.answer(elsewhere.requestId, { type: "once" })
+        yield* operator.call(({ requests }) => requests.answer(elsewhere.requestId, { type: "once" }))
         const shown = yield* request(sessionId, elsewhere)
         assert.strictEqual(textOf(shown, "files"), join(outside, "new/file.txt"))
         assert.strictEqual(shown.always, null)
-        yield* operator.answer(shown.requestId, { type: "reject" })
+        yield* operator.call(({ requests }) => requests.answer(shown.requestId, { type: "reject" }))
         yield* answer(turnId)
       }),
     limit
@@ -134,13 +135,13 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("who approves", (i
     "allows the same command in the same conversation for later, and nothing else",
     () =>
       Effect.gen(function* () {
-        const operator = yield* Operator
+        const operator = yield* Client
         const [sessionId, other] = [yield* newSession, yield* newSession]
         yield* runWorker
         yield* runsPrompts
         const first = yield* send(sessionId, "git status --short")
         const shown = yield* request(sessionId)
-        yield* operator.answer(shown.requestId, { type: "always" })
+        yield* operator.call(({ requests }) => requests.answer(shown.requestId, { type: "always" }))
         assert.deepInclude(yield* answer(first), { status: "completed" })
         // Not asked: else it would wait.
         assert.deepInclude(yield* answer(yield* send(sessionId, "git status --short")), { status: "completed" })
@@ -148,12 +149,12 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("who approves", (i
         const longer = yield* send(sessionId, "git status --short; touch proof")
         const second = yield* request(sessionId, shown)
         assert.strictEqual(textOf(second, "command"), "git status --short; touch proof")
-        yield* operator.answer(second.requestId, { type: "reject" })
+        yield* operator.call(({ requests }) => requests.answer(second.requestId, { type: "reject" }))
         yield* answer(longer)
 
         const elsewhere = yield* send(other, "git status --short")
         const third = yield* request(other)
-        yield* operator.answer(third.requestId, { type: "reject" })
+        yield* operator.call(({ requests }) => requests.answer(third.requestId, { type: "reject" }))
         yield* answer(elsewhere)
       }),
     limit

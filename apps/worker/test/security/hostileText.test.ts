@@ -1,5 +1,6 @@
 /** Text that tries to do something to the terminal that shows it, fed to everything that writes to one. */
 import { assert, describe, it } from "@effect/vitest"
+import { type Segment, TurnView } from "@opencode-worker/client"
 import { Cause } from "effect"
 import { CliError } from "effect/cli"
 import { readdirSync, readFileSync } from "node:fs"
@@ -10,8 +11,9 @@ import { formatter } from "../../src/terminal/output/cliFormatter.ts"
 import { format } from "../../src/terminal/output/logger.ts"
 import { ScreenText, screen } from "../../src/terminal/output/ScreenText.ts"
 import { colored, plain } from "../../src/terminal/output/Style.ts"
-import * as ToolSegment from "../../src/terminal/ToolPreview.ts"
+import * as ToolPreview from "../../src/terminal/ToolPreview.ts"
 import * as Transcript from "../../src/terminal/Transcript.ts"
+import { ended, live, part } from "../support/views.ts"
 
 const escape = "\u001b"
 
@@ -57,37 +59,43 @@ const dangerIn = (shown: string): string | undefined => {
   return forbidden.exec(rest)?.[0].codePointAt(0)?.toString(16)
 }
 
-const part = (payload: object) => [{ index: 0, kind: "text", payload: JSON.stringify(payload) }]
-const completed = { status: "completed", error: null }
+/** What a terminal shows of views, one after another. */
+const shown = (...views: ReadonlyArray<TurnView.TurnView>): string => {
+  let state = Transcript.empty
+  return views
+    .map((view) => {
+      const [next, added] = Transcript.render(state, colored, view)
+      state = next
+      return added.text
+    })
+    .join("")
+}
+const segment = (kind: Segment["kind"], text: string): Segment => ({ partId: "a", kind, text })
 
 /** Each way from foreign text to the screen. */
 const renderers: Readonly<Record<string, (text: string) => string>> = {
-  text: (text) => Transcript.live(Transcript.empty, colored, [{ partId: "a", kind: "text", text }])[1].text,
-  "text in pieces": (text) =>
-    Transcript.live(
-      Transcript.empty,
-      colored,
-      text.split("").map((unit) => ({ partId: "a", kind: "text" as const, text: unit }))
-    )[1].text,
-  reasoning: (text) => Transcript.live(Transcript.empty, colored, [{ partId: "a", kind: "reasoning", text }])[1].text,
-  "a tool's name, input and output": (text) =>
-    Transcript.live(Transcript.empty, colored, [
-      {
-        partId: "a",
-        kind: "tool",
-        text: ToolSegment.encode({ tool: text, status: "error", input: text, output: text })
-      }
-    ])[1].text,
-  "final text": (text) => Transcript.end(Transcript.empty, plain, completed, part({ id: "a", text }))[1].text,
-  "a final tool call": (text) =>
-    Transcript.end(
-      Transcript.empty,
-      plain,
-      completed,
-      part({ id: "a", tool: text, state: { status: "error", input: { text }, error: text } })
-    )[1].text,
-  "a turn's status and error": (text) =>
-    Transcript.end(Transcript.empty, colored, { status: text, error: { message: text } }, [])[1].text,
+  text: (text) => shown(live(TurnView.empty, segment("text", text))),
+  "text in pieces": (text) => {
+    const views: Array<TurnView.TurnView> = []
+    for (const unit of text.split("")) views.push(live(views.at(-1) ?? TurnView.empty, segment("text", unit)))
+    return shown(...views)
+  },
+  reasoning: (text) => shown(live(TurnView.empty, segment("reasoning", text))),
+  "a notice": (text) => shown(live(TurnView.empty, segment("notice", text))),
+  "a tool's name, input and output": (text) => {
+    const call = { tool: text, status: "error", title: text, input: text, output: text } as const
+    return shown(live(TurnView.empty, segment("tool", ToolPreview.encode(call))))
+  },
+  "final text": (text) => shown(ended(TurnView.empty, [part(0, "text", { id: "a", text })])),
+  "a final part of another kind": (text) => shown(ended(TurnView.empty, [part(0, text, { id: "a", text })])),
+  "a final tool call": (text) => {
+    const call = { id: "a", tool: text, state: { status: "error", input: { text }, error: text } }
+    return shown(ended(TurnView.empty, [part(0, "tool", call)]))
+  },
+  "a turn's error, and who answered": (text) => {
+    const answeredBy = { model: text, agent: text }
+    return shown(ended(TurnView.empty, [], { status: "failed", error: { name: text, message: text }, answeredBy }))
+  },
   "a log line": (text) =>
     format(colored, {
       date: new Date(0),

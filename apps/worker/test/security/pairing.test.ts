@@ -7,7 +7,7 @@ import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Layer, Option } from "effect"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
-import { Operator } from "../../src/Operator.ts"
+import { Client } from "@opencode-worker/client/effect"
 import { operatorLayer } from "../../src/layers.ts"
 import { type Running } from "@opencode-worker/harness"
 import * as command from "../support/command.ts"
@@ -74,7 +74,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("pairing", (it) =>
         assert.match(code, /^\w{4}-\w{4}$/)
         assert.strictEqual(statSync(file).mode & 0o777, 0o600)
         assert.strictEqual(readFileSync(join(root, "victim"), "utf8"), "untouched")
-        yield* Operator.use(({ approve }) => approve(code))
+        yield* Client.use((operator) => operator.call(({ workers }) => workers.approve(code)))
         yield* says(running, /^Owner +https:\/\/operator\.opencode-worker\.local\|local-operator$/m)
         yield* says(running, /^Ready/m)
         assert.isFalse(existsSync(file))
@@ -91,7 +91,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("pairing", (it) =>
       Effect.gen(function* () {
         const wrong = yield* start("other", "--print-pairing-code", "--owner", "https://issuer.example|someone")
         const [, code = ""] = yield* says(wrong, /^Pairing code +(\S+)/m)
-        yield* Operator.use(({ approve }) => approve(code))
+        yield* Client.use((operator) => operator.call(({ workers }) => workers.approve(code)))
         const refused = yield* Effect.promise(() => wrong.ended)
         assert.strictEqual(refused.code, 77, refused.stderr)
         assert.match(
@@ -101,7 +101,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("pairing", (it) =>
 
         const right = yield* start("mine", "--print-pairing-code", "--owner", operatorIdentity)
         const [, mine = ""] = yield* says(right, /^Pairing code +(\S+)/m)
-        yield* Operator.use(({ approve }) => approve(mine))
+        yield* Client.use((operator) => operator.call(({ workers }) => workers.approve(mine)))
         yield* says(right, /^Ready/m)
         right.kill("SIGTERM")
         yield* Effect.promise(() => right.ended)

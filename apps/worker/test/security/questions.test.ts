@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHome, Reply } from "@opencode-worker/testkit"
 import { Effect, Fiber, Stream } from "effect"
-import { Operator } from "../../src/Operator.ts"
+import { Client } from "@opencode-worker/client/effect"
 import { answer, echo, limit, newSession, runWorker, script, send, worldWith } from "../support/world.ts"
 
 const edit = (file: string) => Reply.toolCall("edit", { filePath: file, oldString: "old", newString: "new" })
@@ -25,22 +25,24 @@ const steps = [
 const questions = Effect.fnUntraced(function* (type: "once" | "always") {
   const { directory } = yield* OpenCodeHome
   for (const name of ["a", "b", "c"]) writeFileSync(join(directory, `${name}.txt`), "old\n")
-  const operator = yield* Operator
+  const operator = yield* Client
   const sessionId = yield* newSession
   yield* runWorker
   yield* script((request) => steps[request.toolResults.length] ?? echo(request))
   const subjects: Array<string> = []
   const answered = new Set<string>()
-  const answers = yield* operator.pending(sessionId).pipe(
-    Stream.flattenIterable,
-    Stream.filter(({ requestId }) => !answered.has(requestId)),
-    Stream.runForEach(({ requestId, subject }) => {
-      answered.add(requestId)
-      subjects.push(subject)
-      return operator.answer(requestId, { type })
-    }),
-    Effect.forkChild
-  )
+  const answers = yield* operator
+    .stream(({ requests }) => requests.watch({ sessionId }))
+    .pipe(
+      Stream.flattenIterable,
+      Stream.filter(({ requestId }) => !answered.has(requestId)),
+      Stream.runForEach(({ requestId, subject }) => {
+        answered.add(requestId)
+        subjects.push(subject)
+        return operator.call(({ requests }) => requests.answer(requestId, { type }))
+      }),
+      Effect.forkChild
+    )
   const { status } = yield* answer(yield* send(sessionId, "rename old to new"))
   yield* Fiber.interrupt(answers)
   assert.strictEqual(status, "completed")

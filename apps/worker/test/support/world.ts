@@ -2,7 +2,6 @@
 import { createServer, type Server } from "node:http"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
-import { api, type Id } from "@opencode-worker/convex-backend/api"
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import type { OpenCodeHostOptions } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
@@ -10,7 +9,8 @@ import { WorkerEvent } from "@opencode-worker/worker-fsm"
 import { Effect, Layer, Option, Schedule, Stream } from "effect"
 import type { DataFolder } from "../../src/state/DataFolder.ts"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
-import { Operator, type PendingRequest } from "../../src/Operator.ts"
+import type { CommandId, PendingRequest, SessionId, TurnId, TurnView } from "@opencode-worker/client"
+import { Client } from "@opencode-worker/client/effect"
 import { devLayer } from "../../src/layers.ts"
 import { makeWorker, type WorkerOptions } from "../../src/Worker.ts"
 
@@ -51,13 +51,13 @@ export const world = worldWith({})
 /** Runs a worker for as long as the scope, and gives its id. */
 export const workerWith = Effect.fnUntraced(function* (options: Partial<WorkerOptions>) {
   const home = yield* OpenCodeHome
-  const operator = yield* Operator
+  const operator = yield* Client
   const { lifecycle, workerId } = yield* makeWorker({
     machine: "test",
     directory: home.directory,
     credentials: join(home.root, "worker.json"),
     processId: "test",
-    onPairingCode: operator.approve,
+    onPairingCode: (code) => operator.call(({ workers }) => workers.approve(code)),
     ...options
   })
   yield* lifecycle.send(WorkerEvent.cases.Start.make({}))
@@ -73,36 +73,55 @@ export const personal = Effect.gen(function* () {
 })
 
 /** How a command ended. */
-export const settled = Effect.fnUntraced(function* (commandId: Id<"commands"> | null) {
+export const settled = Effect.fnUntraced(function* (commandId: CommandId | null) {
   if (commandId === null) return yield* Effect.die("There is no command")
-  const { query } = yield* personal
-  return yield* Effect.repeat(query(api.commands.get, { commandId }), {
-    until: (command) => command?.status !== "queued",
-    schedule
-  })
+  return yield* Client.use((operator) => operator.call(({ commands }) => commands.wait(commandId)))
 })
+
+/** Has the turns of OpenCode's own session imported, and returns how the command ended. */
+export const loadHistory = (sessionId: SessionId) =>
+  Client.use((operator) =>
+    Effect.flatMap(
+      operator.call(({ sessions }) => sessions.loadHistory(sessionId)),
+      settled
+    )
+  )
+
+export const allSessions = Client.use((operator) =>
+  Stream.runCollect(operator.stream(({ sessions }) => sessions.list()))
+)
+
+/** A turn as it is now. */
+export const viewOf = (turnId: TurnId) =>
+  Client.use((operator) =>
+    operator
+      .stream(({ turns }) => turns.follow(turnId, { watch: false }))
+      .pipe(Stream.runHead, Effect.flatMap(Effect.fromOption))
+  )
 
 /** A conversation on the worker, which need not run. */
 export const newSession = Effect.gen(function* () {
-  const operator = yield* Operator
-  return yield* operator.createSession(yield* Effect.scoped(runWorker))
+  const operator = yield* Client
+  const workerId = yield* Effect.scoped(runWorker)
+  return yield* operator.call(({ sessions }) => sessions.create(workerId))
 })
 
-export const send = (sessionId: Id<"sessions">, text: string, model: Option.Option<string> = Option.none()) =>
-  Operator.use((operator) => operator.send(sessionId, text, model))
+export const send = (sessionId: SessionId, text: string, model?: string) =>
+  Client.use((operator) =>
+    operator.call(({ turns }) => turns.send(sessionId, text, model === undefined ? {} : { model }))
+  )
 
-/** Waits for the end of a turn; gives its status, its error, and its text. */
-export const answer = Effect.fnUntraced(function* (turnId: Id<"turns">) {
-  const operator = yield* Operator
-  const last = yield* Effect.flatMap(Stream.runLast(operator.follow(turnId)), Effect.fromOption)
-  const parts = yield* operator.parts(turnId)
-  const texts = parts.filter(({ kind }) => kind === "text").map(({ payload }) => String(JSON.parse(payload).text))
-  const notices = parts.filter(({ kind }) => kind === "notice").map(({ payload }) => String(JSON.parse(payload).text))
-  return { status: last.status, error: last.error?.message ?? "", text: texts.join("\n"), notices }
+/** Waits for the end of a turn; returns its status, its error, and its text. */
+export const answer = Effect.fnUntraced(function* (turnId: TurnId) {
+  const operator = yield* Client
+  const { blocks, end, status } = yield* operator.call(({ turns }) => turns.follow(turnId).result)
+  const textOf = (wanted: TurnView.Block["kind"]) =>
+    blocks.flatMap((block) => (block.kind === wanted && "text" in block ? [block.text] : []))
+  return { status, error: end.error?.message ?? "", text: textOf("text").join("\n"), notices: textOf("notice") }
 })
 
-export const ask = (sessionId: Id<"sessions">, text: string, model?: string) =>
-  Effect.flatMap(send(sessionId, text, Option.fromUndefinedOr(model)), answer)
+export const ask = (sessionId: SessionId, text: string, model?: string) =>
+  Effect.flatMap(send(sessionId, text, model), answer)
 
 /** The address of a page on this machine. */
 export const servedPage = Effect.acquireRelease(
@@ -131,21 +150,25 @@ export const schedule = Schedule.spaced("50 millis")
 export const limit = { timeout: 120_000 }
 
 /** Waits until some text of a turn's answer was streamed; a notice that OpenCode starts is no text. */
-export const streaming = (turnId: Id<"turns">) =>
-  Operator.use((operator) =>
-    operator.follow(turnId).pipe(
-      Stream.filter(({ deltas }) => deltas.some(({ segments }) => segments.some(({ kind }) => kind === "text"))),
-      Stream.runHead
-    )
+export const streaming = (turnId: TurnId) =>
+  Client.use((operator) =>
+    operator
+      .stream(({ turns }) => turns.follow(turnId))
+      .pipe(
+        Stream.filter(({ blocks }) => blocks.some(({ kind }) => kind === "text")),
+        Stream.runHead
+      )
   )
 
 /** Waits for what a session asks a person, other than what was asked before. */
-export const asked = (sessionId: Id<"sessions">, before?: PendingRequest) =>
-  Operator.use((operator) =>
-    operator.pending(sessionId).pipe(
-      Stream.flattenIterable,
-      Stream.filter(({ requestId }) => requestId !== before?.requestId),
-      Stream.runHead,
-      Effect.flatMap(Effect.fromOption)
-    )
+export const asked = (sessionId: SessionId, before?: PendingRequest) =>
+  Client.use((operator) =>
+    operator
+      .stream(({ requests }) => requests.watch({ sessionId }))
+      .pipe(
+        Stream.flattenIterable,
+        Stream.filter(({ requestId }) => requestId !== before?.requestId),
+        Stream.runHead,
+        Effect.flatMap(Effect.fromOption)
+      )
   )
