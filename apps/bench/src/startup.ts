@@ -4,7 +4,6 @@
  * The sizes alternate, so that a noisy moment does not affect one size only.
  */
 import { setTimeout as sleep } from "node:timers/promises"
-import { api } from "@opencode-worker/convex-sync"
 import {
   type Deployment,
   openCodeProgram,
@@ -108,7 +107,7 @@ const pair = async (deployed: Deployment, options: WorkerOptions) => {
   await using worker = startWorker({ ...options, flags: own })
   await using operator = connectTo(deployed)
   const [, code = ""] = await worker.prints(/^Pairing code\s+(\S+)/m)
-  await operator.action(api.pairing.approve, { code })
+  await operator.workers.approve(code)
   await worker.prints(/^Ready/m)
 }
 

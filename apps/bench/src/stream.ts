@@ -3,7 +3,6 @@
  * to the raw event stream of the same OpenCode server for the same turns; the worker's writes; and whether every answer is
  * correct and whole. Every part except the model is real. The model streams at a known pace.
  */
-import { api } from "@opencode-worker/convex-sync"
 import { type Deployment, startDeployment, startWorker } from "@opencode-worker/harness"
 import { openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
 import { listen, type OpenCodeEvent, serveOpenCode } from "./product/opencode.ts"
@@ -61,7 +60,7 @@ export async function* stream(quick: boolean): AsyncGenerator<Line> {
   })
   const [, code = ""] = await worker.prints(/^Pairing code\s+(\S+)/m)
   await using first = connectTo(deployed)
-  const workerId = await first.action(api.pairing.approve, { code })
+  const workerId = await first.workers.approve(code)
   await worker.prints(/^Ready/m)
 
   const raw = rawText()

@@ -3,7 +3,7 @@
  * sync after 0 and 3 renames. It is the worker's own sync between a real OpenCode server and a real deployment. Requests are
  * counted where they leave this process, mutations and queries on the wire, rows by the difference of the tables.
  */
-import { api, Lease, Pairing, type SessionEvent, type SessionSource, SessionSync } from "@opencode-worker/convex-sync"
+import { Lease, Pairing, type SessionEvent, type SessionSource, SessionSync } from "@opencode-worker/convex-sync"
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import { type AsyncOpenCodeHost, createOpenCodeHost } from "@opencode-worker/opencode-host/async"
 import { type Deployment, startDeployment } from "@opencode-worker/harness"
@@ -137,7 +137,7 @@ const leaseOf = Effect.fnUntraced(function* (deployed: Deployment) {
   const { secret } = attempt
   const workerId = yield* Effect.promise(async () => {
     await using operator = connectTo(deployed)
-    return await operator.action(api.pairing.approve, { code: attempt.code })
+    return await operator.workers.approve(attempt.code)
   })
   const services = yield* Layer.build(
     Layer.provide(Lease.layer({ workerId, secret }, { processId: "bench" }), Layer.succeed(ConvexClient, convex))

@@ -1,17 +1,10 @@
 /** Collects the observations of a prompt after its case. */
-import { Effect, Option, Schema } from "effect"
+import { TurnView } from "@opencode-worker/client"
+import { Effect, Option } from "effect"
 import { judge, type Violation } from "./Judge.ts"
 import { recordOf } from "./OpenCodeRecord.ts"
 import type { Prompt } from "./Prompt.ts"
 import { World } from "./World.ts"
-
-const Part = Schema.fromJsonString(
-  Schema.Struct({
-    text: Schema.optionalKey(Schema.String),
-    state: Schema.optionalKey(Schema.Struct({ status: Schema.String }))
-  })
-)
-const decodePart = Schema.decodeUnknownEffect(Part)
 
 export interface Outcome {
   readonly prompt: Prompt
@@ -23,17 +16,14 @@ export interface Outcome {
 export const observe = Effect.fn("observe")(function* (prompt: Prompt, spared: boolean) {
   const { ended, home, operator, traces } = yield* World
   const status = yield* Effect.option(ended(prompt))
-  const rows = yield* operator.parts(prompt.turnId)
-  const parts = yield* Effect.forEach(rows, ({ kind, payload }) =>
-    Effect.map(decodePart(payload), (part) => ({ kind, ...part }))
-  )
+  const view = Option.isSome(status) ? yield* operator.result(prompt.turnId) : TurnView.empty
   const record = yield* recordOf(home.environment["XDG_DATA_HOME"] ?? "", prompt.id)
   const violations = judge({
     prompt,
     status: Option.getOrUndefined(status),
-    error: yield* operator.error(prompt.turnId),
-    texts: parts.flatMap(({ kind, text }) => (kind === "text" && text !== undefined ? [text] : [])),
-    tools: parts.flatMap(({ state }) => (state === undefined ? [] : [state.status])),
+    error: view.end?.error ? `${view.end.error.name}: ${view.end.error.message}` : "",
+    texts: view.blocks.flatMap((block) => (block.kind === "text" ? [block.text] : [])),
+    tools: view.blocks.flatMap((block) => (block.kind === "tool" ? [block.state] : [])),
     pending: (yield* operator.pending(prompt.sessionId)).length,
     record,
     ran: yield* traces(prompt),

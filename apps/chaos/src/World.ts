@@ -13,7 +13,7 @@ import { constants } from "node:fs"
 import { open, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
-import type { Id } from "@opencode-worker/convex-backend/api"
+import { type SessionId, TurnView } from "@opencode-worker/client"
 import {
   openCodeProgram,
   processesOf,
@@ -27,7 +27,7 @@ import {
 import { FaultProxy, OpenCodeHome, ScriptedProvider } from "@opencode-worker/testkit"
 import { Context, Effect, Layer, Option, Schedule, Scope, Stream } from "effect"
 import { NotReached, until, within } from "./NotReached.ts"
-import { isFinal, makeOperator } from "./Operator.ts"
+import { makeOperator, textOf } from "./Operator.ts"
 import {
   fifoOf,
   type Kind,
@@ -95,7 +95,6 @@ const make = Effect.gen(function* () {
     yield* reached(() => child.prints(/^Ready/m))
   })
   yield* launch
-  const workerId = yield* operator.workerId
 
   const processes = Effect.promise(() => processesOf(home.root))
   const openCode = Effect.map(processes, (all) =>
@@ -106,7 +105,7 @@ const make = Effect.gen(function* () {
   /** Sessions that had a prompt which makes OpenCode compact. */
   const compacting = new Set<string>()
   let prompts = 0
-  const send = Effect.fnUntraced(function* (sessionId: Id<"sessions">, kind: Kind, length?: Length) {
+  const send = Effect.fnUntraced(function* (sessionId: SessionId, kind: Kind, length?: Length) {
     const id = `prompt-${++prompts}`
     const followsCompaction = compacting.has(sessionId)
     if (kind === "compaction") compacting.add(sessionId)
@@ -115,27 +114,28 @@ const make = Effect.gen(function* () {
     if (kind === "blocked") {
       yield* Effect.promise(() => promisify(execFile)("mkfifo", [join(home.directory, fifoOf(id))]))
     }
-    yield* operator.watch(sessionId)
-    const turnId = yield* operator.send(sessionId, id)
+    yield* operator.call(({ sessions: { keepWatched } }) => keepWatched(sessionId))
+    const turnId = yield* operator.call(({ turns }) => turns.send(sessionId, id, { idempotencyKey: id }))
     const prompt: Prompt = { ...plan, sessionId, turnId }
-    yield* operator.segments(turnId).pipe(
-      Stream.runForEach(({ kind: shown, text }) =>
+    yield* operator.views(turnId).pipe(
+      Stream.filter(({ end: ended }) => ended === null),
+      Stream.runForEach((view) =>
         Effect.sync(() => {
-          if (shown === "text") plan.shown.text += text
-          if (shown === "notice") plan.shown.notices += text
+          plan.shown.text = textOf(view, "text")
+          plan.shown.notices = textOf(view, "notice")
         })
       ),
       Effect.forkIn(scope)
     )
     yield* operator.statuses(turnId).pipe(
-      Stream.filter(isFinal),
+      Stream.filter(TurnView.isFinal),
       Stream.runForEach((status) => Effect.sync(() => plan.ends.add(status))),
       Effect.forkIn(scope)
     )
     return prompt
   })
 
-  const awaitStatus = (prompt: Prompt, holds: (status: string) => boolean) =>
+  const awaitStatus = (prompt: Prompt, holds: (status: TurnView.TurnStatus) => boolean) =>
     operator.statuses(prompt.turnId).pipe(Stream.filter(holds), Stream.runHead, Effect.flatMap(Effect.fromOption))
 
   /** Waits until no process of the worker is left. Returns those that stay, and kills them. */
@@ -163,9 +163,7 @@ const make = Effect.gen(function* () {
     },
     /** The server's process. */
     openCode: until("OpenCode to run", openCode),
-    createSession: Effect.tap(operator.createSession(workerId), (sessionId) =>
-      Effect.sync(() => sessions.add(sessionId))
-    ),
+    createSession: Effect.tap(operator.createSession, (sessionId) => Effect.sync(() => sessions.add(sessionId))),
     send,
     awaitStatus: (prompt: Prompt, ...statuses: ReadonlyArray<string>) =>
       within(
@@ -185,11 +183,11 @@ const make = Effect.gen(function* () {
     finish: Effect.gen(function* () {
       yield* end("SIGTERM")
       const orphans = yield* leftBehind
-      const strangers = (yield* operator.sessions).filter((sessionId) => !sessions.has(sessionId))
+      const strangers = (yield* operator.sessions).filter(({ sessionId }) => !sessions.has(sessionId))
       return { orphans: orphans.length, strangers: strangers.length }
     }),
     /** The final status. */
-    ended: (prompt: Prompt) => within(`${prompt.id} to end`, awaitStatus(prompt, isFinal)),
+    ended: (prompt: Prompt) => within(`${prompt.id} to end`, awaitStatus(prompt, TurnView.isFinal)),
     /** Runs of the prompt's command. */
     traces: (prompt: Prompt) =>
       Effect.promise(() => readFile(join(home.directory, traceOf(prompt.id)), "utf8").catch(() => "")).pipe(
@@ -201,11 +199,17 @@ const make = Effect.gen(function* () {
       const unblock = Effect.promise(() => release(join(home.directory, fifoOf(prompt.id))))
       const allow = operator
         .pending(prompt.sessionId)
-        .pipe(Effect.flatMap(Effect.forEach(({ requestId }) => Effect.ignore(operator.allow(requestId)))))
+        .pipe(
+          Effect.flatMap(
+            Effect.forEach(({ requestId }) =>
+              Effect.ignore(operator.call(({ requests }) => requests.answer(requestId, { type: "once" })))
+            )
+          )
+        )
       const help = prompt.kind === "blocked" ? unblock : prompt.kind === "permission" ? allow : Effect.void
       const untilItEnds = Effect.raceFirst(
         Effect.repeat(help, Schedule.spaced("100 millis")),
-        awaitStatus(prompt, isFinal)
+        awaitStatus(prompt, TurnView.isFinal)
       )
       yield* Effect.forkIn(Effect.ignore(untilItEnds), scope)
     })

@@ -78,7 +78,7 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
               firstText: isAnswer ? Option.orElseSome(sum.firstText, () => now - sentAt) : sum.firstText
             }))
           }
-          yield* print(text)
+          if (!text.isEmpty) yield* print(text)
           return { transcript: next, view }
         })
       )

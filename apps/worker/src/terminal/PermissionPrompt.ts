@@ -4,7 +4,7 @@ import { Client } from "@opencode-worker/client/effect"
 import { Effect, Option, Stream, SubscriptionRef } from "effect"
 import type { ChatInput } from "./input/ChatInput.ts"
 import { permissionCard, questionCard } from "./requestCard.ts"
-import { print, printLine } from "./output/Output.ts"
+import { printHeld, printLine } from "./output/Output.ts"
 import { type ScreenText, screen } from "./output/ScreenText.ts"
 import type { Style } from "./output/Style.ts"
 import { permissionAnswer, questionAnswer, type Typed } from "./typedAnswer.ts"
@@ -75,7 +75,8 @@ export const promptForRequests = Effect.fnUntraced(function* (sessionId: Session
     SubscriptionRef.changes(waiting).pipe(
       Stream.filter((requests) => requests.every(({ requestId }) => requestId !== id)),
       Stream.runHead,
-      Effect.andThen(print(screen`  (This request no longer waits for an answer.)\n`)),
+      // The question holds the output until this has ended it.
+      Effect.andThen(printHeld(screen`  (This request no longer waits for an answer.)\n`)),
       Effect.as(Option.none<Answer>())
     )
   const answerNext = Effect.gen(function* () {
