@@ -81,6 +81,9 @@ const assertGone = Effect.fnUntraced(function* (sessionId: Id<"sessions">, befor
   assert.strictEqual((yield* allSessions).length, before)
 })
 
+const sessionOf = (wanted: string) =>
+  Effect.map(allSessions, (page) => page.find(({ title }) => title === wanted)?.sessionId)
+
 layer(world, { excludeTestServices: true, timeout: 120_000 })(
   "deleting a conversation ends its turn as aborted",
   (it) => {
@@ -195,8 +198,6 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a conversation", 
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
         const operator = yield* Client
-        const sessionOf = (wanted: string) =>
-          Effect.map(allSessions, (page) => page.find(({ title }) => title === wanted)?.sessionId)
         const mirrored = (title: string) =>
           Effect.repeat(sessionOf(title), { until: (found) => found !== undefined, schedule })
         const own = yield* newSession

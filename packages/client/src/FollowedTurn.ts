@@ -104,7 +104,11 @@ export const followTurn = (
           }
           const { cursor } = view
           update(TurnView.live(view, live))
-          if (!isJoined) join(live.sessionId, id)
+          if (!isJoined) {
+            // Also the view of a turn that is still queued, which is the empty one.
+            if (view === TurnView.empty) emit(view)
+            join(live.sessionId, id)
+          }
           if (view.cursor !== cursor) listen(id)
         },
         fail

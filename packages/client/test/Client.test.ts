@@ -185,6 +185,7 @@ describe("turns.follow", () => {
     await using there = await setUp()
     const { client, sessionId } = there
     const turn = client.prompt(sessionId, "Count")
+    assert.deepStrictEqual(await first(turn, () => true), TurnView.empty)
     await client.turns.abort(await turn.turnId)
     const { end, status } = await turn.result
     assert.strictEqual(status, "aborted")

@@ -86,7 +86,7 @@ export const promptForRequests = Effect.fnUntraced(function* (sessionId: Session
     const { requestId } = pending
     seen.add(requestId)
     const prepared = Effect.flatMap(
-      client.call(({ requests }) => requests.get(requestId)),
+      client.call((operator) => operator.requests.get(requestId)),
       (request) =>
         person === undefined
           ? Effect.succeed(answerForNobody(request))
@@ -95,7 +95,7 @@ export const promptForRequests = Effect.fnUntraced(function* (sessionId: Session
     const answer = yield* Effect.raceFirst(Effect.asSome(prepared), gone(requestId))
     if (Option.isNone(answer)) return
     yield* Effect.catchReasons(
-      client.call(({ requests }) => requests.answer(requestId, answer.value)),
+      client.call((operator) => operator.requests.answer(requestId, answer.value)),
       "ConvexClientError",
       {
         Rejected: ({ message }) => printLine(screen`  (Not accepted: ${message}.)`)

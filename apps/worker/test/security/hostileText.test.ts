@@ -60,7 +60,7 @@ const dangerIn = (shown: string): string | undefined => {
 }
 
 /** What a terminal shows of views, one after another. */
-const shown = (...views: ReadonlyArray<TurnView.TurnView>): string => {
+const onScreen = (...views: ReadonlyArray<TurnView.TurnView>): string => {
   let state = Transcript.empty
   return views
     .map((view) => {
@@ -74,27 +74,27 @@ const segment = (kind: Segment["kind"], text: string): Segment => ({ partId: "a"
 
 /** Each way from foreign text to the screen. */
 const renderers: Readonly<Record<string, (text: string) => string>> = {
-  text: (text) => shown(live(TurnView.empty, segment("text", text))),
+  text: (text) => onScreen(live(TurnView.empty, segment("text", text))),
   "text in pieces": (text) => {
     const views: Array<TurnView.TurnView> = []
     for (const unit of text.split("")) views.push(live(views.at(-1) ?? TurnView.empty, segment("text", unit)))
-    return shown(...views)
+    return onScreen(...views)
   },
-  reasoning: (text) => shown(live(TurnView.empty, segment("reasoning", text))),
-  "a notice": (text) => shown(live(TurnView.empty, segment("notice", text))),
+  reasoning: (text) => onScreen(live(TurnView.empty, segment("reasoning", text))),
+  "a notice": (text) => onScreen(live(TurnView.empty, segment("notice", text))),
   "a tool's name, input and output": (text) => {
     const call = { tool: text, status: "error", title: text, input: text, output: text } as const
-    return shown(live(TurnView.empty, segment("tool", ToolPreview.encode(call))))
+    return onScreen(live(TurnView.empty, segment("tool", ToolPreview.encode(call))))
   },
-  "final text": (text) => shown(ended(TurnView.empty, [part(0, "text", { id: "a", text })])),
-  "a final part of another kind": (text) => shown(ended(TurnView.empty, [part(0, text, { id: "a", text })])),
+  "final text": (text) => onScreen(ended(TurnView.empty, [part(0, "text", { id: "a", text })])),
+  "a final part of another kind": (text) => onScreen(ended(TurnView.empty, [part(0, text, { id: "a", text })])),
   "a final tool call": (text) => {
     const call = { id: "a", tool: text, state: { status: "error", input: { text }, error: text } }
-    return shown(ended(TurnView.empty, [part(0, "tool", call)]))
+    return onScreen(ended(TurnView.empty, [part(0, "tool", call)]))
   },
   "a turn's error, and who answered": (text) => {
     const answeredBy = { model: text, agent: text }
-    return shown(ended(TurnView.empty, [], { status: "failed", error: { name: text, message: text }, answeredBy }))
+    return onScreen(ended(TurnView.empty, [], { status: "failed", error: { name: text, message: text }, answeredBy }))
   },
   "a log line": (text) =>
     format(colored, {

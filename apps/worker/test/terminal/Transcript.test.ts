@@ -8,6 +8,7 @@ import { ended, live, part } from "../support/views.ts"
 const { empty, render } = Transcript
 
 const text = (partId: string, content: string): Segment => ({ partId, kind: "text", text: content })
+const notice = (content: string): Segment => ({ partId: "n", kind: "notice", text: content })
 const call = (status: ToolPreview.ToolPreview["status"], output = ""): Segment => ({
   partId: "tool1",
   kind: "tool",
@@ -50,7 +51,6 @@ describe("Transcript", () => {
   })
 
   it("writes each notice once, and the next one of the same id", () => {
-    const notice = (content: string): Segment => ({ partId: "n", kind: "notice", text: content })
     const first = live(TurnView.empty, notice("Waiting"))
     const second = live(first, notice("Waiting longer"))
     const last = ended(second, [part(0, "notice", { id: "n", text: "Waiting longer" })])
