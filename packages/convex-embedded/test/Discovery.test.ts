@@ -68,7 +68,7 @@ describe("OpenID Connect discovery", () => {
     const bare = makeVerifier([{ applicationID: AUDIENCE, domain: "issuer.test" }], false)
     assert.include(
       await refusal(bare(await issuer.token("https://issuer.test/"))),
-      "keys of https://issuer.test are found"
+      "keys of https://issuer.test require OpenID Connect discovery"
     )
   })
 
