@@ -47,12 +47,12 @@ import { openCodeAgent } from "./opencode/agent.ts"
 import { whenRunning } from "./opencode/startup.ts"
 
 export interface WorkerOptions {
-  /** What operators see this worker as. */
+  /** The name of the machine that operators see. */
   readonly machine: string
   readonly directory: string
   /** Where the credentials are kept between two starts. */
   readonly credentials: string
-  /** Tells this process from others that might claim to be the same worker. */
+  /** Identifies this process among others with the same credentials. */
   readonly processId: string
   /** How long a person may take to answer what OpenCode asks. Default 10 minutes. */
   readonly requestTimeLimit?: Duration.Input
@@ -98,15 +98,10 @@ type LeasedServices = Context.Context<Layer.Success<ReturnType<typeof leasedServ
 /** Services that a worker requires. */
 type WorkerRequirements = ConvexClient | FileSystem.FileSystem | ModelCache | OpenCodeHost
 
-/**
- * Starts a worker, which ends with the scope. Send it `Start`; `lifecycle` says how it is, and takes `Stop`.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Starts a worker, which ends with the scope. Send it `Start`; `lifecycle` says how it is, and takes `Stop`. */
 export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
   const known = yield* Ref.make(yield* Credentials.read(options.credentials))
-  const pairing = yield* Ref.make(Option.none<Pairing.Attempt>())
+  const pairing = yield* Ref.make(Option.none<Pairing.PairingAttempt>())
   const leaseRef = yield* ScopedRef.make((): LeasedServices | undefined => undefined)
   const releaseLease = ScopedRef.set(leaseRef, Effect.succeed<LeasedServices | undefined>(undefined))
   const current = Effect.flatMap(ScopedRef.get(leaseRef), Effect.fromNullishOr).pipe(Effect.orDie)
@@ -144,7 +139,7 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
       const refused =
         options.owner === undefined
           ? undefined
-          : refusedOwner(yield* Pairing.withCurrent(kept.value, (credentials) => Pairing.owner(credentials)))
+          : refusedOwner(yield* Pairing.withValidSecret(kept.value, (credentials) => Pairing.owner(credentials)))
       return refused ?? Registered.make({ approved: true })
     }
     yield* startPairing
@@ -176,7 +171,7 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
           Effect.provideContext(runBackground(actor, options.credentials), services)
         )
       ).pipe(Effect.as(credentials))
-    const accepted = yield* Pairing.withCurrent(kept, begin)
+    const accepted = yield* Pairing.withValidSecret(kept, begin)
     // A rotation was cut short: under the lease it is certain which secret counts.
     if (kept.previous !== undefined) yield* remember(accepted)
     return Connected.make({})

@@ -1,6 +1,7 @@
 import { assert, layer } from "@effect/vitest"
+import { Client } from "@opencode-worker/client/effect"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
-import { Effect } from "effect"
+import { Effect, Fiber, Stream } from "effect"
 import { madeForKey } from "../src/opencode/sessions.ts"
 import { answer, ask, newSession, runWorker, schedule, send, viewOf, world } from "./support/world.ts"
 
@@ -9,7 +10,7 @@ const limit = { timeout: 90_000 }
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => {
   it.effect(
-    "is carried through although OpenCode dies before it has the conversation",
+    "completes although OpenCode dies before it has the conversation, with notices of the wait and the restart",
     () =>
       Effect.gen(function* () {
         const host = yield* OpenCodeHost
@@ -19,15 +20,31 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => 
         // A server that listens and does not answer: the turn is claimed, and comes no further.
         process.kill(pid, "SIGSTOP")
         const turnId = yield* send(sessionId, "hello")
-        yield* Effect.repeat(viewOf(turnId), { until: ({ status }) => status === "claimed", schedule })
+        const notices = new Set<string>()
+        const followed = yield* Client.use((operator) =>
+          operator
+            .stream(({ turns }) => turns.follow(turnId))
+            .pipe(
+              Stream.runForEach(({ blocks }) =>
+                Effect.sync(() => {
+                  for (const block of blocks) if (block.kind === "notice") notices.add(block.text)
+                })
+              )
+            )
+        ).pipe(Effect.forkScoped)
+        const seen = Effect.sync(() => [...notices].join())
+        yield* Effect.repeat(seen, { until: (text) => text.includes("Waiting for OpenCode"), schedule })
+        assert.strictEqual((yield* viewOf(turnId)).status, "claimed")
         process.kill(pid, "SIGKILL")
         assert.deepInclude(yield* answer(turnId), { status: "completed", text: "1: hello" })
+        yield* Fiber.join(followed)
+        assert.match(yield* seen, /did not take the prompt, which is sent again/)
       }),
     limit
   )
 
   it.effect(
-    "goes on in the conversation that an earlier process made for it and could not tell of",
+    "uses the OpenCode session that an earlier process created and could not link",
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost

@@ -1,4 +1,4 @@
-/** What the examples talk to: a deployment in this process, and tokens for the person that it trusts. */
+/** The deployment of the examples, in this process, with tokens for the operator that it trusts. */
 import { mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"

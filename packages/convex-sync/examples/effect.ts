@@ -10,7 +10,7 @@ import { echoAgent } from "./echoAgent.ts"
 const { MODEL = "echo", OPENAI_BASE_URL = "http://127.0.0.1:11434/v1" } = process.env
 
 /** Waits for approval, then runs turns under the lease. */
-const worker = Effect.fn(function* (attempt: Pairing.Attempt) {
+const worker = Effect.fn(function* (attempt: Pairing.PairingAttempt) {
   const credentials = yield* Pairing.approved(attempt)
   const scheduler = TurnScheduler.layer().pipe(
     Layer.provide(Layer.merge(DeltaWriter.layer(), echoAgent(OPENAI_BASE_URL, MODEL))),

@@ -1,5 +1,5 @@
 /**
- * The port to a coding agent. Implement it, and `TurnScheduler` gives the agent durable, streamed, fenced turns.
+ * The port to a coding agent. Implement it, and `TurnScheduler` runs its turns durably, streamed and fenced.
  * `@opencode-worker/convex-sync/testing` has a scripted agent and the checks that every implementation passes.
  */
 import type { Id } from "@opencode-worker/convex-backend/api"

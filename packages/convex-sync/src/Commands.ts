@@ -1,14 +1,12 @@
 /**
- * Carries out what operators tell the worker.
+ * Carries out the commands of operators.
  *
  * Invariants
- * - A command is begun once by a process, whatever the deployment shows again. One that an earlier process left is begun
- *   anew, so what is done must be such that doing it twice is doing it once.
+ * - A process begins each command once. A command that an earlier process left is begun again, so commands must be
+ *   idempotent.
  * - The commands of one session are carried out one after another, in their order; so are those of the worker's life, and
  *   its refreshes of the models, which may take long.
  * - Every command that was begun is settled: as done, or as failed with the reason.
- *
- * @since 0.1.0
  */
 import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
 import { MAX_MESSAGE, MAX_PAGE } from "@opencode-worker/convex-backend/limits"
@@ -20,18 +18,9 @@ import { resubscribe } from "./internal/resubscribe.ts"
 import { retryTransient } from "./retryTransient.ts"
 import { Lease } from "./Lease.ts"
 
-/**
- * @category models
- * @since 0.1.0
- */
 export type QueuedCommand = FunctionReturnType<typeof backendApi.commands.queued>[number]
 
-/**
- * What is needed from a deployment.
- *
- * @category ports
- * @since 0.1.0
- */
+/** The deployment's side of commands. */
 export interface CommandStore {
   /** Of this process's lease. */
   readonly epoch: number
@@ -41,32 +30,24 @@ export interface CommandStore {
   readonly settle: (commandId: Id<"commands">, error: string | undefined) => Effect.Effect<unknown, ConvexSyncError>
 }
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface CommandsOptions {
-  /** How long one command may take before it is given up as failed. Default 2 minutes. */
+  /** A command that takes longer fails. Default 2 minutes. */
   readonly timeLimit?: Duration.Input
 }
 
-/**
- * @category services
- * @since 0.1.0
- */
 export class Commands extends Context.Service<
   Commands,
   {
     /**
-     * Carries out each command with `execute`, whose failure becomes the command's, for ever. Fails when the lease is
-     * lost; a subscription that fails otherwise is begun again. Run it once a process.
+     * Carries out each command with `execute`, whose failure becomes the command's. Fails when the lease is lost; after other
+     * failures the subscription is restarted. Run it once per process.
      */
     readonly run: <E extends Error, R>(
       execute: (command: QueuedCommand) => Effect.Effect<unknown, E, R>
     ) => Effect.Effect<void, ConvexSyncError, R>
   }
 >()("@opencode-worker/convex-sync/Commands") {
-  /** Over any deployment. */
+  /** Over any store. */
   static readonly make = (port: CommandStore, options: CommandsOptions = {}): Commands["Service"] =>
     Commands.of({ run: (execute) => Effect.scoped(run(port, options, execute)) })
 
@@ -78,12 +59,12 @@ export class Commands extends Context.Service<
     )
 }
 
-/** What a process was told dies with it; what a session was told does not. */
+/** Commands for the process that was running when they were issued. */
 const ofProcess: ReadonlySet<string> = new Set(["pause", "resume", "drain"])
 
-/** For the operator, who alone can decide to go on. */
+/** For the operator, who decides whether to continue. */
 const tooLong = (limit: Duration.Duration) =>
-  `It took longer than ${Duration.format(limit)} and was given up. What was done of it stays: ask again, and it goes on.`
+  `It took longer than ${Duration.format(limit)} and was stopped. Completed steps stay: send the command again to continue.`
 
 /** Commands with the same one are carried out one after another. */
 const laneOf = ({ command }: QueuedCommand): string => {
@@ -96,13 +77,13 @@ const run = Effect.fnUntraced(function* <E extends Error, R>(
   options: CommandsOptions,
   execute: (command: QueuedCommand) => Effect.Effect<unknown, E, R>
 ) {
-  /** Begun, and in the window that came last: what left it does not come back. */
+  /** Begun, and in the newest window: a command that left the window does not come back. */
   let begun: ReadonlySet<string> = new Set()
   const lanes = new Map<string, Fiber.Fiber<void>>()
 
   const outcome = (queued: QueuedCommand) => {
     if (queued.epoch !== epoch && ofProcess.has(queued.command.kind)) {
-      return Effect.succeed("It was meant for a process that has ended")
+      return Effect.succeed("It was sent to a process that has ended")
     }
     const limit = Duration.fromInputUnsafe(options.timeLimit ?? "2 minutes")
     return Effect.suspend(() => execute(queued)).pipe(

@@ -1,100 +1,59 @@
 /**
- * When streamed text is written, and as what. Pure: time comes in as a number.
+ * Decides when streamed text is written, and in which pieces. Pure: the time is a parameter.
  *
  * Invariants, property-tested
- * - What was appended comes out once, in order: the segments of all writes of a turn, joined part by part, are its text.
+ * - Appended text is written once, in order: the segments of all writes of a turn, joined part by part, are its text.
  * - No write of a turn is larger than `maxWrite`, and each is well-formed Unicode.
- * - Segments of tools and notices are whole: never merged, never cut.
+ * - Segments of tools and notices are never merged and never split.
  *
  * ```
  *   first text of a turn ─────────────────────────────────────▶ at once
- *   later text ── window (250 ms, or 4 s if nobody reads) or size (4 kB, or 16 kB) ── spacing ──▶ then
+ *   later text ── window (250 ms, or 4 s without a watcher) or size (4 kB, or 16 kB) ── spacing ──▶ then
  * ```
- *
- * @since 0.1.0
  */
 import { MAX_DELTA } from "@opencode-worker/convex-backend/limits"
 
-/**
- * Streamed text of one part.
- *
- * @category models
- * @since 0.1.0
- */
+/** Streamed text of one part. */
 export interface Segment {
   readonly partId: string
-  /** `text` and `reasoning` go on where the part's last segment ended; each `tool` and each `notice` stands for itself. */
+  /** `text` and `reasoning` continue the last segment of their part; each `tool` and each `notice` is independent. */
   readonly kind: "text" | "reasoning" | "tool" | "notice"
   readonly text: string
 }
 
-/**
- * How text is gathered. Sizes are in UTF-16 code units.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Cadence {
+/** When buffered text is written. Sizes are in UTF-16 code units. */
+export interface FlushPolicy {
   /** Milliseconds that text may wait for more. */
   readonly window: number
-  /** Waiting text that is written without waiting for the window to end. */
+  /** Text of this size is written before its window ends. */
   readonly size: number
   /** Least time between the starts of two writes, in milliseconds, except for first text and for a flush. */
   readonly spacing: number
 }
 
-/**
- * Somebody reads along: later text is there within 300 ms, at no more than 4 writes a second.
- *
- * @category constants
- * @since 0.1.0
- */
-export const watched: Cadence = { window: 250, size: 4_096, spacing: 250 }
+/** A client watches: later text is visible within 300 ms, with at most 4 writes per second. */
+export const watched: FlushPolicy = { window: 250, size: 4_096, spacing: 250 }
 
-/**
- * Nobody reads along: a turn of 1,000 tokens takes about six writes.
- *
- * @category constants
- * @since 0.1.0
- */
-export const unwatched: Cadence = { window: 4_000, size: 16_384, spacing: 250 }
+/** No client watches: a turn of 1,000 tokens takes about six writes. */
+export const unwatched: FlushPolicy = { window: 4_000, size: 16_384, spacing: 250 }
 
-/**
- * The cadence of a turn, by whether somebody reads along.
- *
- * @category operations
- * @since 0.1.0
- */
-export const cadenceOf = (isWatched: boolean): Cadence => (isWatched ? watched : unwatched)
+/** The policy of a turn. */
+export const flushPolicyOf = (isWatched: boolean): FlushPolicy => (isWatched ? watched : unwatched)
 
-/**
- * The most that one write holds of one turn, in code units: half of the backend's limit, because ids count, too.
- *
- * @category constants
- * @since 0.1.0
- */
+/** The most that one write holds of one turn, in code units: half of the backend's limit, because ids count, too. */
 export const maxWrite = MAX_DELTA / 2
 
-/**
- * What one turn has waiting.
- *
- * @category models
- * @since 0.1.0
- */
+/** The text of one turn that is not written yet. */
 export interface Buffer {
   /** Number of the next write, from 1. */
   readonly seq: number
   readonly segments: ReadonlyArray<Segment>
   /** Of `segments`, in code units. */
   readonly size: number
-  /** Milliseconds: when the oldest of `segments` came. */
+  /** Milliseconds: when the oldest of `segments` was appended. */
   readonly since: number
 }
 
-/**
- * @category constants
- * @since 0.1.0
- */
 export const empty: Buffer = { seq: 1, segments: [], size: 0, since: 0 }
 
 /** An id is stored with its text, so it counts, or many small segments could outgrow a row. */
@@ -105,16 +64,11 @@ const isWhole = ({ kind }: Segment): boolean => kind === "tool" || kind === "not
 const continues = (last: Segment | undefined, next: Segment): last is Segment =>
   last !== undefined && !isWhole(next) && last.kind === next.kind && last.partId === next.partId
 
-/** A tool's segment, or a notice, must fit whole; of any other at least one character, with its id. */
+/** A tool segment or a notice must fit as a whole; of other segments at least one character with its id. */
 const fits = (segment: Segment): boolean =>
   segment.partId.length + (isWhole(segment) ? segment.text.length : 2) <= maxWrite
 
-/**
- * Adds text that came at `now`. A tool's segment that no write could hold is left out: its final part shows it.
- *
- * @category operations
- * @since 0.1.0
- */
+/** Adds text at `now`. A tool segment that is too large for a write is left out: its final part has it. */
 export const append = (buffer: Buffer, segment: Segment, now: number): Buffer => {
   if (segment.text === "" || !fits(segment)) return buffer
   const last = buffer.segments.at(-1)
@@ -132,41 +86,30 @@ export const append = (buffer: Buffer, segment: Segment, now: number): Buffer =>
 /**
  * When the next write is due, in milliseconds; `Infinity` when nothing waits. `lastWrite`: when the last write of any turn
  * began.
- *
- * @category operations
- * @since 0.1.0
  */
-export const dueAt = (buffer: Buffer, lastWrite: number, cadence: Cadence): number => {
+export const dueAt = (buffer: Buffer, lastWrite: number, flushPolicy: FlushPolicy): number => {
   if (buffer.size === 0) return Number.POSITIVE_INFINITY
   if (buffer.seq === 1) return buffer.since
-  const gathered = buffer.size >= cadence.size ? buffer.since : buffer.since + cadence.window
-  return Math.max(gathered, lastWrite + cadence.spacing)
+  const gathered = buffer.size >= flushPolicy.size ? buffer.since : buffer.since + flushPolicy.window
+  return Math.max(gathered, lastWrite + flushPolicy.spacing)
 }
 
 /**
- * Whether waiting text goes along with a write that is made at `now` anyway: when the next write, which has to keep its
- * distance, would come too late for it, or when it has waited half of its window. So text waits no longer than its window,
- * the turns of one cadence fall into step, and those of a slow one are not drawn into every write of a fast one.
- *
- * @category operations
- * @since 0.1.0
+ * Whether to include the buffered text in a write that happens at `now` anyway: true if it would miss its deadline, or has
+ * waited half of its window. So text waits no longer than its window, turns with one policy are written together, and turns
+ * with a slow policy are not part of every write of a fast one.
  */
-export const joins = (buffer: Buffer, now: number, { size, spacing, window }: Cadence): boolean =>
+export const shouldPiggyback = (buffer: Buffer, now: number, { size, spacing, window }: FlushPolicy): boolean =>
   buffer.size > 0 &&
   (buffer.seq === 1 || buffer.size >= size || now >= buffer.since + Math.min(window / 2, window - spacing))
 
 const isHighSurrogate = (unit: number): boolean => unit >= 0xd8_00 && unit <= 0xdb_ff
 
-/** Where to cut `text` so that at most `room` code units stay before, without cutting a character. */
+/** The index to split `text` at, so that at most `room` code units come before it and no character is split. */
 const cutAt = (text: string, room: number): number =>
   room > 0 && room < text.length && isHighSurrogate(text.charCodeAt(room - 1)) ? room - 1 : Math.max(0, room)
 
-/**
- * Takes the next write out: its segments, and the buffer that is left. The buffer must not be empty.
- *
- * @category operations
- * @since 0.1.0
- */
+/** Returns the segments of the next write, and the rest of the buffer. The buffer must not be empty. */
 export const take = (buffer: Buffer): readonly [segments: ReadonlyArray<Segment>, rest: Buffer] => {
   const taken: Array<Segment> = []
   const left = [...buffer.segments]

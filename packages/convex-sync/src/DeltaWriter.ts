@@ -2,12 +2,9 @@
  * Writes streamed text of many turns with few calls.
  *
  * Invariants
- * - One write is in flight, whatever the number of turns, and it holds all that has waited long enough (50 turns at most).
+ * - One write is in flight for all turns, with the text that has waited long enough (of 50 turns at most).
  * - A turn's writes are numbered from 1 without reuse; a write that is repeated has the same numbers and the same text.
- * - What waits in memory is bounded by `capacity`. A turn that finds no room gets no more live text; its final parts,
- *   which do not come this way, have everything.
- *
- * @since 0.1.0
+ * - The text in memory is bounded by `capacity`. A turn beyond it gets no more live text; its final parts have everything.
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { Clock, Context, Deferred, type Duration, Effect, Exit, Layer, Queue, type Scope } from "effect"
@@ -17,12 +14,7 @@ import * as DeltaBuffer from "./DeltaBuffer.ts"
 import { Lease } from "./Lease.ts"
 import { retryTransient } from "./retryTransient.ts"
 
-/**
- * Text of one turn in one write.
- *
- * @category models
- * @since 0.1.0
- */
+/** Text of one turn in one write. */
 export interface Batch {
   readonly turnId: Id<"turns">
   readonly seq: number
@@ -30,53 +22,42 @@ export interface Batch {
 }
 
 /**
- * What a writer needs: one call that writes all batches or none, and passes over a batch that is there already. It tells
- * which of the turns somebody reads along; telling nothing means all.
- *
- * @category ports
- * @since 0.1.0
+ * Writes all batches or none, and skips a batch that was written before. Returns the turns that a client watches; returning
+ * nothing means all.
  */
 export type DeltaStore = (
   batches: ReadonlyArray<Batch>
 ) => Effect.Effect<void | { readonly watched: ReadonlyArray<Id<"turns">> }, ConvexSyncError>
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface DeltaWriterOptions {
-  /** By whether somebody reads along. Default `DeltaBuffer.cadenceOf`: 250 ms or 4 kB; 4 s or 16 kB if nobody does. */
-  readonly cadence?: (isWatched: boolean) => DeltaBuffer.Cadence
-  /** Text that may wait while the deployment is away, in UTF-16 code units over all turns. Default 1,000,000. */
+  /** Depends on whether a client watches. Default `DeltaBuffer.flushPolicyOf`: 250 ms or 4 kB; without a watcher 4 s or 16 kB. */
+  readonly flushPolicy?: (isWatched: boolean) => DeltaBuffer.FlushPolicy
+  /** Text that may wait while the deployment is unreachable, in UTF-16 code units over all turns. Default 1,000,000. */
   readonly capacity?: number
   /** How long closing waits for the last write. Default 2 seconds. */
   readonly closeTimeout?: Duration.Input
 }
 
-/**
- * @category services
- * @since 0.1.0
- */
 export class DeltaWriter extends Context.Service<
   DeltaWriter,
   {
-    /** Takes text and returns at once. A turn's first text is written at once, later text is gathered. */
+    /** Returns at once. A turn's first text is written at once, later text is buffered. */
     readonly append: (turnId: Id<"turns">, segment: DeltaBuffer.Segment) => Effect.Effect<void>
     /**
-     * Writes what the turn has waiting, now, and waits until it is written. Waits as long as the deployment is away;
-     * fails if it refuses the text.
+     * Writes the buffered text of the turn, and waits until it is written, also while the deployment is unreachable. Fails
+     * if the deployment refuses the text.
      */
     readonly flush: (turnId: Id<"turns">) => Effect.Effect<void, ConvexSyncError>
-    /** Flushes, then forgets the turn, whatever came of it. Call it once, when no more text follows. */
+    /** Flushes, then removes the turn, also after a failure. Call it once, when no more text follows. */
     readonly end: (turnId: Id<"turns">) => Effect.Effect<void, ConvexSyncError>
     /**
-     * In place of `end`, for a turn whose final parts are written at once and replace its text: what waits is flushed only
-     * if somebody reads along and it is one write, not what gathered while the deployment was away.
+     * Removes a turn whose final parts replace its text. Buffered text is flushed only if a client watches and it fits into
+     * one write.
      */
     readonly discard: (turnId: Id<"turns">) => Effect.Effect<void, ConvexSyncError>
   }
 >()("@opencode-worker/convex-sync/DeltaWriter") {
-  /** A writer over any store, for as long as the scope; closing it writes what waits. */
+  /** A writer over any store. Closing the scope writes the buffered text. */
   static readonly make = (
     write: DeltaStore,
     options?: DeltaWriterOptions
@@ -98,16 +79,16 @@ interface Entry {
   buffer: DeltaBuffer.Buffer
   /** Its text is part of the write in flight. */
   writing: boolean
-  /** Somebody reads along, as far as the last write told; so it is believed of a turn that was not written yet. */
+  /** A client watches, according to the last write. Assumed for a turn that was not written yet. */
   watched: boolean
   /** It found no room, and gets no more live text. */
-  muted: boolean
-  /** Who waits until nothing of it waits. While there are any, it is due at once. */
+  overflowed: boolean
+  /** Callers of `flush`. While there are any, the text is due at once. */
   flushes: Array<Deferred.Deferred<void, ConvexSyncError>>
 }
 
 const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWriterOptions = {}) {
-  const cadenceOf = options.cadence ?? DeltaBuffer.cadenceOf
+  const flushPolicyOf = options.flushPolicy ?? DeltaBuffer.flushPolicyOf
   const capacity = options.capacity ?? defaultCapacity
   const entries = new Map<Id<"turns">, Entry>()
   const wake = yield* Queue.sliding<void>(1)
@@ -117,15 +98,15 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
   const dueAt = (entry: Entry): number =>
     entry.flushes.length > 0 && entry.buffer.size > 0
       ? Number.NEGATIVE_INFINITY
-      : DeltaBuffer.dueAt(entry.buffer, lastWrite, cadenceOf(entry.watched))
+      : DeltaBuffer.dueAt(entry.buffer, lastWrite, flushPolicyOf(entry.watched))
 
-  const goesAlong = ({ buffer, flushes, watched }: Entry, now: number): boolean =>
-    buffer.size > 0 && (flushes.length > 0 || DeltaBuffer.joins(buffer, now, cadenceOf(watched)))
+  const isIncluded = ({ buffer, flushes, watched }: Entry, now: number): boolean =>
+    buffer.size > 0 && (flushes.length > 0 || DeltaBuffer.shouldPiggyback(buffer, now, flushPolicyOf(watched)))
 
   const takeBatches = (now: number): Array<Batch> => {
     const batches: Array<Batch> = []
     for (const [turnId, entry] of entries) {
-      if (!goesAlong(entry, now)) continue
+      if (!isIncluded(entry, now)) continue
       if (batches.length === maxBatches) break
       const [segments, rest] = DeltaBuffer.take(entry.buffer)
       batches.push({ turnId, seq: entry.buffer.seq, segments })
@@ -143,7 +124,7 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
       Effect.exit
     )
 
-  const settle = Effect.fnUntraced(function* (
+  const complete = Effect.fnUntraced(function* (
     batches: ReadonlyArray<Batch>,
     exit: Effect.Success<ReturnType<typeof attempt>>
   ) {
@@ -153,7 +134,7 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
       if (entry === undefined) continue
       entry.writing = false
       if (reply !== undefined) entry.watched = reply.watched.includes(turnId)
-      // To the end of the line, so that with more turns than one write holds each gets its turn.
+      // Moved to the end, so that more turns than fit into one write take turns.
       entries.delete(turnId)
       entries.set(turnId, entry)
       if (Exit.isSuccess(exit) && entry.buffer.size > 0) continue
@@ -166,7 +147,7 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
   const writeAt = Effect.fnUntraced(function* (now: number) {
     lastWrite = now
     const batches = takeBatches(now)
-    yield* settle(batches, yield* attempt(batches))
+    yield* complete(batches, yield* attempt(batches))
   })
 
   const step = Effect.gen(function* () {
@@ -187,16 +168,16 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
         buffer: DeltaBuffer.empty,
         writing: false,
         watched: true,
-        muted: false,
+        overflowed: false,
         flushes: []
       }
       entries.set(turnId, entry)
-      if (entry.muted) return Effect.void
+      if (entry.overflowed) return Effect.void
       const buffer = DeltaBuffer.append(entry.buffer, segment, now)
       const more = buffer.size - entry.buffer.size
       if (waiting + more > capacity) {
-        entry.muted = true
-        return Effect.logWarning("Too much live text waits; the turn goes on without", { turnId })
+        entry.overflowed = true
+        return Effect.logWarning("Delta buffer is full; live text is disabled for this turn", { turnId })
       }
       entry.buffer = buffer
       waiting += more
@@ -212,7 +193,7 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
     yield* Deferred.await(written)
   })
 
-  const forget = (turnId: Id<"turns">) =>
+  const remove = (turnId: Id<"turns">) =>
     Effect.sync(() => {
       waiting -= entries.get(turnId)?.buffer.size ?? 0
       entries.delete(turnId)
@@ -226,7 +207,7 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
       Effect.ignore
     )
   )
-  const flushRead = (turnId: Id<"turns">) =>
+  const flushWatched = (turnId: Id<"turns">) =>
     Effect.suspend(() => {
       const entry = entries.get(turnId)
       return entry?.watched === true && entry.buffer.size <= DeltaBuffer.maxWrite ? flush(turnId) : Effect.void
@@ -234,8 +215,8 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
   return DeltaWriter.of({
     append,
     flush,
-    end: (turnId) => Effect.ensuring(flush(turnId), forget(turnId)),
-    discard: (turnId) => Effect.ensuring(flushRead(turnId), forget(turnId))
+    end: (turnId) => Effect.ensuring(flush(turnId), remove(turnId)),
+    discard: (turnId) => Effect.ensuring(flushWatched(turnId), remove(turnId))
   })
 })
 

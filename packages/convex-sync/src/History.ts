@@ -1,12 +1,10 @@
 /**
- * Tells the deployment what was said in an OpenCode session before it was opened there, or beside it.
+ * Loads the turns that an agent's session had before it was opened in the deployment, or ran outside of it.
  *
  * Invariants
- * - A turn is told once, however often this runs: its prompt's id says whether it is there already.
- * - What was told stays told: a load that was cut short goes on where it ended when it runs again.
- * - In memory there are ten turns, and what the source holds.
- *
- * @since 0.1.0
+ * - A turn is added once, however often this runs: the id of its prompt identifies it.
+ * - A load that was cut short continues where it ended.
+ * - Ten turns are in memory at a time, besides those of the source.
  */
 import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
 import { MAX_HISTORY, MAX_PARTS, MAX_PARTS_TOTAL, MAX_PROMPT } from "@opencode-worker/convex-backend/limits"
@@ -18,36 +16,16 @@ import * as HistoryTurns from "./HistoryTurns.ts"
 import { retryTransient } from "./retryTransient.ts"
 import { Lease } from "./Lease.ts"
 
-/**
- * A turn as the backend takes it, with its place beside its neighbours.
- *
- * @category models
- * @since 0.1.0
- */
-export type ToldTurn = FunctionArgs<typeof backendApi.history.add>["turns"][number]
+/** A turn as the backend stores it, with its place next to its neighbours. */
+export type HistoryTurn = FunctionArgs<typeof backendApi.history.add>["turns"][number]
 
-/**
- * A turn that has ended. The times are milliseconds; of `text` 200,000 characters are told.
- *
- * @category models
- * @since 0.1.0
- */
-export type EndedTurn = Omit<ToldTurn, "messageId" | "newerId">
+/** A turn that has ended. The times are milliseconds. `text` is truncated to 200,000 characters. */
+export type EndedTurn = Omit<HistoryTurn, "messageId" | "newerId">
 
-/**
- * A turn as the agent lists it; see `HistoryTurns`.
- *
- * @category models
- * @since 0.1.0
- */
+/** A turn as the agent lists it; see `HistoryTurns`. */
 export type ListedTurn = HistoryTurns.Listed<EndedTurn>
 
-/**
- * One session as the agent has it.
- *
- * @category ports
- * @since 0.1.0
- */
+/** One session as the agent has it. */
 export interface HistorySource<E> {
   /** Whether it has this prompt. */
   readonly has: (messageId: string) => Effect.Effect<boolean, E>
@@ -55,34 +33,29 @@ export interface HistorySource<E> {
   readonly turns: Stream.Stream<ListedTurn, E>
 }
 
-/**
- * What is needed from a deployment. Everything may be repeated.
- *
- * @category ports
- * @since 0.1.0
- */
+/** The deployment's side. Every call may be repeated. */
 export interface HistoryStore {
   /** The prompt of the turn that the session runs; null: it runs none. */
   readonly running: Effect.Effect<string | null, ConvexSyncError>
   /** Which of these prompts, at most 10, are there already. */
   readonly known: (messageIds: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<string>, ConvexSyncError>
-  /** At most 10, the newest first. `runningId`: the prompt that runs, if OpenCode had it before it was asked for messages. */
+  /** At most 10, the newest first. `runningId`: the running prompt, if the agent had it before the turns were listed. */
   readonly add: (
-    turns: ReadonlyArray<ToldTurn>,
+    turns: ReadonlyArray<HistoryTurn>,
     runningId: string | undefined
   ) => Effect.Effect<unknown, ConvexSyncError>
 }
 
-const told = ({ id, newerId, turn }: HistoryTurns.Placed<EndedTurn>): ToldTurn => ({
+const toWire = ({ id, newerId, turn }: HistoryTurns.Placed<EndedTurn>): HistoryTurn => ({
   ...turn,
   text: turn.text.slice(0, MAX_PROMPT).toWellFormed(),
   messageId: id,
   ...(newerId !== undefined && { newerId })
 })
 
-/** As few calls as take them, in their order. */
-const calls = (turns: ReadonlyArray<ToldTurn>): ReadonlyArray<ReadonlyArray<ToldTurn>> => {
-  const made: Array<Array<ToldTurn>> = []
+/** As few calls as possible, in their order. */
+const calls = (turns: ReadonlyArray<HistoryTurn>): ReadonlyArray<ReadonlyArray<HistoryTurn>> => {
+  const made: Array<Array<HistoryTurn>> = []
   let [parts, characters] = [0, 0]
   for (const turn of turns) {
     const size = turn.parts.reduce((sum, { payload }) => sum + payload.length, 0)
@@ -99,28 +72,24 @@ const calls = (turns: ReadonlyArray<ToldTurn>): ReadonlyArray<ReadonlyArray<Told
 }
 
 /**
- * Loads the history between any two, and gives how many turns were new. What it fails with leaves what was told until
- * then; run it again.
- *
- * @category operations
- * @since 0.1.0
+ * Loads the history, and returns the number of new turns. After a failure the turns that were added stay: run it again.
  */
 export const loadBetween = Effect.fn("History.load")(function* <E>(source: HistorySource<E>, store: HistoryStore) {
-  // What runs here is in OpenCode, or will come after all that is.
+  // The running prompt is in the agent, or will come after every turn there.
   const running = yield* retryTransient(store.running)
   const delivered = running !== null && (yield* source.has(running))
   const runningId = delivered ? running : undefined
   const newerId = delivered ? undefined : (running ?? undefined)
-  const tell = Effect.fnUntraced(function* (turns: ReadonlyArray<HistoryTurns.Placed<EndedTurn>>) {
+  const add = Effect.fnUntraced(function* (turns: ReadonlyArray<HistoryTurns.Placed<EndedTurn>>) {
     const known = new Set(yield* retryTransient(store.known(turns.map(({ id }) => id))))
     const missing = turns.filter(({ id }) => !known.has(id))
-    for (const call of calls(missing.map(told))) yield* retryTransient(store.add(call, runningId))
+    for (const call of calls(missing.map(toWire))) yield* retryTransient(store.add(call, runningId))
     return missing.length
   })
   return yield* source.turns.pipe(
     Stream.mapAccum(() => HistoryTurns.begin(newerId), HistoryTurns.step<EndedTurn>),
     Stream.grouped(MAX_HISTORY),
-    Stream.mapEffect(tell),
+    Stream.mapEffect(add),
     Stream.runFold(
       () => 0,
       (sum, count) => sum + count
@@ -136,12 +105,7 @@ export const storeOf = (lease: Lease["Service"], sessionId: Id<"sessions">): His
     lease.mutation(api.history.add, { sessionId, turns: [...turns], ...(runningId !== undefined && { runningId }) })
 })
 
-/**
- * As `loadBetween`, of a session of the deployment, under the lease.
- *
- * @category operations
- * @since 0.1.0
- */
+/** Loads the history of a session of the deployment, under the lease. */
 export const load = <E>(
   sessionId: Id<"sessions">,
   source: HistorySource<E>

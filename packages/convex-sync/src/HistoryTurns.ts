@@ -1,61 +1,36 @@
 /**
- * Places turns that come from the newest to the oldest next to each other. Pure: the effects are in `History`.
+ * Orders turns that are listed from the newest to the oldest. Pure: the effects are in `History`.
  *
  * Invariants, property-tested
  * - Each turn that has ended is placed once, in the order in which it came.
  * - A turn's `newerId` names the turn that was placed before it.
- *
- * @since 0.1.0
  */
 import { Option } from "effect"
 
-/**
- * A turn as the agent lists it, by the id of its prompt. `T` is the turn; none while it goes on.
- *
- * @category models
- * @since 0.1.0
- */
+/** A turn as the agent lists it, by the id of its prompt. `T` is the turn; none while it goes on. */
 export interface Listed<T> {
   readonly id: string
   readonly ended: Option.Option<T>
 }
 
-/**
- * A turn, by the id of its prompt, and the one that came after it.
- *
- * @category models
- * @since 0.1.0
- */
+/** A turn, by the id of its prompt, and the one that came after it. */
 export interface Placed<T> {
   readonly id: string
   readonly newerId: string | undefined
   readonly turn: T
 }
 
-/**
- * The turn that was placed last; before the first one, the prompt that the newest turn comes before.
- *
- * @category models
- * @since 0.1.0
- */
+/** The turn that was placed last; before the first one, the prompt that the newest turn comes before. */
 export interface State {
   readonly newerId: string | undefined
 }
 
-/**
- * `newerId`: a prompt that is not among the turns yet, and will come after them.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** `newerId`: a prompt that is not among the turns yet, and will come after them. */
 export const begin = (newerId: string | undefined): State => ({ newerId })
 
 /**
  * Places one more turn. One that goes on is not placed, but the deployment may know it, where it was asked: older turns
  * come before it.
- *
- * @category operations
- * @since 0.1.0
  */
 export const step = <T>({ newerId }: State, { ended, id }: Listed<T>): readonly [State, ReadonlyArray<Placed<T>>] =>
   Option.match(ended, {

@@ -1,19 +1,17 @@
 /**
- * The right to write as a worker: held by at most one process, kept by heartbeats, lost for good when another process
+ * The right to write as a worker: held by at most one process, renewed by heartbeats, and lost for good when another process
  * takes over.
  *
  * Invariants
  * - Between two heartbeats at most one is in flight.
- * - `lost` fails at most once, and only by the deployment's word. Silence alone is no loss: while the deployment is away
- *   nobody else can take over either, and what was written under a stale epoch is refused there.
+ * - `lost` fails at most once, and only when the deployment says so. Without a response the lease is kept: while the
+ *   deployment is unreachable no other process can take over, and writes under a stale epoch are refused.
  *
  * ```
  *   acquire ─▶ held ── 10 s, or a new phase ─▶ heartbeat ── ok ─▶ held
  *               │                                 ├── no answer ─▶ held, `remaining` runs down
  *               └── scope closes: release         └── Fenced, Revoked, WrongSecret ─▶ lost
  * ```
- *
- * @since 0.1.0
  */
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import type { FunctionArgs, FunctionReference, FunctionReturnType } from "convex/server"
@@ -22,74 +20,55 @@ import { api, type WorkerCredentials } from "./Backend.ts"
 import { type ConvexSyncError, isLoss } from "./ConvexSyncError.ts"
 import { retryTransient } from "./retryTransient.ts"
 
-/**
- * Server times in milliseconds: only their difference means something here.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Term {
+/** Server times in milliseconds: only their difference is used here. */
+export interface LeaseTerm {
   readonly leaseExpiresAt: number
   readonly serverTime: number
 }
 
-/**
- * What a lease needs from a deployment.
- *
- * @category ports
- * @since 0.1.0
- */
-export interface LeasePort {
-  readonly acquire: (processId: string) => Effect.Effect<Term & { readonly epoch: number }, ConvexSyncError>
-  /** The next one waits for it, however long it takes. */
-  readonly heartbeat: (epoch: number, phase: string) => Effect.Effect<Term, ConvexSyncError>
+/** The deployment's side of a lease. */
+export interface LeaseStore {
+  readonly acquire: (processId: string) => Effect.Effect<LeaseTerm & { readonly epoch: number }, ConvexSyncError>
+  /** Waits until the deployment responds. */
+  readonly heartbeat: (epoch: number, phase: string) => Effect.Effect<LeaseTerm, ConvexSyncError>
   readonly release: (epoch: number) => Effect.Effect<unknown, ConvexSyncError>
 }
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface LeaseOptions {
-  /** Tells processes apart. One that died may be followed at once by one of the same id; others wait for the lease to end. */
+  /** Identifies the process. A process with the same id takes the lease over at once; others wait until it expires. */
   readonly processId: string
-  /** What the worker is doing at first, for operators. Default `connecting`. */
+  /** The first phase that operators see. Default `connecting`. */
   readonly phase?: string
-  /** From a heartbeat that was confirmed to the next one; default 10 seconds. A lease ends after 25 seconds. */
+  /** From a confirmed heartbeat to the next one; default 10 seconds. A lease expires after 25 seconds. */
   readonly interval?: Duration.Input
 }
 
-/**
- * A lease that is held until its scope closes.
- *
- * @category models
- * @since 0.1.0
- */
+/** A lease that is held until its scope closes. */
 export interface HeldLease {
   /** The fencing number that every write carries. */
   readonly epoch: number
   /** Fails when the lease is lost, with `Fenced`, `Revoked` or `WrongSecret`; never succeeds. */
   readonly lost: Effect.Effect<never, ConvexSyncError>
-  /** Says what the worker is doing, by a heartbeat at once. */
+  /** Reports the phase of the worker, with a heartbeat at once. */
   readonly setPhase: (phase: string) => Effect.Effect<void>
-  /** Time until another process could take over if no heartbeat were confirmed any more; zero when it is over. */
+  /** Time until another process could take over if no further heartbeat were confirmed; zero when the lease has expired. */
   readonly remaining: Effect.Effect<Duration.Duration>
-  /** Passes on what another call failed with, so that a loss is noticed where it shows first. */
+  /** Reports the failure of another call, so that a loss is noticed at the first refused call. */
   readonly report: (error: ConvexSyncError) => Effect.Effect<void>
 }
 
 const defaultInterval = Duration.seconds(10)
-/** Stopping waits no longer than this for the release; without it the next process waits out the lease. */
+/** Stopping waits no longer than this for the release. Without a release the next process waits until the lease expires. */
 const releaseTimeout = "2 seconds"
 
-/** When the term that `ask` gives ends, on this machine's clock: counted from before the question was sent. */
-const endOf = Effect.fnUntraced(function* <A extends Term>(ask: Effect.Effect<A, ConvexSyncError>) {
+/** The end of the term that `ask` returns, on this machine's clock, counted from before the request was sent. */
+const endOf = Effect.fnUntraced(function* <A extends LeaseTerm>(ask: Effect.Effect<A, ConvexSyncError>) {
   const askedAt = yield* Clock.currentTimeMillis
   const term = yield* ask
   return { term, endsAt: askedAt + term.leaseExpiresAt - term.serverTime }
 })
 
-const hold = Effect.fnUntraced(function* (port: LeasePort, options: LeaseOptions) {
+const hold = Effect.fnUntraced(function* (port: LeaseStore, options: LeaseOptions) {
   const interval = options.interval ?? defaultInterval
   const lost = yield* Deferred.make<never, ConvexSyncError>()
   const phase = yield* Ref.make(options.phase ?? "connecting")
@@ -139,7 +118,7 @@ const hold = Effect.fnUntraced(function* (port: LeasePort, options: LeaseOptions
   } satisfies HeldLease
 })
 
-/** What a worker's function takes besides its own arguments. */
+/** Arguments of every worker function, besides its own. */
 type Signed = { readonly workerId: WorkerCredentials["workerId"]; readonly secret: string; readonly epoch: number }
 type Own<F extends FunctionReference<"query" | "mutation">> = Omit<FunctionArgs<F>, keyof Signed>
 
@@ -148,10 +127,7 @@ type Own<F extends FunctionReference<"query" | "mutation">> = Omit<FunctionArgs<
  * epoch, and one that is refused because the lease was lost ends the lease.
  *
  * Every function of a worker may be called twice, so a call is under way until the deployment has answered: it outlasts any
- * absence. Give it a limit of your own where you cannot wait.
- *
- * @category services
- * @since 0.1.0
+ * outage. Set a limit of your own where the caller cannot wait.
  */
 export class Lease extends Context.Service<
   Lease,
@@ -176,7 +152,7 @@ export class Lease extends Context.Service<
    * holds it; released with the scope.
    */
   static readonly make = (
-    port: LeasePort,
+    port: LeaseStore,
     options: LeaseOptions
   ): Effect.Effect<HeldLease, ConvexSyncError, Scope.Scope> => hold(port, options)
 
@@ -201,7 +177,7 @@ const overConvex = Effect.fnUntraced(function* (credentials: WorkerCredentials, 
     options
   )
   const signed = <F extends FunctionReference<"query" | "mutation">>(args: Own<F>) =>
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what Omit took out is put back
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the omitted fields are added
     ({ ...args, ...known, epoch: held.epoch }) as FunctionArgs<F>
   const watched = <A>(call: Effect.Effect<A, ConvexSyncError>) => Effect.tapError(call, held.report)
   return Lease.of({

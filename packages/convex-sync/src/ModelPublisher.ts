@@ -1,35 +1,22 @@
-/**
- * Shows operators the models that a worker offers, at the cost of a write only when they changed.
- *
- * @since 0.1.0
- */
+/** Shows operators the models that a worker offers, at the cost of a write only when they changed. */
 import { Effect, Stream } from "effect"
 import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import { retryTransient } from "./retryTransient.ts"
 import { Lease } from "./Lease.ts"
 
-/**
- * @category models
- * @since 0.1.0
- */
-export interface ModelCatalog {
-  /** Of the content: the same hash means the same models. */
+export interface PublishedModels {
+  /** Hash of the content. */
   readonly hash: string
-  /** Anything that JSON can say, up to 3,000,000 characters of it. */
+  /** Any JSON value of up to 3,000,000 characters. */
   readonly models: unknown
   /** `provider/model`; undefined: there is none. */
   readonly default: string | undefined
 }
 
-/**
- * What is needed from a deployment.
- *
- * @category ports
- * @since 0.1.0
- */
+/** The deployment's side of the model list. */
 export interface ModelStore {
-  /** The hash of what is there; null: nothing. */
+  /** The hash of the published models; null: none are published. */
   readonly published: Effect.Effect<string | null, ConvexSyncError>
   /** May be repeated. */
   readonly publish: (catalog: {
@@ -42,16 +29,13 @@ export interface ModelStore {
 /**
  * Publishes each catalogue whose hash is not the published one, as long as the stream goes on; over any deployment. What
  * the deployment refuses is logged, and the next one tried, unless the stream or the lease ends.
- *
- * @category operations
- * @since 0.1.0
  */
 export const publishTo = Effect.fn("ModelPublisher.publish")(function* <E, R>(
   port: ModelStore,
-  catalogs: Stream.Stream<ModelCatalog, E, R>
+  catalogs: Stream.Stream<PublishedModels, E, R>
 ) {
   let known = yield* retryTransient(port.published)
-  const publish = Effect.fnUntraced(function* ({ default: chosen, hash, models }: ModelCatalog) {
+  const publish = Effect.fnUntraced(function* ({ default: chosen, hash, models }: PublishedModels) {
     if (hash === known) return
     yield* retryTransient(port.publish({ hash, models: JSON.stringify(models), default: chosen ?? null }))
     known = hash
@@ -69,13 +53,8 @@ export const storeOf = (lease: Lease["Service"]): ModelStore => ({
   publish: (catalog) => lease.mutation(api.models.publish, catalog)
 })
 
-/**
- * As `publishTo`, under the lease.
- *
- * @category operations
- * @since 0.1.0
- */
+/** As `publishTo`, under the lease. */
 export const publish = <E, R>(
-  catalogs: Stream.Stream<ModelCatalog, E, R>
+  catalogs: Stream.Stream<PublishedModels, E, R>
 ): Effect.Effect<void, ConvexSyncError | E, R | Lease> =>
   Effect.flatMap(Lease, (lease) => publishTo(storeOf(lease), catalogs))

@@ -1,10 +1,8 @@
 /**
- * How a worker gets its credentials: it makes a secret, shows a code, and waits until a person has approved it. Later it
- * can replace the secret by itself.
+ * A worker obtains credentials: it creates a secret, shows a code, and waits until an operator has approved the code. Later
+ * it can replace the secret.
  *
- * The deployment keeps the SHA-256 of a secret only, and gets a new one as that.
- *
- * @since 0.1.0
+ * The deployment stores and receives only the SHA-256 of a secret.
  */
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import type { Id } from "@opencode-worker/convex-backend/api"
@@ -15,13 +13,9 @@ import { ConvexSyncError, ConvexSyncReason, isConvexSyncError, isTransient } fro
 import { pairingName } from "./internal/pairingName.ts"
 import { Lease } from "./Lease.ts"
 
-/**
- * @category models
- * @since 0.1.0
- */
-export interface Attempt {
+export interface PairingAttempt {
   readonly pairingId: Id<"pairings">
-  /** For a person to type: `XXXX-XXXX`. */
+  /** For an operator to type: `XXXX-XXXX`. */
   readonly code: string
   /** Milliseconds of the deployment's clock, 10 minutes after the start. */
   readonly expiresAt: number
@@ -29,27 +23,19 @@ export interface Attempt {
 }
 
 /**
- * Credentials as they are kept on a disk. While a rotation is under way they have both secrets, of which one counts: use
- * them by `withCurrent`.
- *
- * @category models
- * @since 0.1.0
+ * Credentials as they are stored on a disk. During a rotation they have both secrets, of which one is valid: use them with
+ * `withValidSecret`.
  */
-export interface KeptCredentials extends WorkerCredentials {
+export interface StoredCredentials extends WorkerCredentials {
   readonly previous?: Redacted.Redacted
 }
 
-/**
- * Credentials of an approved worker, and the identity that it belongs to: `issuer|subject`, which never changes.
- *
- * @category models
- * @since 0.1.0
- */
+/** Credentials of an approved worker, and the identity that it belongs to: `issuer|subject`, which never changes. */
 export interface OwnedCredentials extends WorkerCredentials {
   readonly ownerId: string
 }
 
-/** Enough that nobody guesses it, and that a plain hash of it gives nothing away. */
+/** Too many to guess, so that a plain hash does not disclose the secret. */
 const secretBytes = 32
 
 const makeSecret = Effect.gen(function* () {
@@ -63,9 +49,6 @@ const makeSecret = Effect.gen(function* () {
 /**
  * Starts a pairing for a worker in `directory` on `machine`, both as people call them. A name longer than 100 bytes is cut,
  * and … marks where: a machine keeps its beginning, a directory its end.
- *
- * @category operations
- * @since 0.1.0
  */
 export const begin = Effect.fn("Pairing.begin")(function* (worker: {
   readonly machine: string
@@ -78,18 +61,14 @@ export const begin = Effect.fn("Pairing.begin")(function* (worker: {
     directory: pairingName(worker.directory, "tail"),
     secretHash
   })
-  return { pairingId, code, expiresAt, secret } satisfies Attempt
+  return { pairingId, code, expiresAt, secret } satisfies PairingAttempt
 })
 
 /**
- * Waits, without polling, until a person approves the attempt. Compare the `ownerId` before you take work: the code may
- * have been approved by another person than the one that you showed it to. Fails with `Rejected` and the code `Expired`
- * when its time is over: begin again.
- *
- * @category operations
- * @since 0.1.0
+ * Waits, without polling, until an operator approves the attempt. Compare the `ownerId` before you run turns: another
+ * operator may have approved the code. Fails with `Rejected` and the code `Expired` after 10 minutes: begin again.
  */
-export const approved = Effect.fn("Pairing.approved")(function* (attempt: Attempt) {
+export const approved = Effect.fn("Pairing.approved")(function* (attempt: PairingAttempt) {
   const convex = yield* ConvexClient
   const { pairingId } = attempt
   const status = convex.subscribe(api.pairing.status, { pairingId, secret: Redacted.value(attempt.secret) })
@@ -110,11 +89,8 @@ export const approved = Effect.fn("Pairing.approved")(function* (attempt: Attemp
 })
 
 /**
- * The identity that a worker belongs to, as `issuer|subject`, for credentials that were stored without it. Needs no lease,
- * and takes none. Use it inside `withCurrent` for credentials that have two secrets.
- *
- * @category operations
- * @since 0.1.0
+ * The identity that a worker belongs to, as `issuer|subject`, for credentials that were stored without it. Does not acquire
+ * a lease. Use it inside `withValidSecret` for credentials that have two secrets.
  */
 export const owner = Effect.fn("Pairing.owner")(function* ({ secret, workerId }: WorkerCredentials) {
   const convex = yield* ConvexClient
@@ -126,38 +102,31 @@ const isWrongSecret = (error: unknown) =>
   isConvexSyncError(error) && error.reason._tag === "Rejected" && error.reason.code === "WrongSecret"
 
 /**
- * Does `use` with the secret that counts: the newer one or, where that is refused with `WrongSecret`, the one before it.
+ * Runs `use` with the valid secret: the newer one or, if that is refused with `WrongSecret`, the one before it.
  *
- * Once `use` has acquired the lease, the other secret is of no use any more: a rotation that was cut short can not be
- * carried out late, because its epoch is over.
- *
- * @category operations
- * @since 0.1.0
+ * After `use` has acquired the lease, the other secret can no longer become valid: a rotation that was cut short belongs to an
+ * earlier epoch.
  */
-export const withCurrent = <A, E, R>(
-  { previous, secret, workerId }: KeptCredentials,
+export const withValidSecret = <A, E, R>(
+  { previous, secret, workerId }: StoredCredentials,
   use: (credentials: WorkerCredentials) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
   previous === undefined
     ? use({ workerId, secret })
     : Effect.catchIf(use({ workerId, secret }), isWrongSecret, () => use({ workerId, secret: previous }))
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface RotateOptions<E = never, R = never> {
-  /** As of a lease. Another one than the worker's own, else a running worker would be fenced instead of left alone. */
+  /** Must differ from the id of the worker's process, or a running worker would be fenced. */
   readonly processId: string
   /**
-   * Puts the credentials away, durably, in place of what was there. It runs twice, both times under the lease: with
-   * `previous` before the deployment hears of the new secret, without it when the deployment has answered.
+   * Replaces the stored credentials, durably. It runs twice, both times under the lease: with `previous` before the new secret
+   * is sent, and without it after the deployment has responded.
    */
-  readonly store: (credentials: KeptCredentials) => Effect.Effect<void, E, R>
+  readonly store: (credentials: StoredCredentials) => Effect.Effect<void, E, R>
 }
 
-/** What a call to rotate may fail with while it is not known which secret counts. */
-const isUnsettled = (error: ConvexSyncError) => isTransient(error) || isWrongSecret(error)
+/** Failures of a rotation after which either secret may be valid. */
+const isUnknown = (error: ConvexSyncError) => isTransient(error) || isWrongSecret(error)
 
 const signed = ({ secret, workerId }: WorkerCredentials) => ({ workerId, secret: Redacted.value(secret) })
 
@@ -165,40 +134,38 @@ const replace = Effect.fnUntraced(function* <E, R>(current: WorkerCredentials, o
   const convex = yield* ConvexClient
   const { secret, secretHash } = yield* makeSecret
   const renewed: WorkerCredentials = { workerId: current.workerId, secret }
-  const both: KeptCredentials = { ...renewed, previous: current.secret }
+  const both: StoredCredentials = { ...renewed, previous: current.secret }
   const { epoch } = yield* Lease.make(
     {
       acquire: (processId) => convex.mutation(api.lease.acquire, { ...signed(current), processId }),
       heartbeat: (under, phase) =>
-        withCurrent(both, (by) => convex.mutation(api.lease.heartbeat, { ...signed(by), epoch: under, phase })),
-      release: (under) => withCurrent(both, (by) => convex.mutation(api.lease.release, { ...signed(by), epoch: under }))
+        withValidSecret(both, (by) => convex.mutation(api.lease.heartbeat, { ...signed(by), epoch: under, phase })),
+      release: (under) =>
+        withValidSecret(both, (by) => convex.mutation(api.lease.release, { ...signed(by), epoch: under }))
     },
     { processId: options.processId, phase: "rotating" }
   )
   yield* options.store(both)
-  // Where no answer came either secret may count, so both are tried: whichever counts, the new one does afterwards.
-  const tell = (by: WorkerCredentials) => convex.mutation(api.pairing.rotate, { ...signed(by), epoch, secretHash })
-  yield* tell(current).pipe(
-    Effect.catchIf(isUnsettled, () => tell(renewed)),
-    Effect.retry({ while: isUnsettled, times: 2 })
+  // Without a response either secret may be valid, so both are tried: afterwards the new one is valid.
+  const rotateBy = (by: WorkerCredentials) => convex.mutation(api.pairing.rotate, { ...signed(by), epoch, secretHash })
+  yield* rotateBy(current).pipe(
+    Effect.catchIf(isUnknown, () => rotateBy(renewed)),
+    Effect.retry({ while: isUnknown, times: 2 })
   )
   yield* options.store(renewed)
   return renewed
 }, Effect.scoped)
 
 /**
- * Replaces the worker's secret, and gives the new credentials; the old secret is refused from then on. It takes the lease
- * for as long as this lasts, so no worker may run: fails with `Rejected` and the code `Conflict` while one does, before
- * anything was stored.
+ * Replaces the worker's secret, and returns the new credentials; the old secret is refused from then on. It holds the lease
+ * meanwhile, so the worker must not run: otherwise it fails with `Rejected` and the code `Conflict`, before anything is
+ * stored.
  *
- * A call whose outcome is unknown is repeated until it is known, three times at most. Where this fails or is cut short
- * after the first `store`, either secret may count: what was stored has both, and can be used (`withCurrent`) and rotated.
- *
- * @category operations
- * @since 0.1.0
+ * A call whose outcome is unknown is repeated, three times at most. If it fails or is cut short after the first `store`,
+ * either secret may be valid: the stored credentials have both, and can be used (`withValidSecret`) and rotated.
  */
 export const rotate = <E, R>(
-  credentials: KeptCredentials,
+  credentials: StoredCredentials,
   options: RotateOptions<E, R>
 ): Effect.Effect<WorkerCredentials, ConvexSyncError | E, ConvexClient | R> =>
-  withCurrent(credentials, (current) => replace(current, options)).pipe(Effect.withSpan("Pairing.rotate"))
+  withValidSecret(credentials, (current) => replace(current, options)).pipe(Effect.withSpan("Pairing.rotate"))

@@ -1,91 +1,66 @@
 /**
- * What has to be told of OpenCode's sessions. Pure: the effects are in `SessionSync`.
+ * Computes the pending session updates. Pure: the effects are in `SessionSync`.
  *
  * ```
  *   watermark ─ overlap          watermark                 now
- *        │ told, maybe not all      │ what changed since     │
+ *        │ synced, maybe not all    │ changed since          │
  *        └──────── one list ────────┴────────────────────────┘
- *                     │ minus what was told the same way: by this process, or,
- *                     │ for which the deployment is asked, long ago or by an earlier one
+ *                     │ minus the sessions that are in sync: as this process remembers, or,
+ *                     │ for older ones, as the deployment responds
  *                     ▼
  *        batches of 100, the oldest change first, each with the watermark that holds after it
  * ```
  *
  * Invariants, property-tested
- * - Whatever was lost or told twice, after a list of everything all that OpenCode has was told as it is.
- * - Telling again without a change makes no batch, also in a new process; k changes make k entries.
- * - A watermark never stands beyond something of its list that was not told.
- *
- * @since 0.1.0
+ * - After a list of all sessions, the deployment has every session as the agent has it, whatever was lost or repeated.
+ * - Without a change there is no batch, also in a new process; k changes make k entries.
+ * - A watermark is never later than a session of its list that is not synced.
  */
 import { MAX_LOOKUPS, MAX_SMALL_PAGE } from "@opencode-worker/convex-backend/limits"
 import { HashMap, Option } from "effect"
 
-/**
- * A session as OpenCode lists it.
- *
- * @category models
- * @since 0.1.0
- */
+/** A session as the agent lists it. */
 export interface Listed {
   readonly id: string
   readonly title: string
   /** Milliseconds. A rename does not move it. */
   readonly updated: number
-  /** The session of ours that it was made for, from its metadata. */
+  /** The session of the deployment that it was created for, from its metadata. */
   readonly createdForSessionId?: string | undefined
   readonly archived?: boolean | undefined
-  /** The first message that OpenCode has undone, and can restore until the next prompt. */
+  /** The first message that the agent has undone, and can restore until the next prompt. */
   readonly revertedFrom?: string | undefined
 }
 
-/** Whether operators see the two in different ways, but for the time of the last change. */
+/** Whether operators see a difference, other than the time of the last change. */
 const looksDifferent = (one: Listed, other: Listed): boolean =>
   one.title !== other.title ||
   (one.archived ?? false) !== (other.archived ?? false) ||
   one.revertedFrom !== other.revertedFrom
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface State {
-  /** Milliseconds of OpenCode's clock up to which every change was told; 0: none was. */
+  /** Milliseconds of the agent's clock: every change up to it is synced. 0: none is. */
   readonly watermark: number
-  /** What was told of each session, in this process; see `bounded`. */
-  readonly told: HashMap.HashMap<string, Listed>
+  /** The sessions as this process synced them; see `evictOldest`. */
+  readonly synced: HashMap.HashMap<string, Listed>
 }
 
-/**
- * What one call tells.
- *
- * @category models
- * @since 0.1.0
- */
+/** The sessions of one call. */
 export interface Batch {
   readonly sessions: ReadonlyArray<Listed>
-  /** Holds when the sessions were told; undefined: it stays. */
+  /** Holds after the sessions are synced; undefined: it stays. */
   readonly watermark: number | undefined
 }
 
-/** Sessions that are remembered, at 400 bytes each: fewer than 5 MB, and more than anybody works on between two lists. */
-const maxTold = 5_000
+/** Sessions that are remembered, at 400 bytes each: fewer than 5 MB, and more than change between two lists. */
+const maxRemembered = 5_000
 
-/** Changes commit out of order and clocks have a grain: a list begins that much before the watermark. Milliseconds. */
+/** Changes commit out of order and clocks have a grain: a list begins this long before the watermark. Milliseconds. */
 const overlap = 15_000
 
-/**
- * @category constructors
- * @since 0.1.0
- */
-export const begin = (watermark: number): State => ({ watermark, told: HashMap.empty() })
+export const begin = (watermark: number): State => ({ watermark, synced: HashMap.empty() })
 
-/**
- * From when on OpenCode is to be listed, in milliseconds; undefined: everything.
- *
- * @category operations
- * @since 0.1.0
- */
+/** The start of the next list, in milliseconds; undefined: all sessions. */
 export const since = ({ watermark }: State): number | undefined =>
   watermark === 0 ? undefined : Math.max(0, watermark - overlap)
 
@@ -95,103 +70,74 @@ const inGroups = (sessions: ReadonlyArray<Listed>, size: number): ReadonlyArray<
   )
 
 /**
- * What of a list may have been told, long ago or by an earlier process: it has not changed after the watermark, and this
- * process does not remember it. The deployment knows, so ask it each of these, and give its answer to `answered`, before `ofList`.
- *
- * @category operations
- * @since 0.1.0
+ * Sessions that may already be in sync: unchanged since the watermark and not in this process's memory. Query the deployment
+ * for each group, and pass its response to `compared` before `batchesOfList`.
  */
-export const questions = (state: State, listed: ReadonlyArray<Listed>): ReadonlyArray<ReadonlyArray<Listed>> =>
+export const comparisons = (state: State, listed: ReadonlyArray<Listed>): ReadonlyArray<ReadonlyArray<Listed>> =>
   inGroups(
-    listed.filter(({ id, updated }) => updated <= state.watermark && !HashMap.has(state.told, id)),
+    listed.filter(({ id, updated }) => updated <= state.watermark && !HashMap.has(state.synced, id)),
     MAX_LOOKUPS
   )
 
-/**
- * Of a question, the deployment has these ids otherwise or not at all; the rest was told.
- *
- * @category operations
- * @since 0.1.0
- */
-export const answered = (state: State, question: ReadonlyArray<Listed>, outdated: ReadonlyArray<string>): State => {
+/** Marks every session of the comparison as synced except `outdated`, which are missing or different in the deployment. */
+export const compared = (state: State, comparison: ReadonlyArray<Listed>, outdated: ReadonlyArray<string>): State => {
   const ids = new Set(outdated)
-  return told(state, { sessions: question.filter(({ id }) => !ids.has(id)), watermark: undefined })
+  return markSynced(state, { sessions: comparison.filter(({ id }) => !ids.has(id)), watermark: undefined })
 }
 
-/**
- * What a list of all that changed since `since` makes to be told.
- *
- * @category operations
- * @since 0.1.0
- */
-export const ofList = (state: State, listed: ReadonlyArray<Listed>): ReadonlyArray<Batch> => {
-  const isNews = (session: Listed) =>
-    Option.match(HashMap.get(state.told, session.id), {
+/** The batches for a list of everything that changed since `since`. */
+export const batchesOfList = (state: State, listed: ReadonlyArray<Listed>): ReadonlyArray<Batch> => {
+  const hasChanged = (session: Listed) =>
+    Option.match(HashMap.get(state.synced, session.id), {
       onNone: () => true,
       onSome: (known) => known.updated !== session.updated || looksDifferent(known, session)
     })
-  const sessions = listed.filter(isNews).toSorted((one, other) => one.updated - other.updated)
+  const sessions = listed.filter(hasChanged).toSorted((one, other) => one.updated - other.updated)
   return inGroups(sessions, MAX_SMALL_PAGE).map((batch) => ({ sessions: batch, watermark: batch.at(-1)?.updated }))
 }
 
 /**
- * What single events make to be told, the last one of each session: it is new, renamed, archived, undone or restored. That it was only worked on is
- * left to the next list, or a running turn would cost a call again and again. Events say nothing of other sessions, so the
+ * The batches for single events, the last one of each session, if it is new, renamed, archived, undone or restored. Work in a
+ * session is left to the next list: a running turn would cost a call per event. Events do not mention other sessions, so the
  * watermark stays.
- *
- * @category operations
- * @since 0.1.0
  */
-export const ofEvents = (state: State, changed: ReadonlyArray<Listed>): ReadonlyArray<Batch> => {
+export const batchesOfEvents = (state: State, changed: ReadonlyArray<Listed>): ReadonlyArray<Batch> => {
   const latest = new Map(changed.map((session) => [session.id, session]))
-  const isNews = (session: Listed) =>
-    Option.match(HashMap.get(state.told, session.id), {
+  const hasChanged = (session: Listed) =>
+    Option.match(HashMap.get(state.synced, session.id), {
       onNone: () => true,
       onSome: (known) => looksDifferent(known, session)
     })
-  return inGroups([...latest.values()].filter(isNews), MAX_SMALL_PAGE).map((sessions) => ({
+  return inGroups([...latest.values()].filter(hasChanged), MAX_SMALL_PAGE).map((sessions) => ({
     sessions,
     watermark: undefined
   }))
 }
 
-/**
- * A batch was told.
- *
- * @category operations
- * @since 0.1.0
- */
-export const told = (state: State, { sessions, watermark }: Batch): State => ({
+/** The deployment has accepted a batch. */
+export const markSynced = (state: State, { sessions, watermark }: Batch): State => ({
   watermark: Math.max(state.watermark, watermark ?? 0),
-  told: HashMap.setMany(
-    state.told,
+  synced: HashMap.setMany(
+    state.synced,
     sessions.map((session) => [session.id, session] as const)
   )
 })
 
-/**
- * Sessions are gone.
- *
- * @category operations
- * @since 0.1.0
- */
-export const forgotten = (state: State, ids: ReadonlyArray<string>): State => ({
+/** The sessions were deleted. */
+export const removed = (state: State, ids: ReadonlyArray<string>): State => ({
   ...state,
-  told: HashMap.removeMany(state.told, ids)
+  synced: HashMap.removeMany(state.synced, ids)
 })
 
 /**
- * Remembers only the `limit` sessions that changed last, so that memory does not grow with the number of sessions. Of the
- * others, the next list of everything asks the deployment. What changed after the watermark stays, because that list would
- * tell it again instead.
- *
- * @category operations
- * @since 0.1.0
+ * Remembers only the `limit` sessions that changed last, so that memory does not grow with the number of sessions. The next
+ * list of all sessions compares the others with the deployment. A session that changed after the watermark stays, because
+ * that list would send it again.
  */
-export const bounded = (state: State, limit = maxTold): State => {
-  if (HashMap.size(state.told) <= limit) return state
-  const kept = HashMap.toValues(state.told)
+export const evictOldest = (state: State, limit = maxRemembered): State => {
+  if (HashMap.size(state.synced) <= limit) return state
+  const kept = HashMap.toValues(state.synced)
     .toSorted((one, other) => other.updated - one.updated)
     .filter(({ updated }, index) => index < limit || updated > state.watermark)
-  return told({ ...state, told: HashMap.empty() }, { sessions: kept, watermark: undefined })
+  return markSynced({ ...state, synced: HashMap.empty() }, { sessions: kept, watermark: undefined })
 }

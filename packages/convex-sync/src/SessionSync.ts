@@ -1,15 +1,12 @@
 /**
- * Keeps the deployment's sessions as OpenCode has them: by its events, by a list of what changed, and now and then by a
- * list of everything, because a rename that no event told moves no time.
+ * Mirrors the agent's sessions in the deployment: by events, by a list of the changes, and by a list of all sessions once an
+ * hour, because a rename whose event was missed changes no time.
  *
  * Invariants
- * - One thing is told after another, so nothing older overtakes something newer.
- * - A session is taken for deleted by an event only, never because a list lacks it.
- * - While nothing changes, lists become rare, and a list without changes makes no call to the deployment. Only what may
- *   have been told is asked for, so as not to tell it again: once what an earlier process told, and with each list of
- *   everything what is beyond the bound of sessions that this one remembers.
- *
- * @since 0.1.0
+ * - Updates are sent one after another, so nothing older overtakes something newer.
+ * - Sessions are marked deleted only on a delete event, never because a list lacks them.
+ * - While nothing changes, lists become rare, and a list without changes makes no call. Sessions that may be in sync are
+ *   compared before they are sent: once after a start, and with each list of all sessions those that are not remembered.
  */
 import { MAX_NAME, MAX_SMALL_PAGE } from "@opencode-worker/convex-backend/limits"
 import { Clock, Duration, Effect, Option, Queue, Stream } from "effect"
@@ -20,14 +17,9 @@ import { Lease } from "./Lease.ts"
 import * as SessionMerge from "./SessionMerge.ts"
 import type { RemovedMessage, SessionEvent, SessionSource } from "./SessionSource.ts"
 
-/**
- * What is needed from a deployment. Everything may be repeated.
- *
- * @category ports
- * @since 0.1.0
- */
+/** The deployment's side. Every call may be repeated. */
 export interface SessionStore {
-  /** 0: nothing was told yet. */
+  /** 0: nothing is synced yet. */
   readonly watermark: Effect.Effect<number, ConvexSyncError>
   /** Of up to 1,000 sessions, the ids of those that `apply` would change something for. */
   readonly outdated: (
@@ -40,30 +32,23 @@ export interface SessionStore {
   readonly forgetPrompts: (messages: ReadonlyArray<RemovedMessage>) => Effect.Effect<unknown, ConvexSyncError>
 }
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface SessionSyncOptions {
   /** Between two lists while something changes. Default 30 seconds. */
   readonly interval?: Duration.Input
   /** Between two lists when nothing has changed for long. Default 5 minutes. */
   readonly maxInterval?: Duration.Input
-  /** Between two lists of everything. Default 1 hour. */
+  /** Between two lists of all sessions. Default 1 hour. */
   readonly fullInterval?: Duration.Input
 }
 
-/** Events that may wait: beyond it the source feels it. */
+/** Events that may wait before the source has to. */
 const backlog = 1_000
-/** Events that come together are told together. */
-const gathering = "250 millis"
+/** Events that arrive within this time are sent together. */
+const gatherTime = "250 millis"
 
 /**
- * Synchronises for ever, over any two. Fails only when the lease is lost: what else goes wrong is logged, and made good by
- * a later list.
- *
- * @category operations
- * @since 0.1.0
+ * Synchronises until it is interrupted. Fails only when the lease is lost: other errors are logged, and repaired by a later
+ * list.
  */
 export const runBetween = Effect.fnUntraced(function* (
   source: SessionSource,
@@ -78,15 +63,15 @@ export const runBetween = Effect.fnUntraced(function* (
 
   let state = SessionMerge.begin(yield* retryTransient(store.watermark))
   let [pause, nextList, nextFull] = [interval, 0, (yield* Clock.currentTimeMillis) + fullInterval]
-  /** Deleted in OpenCode, which the deployment did not take: no later list says it again. */
+  /** Deletions that the deployment refused. No later list reports them again. */
   const refused = new Set<string>()
 
-  /** Whether all was told. */
-  const tell = Effect.fnUntraced(function* (batches: ReadonlyArray<SessionMerge.Batch>) {
+  /** Returns whether all batches were accepted. */
+  const push = Effect.fnUntraced(function* (batches: ReadonlyArray<SessionMerge.Batch>) {
     for (const batch of batches) {
-      // What was refused is told again by a later list, so nothing after it may move the watermark beyond.
-      if (!(yield* forgiving(store.apply(batch)))) return false
-      state = SessionMerge.told(state, batch)
+      // A later list sends a refused batch again, so no batch after it may move the watermark.
+      if (!(yield* succeeds(store.apply(batch)))) return false
+      state = SessionMerge.markSynced(state, batch)
     }
     return true
   })
@@ -95,7 +80,7 @@ export const runBetween = Effect.fnUntraced(function* (
     for (let from = 0; from < ids.length; from += MAX_SMALL_PAGE) {
       const some = ids.slice(from, from + MAX_SMALL_PAGE)
       for (const id of some) refused.add(id)
-      if (!(yield* forgiving(store.forget(some)))) continue
+      if (!(yield* succeeds(store.forget(some)))) continue
       for (const id of some) refused.delete(id)
     }
   })
@@ -108,16 +93,16 @@ export const runBetween = Effect.fnUntraced(function* (
         Effect.logDebug(error.message)
       )
     )
-    const sessions = Option.getOrElse(listed, () => []).map(shortened)
-    for (const question of SessionMerge.questions(state, sessions)) {
-      state = SessionMerge.answered(state, question, yield* ask(store, question))
+    const sessions = Option.getOrElse(listed, () => []).map(clamp)
+    for (const comparison of SessionMerge.comparisons(state, sessions)) {
+      state = SessionMerge.compared(state, comparison, yield* compare(store, comparison))
     }
-    const batches = SessionMerge.ofList(state, sessions)
-    const all = yield* tell(batches)
+    const batches = SessionMerge.batchesOfList(state, sessions)
+    const all = yield* push(batches)
     yield* forget([...refused])
-    state = SessionMerge.bounded(state)
+    state = SessionMerge.evictOldest(state)
     if (full && all && Option.isSome(listed)) nextFull = now + fullInterval
-    // What is refused again and again is no reason to list often.
+    // Repeated refusals are no reason to list often.
     pause = batches.length > 0 && all ? interval : Math.min(maxInterval, pause * 2)
     nextList = now + pause
   })
@@ -127,33 +112,33 @@ export const runBetween = Effect.fnUntraced(function* (
     const deleted = new Set<string>()
     const removed: Array<RemovedMessage> = []
     for (const event of batch) {
-      if (event._tag === "Changed") changed.set(event.session.id, shortened(event.session))
+      if (event._tag === "Changed") changed.set(event.session.id, clamp(event.session))
       else if (event._tag === "Deleted") deleted.add(event.id)
       else if (event._tag === "MessageRemoved") removed.push(event.message)
       else nextList = 0
     }
-    // Ids are never used again: what is deleted does not come back.
+    // Ids are never reused: a deleted session does not come back.
     for (const id of deleted) changed.delete(id)
-    yield* tell(SessionMerge.ofEvents(state, [...changed.values()]))
+    yield* push(SessionMerge.batchesOfEvents(state, [...changed.values()]))
     yield* forget([...deleted])
     for (let from = 0; from < removed.length; from += MAX_SMALL_PAGE) {
-      yield* forgiving(store.forgetPrompts(removed.slice(from, from + MAX_SMALL_PAGE)))
+      yield* succeeds(store.forgetPrompts(removed.slice(from, from + MAX_SMALL_PAGE)))
     }
-    state = SessionMerge.forgotten(state, [...deleted])
+    state = SessionMerge.removed(state, [...deleted])
   })
 
   const step = Effect.gen(function* () {
     const wait = Math.max(0, nextList - (yield* Clock.currentTimeMillis))
     const first = yield* Effect.timeoutOption(Queue.take(events), wait)
     if (Option.isNone(first)) return yield* list()
-    yield* Effect.sleep(gathering)
+    yield* Effect.sleep(gatherTime)
     yield* take([first.value, ...(yield* Queue.clear(events))])
   })
   return yield* Effect.forever(step)
 }, Effect.scoped)
 
-/** Whether it was done. What the deployment refuses is logged; a lost lease ends it. */
-const forgiving = (call: Effect.Effect<unknown, ConvexSyncError>) =>
+/** Returns whether the call succeeded. A refusal is logged; the loss of the lease is a failure. */
+const succeeds = (call: Effect.Effect<unknown, ConvexSyncError>) =>
   retryTransient(call).pipe(
     Effect.as(true),
     Effect.catchIf(
@@ -162,21 +147,21 @@ const forgiving = (call: Effect.Effect<unknown, ConvexSyncError>) =>
     )
   )
 
-/** The ids that have to be told: all of them where the deployment does not say, because telling twice does no harm. */
-const ask = ({ outdated }: SessionStore, question: ReadonlyArray<SessionMerge.Listed>) =>
-  retryTransient(outdated(question)).pipe(
+/** The ids to send: all of them if the deployment refuses the query, because sending twice does no harm. */
+const compare = ({ outdated }: SessionStore, comparison: ReadonlyArray<SessionMerge.Listed>) =>
+  retryTransient(outdated(comparison)).pipe(
     Effect.catchIf(
       (error) => !isLoss(error),
       (error) =>
         Effect.as(
           Effect.logWarning("Sessions were not compared", error.message),
-          question.map(({ id }) => id)
+          comparison.map(({ id }) => id)
         )
     )
   )
 
-/** As the backend takes it: a title is anybody's to give, and so is the metadata, which names none of ours if it is long. */
-const shortened = ({ createdForSessionId, title, ...session }: SessionMerge.Listed): SessionMerge.Listed => ({
+/** Clamps a session to the limits of the backend. Any program may set its title and metadata; a longer id is not one of the deployment. */
+const clamp = ({ createdForSessionId, title, ...session }: SessionMerge.Listed): SessionMerge.Listed => ({
   ...session,
   title: title.slice(0, MAX_NAME).toWellFormed() || "Untitled",
   ...(createdForSessionId !== undefined && createdForSessionId.length <= MAX_NAME && { createdForSessionId })
@@ -204,12 +189,7 @@ export const storeOf = (lease: Lease["Service"]): SessionStore => ({
   forgetPrompts: (messages) => lease.mutation(api.sync.removePrompts, { messages: [...messages] })
 })
 
-/**
- * As `runBetween`, under the lease.
- *
- * @category operations
- * @since 0.1.0
- */
+/** Synchronises under the lease. */
 export const run = (
   source: SessionSource,
   options?: SessionSyncOptions

@@ -86,7 +86,7 @@ describe("Commands", () => {
     })
   )
 
-  it.effect("those of one session wait for each other, those of others and aborts do not", () =>
+  it.effect("commands of one session wait for each other, others do not", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { begun, settled, show } = yield* setUp((name) => (name === "1" ? Deferred.await(gate) : Effect.void))
@@ -99,7 +99,7 @@ describe("Commands", () => {
     })
   )
 
-  it.effect("what the worker is told to do with itself does not wait for the models", () =>
+  it.effect("commands of the worker's life do not wait for the models", () =>
     Effect.gen(function* () {
       const { begun, settled, show } = yield* setUp((name) => (name.startsWith("models") ? Effect.never : Effect.void))
       const refresh = (name: string) => queued(name, { kind: "refreshModels" })
@@ -136,11 +136,11 @@ describe("Commands", () => {
         settled.map(([name]) => name),
         ["1"]
       )
-      assert.match(settled[0]?.[1] ?? "", /longer than 10s.* ask again/)
+      assert.match(settled[0]?.[1] ?? "", /longer than 10s.* send the command again/)
     })
   )
 
-  it.effect("what an earlier process was told to do with itself is not done; what a session was told is", () =>
+  it.effect("commands for an earlier process are refused; commands for a session are carried out", () =>
     Effect.gen(function* () {
       const { begun, settled, show } = yield* setUp()
       yield* show(queued("drain", { kind: "drain" }, 0), { ...rename("rename"), epoch: 0 })
@@ -149,7 +149,7 @@ describe("Commands", () => {
     })
   )
 
-  it.effect("goes on where the subscription failed: what runs is not begun again, and an abort is seen", () =>
+  it.effect("continues after the subscription failed: a running command is not begun again, and a new one is", () =>
     Effect.gen(function* () {
       const { begun, fail, settled, show } = yield* setUp((name) => (name === "1" ? Effect.never : Effect.void))
       yield* show(rename("1"))

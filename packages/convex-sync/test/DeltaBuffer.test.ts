@@ -21,7 +21,7 @@ const drain = (buffer: DeltaBuffer.Buffer): ReadonlyArray<ReadonlyArray<DeltaBuf
   return [segments, ...drain(rest)]
 }
 
-/** What a reader sees: text goes on within a part, each segment of a tool stands for itself. */
+/** The text that a reader sees: text continues within a part, each segment of a tool is separate. */
 const read = (segments: ReadonlyArray<DeltaBuffer.Segment>) => {
   const seen: Array<DeltaBuffer.Segment> = []
   for (const segment of segments) {
@@ -89,16 +89,16 @@ describe("DeltaBuffer", () => {
 /** A turn with text that came at `at`. */
 const waiting = (seq: number, at: number, of = "x") => DeltaBuffer.append({ ...DeltaBuffer.empty, seq }, text(of), at)
 
-describe("DeltaBuffer.joins", () => {
+describe("DeltaBuffer.shouldPiggyback", () => {
   it.effect.prop(
-    "what is due goes along, with whichever cadence",
+    "includes text that is due, with each policy",
     [Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 3 })), Schema.Int, Repeat, Schema.Boolean],
     ([seq, since, length, isWatched]) =>
       Effect.sync(() => {
-        const cadence = DeltaBuffer.cadenceOf(isWatched)
+        const flushPolicy = DeltaBuffer.flushPolicyOf(isWatched)
         const buffer = waiting(seq, since, "x".repeat(length * 10))
-        const due = DeltaBuffer.dueAt(buffer, Number.NEGATIVE_INFINITY, cadence)
-        assert.isTrue(DeltaBuffer.joins(buffer, due, cadence))
+        const due = DeltaBuffer.dueAt(buffer, Number.NEGATIVE_INFINITY, flushPolicy)
+        assert.isTrue(DeltaBuffer.shouldPiggyback(buffer, due, flushPolicy))
       })
   )
 
@@ -107,40 +107,40 @@ describe("DeltaBuffer.joins", () => {
     [Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5_000 })), Schema.Boolean],
     ([waited, isWatched]) =>
       Effect.sync(() => {
-        const cadence = DeltaBuffer.cadenceOf(isWatched)
+        const flushPolicy = DeltaBuffer.flushPolicyOf(isWatched)
         const buffer = waiting(2, 1_000)
-        const write = Math.min(1_000 + waited, DeltaBuffer.dueAt(buffer, 0, cadence))
-        if (DeltaBuffer.joins(buffer, write, cadence)) return
-        assert.isAtMost(DeltaBuffer.dueAt(buffer, write, cadence), 1_000 + cadence.window)
+        const write = Math.min(1_000 + waited, DeltaBuffer.dueAt(buffer, 0, flushPolicy))
+        if (DeltaBuffer.shouldPiggyback(buffer, write, flushPolicy)) return
+        assert.isAtMost(DeltaBuffer.dueAt(buffer, write, flushPolicy), 1_000 + flushPolicy.window)
       })
   )
 
-  it("nothing that has just come where nobody reads, and nothing where nothing is", () => {
-    assert.isFalse(DeltaBuffer.joins(waiting(2, 1_000), 1_001, DeltaBuffer.unwatched))
-    assert.isFalse(DeltaBuffer.joins(DeltaBuffer.empty, 1_001, DeltaBuffer.watched))
+  it("excludes new text without a watcher, and an empty buffer", () => {
+    assert.isFalse(DeltaBuffer.shouldPiggyback(waiting(2, 1_000), 1_001, DeltaBuffer.unwatched))
+    assert.isFalse(DeltaBuffer.shouldPiggyback(DeltaBuffer.empty, 1_001, DeltaBuffer.watched))
   })
 })
 
 describe("DeltaBuffer.dueAt", () => {
-  const cadence = DeltaBuffer.watched
+  const flushPolicy = DeltaBuffer.watched
 
   it("nothing waits, nothing is due", () => {
-    assert.strictEqual(DeltaBuffer.dueAt(DeltaBuffer.empty, 0, cadence), Number.POSITIVE_INFINITY)
+    assert.strictEqual(DeltaBuffer.dueAt(DeltaBuffer.empty, 0, flushPolicy), Number.POSITIVE_INFINITY)
   })
 
   it("a turn's first text is due at once, however short ago another turn's was written", () => {
-    assert.strictEqual(DeltaBuffer.dueAt(waiting(1, 1_000), 999, cadence), 1_000)
+    assert.strictEqual(DeltaBuffer.dueAt(waiting(1, 1_000), 999, flushPolicy), 1_000)
   })
 
   it("later text waits for its window, from the moment the oldest of it came", () => {
     const buffer = DeltaBuffer.append(waiting(2, 1_000), text("y"), 1_100)
-    assert.strictEqual(DeltaBuffer.dueAt(buffer, 0, cadence), 1_250)
+    assert.strictEqual(DeltaBuffer.dueAt(buffer, 0, flushPolicy), 1_250)
   })
 
   it("much text waits for the spacing only", () => {
-    const much = waiting(2, 1_000, "x".repeat(cadence.size))
-    assert.strictEqual(DeltaBuffer.dueAt(much, 0, cadence), 1_000)
-    assert.strictEqual(DeltaBuffer.dueAt(much, 900, cadence), 900 + cadence.spacing)
+    const much = waiting(2, 1_000, "x".repeat(flushPolicy.size))
+    assert.strictEqual(DeltaBuffer.dueAt(much, 0, flushPolicy), 1_000)
+    assert.strictEqual(DeltaBuffer.dueAt(much, 900, flushPolicy), 900 + flushPolicy.spacing)
   })
 })
 
@@ -148,8 +148,8 @@ const tool = (length: number) => ({ partId: "p", kind: "tool" as const, text: "x
 
 describe("DeltaBuffer at its limits", () => {
   it("uses the short window only while a client watches", () => {
-    assert.strictEqual(DeltaBuffer.cadenceOf(true), DeltaBuffer.watched)
-    assert.strictEqual(DeltaBuffer.cadenceOf(false), DeltaBuffer.unwatched)
+    assert.strictEqual(DeltaBuffer.flushPolicyOf(true), DeltaBuffer.watched)
+    assert.strictEqual(DeltaBuffer.flushPolicyOf(false), DeltaBuffer.unwatched)
   })
 
   it("writes at most half of the backend's limit", () => {
@@ -170,18 +170,18 @@ describe("DeltaBuffer at its limits", () => {
 
   it("joins a write at half of the window, or earlier if the next write would be too late", () => {
     const slow = { window: 1_000, size: 100, spacing: 250 }
-    assert.isFalse(DeltaBuffer.joins(waiting(2, 1_000), 1_499, slow))
-    assert.isTrue(DeltaBuffer.joins(waiting(2, 1_000), 1_500, slow))
+    assert.isFalse(DeltaBuffer.shouldPiggyback(waiting(2, 1_000), 1_499, slow))
+    assert.isTrue(DeltaBuffer.shouldPiggyback(waiting(2, 1_000), 1_500, slow))
     const spaced = { window: 1_000, size: 100, spacing: 900 }
-    assert.isFalse(DeltaBuffer.joins(waiting(2, 1_000), 1_099, spaced))
-    assert.isTrue(DeltaBuffer.joins(waiting(2, 1_000), 1_100, spaced))
+    assert.isFalse(DeltaBuffer.shouldPiggyback(waiting(2, 1_000), 1_099, spaced))
+    assert.isTrue(DeltaBuffer.shouldPiggyback(waiting(2, 1_000), 1_100, spaced))
   })
 
   it("joins a write at once with the first text, or when the size is reached exactly", () => {
-    const cadence = { window: 1_000, size: 100, spacing: 250 }
-    assert.isTrue(DeltaBuffer.joins(waiting(1, 1_000), 1_000, cadence))
-    assert.isTrue(DeltaBuffer.joins(waiting(2, 1_000, "x".repeat(99)), 1_000, cadence))
-    assert.isFalse(DeltaBuffer.joins(waiting(2, 1_000, "x".repeat(98)), 1_000, cadence))
+    const flushPolicy = { window: 1_000, size: 100, spacing: 250 }
+    assert.isTrue(DeltaBuffer.shouldPiggyback(waiting(1, 1_000), 1_000, flushPolicy))
+    assert.isTrue(DeltaBuffer.shouldPiggyback(waiting(2, 1_000, "x".repeat(99)), 1_000, flushPolicy))
+    assert.isFalse(DeltaBuffer.shouldPiggyback(waiting(2, 1_000, "x".repeat(98)), 1_000, flushPolicy))
   })
 
   it.each([

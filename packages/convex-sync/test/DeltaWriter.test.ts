@@ -246,7 +246,7 @@ describe("DeltaWriter", () => {
     })
   )
 
-  it.effect("nobody reads along: 1,000 tokens take at most 8 writes, and are there at the end", () =>
+  it.effect("without a watcher 1,000 tokens take at most 8 writes, and are complete at the end", () =>
     Effect.gen(function* () {
       const { writer, calls } = yield* setUp(() => Effect.succeed({ watched: [] }))
       for (let token = 0; token < 1_000; token++) {
@@ -260,7 +260,7 @@ describe("DeltaWriter", () => {
     })
   )
 
-  it.effect("text that is about to be replaced is flushed for somebody who reads along, and for nobody else", () =>
+  it.effect("discard flushes text only for a turn that a client watches", () =>
     Effect.gen(function* () {
       const { writer, calls } = yield* setUp(() => Effect.succeed({ watched: [turn("read")] }))
       for (const name of ["read", "unread"]) {
@@ -312,7 +312,7 @@ describe("DeltaWriter", () => {
     })
   )
 
-  it.effect("a turn that nobody reads is not drawn into every write of one that somebody reads", () =>
+  it.effect("a turn without a watcher is not part of every write of a turn with one", () =>
     Effect.gen(function* () {
       const { writer, calls } = yield* setUp(() => Effect.succeed({ watched: [turn("read")] }))
       for (let tick = 0; tick < 200; tick++) {

@@ -43,13 +43,15 @@ const sessionOf = (
 
 /** A store that remembers. `answer` decides what becomes of each `add`, counted from 1. */
 const makeStore = (answer: (call: number) => Effect.Effect<void, ConvexSyncError> = () => Effect.void) => {
-  const turns: Array<History.ToldTurn> = []
+  const turns: Array<History.HistoryTurn> = []
   const calls: Array<number> = []
   const store: History.HistoryStore = {
     running: Effect.succeed(null),
     known: (ids) => Effect.sync(() => ids.filter((id) => turns.some(({ messageId }) => messageId === id))),
-    add: (told) =>
-      Effect.suspend(() => answer(calls.push(told.length))).pipe(Effect.andThen(Effect.sync(() => turns.push(...told))))
+    add: (added) =>
+      Effect.suspend(() => answer(calls.push(added.length))).pipe(
+        Effect.andThen(Effect.sync(() => turns.push(...added)))
+      )
   }
   return { store, turns, calls, ids: () => turns.map(({ messageId }) => messageId) }
 }
@@ -58,7 +60,7 @@ const names = (count: number) => Array.from({ length: count }, (_, index) => `p$
 const failure = (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ operation: "history:add", reason })
 
 describe("History", () => {
-  it.effect("tells each turn once, the newest first, ten in a call, however often it is asked", () =>
+  it.effect("adds each turn once, the newest first, ten in a call, however often it runs", () =>
     Effect.gen(function* () {
       const { source, state } = sessionOf(names(25))
       const { calls, ids, store, turns } = makeStore()
@@ -108,7 +110,7 @@ describe("History", () => {
 })
 
 layer(Deployment.layer, { excludeTestServices: true })("History over a deployment", (test) => {
-  /** A worker with a session that nobody has prompted. */
+  /** A worker with a session without prompts. */
   const setUp = Effect.fnUntraced(function* (subject: string) {
     const operator = yield* connection(subject)
     const credentials = yield* pair(operator)
@@ -207,7 +209,7 @@ layer(Deployment.layer, { excludeTestServices: true })("History over a deploymen
     })
   )
 
-  test.effect("of somebody else's session is refused", () =>
+  test.effect("of a session of another operator is refused", () =>
     Effect.gen(function* () {
       const mine = yield* setUp("dan")
       const theirs = yield* setUp("eve")

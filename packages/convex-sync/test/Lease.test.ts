@@ -1,7 +1,7 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Clock, Deferred, Duration, Effect, Exit, Fiber, Layer, Redacted, Ref, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { api, ConvexSyncError, isLoss, Lease, type LeaseOptions, type LeasePort } from "../src/index.ts"
+import { api, ConvexSyncError, isLoss, Lease, type LeaseOptions, type LeaseStore } from "../src/index.ts"
 import { ConvexClient, ConvexClientReason } from "@opencode-worker/effect-convex"
 import { connection, Deployment, pair, signature } from "./support/deployment.ts"
 
@@ -9,8 +9,8 @@ const failure = (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ ope
 const fenced = failure(new ConvexClientReason.Rejected({ code: "Fenced", message: "Epoch 1 is over", data: null }))
 const silent = failure(new ConvexClientReason.Timeout({ millis: 1 }))
 
-/** A deployment that gives every lease 25 s, and whose clock is an hour ahead of ours. */
-const setUp = Effect.fnUntraced(function* (port: Partial<LeasePort> = {}, options: Partial<LeaseOptions> = {}) {
+/** A deployment whose leases last 25 s, and whose clock is an hour ahead. */
+const setUp = Effect.fnUntraced(function* (port: Partial<LeaseStore> = {}, options: Partial<LeaseOptions> = {}) {
   const beats: Array<readonly [second: number, phase: string]> = []
   const released: Array<number> = []
   const term = Effect.map(Clock.currentTimeMillis, (now) => ({
@@ -143,7 +143,7 @@ describe("Lease", () => {
     })
   )
 
-  it.effect("is not released when it was lost: it is somebody else's", () =>
+  it.effect("is not released after it was lost: another process holds it", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { lease, released } = yield* Scope.provide(setUp(), scope)
@@ -195,7 +195,7 @@ layer(Deployment.layer, { excludeTestServices: true })("Lease over a deployment"
       yield* Effect.gen(function* () {
         const { epoch, lost, mutation, query } = yield* Lease
         assert.deepStrictEqual(yield* query(api.queue.listReady, { limit: 1 }), [])
-        // Somebody with the worker's secret takes over.
+        // Another process with the worker's secret takes over.
         const stolen = signature(credentials, epoch)
         yield* operator.mutation(api.lease.release, stolen)
         const refusal = yield* Effect.flip(mutation(api.queue.appendDeltas, { batches: [] }))

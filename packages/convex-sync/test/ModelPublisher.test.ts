@@ -5,7 +5,7 @@ import { api, ConvexSyncError, Lease, ModelPublisher } from "../src/index.ts"
 import { ConvexClient, ConvexClientReason } from "@opencode-worker/effect-convex"
 import { connection, Deployment, pair } from "./support/deployment.ts"
 
-const catalog = (hash: string): ModelPublisher.ModelCatalog => ({ hash, models: [hash], default: "p/m" })
+const catalog = (hash: string): ModelPublisher.PublishedModels => ({ hash, models: [hash], default: "p/m" })
 const failure = (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ operation: "models:publish", reason })
 
 /** A store that has `hash`. `answer` decides what becomes of each write, counted from 1. */

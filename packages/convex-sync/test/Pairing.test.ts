@@ -9,10 +9,10 @@ import { connection, Deployment, pair, signature } from "./support/deployment.ts
 type Convex = ConvexClient["Service"]
 
 const codeOf = ({ reason }: ConvexSyncError) => (reason._tag === "Rejected" ? reason.code : reason._tag)
-const secretsOf = ({ previous, secret }: Pairing.KeptCredentials) =>
+const secretsOf = ({ previous, secret }: Pairing.StoredCredentials) =>
   [secret, previous].map((one) => (one === undefined ? undefined : Redacted.value(one)))
 
-/** Takes and releases the lease as a worker that starts and stops; gives its epoch. */
+/** Acquires and releases the lease as a worker that starts and stops; returns its epoch. */
 const begins = (convex: Convex, credentials: WorkerCredentials) =>
   Effect.map(Lease, ({ epoch }) => epoch).pipe(
     Effect.provide(Lease.layer(credentials, { processId: "worker" })),
@@ -21,7 +21,11 @@ const begins = (convex: Convex, credentials: WorkerCredentials) =>
 const refusal = <A>(call: Effect.Effect<A, ConvexSyncError>) => Effect.map(Effect.flip(call), codeOf)
 
 /** Rotates the secret over `convex`; `stored` gets what was put away, in order. */
-const rotates = (convex: Convex, credentials: Pairing.KeptCredentials, stored: Array<Pairing.KeptCredentials> = []) =>
+const rotates = (
+  convex: Convex,
+  credentials: Pairing.StoredCredentials,
+  stored: Array<Pairing.StoredCredentials> = []
+) =>
   Pairing.rotate(credentials, {
     processId: "rotation",
     store: (kept) => Effect.sync(() => void stored.push(kept))
@@ -55,7 +59,7 @@ layer(Deployment.layer, { excludeTestServices: true })("a rotated secret", (test
       const convex = yield* connection("ann")
       const credentials = yield* pair(convex)
       assert.strictEqual(yield* begins(convex, credentials), 1)
-      const stored: Array<Pairing.KeptCredentials> = []
+      const stored: Array<Pairing.StoredCredentials> = []
       const renewed = yield* rotates(convex, credentials, stored)
 
       assert.deepStrictEqual(stored.map(secretsOf), [
@@ -75,7 +79,7 @@ layer(Deployment.layer, { excludeTestServices: true })("a rotated secret", (test
     Effect.gen(function* () {
       const convex = yield* connection("bob")
       const credentials = yield* pair(convex)
-      const stored: Array<Pairing.KeptCredentials> = []
+      const stored: Array<Pairing.StoredCredentials> = []
       const refused = yield* refusal(rotates(convex, credentials, stored)).pipe(
         Effect.provide(Lease.layer(credentials, { processId: "worker" })),
         Effect.provideService(ConvexClient, convex)
@@ -120,14 +124,14 @@ layer(Deployment.layer, { excludeTestServices: true })("a rotated secret", (test
       Effect.gen(function* () {
         const convex = yield* connection("dora")
         const credentials = yield* pair(convex)
-        const stored: Array<Pairing.KeptCredentials> = []
+        const stored: Array<Pairing.StoredCredentials> = []
         const silence = Array.from({ length: 100 }, () => fate)
         assert.strictEqual(yield* Effect.flip(rotates(deaf(convex, silence), credentials, stored)), noAnswer)
         const [kept] = stored
         assert.isDefined(kept)
         assert.strictEqual(stored.length, 1)
 
-        const current = yield* Pairing.withCurrent(kept, (one) => Effect.as(begins(convex, one), one))
+        const current = yield* Pairing.withValidSecret(kept, (one) => Effect.as(begins(convex, one), one))
         const expected = Redacted.value(fate === "dropped" ? credentials.secret : kept.secret)
         assert.strictEqual(Redacted.value(current.secret), expected)
         const renewed = yield* rotates(convex, kept, stored)

@@ -139,7 +139,7 @@ layer(Deployment.layer, { excludeTestServices: true })("recovery", (test) => {
 })
 
 const orphaned = (name: string) => ({
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- an id is a string to whoever does not look it up
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only a deployment makes real ones
   turnId: name as Id<"turns">,
   messageId: `msg_${name}`,
   agentSessionId: "ses",

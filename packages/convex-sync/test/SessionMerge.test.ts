@@ -4,7 +4,7 @@ import { Effect, Schema } from "effect"
 import { SessionMerge } from "../src/index.ts"
 
 const Id = Schema.Literals(["a", "b", "c", "d", "e"])
-/** What happens to OpenCode and between the two. `heard`: the event of it arrives. */
+/** A change of a session, or of the connection. `heard`: the event arrives. */
 const Happening = Schema.Union([
   Schema.Struct({ kind: Schema.Literals(["work"]), id: Id, heard: Schema.Boolean }),
   Schema.Struct({ kind: Schema.Literals(["rename"]), id: Id, title: Schema.String, heard: Schema.Boolean }),
@@ -15,11 +15,11 @@ const History = Schema.Array(Happening)
 
 type Session = SessionMerge.Listed
 
-/** A list, as it was told. */
+/** A list, as it was synced. */
 interface Pass {
   readonly listed: ReadonlyArray<Session>
   readonly batches: ReadonlyArray<SessionMerge.Batch>
-  /** What the deployment had before, and up to when. */
+  /** The sessions that the deployment had before, and its watermark. */
   readonly had: ReadonlyMap<string, Session>
   readonly watermark: number
 }
@@ -31,32 +31,32 @@ const makeWorld = () => {
   const calls: Array<SessionMerge.Batch> = []
   const passes: Array<Pass> = []
   let [state, clock, watermark] = [SessionMerge.begin(0), 100_000, 0]
-  const tell = (batches: ReadonlyArray<SessionMerge.Batch>) => {
+  const push = (batches: ReadonlyArray<SessionMerge.Batch>) => {
     for (const batch of batches) {
       calls.push(batch)
       for (const session of batch.sessions) deployment.set(session.id, session)
       watermark = Math.max(watermark, batch.watermark ?? 0)
-      state = SessionMerge.told(state, batch)
+      state = SessionMerge.markSynced(state, batch)
     }
   }
   const changed = (session: Session, heard: boolean) => {
     opencode.set(session.id, session)
-    if (heard) tell(SessionMerge.ofEvents(state, [session]))
+    if (heard) push(SessionMerge.batchesOfEvents(state, [session]))
   }
   const list = (from: number | undefined) => {
     const sessions = [...opencode.values()].filter(({ updated }) => from === undefined || updated >= from)
-    for (const question of SessionMerge.questions(state, sessions)) {
+    for (const question of SessionMerge.comparisons(state, sessions)) {
       const outdated = question.filter((session) => !isDeepStrictEqual(deployment.get(session.id), session))
-      state = SessionMerge.answered(
+      state = SessionMerge.compared(
         state,
         question,
         outdated.map(({ id }) => id)
       )
     }
-    const batches = SessionMerge.ofList(state, sessions.toReversed())
+    const batches = SessionMerge.batchesOfList(state, sessions.toReversed())
     passes.push({ listed: sessions, batches, had: new Map(deployment), watermark })
-    tell(batches)
-    state = SessionMerge.bounded(state, 2)
+    push(batches)
+    state = SessionMerge.evictOldest(state, 2)
   }
   return {
     opencode,
@@ -82,7 +82,7 @@ const makeWorld = () => {
   }
 }
 
-const told = (batches: ReadonlyArray<SessionMerge.Batch>) => batches.flatMap(({ sessions }) => sessions)
+const sent = (batches: ReadonlyArray<SessionMerge.Batch>) => batches.flatMap(({ sessions }) => sessions)
 
 describe("SessionMerge", () => {
   it.effect.prop(
@@ -138,7 +138,7 @@ describe("SessionMerge", () => {
   )
 
   it.effect.prop(
-    "what a list tells is new since the watermark, or otherwise in the deployment, whoever told that",
+    "a list sends sessions that changed since the watermark, or differ in the deployment",
     [History],
     ([history]) =>
       Effect.sync(() => {
@@ -147,14 +147,14 @@ describe("SessionMerge", () => {
         world.restart()
         world.listAll()
         for (const { batches, had, watermark } of world.passes) {
-          for (const session of told(batches)) {
+          for (const session of sent(batches)) {
             assert.isTrue(session.updated > watermark || !isDeepStrictEqual(had.get(session.id), session))
           }
         }
       })
   )
 
-  it.effect.prop("a watermark never stands beyond something of its list that is not told", [History], ([history]) =>
+  it.effect.prop("a watermark is never later than a session of its list that is not synced", [History], ([history]) =>
     Effect.sync(() => {
       const world = makeWorld()
       world.run(history)
@@ -171,13 +171,13 @@ describe("SessionMerge", () => {
     })
   )
 
-  it.effect.prop("what is told is no more than what happened", [History], ([history]) =>
+  it.effect.prop("sends no more entries than changes", [History], ([history]) =>
     Effect.sync(() => {
       const world = makeWorld()
       world.run(history.filter(({ kind }) => kind !== "restart"))
       world.listAll()
       const happened = history.filter(({ kind }) => kind === "work" || kind === "rename").length
-      assert.isAtMost(told(world.calls).length, happened)
+      assert.isAtMost(sent(world.calls).length, happened)
     })
   )
 
@@ -187,70 +187,76 @@ describe("SessionMerge", () => {
       title: "t",
       updated: 1_000_000 + index
     }))
-    const first = SessionMerge.ofList(SessionMerge.begin(0), all.toReversed())
+    const first = SessionMerge.batchesOfList(SessionMerge.begin(0), all.toReversed())
     assert.strictEqual(first.length, 50)
     assert.deepStrictEqual(
       first.map(({ watermark }) => watermark),
       Array.from({ length: 50 }, (_, index) => 1_000_099 + index * 100)
     )
-    const state = first.reduce(SessionMerge.told, SessionMerge.begin(0))
+    const state = first.reduce(SessionMerge.markSynced, SessionMerge.begin(0))
     const changed = all.map((each, index) => (index % 50 === 0 ? { ...each, updated: 2_000_000 + index } : each))
-    const [batch, ...others] = SessionMerge.ofList(state, changed)
+    const [batch, ...others] = SessionMerge.batchesOfList(state, changed)
     assert.deepStrictEqual([batch?.sessions.length, others], [100, []])
   })
 
-  it("a new process asks for what an earlier one may have told, in thousands, and tells what is otherwise", () => {
+  it("a new process compares older sessions, in thousands, and sends those that differ", () => {
     const all = Array.from({ length: 2_500 }, (_, index): Session => ({
       id: `ses_${index}`,
       title: "t",
       updated: 1_000_000 + index
     }))
     const state = SessionMerge.begin(1_002_400)
-    const questions = SessionMerge.questions(state, all)
+    const questions = SessionMerge.comparisons(state, all)
     assert.deepStrictEqual(
       questions.map((question) => question.length),
       [1_000, 1_000, 401]
     )
-    const asked = questions.reduce((known, question) => SessionMerge.answered(known, question, ["ses_7"]), state)
+    const asked = questions.reduce((known, question) => SessionMerge.compared(known, question, ["ses_7"]), state)
     assert.strictEqual(asked.watermark, 1_002_400)
-    assert.deepStrictEqual(SessionMerge.questions(asked, all), [all.slice(7, 8)])
-    assert.deepStrictEqual(told(SessionMerge.ofList(asked, all)), [...all.slice(7, 8), ...all.slice(2_401)])
+    assert.deepStrictEqual(SessionMerge.comparisons(asked, all), [all.slice(7, 8)])
+    assert.deepStrictEqual(sent(SessionMerge.batchesOfList(asked, all)), [...all.slice(7, 8), ...all.slice(2_401)])
   })
 
-  it("remembers a bounded number, those that changed last, and asks for the others; nothing is told again", () => {
+  it("remembers a bounded number, those that changed last, and compares the others; nothing is sent again", () => {
     const all = Array.from({ length: 20_000 }, (_, index): Session => ({
       id: `ses_${index}`,
       title: "t",
       updated: 1_000_000 + index
     }))
-    const full = SessionMerge.ofList(SessionMerge.begin(0), all).reduce(SessionMerge.told, SessionMerge.begin(0))
-    const state = SessionMerge.bounded(full)
-    const questions = SessionMerge.questions(state, all)
+    const full = SessionMerge.batchesOfList(SessionMerge.begin(0), all).reduce(
+      SessionMerge.markSynced,
+      SessionMerge.begin(0)
+    )
+    const state = SessionMerge.evictOldest(full)
+    const questions = SessionMerge.comparisons(state, all)
     assert.deepStrictEqual(questions.flat(), all.slice(0, 15_000))
-    const asked = questions.reduce((known, question) => SessionMerge.answered(known, question, ["ses_7"]), state)
-    assert.deepStrictEqual(told(SessionMerge.ofList(asked, all)), all.slice(7, 8))
-    assert.deepStrictEqual(SessionMerge.bounded(asked).told, state.told)
+    const asked = questions.reduce((known, question) => SessionMerge.compared(known, question, ["ses_7"]), state)
+    assert.deepStrictEqual(sent(SessionMerge.batchesOfList(asked, all)), all.slice(7, 8))
+    assert.deepStrictEqual(SessionMerge.evictOldest(asked).synced, state.synced)
   })
 
   it("what changed after the watermark is remembered, however much it is", () => {
     const heard = Array.from({ length: 9 }, (_, index): Session => ({ id: `${index}`, title: "t", updated: index }))
-    const state = SessionMerge.told(SessionMerge.begin(5), { sessions: heard, watermark: undefined })
-    assert.deepStrictEqual(SessionMerge.ofEvents(SessionMerge.bounded(state, 1), heard)[0]?.sessions, heard.slice(0, 6))
+    const state = SessionMerge.markSynced(SessionMerge.begin(5), { sessions: heard, watermark: undefined })
+    assert.deepStrictEqual(
+      SessionMerge.batchesOfEvents(SessionMerge.evictOldest(state, 1), heard)[0]?.sessions,
+      heard.slice(0, 6)
+    )
   })
 
-  it("nothing is asked where nothing was told yet", () => {
-    assert.deepStrictEqual(SessionMerge.questions(SessionMerge.begin(0), [{ id: "a", title: "t", updated: 1 }]), [])
+  it("compares nothing before the first sync", () => {
+    assert.deepStrictEqual(SessionMerge.comparisons(SessionMerge.begin(0), [{ id: "a", title: "t", updated: 1 }]), [])
   })
 
-  it("work that only an event told waits for a list, a new session and a new title do not", () => {
+  it("work in a session waits for the next list, a new session and a new title do not", () => {
     const session: Session = { id: "a", title: "t", updated: 1 }
-    const state = SessionMerge.told(SessionMerge.begin(0), { sessions: [session], watermark: 1 })
-    assert.deepStrictEqual(SessionMerge.ofEvents(state, [{ ...session, updated: 2 }]), [])
+    const state = SessionMerge.markSynced(SessionMerge.begin(0), { sessions: [session], watermark: 1 })
+    assert.deepStrictEqual(SessionMerge.batchesOfEvents(state, [{ ...session, updated: 2 }]), [])
     const news = [
       { ...session, title: "u" },
       { ...session, id: "b" }
     ]
-    assert.deepStrictEqual(told(SessionMerge.ofEvents(state, news)), news)
+    assert.deepStrictEqual(sent(SessionMerge.batchesOfEvents(state, news)), news)
   })
 
   it("lists from 15 seconds before the watermark, and everything before the first sync", () => {
@@ -261,19 +267,19 @@ describe("SessionMerge", () => {
 
   it("an absent archived flag is the same as false, and differs from true", () => {
     const session: Session = { id: "a", title: "t", updated: 1 }
-    const state = SessionMerge.told(SessionMerge.begin(0), { sessions: [session], watermark: 1 })
-    assert.deepStrictEqual(SessionMerge.ofEvents(state, [{ ...session, archived: false }]), [])
+    const state = SessionMerge.markSynced(SessionMerge.begin(0), { sessions: [session], watermark: 1 })
+    assert.deepStrictEqual(SessionMerge.batchesOfEvents(state, [{ ...session, archived: false }]), [])
     const archived = { ...session, archived: true }
-    assert.deepStrictEqual(told(SessionMerge.ofEvents(state, [archived])), [archived])
+    assert.deepStrictEqual(sent(SessionMerge.batchesOfEvents(state, [archived])), [archived])
     const both = { ...archived, revertedFrom: "msg_1" }
-    const after = SessionMerge.told(state, { sessions: [both], watermark: undefined })
-    assert.deepStrictEqual(SessionMerge.ofEvents(after, [both]), [])
-    assert.deepStrictEqual(told(SessionMerge.ofEvents(after, [archived])), [archived])
+    const after = SessionMerge.markSynced(state, { sessions: [both], watermark: undefined })
+    assert.deepStrictEqual(SessionMerge.batchesOfEvents(after, [both]), [])
+    assert.deepStrictEqual(sent(SessionMerge.batchesOfEvents(after, [archived])), [archived])
   })
 
   it("a memory at its limit does not change", () => {
     const sessions = ["a", "b"].map((id): Session => ({ id, title: "t", updated: 1 }))
-    const state = SessionMerge.told(SessionMerge.begin(5), { sessions, watermark: undefined })
-    assert.strictEqual(SessionMerge.bounded(state, 2), state)
+    const state = SessionMerge.markSynced(SessionMerge.begin(5), { sessions, watermark: undefined })
+    assert.strictEqual(SessionMerge.evictOldest(state, 2), state)
   })
 })

@@ -40,16 +40,16 @@ const makeSource = Effect.gen(function* () {
 })
 
 /**
- * Synchronises with a store that remembers, beginning with what an earlier process `told` it. `answer` decides what becomes
+ * Synchronises with a store that remembers, starting with the sessions that an earlier process `synced`. `answer` decides what becomes
  * of each `apply`, counted from 1.
  */
 const setUp = Effect.fnUntraced(function* (
   options: {
     readonly watermark?: number
-    readonly told?: ReadonlyArray<SessionMerge.Listed>
-    /** What every question fails with. */
+    readonly synced?: ReadonlyArray<SessionMerge.Listed>
+    /** The failure of every comparison. */
     readonly unasked?: ConvexSyncError
-    /** What becomes of each `forget`, counted from 1. */
+    /** The result of each `forget`, counted from 1. */
     readonly forget?: (call: number) => Effect.Effect<void, ConvexSyncError>
   } = {},
   answer: (call: number) => Effect.Effect<void, ConvexSyncError> = () => Effect.void
@@ -58,7 +58,7 @@ const setUp = Effect.fnUntraced(function* (
   const applied: Array<SessionMerge.Batch> = []
   const forgotten: Array<string> = []
   const asked: Array<number> = []
-  const has = new Map(options.told?.map((each) => [each.id, each]))
+  const has = new Map(options.synced?.map((each) => [each.id, each]))
   let [calls, forgets] = [0, 0]
   const removed: Array<RemovedMessage> = []
   const store: SessionSync.SessionStore = {
@@ -123,7 +123,7 @@ describe("SessionSync", () => {
     })
   )
 
-  it.effect("tells new sessions and new titles at once, and a deletion", () =>
+  it.effect("sends new sessions, new titles and deletions at once", () =>
     Effect.gen(function* () {
       const { forgotten, applied, say, start } = yield* setUp()
       yield* start
@@ -165,18 +165,18 @@ describe("SessionSync", () => {
     })
   )
 
-  it.effect("tells no more of a session than the backend takes", () =>
+  it.effect("clamps sessions to the limits of the backend", () =>
     Effect.gen(function* () {
       const { applied, sessions, start } = yield* setUp()
       sessions.set("a", { ...session("a", 1_000, "x".repeat(600)), createdForSessionId: "x".repeat(600) })
       sessions.set("b", { ...session("b", 2_000, ""), createdForSessionId: "x".repeat(500) })
       yield* start
       yield* TestClock.adjust("1 second")
-      const told = [
+      const synced = [
         session("a", 1_000, "x".repeat(500)),
         { ...session("b", 2_000, "Untitled"), createdForSessionId: "x".repeat(500) }
       ]
-      assert.deepStrictEqual(applied, [{ sessions: told, watermark: 2_000 }])
+      assert.deepStrictEqual(applied, [{ sessions: synced, watermark: 2_000 }])
     })
   )
 
@@ -192,7 +192,7 @@ describe("SessionSync", () => {
     })
   )
 
-  it.effect("a rename that no event told is found within an hour", () =>
+  it.effect("a rename without an event is found within an hour", () =>
     Effect.gen(function* () {
       const { applied, sessions, start } = yield* setUp()
       sessions.set("a", session("a")).set("later", session("later", 9_000_000))
@@ -205,15 +205,15 @@ describe("SessionSync", () => {
     })
   )
 
-  describe("of 1,250 sessions that an earlier process told", () => {
-    const told = Array.from({ length: 1_250 }, (_, index) => session(`${index}`, 1_000_000 + index * 1_000))
-    const earlier = { told, watermark: 2_249_000 }
+  describe("of 1,250 sessions that an earlier process synced", () => {
+    const synced = Array.from({ length: 1_250 }, (_, index) => session(`${index}`, 1_000_000 + index * 1_000))
+    const earlier = { synced, watermark: 2_249_000 }
     const renamed = session("7", 1_007_000, "renamed")
 
-    it.effect("a new process asks for each once, and tells what has become otherwise meanwhile", () =>
+    it.effect("a new process compares each once, and sends those that changed meanwhile", () =>
       Effect.gen(function* () {
         const { applied, asked, sessions, start } = yield* setUp(earlier)
-        for (const each of [...told, renamed]) sessions.set(each.id, each)
+        for (const each of [...synced, renamed]) sessions.set(each.id, each)
         yield* start
         yield* TestClock.adjust("30 minutes")
         assert.deepStrictEqual([asked, applied], [[16], []])
@@ -223,16 +223,16 @@ describe("SessionSync", () => {
       })
     )
 
-    it.effect("it tells all again where the deployment cannot say what it has", () =>
+    it.effect("it sends all again if the deployment refuses the comparison", () =>
       Effect.gen(function* () {
         const unasked = failure(new ConvexClientReason.FunctionFailed({ message: "There is no such function" }))
         const { ids, sessions, start } = yield* setUp({ ...earlier, unasked })
-        for (const each of told) sessions.set(each.id, each)
+        for (const each of synced) sessions.set(each.id, each)
         yield* start
         yield* TestClock.adjust("2 hours")
         assert.sameMembers(
           ids(),
-          told.map(({ id }) => id)
+          synced.map(({ id }) => id)
         )
       })
     )
@@ -251,7 +251,7 @@ describe("SessionSync", () => {
   })
 
   it.effect(
-    "asks for those of 6,000 that it no longer remembers, with each list of everything, and tells none again",
+    "compares those of 6,000 that it no longer remembers, with each list of all sessions, and sends none again",
     () =>
       Effect.gen(function* () {
         const { applied, asked, sessions, start } = yield* setUp()
@@ -292,7 +292,7 @@ describe("SessionSync", () => {
     })
   )
 
-  it.effect("what is refused holds the watermark back, and is told again", () =>
+  it.effect("a refused batch holds the watermark back, and is sent again", () =>
     Effect.gen(function* () {
       const refused = failure(new ConvexClientReason.Rejected({ code: "InvalidArgument", message: "no", data: null }))
       const { ids, sessions, start } = yield* setUp({}, (call) => (call === 1 ? Effect.fail(refused) : Effect.void))
@@ -317,7 +317,7 @@ describe("SessionSync", () => {
     })
   )
 
-  it.effect("a deletion that was refused is told again, and then no more", () =>
+  it.effect("a refused deletion is sent again, once", () =>
     Effect.gen(function* () {
       const { forgotten, say, start } = yield* setUp({
         forget: (call) => (call < 3 ? Effect.fail(broken) : Effect.void)
@@ -372,7 +372,7 @@ layer(Deployment.layer, { excludeTestServices: true })("SessionSync over a deplo
     })
   )
 
-  test.effect("a new process tells of 250 sessions only what was renamed while nobody ran, in one call", () =>
+  test.effect("a new process sends of 250 sessions only those that were renamed meanwhile, in one call", () =>
     Effect.gen(function* () {
       const operator = yield* connection("bob")
       const credentials = yield* pair(operator)
@@ -381,7 +381,7 @@ layer(Deployment.layer, { excludeTestServices: true })("SessionSync over a deplo
         const id = `ses_${index}`
         sessions.set(id, session(id, 1_000_000 + index * 1_000, "Before"))
       }
-      /** The calls that one process makes until its second list begins: by then all of the first is told. */
+      /** The calls that one process makes until its second list begins: by then all of the first is synced. */
       const firstList = Effect.gen(function* () {
         const lease = yield* Lease
         const calls: Array<string> = []

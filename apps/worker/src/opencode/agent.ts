@@ -21,7 +21,7 @@ import { whenRunning } from "./startup.ts"
 export const capacity = 20
 /** A conversation that was not used for this long is looked up again at its next turn. */
 const idleTimeToLive = "5 minutes"
-/** No turn runs longer; OpenCode gives up a model that hangs after about half an hour. */
+/** No turn runs longer. OpenCode stops waiting for a hanging model after about half an hour. */
 const deadline = "1 hour"
 /** A prompt that is not delivered by then waits for something that its operator wants to know. */
 const slowDeliveryAfter = "5 seconds"

@@ -12,8 +12,6 @@
  *   any other tool      this tool with these arguments
  *   otherwise           no scope: allowed once only
  * ```
- *
- * @since 0.1.0
  */
 import { isAbsolute, relative, resolve, sep } from "node:path"
 import type { AskedPermission } from "./askedPermission.ts"

@@ -1,8 +1,4 @@
-/**
- * A permission that OpenCode asks for, with what the worker knows of the tool call behind it. Data only.
- *
- * @since 0.1.0
- */
+/** A permission that OpenCode asks for, with what the worker knows of the tool call behind it. Data only. */
 
 interface ToolCall {
   readonly tool: string

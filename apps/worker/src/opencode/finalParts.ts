@@ -1,8 +1,4 @@
-/**
- * The final parts of a turn, from OpenCode's record of it. Pure.
- *
- * @since 0.1.0
- */
+/** The final parts of a turn, from OpenCode's record of it. Pure. */
 import type { TurnResult } from "@opencode-worker/convex-sync"
 import {
   type AssistantWithParts,
@@ -20,7 +16,7 @@ interface Content {
 
 const isText = (part: OpenCodePart) => part.type === "text" || part.type === "reasoning"
 
-/** A tool that no server runs any more will never end by itself: it ends here, so that nobody waits for it. */
+/** A tool whose server is gone never ends by itself, so it ends here as interrupted. */
 const endTool = (part: OpenCodePart): OpenCodePart =>
   part.type !== "tool" || part.state.status === "completed" || part.state.status === "error"
     ? part
@@ -43,9 +39,6 @@ const notice = (payload: { readonly text: string } & Partial<TurnNotice> & { rea
 /**
  * The parts in order, notices of the worker first, a notice in place of each summary, and at the end of a turn that is
  * `completed` why its answer is not whole. OpenCode loses streamed text in a crash or an abort: `streamed` restores it.
- *
- * @category constructors
- * @since 0.1.0
  */
 export const finalParts = (
   messages: ReadonlyArray<AssistantWithParts>,

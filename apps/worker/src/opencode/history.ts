@@ -1,8 +1,4 @@
-/**
- * The turns of one of OpenCode's sessions: opencode-host in the terms of convex-sync's history.
- *
- * @since 0.1.0
- */
+/** The turns of one of OpenCode's sessions: opencode-host in the terms of convex-sync's history. */
 import { type History, TurnResult } from "@opencode-worker/convex-sync"
 import {
   answeredBy,
@@ -57,9 +53,6 @@ const ended = (turn: ObservedTurn): Option.Option<History.EndedTurn> => {
 /**
  * The history of one of OpenCode's sessions. A turn of which it is not certain that it has ended is left out, and so is a
  * compaction that a person asked for: it has neither a prompt nor an answer.
- *
- * @category constructors
- * @since 0.1.0
  */
 export const openCodeHistory = (sessionId: string) =>
   Effect.map(OpenCodeHost, ({ client }): History.HistorySource<HostError> => ({

@@ -1,8 +1,4 @@
-/**
- * Joins the model cache to OpenCode: the list of the hosted server, fetched once for all callers.
- *
- * @since 0.1.0
- */
+/** Joins the model cache to OpenCode: the list of the hosted server, fetched once for all callers. */
 import { ModelCache } from "@opencode-worker/model-cache"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 

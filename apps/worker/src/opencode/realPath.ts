@@ -1,8 +1,4 @@
-/**
- * Where a path leads, also one that does not exist yet.
- *
- * @since 0.1.0
- */
+/** Where a path leads, also one that does not exist yet. */
 import { basename, dirname, join, resolve } from "node:path"
 import { Effect, FileSystem } from "effect"
 

@@ -1,8 +1,4 @@
-/**
- * What a person gets to see of a request: all of it, none of it shortened apart from the one line for lists. Pure.
- *
- * @since 0.1.0
- */
+/** The card of a request that an operator sees: the whole request; only the line for lists is truncated. Pure. */
 import { resolve } from "node:path"
 import { MAX_NAME } from "@opencode-worker/convex-backend/limits"
 import type { RequestCard } from "@opencode-worker/convex-sync"

@@ -1,8 +1,4 @@
-/**
- * The sessions that OpenCode has, whoever began them: opencode-host in the terms of convex-sync's session sync.
- *
- * @since 0.1.0
- */
+/** All sessions of OpenCode as a `SessionSource` of convex-sync. */
 import type { SessionEvent, SessionSource } from "@opencode-worker/convex-sync"
 import { type HostEvent, OpenCodeHost, type OpenCodeSession } from "@opencode-worker/opencode-host"
 import { Data, Effect, Option, Predicate, Result, Stream } from "effect"
@@ -15,20 +11,10 @@ const madeAtKey = "opencodeWorkerMadeAt"
 /** A session is there this soon after its worker asked for it, if the clocks of the two differ little. Milliseconds. */
 const soon = 60_000
 
-/**
- * The metadata of a session that is made for a conversation at `now`, in milliseconds.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** The metadata of a session that is made for a conversation at `now`, in milliseconds. */
 export const metadataFor = (sessionId: string, now: number) => ({ [madeForKey]: sessionId, [madeAtKey]: now })
 
-/**
- * The conversation that a session was made for. A fork copies the metadata of its origin, and was made for none.
- *
- * @category queries
- * @since 0.1.0
- */
+/** The conversation that a session was created for. A fork copies the metadata of its origin, and was created for none. */
 export const createdForSessionId = ({
   metadata,
   time
@@ -63,17 +49,14 @@ const sessionEvent = (element: HostEvent): Result.Result<SessionEvent, undefined
     : Result.fail(undefined)
 }
 
-/** Nobody uses the server, which was ended for that. */
+/** The server was stopped because it was idle. */
 class Asleep extends Data.TaggedError("Asleep") {
   override readonly message = "OpenCode is asleep"
 }
 
 /**
- * The source over the hosted server. Sub-agents' sessions are left out. A server that was ended because nobody used it is
- * not started for a list, which fails then: what changes without it is told after its next start, which is a gap.
- *
- * @category constructors
- * @since 0.1.0
+ * The source over the hosted server, without the sessions of sub-agents. A list does not start an idle server: it fails, and the
+ * next start is a gap, after which the changes are listed.
  */
 export const openCodeSessions = Effect.map(OpenCodeHost, ({ events, ifRunning }): SessionSource => ({
   events: Stream.filterMap(events, sessionEvent),

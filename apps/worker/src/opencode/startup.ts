@@ -1,8 +1,4 @@
-/**
- * Whether OpenCode can run here at all.
- *
- * @since 0.1.0
- */
+/** Whether OpenCode can run here at all. */
 import { type HostError, OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Effect, Option, Schedule } from "effect"
 import { type AppError, configError } from "../AppError.ts"
@@ -17,7 +13,7 @@ const final: ReadonlySet<string> = new Set<HostError["reason"]["_tag"]>([
   "UnsupportedVersion"
 ])
 
-/** What a failed start means, while none has succeeded: none where another one may succeed. */
+/** The final error of a failed start, while none has succeeded. None: another start may succeed. */
 const verdict = (error: HostError): Option.Option<HostError | AppError> => {
   if (final.has(error.reason._tag)) return Option.some(error)
   return error.reason._tag === "GaveUp"
@@ -29,9 +25,6 @@ const verdict = (error: HostError): Option.Option<HostError | AppError> => {
  * Starts the server, and fails when it can never start: with a binary or a version that cannot be used, or after as many
  * failures as the host allows. Once it has started, `started` runs and this never ends: the host restarts what fails
  * later.
- *
- * @category combinators
- * @since 0.1.0
  */
 export const unlessHopeless = Effect.fnUntraced(function* <R>(started: Effect.Effect<void, never, R>) {
   let shown = ""

@@ -17,7 +17,7 @@ const Credentials = Schema.Struct({
 /** Nothing: there is no worker yet. */
 export const read = (file: string) => PrivateFile.read(file, Credentials)
 
-export const write = (file: string, credentials: Pairing.KeptCredentials) =>
+export const write = (file: string, credentials: Pairing.StoredCredentials) =>
   PrivateFile.write(file, Credentials, credentials)
 
 /** Refusals that no second try can change. The worker must be paired anew. */

@@ -2,14 +2,14 @@
 import { Effect, Schedule, Stream } from "effect"
 import { type ConvexSyncError, isLoss } from "../ConvexSyncError.ts"
 
-/** What no second subscription changes. */
+/** Errors that a new subscription would have, too. */
 const isFinal = (error: ConvexSyncError): boolean =>
   isLoss(error) ||
   error.reason._tag === "Closed" ||
   (error.reason._tag === "Rejected" && error.reason.code === "NotFound")
 
-/** Between two tries: what ails a query may be mended, but not soon. */
-const whileMendable = Schedule.spaced("5 seconds").pipe(
+/** Delay before a failed subscription is restarted. */
+const retryPolicy = Schedule.spaced("5 seconds").pipe(
   Schedule.setInputType<ConvexSyncError>(),
   Schedule.while(({ input }) => !isFinal(input))
 )
@@ -20,5 +20,5 @@ export const resubscribe = <A, R>(subscription: Stream.Stream<A, ConvexSyncError
     Stream.tapError((error) =>
       isFinal(error) ? Effect.void : Effect.logWarning("A subscription failed and is restarted", error.message)
     ),
-    Stream.retry(whileMendable)
+    Stream.retry(retryPolicy)
   )

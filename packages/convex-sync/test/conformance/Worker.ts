@@ -1,4 +1,4 @@
-/** What the suites are run over: a worker of a deployment, and the person it belongs to. */
+/** The suites run over this: a worker of a deployment, and its operator. */
 import { assert, type Vitest } from "@effect/vitest"
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { type Duration, Effect, Fiber, Option, Schedule, type Scope, Stream, SubscriptionRef } from "effect"
@@ -19,7 +19,7 @@ import {
 
 /** The ports of a process, which are refused when another one has taken its worker over. */
 export interface Process {
-  /** `Lease.make` makes it over a `LeasePort`. */
+  /** `Lease.make` makes it over a `LeaseStore`. */
   readonly lease: Omit<HeldLease, "report">
   readonly turns: TurnStore
   readonly write: DeltaStore
@@ -30,7 +30,7 @@ export interface Process {
   readonly models: ModelPublisher.ModelStore
 }
 
-/** What the person sees and does. */
+/** The operator's view and actions. */
 export interface Operator {
   readonly presence: Effect.Effect<{ readonly phase: string; readonly online: boolean }, ConvexSyncError>
   readonly revoke: Effect.Effect<unknown, ConvexSyncError>
@@ -51,7 +51,7 @@ export interface Operator {
   >
   readonly abort: (turnId: Id<"turns">) => Effect.Effect<unknown, ConvexSyncError>
   readonly watch: (sessionId: Id<"sessions">) => Effect.Effect<unknown, ConvexSyncError>
-  /** What was streamed of a turn. */
+  /** The streamed text of a turn. */
   readonly streamed: (turnId: Id<"turns">) => Effect.Effect<string, ConvexSyncError>
   readonly parts: (turnId: Id<"turns">) => Effect.Effect<ReadonlyArray<TurnResult.FinalPart>, ConvexSyncError>
   readonly pause: Effect.Effect<Id<"commands">, ConvexSyncError>
@@ -79,7 +79,7 @@ export interface Worker<Port extends keyof Process = keyof Process, Act extends 
   readonly operator: Pick<Operator, Act>
 }
 
-/** Where a suite adds its cases: what `layer` of @effect/vitest gives, with the real clock. */
+/** A suite adds its cases here: the argument of `layer` of @effect/vitest, with the real clock. */
 export type Cases<R> = Vitest.MethodsNonLive<R>
 
 /** Makes a worker of its own for each case. */
@@ -134,7 +134,7 @@ export const requestCalled = (opencodeId: string, turnId: Id<"turns">) => ({
 export const codeOf = <R>(call: Effect.Effect<unknown, ConvexSyncError, R>) =>
   Effect.map(Effect.flip(call), ({ reason }) => (reason._tag === "Rejected" ? reason.code : reason._tag))
 
-/** That the process which calls has lost its lease, and is told so. */
+/** Asserts that the calling process has lost its lease. */
 export const assertFenced = Effect.fnUntraced(function* (call: Effect.Effect<unknown, ConvexSyncError>) {
   assert.isTrue(isLoss(yield* Effect.flip(call)))
   assert.strictEqual(yield* codeOf(call), "Fenced")

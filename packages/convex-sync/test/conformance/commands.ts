@@ -32,7 +32,7 @@ export const commands = <R>(
       })
     )
 
-    cases.effect("tells the operator what came of each, and what was said first stands", () =>
+    cases.effect("shows the operator the outcome of each, and the first outcome stands", () =>
       Effect.gen(function* () {
         const { operator, start } = yield* worker
         const { commands: port } = yield* start("p")

@@ -38,7 +38,7 @@ export const deltaWriter = <R>(
       })
     )
 
-    cases.effect("adds a number once, however often it is written, and what is new beside it", () =>
+    cases.effect("adds a number once, however often it is written, and new ones of the same call", () =>
       Effect.gen(function* () {
         const { one, operator, other, write } = yield* setUp
         yield* write([batch(one.turnId, 1, "once")])
@@ -69,7 +69,7 @@ export const deltaWriter = <R>(
       })
     )
 
-    cases.effect("tells which turns somebody reads along", () =>
+    cases.effect("returns the turns that a client watches", () =>
       Effect.gen(function* () {
         const { one, operator, other, write } = yield* setUp
         yield* operator.watch(one.sessionId)

@@ -5,7 +5,7 @@ import type { History } from "../../src/index.ts"
 import { assertFenced, type Cases, type MakeWorker } from "./Worker.ts"
 
 /** A turn whose prompt is its name, right before `newerId`. */
-const told = (messageId: string, newerId?: string): History.ToldTurn => ({
+const turnOf = (messageId: string, newerId?: string): History.HistoryTurn => ({
   messageId,
   ...(newerId !== undefined && { newerId }),
   text: messageId,
@@ -36,10 +36,10 @@ export const history = <R>(
     cases.effect("takes each turn once, in its place, however it is divided into calls", () =>
       Effect.gen(function* () {
         const { operator, sessionId, store, texts } = yield* setUp()
-        yield* store.add([told("d"), told("c", "d")], undefined)
-        yield* store.add([told("d"), told("c", "d")], undefined)
+        yield* store.add([turnOf("d"), turnOf("c", "d")], undefined)
+        yield* store.add([turnOf("d"), turnOf("c", "d")], undefined)
         assert.strictEqual(yield* texts, "c,d")
-        yield* store.add([told("b", "c"), told("a", "b")], undefined)
+        yield* store.add([turnOf("b", "c"), turnOf("a", "b")], undefined)
         assert.strictEqual(yield* texts, "a,b,c,d")
         const turns = yield* operator.turns(sessionId)
         assert.deepStrictEqual(new Set(turns.map(({ status }) => status)), new Set(["completed"]))
@@ -49,18 +49,18 @@ export const history = <R>(
     cases.effect("puts what was missed between its neighbours, and what is newer behind them", () =>
       Effect.gen(function* () {
         const { store, texts } = yield* setUp()
-        yield* store.add([told("d"), told("b", "d")], undefined)
-        yield* store.add([told("e"), told("c", "d"), told("a", "b")], undefined)
+        yield* store.add([turnOf("d"), turnOf("b", "d")], undefined)
+        yield* store.add([turnOf("e"), turnOf("c", "d"), turnOf("a", "b")], undefined)
         assert.strictEqual(yield* texts, "a,b,c,d,e")
       })
     )
 
-    cases.effect("knows what was told, and what was asked here", () =>
+    cases.effect("knows turns that were added, and turns of the deployment", () =>
       Effect.gen(function* () {
         const { store, texts } = yield* setUp("asked")
-        yield* store.add([told("a")], undefined)
+        yield* store.add([turnOf("a")], undefined)
         assert.sameMembers([...(yield* store.known(["a", "asked", "b"]))], ["a", "asked"])
-        yield* store.add([told("asked")], undefined)
+        yield* store.add([turnOf("asked")], undefined)
         assert.strictEqual(yield* texts, "a,asked")
       })
     )
@@ -69,14 +69,14 @@ export const history = <R>(
       Effect.gen(function* () {
         const { of, operator, store, texts } = yield* setUp()
         const other = of(yield* operator.createSession)
-        yield* other.add([told("a")], undefined)
+        yield* other.add([turnOf("a")], undefined)
         assert.deepStrictEqual(yield* store.known(["a"]), [])
-        yield* store.add([told("b"), told("a", "b")], undefined)
+        yield* store.add([turnOf("b"), turnOf("a", "b")], undefined)
         assert.strictEqual(yield* texts, "a,b")
       })
     )
 
-    cases.effect("tells the prompt that runs; null: none does", () =>
+    cases.effect("returns the running prompt, or null", () =>
       Effect.gen(function* () {
         const { operator, sessionId, store } = yield* setUp("asked")
         yield* operator.send(sessionId, "waits")
@@ -91,8 +91,8 @@ export const history = <R>(
       Effect.gen(function* () {
         const { operator, sessionId, store, texts } = yield* setUp("asked")
         yield* operator.send(sessionId, "waits")
-        yield* store.add([told("before")], undefined)
-        yield* store.add([told("after")], "asked")
+        yield* store.add([turnOf("before")], undefined)
+        yield* store.add([turnOf("after")], "asked")
         assert.strictEqual(yield* texts, "before,asked,after,waits")
       })
     )
@@ -103,7 +103,7 @@ export const history = <R>(
         yield* start("p")
         yield* assertFenced(store.running)
         yield* assertFenced(store.known(["a"]))
-        yield* assertFenced(store.add([told("a")], undefined))
+        yield* assertFenced(store.add([turnOf("a")], undefined))
         assert.strictEqual(yield* texts, "")
       })
     )

@@ -1,4 +1,4 @@
-/** `LeasePort`, by the leases that are held over it. */
+/** `LeaseStore`, by the leases that are held over it. */
 import { assert, describe } from "@effect/vitest"
 import { Duration, Effect, Exit, Scope } from "effect"
 import { type Cases, codeOf, eventually, type MakeWorker } from "./Worker.ts"
@@ -70,7 +70,7 @@ export const lease = <R>(cases: Cases<R>, worker: MakeWorker<R, "lease", "presen
       })
     )
 
-    cases.effect("is lost when the worker is revoked, and none is given any more", () =>
+    cases.effect("is lost when the worker is revoked, and cannot be acquired again", () =>
       Effect.gen(function* () {
         const { operator, start } = yield* worker
         const { lease: held } = yield* start("one")

@@ -11,7 +11,7 @@ const catalog = (hash: string, size = 10) => ({
 
 export const modelPublisher = <R>(cases: Cases<R>, worker: MakeWorker<R, "models", "models">) =>
   describe("a store of models", () => {
-    cases.effect("shows the operator what was published last, and tells its hash to every later process", () =>
+    cases.effect("shows the operator the newest models, and returns their hash to later processes", () =>
       Effect.gen(function* () {
         const { operator, start } = yield* worker
         const { models: port } = yield* start("p")
@@ -27,7 +27,7 @@ export const modelPublisher = <R>(cases: Cases<R>, worker: MakeWorker<R, "models
       })
     )
 
-    cases.effect("keeps a large catalogue whole, and nothing of it beside a smaller one", () =>
+    cases.effect("keeps a large catalogue complete, and removes all of it for a smaller one", () =>
       Effect.gen(function* () {
         const { operator, start } = yield* worker
         const { models: port } = yield* start("p")

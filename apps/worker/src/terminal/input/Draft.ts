@@ -1,6 +1,4 @@
-/**
- * The text that a person is typing, and how keys change it. Pure.
- */
+/** The text that a person is typing, and how keys change it. Pure. */
 
 export interface Draft {
   readonly text: string

@@ -1,6 +1,4 @@
-/**
- * Marks the kinds of text: by colour where the terminal supports it and the user wants it.
- */
+/** Marks the kinds of text: by colour where the terminal supports it and the user wants it. */
 import { ScreenText } from "./ScreenText.ts"
 
 type Render = (text: ScreenText) => ScreenText

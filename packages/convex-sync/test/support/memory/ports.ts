@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { MAX_REQUEST } from "@opencode-worker/convex-backend/limits"
-import type { LeasePort, SessionMerge, TurnResult } from "../../../src/index.ts"
+import type { LeaseStore, SessionMerge, TurnResult } from "../../../src/index.ts"
 import type { Process } from "../../conformance/Worker.ts"
 import {
   commandOf,
@@ -30,7 +30,7 @@ const prolong = (state: State, processId: string, phase: string) => {
   return { leaseExpiresAt, serverTime: state.now }
 }
 
-export const leaseOver = (unleased: Doors, under: (epoch: number) => Doors): LeasePort => ({
+export const leaseOver = (unleased: Doors, under: (epoch: number) => Doors): LeaseStore => ({
   acquire: (processId) =>
     unleased.mutation((state) => {
       const { lease, now } = state

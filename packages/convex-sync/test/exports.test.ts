@@ -1,0 +1,37 @@
+import { assert, it } from "vitest"
+import * as entry from "../src/index.ts"
+import * as testing from "../src/testing/index.ts"
+
+it("the entries export these names", () => {
+  assert.deepStrictEqual(Object.keys(entry).toSorted(), [
+    "Agent",
+    "AgentError",
+    "AgentReason",
+    "Commands",
+    "ConvexSyncError",
+    "ConvexSyncReason",
+    "DeltaBuffer",
+    "DeltaWriter",
+    "History",
+    "HistoryTurns",
+    "Lease",
+    "ModelPublisher",
+    "Pairing",
+    "Recovery",
+    "SessionMerge",
+    "SessionSync",
+    "TurnResult",
+    "TurnScheduler",
+    "api",
+    "commandStore",
+    "deltaStore",
+    "isAgentError",
+    "isConvexSyncError",
+    "isLoss",
+    "isTransient",
+    "requestStore",
+    "retryTransient",
+    "turnStore"
+  ])
+  assert.deepStrictEqual(Object.keys(testing).toSorted(), ["ScriptedAgent", "agentConformance"])
+})
