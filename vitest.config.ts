@@ -7,6 +7,8 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     isolate: false,
+    // Many tests start processes, which take seconds on a machine with two busy cores.
+    testTimeout: 30_000,
     coverage: {
       provider: "v8",
       include: ["{packages,apps}/*/src/**"],
