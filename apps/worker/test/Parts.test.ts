@@ -4,9 +4,10 @@ import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Stream } from "effect"
 import { Client } from "@opencode-worker/client/effect"
-import { answer, limit, newSession, runWorker, script, send, world } from "./support/world.ts"
+import { answer, limit, newSession, runWorker, script, send, worldWith } from "./support/world.ts"
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("the parts of an answer", (it) => {
+// OpenCode reports changed files only with snapshots.
+layer(worldWith({}, true), { excludeTestServices: true, timeout: 120_000 })("the parts of an answer", (it) => {
   it.effect(
     "are kept apart, with what they cost, and come from the model and the agent that were asked for",
     () =>

@@ -29,13 +29,13 @@ export const folderIn = ({ root }: OpenCodeHome["Service"]): DataFolder => ({
 })
 
 /** An embedded deployment and the real OpenCode, which asks for web access and for `rm`. */
-export const worldWith = (options: Partial<OpenCodeHostOptions>) =>
+export const worldWith = (options: Partial<OpenCodeHostOptions>, snapshot = false) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const { config } = yield* ScriptedProvider
       const home = yield* OpenCodeHome.make({
         // Snapshots triple the processor time of a prompt.
-        config: { ...config, snapshot: false, permission: { webfetch: "ask", bash: { "rm *": "ask" } } }
+        config: { ...config, snapshot, permission: { webfetch: "ask", bash: { "rm *": "ask" } } }
       })
       const { directory, environment } = home
       return devLayer({ directory, environment, start: "eager", ...options }).pipe(
