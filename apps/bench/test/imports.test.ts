@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { imports } from "../src/imports.ts"
 import type { Line } from "../src/report.ts"
 
-describe("bench imports", () => {
+/** Each package asserts the size of its bundle; this is about the benchmark alone. */
+describe.skipIf(process.env["TEST_FULL"] === undefined)("bench imports", () => {
   // The ratios depend on the load of the machine; the sizes do not.
   it("measures every public entry next to effect/Effect and the peers", { timeout: 300_000 }, async () => {
     const lines = new Map<unknown, Line>()

@@ -55,7 +55,7 @@ describe("bench pool", () => {
     const error: unknown = await bench("nothing").catch((failure: unknown) => failure)
     assert.deepInclude(error, {
       code: 64,
-      stderr: "usage: pnpm bench <embedded | models | pool | startup | stream | sync> [--quick] [--json]\n"
+      stderr: "usage: pnpm bench <embedded | imports | models | pool | startup | stream | sync> [--quick] [--json]\n"
     })
   })
 })

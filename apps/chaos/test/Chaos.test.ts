@@ -13,15 +13,9 @@ const chaos = (...args: ReadonlyArray<string>) =>
 const some = [
   "worker / streaming",
   "worker / compacting",
-  "opencode / claimed, without a session",
   "opencode / claimed, the server cold",
-  "opencode / settled by the next worker",
   "opencode / a tool running",
   "worker / a permission open",
-  "opencode / compacting",
-  "worker / waiting for the provider",
-  "worker / compacted and ended, before the write",
-  "deployment / during the write",
   "socket / ended, before the write"
 ]
 

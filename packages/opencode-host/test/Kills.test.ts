@@ -7,8 +7,9 @@ describe.skipIf(process.platform !== "linux")("a host that is killed at any mome
     "leaves no process, and no lock that blocks the next",
     () =>
       Effect.gen(function* () {
-        const told = yield* killAtRandom({ rounds: 3, startMillis: 4000, useMillis: 1500 })
-        assert.lengthOf(told, 3)
+        // `pnpm test:full` runs more rounds in `Host.soak.ts`.
+        const hosts = yield* killAtRandom({ rounds: 2, startMillis: 4000, useMillis: 1500 })
+        assert.lengthOf(hosts, 2)
       }).pipe(Effect.scoped),
     120_000
   )

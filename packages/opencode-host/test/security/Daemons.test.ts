@@ -60,8 +60,10 @@ const contains = await Effect.runPromise(Effect.scoped(Effect.map(makeContainmen
 const limit = 120_000
 
 describe.skipIf(process.platform !== "linux")("daemons of the agent", () => {
+  // `pnpm test:full` tries both ways; otherwise the one that hosts on this machine use.
   for (const contain of [true, false]) {
-    describe.skipIf(contain && !contains)(`${contain ? "in" : "without"} a control group`, () => {
+    const isSkipped = contain ? !contains : contains && process.env["TEST_FULL"] === undefined
+    describe.skipIf(isSkipped)(`${contain ? "in" : "without"} a control group`, () => {
       it.live(
         "are gone when the host is closed, with the libraries that the server unpacked",
         () =>
