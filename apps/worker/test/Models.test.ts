@@ -9,7 +9,7 @@ describe("the models of a host", () => {
     expectTypeOf<ModelList["models"][number]>().toExtend<ModelCatalog.Model>()
 
     await using provider = await scriptedProvider(() => Reply.text("Hello."), { models: ["echo", "other"] })
-    await using home = await openCodeHome({ config: provider.config })
+    await using home = await openCodeHome({ config: { ...provider.config, snapshot: false } })
     const { directory, environment, root } = home
     await using host = await createOpenCodeHost({ directory, environment, stateDirectory: `${root}/state` })
     await using cache = await createModelCache({ fetch: (signal) => host.client.models({ signal }) })

@@ -15,7 +15,7 @@ import { folderIn } from "../support/world.ts"
 const world = Layer.unwrap(
   Effect.gen(function* () {
     const { config } = yield* ScriptedProvider
-    const home = yield* OpenCodeHome.make({ config })
+    const home = yield* OpenCodeHome.make({ config: { ...config, snapshot: false } })
     return operatorLayer.pipe(
       Layer.provideMerge(EmbeddedDeployment.serve(folderIn(home), Option.none())),
       Layer.merge(Layer.succeed(OpenCodeHome, home))

@@ -24,7 +24,7 @@ const world = Layer.unwrap(
   Effect.gen(function* () {
     const { config } = yield* ScriptedProvider
     const allowed = { bash: { "*": "allow", "touch *": "deny" } }
-    const home = yield* OpenCodeHome.make({ config: { ...config, permission: allowed } })
+    const home = yield* OpenCodeHome.make({ config: { ...config, snapshot: false, permission: allowed } })
     return operatorLayer.pipe(
       Layer.provideMerge(EmbeddedDeployment.serve(folderIn(home), Option.none())),
       Layer.merge(Layer.succeed(OpenCodeHome, home))

@@ -34,7 +34,7 @@ const chatIn = Effect.fnUntraced(function* (home: OpenCodeHome["Service"], ...ar
 })
 
 const newHome = Effect.flatMap(ScriptedProvider, ({ config }) =>
-  OpenCodeHome.make({ config: { ...config, permission: { bash: "ask" } } })
+  OpenCodeHome.make({ config: { ...config, snapshot: false, permission: { bash: "ask" } } })
 )
 
 type Chat = Effect.Success<ReturnType<typeof chatIn>>

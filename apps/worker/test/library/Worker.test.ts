@@ -21,7 +21,7 @@ describe("the published library", () => {
     { timeout: 180_000 },
     async (name) => {
       await using provider = await scriptedProvider(({ lastUserText }) => Reply.text(`You wrote: ${lastUserText}`))
-      await using home = await openCodeHome({ config: provider.config })
+      await using home = await openCodeHome({ config: { ...provider.config, snapshot: false } })
       await using deployment = await startDeployment(join(home.root, "deployment"))
       await using operator = createConvexClient({ url: deployment.url, auth: deployment.token })
       await using example = startProcess({
