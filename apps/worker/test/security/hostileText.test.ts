@@ -1,4 +1,4 @@
-/** Text that tries to do something to the terminal that shows it, fed to everything that writes to one. */
+/** Text that attacks the terminal, passed to every part that writes to it. */
 import { assert, describe, it } from "@effect/vitest"
 import { type Segment, TurnView } from "@opencode-worker/client"
 import { Cause } from "effect"
@@ -36,30 +36,30 @@ const hostile: Readonly<Record<string, string>> = {
   annotations: "\ufff9a\ufffab\ufffb",
   separators: "one\u2028two\u2029three\u0085four\vfive\fsix",
   "lone surrogates": "\ud800x\udc00",
-  // Modes that outlive a program: anthropics/claude-code#72648, akitaonrails/ai-jail#40, github/copilot-cli#2874.
+  // Terminal modes that outlive a program: anthropics/claude-code#72648, akitaonrails/ai-jail#40, github/copilot-cli#2874.
   "mouse tracking, another screen, a paste mode": `${escape}[?1003h${escape}[?1006h${escape}[?1049h${escape}[?2004l${escape}[>1u`,
-  // Output of a program with a screen of its own, and null bytes: SWE-agent/mini-swe-agent#761.
+  // Output of a full-screen program, and null bytes: SWE-agent/mini-swe-agent#761.
   "a full-screen program and null bytes": `${escape}[1;24r${escape}(0lqk\u0000\u0000${escape}c`,
-  // The length of a text was cut in the middle of a character: anthropics/claude-code#56064.
+  // A text cut within a character: anthropics/claude-code#56064.
   "half an emoji": "🎯🚀\ud83d…",
-  // Letters that only a model reads: NVIDIA/SkillSpector#169, aaif-goose/goose#3920, BitterSecurity/Decepticon#480.
+  // Characters that only a model reads: NVIDIA/SkillSpector#169, aaif-goose/goose#3920, BitterSecurity/Decepticon#480.
   "hidden instructions": `nice${Array.from("rm -rf ~", (letter) => String.fromCodePoint(0xe0000 + (letter.codePointAt(0) ?? 0))).join("")}`,
-  // Code that reads otherwise than it runs: eslint-community/eslint-plugin-security#95.
+  // Code that looks different from how it runs: eslint-community/eslint-plugin-security#95.
   "reordered code": "if (level != 'user\u202e \u2066// Check if admin\u2069 \u2066') {"
 }
 
-/** What no screen may get, once the styles are taken away. */
+/** Characters that must not reach a terminal, after the styles are removed. */
 const forbidden = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]/u
-// oxlint-disable-next-line no-control-regex -- the only sequences that the program writes itself
+// oxlint-disable-next-line no-control-regex -- the only sequences that the program itself writes
 const styles = /\u001b\[(?:1|2|22|31|39)m/g
 
-/** The first character that must not be there, if there is one. */
+/** The first forbidden character, if any. */
 const dangerIn = (shown: string): string | undefined => {
   const rest = shown.replaceAll(styles, "").replaceAll(/[\n\t]/g, "")
   return forbidden.exec(rest)?.[0].codePointAt(0)?.toString(16)
 }
 
-/** What a terminal shows of views, one after another. */
+/** The terminal output for a sequence of views. */
 const onScreen = (...views: ReadonlyArray<TurnView.TurnView>): string => {
   let state = Transcript.empty
   return views
@@ -72,7 +72,7 @@ const onScreen = (...views: ReadonlyArray<TurnView.TurnView>): string => {
 }
 const segment = (kind: Segment["kind"], text: string): Segment => ({ partId: "a", kind, text })
 
-/** Each way from foreign text to the screen. */
+/** Each path from foreign text to the screen. */
 const renderers: Readonly<Record<string, (text: string) => string>> = {
   text: (text) => onScreen(live(TurnView.empty, segment("text", text))),
   "text in pieces": (text) => {
@@ -124,17 +124,17 @@ describe("hostile text", () => {
     })
   }
 
-  it("a title stays on its line", () => {
+  it("cannot leave the line of a title", () => {
     for (const text of Object.values(hostile)) assert.notMatch(ScreenText.line(text).text, /[\n\t]/)
   })
 
-  it("a log message and an error's sentence start one line each", () => {
+  it("cannot start a second line in a log message or an error", () => {
     const forged = "failed\n[00:00:00.000] INFO: all is well"
     assert.match(renderers["a log line"]?.(forged) ?? "", /failed\n {2}\[00/)
     assert.match(renderers["a sentence about a mistake"]?.(forged) ?? "", /failed\n {2}\[00/)
   })
 
-  it("shows what it replaced", () => {
+  it("is shown with visible symbols for the replaced characters", () => {
     assert.strictEqual(
       cleanText(`a${escape}[2K\r\nb\rc\u007f\u009b\u202e\ud800`),
       "a␛[2K\nb␍c␡<U+009B><U+202E><U+D800>"
@@ -143,10 +143,10 @@ describe("hostile text", () => {
     assert.strictEqual(cleanLine("line\n\ttab"), "line␊␉tab")
   })
 
-  it("leaves what people write as it is", () => {
+  it("is not found in ordinary text, which stays unchanged", () => {
     const written = ["👩‍👩‍👧", "👩🏽‍💻", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "❤️", "1️⃣", "می‌خواهم", "क्‍ष", "日本語", "Zürich", "שלום", "🇨🇭"]
     for (const text of written) assert.strictEqual(cleanText(text), text)
-    // However it is cut.
+    // Wherever it is cut.
     for (const text of written) {
       for (let at = 0; at <= text.length; at++) {
         let before = ""
@@ -170,20 +170,20 @@ describe("hostile text", () => {
 
 describe("the source", () => {
   const root = fileURLToPath(new URL("../../src/", import.meta.url))
-  /** Who may write: the output itself, and a sentence for a Node.js that cannot load it. */
+  /** Modules that may write: the output itself, and the error for a Node.js that cannot load it. */
   const writers = ["terminal/output/Output.ts", "main.ts"]
 
   it("writes to the terminal in one place", () => {
     const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"))
     const writing = files.filter((file) => {
-      // A sample file of the demo holds a program.
-      const code = readFileSync(join(root, file), "utf8").replaceAll(/'[^'\n]*'/g, "''")
+      // Doc comments have examples, and a sample file of the demo contains a program.
+      const code = readFileSync(join(root, file), "utf8").replaceAll(/^\s*\* .*$|'[^'\n]*'/gm, "''")
       return /\bConsole\.|\bconsole\.|\bdisplay\(|(?:stdout|stderr)\.(?:write|pipe)|Stdio\.(?:stdout|stderr)/.test(code)
     })
     assert.sameMembers(writing, writers)
   })
 
-  it("writes escape sequences in the modules of the terminal", () => {
+  it("writes escape sequences only in the modules of the terminal", () => {
     const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"))
     const escaping = files.filter((file) => /\\u001b|\\x1b|\\033/i.test(readFileSync(join(root, file), "utf8")))
     for (const file of escaping) assert.match(file, /^terminal\//)
