@@ -136,7 +136,7 @@ const replyTo = (plan: Plan, asked: Exclude<Asked, "refused">): Reply.Streamed =
   const { end, id, kind } = plan
   switch (asked) {
     case "earlier summary":
-      return Reply.text(`What came before ${id}`)
+      return Reply.text(`Summary of everything before ${id}`)
     case "summary":
       // The opening shows the model in the next request that its answer has begun.
       return Reply.sequence([Reply.wait(end.await), Reply.text(`Summary: ${openingOf(id)}`)])

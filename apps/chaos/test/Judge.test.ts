@@ -66,7 +66,7 @@ describe("judge", () => {
     assert.deepStrictEqual(kinds({ ...cut, record: { prompts: 0, answers: 0, finished: false } }), ["lost"])
   })
 
-  it("calls duplicated what was asked, run, stored or told twice", () => {
+  it("reports a request, run, record or event that occurs twice as duplicated", () => {
     const requests = new Map([["tool", 2]] as const)
     assert.deepStrictEqual(kinds({ ...cut, prompt: { ...cut.prompt, requests } }), ["duplicated"])
     assert.deepStrictEqual(kinds({ ...whole, ran: 2 }), ["duplicated"])

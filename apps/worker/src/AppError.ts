@@ -1,4 +1,4 @@
-/** What a person at the terminal reads when the command cannot do what was asked. */
+/** The error that a command prints when it fails. */
 import type { ConvexSyncError } from "@opencode-worker/convex-sync"
 import type { ModelCacheError } from "@opencode-worker/model-cache"
 import type { HostError } from "@opencode-worker/opencode-host"
@@ -20,7 +20,7 @@ export const exitCodes = {
 } as const
 
 /**
- * The message says what was wrong and what would be right. The exit code tells a service manager whether to try again.
+ * The message names the mistake and the correction. The exit code informs a service manager whether to restart.
  */
 export class AppError extends Schema.TaggedError<AppError>()("AppError", {
   text: Schema.String,
@@ -63,10 +63,10 @@ const configurationReasons: ReadonlySet<string> = new Set<Reason["_tag"]>([
   "NoDefaultModel"
 ])
 
-/** What the flags of a command can do about a reason: a sentence, by the reason's tag. */
+/** The tag of a reason -> a sentence that names the flags of the command that help. */
 export type Advice = Readonly<Partial<Record<Reason["_tag"], (reason: Reason) => string>>>
 
-/** What a deployment's refusal means for a command. A code that is not here is permanent. */
+/** The exit code of a deployment's refusal. A refusal that is not listed is permanent. */
 const refusalExitCodes: Readonly<Record<string, number>> = {
   Unauthenticated: exitCodes.NotAuthorised,
   WrongSecret: exitCodes.NotAuthorised,

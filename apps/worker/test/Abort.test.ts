@@ -20,7 +20,7 @@ import {
   world
 } from "./support/world.ts"
 
-/** To everything but this question. */
+/** Answers every prompt except `text` with `reply`. */
 const unless = (text: string, reply: Reply.Streamed) =>
   script((request) => (request.lastUserText === text || request.toolResults.length > 0 ? echo(request) : reply))
 const again = "and now?"
@@ -45,9 +45,9 @@ const nothingPending = (sessionId: Id<"sessions">) =>
       )
   )
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("an abort ends the turn as aborted", (it) => {
+layer(world, { excludeTestServices: true, timeout: 120_000 })("an abort", (it) => {
   it.effect(
-    "while it waits",
+    "ends a waiting turn",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -65,7 +65,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("an abort ends the
   )
 
   it.effect(
-    "when it was just taken, at any moment, and nothing of it is asked of the model later",
+    "ends a turn at any moment after its claim, and sends nothing of it to the model later",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -76,7 +76,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("an abort ends the
           const sessionId = yield* operator.call(({ sessions }) => sessions.create(workerId))
           const turnId = yield* send(sessionId, "never mind")
           const status = Effect.map(viewOf(turnId), (now) => now.status)
-          // From the moment of the claim on, a little later each time.
+          // After the claim, a little later each time.
           yield* Effect.repeat(status, { until: (now) => now !== "queued" })
           yield* Effect.sleep(later)
           yield* operator.call(({ turns }) => turns.abort(turnId))
@@ -91,14 +91,14 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("an abort ends the
   )
 
   it.effect(
-    "in the middle of its text, which is kept",
+    "ends a turn in the middle of its text, and keeps the text",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
         const sessionId = yield* newSession
         yield* runWorker
         yield* unless(again, Reply.sequence([Reply.text("so far so good"), Reply.hang]))
-        const turnId = yield* send(sessionId, "go on for ever")
+        const turnId = yield* send(sessionId, "go on without end")
         yield* streaming(turnId)
         yield* operator.call(({ turns }) => turns.abort(turnId))
         assert.deepInclude(yield* answer(turnId), { status: "aborted", text: "so far so good" })
@@ -108,7 +108,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("an abort ends the
   )
 
   it.effect(
-    "while a tool runs, which is ended",
+    "ends a turn and its running tool",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -128,7 +128,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("an abort ends the
   )
 
   it.effect(
-    "while a person is asked for permission, which nobody is then",
+    "ends a turn that waits for a permission, and withdraws the request",
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
@@ -150,7 +150,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("an abort ends the
   )
 
   it.effect(
-    "while it asks a question, which no later turn and no later worker brings up again",
+    "ends a turn that asks a question, and no later turn or worker asks it again",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client

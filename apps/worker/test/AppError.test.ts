@@ -1,4 +1,4 @@
-/** Exit codes tell a service manager whether to start again: reported in both directions, as restart loops and as silence. */
+/** Exit codes decide whether a service manager restarts the worker. Wrong ones were reported as restart loops and as outages. */
 import { assert, describe, it } from "@effect/vitest"
 import { ConvexSyncError } from "@opencode-worker/convex-sync"
 import { ConvexClientReason } from "@opencode-worker/effect-convex"
@@ -25,7 +25,7 @@ const failures = [
     new ModelCacheError({ reason: new ModelCacheReason.UnknownModel({ id: "a/b", suggestions: [], known: 2 }) }),
     exitCodes.Configuration
   ],
-  // Permission apart from configuration, and both apart from what passes: jclark/satpulse#171.
+  // Distinct codes for permissions, configuration and temporary failures: jclark/satpulse#171.
   ["a token that is refused", refused("Unauthenticated"), exitCodes.NotAuthorised],
   ["a worker that was revoked", refused("Revoked"), exitCodes.NotAuthorised],
   ["a prompt that is refused", refused("InvalidArgument"), exitCodes.Usage],
@@ -36,7 +36,7 @@ const failures = [
     new ConvexSyncError({ operation: "turns:send", reason: new ConvexClientReason.Unreachable({ millis: 30_000 }) }),
     exitCodes.Temporary
   ],
-  // Hal0ai/hal0#2037: one code for a start that may succeed later, another for one that never does.
+  // Hal0ai/hal0#2037: distinct codes for a start that may succeed later and one that never does.
   [
     "a start that failed once",
     new HostError({ reason: new HostErrorReason.StartFailed({ problem: "no port is free", output: [] }) }),

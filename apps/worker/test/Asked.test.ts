@@ -6,9 +6,9 @@ import { answer, asked, echo, limit, newSession, script, send, servedPage, worke
 
 const fetchOf = (url: string) => Reply.toolCall("webfetch", { url, format: "text" })
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("what OpenCode asks", (it) => {
+layer(world, { excludeTestServices: true, timeout: 120_000 })("a request of OpenCode", (it) => {
   it.effect(
-    "and nobody answers is denied when its time is over, and the turn goes on",
+    "is denied without an answer in time, and the turn continues",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -27,7 +27,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("what OpenCode ask
   )
 
   it.effect(
-    "in a sub-agent reaches the operator of the session, and the answer the sub-agent",
+    "in a sub-agent reaches the operator of the session, and its answer reaches the sub-agent",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -53,7 +53,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("what OpenCode ask
   )
 
   it.effect(
-    "in a sub-agent and is denied is told to it, and everybody goes on",
+    "in a sub-agent can be denied with a message, and the turn continues",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client

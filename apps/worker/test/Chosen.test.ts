@@ -5,7 +5,7 @@ import type { SessionId } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { answer, ask, limit, loadHistory, newSession, runWorker, script, send, world } from "./support/world.ts"
 
-/** Who answered each turn of a session, as the operator sees it. */
+/** The model and agent of each turn of a session, as the operator sees them. */
 const answerers = (sessionId: SessionId) =>
   Client.use((operator) =>
     operator
@@ -18,7 +18,7 @@ const answerers = (sessionId: SessionId) =>
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => {
   it.effect(
-    "goes on with the model of its conversation, and shows who answered",
+    "continues with the model of its conversation, and shows the model and agent",
     () =>
       Effect.gen(function* () {
         const provider = yield* ScriptedProvider
@@ -37,10 +37,10 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => 
   )
 
   it.effect(
-    "of one conversation does not change the model of another, nor of the next new one",
+    "does not change the model of another or a new conversation",
     () =>
       Effect.gen(function* () {
-        // anomalyco/opencode#18455, #34575; a bot or an application with a default of its own: alvarolorentedev/opencode-mobile#35.
+        // anomalyco/opencode#18455, #34575; a bot or an application with its own default: alvarolorentedev/opencode-mobile#35.
         const [strong, cheap, fresh] = [yield* newSession, yield* newSession, yield* newSession]
         yield* runWorker
         yield* ask(strong, "first", "scripted/other")
@@ -58,7 +58,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => 
   )
 
   it.effect(
-    "without a model is answered by the configured one, whatever other conversations use",
+    "uses the configured model by default, whatever other conversations use",
     () =>
       Effect.gen(function* () {
         const sessionId = yield* newSession
@@ -69,9 +69,9 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => 
     limit
   )
 
-  // A conversation whose model was removed ended without a word: anomalyco/opencode#42781.
+  // A conversation whose model was removed ended without a message: anomalyco/opencode#42781.
   it.effect(
-    "fails for a model that is not there, naming the nearest",
+    "fails for an unknown model, and names the most similar one",
     () =>
       Effect.gen(function* () {
         const sessionId = yield* newSession
@@ -87,7 +87,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => 
     ["OutputLimit", Reply.withFinish(Reply.text("half a sent"), "length")],
     ["EmptyAnswer", Reply.withFinish(Reply.text(""), "stop")]
   ] as const)(
-    "is completed with a notice (%s) when its answer is not whole",
+    "completes with a notice (%s) when its answer is incomplete",
     ([name, reply]) =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -103,7 +103,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => 
   )
 
   it.effect(
-    "shows until when its provider is waited for, and ends when that is after its deadline",
+    "shows how long it waits for the provider, and fails if that exceeds its deadline",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -134,7 +134,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => 
   )
 
   it.effect(
-    "in which OpenCode compacts is completed, with a notice in place of the summary",
+    "completes after a compaction, with a notice in place of the summary",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client

@@ -20,9 +20,9 @@ import {
   world
 } from "./support/world.ts"
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker that is told", (it) => {
+layer(world, { excludeTestServices: true, timeout: 120_000 })("a command", (it) => {
   it.effect(
-    "to drain ends what runs, takes nothing more, and stops; what waits is for the next one",
+    "drain finishes the running turn, starts no other, and stops; the next worker runs queued turns",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -70,7 +70,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker that is 
   )
 
   it.effect(
-    "to look for models asks OpenCode once more",
+    "refreshModels fetches the models from OpenCode again",
     () =>
       Effect.gen(function* () {
         const models = yield* ModelCache

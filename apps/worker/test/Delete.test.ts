@@ -29,12 +29,12 @@ const gate = Effect.map(Deferred.make<void>(), (deferred) => ({
 }))
 
 /**
- * A worker's connection on which the mutation `name` is held, before it is sent or after its answer came, until `letGo`.
- * Commands and aborts arrive after `tell` was opened. `outcomes`: how turns ended.
+ * A worker's connection that holds the mutation `name`, before it is sent or after its response, until `letGo` opens.
+ * Commands and aborts arrive once `deliver` opens. `outcomes`: the outcomes of turns.
  */
 const holding = Effect.fnUntraced(function* (name: string, when: "asked" | "answered") {
   const convex = yield* ConvexClient
-  const [reached, letGo, tell] = [yield* gate, yield* gate, yield* gate]
+  const [reached, letGo, deliver] = [yield* gate, yield* gate, yield* gate]
   const outcomes: Array<unknown> = []
   const held = Effect.andThen(reached.open, letGo.passed)
   const worker: ConvexClient["Service"] = {
@@ -48,10 +48,10 @@ const holding = Effect.fnUntraced(function* (name: string, when: "asked" | "answ
     subscribe: (query, args) => {
       const shown = convex.subscribe(query, args)
       const isHeld = ["commands:queued", "queue:aborts"].includes(getFunctionName(query))
-      return isHeld ? Stream.tap(shown, () => tell.passed) : shown
+      return isHeld ? Stream.tap(shown, () => deliver.passed) : shown
     }
   }
-  return { letGo, outcomes, reached, tell, worker }
+  return { letGo, outcomes, reached, deliver, worker }
 })
 
 const ofIt = (sessionId: Id<"sessions">) =>
@@ -59,8 +59,8 @@ const ofIt = (sessionId: Id<"sessions">) =>
     Effect.map(client.sessions.list(), (all) => all.filter(({ metadata }) => metadata?.[madeForKey] === sessionId))
   )
 
-/** What is made and deleted in OpenCode now is told after all that happened before. */
-const untilTold = Effect.gen(function* () {
+/** Waits for the sync of a creation and a deletion in OpenCode, so earlier changes are synced too. */
+const untilSynced = Effect.gen(function* () {
   const { client } = yield* OpenCodeHost
   const { id } = yield* client.sessions.create({ title: "the last one" })
   const isThere = Effect.map(allSessions, (page) => page.some(({ title }) => title === "the last one"))
@@ -69,14 +69,14 @@ const untilTold = Effect.gen(function* () {
   yield* Effect.repeat(isThere, { until: (there) => !there, schedule })
 })
 
-/** Neither here nor there, and nothing in its place. */
+/** Asserts that the session exists neither in the deployment nor in OpenCode, and was not replaced. */
 const assertGone = Effect.fnUntraced(function* (sessionId: Id<"sessions">, before: number) {
   const operator = yield* Client
   yield* Effect.repeat(
     operator.call(({ sessions }) => sessions.get(sessionId)),
     { until: (session) => session === null, schedule }
   )
-  yield* untilTold
+  yield* untilSynced
   assert.deepStrictEqual(yield* ofIt(sessionId), [])
   assert.strictEqual((yield* allSessions).length, before)
 })
@@ -88,12 +88,12 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
   "deleting a conversation ends its turn as aborted",
   (it) => {
     for (const [moment, name, when] of [
-      ["while its session is made in OpenCode", "sessions:linkOpenCodeSession", "asked"],
-      ["when its session was just made in OpenCode", "sessions:linkOpenCodeSession", "answered"],
-      ["when it was just taken", "queue:claim", "answered"]
+      ["while its session is created in OpenCode", "sessions:linkOpenCodeSession", "asked"],
+      ["right after its session was created in OpenCode", "sessions:linkOpenCodeSession", "answered"],
+      ["right after its claim", "queue:claim", "answered"]
     ] as const) {
       it.effect(
-        `${moment}, and asks no model`,
+        `${moment}, without a request to the model`,
         () =>
           Effect.gen(function* () {
             const operator = yield* Client
@@ -101,9 +101,9 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
             const before = (yield* allSessions).length
             const sessionId = yield* newSession
             const { chats } = yield* provider.stats
-            const { letGo, outcomes, reached, tell, worker } = yield* holding(name, when)
+            const { letGo, outcomes, reached, deliver, worker } = yield* holding(name, when)
             yield* Effect.provideService(runWorker, ConvexClient, worker)
-            yield* tell.open
+            yield* deliver.open
             yield* send(sessionId, "never mind")
             yield* reached.passed
             const commandId = yield* operator.call(({ sessions }) => sessions.delete(sessionId))
@@ -119,7 +119,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
     }
 
     it.effect(
-      "when the worker hears of it later than that its session cannot be bound any more",
+      "when the worker receives the deletion after the refusal to link its session",
       () =>
         Effect.gen(function* () {
           const operator = yield* Client
@@ -127,14 +127,14 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
           const before = (yield* allSessions).length
           const sessionId = yield* newSession
           const { chats } = yield* provider.stats
-          const { letGo, outcomes, reached, tell, worker } = yield* holding("sessions:linkOpenCodeSession", "asked")
+          const { letGo, outcomes, reached, deliver, worker } = yield* holding("sessions:linkOpenCodeSession", "asked")
           yield* Effect.provideService(runWorker, ConvexClient, worker)
           const turnId = yield* send(sessionId, "never mind")
           yield* reached.passed
           const commandId = yield* operator.call(({ sessions }) => sessions.delete(sessionId))
           yield* letGo.open
           assert.deepInclude(yield* answer(turnId), { status: "aborted" })
-          yield* tell.open
+          yield* deliver.open
           assert.deepInclude(yield* settled(commandId), { status: "done" })
           yield* assertGone(sessionId, before)
           assert.deepStrictEqual(outcomes, ["aborted"])
@@ -150,11 +150,11 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
           const operator = yield* Client
           const before = (yield* allSessions).length
           const sessionId = yield* newSession
-          const { outcomes, tell, worker } = yield* holding("", "asked")
+          const { outcomes, deliver, worker } = yield* holding("", "asked")
           yield* Effect.provideService(runWorker, ConvexClient, worker)
-          yield* tell.open
+          yield* deliver.open
           yield* script(() => Reply.sequence([Reply.text("so far"), Reply.hang]))
-          yield* streaming(yield* send(sessionId, "go on for ever"))
+          yield* streaming(yield* send(sessionId, "go on without end"))
           assert.deepInclude(yield* settled(yield* operator.call(({ sessions }) => sessions.delete(sessionId))), {
             status: "done"
           })
@@ -168,14 +168,14 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("a conversation", (it) => {
   it.effect(
-    "has the title in OpenCode that it was given while it was made there",
+    "gets the title in OpenCode that it received while it was created there",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
         const sessionId = yield* newSession
-        const { letGo, reached, tell, worker } = yield* holding("sessions:linkOpenCodeSession", "asked")
+        const { letGo, reached, deliver, worker } = yield* holding("sessions:linkOpenCodeSession", "asked")
         yield* Effect.provideService(runWorker, ConvexClient, worker)
-        yield* tell.open
+        yield* deliver.open
         const turnId = yield* send(sessionId, "rename me")
         yield* reached.passed
         assert.deepInclude(
@@ -193,7 +193,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a conversation", 
   )
 
   it.effect(
-    "that OpenCode has deleted unseen is found so by whoever renames it or loads it",
+    "is reported as deleted on a rename or load if the worker missed its deletion in OpenCode",
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
@@ -215,7 +215,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a conversation", 
         yield* runWorker
         const why = { status: "failed" as const, error: "OpenCode has deleted this conversation." }
         const [toRename, toLoad] = [yield* sessionOf("to rename"), yield* sessionOf("to load")]
-        if (toRename === undefined || toLoad === undefined) return assert.fail("They are not there")
+        if (toRename === undefined || toLoad === undefined) return assert.fail("The sessions are missing")
         assert.deepInclude(
           yield* settled(yield* operator.call(({ sessions }) => sessions.rename(toRename, "gone"))),
           why

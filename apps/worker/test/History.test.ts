@@ -18,14 +18,14 @@ import {
   world
 } from "./support/world.ts"
 
-/** A prompt at OpenCode's own terminal, answered. */
+/** Sends a prompt at OpenCode's own terminal, and waits for the answer. */
 const say = Effect.fnUntraced(function* (sessionId: string, text: string) {
   const { turn } = yield* OpenCodeHost
   const messageId = yield* ascendingId("msg")
   yield* Stream.runDrain(turn({ sessionId, messageId, partId: yield* ascendingId("prt"), text }))
 })
 
-/** A session that was begun there, as the operator sees it. */
+/** A session that was started there, as the operator sees it. */
 const begunElsewhere = Effect.fnUntraced(function* (title: string) {
   const { client } = yield* OpenCodeHost
   const { id } = yield* client.sessions.create({ title })
@@ -56,7 +56,7 @@ const turnsOf = (sessionId: SessionId) =>
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("the history of a session", (it) => {
   it.effect(
-    "begun at OpenCode's own terminal reads as turns with their parts in order, once, however often it is loaded",
+    "from OpenCode's own terminal is imported once, as turns with their parts in order",
     () =>
       Effect.gen(function* () {
         yield* runWorker
@@ -93,7 +93,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the history of a 
   )
 
   it.effect(
-    "is loaded while the session runs a turn, which ends as it would have",
+    "is loaded while the session runs a turn, without an effect on the turn",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -129,7 +129,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the history of a 
   )
 
   it.effect(
-    "has what was said at the terminal between two prompts from here",
+    "includes turns at OpenCode's own terminal between two prompts of the operator",
     () =>
       Effect.gen(function* () {
         const provider = yield* ScriptedProvider

@@ -6,10 +6,10 @@ import { Client } from "@opencode-worker/client/effect"
 import { ask, limit, runWorker, schedule, worldWith } from "./support/world.ts"
 
 layer(worldWith({ idleTimeout: "3 seconds" }), { excludeTestServices: true, timeout: 120_000 })(
-  "a worker whose OpenCode may be idle",
+  "a worker with an idle timeout",
   (it) => {
     it.effect(
-      "lets it end and stays Ready or paused without it, and starts it for the next prompt",
+      "stops OpenCode, stays Ready or paused, and starts it for the next prompt",
       () =>
         Effect.gen(function* () {
           const operator = yield* Client

@@ -3,8 +3,8 @@ import { createModelCache, type ModelCatalog } from "@opencode-worker/model-cach
 import { createOpenCodeHost, type ModelList } from "@opencode-worker/opencode-host/async"
 import { openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
 
-describe("the models of a host", () => {
-  it("are those of a model cache, without an adapter", async () => {
+describe("the type of a host's models", () => {
+  it("fits a model cache without an adapter", async () => {
     expectTypeOf<ModelList>().toExtend<ModelCatalog.ModelCatalog>()
     expectTypeOf<ModelList["models"][number]>().toExtend<ModelCatalog.Model>()
 

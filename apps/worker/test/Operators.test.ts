@@ -5,16 +5,16 @@ import { Client } from "@opencode-worker/client/effect"
 import { operatorLayer } from "../src/layers.ts"
 import { ask, runWorker, world } from "./support/world.ts"
 
-/** 50 belong to `pnpm test:full`. */
+/** `pnpm test:full` runs 50. */
 const counts = process.env["TEST_FULL"] === undefined ? [1, 8] : [1, 8, 50]
 
-/** An operator with a connection of their own. */
+/** An operator with their own connection. */
 const newOperator = Effect.map(Layer.build(Layer.fresh(operatorLayer)), (services) => Context.get(services, Client))
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("operators", (it) => {
   for (const count of counts) {
     it.effect(
-      `${count} at once each receive their own answer, whole`,
+      `${count} at once each receive their own complete answer`,
       () =>
         Effect.gen(function* () {
           const provider = yield* ScriptedProvider

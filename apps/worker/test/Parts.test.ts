@@ -9,7 +9,7 @@ import { answer, limit, newSession, runWorker, script, send, worldWith } from ".
 // OpenCode reports changed files only with snapshots.
 layer(worldWith({}, true), { excludeTestServices: true, timeout: 120_000 })("the parts of an answer", (it) => {
   it.effect(
-    "are kept apart, with what they cost, and come from the model and the agent that were asked for",
+    "are separate, with their cost, and come from the requested model and agent",
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
@@ -58,7 +58,7 @@ layer(worldWith({}, true), { excludeTestServices: true, timeout: 120_000 })("the
   )
 
   it.effect(
-    "say which files a step has changed",
+    "name the files that a step has changed",
     () =>
       Effect.gen(function* () {
         const { directory } = yield* OpenCodeHome
@@ -82,7 +82,7 @@ layer(worldWith({}, true), { excludeTestServices: true, timeout: 120_000 })("the
   )
 
   it.effect(
-    "of megabytes are read back whole",
+    "of several megabytes are stored completely",
     () =>
       Effect.gen(function* () {
         const sessionId = yield* newSession

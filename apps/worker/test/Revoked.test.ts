@@ -12,14 +12,14 @@ import { Client } from "@opencode-worker/client/effect"
 import { makeWorker } from "../src/Worker.ts"
 import { limit, world } from "./support/world.ts"
 
-/** Takes back the approval of a worker, as its operator. */
+/** Revokes a worker, as its operator. */
 const revoke = Effect.fnUntraced(function* (workerId: Effect.Effect<Option.Option<Id<"workers">>>) {
   const { operatorToken, url } = yield* EmbeddedDeployment
   const operator = yield* ConvexClient.make({ url, auth: operatorToken })
   yield* operator.mutation(api.workers.revoke, { workerId: yield* Effect.flatMap(workerId, Effect.fromOption) })
 })
 
-/** Gives the worker another secret, as somebody who has a copy of its credentials and knows that this is its first lease. */
+/** Replaces the worker's secret, as the owner of a copied credentials file could during its first lease. */
 const replaceSecret = Effect.fnUntraced(function* (file: string) {
   const { url } = yield* EmbeddedDeployment
   const { secret, workerId } = yield* Effect.flatMap(Credentials.read(file), Effect.fromOption)
@@ -30,9 +30,9 @@ const replaceSecret = Effect.fnUntraced(function* (file: string) {
 
 const Start = WorkerEvent.cases.Start.make({})
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker that is not authorised any more", (it) => {
+layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker that is no longer authorised", (it) => {
   it.effect(
-    "because its approval was taken back stops as that, not as fenced, and says what to do; so does its next start",
+    "stops with the remedy after its revocation, not as fenced, and so does its next start",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -61,7 +61,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker that is 
   )
 
   it.effect(
-    "hears of a revocation while it is paused, when nothing but its lease tells",
+    "detects a revocation through its lease while it is paused",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -83,7 +83,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker that is 
   )
 
   it.effect(
-    "because its secret was replaced elsewhere stops as that, and says what to do; so does its next start",
+    "stops with the remedy after its secret was replaced elsewhere, and so does its next start",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client

@@ -5,7 +5,7 @@ import { Effect, Redacted, Stream } from "effect"
 import { Client } from "@opencode-worker/client/effect"
 import { ask, limit, newSession, personal, runWorker, schedule, world } from "./support/world.ts"
 
-/** What a person does at OpenCode's own terminal, and the port does not offer. */
+/** A request of OpenCode's own terminal that the port does not offer. */
 const call = Effect.fnUntraced(function* (method: string, path: string, body: object) {
   const { directory, server } = yield* OpenCodeHost
   const { password, url } = yield* server
@@ -37,9 +37,9 @@ const become = (sessionId: Id<"sessions">, expected: ReadonlyArray<string>) =>
     schedule
   })
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("what OpenCode takes back", (it) => {
+layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker, after changes in OpenCode", (it) => {
   it.effect(
-    "is marked, restored and removed in the deployment as in OpenCode",
+    "marks, restores and removes undone turns in the deployment",
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
@@ -67,7 +67,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("what OpenCode tak
   )
 
   it.effect(
-    "is marked when a session is archived",
+    "marks archived sessions in the deployment",
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
@@ -86,7 +86,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("what OpenCode tak
   )
 
   it.effect(
-    "does not make a fork the session that it was copied from",
+    "does not confuse a fork with its original session",
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
@@ -96,7 +96,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("what OpenCode tak
         yield* ask(sessionId, "original")
         const [original] = yield* client.sessions.list({ limit: 1 })
         const before = original?.metadata ?? {}
-        // An hour old, for OpenCode makes the fork at once.
+        // An hour old, because OpenCode creates the fork at once.
         const metadata = { ...before, opencodeWorkerMadeAt: Date.now() - 3_600_000 }
         yield* call("PATCH", `/session/${original?.id ?? ""}`, { metadata })
         yield* call("POST", `/session/${original?.id ?? ""}/fork`, {})

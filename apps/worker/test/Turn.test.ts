@@ -10,14 +10,14 @@ const limit = { timeout: 90_000 }
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => {
   it.effect(
-    "completes although OpenCode dies before it has the conversation, with notices of the wait and the restart",
+    "completes although OpenCode dies before it creates the session, with notices of the wait and the restart",
     () =>
       Effect.gen(function* () {
         const host = yield* OpenCodeHost
         const sessionId = yield* newSession
         yield* runWorker
         const { pid = 0 } = yield* host.server
-        // A server that listens and does not answer: the turn is claimed, and comes no further.
+        // The server listens but does not respond, so the turn stays claimed.
         process.kill(pid, "SIGSTOP")
         const turnId = yield* send(sessionId, "hello")
         const notices = new Set<string>()
@@ -44,7 +44,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => 
   )
 
   it.effect(
-    "uses the OpenCode session that an earlier process created and could not link",
+    "uses the OpenCode session that an earlier process created but did not link",
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost

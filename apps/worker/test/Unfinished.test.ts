@@ -11,7 +11,7 @@ import { Effect } from "effect"
 import { Client } from "@opencode-worker/client/effect"
 import { answer, ask, limit, newSession, runWorker, schedule, script, send, world } from "./support/world.ts"
 
-/** Takes the lease as a process of the worker would, and a turn under it. Gives what that process knows, and its epoch. */
+/** Acquires the lease and claims a turn as an earlier process of the worker. Returns that process's credentials and epoch. */
 const earlier = Effect.gen(function* () {
   const convex = yield* ConvexClient
   const { root } = yield* OpenCodeHome
@@ -30,7 +30,7 @@ const earlier = Effect.gen(function* () {
   }
 })
 
-/** A connection whose deployment fails in a mutation the first time, and how often that one was called. */
+/** A connection on which the first call of a mutation fails, and the number of its calls. */
 const refusingOnce = Effect.fnUntraced(function* (name: string) {
   const convex = yield* ConvexClient
   let calls = 0
@@ -46,9 +46,9 @@ const refusingOnce = Effect.fnUntraced(function* (name: string) {
   return { calls: () => calls, convex: refusing }
 })
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn that an earlier process left", (it) => {
+layer(world, { excludeTestServices: true, timeout: 120_000 })("an unfinished turn of an earlier process", (it) => {
   it.effect(
-    "is not run when its operator has stopped it meanwhile",
+    "does not run if its operator has aborted it",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -68,7 +68,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn that an ea
   )
 
   it.effect(
-    "ends as aborted when its operator has stopped it in its answer",
+    "ends as aborted if its operator aborted it during its answer",
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
@@ -97,7 +97,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn that an ea
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("a conversation that OpenCode has lost", (it) => {
   it.effect(
-    "is said to be so by the turn that is run, although another one was to say it in a process that died",
+    "is reported by the next turn that runs, if the process that had to report it died",
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
@@ -108,7 +108,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a conversation th
         const turnId = yield* send(sessionId, "who am I?")
         const { claim, known } = yield* earlier
         yield* claim(turnId)
-        const { id } = yield* client.sessions.create({ title: "made anew" })
+        const { id } = yield* client.sessions.create({ title: "recreated" })
         yield* convex.mutation(api.sessions.linkOpenCodeSession, { ...known, sessionId, opencodeSessionId: id })
         yield* runWorker
         const { notices, text } = yield* answer(turnId)
@@ -120,9 +120,9 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a conversation th
   )
 })
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn that this process runs no more", (it) => {
+layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn after a refused call", (it) => {
   it.effect(
-    "is run when it never reached OpenCode",
+    "runs if it was claimed but never reached OpenCode",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -136,7 +136,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn that this 
         yield* operator.call(({ workers }) => workers.pause(workerId))
         yield* Effect.repeat(phase, { until: (now) => now === "paused", schedule })
         const turnId = yield* send(sessionId, "hello")
-        // The worker has followed the earlier process, in the next epoch.
+        // The worker is the successor of the earlier process, in the next epoch.
         assert.isTrue((yield* claim(turnId, known.epoch + 1)).claimed)
         yield* operator.call(({ workers }) => workers.resume(workerId))
         assert.deepInclude(yield* answer(turnId), { status: "completed", text: "1: hello" })
@@ -145,7 +145,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn that this 
   )
 
   it.effect(
-    "keeps the answer that OpenCode has, although the deployment refused it once",
+    "keeps its answer although the deployment refused its outcome once",
     () =>
       Effect.gen(function* () {
         const provider = yield* ScriptedProvider
@@ -163,7 +163,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn that this 
   )
 
   it.effect(
-    "is run, and what waits behind it, although the deployment refused its claim once",
+    "runs, and so do the turns behind it, although the deployment refused its claim once",
     () =>
       Effect.gen(function* () {
         const provider = yield* ScriptedProvider
@@ -184,7 +184,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn that this 
   )
 
   it.effect(
-    "is completed, although the deployment refused to hear that it was delivered",
+    "completes although the deployment refused to record its delivery",
     () =>
       Effect.gen(function* () {
         const provider = yield* ScriptedProvider

@@ -24,7 +24,7 @@ import {
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) => {
   it.effect(
-    "answers what was asked while it was away, in order, once",
+    "answers prompts that were sent while it was offline, in order, once",
     () =>
       Effect.gen(function* () {
         const provider = yield* ScriptedProvider
@@ -43,7 +43,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
   )
 
   it.effect(
-    "runs conversations beside each other, and one prompt of a conversation at a time",
+    "runs conversations concurrently, and one prompt of a conversation at a time",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -60,7 +60,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
         ]
         const first = yield* send(held, "wait")
         const second = yield* send(held, "after")
-        assert.strictEqual((yield* ask(free, "beside")).text, "1: beside")
+        assert.strictEqual((yield* ask(free, "parallel")).text, "1: parallel")
         assert.deepInclude(yield* viewOf(second), { status: "queued" })
         yield* Deferred.succeed(gate, undefined)
         assert.strictEqual((yield* answer(first)).text, "waited")
@@ -70,14 +70,14 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
   )
 
   it.effect(
-    "says why a prompt failed, and goes on with the conversation",
+    "reports why a prompt failed, and continues the conversation",
     () =>
       Effect.gen(function* () {
         const sessionId = yield* newSession
         yield* runWorker
-        const unknown = yield* ask(sessionId, "hello", "nobody/nothing")
+        const unknown = yield* ask(sessionId, "hello", "unknown/model")
         assert.deepInclude(unknown, { status: "failed" })
-        assert.match(unknown.error, /No model "nobody\/nothing"/)
+        assert.match(unknown.error, /No model "unknown\/model"/)
         yield* script(() => Reply.status(401, { message: "the key is not valid" }))
         const refused = yield* ask(sessionId, "hello")
         assert.deepInclude(refused, { status: "failed" })
@@ -89,7 +89,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
   )
 
   it.effect(
-    "brings what OpenCode asks to the operator, and the answer back",
+    "forwards requests of OpenCode to the operator, and the answers to OpenCode",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -121,7 +121,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
   )
 
   it.effect(
-    "lets the model go on where nobody is there to be asked",
+    "lets the model continue when no operator can answer a request",
     () =>
       Effect.gen(function* () {
         const sessionId = yield* newSession
@@ -140,7 +140,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
   )
 
   it.effect(
-    "renames and deletes in OpenCode what is renamed and deleted here",
+    "renames and deletes sessions in OpenCode as in the deployment",
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
@@ -164,7 +164,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
   )
 
   it.effect(
-    "begins nothing while it is paused",
+    "starts no turn while it is paused",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -185,7 +185,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
   )
 
   it.effect(
-    "shows what was begun in OpenCode itself, and goes on with it",
+    "shows a conversation that was started in OpenCode itself, and continues it",
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
@@ -203,7 +203,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
   )
 
   it.effect(
-    "notices while it is paused what becomes of the sessions in OpenCode itself",
+    "syncs changes of sessions in OpenCode while it is paused",
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
@@ -230,7 +230,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
   )
 
   it.effect(
-    "begins anew, and says so, when OpenCode has lost the conversation",
+    "starts a new OpenCode session, with a notice, when OpenCode has lost the conversation",
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
@@ -248,7 +248,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
   )
 
   it.effect(
-    "begins anew, and says so, when a conversation is deleted at OpenCode's own terminal meanwhile",
+    "starts a new OpenCode session, with a notice, when the old one is deleted at OpenCode's own terminal",
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
@@ -257,8 +257,8 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
           all.filter(({ metadata }) => metadata?.[madeForKey] === sessionId)
         )
         const deleteIt = Effect.flatMap(ofIt, (all) => Effect.forEach(all, ({ id }) => client.sessions.remove(id)))
-        /** What is deleted later is told later. */
-        const untilTold = Effect.gen(function* () {
+        /** Waits for the sync of a later deletion. */
+        const untilSynced = Effect.gen(function* () {
           const { id } = yield* client.sessions.create({ title: "another" })
           const count = Effect.map(allSessions, (page) => page.filter(({ title }) => title === "another").length)
           yield* Effect.repeat(count, { until: (now) => now === 1, schedule })
@@ -266,7 +266,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
           yield* Effect.repeat(count, { until: (now) => now === 0, schedule })
         })
         yield* runWorker
-        for (const afterwards of [Effect.void, untilTold]) {
+        for (const afterwards of [Effect.void, untilSynced]) {
           yield* ask(sessionId, "remember me")
           yield* deleteIt
           yield* afterwards
@@ -281,7 +281,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
   )
 
   it.effect(
-    "takes no more than it can run at once, and starts nothing of what waits when it is paused",
+    "claims no more turns than it can run at once, and none while it is paused",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -302,7 +302,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
             (sessionId) => send(sessionId, "wait")
           )
         )
-        // A look is a query for each of them.
+        // Each check queries every turn.
         const seldom = Schedule.spaced("500 millis")
         const statuses = Effect.forEach(turns, (turnId) => Effect.map(viewOf(turnId), ({ status }) => status))
         const waiting = Effect.map(statuses, (all) => all.filter((status) => status === "queued").length)

@@ -3,11 +3,11 @@ import * as async from "../src/async.ts"
 import * as effect from "../src/index.ts"
 
 describe("exports", () => {
-  it("of the Effect entry", () => {
+  it("lists the names of the Effect entry", () => {
     assert.deepStrictEqual(Object.keys(effect).toSorted(), ["Worker", "WorkerError"])
   })
 
-  it("of the async entry", () => {
+  it("lists the names of the async entry", () => {
     assert.deepStrictEqual(Object.keys(async).toSorted(), ["WorkerError", "createWorker"])
   })
 })

@@ -1,6 +1,6 @@
 /**
- * What the client needs from a Convex client, and one over `convex/browser` with time limits and typed errors. It survives
- * reconnects; a fatal error of the deployment closes it, instead of being an uncaught exception.
+ * The part of a Convex client that this package needs, and an implementation over `convex/browser` with time limits and typed
+ * errors. It survives reconnects. A fatal error of the deployment closes it instead of becoming an uncaught exception.
  */
 import { ConvexClient } from "convex/browser"
 import { type FunctionArgs, type FunctionReference, type FunctionReturnType, getFunctionName } from "convex/server"

@@ -13,8 +13,8 @@ export interface FollowOptions {
 }
 
 /**
- * A turn that is followed by whoever iterates it. A slow loop receives the latest view only; leaving the loop stops the
- * subscriptions, and not the turn.
+ * Iterating it follows the turn. A slow loop receives only the latest view. Leaving the loop stops the subscriptions, not
+ * the turn.
  */
 export interface FollowedTurn extends AsyncIterable<TurnView.TurnView> {
   /** Rejects if the prompt was refused. */
@@ -43,7 +43,7 @@ export const followTurn = (
   { signal, watch = true }: FollowOptions = {},
   sessionId?: SessionId
 ): FollowedTurn => {
-  // Whoever awaits the turn handles it.
+  // A caller that awaits the turn handles the error.
   turnId.catch(ignore)
   let ended: Promise<TurnView.EndedTurnView> | undefined
   const load = (id: TurnId, view: TurnView.TurnView, last: LiveTurn) =>

@@ -27,8 +27,8 @@ export interface ModelStore {
 }
 
 /**
- * Publishes each catalogue whose hash is not the published one, as long as the stream goes on; over any deployment. What
- * the deployment refuses is logged, and the next one tried, unless the stream or the lease ends.
+ * Publishes each catalogue whose hash differs from the published one, until the stream or the lease ends. If the deployment
+ * refuses a catalogue, the refusal is logged and the next catalogue is tried.
  */
 export const publishTo = Effect.fn("ModelPublisher.publish")(function* <E, R>(
   port: ModelStore,

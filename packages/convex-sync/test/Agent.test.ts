@@ -1,4 +1,4 @@
-/** The scripted agent keeps the contract of the port. `apps/worker` runs the same checks over the real OpenCode. */
+/** The scripted agent fulfils the contract of the port. `apps/worker` runs the same checks over the real OpenCode. */
 import { describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { RequestCard } from "../src/index.ts"

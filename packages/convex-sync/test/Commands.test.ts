@@ -25,7 +25,7 @@ const returning = (call: number) => (call < 4 ? Effect.fail(away) : Effect.void)
 
 class Refused extends Data.TaggedError("Refused")<{ readonly message: string }> {}
 
-/** Runs what `execute` does with commands, and remembers what was begun and settled. */
+/** Runs commands with `execute`, and records which were started and settled. */
 const setUp = Effect.fnUntraced(function* (
   execute: (name: string) => Effect.Effect<unknown, Error> = () => Effect.void,
   options?: CommandsOptions & { readonly settle?: (call: number) => Effect.Effect<void, ConvexSyncError> }
@@ -71,7 +71,7 @@ const setUp = Effect.fnUntraced(function* (
 })
 
 describe("Commands", () => {
-  it.effect("carries each out once, however often it is shown, and settles it", () =>
+  it.effect("executes each command once, however often it is shown, and settles it", () =>
     Effect.gen(function* () {
       const { begun, settled, show } = yield* setUp()
       yield* show(rename("1"), rename("2"))
@@ -86,7 +86,7 @@ describe("Commands", () => {
     })
   )
 
-  it.effect("commands of one session wait for each other, others do not", () =>
+  it.effect("runs commands of one session in sequence, and other commands concurrently", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { begun, settled, show } = yield* setUp((name) => (name === "1" ? Deferred.await(gate) : Effect.void))
@@ -99,7 +99,7 @@ describe("Commands", () => {
     })
   )
 
-  it.effect("commands of the worker's life do not wait for the models", () =>
+  it.effect("runs lifecycle commands without waiting for a model refresh", () =>
     Effect.gen(function* () {
       const { begun, settled, show } = yield* setUp((name) => (name.startsWith("models") ? Effect.never : Effect.void))
       const refresh = (name: string) => queued(name, { kind: "refreshModels" })
@@ -109,7 +109,7 @@ describe("Commands", () => {
     })
   )
 
-  it.effect("a failure is the command's, and the next goes on", () =>
+  it.effect("settles a failed command as failed, and runs the next one", () =>
     Effect.gen(function* () {
       const { settled, show } = yield* setUp((name) =>
         name === "1"
@@ -127,7 +127,7 @@ describe("Commands", () => {
     })
   )
 
-  it.effect("one that takes too long is given up", () =>
+  it.effect("interrupts a command that exceeds the time limit", () =>
     Effect.gen(function* () {
       const { settled, show } = yield* setUp(() => Effect.never, { timeLimit: "10 seconds" })
       yield* show(rename("1"))
@@ -140,7 +140,7 @@ describe("Commands", () => {
     })
   )
 
-  it.effect("commands for an earlier process are refused; commands for a session are carried out", () =>
+  it.effect("rejects lifecycle commands for an earlier process, and executes its session commands", () =>
     Effect.gen(function* () {
       const { begun, settled, show } = yield* setUp()
       yield* show(queued("drain", { kind: "drain" }, 0), { ...rename("rename"), epoch: 0 })
@@ -149,7 +149,7 @@ describe("Commands", () => {
     })
   )
 
-  it.effect("continues after the subscription failed: a running command is not begun again, and a new one is", () =>
+  it.effect("continues after the subscription failed: does not restart running commands, and starts new ones", () =>
     Effect.gen(function* () {
       const { begun, fail, settled, show } = yield* setUp((name) => (name === "1" ? Effect.never : Effect.void))
       yield* show(rename("1"))
@@ -167,7 +167,7 @@ describe("Commands", () => {
     })
   )
 
-  it.effect("the reason of a failure is cut between characters", () =>
+  it.effect("cuts the reason of a failure between characters", () =>
     Effect.gen(function* () {
       const message = `${"x".repeat(3_999)}😀`
       const { settled, show } = yield* setUp(() => Effect.fail(new Refused({ message })))
@@ -178,7 +178,7 @@ describe("Commands", () => {
     })
   )
 
-  it.effect("is settled when the deployment is back", () =>
+  it.effect("settles a command when the deployment is reachable again", () =>
     Effect.gen(function* () {
       const { begun, settled, show } = yield* setUp(() => Effect.void, { settle: returning })
       yield* show(rename("1"))
@@ -189,7 +189,7 @@ describe("Commands", () => {
 })
 
 layer(Deployment.layer, { excludeTestServices: true })("Commands over a deployment", (test) => {
-  test.effect("an operator's command reaches the worker, and its outcome the operator", () =>
+  test.effect("delivers an operator's command to the worker, and the outcome to the operator", () =>
     Effect.gen(function* () {
       const operator = yield* connection("ann")
       const credentials = yield* pair(operator)

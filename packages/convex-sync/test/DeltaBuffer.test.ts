@@ -8,7 +8,7 @@ const Segment = Schema.Struct({
   kind: Schema.Literals(["text", "reasoning", "tool"]),
   text: Schema.String
 })
-/** How often a segment's text is repeated: so that some writes do not hold all. */
+/** Repetitions of a segment's text, so that some of it exceeds one write. */
 const Repeat = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 3_000 }))
 const Appended = Schema.Array(Schema.Tuple([Segment, Repeat]))
 
@@ -38,26 +38,23 @@ const size = (segments: ReadonlyArray<DeltaBuffer.Segment>) =>
   segments.reduce((sum, segment) => sum + segment.partId.length + segment.text.length, 0)
 
 describe("DeltaBuffer", () => {
-  it.effect.prop(
-    "what was appended comes out once, in order, in writes that are short enough",
-    [Appended],
-    ([appended]) =>
-      Effect.sync(() => {
-        const segments = appended
-          .map(([segment, times]) => ({ ...segment, text: segment.text.toWellFormed().repeat(times) }))
-          .filter((segment) => segment.text !== "")
-        const kept = segments.filter((segment) => segment.kind !== "tool" || size([segment]) <= DeltaBuffer.maxWrite)
-        const writes = drain(appendAll(segments))
-        assert.deepStrictEqual(read(writes.flat()), read(kept))
-        for (const write of writes) {
-          assert.isNotEmpty(write)
-          assert.isAtMost(size(write), DeltaBuffer.maxWrite)
-          for (const segment of write) assert.isTrue(segment.text.isWellFormed())
-        }
-      })
+  it.effect.prop("returns appended text once, in order, in writes within the limit", [Appended], ([appended]) =>
+    Effect.sync(() => {
+      const segments = appended
+        .map(([segment, times]) => ({ ...segment, text: segment.text.toWellFormed().repeat(times) }))
+        .filter((segment) => segment.text !== "")
+      const kept = segments.filter((segment) => segment.kind !== "tool" || size([segment]) <= DeltaBuffer.maxWrite)
+      const writes = drain(appendAll(segments))
+      assert.deepStrictEqual(read(writes.flat()), read(kept))
+      for (const write of writes) {
+        assert.isNotEmpty(write)
+        assert.isAtMost(size(write), DeltaBuffer.maxWrite)
+        for (const segment of write) assert.isTrue(segment.text.isWellFormed())
+      }
+    })
   )
 
-  it.effect.prop("its size is that of what waits, whatever was taken", [Appended, Appended], ([before, after]) =>
+  it.effect.prop("reports the size of the remaining text after each write", [Appended, Appended], ([before, after]) =>
     Effect.sync(() => {
       const first = appendAll(before.map(([segment]) => segment))
       const rest = first.size === 0 ? first : DeltaBuffer.take(first)[1]
@@ -69,24 +66,24 @@ describe("DeltaBuffer", () => {
     })
   )
 
-  it("segments of one part that follow each other are one; those of tools stay apart", () => {
+  it("joins consecutive segments of one part, and keeps tool segments separate", () => {
     const tool = { partId: "p", kind: "tool" as const, text: "{}" }
     const { segments } = appendAll([text("a"), text("b"), tool, tool, text("c"), text("d", "q")])
     assert.deepStrictEqual(segments, [text("ab"), tool, tool, text("c"), text("d", "q")])
   })
 
-  it("writes are numbered from 1", () => {
+  it("numbers writes from 1", () => {
     const [, rest] = DeltaBuffer.take(appendAll([text("a")]))
     assert.deepStrictEqual([DeltaBuffer.empty.seq, rest.seq], [1, 2])
   })
 
-  it("text that is no text, because half of a character is missing, is made one", () => {
+  it("replaces a lone surrogate", () => {
     const [segments] = DeltaBuffer.take(appendAll([text("a\ud83d")]))
     assert.deepStrictEqual(segments, [text("a\ufffd")])
   })
 })
 
-/** A turn with text that came at `at`. */
+/** A turn with text that arrived at `at`. */
 const waiting = (seq: number, at: number, of = "x") => DeltaBuffer.append({ ...DeltaBuffer.empty, seq }, text(of), at)
 
 describe("DeltaBuffer.shouldPiggyback", () => {
@@ -103,7 +100,7 @@ describe("DeltaBuffer.shouldPiggyback", () => {
   )
 
   it.effect.prop(
-    "what a write passes over can go with a later one before its window is over",
+    "includes text that an earlier write skipped, before its window ends",
     [Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5_000 })), Schema.Boolean],
     ([waited, isWatched]) =>
       Effect.sync(() => {
@@ -124,20 +121,20 @@ describe("DeltaBuffer.shouldPiggyback", () => {
 describe("DeltaBuffer.dueAt", () => {
   const flushPolicy = DeltaBuffer.watched
 
-  it("nothing waits, nothing is due", () => {
+  it("is infinite for an empty buffer", () => {
     assert.strictEqual(DeltaBuffer.dueAt(DeltaBuffer.empty, 0, flushPolicy), Number.POSITIVE_INFINITY)
   })
 
-  it("a turn's first text is due at once, however short ago another turn's was written", () => {
+  it("writes a turn's first text at once, even right after another turn's write", () => {
     assert.strictEqual(DeltaBuffer.dueAt(waiting(1, 1_000), 999, flushPolicy), 1_000)
   })
 
-  it("later text waits for its window, from the moment the oldest of it came", () => {
+  it("delays later text by its window, counted from the oldest text", () => {
     const buffer = DeltaBuffer.append(waiting(2, 1_000), text("y"), 1_100)
     assert.strictEqual(DeltaBuffer.dueAt(buffer, 0, flushPolicy), 1_250)
   })
 
-  it("much text waits for the spacing only", () => {
+  it("delays a large text only by the spacing", () => {
     const much = waiting(2, 1_000, "x".repeat(flushPolicy.size))
     assert.strictEqual(DeltaBuffer.dueAt(much, 0, flushPolicy), 1_000)
     assert.strictEqual(DeltaBuffer.dueAt(much, 900, flushPolicy), 900 + flushPolicy.spacing)
@@ -207,7 +204,7 @@ describe("DeltaBuffer at its limits", () => {
     assert.strictEqual(next.size, 4)
   })
 
-  it("the size of several remaining segments is their sum", () => {
+  it("reports the sum of the sizes of the remaining segments", () => {
     const long = text("x".repeat(DeltaBuffer.maxWrite))
     const [, rest] = DeltaBuffer.take(appendAll([long, text("ab", "q"), text("c", "r")]))
     assert.isAbove(rest.segments.length, 1)

@@ -19,7 +19,7 @@ const failure = (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ ope
 const away = failure(new ConvexClientReason.Unreachable({ millis: 1 }))
 const refused = failure(new ConvexClientReason.Rejected({ code: "InvalidArgument", message: "no", data: null }))
 
-/** A store that remembers its calls. `answer` decides what becomes of each, counted from 1. */
+/** A store that records its calls. `answer` returns the result of each, counted from 1. */
 const setUp = Effect.fnUntraced(function* (
   answer: (call: number) => ReturnType<DeltaStore> = () => Effect.void,
   options?: DeltaWriterOptions
@@ -36,7 +36,7 @@ const setUp = Effect.fnUntraced(function* (
   return {
     writer,
     calls,
-    /** Of each call: turn, number and text of each batch. */
+    /** For each call: the turn, number and text of each batch. */
     seen: () =>
       calls.map((batches) =>
         batches.map(({ turnId, seq, segments }) => [turnId, seq, segments.map((s) => s.text).join("|")])
@@ -45,7 +45,7 @@ const setUp = Effect.fnUntraced(function* (
 })
 
 describe("DeltaWriter", () => {
-  it.effect("writes a turn's first text at once, and gathers what follows for 250 ms", () =>
+  it.effect("writes a turn's first text at once, and batches later text for 250 ms", () =>
     Effect.gen(function* () {
       const { writer, seen } = yield* setUp()
       yield* writer.append(turn(1), text("a"))
@@ -60,7 +60,7 @@ describe("DeltaWriter", () => {
     })
   )
 
-  it.effect("puts all turns that have something into one write", () =>
+  it.effect("combines all turns with pending text in one write", () =>
     Effect.gen(function* () {
       const { writer, seen } = yield* setUp()
       for (const name of ["a", "b"]) yield* writer.append(turn(name), text("1"))
@@ -74,13 +74,13 @@ describe("DeltaWriter", () => {
     })
   )
 
-  it.effect("makes at most 4 writes a second, however many turns stream, besides their first", () =>
+  it.effect("makes at most 4 writes a second for any number of turns, except for first texts", () =>
     Effect.gen(function* () {
       const { writer, calls } = yield* setUp()
       for (let index = 0; index < 40; index++) yield* writer.append(turn(index), text("first"))
       yield* TestClock.adjust(0)
       const before = calls.length
-      // 10 seconds in which some turn gets text every 10 ms.
+      // For 10 seconds, one of the turns receives text every 10 ms.
       for (let tick = 0; tick < 1_000; tick++) {
         yield* writer.append(turn(tick % 40), text("more"))
         yield* TestClock.adjust(10)
@@ -101,7 +101,7 @@ describe("DeltaWriter", () => {
     })
   )
 
-  it.effect("has one write in flight; what comes meanwhile goes into the next", () =>
+  it.effect("has at most one write in flight, and adds new text to the next one", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { writer, seen } = yield* setUp((call) => (call === 1 ? Deferred.await(gate) : Effect.void))
@@ -120,7 +120,7 @@ describe("DeltaWriter", () => {
     })
   )
 
-  it.effect("flush writes what waits now, and returns when it is written", () =>
+  it.effect("flush writes the pending text at once, and returns when it is written", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { writer, seen } = yield* setUp((call) => (call === 2 ? Deferred.await(gate) : Effect.void))
@@ -136,7 +136,7 @@ describe("DeltaWriter", () => {
     })
   )
 
-  it.effect("flush needs as many writes as the text is long, and returns after the last", () =>
+  it.effect("flush divides long text into several writes, and returns after the last one", () =>
     Effect.gen(function* () {
       const { writer, calls } = yield* setUp()
       const long = "x".repeat(3 * DeltaBuffer.maxWrite)
@@ -156,7 +156,7 @@ describe("DeltaWriter", () => {
     })
   )
 
-  it.effect("while the deployment is away the same write is repeated until it is there", () =>
+  it.effect("repeats the same write while the deployment is unreachable", () =>
     Effect.gen(function* () {
       const { writer, calls, seen } = yield* setUp((call) => (call < 4 ? Effect.fail(away) : Effect.void))
       yield* writer.append(turn(1), text("a"))
@@ -171,7 +171,7 @@ describe("DeltaWriter", () => {
     })
   )
 
-  it.effect("a refusal fails the flush, and the next write goes on", () =>
+  it.effect("fails the flush when a write is rejected, and continues with the next write", () =>
     Effect.gen(function* () {
       const { writer, seen } = yield* setUp((call) => (call === 1 ? Effect.fail(refused) : Effect.void))
       yield* writer.append(turn(1), text("a"))
@@ -182,7 +182,7 @@ describe("DeltaWriter", () => {
     })
   )
 
-  it.effect("memory is bounded: a turn that finds no room gets no more live text, the others do", () =>
+  it.effect("bounds memory: a turn without room loses further live text, and other turns continue", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { writer, calls } = yield* setUp((call) => (call === 1 ? Deferred.await(gate) : Effect.void), {
@@ -207,7 +207,7 @@ describe("DeltaWriter", () => {
     })
   )
 
-  it.effect("with more turns than one write holds, each gets its turn", () =>
+  it.effect("writes all turns in rotation when one write cannot hold them", () =>
     Effect.gen(function* () {
       const { writer, calls } = yield* setUp()
       for (let index = 0; index < 120; index++) yield* writer.append(turn(index), text("x"))
@@ -220,7 +220,7 @@ describe("DeltaWriter", () => {
     })
   )
 
-  it.effect("closing writes what waits", () =>
+  it.effect("writes the pending text when it is closed", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { writer, seen } = yield* Scope.provide(setUp(), scope)
@@ -232,7 +232,7 @@ describe("DeltaWriter", () => {
     })
   )
 
-  it.effect("closing does not wait for a deployment that is away", () =>
+  it.effect("does not wait for an unreachable deployment when it is closed", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { writer } = yield* Scope.provide(
@@ -246,7 +246,7 @@ describe("DeltaWriter", () => {
     })
   )
 
-  it.effect("without a watcher 1,000 tokens take at most 8 writes, and are complete at the end", () =>
+  it.effect("writes 1,000 unwatched tokens in at most 8 writes, without a loss", () =>
     Effect.gen(function* () {
       const { writer, calls } = yield* setUp(() => Effect.succeed({ watched: [] }))
       for (let token = 0; token < 1_000; token++) {
@@ -279,7 +279,7 @@ describe("DeltaWriter", () => {
     })
   )
 
-  it.effect("text that is about to be replaced is dropped where it is more than one write", () =>
+  it.effect("drops text that is about to be replaced if it exceeds one write", () =>
     Effect.gen(function* () {
       const { writer, calls } = yield* setUp(() => Effect.succeed({ watched: [turn(1)] }))
       yield* writer.append(turn(1), text("first"))
@@ -291,7 +291,7 @@ describe("DeltaWriter", () => {
     })
   )
 
-  it.effect("who comes to read has the text fast from the next write on, and slows it down by leaving", () =>
+  it.effect("shortens the window from the next write on when a client watches, and extends it afterwards", () =>
     Effect.gen(function* () {
       let watched = [turn(1)]
       const { writer, calls } = yield* setUp(() => Effect.sync(() => ({ watched })))
@@ -312,7 +312,7 @@ describe("DeltaWriter", () => {
     })
   )
 
-  it.effect("a turn without a watcher is not part of every write of a turn with one", () =>
+  it.effect("does not add an unwatched turn to every write of a watched one", () =>
     Effect.gen(function* () {
       const { writer, calls } = yield* setUp(() => Effect.succeed({ watched: [turn("read")] }))
       for (let tick = 0; tick < 200; tick++) {
@@ -326,7 +326,7 @@ describe("DeltaWriter", () => {
     })
   )
 
-  it.effect("a turn that ended leaves nothing behind, and takes its room with it", () =>
+  it.effect("frees the memory of a turn that has ended", () =>
     Effect.gen(function* () {
       const { writer, seen } = yield* setUp(() => Effect.void, { capacity: 100 })
       for (let index = 0; index < 50; index++) {

@@ -41,7 +41,7 @@ const sessionOf = (
   return { source, state }
 }
 
-/** A store that remembers. `answer` decides what becomes of each `add`, counted from 1. */
+/** A store that records its calls. `answer` returns the result of each `add`, counted from 1. */
 const makeStore = (answer: (call: number) => Effect.Effect<void, ConvexSyncError> = () => Effect.void) => {
   const turns: Array<History.HistoryTurn> = []
   const calls: Array<number> = []
@@ -60,7 +60,7 @@ const names = (count: number) => Array.from({ length: count }, (_, index) => `p$
 const failure = (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ operation: "history:add", reason })
 
 describe("History", () => {
-  it.effect("adds each turn once, the newest first, ten in a call, however often it runs", () =>
+  it.effect("adds each turn once, newest first, ten per call, also when it is repeated", () =>
     Effect.gen(function* () {
       const { source, state } = sessionOf(names(25))
       const { calls, ids, store, turns } = makeStore()
@@ -73,7 +73,7 @@ describe("History", () => {
     })
   )
 
-  it.effect("goes on where it was cut short", () =>
+  it.effect("resumes after an interruption", () =>
     Effect.gen(function* () {
       const { source } = sessionOf(names(25))
       const refused = failure(new ConvexClientReason.Rejected({ code: "Conflict", message: "no", data: null }))
@@ -85,7 +85,7 @@ describe("History", () => {
     })
   )
 
-  it.effect("waits for a deployment that is away, and says so when OpenCode is", () =>
+  it.effect("waits for an unreachable deployment, and fails if OpenCode is unavailable", () =>
     Effect.gen(function* () {
       const { source, state } = sessionOf(names(3))
       const away = failure(new ConvexClientReason.Unreachable({ millis: 1 }))
@@ -99,7 +99,7 @@ describe("History", () => {
     })
   )
 
-  it.effect("keeps a call below what the backend takes", () =>
+  it.effect("keeps each call within the backend's limit", () =>
     Effect.gen(function* () {
       const { source } = sessionOf(names(5), { size: 1_400_000 })
       const { calls, store } = makeStore()
@@ -143,7 +143,7 @@ layer(Deployment.layer, { excludeTestServices: true })("History over a deploymen
     }
   })
 
-  test.effect("1,200 messages become 600 turns, each exactly once and in order, also when two load at once", () =>
+  test.effect("imports 1,200 messages as 600 turns, exactly once and in order, also with two concurrent loads", () =>
     Effect.gen(function* () {
       const { firstPart, sessionId, services, turns } = yield* setUp("ann")
       const { source } = sessionOf(names(600), { perPage: 50 })
@@ -166,7 +166,7 @@ layer(Deployment.layer, { excludeTestServices: true })("History over a deploymen
     })
   )
 
-  test.effect("is read around what is asked here, also while that runs", () =>
+  test.effect("imports the turns before and after a prompt of the operator, also while it runs", () =>
     Effect.gen(function* () {
       const { sessionId, services, send, texts } = yield* setUp("bob")
       yield* Effect.gen(function* () {
@@ -184,7 +184,7 @@ layer(Deployment.layer, { excludeTestServices: true })("History over a deploymen
     })
   )
 
-  test.effect("is read before what is on its way to OpenCode", () =>
+  test.effect("imports turns before a claimed prompt", () =>
     Effect.gen(function* () {
       const { sessionId, services, send, texts } = yield* setUp("fay")
       yield* Effect.gen(function* () {
@@ -197,7 +197,7 @@ layer(Deployment.layer, { excludeTestServices: true })("History over a deploymen
     })
   )
 
-  test.effect("a part of 2 MB reads back whole", () =>
+  test.effect("stores a part of 2 MB completely", () =>
     Effect.gen(function* () {
       const { firstPart, sessionId, services, turns } = yield* setUp("cid")
       const { source } = sessionOf(["big"], { size: 2_000_000 })
@@ -209,7 +209,7 @@ layer(Deployment.layer, { excludeTestServices: true })("History over a deploymen
     })
   )
 
-  test.effect("of a session of another operator is refused", () =>
+  test.effect("rejects a session of another operator", () =>
     Effect.gen(function* () {
       const mine = yield* setUp("dan")
       const theirs = yield* setUp("eve")

@@ -2,11 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Schema } from "effect"
 import { HistoryTurns } from "../src/index.ts"
 
-/** A session's turns, each with whether it goes on. */
+/** The turns of a session, each with a flag that it still runs. */
 const Turns = Schema.Array(Schema.Struct({ goesOn: Schema.Literals([false, false, false, true]) }))
 type Turns = typeof Turns.Type
 
-/** As the agent lists them, the newest first. */
+/** As the agent lists them: newest first. */
 const listed = (turns: Turns): ReadonlyArray<HistoryTurns.Listed<string>> =>
   turns
     .map(({ goesOn }, index) => ({ id: `p${index}`, ended: goesOn ? Option.none() : Option.some(`turn ${index}`) }))
@@ -34,14 +34,14 @@ describe("HistoryTurns", () => {
     })
   )
 
-  it.effect.prop("names the turn that comes after each", [Turns], ([turns]) =>
+  it.effect.prop("returns the successor of each turn", [Turns], ([turns]) =>
     Effect.sync(() => {
       const made = run(listed(turns), "will come")
       for (const [index, { newerId }] of made.entries()) assert.strictEqual(newerId, made[index - 1]?.id ?? "will come")
     })
   )
 
-  it("names the turn that goes on where no other comes after", () => {
+  it("returns the running turn as the successor of the last one", () => {
     const goesOn = { id: "b", ended: Option.none() }
     const ended = { id: "a", ended: Option.some("turn") }
     assert.strictEqual(run([goesOn, ended])[0]?.newerId, "b")

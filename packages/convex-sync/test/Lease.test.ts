@@ -34,7 +34,7 @@ const setUp = Effect.fnUntraced(function* (port: Partial<LeaseStore> = {}, optio
 })
 
 describe("Lease", () => {
-  it.effect("beats every 10 seconds, and at once when the phase changes", () =>
+  it.effect("sends a heartbeat every 10 seconds, and at once when the phase changes", () =>
     Effect.gen(function* () {
       const { lease, beats } = yield* setUp()
       yield* TestClock.adjust("20 seconds")
@@ -50,7 +50,7 @@ describe("Lease", () => {
     })
   )
 
-  it.effect("knows how long it lasts by the deployment's clock, from the last confirmed beat", () =>
+  it.effect("calculates its expiry from the last confirmed heartbeat by the deployment's clock", () =>
     Effect.gen(function* () {
       const answers = yield* Ref.make(true)
       const { lease } = yield* setUp({
@@ -68,7 +68,7 @@ describe("Lease", () => {
     })
   )
 
-  it.effect("is lost when the deployment says so, and beats no more", () =>
+  it.effect("is lost when the deployment rejects a heartbeat, and sends no more", () =>
     Effect.gen(function* () {
       let beats = 0
       const { lease } = yield* setUp({
@@ -85,7 +85,7 @@ describe("Lease", () => {
     })
   )
 
-  it.effect("is lost when another call was refused for it", () =>
+  it.effect("is lost when another call is rejected because of the lease", () =>
     Effect.gen(function* () {
       const { lease } = yield* setUp()
       yield* lease.report(silent)
@@ -94,7 +94,7 @@ describe("Lease", () => {
     })
   )
 
-  it.effect("is not lost by silence, however long", () =>
+  it.effect("is not lost while the deployment is unreachable", () =>
     Effect.gen(function* () {
       let beats = 0
       const { lease } = yield* setUp({
@@ -111,7 +111,7 @@ describe("Lease", () => {
     })
   )
 
-  it.effect("sends no second beat while one is unanswered, and the newest phase as soon as it is", () =>
+  it.effect("sends one heartbeat at a time, and the newest phase after the response", () =>
     Effect.gen(function* () {
       const phases: Array<string> = []
       const back = yield* Deferred.make<void>()
@@ -134,7 +134,7 @@ describe("Lease", () => {
     })
   )
 
-  it.effect("is released with its scope, once", () =>
+  it.effect("is released once, when its scope closes", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { released } = yield* Scope.provide(setUp(), scope)
@@ -143,7 +143,7 @@ describe("Lease", () => {
     })
   )
 
-  it.effect("is not released after it was lost: another process holds it", () =>
+  it.effect("is not released after it was lost", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { lease, released } = yield* Scope.provide(setUp(), scope)
@@ -153,7 +153,7 @@ describe("Lease", () => {
     })
   )
 
-  it.effect("closing does not wait long for a deployment that is away", () =>
+  it.effect("limits the wait for an unreachable deployment when it is closed", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       yield* Scope.provide(setUp({ release: () => Effect.never }), scope)
@@ -163,7 +163,7 @@ describe("Lease", () => {
     })
   )
 
-  it.effect("acquiring can be given up", () =>
+  it.effect("can be interrupted while it is acquired", () =>
     Effect.gen(function* () {
       const acquiring = yield* Deferred.make<void>()
       const waiting = yield* Effect.forkChild(
@@ -176,7 +176,7 @@ describe("Lease", () => {
 })
 
 layer(Deployment.layer, { excludeTestServices: true })("Lease over a deployment", (test) => {
-  test.effect("excludes another process until it is released, then fences what is left of the first", () =>
+  test.effect("excludes another process until it is released, then fences the first process", () =>
     Effect.gen(function* () {
       const operator = yield* connection("ann")
       const credentials = yield* pair(operator)
@@ -205,7 +205,7 @@ layer(Deployment.layer, { excludeTestServices: true })("Lease over a deployment"
     })
   )
 
-  test.effect("shows the phase to the operator, and is lost at once when the worker is revoked", () =>
+  test.effect("publishes the phase to the operator, and is lost at once when the worker is revoked", () =>
     Effect.gen(function* () {
       const operator = yield* connection("bob")
       const credentials = yield* pair(operator)
@@ -227,7 +227,7 @@ layer(Deployment.layer, { excludeTestServices: true })("Lease over a deployment"
     })
   )
 
-  test.effect("a wrong secret is refused, and is in no message", () =>
+  test.effect("rejects a wrong secret without repeating it in a message", () =>
     Effect.gen(function* () {
       const operator = yield* connection("cid")
       const credentials = { ...(yield* pair(operator)), secret: Redacted.make("hunter2") }

@@ -8,7 +8,7 @@ import { connection, Deployment, pair } from "./support/deployment.ts"
 const catalog = (hash: string): ModelPublisher.PublishedModels => ({ hash, models: [hash], default: "p/m" })
 const failure = (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ operation: "models:publish", reason })
 
-/** A store that has `hash`. `answer` decides what becomes of each write, counted from 1. */
+/** A store that contains `hash`. `answer` returns the result of each write, counted from 1. */
 const store = (hash: string | null, answer: (call: number) => Effect.Effect<void, ConvexSyncError>) => {
   const written: Array<string> = []
   let calls = 0
@@ -24,7 +24,7 @@ const store = (hash: string | null, answer: (call: number) => Effect.Effect<void
 }
 
 describe("ModelPublisher", () => {
-  it.effect("writes when the hash changed, also since an earlier process", () =>
+  it.effect("writes when the hash differs, also from that of an earlier process", () =>
     Effect.gen(function* () {
       const { port, written } = store("1", () => Effect.void)
       yield* ModelPublisher.publishTo(port, Stream.fromIterable(["1", "1", "2", "2", "1"].map(catalog)))
@@ -32,7 +32,7 @@ describe("ModelPublisher", () => {
     })
   )
 
-  it.effect("waits for a deployment that is away, and goes on after a refusal", () =>
+  it.effect("waits for an unreachable deployment, and continues after a rejection", () =>
     Effect.gen(function* () {
       const away = failure(new ConvexClientReason.Unreachable({ millis: 1 }))
       const refused = failure(
@@ -50,7 +50,7 @@ describe("ModelPublisher", () => {
 })
 
 layer(Deployment.layer, { excludeTestServices: true })("ModelPublisher over a deployment", (test) => {
-  test.effect("the operator reads what the worker offers", () =>
+  test.effect("publishes the worker's models to the operator", () =>
     Effect.gen(function* () {
       const operator = yield* connection("ann")
       const credentials = yield* pair(operator)

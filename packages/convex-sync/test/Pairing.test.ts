@@ -20,7 +20,7 @@ const begins = (convex: Convex, credentials: WorkerCredentials) =>
   )
 const refusal = <A>(call: Effect.Effect<A, ConvexSyncError>) => Effect.map(Effect.flip(call), codeOf)
 
-/** Rotates the secret over `convex`; `stored` gets what was put away, in order. */
+/** Rotates the secret over `convex`. `stored` receives the stored credentials in order. */
 const rotates = (
   convex: Convex,
   credentials: Pairing.StoredCredentials,
@@ -38,7 +38,7 @@ const noAnswer = new ConvexSyncError({
 
 type Fate = "carried out" | "dropped"
 
-/** The same deployment, but the first calls to rotate get no answer, and have these fates. */
+/** The same deployment, but the first rotate calls get no response; `fates` says whether they are executed. */
 const deaf = (convex: Convex, fates: ReadonlyArray<Fate>): Convex => {
   const left = [...fates]
   return ConvexClient.of({
@@ -54,7 +54,7 @@ const deaf = (convex: Convex, fates: ReadonlyArray<Fate>): Convex => {
 }
 
 layer(Deployment.layer, { excludeTestServices: true })("a rotated secret", (test) => {
-  test.effect("counts from then on, for a worker that starts at once; the old one is refused, with what it read", () =>
+  test.effect("is valid at once, and the old secret is refused, also for reads", () =>
     Effect.gen(function* () {
       const convex = yield* connection("ann")
       const credentials = yield* pair(convex)
@@ -68,14 +68,14 @@ layer(Deployment.layer, { excludeTestServices: true })("a rotated secret", (test
       ])
       assert.notStrictEqual(Redacted.value(renewed.secret), Redacted.value(credentials.secret))
       assert.strictEqual(yield* refusal(begins(convex, credentials)), "WrongSecret")
-      // Each tenancy raises the epoch twice: so the rotation let its lease go.
+      // Each lease raises the epoch twice, so the rotation released its lease.
       assert.strictEqual(yield* begins(convex, renewed), 5)
       const read = convex.subscribe(api.queue.listReady, { ...signature(credentials, 1), limit: 1 })
       assert.strictEqual(yield* refusal(Stream.runHead(read)), "WrongSecret")
     })
   )
 
-  test.effect("is not made while a worker runs, and nothing is stored", () =>
+  test.effect("is rejected while a worker runs, and nothing is stored", () =>
     Effect.gen(function* () {
       const convex = yield* connection("bob")
       const credentials = yield* pair(convex)
@@ -90,7 +90,7 @@ layer(Deployment.layer, { excludeTestServices: true })("a rotated secret", (test
     })
   )
 
-  test.effect("is not made where it cannot be stored; a worker can start at once", () =>
+  test.effect("is not sent if it cannot be stored, and a worker can start at once", () =>
     Effect.gen(function* () {
       const convex = yield* connection("eve")
       const credentials = yield* pair(convex)
@@ -104,11 +104,11 @@ layer(Deployment.layer, { excludeTestServices: true })("a rotated secret", (test
   )
 
   const fates: ReadonlyArray<readonly [string, ReadonlyArray<Fate>]> = [
-    ["whose answer is lost", ["carried out"]],
-    ["that does not arrive", ["dropped"]],
-    ["that arrives at last, without an answer", ["dropped", "dropped", "carried out"]]
+    ["whose response is lost", ["carried out"]],
+    ["that never arrives", ["dropped"]],
+    ["that arrives at the third attempt, without a response", ["dropped", "dropped", "carried out"]]
   ]
-  test.effect.each(fates)("counts after a call %s", ([, fate]) =>
+  test.effect.each(fates)("is valid after a call %s", ([, fate]) =>
     Effect.gen(function* () {
       const convex = yield* connection("cleo")
       const credentials = yield* pair(convex)
@@ -119,7 +119,7 @@ layer(Deployment.layer, { excludeTestServices: true })("a rotated secret", (test
   )
 
   test.effect.each<Fate>(["carried out", "dropped"])(
-    "is found among the two that were stored, after a rotation that was cut short, its call %s",
+    "is identified among the two stored ones after an interrupted rotation whose call was %s",
     (fate) =>
       Effect.gen(function* () {
         const convex = yield* connection("dora")
@@ -146,7 +146,7 @@ layer(Deployment.layer, { excludeTestServices: true })("a rotated secret", (test
 })
 
 layer(Deployment.layer, { excludeTestServices: true })("an approved worker", (test) => {
-  test.effect("knows whose it is, from the approval on and without a lease", () =>
+  test.effect("knows its operator after the approval, without a lease", () =>
     Effect.gen(function* () {
       const operator = yield* connection("carol")
       const worker = yield* connection()

@@ -24,22 +24,22 @@ const absent: PromptState = { _tag: "Absent" }
 describe("the decision", () => {
   const { decide } = Recovery
 
-  it("requeues only a prompt that the agent never had", () => {
+  it("requeues only a prompt that the agent never received", () => {
     assert.strictEqual(decide({ ...turn, delivered: false }, absent), "requeue")
   })
 
-  it("never runs a delivered prompt again, even if it is gone", () => {
+  it("never reruns a delivered prompt, even if the agent has lost it", () => {
     assert.deepNestedInclude(decide(turn, absent), { outcome: "interrupted", "error.name": "SessionGone" })
   })
 
-  it("takes the end from the agent", () => {
+  it("adopts the outcome that the agent recorded", () => {
     for (const outcome of ["completed", "failed"] as const) {
       const decision = decide(turn, { _tag: "Ended", outcome, error: undefined })
       assert.deepStrictEqual(decision, { outcome, error: undefined })
     }
   })
 
-  it("is interrupted without an end, or with one that a stopping worker made", () => {
+  it("is interrupted if the agent has no outcome, or one that a stopping worker caused", () => {
     const states: ReadonlyArray<PromptState> = [
       { _tag: "Unfinished" },
       { _tag: "Ended", outcome: "interrupted" },
@@ -52,7 +52,7 @@ describe("the decision", () => {
     }
   })
 
-  it("is aborted when an operator stopped it, whatever the agent has", () => {
+  it("is aborted when an operator stopped it, whatever the agent recorded", () => {
     const states: ReadonlyArray<PromptState> = [absent, { _tag: "Unfinished" }, { _tag: "Ended", outcome: "completed" }]
     for (const state of states) {
       for (const delivered of [true, false]) {
@@ -65,13 +65,13 @@ describe("the decision", () => {
 const parts: PromptRecord["parts"] = (streamed) =>
   streamed.map(({ kind, text }, index) => ({ index, kind, payload: JSON.stringify({ text }) }))
 
-/** The record of an agent, by the prompt's id. */
+/** The agent's record of each prompt, by id. */
 const records = (known: ReadonlyMap<string, PromptState>) => ({
   record: ({ messageId }: PromptRef) => Effect.succeed({ state: known.get(messageId) ?? absent, parts })
 })
 
 layer(Deployment.layer, { excludeTestServices: true })("recovery", (test) => {
-  test.effect("ends each turn of an earlier process once, and requeues what was not delivered", () =>
+  test.effect("finishes each turn of an earlier process once, and requeues undelivered turns", () =>
     Effect.gen(function* () {
       const operator = yield* connection("ann")
       const convex = yield* connection()
@@ -147,7 +147,7 @@ const orphaned = (name: string) => ({
 })
 
 describe("a turn that cannot be recovered", () => {
-  it.effect("delays no other, and is retried until it can", () =>
+  it.effect("does not delay other turns, and is retried until it succeeds", () =>
     Effect.gen(function* () {
       const left = new Map(["a", "b"].map((name) => [orphaned(name).turnId, orphaned(name)]))
       const ended: Array<readonly [string, TurnResult.TurnResult["outcome"]]> = []
@@ -183,7 +183,7 @@ describe("a turn that cannot be recovered", () => {
     })
   )
 
-  it.effect("is left alone while it runs here, also if it was claimed during the query", () =>
+  it.effect("is not recovered while it runs here, even if it was claimed during the query", () =>
     Effect.gen(function* () {
       const own = orphaned("own")
       const asked: Array<ReadonlyArray<string>> = []

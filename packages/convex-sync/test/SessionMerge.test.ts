@@ -15,7 +15,7 @@ const History = Schema.Array(Happening)
 
 type Session = SessionMerge.Listed
 
-/** A list, as it was synced. */
+/** A synced list. */
 interface Pass {
   readonly listed: ReadonlyArray<Session>
   readonly batches: ReadonlyArray<SessionMerge.Batch>
@@ -24,7 +24,7 @@ interface Pass {
   readonly watermark: number
 }
 
-/** OpenCode, the deployment, and what goes on between them, which remembers no more than it must and the last two. */
+/** OpenCode, the deployment, and a merge state with a memory of only two sessions beyond the required ones. */
 const makeWorld = () => {
   const opencode = new Map<string, Session>()
   const deployment = new Map<string, Session>()
@@ -85,24 +85,21 @@ const makeWorld = () => {
 const sent = (batches: ReadonlyArray<SessionMerge.Batch>) => batches.flatMap(({ sessions }) => sessions)
 
 describe("SessionMerge", () => {
-  it.effect.prop(
-    "whatever was heard or missed, after a list of everything both have the same",
-    [History],
-    ([history]) =>
-      Effect.sync(() => {
-        const world = makeWorld()
-        world.run(history)
-        world.listAll()
-        assert.deepStrictEqual(
-          world.deployment,
-          new Map([...world.deployment.keys()].map((id) => [id, world.opencode.get(id)]))
-        )
-        assert.strictEqual(world.deployment.size, world.opencode.size)
-      })
+  it.effect.prop("makes both sides equal after a full list, whatever events were missed", [History], ([history]) =>
+    Effect.sync(() => {
+      const world = makeWorld()
+      world.run(history)
+      world.listAll()
+      assert.deepStrictEqual(
+        world.deployment,
+        new Map([...world.deployment.keys()].map((id) => [id, world.opencode.get(id)]))
+      )
+      assert.strictEqual(world.deployment.size, world.opencode.size)
+    })
   )
 
   it.effect.prop(
-    "also after the list of a new process, whatever happened before it began",
+    "makes both sides equal after the full list of a new process, whatever happened before",
     [History, History],
     ([before, after]) =>
       Effect.sync(() => {
@@ -116,7 +113,7 @@ describe("SessionMerge", () => {
       })
   )
 
-  it.effect.prop("a list of what changed finds all work, heard or not", [History], ([history]) =>
+  it.effect.prop("finds all updates with a list of changes, with and without events", [History], ([history]) =>
     Effect.sync(() => {
       const world = makeWorld()
       world.run(history)
@@ -125,7 +122,7 @@ describe("SessionMerge", () => {
     })
   )
 
-  it.effect.prop("twice is once", [History], ([history]) =>
+  it.effect.prop("sends nothing when the same list is merged again", [History], ([history]) =>
     Effect.sync(() => {
       const world = makeWorld()
       world.run(history)
@@ -138,7 +135,7 @@ describe("SessionMerge", () => {
   )
 
   it.effect.prop(
-    "a list sends sessions that changed since the watermark, or differ in the deployment",
+    "sends sessions that changed since the watermark, or differ in the deployment",
     [History],
     ([history]) =>
       Effect.sync(() => {
@@ -154,7 +151,7 @@ describe("SessionMerge", () => {
       })
   )
 
-  it.effect.prop("a watermark is never later than a session of its list that is not synced", [History], ([history]) =>
+  it.effect.prop("never moves the watermark past an unsynced session of its list", [History], ([history]) =>
     Effect.sync(() => {
       const world = makeWorld()
       world.run(history)
@@ -181,7 +178,7 @@ describe("SessionMerge", () => {
     })
   )
 
-  it("k changes among many cost k entries, in calls of 100, the oldest first, each with its watermark", () => {
+  it("sends k entries for k changes, in calls of 100, oldest first, each with its watermark", () => {
     const all = Array.from({ length: 5_000 }, (_, index): Session => ({
       id: `ses_${index}`,
       title: "t",
@@ -199,7 +196,7 @@ describe("SessionMerge", () => {
     assert.deepStrictEqual([batch?.sessions.length, others], [100, []])
   })
 
-  it("a new process compares older sessions, in thousands, and sends those that differ", () => {
+  it("compares older sessions in a new process, in thousands, and sends those that differ", () => {
     const all = Array.from({ length: 2_500 }, (_, index): Session => ({
       id: `ses_${index}`,
       title: "t",
@@ -217,7 +214,7 @@ describe("SessionMerge", () => {
     assert.deepStrictEqual(sent(SessionMerge.batchesOfList(asked, all)), [...all.slice(7, 8), ...all.slice(2_401)])
   })
 
-  it("remembers a bounded number, those that changed last, and compares the others; nothing is sent again", () => {
+  it("remembers a bounded number of the latest sessions, compares the others, and sends nothing twice", () => {
     const all = Array.from({ length: 20_000 }, (_, index): Session => ({
       id: `ses_${index}`,
       title: "t",
@@ -235,7 +232,7 @@ describe("SessionMerge", () => {
     assert.deepStrictEqual(SessionMerge.evictOldest(asked).synced, state.synced)
   })
 
-  it("what changed after the watermark is remembered, however much it is", () => {
+  it("remembers all sessions that changed after the watermark", () => {
     const heard = Array.from({ length: 9 }, (_, index): Session => ({ id: `${index}`, title: "t", updated: index }))
     const state = SessionMerge.markSynced(SessionMerge.begin(5), { sessions: heard, watermark: undefined })
     assert.deepStrictEqual(
@@ -248,7 +245,7 @@ describe("SessionMerge", () => {
     assert.deepStrictEqual(SessionMerge.comparisons(SessionMerge.begin(0), [{ id: "a", title: "t", updated: 1 }]), [])
   })
 
-  it("work in a session waits for the next list, a new session and a new title do not", () => {
+  it("defers an update time to the next list, and sends new sessions and titles at once", () => {
     const session: Session = { id: "a", title: "t", updated: 1 }
     const state = SessionMerge.markSynced(SessionMerge.begin(0), { sessions: [session], watermark: 1 })
     assert.deepStrictEqual(SessionMerge.batchesOfEvents(state, [{ ...session, updated: 2 }]), [])
@@ -265,7 +262,7 @@ describe("SessionMerge", () => {
     assert.strictEqual(SessionMerge.since(SessionMerge.begin(1)), 0)
   })
 
-  it("an absent archived flag is the same as false, and differs from true", () => {
+  it("treats an absent archived flag as false", () => {
     const session: Session = { id: "a", title: "t", updated: 1 }
     const state = SessionMerge.markSynced(SessionMerge.begin(0), { sessions: [session], watermark: 1 })
     assert.deepStrictEqual(SessionMerge.batchesOfEvents(state, [{ ...session, archived: false }]), [])
@@ -277,7 +274,7 @@ describe("SessionMerge", () => {
     assert.deepStrictEqual(sent(SessionMerge.batchesOfEvents(after, [archived])), [archived])
   })
 
-  it("a memory at its limit does not change", () => {
+  it("keeps a memory that is at its limit", () => {
     const sessions = ["a", "b"].map((id): Session => ({ id, title: "t", updated: 1 }))
     const state = SessionMerge.markSynced(SessionMerge.begin(5), { sessions, watermark: undefined })
     assert.strictEqual(SessionMerge.evictOldest(state, 2), state)

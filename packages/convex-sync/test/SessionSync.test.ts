@@ -21,7 +21,7 @@ const session = (id: string, updated = 1_000_000, title = id): SessionMerge.List
 const failure = (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ operation: "sync:apply", reason })
 const broken = failure(new ConvexClientReason.FunctionFailed({ message: "Server Error" }))
 
-/** OpenCode as far as its sessions go. */
+/** The sessions of a fake OpenCode. */
 const makeSource = Effect.gen(function* () {
   const events = yield* Queue.unbounded<SessionEvent>()
   const sessions = new Map<string, SessionMerge.Listed>()
@@ -40,8 +40,8 @@ const makeSource = Effect.gen(function* () {
 })
 
 /**
- * Synchronises with a store that remembers, starting with the sessions that an earlier process `synced`. `answer` decides what becomes
- * of each `apply`, counted from 1.
+ * Syncs with a store that records its calls, starting with the sessions that an earlier process `synced`. `answer` returns
+ * the result of each `apply`, counted from 1.
  */
 const setUp = Effect.fnUntraced(function* (
   options: {
@@ -96,7 +96,7 @@ const setUp = Effect.fnUntraced(function* (
 })
 
 describe("SessionSync", () => {
-  it.effect("begins where an earlier process ended, a little before", () =>
+  it.effect("starts a little before the watermark of an earlier process", () =>
     Effect.gen(function* () {
       const { applied, ids, lists, sessions, start } = yield* setUp({ watermark: 1_000_000 })
       sessions.set("old", session("old", 900_000)).set("new", session("new", 1_000_500))
@@ -107,7 +107,7 @@ describe("SessionSync", () => {
     })
   )
 
-  it.effect("lists every 30 seconds while something changes, and ever more rarely while nothing does", () =>
+  it.effect("lists every 30 seconds during changes, and less and less often without changes", () =>
     Effect.gen(function* () {
       const { applied, lists, sessions, start } = yield* setUp()
       yield* start
@@ -138,7 +138,7 @@ describe("SessionSync", () => {
     })
   )
 
-  it.effect("reports at once what is archived, undone, restored or removed", () =>
+  it.effect("reports archived sessions, and undone, restored or removed turns, at once", () =>
     Effect.gen(function* () {
       const { applied, removed, say, start } = yield* setUp()
       yield* start
@@ -180,7 +180,7 @@ describe("SessionSync", () => {
     })
   )
 
-  it.effect("what is missing in a list is not deleted", () =>
+  it.effect("does not delete a session that is missing in a list", () =>
     Effect.gen(function* () {
       const { forgotten, sessions, start } = yield* setUp()
       sessions.set("a", session("a"))
@@ -192,7 +192,7 @@ describe("SessionSync", () => {
     })
   )
 
-  it.effect("a rename without an event is found within an hour", () =>
+  it.effect("finds a rename without an event within an hour", () =>
     Effect.gen(function* () {
       const { applied, sessions, start } = yield* setUp()
       sessions.set("a", session("a")).set("later", session("later", 9_000_000))
@@ -205,12 +205,12 @@ describe("SessionSync", () => {
     })
   )
 
-  describe("of 1,250 sessions that an earlier process synced", () => {
+  describe("SessionSync after an earlier process synced 1,250 sessions", () => {
     const synced = Array.from({ length: 1_250 }, (_, index) => session(`${index}`, 1_000_000 + index * 1_000))
     const earlier = { synced, watermark: 2_249_000 }
     const renamed = session("7", 1_007_000, "renamed")
 
-    it.effect("a new process compares each once, and sends those that changed meanwhile", () =>
+    it.effect("compares each session once, and sends those that changed meanwhile", () =>
       Effect.gen(function* () {
         const { applied, asked, sessions, start } = yield* setUp(earlier)
         for (const each of [...synced, renamed]) sessions.set(each.id, each)
@@ -223,7 +223,7 @@ describe("SessionSync", () => {
       })
     )
 
-    it.effect("it sends all again if the deployment refuses the comparison", () =>
+    it.effect("sends all sessions if the deployment rejects the comparison", () =>
       Effect.gen(function* () {
         const unasked = failure(new ConvexClientReason.FunctionFailed({ message: "There is no such function" }))
         const { ids, sessions, start } = yield* setUp({ ...earlier, unasked })
@@ -237,7 +237,7 @@ describe("SessionSync", () => {
       })
     )
 
-    it.effect("it ends when a question says that the lease is lost", () =>
+    it.effect("ends when a comparison reports that the lease is lost", () =>
       Effect.gen(function* () {
         const unasked = failure(new ConvexClientReason.Rejected({ code: "Fenced", message: "no", data: null }))
         const { applied, sessions, start } = yield* setUp({ ...earlier, unasked })
@@ -250,22 +250,20 @@ describe("SessionSync", () => {
     )
   })
 
-  it.effect(
-    "compares those of 6,000 that it no longer remembers, with each list of all sessions, and sends none again",
-    () =>
-      Effect.gen(function* () {
-        const { applied, asked, sessions, start } = yield* setUp()
-        for (let index = 0; index < 6_000; index++)
-          sessions.set(`${index}`, session(`${index}`, 1_000_000 + index * 1_000))
-        yield* start
-        yield* TestClock.adjust("30 minutes")
-        assert.deepStrictEqual([asked.length, applied.length], [0, 60])
-        yield* TestClock.adjust("2 hours")
-        assert.deepStrictEqual([asked, applied.length], [[1_000, 1_000], 60])
-      })
+  it.effect("compares the forgotten sessions of 6,000 with each full list, and sends none again", () =>
+    Effect.gen(function* () {
+      const { applied, asked, sessions, start } = yield* setUp()
+      for (let index = 0; index < 6_000; index++)
+        sessions.set(`${index}`, session(`${index}`, 1_000_000 + index * 1_000))
+      yield* start
+      yield* TestClock.adjust("30 minutes")
+      assert.deepStrictEqual([asked.length, applied.length], [0, 60])
+      yield* TestClock.adjust("2 hours")
+      assert.deepStrictEqual([asked, applied.length], [[1_000, 1_000], 60])
+    })
   )
 
-  it.effect("after a gap it lists at once", () =>
+  it.effect("lists at once after a gap", () =>
     Effect.gen(function* () {
       const { ids, lists, sessions, say, start } = yield* setUp()
       yield* start
@@ -277,7 +275,7 @@ describe("SessionSync", () => {
     })
   )
 
-  it.effect("goes on when OpenCode or the deployment was away", () =>
+  it.effect("continues after OpenCode or the deployment was unavailable", () =>
     Effect.gen(function* () {
       const away = failure(new ConvexClientReason.Unreachable({ millis: 1 }))
       const { ids, sessions, start, state } = yield* setUp({}, (call) => (call < 3 ? Effect.fail(away) : Effect.void))
@@ -292,7 +290,7 @@ describe("SessionSync", () => {
     })
   )
 
-  it.effect("a refused batch holds the watermark back, and is sent again", () =>
+  it.effect("holds the watermark back after a rejected batch, and sends the batch again", () =>
     Effect.gen(function* () {
       const refused = failure(new ConvexClientReason.Rejected({ code: "InvalidArgument", message: "no", data: null }))
       const { ids, sessions, start } = yield* setUp({}, (call) => (call === 1 ? Effect.fail(refused) : Effect.void))
@@ -305,7 +303,7 @@ describe("SessionSync", () => {
     })
   )
 
-  it.effect("a rename of a list of everything that was refused does not wait for the next one of an hour later", () =>
+  it.effect("retries a rejected rename of a full list before the next full list", () =>
     Effect.gen(function* () {
       const { applied, sessions, start } = yield* setUp({}, (call) => (call === 2 ? Effect.fail(broken) : Effect.void))
       sessions.set("a", session("a")).set("later", session("later", 9_000_000))
@@ -317,7 +315,7 @@ describe("SessionSync", () => {
     })
   )
 
-  it.effect("a refused deletion is sent again, once", () =>
+  it.effect("retries a rejected deletion once", () =>
     Effect.gen(function* () {
       const { forgotten, say, start } = yield* setUp({
         forget: (call) => (call < 3 ? Effect.fail(broken) : Effect.void)
@@ -345,7 +343,7 @@ describe("SessionSync", () => {
 })
 
 layer(Deployment.layer, { excludeTestServices: true })("SessionSync over a deployment", (test) => {
-  test.effect("what is made in OpenCode's own terminal appears to the operator, and disappears", () =>
+  test.effect("shows sessions of OpenCode's own terminal to the operator until they are deleted", () =>
     Effect.gen(function* () {
       const operator = yield* connection("ann")
       const credentials = yield* pair(operator)
@@ -372,7 +370,7 @@ layer(Deployment.layer, { excludeTestServices: true })("SessionSync over a deplo
     })
   )
 
-  test.effect("a new process sends of 250 sessions only those that were renamed meanwhile, in one call", () =>
+  test.effect("sends, in a new process, only the renamed ones of 250 sessions, in one call", () =>
     Effect.gen(function* () {
       const operator = yield* connection("bob")
       const credentials = yield* pair(operator)
@@ -381,7 +379,7 @@ layer(Deployment.layer, { excludeTestServices: true })("SessionSync over a deplo
         const id = `ses_${index}`
         sessions.set(id, session(id, 1_000_000 + index * 1_000, "Before"))
       }
-      /** The calls that one process makes until its second list begins: by then all of the first is synced. */
+      /** The calls of one process until its second list begins; by then the first list is synced. */
       const firstList = Effect.gen(function* () {
         const lease = yield* Lease
         const calls: Array<string> = []

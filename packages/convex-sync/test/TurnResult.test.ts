@@ -13,12 +13,12 @@ const indices = (parts: ReturnType<typeof bounded>) => parts.map(({ index }) => 
 const lastSaid = (parts: ReturnType<typeof bounded>): string => JSON.parse(parts.at(-1)?.payload ?? "{}").text
 
 describe("the parts of a turn", () => {
-  it("leaves alone what the deployment takes", () => {
+  it("keeps parts within the limits of the deployment", () => {
     const all = [prose(0, 1_000_000), tool(1, 1_000_000)]
     assert.deepStrictEqual(bounded(all), all)
   })
 
-  it("shortens what tools said before it drops anything, and keeps the answer whole", () => {
+  it("shortens tool output before it drops parts, and keeps the whole answer", () => {
     const all = [
       prose(0, 200_000, "reasoning"),
       tool(1, 2_000_000),
@@ -37,15 +37,15 @@ describe("the parts of a turn", () => {
     assert.match(lastSaid(kept), /of 5 parts 2 are shortened and 0 left out/)
   })
 
-  it("shortens further the more there is", () => {
+  it("shortens more when there are more parts", () => {
     const kept = bounded([...Array.from({ length: 1_000 }, (_, index) => tool(index, 20_000)), prose(1_000, 1_000_000)])
     assert.strictEqual(kept.length, 1_002)
     assert.strictEqual(JSON.parse(kept[0]?.payload ?? "{}").state.output.length, 1_001)
     assert.match(lastSaid(kept), /of 1001 parts 1000 are shortened/)
   })
 
-  it("keeps text before tools, and the last before the first, where parts are too many", () => {
-    const notice = part(0, "notice", { text: "started anew" })
+  it("prefers text to tools, and later parts to earlier ones, when there are too many", () => {
+    const notice = part(0, "notice", { text: "restarted" })
     const tools = Array.from({ length: 2_500 }, (_, index) => tool(index + 2, 10))
     const kept = bounded([notice, prose(1, 10), ...tools, prose(2_502, 10)])
     assert.deepStrictEqual(indices(kept).slice(0, 3), [0, 1, 605])
@@ -54,13 +54,13 @@ describe("the parts of a turn", () => {
     assert.match(lastSaid(kept), /of 2503 parts 0 are shortened and 603 left out/)
   })
 
-  it("keeps the end of the text where that alone is too large", () => {
+  it("keeps the end of the text when the text alone is too large", () => {
     const kept = bounded([prose(0, 1_000_000), prose(1, 2_500_000), tool(2, 10), prose(3, 1_000_000)])
     assert.deepStrictEqual(indices(kept), [0, 2, 3, 4])
     assert.match(lastSaid(kept), /of 4 parts 0 are shortened and 1 left out/)
   })
 
-  it("cuts no character in two", () => {
+  it("never splits a character", () => {
     const kept = bounded([part(0, "tool", { output: `x${"😀".repeat(2_000_000)}` })])
     assert.isTrue(JSON.parse(kept[0]?.payload ?? "{}").output.isWellFormed())
   })
@@ -70,7 +70,7 @@ const errorOf = (error: { readonly name: string; readonly message: string }) =>
   TurnResult.truncateToLimits({ outcome: "failed", error, parts: [] }).error
 
 describe("the error of a turn", () => {
-  it("is cut where the deployment would refuse it, in no character", () => {
+  it("is cut to the limit of the deployment, between characters", () => {
     const { message, name } = errorOf({ name: "n".repeat(600), message: "😀".repeat(4_000) }) ?? {}
     assert.deepStrictEqual([name?.length, message?.length], [500, 4_000])
     assert.isTrue(errorOf({ name: "E", message: `x${"😀".repeat(4_000)}` })?.message.isWellFormed())

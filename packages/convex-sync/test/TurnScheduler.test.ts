@@ -43,7 +43,7 @@ interface Options {
 /** Completes every prompt at once. */
 const obedient = () => ScriptedAgent.make({ script: ({ text }) => [{ say: text }] }).agent
 
-/** A scheduler over a store in memory, which remembers what was claimed and how turns ended. */
+/** A scheduler over an in-memory store that records claims and outcomes. */
 const setUp = Effect.fnUntraced(function* ({ agent = obedient(), claim, finish, orphaned }: Options = {}) {
   const windows = yield* Queue.unbounded<ReadonlyArray<ReadyTurn> | ConvexSyncError>()
   const aborts = yield* Queue.unbounded<ReadonlyArray<Id<"turns">>>()
@@ -96,7 +96,7 @@ const setUp = Effect.fnUntraced(function* ({ agent = obedient(), claim, finish, 
   const scheduler = yield* TurnScheduler.make(agent, store, deltas)
   const start = Effect.forkScoped(scheduler.run)
   const running = yield* start
-  // Only fibers are waited for: a few rounds let all of them proceed.
+  // A few rounds let all fibers proceed.
   const settle = Effect.repeat(TestClock.adjust(0), { times: 6 })
   return {
     abort: (...names: ReadonlyArray<string>) => Effect.andThen(Queue.offer(aborts, names.map(idOf<"turns">)), settle),
@@ -114,14 +114,14 @@ const setUp = Effect.fnUntraced(function* ({ agent = obedient(), claim, finish, 
   }
 })
 
-/** An agent whose turns go on until they are aborted. */
+/** An agent whose turns run until they are aborted. */
 const hanging = (capacity = 20) =>
   ScriptedAgent.make({ capacity, script: ({ text }) => [{ say: text }, { wait: Effect.never }] })
 
 const Windows = Schema.Array(Schema.Array(Schema.Literals(["a", "b", "c", "d"])))
 
-describe("TurnScheduler runs what the deployment shows", () => {
-  it.effect("begins the oldest turn first, runs turns concurrently, and each once", () =>
+describe("TurnScheduler, its window", () => {
+  it.effect("starts the oldest turn first, and runs turns concurrently, each once", () =>
     Effect.gen(function* () {
       const { agent, delivered } = hanging()
       const { claimed, show } = yield* setUp({ agent })
@@ -174,7 +174,7 @@ describe("TurnScheduler runs what the deployment shows", () => {
     })
   )
 
-  it.effect("begins a turn at once that left the window and came back", () =>
+  it.effect("starts a turn at once that left the window and returned", () =>
     Effect.gen(function* () {
       const { claimed, show } = yield* setUp({ claim: () => Effect.succeed(false) })
       yield* show("a")
@@ -186,7 +186,7 @@ describe("TurnScheduler runs what the deployment shows", () => {
     })
   )
 
-  it.effect("begins a requeued turn again, although every window had it", () =>
+  it.effect("restarts a requeued turn, although every window contained it", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { agent } = ScriptedAgent.make({ script: () => [{ wait: Deferred.await(gate) }] })
@@ -194,7 +194,7 @@ describe("TurnScheduler runs what the deployment shows", () => {
       yield* show("a")
       yield* Deferred.succeed(gate, undefined)
       yield* settle
-      // Claimed and requeued between two windows that both have it.
+      // Claimed and requeued between two windows that both contain it.
       yield* show("a")
       assert.deepStrictEqual([claimed.length, results.length], [1, 1])
       yield* TestClock.adjust("5 seconds")
@@ -203,7 +203,7 @@ describe("TurnScheduler runs what the deployment shows", () => {
   )
 
   it.effect.prop(
-    "runs everything that the last window shows, whatever came before, once at a time",
+    "runs every turn of the last window, whatever came before, and each at most once at a time",
     [Windows],
     ([windows]) =>
       Effect.gen(function* () {
@@ -253,7 +253,7 @@ describe("TurnScheduler runs what the deployment shows", () => {
     })
   )
 
-  it.effect("claims nothing without a free place, and admits in the order of the turns", () =>
+  it.effect("claims no turn without a free place, and admits turns in order", () =>
     Effect.gen(function* () {
       const { agent, delivered } = hanging(1)
       const { abort, claimed, show } = yield* setUp({ agent })
@@ -266,7 +266,7 @@ describe("TurnScheduler runs what the deployment shows", () => {
     })
   )
 
-  it.effect("lets claimed turns go on and leaves waiting turns queued when it is paused", () =>
+  it.effect("finishes claimed turns and keeps waiting turns queued when it is paused", () =>
     Effect.gen(function* () {
       const { agent } = hanging(1)
       const { abort, claimed, results, running, scheduler, settle, show, start } = yield* setUp({ agent })
@@ -285,8 +285,8 @@ describe("TurnScheduler runs what the deployment shows", () => {
   )
 })
 
-describe("TurnScheduler delivers a prompt", () => {
-  it.effect("again with the same ids while the agent is unavailable, and reports it", () =>
+describe("TurnScheduler, delivery", () => {
+  it.effect("retries with the same ids while the agent is unavailable, and reports it", () =>
     Effect.gen(function* () {
       const ids = new Set<string>()
       let calls = 0
@@ -305,7 +305,7 @@ describe("TurnScheduler delivers a prompt", () => {
     })
   )
 
-  it.effect("four times more and then fails the turn", () =>
+  it.effect("retries four times and then fails the turn", () =>
     Effect.gen(function* () {
       let calls = 0
       const { agent } = ScriptedAgent.make({
@@ -322,7 +322,7 @@ describe("TurnScheduler delivers a prompt", () => {
     })
   )
 
-  it.effect("when the session is free, and says once that it waits", () =>
+  it.effect("waits until the session is free, and reports the wait once", () =>
     Effect.gen(function* () {
       let calls = 0
       const busy = new AgentReason.Busy({ message: "Another program runs a turn" })
@@ -336,7 +336,7 @@ describe("TurnScheduler delivers a prompt", () => {
     })
   )
 
-  it.effect("to a new session, once, when the session is gone", () =>
+  it.effect("delivers to a new session, once, when the session is lost", () =>
     Effect.gen(function* () {
       let calls = 0
       const gone = new AgentReason.SessionGone({ message: "Deleted" })
@@ -358,7 +358,7 @@ describe("TurnScheduler delivers a prompt", () => {
     })
   )
 
-  it.effect("and ends the turn as aborted when the operator deletes the conversation", () =>
+  it.effect("ends the turn as aborted when the operator deletes the session", () =>
     Effect.gen(function* () {
       const { agent } = ScriptedAgent.make({ script: () => [{ fail: new AgentReason.Deleting() }] })
       const { results, show } = yield* setUp({ agent })
@@ -368,8 +368,8 @@ describe("TurnScheduler delivers a prompt", () => {
   )
 })
 
-describe("TurnScheduler stops a turn", () => {
-  it.effect("by the agent when it is delivered, keeping its text", () =>
+describe("TurnScheduler, abort", () => {
+  it.effect("aborts a delivered turn through the agent, and keeps its text", () =>
     Effect.gen(function* () {
       const { agent } = hanging()
       const { abort, results, show } = yield* setUp({ agent })
@@ -380,7 +380,7 @@ describe("TurnScheduler stops a turn", () => {
     })
   )
 
-  it.effect("before it is delivered, and delivers nothing", () =>
+  it.effect("stops an undelivered turn, and delivers nothing", () =>
     Effect.gen(function* () {
       const { agent, delivered } = ScriptedAgent.make({ script: () => [{ fail: unavailable }] })
       const { abort, results, show } = yield* setUp({ agent })
@@ -392,7 +392,7 @@ describe("TurnScheduler stops a turn", () => {
     })
   )
 
-  it.effect("while it is claimed", () =>
+  it.effect("stops a turn while it is claimed", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<boolean>()
       const { agent, delivered } = hanging()
@@ -405,7 +405,7 @@ describe("TurnScheduler stops a turn", () => {
     })
   )
 
-  it.effect("and a session is idle when its claimed turn has ended", () =>
+  it.effect("reports a session as idle when its claimed turn has ended", () =>
     Effect.gen(function* () {
       const { agent } = hanging()
       const { abort, scheduler, settle, show } = yield* setUp({ agent })
@@ -420,8 +420,8 @@ describe("TurnScheduler stops a turn", () => {
   )
 })
 
-describe("TurnScheduler recovers", () => {
-  it.effect("a turn whose end the deployment refused", () =>
+describe("TurnScheduler, recovery", () => {
+  it.effect("recovers a turn whose outcome the deployment rejected", () =>
     Effect.gen(function* () {
       const calls: Array<string> = []
       const left: Array<OrphanedTurn> = []
@@ -447,7 +447,7 @@ describe("TurnScheduler recovers", () => {
     })
   )
 
-  it.effect("a turn that is interrupted before its prompt was delivered: it is queued again", () =>
+  it.effect("requeues a turn that is interrupted before delivery", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { agent } = ScriptedAgent.make({ script: () => [{ fail: unavailable }] })
@@ -459,7 +459,7 @@ describe("TurnScheduler recovers", () => {
     })
   )
 
-  it.effect("a turn that is interrupted after the delivery: it is never sent again", () =>
+  it.effect("never resends a turn that is interrupted after delivery", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { agent, delivered } = hanging()

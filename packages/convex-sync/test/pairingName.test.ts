@@ -2,25 +2,25 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { pairingName } from "../src/internal/pairingName.ts"
 
-describe("a name of a pairing", () => {
-  it("stays as it is when it fits", () => {
+describe("the name of a pairing", () => {
+  it("is unchanged when it fits", () => {
     assert.strictEqual(pairingName("laptop", "head"), "laptop")
     assert.strictEqual(pairingName("é".repeat(50), "tail"), "é".repeat(50))
   })
 
-  it("keeps the last folders of a long directory, and the beginning of a long machine, with a mark", () => {
+  it("keeps the last folders of a long directory and the beginning of a long machine name, with a mark", () => {
     const directory = `/home/me/${"nested/".repeat(20)}app`
     const shown = pairingName(directory, "tail")
     assert.strictEqual(shown, `…${directory.slice(-97)}`)
     assert.strictEqual(pairingName(`m${"x".repeat(200)}`, "head"), `m${"x".repeat(96)}…`)
   })
 
-  it("has no character that changes the line around it", () => {
+  it("contains no character that changes the line around it", () => {
     assert.strictEqual(pairingName("a\u001b[2Jb\u202ec\nd", "head"), "a [2Jb c d")
   })
 
   it.effect.prop(
-    "takes at most 100 bytes, and is well formed",
+    "is at most 100 bytes long, and well formed",
     [Schema.Array(Schema.Literals(["a", "é", "€", "😀", "\ud800", "\u0000"])), Schema.Literals(["head", "tail"])],
     ([characters, keep]) =>
       Effect.sync(() => {

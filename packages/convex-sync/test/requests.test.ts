@@ -22,7 +22,7 @@ interface Asked {
 }
 const bash = (id: string, command = "touch a.txt"): Asked => ({ id, command })
 
-/** The command is everything that there is to see; `rm` cannot be allowed for later requests. */
+/** A card shows only the command. `rm` cannot be allowed for later requests. */
 const cardOf = ({ command }: Asked): RequestCard => ({
   askedBy: [{ agent: "build", task: null }],
   directory: "/work",
@@ -63,7 +63,7 @@ const makeAgent = () => {
 const idOf = <Table extends "turns" | "requests" | "sessions">(name: string) => name as Id<Table>
 const turnId = idOf<"turns">("turn")
 
-/** A store that remembers. `answer` decides what becomes of each `open`, counted from 1. */
+/** A store that records its calls. `answer` returns the result of each `open`, counted from 1. */
 const makeStore = (onOpen: (call: number) => Effect.Effect<void, ConvexSyncError> = () => Effect.void) =>
   Effect.gen(function* () {
     const answers = yield* Queue.unbounded<ReadonlyArray<AnsweredRequest> | ConvexSyncError>()
@@ -76,7 +76,7 @@ const makeStore = (onOpen: (call: number) => Effect.Effect<void, ConvexSyncError
       opened,
       closed,
       uses,
-      /** What cannot be closed. */
+      /** Requests that cannot be closed. */
       refused,
       answers: Stream.mapEffect(Stream.fromQueue(answers), (said) =>
         "operation" in said ? Effect.fail(said) : Effect.succeed(said)

@@ -3,7 +3,7 @@ import * as Data from "effect/Data"
 
 /** The URL cannot be used. Recovery: correct the URL. */
 export class InvalidUrl extends Data.TaggedError("InvalidUrl")<{
-  /** What is wrong with the URL. The URL itself is not repeated, because it may contain a password. */
+  /** The mistake in the URL. The URL itself is not repeated, because it may contain a password. */
   readonly problem: string
 }> {
   override get message() {

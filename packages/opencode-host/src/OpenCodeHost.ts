@@ -53,7 +53,7 @@ import { type RunningTurn, runTurn } from "./internal/turn/turn.ts"
  *
  * Building the layer does not wait for the server: it fails early on what is knowable (the directory, the binary, the
  * lock), and every use waits for the one shared start. A server that died is restarted after a backoff; after repeated
- * failures the host gives up. Closing the layer's scope ends the server and everything that it started.
+ * failures the host stops retrying. Closing the layer's scope ends the server and everything that it started.
  */
 export class OpenCodeHost extends Context.Service<
   OpenCodeHost,

@@ -11,7 +11,7 @@ const model = ScriptedProvider.layer(({ lastUserText, toolResults }) => {
   if (toolResults.length > 0) return Reply.text("done")
   const [, task] = /^task: (.*)$/.exec(lastUserText) ?? []
   return task === undefined
-    ? Reply.toolCall("bash", { command: lastUserText, description: "as told" })
+    ? Reply.toolCall("bash", { command: lastUserText, description: "the prompt" })
     : Reply.toolCall("task", { description: "it", prompt: task, subagent_type: "general" })
 })
 

@@ -83,7 +83,7 @@ describe("a configuration that OpenCode cannot use", () => {
 })
 
 describe("the configuration in the environment", () => {
-  const content = '{\n  // a comment\n  "username": "somebody",\n}'
+  const content = '{\n  // a comment\n  "username": "username-1",\n}'
   const given = Effect.fnUntraced(function* (variable: string, options: Partial<OpenCodeHostOptions>) {
     const { file: _, environment, ...rest } = yield* setting("user", "{}")
     return { ...rest, environment: { ...environment, OPENCODE_CONFIG_CONTENT: variable }, ...options }
@@ -103,7 +103,7 @@ describe("the configuration in the environment", () => {
           ),
           Effect.provide(Layer.fresh(OpenCodeHost.layer(options)))
         )
-        assert.include(config, '"username":"somebody"')
+        assert.include(config, '"username":"username-1"')
       }),
     limit
   )
@@ -117,7 +117,7 @@ describe("the configuration in the environment", () => {
           error.message,
           /OPENCODE_CONFIG_CONTENT is not a JSON object.*take comments and trailing commas out/
         )
-        assert.notInclude(everything, "somebody")
+        assert.notInclude(everything, "username-1")
       }
     })
   )

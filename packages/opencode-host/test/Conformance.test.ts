@@ -248,7 +248,7 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("the port", (i
       const output = JSON.stringify(endOf(events).messages)
       assert.notInclude(output, Redacted.value((yield* server).password))
       assert.notInclude(output, key)
-      // What it finds in /proc opens nothing.
+      // The password that it finds in /proc is refused.
       assert.include(output, "found OPENCODE_SERVER_PASSWORD, which gets 401")
       assert.include(output, "without a password it gets 401")
       assert.notInclude(output, "gets 200")
@@ -328,11 +328,11 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("the port", (i
     Effect.gen(function* () {
       const { turn } = yield* OpenCodeHost
       const sessionId = yield* newSession
-      for (const wrong of [{ model: "scripted/no/such" }, { agent: "nobody" }]) {
-        const events = yield* Stream.runCollect(turn({ ...(yield* promptOf(sessionId, "for nobody")), ...wrong }))
+      for (const wrong of [{ model: "scripted/no/such" }, { agent: "unknown" }]) {
+        const events = yield* Stream.runCollect(turn({ ...(yield* promptOf(sessionId, "for the unknown")), ...wrong }))
         assert.strictEqual(endOf(events).outcome, "failed")
       }
-      assert.strictEqual(yield* timesAsked("for nobody"), 0)
+      assert.strictEqual(yield* timesAsked("for the unknown"), 0)
     })
   )
 

@@ -1,5 +1,5 @@
 /**
- * What takes too long for every run: `pnpm run soak`. `SOAK_ROUNDS` (default 20) and `SOAK_SEED` choose the kills.
+ * Tests that take too long for every run: `pnpm run soak`. `SOAK_ROUNDS` (default 20) and `SOAK_SEED` choose the kills.
  */
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -36,7 +36,7 @@ describe("a soak", () => {
   )
 
   it.live(
-    "a server that is stopped in a stream is ended and replaced, its listeners are told, and its turn ends",
+    "replaces a server that is stopped in a stream, notifies its listeners and ends its turn",
     () =>
       Effect.gen(function* () {
         const { options } = yield* setting(({ lastUserText }) =>
@@ -154,9 +154,11 @@ describe("a soak", () => {
               sizes.push(heap())
             }
             yield* Console.log(`heap in MB after each round: ${sizes.map((size) => Math.round(size / 1e6)).join(", ")}`)
-            yield* Console.log(`the slow listener took ${seen.events} events and was told of ${seen.gaps} overflows`)
+            yield* Console.log(
+              `the slow listener took ${seen.events} events and received ${seen.gaps} overflow notices`
+            )
             assert.isAbove(seen.gaps, 0)
-            // What the slow listener's backlog may hold, and no more for more events.
+            // The heap grows by at most the slow listener's backlog, whatever the number of events.
             assert.isBelow((sizes.at(-1) ?? 0) - (sizes[1] ?? 0), 16_000_000)
           }).pipe(Effect.scoped)
         )

@@ -8,7 +8,7 @@ import { endOf, isPermission, layerHost, newSession, promptOf, turnHostOver } fr
 
 const model = layerHost(
   ({ results }) =>
-    results > 0 ? Reply.text("done") : Reply.toolCall("bash", { command: "echo hi", description: "as told" }),
+    results > 0 ? Reply.text("done") : Reply.toolCall("bash", { command: "echo hi", description: "the prompt" }),
   { permission: { bash: "ask" } }
 )
 

@@ -254,13 +254,13 @@ if (!require("node:fs").existsSync(marker)) {
             `const { OPENCODE_SERVER_PASSWORD: password, OPENCODE_CONFIG_CONTENT: config } = process.env
   const known = "Basic " + Buffer.from("opencode:" + password).toString("base64")
   if (request.headers.authorization !== known) return response.writeHead(401).end()
-  if (JSON.parse(config ?? "{}").username !== "somebody") return response.writeHead(500).end()`
+  if (JSON.parse(config ?? "{}").username !== "username-1") return response.writeHead(500).end()`
           )
         )
         yield* Effect.gen(function* () {
           const { server: started } = yield* OpenCodeHost
           assert.isFalse((yield* started).passwordHidden)
-        }).pipe(Effect.provide(OpenCodeHost.layer({ ...options, config: { username: "somebody" } })))
+        }).pipe(Effect.provide(OpenCodeHost.layer({ ...options, config: { username: "username-1" } })))
       }),
     limit
   )
@@ -318,7 +318,7 @@ if (!require("node:fs").existsSync(marker)) {
       for (const [content, free] of [
         [{ ...holder, ...gone, pid: 2 ** 22 + 1 }, true],
         [{ ...holder, ...gone, pid: process.pid }, true],
-        // Its pid went to another program at once: where the clock is coarse, only that tells.
+        // Its pid was reused at once: where the clock is coarse, only the command differs.
         [{ ...holder, ...asleep, command: own.command, pid }, true],
         [{ ...holder, started: "", command: own.command, pid }, true],
         [{ ...holder, ...asleep, pid }, false],

@@ -159,7 +159,7 @@ describe("the supervisor", () => {
     })
   )
 
-  it.effect("backs off between restarts, gives up with the reason, and retries later", () =>
+  it.effect("backs off between restarts, fails with the reason, and retries later", () =>
     Effect.gen(function* () {
       const { running, starts, times } = yield* setting({})
       for (let death = 1; death <= 5; death++) {

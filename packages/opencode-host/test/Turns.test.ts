@@ -116,10 +116,10 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("a turn", (it)
     Effect.gen(function* () {
       const { turn } = yield* OpenCodeHost
       const prompt = yield* promptOf(yield* newSession, "hi")
-      const events = yield* Stream.runCollect(turn({ ...prompt, agent: "nobody" }))
+      const events = yield* Stream.runCollect(turn({ ...prompt, agent: "unknown-agent" }))
       assert.deepStrictEqual(tags(events), ["Ended"])
       assert.strictEqual(endOf(events).outcome, "failed")
-      assert.include(endOf(events).error?.message, "nobody")
+      assert.include(endOf(events).error?.message, "unknown-agent")
     })
   )
 

@@ -13,7 +13,7 @@ import type { Hub } from "../src/internal/server/hub.ts"
 import type { Running } from "../src/internal/server/supervisor.ts"
 import type { TurnHost } from "../src/internal/turn/turn.ts"
 
-/** What the model is asked: the newest user text, and how many tools have answered since. */
+/** The question to the model: the newest user text, and the number of tool results since. */
 export interface Asked {
   readonly prompt: string
   readonly results: number
@@ -60,7 +60,7 @@ export const promptOf = Effect.fnUntraced(function* (sessionId: string, text: st
   }
 })
 
-/** What a turn needs of the host, with events from `hub`. */
+/** The part of the host that a turn needs, with events from `hub`. */
 export const turnHostOver = Effect.fnUntraced(function* (hub: Hub) {
   const { abort, client, server } = yield* OpenCodeHost
   const running: Running = {

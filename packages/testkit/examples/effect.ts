@@ -17,7 +17,7 @@ const program = Effect.gen(function* () {
   const opencode = yield* Config.String("OPENCODE_BIN").pipe(Config.withDefault("opencode"))
   yield* Effect.tryPromise(() =>
     once(
-      spawn(opencode, ["run", "--title", "Example", "What is in hello.txt?"], {
+      spawn(opencode, ["run", "--title", "Example", "Summarise hello.txt"], {
         cwd: home.directory,
         env: home.environment,
         stdio: ["ignore", "inherit", "inherit"]

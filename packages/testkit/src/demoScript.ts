@@ -3,7 +3,7 @@ import * as Reply from "./Reply.ts"
 import type { Script } from "./ScriptedProvider.ts"
 
 /** A prompt that makes `demoScript` use a tool. */
-export const demoPrompt = "Look at the files in this directory and tell me what you find."
+export const demoPrompt = "Look at the files in this directory and describe what you find."
 
 const aboutFiles = /\b(ls|list|look|files?|folders?|director(y|ies)|run|execute)\b/i
 

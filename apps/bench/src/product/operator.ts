@@ -8,7 +8,7 @@ export interface Sighting {
   readonly characters: number
 }
 
-/** What an operator saw of one turn. */
+/** One turn as an operator saw it. */
 export interface Seen {
   readonly sentAt: number
   readonly doneAt: number

@@ -88,7 +88,7 @@ const readyWorker = Effect.fnUntraced(function* (folder: DataFolder) {
     machine: hostname(),
     directory,
     credentials: folder.worker(directory),
-    // The data folder admits one process, so whoever opens it may follow its predecessor at once.
+    // Only one process can open the data folder, so it may take over its predecessor's lease at once.
     processId: `dev ${folder.root}`,
     onPairingCode: (code) => client.call(({ workers }) => workers.approve(code))
   })

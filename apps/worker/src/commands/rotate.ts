@@ -1,4 +1,4 @@
-/** `opencode-worker rotate`: gives the worker of this directory another secret, after which the old one is refused. */
+/** `opencode-worker rotate`: replaces the secret of this directory's worker; the old secret is refused from then on. */
 import { randomUUID } from "node:crypto"
 import { type ConvexSyncError, Pairing } from "@opencode-worker/convex-sync"
 import { ConvexClient } from "@opencode-worker/effect-convex"
@@ -20,7 +20,7 @@ const flags = {
   data: shared.data
 }
 
-/** What the deployment's refusal means for the person who asked. */
+/** Maps the deployment's refusal to an error that names the remedy. */
 const refused = (error: ConvexSyncError, file: string): AppError => {
   const { reason } = error
   if (Credentials.isFinal(reason)) {

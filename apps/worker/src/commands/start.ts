@@ -1,4 +1,4 @@
-/** `opencode-worker start`: a worker for a deployment that runs elsewhere, until it is told to stop. */
+/** `opencode-worker start`: runs a worker for a deployment elsewhere until it is stopped. */
 import { hostname } from "node:os"
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
@@ -76,8 +76,8 @@ const flags = {
 
 type Flags = Command.Command.Config.Infer<typeof flags>
 
-/** What becomes of the worker, for the person at the terminal or the service's log. */
-const tell = (state: WorkerState): Effect.Effect<void> => {
+/** Prints a state change of the worker. */
+const printState = (state: WorkerState): Effect.Effect<void> => {
   switch (state._tag) {
     case "Ready":
       return printLine(screen`Ready         ${Math.round(process.uptime() * 1000)} ms after the start`)
@@ -92,7 +92,7 @@ const tell = (state: WorkerState): Effect.Effect<void> => {
 }
 
 /** Which OpenCode it is, once it is there; the worker is Ready before. */
-const tellServer = OpenCodeHost.use(({ server }) => server).pipe(
+const printServer = OpenCodeHost.use(({ server }) => server).pipe(
   Effect.flatMap(({ bootMillis, pid, url, version }) =>
     printLine(
       screen`OpenCode      ${version}, ${pid === undefined ? `at ${url}` : `up after ${Math.round(bootMillis)} ms`}`
@@ -129,9 +129,9 @@ const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string, give
     onApproved: (owner) =>
       Effect.andThen(pairingCode.forget, printLine(screen`Owner         ${ScreenText.line(owner)}`))
   })
-  yield* Effect.forkScoped(Stream.runForEach(lifecycle.changes, tell))
+  yield* Effect.forkScoped(Stream.runForEach(lifecycle.changes, printState))
   yield* Effect.orDie(lifecycle.send(WorkerEvent.cases.Start.make({})))
-  const { detail, exitCode } = yield* Effect.raceFirst(lifecycle.stopped, unlessHopeless(tellServer))
+  const { detail, exitCode } = yield* Effect.raceFirst(lifecycle.stopped, unlessHopeless(printServer))
   if (exitCode !== 0) return yield* new AppError({ text: `The worker stopped: ${detail}`, exitCode })
 })
 
@@ -226,4 +226,4 @@ export const start = Command.make(
     },
     Effect.mapError((error) => toAppError(error, advice))
   )
-).pipe(Command.withDescription("Run a worker for a Convex deployment, until it is told to stop"))
+).pipe(Command.withDescription("Run a worker for a Convex deployment until it is stopped"))

@@ -1,5 +1,5 @@
 /**
- * What the offline demo brings with it: a scripted model, a sample project, and an OpenCode home that is not the user's.
+ * The parts of the offline demo: a scripted model, a sample project, and an OpenCode home separate from the user's.
  */
 import { demoScript, OpenCodeHome, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect } from "effect"

@@ -20,11 +20,11 @@ export const read = (file: string) => PrivateFile.read(file, Credentials)
 export const write = (file: string, credentials: Pairing.StoredCredentials) =>
   PrivateFile.write(file, Credentials, credentials)
 
-/** Refusals that no second try can change. The worker must be paired anew. */
+/** Refusals that a retry cannot change. The worker must be paired again. */
 const final: ReadonlySet<string> = new Set(["NotFound", "Revoked", "WrongSecret"])
 
 export const isFinal = (reason: ConvexSyncError["reason"]) => reason._tag === "Rejected" && final.has(reason.code)
 
-/** What to do about a final refusal. */
+/** The message of a final refusal, with the remedy. */
 export const pairAgain = (message: string, file: string) =>
   `${message.replace(/[.]$/, "")}. Remove ${file} and start again.`

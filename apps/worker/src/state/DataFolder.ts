@@ -28,7 +28,7 @@ export interface DataFolder {
   readonly demo: string
 }
 
-/** Eight hex digits that tell two directories of the same name apart. */
+/** Eight hex digits that distinguish directories of the same name. */
 const fingerprint = (text: string) => createHash("sha256").update(text).digest("hex").slice(0, 8)
 
 /** Some file systems take no name of more bytes: eCryptfs 143, others 255. */

@@ -21,7 +21,7 @@ const create = Effect.promise(() => generateKeyPair("ES256", { extractable: true
 )
 
 /**
- * Loads the key, making it at the first start. Gives the provider that a deployment must trust and a source of tokens.
+ * Loads the key, and creates it at the first start. Returns the provider that a deployment must trust, and a source of tokens.
  */
 export const operatorKey = Effect.fnUntraced(function* (file: string) {
   const stored = yield* PrivateFile.read(file, KeyFile)

@@ -1,18 +1,17 @@
-/** Who may follow a dead process's lease at once. */
+/** The id that lets a process take over the lease of its dead predecessor at once. */
 import { createHash } from "node:crypto"
 import { hostname } from "node:os"
 import { Effect, FileSystem } from "effect"
 import { UserDirectories } from "effect/persistence"
 
 /**
- * The same for all processes of which one at most can host `directory`, so whoever hosts it may take the lease that its
- * predecessor left, also after a reboot. Others wait until the lease has run out.
+ * Processes have the same id if at most one of them can host `directory` at a time. The process that hosts it may then take
+ * over its predecessor's lease at once, also after a reboot. Other processes wait until the lease expires.
  *
- * What keeps a second host out is a lock in the state directory that knows its holder by the pid. So the id stands for what
- * that lock covers, and no more: the machine, the pid namespace (a container has its own), the state directory, the
- * directory. Nothing in a file tells machines apart, because a copied folder, image or disk has it, too, as it has
- * `/etc/machine-id`; so the host's name counts as well. Who has copied that, too, is kept from writing beside the other by
- * the lease's epoch.
+ * A lock in the state directory prevents a second host; it identifies its holder by the pid. So the id covers what that lock
+ * covers: the machine, the pid namespace (a container has its own), the state directory and the directory. No file
+ * identifies a machine, because a copied folder, image or disk contains it too, `/etc/machine-id` included; so the host name
+ * is part of the id. If the host name is copied as well, the lease's epoch prevents concurrent writes.
  */
 export const processIdIn = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem

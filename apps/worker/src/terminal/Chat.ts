@@ -10,7 +10,7 @@ import { screen } from "./output/ScreenText.ts"
 import type { Style } from "./output/Style.ts"
 import * as Transcript from "./Transcript.ts"
 
-/** What the turns of one run came to. */
+/** Counts of the turns of one run. */
 export interface Tally {
   readonly turns: number
   readonly completed: number

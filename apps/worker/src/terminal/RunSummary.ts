@@ -1,4 +1,4 @@
-/** What one run came to, in a few lines. */
+/** The summary of one run. */
 import { Option } from "effect"
 import type { Tally } from "./Chat.ts"
 import { type ScreenText, screen } from "./output/ScreenText.ts"
@@ -6,7 +6,7 @@ import { type ScreenText, screen } from "./output/ScreenText.ts"
 export interface Run {
   /** Milliseconds from the start of the process until the worker was Ready. */
   readonly readyMillis: number
-  /** Milliseconds that OpenCode took to boot, beside it. */
+  /** Milliseconds that OpenCode took to boot, in parallel. */
   readonly bootMillis: number
   /** Times that the model list was fetched. */
   readonly fetches: number
@@ -24,7 +24,7 @@ export const summary = ({ bootMillis, fetches, readyMillis, tally }: Run, left: 
   })
   return screen`
 Ready           ${millis(readyMillis)} after the start
-OpenCode boot   ${millis(bootMillis)}, beside it
+OpenCode boot   ${millis(bootMillis)}, in parallel
 First text      ${firstText}
 Answers         ${tally.completed} of ${tally.turns} complete, in ${tally.pieces} pieces through a Convex subscription
 Model fetches   ${fetches}

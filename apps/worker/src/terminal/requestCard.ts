@@ -14,7 +14,7 @@ export interface Asked {
   /** The root agent first, then each sub-agent with the task that it was given. */
   readonly askedBy: ReadonlyArray<{ readonly agent: string; readonly task: string | null }>
   readonly directory: string
-  /** What an `always` answer would cover. Null: it is not offered. */
+  /** The scope of an `always` answer, or null if it is not offered. */
   readonly always: { readonly label: string } | null
 }
 

@@ -23,7 +23,7 @@ const inherit = ["--permissions", "inherit", "--print-pairing-code"]
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker start --attach", (it) => {
   it.effect(
-    "answers through a server that somebody else runs, and leaves it running",
+    "answers through a running server, and leaves it running",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -48,7 +48,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
   )
 
   it.effect(
-    "says so when the server refuses the password",
+    "reports that the server refuses the password",
     () =>
       Effect.gen(function* () {
         const { server } = yield* OpenCodeHost
@@ -59,7 +59,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
   )
 
   it.effect(
-    "refuses a version that was not tested, unless it is allowed",
+    "refuses an untested version unless it is allowed",
     () =>
       Effect.gen(function* () {
         const untested = yield* Effect.acquireRelease(
@@ -81,7 +81,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
   )
 
   it.effect(
-    "takes an address of this machine only, and no promise about permissions that it cannot keep",
+    "refuses addresses of other machines, and flags that a running server cannot fulfil",
     () =>
       Effect.gen(function* () {
         for (const [address, args, sentence] of [

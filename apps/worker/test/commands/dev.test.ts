@@ -7,12 +7,12 @@ const limit = { timeout: 180_000 }
 
 describe("opencode-worker dev", () => {
   it.live(
-    "answers in pieces, with a tool that really ran, and leaves nothing behind",
+    "streams the answer, runs a real tool, and leaves no process behind",
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
         const running = yield* command.start({ root }, "dev", "--demo", "--sample-prompt")
-        // The tool's output is there before the answer is complete.
+        // The tool's output arrives before the answer is complete.
         yield* Effect.promise(() => running.prints(/ {2}output .*README\.md/s))
         assert.notInclude(running.stdout(), "Answers")
         const { code, stderr, stdout } = yield* Effect.promise(() => running.ended)
@@ -30,7 +30,7 @@ describe("opencode-worker dev", () => {
   )
 
   it.live(
-    "goes on with a conversation after a restart, which OpenCode still knows",
+    "continues a conversation after a restart, in the same OpenCode session",
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
@@ -76,7 +76,7 @@ describe("opencode-worker dev", () => {
   }
 
   it.live(
-    "settles what a killed worker left: the turn is interrupted with its text, and the conversation goes on",
+    "recovers after a kill: the turn is interrupted with its text, and the conversation continues",
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
@@ -85,7 +85,7 @@ describe("opencode-worker dev", () => {
         const session = sessionOf(killed.stdout())
         killed.kill("SIGKILL")
         yield* Effect.promise(() => killed.ended)
-        yield* command.nothingLives(root)
+        yield* command.untilEnded(root)
 
         const next = yield* command.run({ root }, "dev", "--demo", "--session", session, "--prompt", "Still there?")
         assert.strictEqual(next.code, 0, next.stderr)
@@ -100,7 +100,7 @@ describe("opencode-worker dev", () => {
   )
 
   it.live(
-    "takes a file as one prompt, and each line of standard input as one; one that is refused fails alone",
+    "reads one prompt from a file, and one per line of standard input; a refused prompt fails alone",
     () =>
       Effect.gen(function* () {
         const root = yield* command.home

@@ -14,7 +14,7 @@ const version = Effect.fnUntraced(function* (root: string) {
 
 describe("the code of the command", () => {
   it.live(
-    "is kept in compiled form in the user's cache for the next start",
+    "is cached in compiled form in the user's cache folder",
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
@@ -32,7 +32,7 @@ describe("the code of the command", () => {
   )
 
   it.live(
-    "is loaded all the same where the cache cannot be written",
+    "is loaded even if the cache cannot be written",
     () =>
       Effect.gen(function* () {
         const root = yield* command.home

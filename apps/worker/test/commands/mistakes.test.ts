@@ -7,7 +7,7 @@ import * as command from "../support/command.ts"
 
 const limit = { timeout: 180_000 }
 
-/** Runs the command, which must refuse with `code` and one sentence on standard error, without a stack trace. */
+/** Asserts that the command fails with `code` and one sentence on standard error, without a stack trace. */
 const refuses = Effect.fnUntraced(function* (
   options: command.Options,
   args: ReadonlyArray<string>,
@@ -31,7 +31,7 @@ const takenPort = Effect.acquireRelease(
   (server) => Effect.sync(() => server.close())
 )
 
-describe("a mistake gets one sentence that says what would be right", () => {
+describe("a mistake ends the command with one sentence that names the correction", () => {
   it.live("a directory that does not exist", () =>
     Effect.gen(function* () {
       const root = yield* command.home
@@ -44,7 +44,7 @@ describe("a mistake gets one sentence that says what would be right", () => {
     })
   )
 
-  it.live("a file for a directory", () =>
+  it.live("a file in place of a directory", () =>
     Effect.gen(function* () {
       const root = yield* command.home
       writeFileSync(join(root, "project", "file"), "")
@@ -57,18 +57,18 @@ describe("a mistake gets one sentence that says what would be right", () => {
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
-        const args = ["dev", "--model", "nobody/nothing", "--prompt", "Hello"]
+        const args = ["dev", "--model", "unknown/model", "--prompt", "Hello"]
         yield* refuses(
           { root },
           args,
           78,
-          /There is no model "nobody\/nothing" in your OpenCode configuration\. It has /
+          /There is no model "unknown\/model" in your OpenCode configuration\. It has /
         )
       }),
     limit
   )
 
-  it.live("a model for the demo, which never uses the models of the user", () =>
+  it.live("--model with --demo", () =>
     Effect.gen(function* () {
       const root = yield* command.home
       const args = ["dev", "--demo", "--model", "scripted/echo", "--prompt", "Hello"]
@@ -89,7 +89,7 @@ describe("a mistake gets one sentence that says what would be right", () => {
   )
 
   it.live(
-    "a port that is taken",
+    "a port that is in use",
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
@@ -105,7 +105,7 @@ describe("a mistake gets one sentence that says what would be right", () => {
     limit
   )
 
-  it.live("no OpenCode binary", () =>
+  it.live("a missing OpenCode binary", () =>
     Effect.gen(function* () {
       const root = yield* command.home
       const environment = { OPENCODE_BIN: join(root, "opencode") }
@@ -114,7 +114,7 @@ describe("a mistake gets one sentence that says what would be right", () => {
   )
 
   it.live(
-    "a data folder that another process uses, which goes on undisturbed",
+    "a data folder that another process uses, without an effect on that process",
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
@@ -136,7 +136,7 @@ describe("a mistake gets one sentence that says what would be right", () => {
     limit
   )
 
-  it.live("a data file that is damaged, which is left as it was", () =>
+  it.live("a damaged data file, which stays unchanged", () =>
     Effect.gen(function* () {
       const root = yield* command.home
       const deployment = join(root, "data", "deployment")
@@ -171,7 +171,7 @@ describe("a mistake gets one sentence that says what would be right", () => {
     )
   }
 
-  it.live("an approval at a deployment elsewhere without a token", () =>
+  it.live("an approval at a remote deployment without a token", () =>
     Effect.gen(function* () {
       const root = yield* command.home
       const args = ["approve", "ABCD-EFGH", "--yes", "--url", "http://127.0.0.1:9"]
@@ -179,7 +179,7 @@ describe("a mistake gets one sentence that says what would be right", () => {
     })
   )
 
-  it.live("an approval without a person who sees what is approved", () =>
+  it.live("an approval without a terminal or --yes", () =>
     Effect.gen(function* () {
       const root = yield* command.home
       yield* refuses({ root }, ["approve", "ABCD-EFGH", "--data", "data"], 2, /needs a person at a terminal.*or --yes/)
@@ -210,7 +210,7 @@ describe("a mistake gets one sentence that says what would be right", () => {
   )
 
   it.live(
-    "a prompt file that cannot be read, is no text, or holds nothing",
+    "a prompt file that cannot be read, is not text, or is empty",
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
@@ -233,10 +233,10 @@ describe("a mistake gets one sentence that says what would be right", () => {
     limit
   )
 
-  it.live("a flag that does not exist, whose name holds terminal sequences", () =>
+  it.live("an unknown flag whose name contains terminal sequences", () =>
     Effect.gen(function* () {
       const root = yield* command.home
-      // oxlint-disable-next-line no-control-regex -- that there are none is what is tested
+      // oxlint-disable-next-line no-control-regex -- the test checks that there are none
       const visible = /^[^\u001b\u009b]*--no␛\[2J<U\+009B>flag[^\u001b\u009b]*$/
       yield* refuses({ root }, ["dev", "--no\u001b[2J\u009bflag"], 2, visible)
     })

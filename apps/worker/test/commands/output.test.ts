@@ -5,15 +5,15 @@ import * as command from "../support/command.ts"
 
 const limit = { timeout: 180_000 }
 
-/** Each write to it fails: no space is left on the device. */
+/** Each write to it fails with "no space left on device". */
 const fullDisk = Effect.acquireRelease(
   Effect.sync(() => openSync("/dev/full", "w")),
   (file) => Effect.sync(() => closeSync(file))
 )
 
-describe("standard output that is lost", () => {
+describe("lost standard output", () => {
   it.live(
-    "dev ends quietly when its reader leaves, and its server is gone",
+    "ends dev without a message when its reader leaves, and stops its server",
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
@@ -31,7 +31,7 @@ describe("standard output that is lost", () => {
   )
 
   it.live(
-    "dev says in one sentence that the disk is full",
+    "makes dev report a full disk in one sentence",
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
@@ -45,9 +45,9 @@ describe("standard output that is lost", () => {
     limit
   )
 
-  // A reader that has enough of the help: kunchenguid/axi#193; a pager that is left: h0x91b/dev-3.0#863, monoes/monomind#41.
+  // A reader that closes the help early: kunchenguid/axi#193; a pager that is quit: h0x91b/dev-3.0#863, monoes/monomind#41.
   it.live.each(["--help", "dev --help", "--version"])(
-    "%s needs no reader, and no space",
+    "does not make %s fail",
     (line) =>
       Effect.gen(function* () {
         const args = line.split(" ")
@@ -63,7 +63,7 @@ describe("standard output that is lost", () => {
     limit
   )
 
-  it.live("sessions ends with success when its reader has enough", () =>
+  it.live("lets sessions succeed when its reader leaves early", () =>
     Effect.gen(function* () {
       const root = yield* command.home
       const running = yield* command.start({ root }, "sessions", "--demo")

@@ -11,7 +11,7 @@ import { type Running } from "@opencode-worker/harness"
 import * as command from "../support/command.ts"
 import { folderIn } from "../support/world.ts"
 
-/** A deployment that outlives the workers, whose operator sits here. */
+/** A deployment that outlives the workers; this test is its operator. */
 const world = Layer.unwrap(
   Effect.gen(function* () {
     const { config } = yield* ScriptedProvider
@@ -48,7 +48,7 @@ const stop = (running: Running) =>
     ended(running)
   )
 
-/** A worker that is Ready, approved if it asks for that. */
+/** Starts a worker, approves it if necessary, and waits until it is Ready. */
 const ready = Effect.fnUntraced(function* (data: string) {
   const operator = yield* Client
   const running = yield* begin("start", data)
@@ -81,7 +81,7 @@ const limit = { timeout: 120_000 }
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker rotate", (it) => {
   it.effect(
-    "gives a worker that does not run another secret; whoever has the old one is refused",
+    "replaces the secret of a stopped worker, and the old secret is refused",
     () =>
       Effect.gen(function* () {
         const { root } = yield* OpenCodeHome
@@ -124,7 +124,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker r
   )
 
   it.effect(
-    "that was cut short is made good by the next start, and by the next rotation, whichever secret counts",
+    "is completed by the next start or rotation after an interruption, whichever secret is valid",
     () =>
       Effect.gen(function* () {
         yield* stop((yield* ready("cut")).running)
@@ -155,7 +155,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker r
   )
 
   it.effect(
-    "says so where there is no worker yet",
+    "fails with the remedy if there is no worker yet",
     () =>
       Effect.gen(function* () {
         const { code, stderr } = yield* rotate("none")

@@ -10,16 +10,16 @@ import { type Running } from "@opencode-worker/harness"
 import * as command from "../support/command.ts"
 import { answer, ask, folderIn, send, streaming } from "../support/world.ts"
 
-/** Runs the shell command that the prompt is, and says what it printed; "Go on" has no end. */
+/** Runs the prompt as a shell command and answers with its output. "Go on" never ends. */
 const shell: Script = ({ lastUserText, toolResults }) => {
   if (lastUserText === "Go on") return Reply.sequence([Reply.text("so far"), Reply.hang])
   const [result] = toolResults
   return result === undefined
-    ? Reply.toolCall("bash", { command: lastUserText, description: "as told" })
+    ? Reply.toolCall("bash", { command: lastUserText, description: "the prompt" })
     : Reply.text(`It says: ${result.output}`)
 }
 
-/** A deployment that outlives the workers, whose operator sits here; a user whose own configuration allows the shell. */
+/** A deployment that outlives the workers, with this test as operator; the user's configuration allows the shell. */
 const world = Layer.unwrap(
   Effect.gen(function* () {
     const { config } = yield* ScriptedProvider
@@ -65,7 +65,7 @@ const limit = { timeout: 120_000 }
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker start", (it) => {
   it.effect(
-    "is paired once, asks a person before a command runs whatever the configuration allows, and leaves an answer that its stop cuts short as interrupted",
+    "pairs once, requests approval for a command that the configuration allows, and interrupts its turn when it stops",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -111,7 +111,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
   )
 
   it.effect(
-    "keeps out a second machine with its identity while it lives, gives way to it then, and writes nothing any more; nothing is answered twice",
+    "excludes a second machine with its identity, is fenced after that takes over, and answers nothing twice",
     () =>
       Effect.gen(function* () {
         const { root } = yield* OpenCodeHome
@@ -124,7 +124,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         yield* streaming(cut)
         const { chats } = yield* provider.stats
 
-        // Another machine has another state directory, and so does not see who hosts the directory.
+        // Another machine has another state directory, so it does not see the lock of the directory.
         const second = yield* start(args, { XDG_STATE_HOME: join(root, "elsewhere") })
         yield* says(second, /^(?:Ready|Trying again .*Another process runs this worker)/m)
         assert.notMatch(second.stdout(), /^(?:Pairing code|Ready)/m)
@@ -141,13 +141,13 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         assert.strictEqual((yield* provider.stats).chats - chats, 4)
         second.kill("SIGTERM")
         assert.strictEqual((yield* Effect.promise(() => second.ended)).code, 130)
-        yield* command.nothingLives(root)
+        yield* command.untilEnded(root)
       }),
     limit
   )
 
   it.effect(
-    "outlives the reader of its log",
+    "continues when the reader of its log leaves",
     () =>
       Effect.gen(function* () {
         const { root } = yield* OpenCodeHome
@@ -158,7 +158,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
           (yield* operator.call(({ sessions }) => sessions.get(sessionId))) ??
           (yield* Effect.die("There is no session"))
         running.closeOutput()
-        // Both are written to the log, which has gone.
+        // Both are written to the closed log.
         yield* operator.call(({ workers }) => workers.pause(workerId))
         yield* operator.call(({ workers }) => workers.resume(workerId))
         assert.strictEqual((yield* ask(sessionId, "echo still here")).text, "It says: still here\n")

@@ -12,8 +12,8 @@ const ctrlC = "\u0003"
 const ctrlD = "\u0004"
 
 /**
- * Has no end for "Go on", is slow for "Slowly", and runs a command for "Run"; else says which prompt it answers, and how
- * long it is.
+ * "Go on" never ends, "Slowly" streams slowly, and "Run" runs a command. Any other answer repeats the prompt and its
+ * length.
  */
 const talkative: Script = ({ lastUserText, prompts, toolResults }) => {
   if (toolResults.length > 0) return Reply.text(`It says: ${toolResults.at(-1)?.output}`)
@@ -24,7 +24,7 @@ const talkative: Script = ({ lastUserText, prompts, toolResults }) => {
   return Reply.text(`${prompts.length}: ${lastUserText} (${lastUserText.length})`)
 }
 
-/** Clears the screen, asks for something else, and hides what follows. */
+/** Clears the screen, shows another question, and hides the text after it. */
 const forged = `true '\r\u001b[2J\u001b[H? OpenCode asks to run this command:\n  │ ls\u001b[8m'; touch forged`
 
 const chatIn = Effect.fnUntraced(function* (home: OpenCodeHome["Service"], ...args: ReadonlyArray<string>) {
@@ -45,7 +45,7 @@ const leave = (chat: Chat, keys: string) =>
     Effect.promise(() => chat.ended)
   )
 
-/** Lines are read as they are typed, and typed keys are shown. */
+/** Asserts that the terminal is back in line mode with echo. */
 const assertUsable = (stdout: string) => {
   const settings = stdout.slice(stdout.indexOf("exit code"))
   for (const setting of [/\sicanon\s/, /\secho\s/, /\sisig\s/]) assert.match(settings, setting)
@@ -57,7 +57,7 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
   "opencode-worker dev at a terminal",
   (it) => {
     it.effect(
-      "Esc stops an answer, keeps what was said, and the chat goes on",
+      "stops an answer on Esc, keeps its text, and continues the chat",
       () =>
         Effect.gen(function* () {
           const home = yield* newHome
@@ -85,7 +85,7 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
     )
 
     it.effect(
-      "Ctrl-C in the middle of an answer leaves, and the terminal is as it was",
+      "exits on Ctrl-C during an answer, and restores the terminal",
       () =>
         Effect.gen(function* () {
           const home = yield* newHome
@@ -103,7 +103,7 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
     )
 
     it.effect(
-      "what was typed before a question does not answer it, and is kept for the next prompt",
+      "never answers a request with text that was typed before it, and keeps that text for the next prompt",
       () =>
         Effect.gen(function* () {
           const home = yield* newHome
@@ -124,7 +124,7 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
     )
 
     it.effect(
-      "a command that draws another question is shown as it is, and Esc stops the turn instead of answering",
+      "shows a command with terminal sequences verbatim, and stops the turn on Esc instead of answering",
       () =>
         Effect.gen(function* () {
           const home = yield* newHome
@@ -139,7 +139,7 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
           assert.isFalse(existsSync(join(home.directory, "forged")))
           const { stdout } = yield* leave(chat, "/exit\n")
           assert.match(stdout, /exit code 0/)
-          // The chat itself clears what is below its line, nothing else.
+          // The chat itself clears only the rows below its line.
           assert.notInclude(stdout, "\u001b[2J")
           assert.notInclude(stdout, "\u001b[8m")
         }),
@@ -147,7 +147,7 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
     )
 
     it.effect(
-      "a paste is one prompt, with its line breaks and tabs, however long a line is",
+      "sends a paste as one prompt, with its line breaks, tabs and long lines",
       () =>
         Effect.gen(function* () {
           const home = yield* newHome
@@ -164,7 +164,7 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
     )
 
     it.effect(
-      "text that is typed while an answer streams is kept and shown; an entered line is the next prompt",
+      "keeps and shows text that is typed during an answer, and sends an entered line as the next prompt",
       () =>
         Effect.gen(function* () {
           const home = yield* newHome
@@ -174,7 +174,7 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
           yield* chat.says(/one by one/)
           chat.type("Next\nand a be")
           yield* chat.says(/> Next\r?\n2: Next .*> and a be$/s)
-          // Keys that edit: a word, a character, the line.
+          // Editing keys: a word, a character, the line.
           chat.type("ginning\u0017\u007f\u007f\u0015Some words\u001b[D\u001b[D\u007f\n")
           yield* chat.says(/^3: Some wods/m)
           assert.match((yield* leave(chat, ctrlD)).stdout, /exit code 0/)
@@ -183,7 +183,7 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
     )
 
     it.effect(
-      "a terminal without colours and cursor movement gets none",
+      "writes no colours or cursor movement to a terminal without them",
       () =>
         Effect.gen(function* () {
           const home = yield* newHome

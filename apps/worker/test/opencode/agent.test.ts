@@ -1,4 +1,4 @@
-/** OpenCode keeps the contract of the `Agent` port: the checks that every agent passes, over the real server. */
+/** OpenCode fulfils the contract of the `Agent` port: the checks of every agent, over the real server. */
 import { layer } from "@effect/vitest"
 import { Agent } from "@opencode-worker/convex-sync"
 import { agentConformance } from "@opencode-worker/convex-sync/testing"

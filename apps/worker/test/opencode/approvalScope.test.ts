@@ -93,7 +93,7 @@ const mayCover = (one: AskedPermission, other: AskedPermission): boolean => {
 }
 
 describe("the scope of an approval", () => {
-  it("of a command is that command in that directory", () => {
+  it("is, for a command, that command in that directory", () => {
     assert.isTrue(areAlike(bash("ls", { description: "List" }), bash("ls", { timeout: 5, workdir: directory })))
     assert.isFalse(areAlike(bash("ls"), bash("ls", { workdir: "/" })))
     assert.isFalse(areAlike(bash("ls -l /srv"), bash("ls -l '/srv'")))
@@ -101,7 +101,7 @@ describe("the scope of an approval", () => {
     assert.strictEqual(approvalScope({ ...bash("ls"), metadata: {} }), null)
   })
 
-  it("of an edit is the worker's directory, without what changes the agent or later commands", () => {
+  it("is, for an edit, the worker's directory, without files that affect the agent or later commands", () => {
     assert.isTrue(areAlike(edit(`${directory}/a.ts`), edit(`${directory}/src/b.ts`, `${directory}/c.md`)))
     const refused = [
       "/home/me/app",
@@ -127,7 +127,7 @@ describe("the scope of an approval", () => {
     assert.strictEqual(approvalScope(edit()), null)
   })
 
-  it("of a page is its origin", () => {
+  it("is, for a page, its origin", () => {
     assert.isTrue(areAlike(fetched("https://a.test/x?y"), fetched("https://a.test:443/z")))
     for (const url of ["http://a.test/x", "https://a.test:8443/", "https://b.test/", "https://a.test.evil.test/"]) {
       assert.isFalse(areAlike(fetched("https://a.test/x"), fetched(url)), url)
@@ -139,14 +139,14 @@ describe("the scope of an approval", () => {
     assert.strictEqual(approvalScope({ ...fetched("https://a.test/"), patterns: ["https://b.test/"] }), null)
   })
 
-  it("of other directories is exactly the paths that were asked for", () => {
+  it("is, for other directories, exactly the requested paths", () => {
     assert.isTrue(areAlike(external("/a/*", "/b/*"), external("/b/*", "/a/*")))
     assert.isFalse(areAlike(external("/a/*"), external("/a/b/*")))
     assert.isFalse(areAlike(external("/a/*"), external("/a/*", "/b/*")))
     assert.strictEqual(approvalScope(external()), null)
   })
 
-  it("of any other tool is that tool with the same arguments, in any order", () => {
+  it("is, for any other tool, that tool with the same arguments in any order", () => {
     assert.isTrue(areAlike(custom("db_query", { sql: "x", limit: 1 }), custom("db_query", { limit: 1, sql: "x" })))
     assert.isFalse(areAlike(custom("db_query", { sql: "x" }), custom("db_query", { sql: "y" })))
     assert.isFalse(areAlike(custom("db_query", { sql: "x" }), custom("db_exec", { sql: "x" })))
@@ -155,7 +155,7 @@ describe("the scope of an approval", () => {
     assert.strictEqual(approvalScope(byScript), null)
   })
 
-  it.effect.prop("never covers more than its label says", [Any, Any], ([one, other]) =>
+  it.effect.prop("never covers more than its label states", [Any, Any], ([one, other]) =>
     Effect.sync(() => {
       if (areAlike(made(one), made(other))) assert.isTrue(mayCover(made(one), made(other)))
     })
@@ -178,7 +178,7 @@ describe("the paths of an edit", () => {
     assert.deepStrictEqual(paths, ["/home/me/app/a", "/home/me/app/b", "/etc/cron.d/b"])
   })
 
-  it("are unknown where a file has no path, or several patterns share one", () => {
+  it("are unknown if a file has no path, or several patterns share one", () => {
     assert.deepStrictEqual(editedPaths({ patterns: ["a"], metadata: { files: [{ type: "add" }] } }), [])
     assert.deepStrictEqual(editedPaths({ patterns: ["a", "b"], metadata: { filepath: "a, b" } }), [])
     assert.deepStrictEqual(editedPaths({ patterns: ["a"], metadata: { filepath: "/home/me/app/a" } }), [

@@ -48,7 +48,7 @@ describe("finalParts", () => {
     )
   })
 
-  it("leaves out the cut text of a step that was tried again", () => {
+  it("omits the incomplete text of a retried step", () => {
     const parts = finalParts([message(stepStart("1"), text("a", "cut"), stepStart("2"), text("b", "whole"))])
     assert.deepStrictEqual(
       read(parts).map(([kind, { text: content }]) => [kind, content]),
@@ -59,7 +59,7 @@ describe("finalParts", () => {
     )
   })
 
-  it("gives back streamed text that OpenCode lost, and prefers what OpenCode has", () => {
+  it("restores streamed text that OpenCode lost, and prefers OpenCode's own text", () => {
     const streamed = [
       { partId: "a", kind: "text" as const, text: "streamed" },
       { partId: "b", kind: "text" as const, text: "older" },
@@ -76,7 +76,7 @@ describe("finalParts", () => {
     )
   })
 
-  it("ends a tool that was cut short", () => {
+  it("ends an interrupted tool call", () => {
     const running: OpenCodePart = {
       id: "t",
       ...of,
@@ -104,25 +104,25 @@ describe("finalParts", () => {
     )
   })
 
-  it("says of a completed turn that its answer is cut off, or empty", () => {
+  it("adds a notice to a completed turn whose answer is truncated or empty", () => {
     assert.deepStrictEqual(names("stop", text("a", "whole")), [])
     assert.deepStrictEqual(names("length", text("a", "half a sent")), ["OutputLimit"])
     assert.deepStrictEqual(names("stop", text("a", " ")), ["EmptyAnswer"])
   })
 
-  it("says so of each way in which an answer was reported to be missing", () => {
-    // The whole output is spent on reasoning: anomalyco/opencode#17471, #40146.
+  it("adds the notice in each reported case of a missing answer", () => {
+    // The whole output is reasoning: anomalyco/opencode#17471, #40146.
     assert.deepStrictEqual(names("length", thoughts("on and on")), ["OutputLimit"])
-    // Nothing, without any part: anomalyco/opencode#37735.
+    // No part at all: anomalyco/opencode#37735.
     assert.deepStrictEqual(names("stop"), ["EmptyAnswer"])
-    // Thoughts are no answer: coder/coder#27476.
+    // Reasoning is not an answer: coder/coder#27476.
     assert.deepStrictEqual(names("stop", thoughts("I will"), text("a", "\n")), ["EmptyAnswer"])
-    // A tool call that is cut off: anomalyco/opencode#17471.
+    // A truncated tool call: anomalyco/opencode#17471.
     assert.deepStrictEqual(names("length", text("a", "Now I write the file"), stepStart("s")), ["OutputLimit"])
   })
 
   it("puts notices first", () => {
-    const parts = finalParts([message(text("a", "answer"))], { notices: ["started anew"] })
-    assert.deepStrictEqual(read(parts)[0], ["notice", { text: "started anew" }])
+    const parts = finalParts([message(text("a", "answer"))], { notices: ["restarted"] })
+    assert.deepStrictEqual(read(parts)[0], ["notice", { text: "restarted" }])
   })
 })

@@ -4,7 +4,7 @@ import { retryNotice } from "../../src/opencode/notices.ts"
 const at = Date.UTC(2026, 10, 29, 13, 2)
 
 describe("a wait for the provider", () => {
-  // What providers were reported to answer while an interface showed nothing but a spinner.
+  // Reported provider responses during which an interface showed only a spinner.
   it.each([
     ["rate limited", 1, "Rate limited. Quick retry in 1s…", "anomalyco/opencode#15988"],
     ["many attempts", 17, "Too Many Requests", "anomalyco/opencode#15988"],

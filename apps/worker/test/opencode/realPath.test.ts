@@ -5,7 +5,7 @@ import { Effect, FileSystem } from "effect"
 import { realPath } from "../../src/opencode/realPath.ts"
 
 layer(NodeServices.layer)("the real path", (it) => {
-  it.effect("follows links to what exists and to what does not", () =>
+  it.effect("follows links to existing and missing targets", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const root = yield* Effect.flatMap(fs.makeTempDirectoryScoped(), fs.realPath)

@@ -30,7 +30,7 @@ describe("the card of a permission", () => {
     }
   })
 
-  it("has one line for lists, which shows line breaks and where it was cut", () => {
+  it("has one line for lists, with marks for line breaks and truncation", () => {
     assert.strictEqual(subjectOf("ls\n  rm -rf build"), "bash: ls ⏎ rm -rf build")
     const long = subjectOf(`${"x".repeat(493)}😀${"x".repeat(100)}`)
     assert.strictEqual(long.length, 500)
@@ -38,12 +38,12 @@ describe("the card of a permission", () => {
     assert.match(long, /…$/)
   })
 
-  it("has the directory that the command runs in", () => {
+  it("contains the working directory of the command", () => {
     assert.strictEqual(permissionCard(asked(bash("ls")), { askedBy }).directory, "/work")
     assert.strictEqual(permissionCard(asked(bash("ls", "../other")), { askedBy }).directory, "/other")
   })
 
-  it("shows the arguments of a tool that does not show its call itself, and the request where there is no call", () => {
+  it("shows the arguments of a tool without its own view, or the request if there is no call", () => {
     const call = { tool: "db_query", input: { sql: "drop table x" } }
     assert.deepStrictEqual(sectionsOf({ permission: "db_query", patterns: ["*"], call }), [
       ["arguments of db_query", JSON.stringify(call.input, undefined, 2)]
@@ -57,12 +57,12 @@ describe("the card of a permission", () => {
 })
 
 describe("a tool of an MCP server", () => {
-  // OpenCode asks for each with the pattern "*" and no metadata: anomalyco/opencode#19549, #12801, #4854.
+  // OpenCode requests each with the pattern "*" and no metadata: anomalyco/opencode#19549, #12801, #4854.
   it.each([
     ["nextcloud_nc_webdav_delete_resource", { path: "/Documents" }],
     ["outlook_calendar_meeting", { operation: "delete", meetingId: "AAMk" }],
     ["unity_get_console_logs", {}]
-  ])("%s is asked for by its name, with its arguments", (tool, input) => {
+  ])("%s is requested by its name, with its arguments", (tool, input) => {
     const card = permissionCard(asked({ permission: tool, patterns: ["*"], call: { tool, input } }), { askedBy })
     assert.strictEqual(card.subject, `${tool}: ${JSON.stringify(input)}`)
     assert.deepStrictEqual(sectionsOf({ permission: tool, patterns: ["*"], call: { tool, input } }), [
@@ -73,7 +73,7 @@ describe("a tool of an MCP server", () => {
 })
 
 describe("the card of a question", () => {
-  it("has the descriptions of the options, and OpenCode's defaults", () => {
+  it("contains the descriptions of the options, and OpenCode's defaults", () => {
     const options = [{ label: "A", description: "the first" }]
     const { always, content } = questionCard(
       { questions: [{ question: "Which?", header: "Pick", options }] },

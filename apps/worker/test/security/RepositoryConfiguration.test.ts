@@ -6,7 +6,7 @@ import * as command from "../support/command.ts"
 
 const limit = 180_000
 
-/** Nothing listens there: the worker waits for it, which is after it has read the project. */
+/** No server listens there: the worker reads the project first, then waits for the deployment. */
 const url = "http://127.0.0.1:9"
 
 const makeProject = Effect.map(command.home, (root) => {
@@ -31,7 +31,7 @@ const started = Effect.fnUntraced(function* (root: string, args: ReadonlyArray<s
 
 describe("opencode-worker start in a repository with a configuration of its own", () => {
   it.live(
-    "shows once what it ignores, a line a kind, and never its control characters",
+    "lists the ignored configuration once, one line per kind, without control characters",
     () =>
       Effect.gen(function* () {
         const { args, root } = yield* makeProject
@@ -78,7 +78,7 @@ describe("opencode-worker start in a repository with a configuration of its own"
   )
 
   it.live(
-    "ends with 78 and the file's name where the configuration cannot be read, and takes no trust from the repository",
+    "exits with 78 and the file's name if the configuration is unreadable, and ignores trust files of the repository",
     () =>
       Effect.gen(function* () {
         const { args, directory, root } = yield* makeProject

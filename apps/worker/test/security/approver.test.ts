@@ -1,4 +1,4 @@
-/** Attacks on the person who approves: what they cannot see, and what an answer covers beyond what they saw. */
+/** Attacks on the person who approves: hidden content, and answers that cover more than was shown. */
 import { mkdir, symlink } from "node:fs/promises"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
@@ -10,14 +10,14 @@ import { answer, asked, echo, limit, newSession, runWorker, script, send, worldW
 
 const world = worldWith({ alwaysAsk: true })
 
-/** Runs the command that the prompt is, once. */
+/** Runs the prompt as a command, once. */
 const runsPrompts = script((request) =>
   request.toolResults.length === 0
     ? Reply.toolCall("bash", { command: request.lastUserText, description: "as requested" })
     : echo(request)
 )
 
-/** The request that a session waits with, whole. */
+/** The complete request that a session waits for. */
 const request = Effect.fnUntraced(function* (...of: Parameters<typeof asked>) {
   const { requestId } = yield* asked(...of)
   return yield* Client.use((operator) => operator.call(({ requests }) => requests.get(requestId)))
@@ -26,9 +26,9 @@ const request = Effect.fnUntraced(function* (...of: Parameters<typeof asked>) {
 const textOf = ({ content }: OpenRequest, name: string) =>
   content.kind === "permission" ? content.sections.find((section) => section.name === name)?.text : undefined
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("who approves", (it) => {
+layer(world, { excludeTestServices: true, timeout: 120_000 })("a person who approves", (it) => {
   it.effect(
-    "sees the whole command, where it runs, and who asks",
+    "sees the whole command, its directory, and the agent",
     () =>
       Effect.gen(function* () {
         const { directory } = yield* OpenCodeHome
@@ -77,7 +77,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("who approves", (i
   )
 
   it.effect(
-    "sees which sub-agent asks, and its task",
+    "sees the requesting sub-agent and its task",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -102,7 +102,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("who approves", (i
   )
 
   it.effect(
-    "sees where a file is that is reached through a link, and cannot allow it always",
+    "sees the target of a link to a file, and cannot allow it always",
     () =>
       Effect.gen(function* () {
         const { directory, root } = yield* OpenCodeHome
@@ -132,7 +132,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("who approves", (i
   )
 
   it.effect(
-    "allows the same command in the same conversation for later, and nothing else",
+    "allows later only the same command in the same conversation",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -143,7 +143,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("who approves", (i
         const shown = yield* request(sessionId)
         yield* operator.call(({ requests }) => requests.answer(shown.requestId, { type: "always" }))
         assert.deepInclude(yield* answer(first), { status: "completed" })
-        // Not asked: else it would wait.
+        // No request: the turn would wait for it.
         assert.deepInclude(yield* answer(yield* send(sessionId, "git status --short")), { status: "completed" })
 
         const longer = yield* send(sessionId, "git status --short; touch proof")
@@ -161,7 +161,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("who approves", (i
   )
 
   it.effect(
-    "is not asked for what is too large to be shown, which the model reads",
+    "gets no request that is too large to show, and the model reads the reason",
     () =>
       Effect.gen(function* () {
         const sessionId = yield* newSession

@@ -1,4 +1,4 @@
-/** Other users of the machine, and hosts without a usable folder, against the data folder of the worker. */
+/** Attacks of other users on the worker's data folder, and machines without a usable folder. */
 import { spawn } from "node:child_process"
 import {
   chmodSync,
@@ -40,7 +40,7 @@ const refused = <A, R>(effect: Effect.Effect<A, AppError, R>) =>
   })
 
 describe.skipIf(process.platform === "win32")("other users of the machine", () => {
-  it.live("find a folder of mode 700 and keys of mode 600, whatever the umask is", () =>
+  it.live("are excluded by mode 700 for the folder and 600 for keys, whatever the umask is", () =>
     Effect.gen(function* () {
       const root = yield* command.home
       for (const umask of [0o000, 0o277]) {
@@ -57,7 +57,7 @@ describe.skipIf(process.platform === "win32")("other users of the machine", () =
     }).pipe(Effect.provide(services))
   )
 
-  it.live("lose access to a folder that was open to them, but not to one that is used for something else", () =>
+  it.live("lose access to an open data folder, but not to a folder with another purpose", () =>
     Effect.gen(function* () {
       const root = yield* command.home
       const [ours, other] = [join(root, "ours"), join(root, "other")]
@@ -72,7 +72,7 @@ describe.skipIf(process.platform === "win32")("other users of the machine", () =
     }).pipe(Effect.provide(services))
   )
 
-  it.live.runIf(isRoot)("cannot plant a key or a link in the place of one", () =>
+  it.live.runIf(isRoot)("cannot plant a key, or a link in its place", () =>
     Effect.gen(function* () {
       const root = yield* command.home
       const { operator } = yield* open(join(root, "data"))
@@ -89,7 +89,7 @@ describe.skipIf(process.platform === "win32")("other users of the machine", () =
     }).pipe(Effect.provide(services))
   )
 
-  it.live("cannot have a key written through a link with a name that is known beforehand", () =>
+  it.live("cannot redirect a key through a link with a predictable name", () =>
     Effect.gen(function* () {
       const root = yield* command.home
       const { operator } = yield* open(join(root, "data"))
@@ -104,10 +104,10 @@ describe.skipIf(process.platform === "win32")("other users of the machine", () =
 })
 
 describe("a data folder", () => {
-  it.live("has a name that file systems take, however long the directory's name is", () =>
+  it.live("has a name that file systems accept, however long the directory's name is", () =>
     Effect.gen(function* () {
       const root = yield* command.home
-      // earendil-works/pi#9836: a folder below a deep path in Chinese. Corsinvest/cv4vs-agents#80: above 200 characters.
+      // earendil-works/pi#9836: a deep path in Chinese. Corsinvest/cv4vs-agents#80: more than 200 characters.
       const deep = "测试/哲学/伦理学/逻辑学/语言学/分析哲学/科学哲学/心灵哲学/规范的形式化"
       const names = [
         "short",
@@ -137,7 +137,7 @@ describe("a data folder", () => {
     }).pipe(Effect.provide(services))
   )
 
-  it.live("behind a link is where the link leads; a link that leads nowhere is refused in one sentence", () =>
+  it.live("can be a link; a dangling link is refused in one sentence", () =>
     Effect.gen(function* () {
       const root = yield* command.home
       const [target, linked, dangling] = [join(root, "target"), join(root, "linked"), join(root, "dangling")]
@@ -147,7 +147,7 @@ describe("a data folder", () => {
       const folder = yield* open(join(linked, "data"))
       yield* operatorKey(folder.operator)
       assert.deepStrictEqual(readdirSync(join(target, "data")), ["operator.json"])
-      // rocker-org/ml#62: the volume behind the link is not there yet.
+      // rocker-org/ml#62: the volume behind the link is not mounted yet.
       symlinkSync(join(root, "nowhere"), dangling)
       for (const data of [dangling, join(dangling, "data")]) {
         assert.match(yield* refused(open(data)), /dangling/)
@@ -161,7 +161,7 @@ describe("a data folder", () => {
   )
 
   it.live(
-    "that cannot be used is one sentence and exit code 78",
+    "causes one sentence and exit code 78 if it cannot be used",
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
@@ -179,7 +179,7 @@ describe("a data folder", () => {
   )
 
   it.live(
-    "below a state directory with an empty or a relative name is below the home directory",
+    "is below the home directory if XDG_STATE_HOME is empty or relative",
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
@@ -200,7 +200,7 @@ describe("a data folder", () => {
 
 const program = fileURLToPath(new URL("../../dist/bin/main.js", import.meta.url))
 
-/** The command of a user who is in no list of users, without any environment. */
+/** Runs the command as a user without an entry in the list of users and without an environment. */
 const stranger = (cwd: string, ...args: ReadonlyArray<string>) =>
   Effect.promise(async () => {
     const child = spawn(process.execPath, [program, ...args], { cwd, env: {}, gid: STRANGER, uid: STRANGER })
@@ -215,7 +215,7 @@ const stranger = (cwd: string, ...args: ReadonlyArray<string>) =>
 
 describe.runIf(isRoot && process.platform === "linux")("a user without a home directory", () => {
   it.live(
-    "gets what needs none, and otherwise one sentence and exit code 78",
+    "can run commands that need none, and otherwise gets one sentence and exit code 78",
     () =>
       Effect.gen(function* () {
         const root = yield* command.home

@@ -1,4 +1,4 @@
-/** Attacks on the keys of the person who hosts: directories in which an agent would read them without asking. */
+/** Attacks on the host's keys: directories in which an agent would read them without a request. */
 import { mkdirSync, symlinkSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"

@@ -1,4 +1,4 @@
-/** Only the intended operator approves a worker, and sees its details first; its code is written to no log. */
+/** Only the intended operator approves a worker, and sees its details first. No log contains its code. */
 import { statSync, symlinkSync, writeFileSync, readFileSync, existsSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
@@ -44,7 +44,7 @@ const start = Effect.fnUntraced(function* (data: string, ...args: ReadonlyArray<
 
 const says = (running: Running, pattern: RegExp) => Effect.promise(() => running.prints(pattern))
 
-/** A token that says who it is for, signed with a key of its own. */
+/** A token with the claims of the operator, signed with a foreign key. */
 const forged = Effect.promise(async () => {
   const { privateKey, publicKey } = await generateKeyPair("ES256", { extractable: true })
   await exportJWK(publicKey)
@@ -60,12 +60,12 @@ const forged = Effect.promise(async () => {
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("pairing", (it) => {
   it.effect(
-    "without a terminal the code is in a file that its owner alone can read, and in no log",
+    "writes the code to a private file and to no log if there is no terminal",
     () =>
       Effect.gen(function* () {
         const { root } = yield* OpenCodeHome
         const file = join(root, "code")
-        // A link that another user placed there.
+        // A link that another user could have placed there.
         writeFileSync(join(root, "victim"), "untouched")
         symlinkSync(join(root, "victim"), file)
         const running = yield* start("hidden", "--pairing-code-file", file)
@@ -86,7 +86,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("pairing", (it) =>
   )
 
   it.effect(
-    "a worker serves the operator that it was started for, and no other",
+    "accepts only the operator that the worker was started for",
     () =>
       Effect.gen(function* () {
         const wrong = yield* start("other", "--print-pairing-code", "--owner", "https://issuer.example|someone")
@@ -115,7 +115,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("pairing", (it) =>
   )
 
   it.effect(
-    "approve shows which worker it is and asks; a token that the deployment refuses ends it with that reason",
+    "shows the worker before the approval, and reports a token that the deployment refuses",
     () =>
       Effect.gen(function* () {
         const { directory, environment, root } = yield* OpenCodeHome

@@ -6,7 +6,7 @@ import { proxyFor, refusedProxy, useProxies } from "../../src/proxy.ts"
 import { until } from "@opencode-worker/harness"
 import * as command from "../support/command.ts"
 
-/** Closes every connection after its first bytes, whose first line it keeps. */
+/** Closes every connection after its first bytes, and records their first line. */
 const listener = Effect.acquireRelease(
   Effect.callback<{ readonly server: Server; readonly seen: Array<string>; readonly url: string }>((resume) => {
     const seen: Array<string> = []
@@ -27,7 +27,7 @@ const listener = Effect.acquireRelease(
 
 const remote = "https://happy-otter-123.convex.example"
 
-/** Values that people have in their shells, and the proxy that they mean; none: it cannot be used. */
+/** Values from real shells, and the intended proxy, or undefined if the value cannot be used. */
 const variables = [
   ["HTTPS_PROXY", "127.0.0.1:10888", "127.0.0.1:10888", "esengine/DeepSeek-Reasonix#1050"],
   ["HTTPS_PROXY", "proxy.example:3128", "proxy.example:3128", "nodejs/undici#1986"],
@@ -42,7 +42,7 @@ const variables = [
 
 describe("a proxy in the environment", () => {
   it.live(
-    "carries the connection to a deployment elsewhere, and nothing to this machine",
+    "carries the connection to a remote deployment, and nothing to this machine",
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
@@ -79,12 +79,12 @@ describe("a proxy in the environment", () => {
       if (expected !== undefined || value.trim() === "") return assert.isUndefined(refused)
       assert.include(refused, "is not the address of an HTTP proxy")
       assert.notInclude(refused, "secret")
-      // What needs no proxy works with it: the help, and a chat with a deployment of this machine.
+      // The help and a chat with a local deployment work despite it.
       useProxies(environment)
     })
   }
 
-  it("is not used for what the user excluded, also where one of the two lists is blank", () => {
+  it("is not used for excluded hosts, also if one of the two lists is blank", () => {
     // MiniMax-AI/minimax-code#185, openclaw/openclaw#113176.
     for (const lists of [
       { no_proxy: " ", NO_PROXY: "corp.example" },

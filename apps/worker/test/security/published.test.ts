@@ -1,4 +1,4 @@
-/** The published command: it carries the licences of the code that it bundles, and no source of its own or others. */
+/** The published command contains the licences of the bundled code, and no source code. */
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -7,7 +7,7 @@ const dist = join(import.meta.dirname, "../../dist")
 const files = readdirSync(dist, { recursive: true, encoding: "utf8" })
 
 describe("the published command", () => {
-  it("carries the licence of each bundled package", () => {
+  it("contains the licence of each bundled package", () => {
     const notices = readFileSync(join(dist, "THIRD-PARTY-NOTICES.txt"), "utf8")
     const packages = notices.split(`\n\n${"-".repeat(80)}\n\n`)
     for (const name of ["convex", "convex-helpers", "effect", "jose", "ws", "croner", "@opencode-ai/sdk"]) {
@@ -16,7 +16,7 @@ describe("the published command", () => {
     }
   })
 
-  it("holds no source map", () => {
+  it("contains no source map", () => {
     assert.deepStrictEqual(
       files.filter((file) => file.endsWith(".map")),
       []

@@ -1,4 +1,4 @@
-/** How often a person is asked in a session with every tool call guarded. */
+/** The number of requests in a session with `alwaysAsk`. */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
@@ -21,7 +21,7 @@ const steps = [
   runTests
 ]
 
-/** The subjects of the requests of a whole session, each answered alike. */
+/** The subjects of all requests of a session, each with the same answer. */
 const questions = Effect.fnUntraced(function* (type: "once" | "always") {
   const { directory } = yield* OpenCodeHome
   for (const name of ["a", "b", "c"]) writeFileSync(join(directory, `${name}.txt`), "old\n")
@@ -51,7 +51,7 @@ const questions = Effect.fnUntraced(function* (type: "once" | "always") {
 
 layer(worldWith({ alwaysAsk: true }), { excludeTestServices: true, timeout: 120_000 })("a session", (it) => {
   it.effect(
-    "asks for each edit and command, and reads and searches without a question",
+    "requests approval for each edit and command, and not for reads and searches",
     () =>
       Effect.gen(function* () {
         assert.deepStrictEqual(yield* questions("once"), [
@@ -66,7 +66,7 @@ layer(worldWith({ alwaysAsk: true }), { excludeTestServices: true, timeout: 120_
   )
 
   it.effect(
-    "asks once for edits and once for a command that is allowed always",
+    "requests approval once for edits and once for a command that is always allowed",
     () =>
       Effect.gen(function* () {
         assert.deepStrictEqual(yield* questions("always"), ["edit: a.txt", "bash: cat a.txt b.txt"])

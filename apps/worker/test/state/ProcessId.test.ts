@@ -20,7 +20,7 @@ const idOn = (machine: Partial<typeof here>) => {
   )
 }
 
-it.effect("a process may be followed at once by one in its place, and by no other", () =>
+it.effect("only processes with the same machine, namespace, state directory and directory share an id", () =>
   Effect.gen(function* () {
     const id = yield* idOn({})
     assert.strictEqual(yield* idOn({}), id)

@@ -1,4 +1,4 @@
-/** Runs the built `opencode-worker` command as a user does: a process of its own, with a home of its own. */
+/** Runs the built `opencode-worker` command as a user does: in a separate process with its own home. */
 import type { StdioOptions } from "node:child_process"
 import { mkdir, mkdtemp, rm } from "node:fs/promises"
 import { createConnection } from "node:net"
@@ -10,8 +10,8 @@ import { Effect } from "effect"
 const projectIn = (root: string) => join(root, "project")
 
 /**
- * A home for one test; everything that the command writes or starts is below it or carries its path. The command runs in
- * the directory `project` of it.
+ * A home for one test. Everything that the command writes or starts is below it or carries its path. The command runs in
+ * its directory `project`.
  */
 export const home = Effect.acquireRelease(
   Effect.promise(async () => {
@@ -39,14 +39,14 @@ const environment = (root: string, extra: Readonly<Record<string, string>>) => (
 
 export interface Options {
   readonly root: string
-  /** Given as standard input, which then ends. Default: none at all. */
+  /** The content of standard input. Default: no standard input. */
   readonly stdin?: string
-  /** A file in place of a pipe to the test. */
+  /** A file for the output, in place of a pipe to the test. */
   readonly stdout?: number
   readonly environment?: Readonly<Record<string, string>>
 }
 
-/** A process in the home, which is killed when the scope closes, with all that still carries the home's path. */
+/** A process in the home. When the scope closes, it is killed with all processes that carry the home's path. */
 const launch = (program: string, args: ReadonlyArray<string>, options: Options, stdio: StdioOptions) =>
   Effect.acquireRelease(
     Effect.sync(() =>
@@ -65,7 +65,7 @@ const launch = (program: string, args: ReadonlyArray<string>, options: Options, 
       })
   )
 
-/** Starts the command; a test that fails leaves nothing running. */
+/** Starts the command. A failed test leaves no process running. */
 export const start = (options: Options, ...args: ReadonlyArray<string>) =>
   launch(process.execPath, [workerProgram, ...args], options, [
     options.stdin === undefined ? "ignore" : "pipe",
@@ -75,7 +75,7 @@ export const start = (options: Options, ...args: ReadonlyArray<string>) =>
 
 const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`
 
-/** Starts the command at a terminal of its own, whose settings are printed in the end. */
+/** Starts the command at its own terminal, and prints the terminal's settings at the end. */
 export const atTerminal = ({ environment: extra, ...options }: Options, ...args: ReadonlyArray<string>) => {
   const line = `${[process.execPath, workerProgram, ...args].map(quoted).join(" ")}; echo "exit code $?"; stty -a`
   // Part of util-linux.
@@ -91,12 +91,12 @@ export const atTerminal = ({ environment: extra, ...options }: Options, ...args:
 export const run = (options: Options, ...args: ReadonlyArray<string>) =>
   Effect.flatMap(start(options, ...args), ({ ended }) => Effect.promise(() => ended))
 
-/** Living processes other than the command itself that know of this home by their environment: the server and its tools. */
+/** Processes with this home in their environment, except the command itself: the server and its tools. */
 export const processesBelow = async (root: string): Promise<ReadonlyArray<number>> =>
   (await processesOf(root)).filter(({ command }) => !command.includes(workerProgram)).map(({ pid }) => pid)
 
-/** Waits until nothing of this home lives any more. */
-export const nothingLives = (root: string) =>
+/** Waits until all processes of this home have ended. */
+export const untilEnded = (root: string) =>
   Effect.promise(() => until(async () => (await processesBelow(root)).length === 0, `the processes of ${root} to end`))
 
 export const isOpen = (port: number): Promise<boolean> =>

@@ -14,11 +14,11 @@ import { Client } from "@opencode-worker/client/effect"
 import { devLayer } from "../../src/layers.ts"
 import { makeWorker, type WorkerOptions } from "../../src/Worker.ts"
 
-/** Says which prompt of the conversation it answers; after a tool, what the tool said. */
+/** Answers with the number of the prompt in the conversation; after a tool call, with its output. */
 export const echo: Script = ({ lastUserText, prompts, toolResults }) =>
   Reply.text(toolResults.at(-1)?.output ?? `${prompts.length}: ${lastUserText}`)
 
-/** A data folder in a home that goes away with it. */
+/** A data folder in a temporary home. */
 export const folderIn = ({ root }: OpenCodeHome["Service"]): DataFolder => ({
   root,
   deployment: join(root, "deployment"),
@@ -28,7 +28,7 @@ export const folderIn = ({ root }: OpenCodeHome["Service"]): DataFolder => ({
   demo: root
 })
 
-/** An embedded deployment and the real OpenCode, which asks for web access and for `rm`. */
+/** An embedded deployment and the real OpenCode, which requests permission for web access and `rm`. */
 export const worldWith = (options: Partial<OpenCodeHostOptions>, snapshot = false) =>
   Layer.unwrap(
     Effect.gen(function* () {
@@ -48,7 +48,7 @@ export const worldWith = (options: Partial<OpenCodeHostOptions>, snapshot = fals
   )
 export const world = worldWith({})
 
-/** Runs a worker for as long as the scope, and gives its id. */
+/** Runs a worker until the scope closes. Returns its id. */
 export const workerWith = Effect.fnUntraced(function* (options: Partial<WorkerOptions>) {
   const home = yield* OpenCodeHome
   const operator = yield* Client
@@ -66,19 +66,19 @@ export const workerWith = Effect.fnUntraced(function* (options: Partial<WorkerOp
 })
 export const runWorker = workerWith({})
 
-/** A person's connection, for what the operator of this command has no word for. */
+/** An operator's connection, for functions that the client does not offer. */
 export const personal = Effect.gen(function* () {
   const { operatorToken, url } = yield* EmbeddedDeployment
   return yield* ConvexClient.make({ url, auth: operatorToken })
 })
 
-/** How a command ended. */
+/** Waits until a command has ended. */
 export const settled = Effect.fnUntraced(function* (commandId: CommandId | null) {
   if (commandId === null) return yield* Effect.die("There is no command")
   return yield* Client.use((operator) => operator.call(({ commands }) => commands.wait(commandId)))
 })
 
-/** Has the turns of OpenCode's own session imported, and returns how the command ended. */
+/** Imports the turns of an OpenCode session, and returns the ended command. */
 export const loadHistory = (sessionId: SessionId) =>
   Client.use((operator) =>
     Effect.flatMap(
@@ -91,7 +91,7 @@ export const allSessions = Client.use((operator) =>
   Stream.runCollect(operator.stream(({ sessions }) => sessions.list()))
 )
 
-/** A turn as it is now. */
+/** The current state of a turn. */
 export const viewOf = (turnId: TurnId) =>
   Client.use((operator) =>
     operator
@@ -139,17 +139,17 @@ export const servedPage = Effect.acquireRelease(
   })
 )
 
-/** Lets the model say something else until the test ends. */
+/** Changes the model's answers until the test ends. */
 export const script = (says: Script) =>
   ScriptedProvider.use((provider) => Effect.acquireRelease(provider.setScript(says), () => provider.setScript(echo)))
 
-/** What is waited for is asked after this often; the test's limit is the limit. */
+/** The polling interval of conditions. The test's timeout is the limit. */
 export const schedule = Schedule.spaced("50 millis")
 
-/** OpenCode boots once, and slowly on a loaded machine. */
+/** OpenCode boots once, slowly on a loaded machine. */
 export const limit = { timeout: 120_000 }
 
-/** Waits until some text of a turn's answer was streamed; a notice that OpenCode starts is no text. */
+/** Waits until a part of a turn's text was streamed. The notice that OpenCode starts does not count. */
 export const streaming = (turnId: TurnId) =>
   Client.use((operator) =>
     operator
@@ -160,7 +160,7 @@ export const streaming = (turnId: TurnId) =>
       )
   )
 
-/** Waits for what a session asks a person, other than what was asked before. */
+/** Waits for a new request of a session. */
 export const asked = (sessionId: SessionId, before?: PendingRequest) =>
   Client.use((operator) =>
     operator

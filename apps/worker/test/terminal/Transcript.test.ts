@@ -15,7 +15,7 @@ const call = (status: ToolPreview.ToolPreview["status"], output = ""): Segment =
   text: ToolPreview.encode({ tool: "bash", status, title: null, input: '{"command":"ls"}', output })
 })
 
-/** What a terminal shows of views, one after another. */
+/** The terminal output for a sequence of views. */
 const shown = (...views: ReadonlyArray<TurnView.TurnView>): ReadonlyArray<string> => {
   let state = empty
   return views.map((view) => {
@@ -26,12 +26,12 @@ const shown = (...views: ReadonlyArray<TurnView.TurnView>): ReadonlyArray<string
 }
 
 describe("Transcript", () => {
-  it("writes text as it comes, and a new part on a line of its own", () => {
+  it("writes text as it arrives, and starts each part on a new line", () => {
     const first = live(TurnView.empty, { partId: "r", kind: "reasoning", text: "hm" }, text("a", "one "))
     assert.strictEqual(shown(first, live(first, text("a", "two"))).join(""), "thinking: hm\none two")
   })
 
-  it("shows a tool's call once and its output once, however often it is reported", () => {
+  it("shows the call and the output of a tool once, however often they are reported", () => {
     const first = live(TurnView.empty, text("a", "look"), call("running"), call("running"))
     const second = live(first, call("completed", "a\nb"), call("completed", "a\nb"))
     const parts = [
@@ -44,7 +44,7 @@ describe("Transcript", () => {
     ])
   })
 
-  it("adds at the end what never arrived live, and nothing twice", () => {
+  it("adds missing text at the end, and no text twice", () => {
     const first = live(TurnView.empty, text("a", "begin"))
     const parts = [part(0, "text", { id: "a", text: "begin and end" }), part(1, "text", { id: "b", text: "more" })]
     assert.deepStrictEqual(shown(first, ended(first, parts)), ["begin", " and end\nmore\n"])
@@ -57,14 +57,14 @@ describe("Transcript", () => {
     assert.deepStrictEqual(shown(first, second, last), ["notice: Waiting", "\nnotice: Waiting longer", "\n"])
   })
 
-  it("says how a turn ended that did not complete, and who answered", () => {
+  it("shows the outcome of an incomplete turn, and the model", () => {
     const error = { name: "Error", message: "no such model" }
     const answeredBy = { model: "test/echo", agent: "build" }
     const failed = ended(TurnView.empty, [], { status: "failed", error, answeredBy })
     assert.deepStrictEqual(shown(failed), ["answered by test/echo, agent build\nfailed: no such model\n"])
   })
 
-  it("passes over what it cannot read", () => {
+  it("skips unreadable parts", () => {
     assert.deepStrictEqual(shown(ended(TurnView.empty, [{ index: 0, kind: "text", payload: "{" }])), [""])
   })
 })

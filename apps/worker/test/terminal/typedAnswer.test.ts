@@ -13,13 +13,13 @@ describe("the answer to a permission", () => {
     assert.deepStrictEqual(permissionAnswer("use npm", true), answer({ type: "reject", message: "use npm" }))
   })
 
-  it("is asked again where it has no meaning", () => {
+  it("is requested again if it has no meaning", () => {
     for (const typed of ["", "  ", "q", "yy", "/exit"]) {
       assert.strictEqual(permissionAnswer(typed, true)._tag, "Unclear", typed)
     }
   })
 
-  it("is not always where that is not offered", () => {
+  it("cannot be always unless that is offered", () => {
     assert.strictEqual(permissionAnswer("a", false)._tag, "Unclear")
   })
 })
@@ -48,13 +48,13 @@ describe("the answer to a question", () => {
     assert.deepStrictEqual(questionAnswer(question, "3"), answer(["3"]))
   })
 
-  it("is several options where the question allows it", () => {
+  it("can be several options if the question allows it", () => {
     assert.deepStrictEqual(questionAnswer(several, "1, 2"), answer(["red", "green"]))
     assert.deepStrictEqual(questionAnswer(several, "red 2 2"), answer(["red", "green"]))
     assert.strictEqual(questionAnswer(question, "1, 2")._tag, "Unclear")
   })
 
-  it("is asked again where it is empty or impossible", () => {
+  it("is requested again if it is empty or invalid", () => {
     for (const typed of ["", "7", "0", "1 9"]) assert.strictEqual(questionAnswer(several, typed)._tag, "Unclear", typed)
     assert.strictEqual(questionAnswer(strict, "blue")._tag, "Unclear")
   })

@@ -17,7 +17,7 @@ import {
   type TurnStore
 } from "../../src/index.ts"
 
-/** The ports of a process, which are refused when another one has taken its worker over. */
+/** The ports of a process. They are refused once another process has taken over its worker. */
 export interface Process {
   /** `Lease.make` makes it over a `LeaseStore`. */
   readonly lease: Omit<HeldLease, "report">
@@ -34,7 +34,7 @@ export interface Process {
 export interface Operator {
   readonly presence: Effect.Effect<{ readonly phase: string; readonly online: boolean }, ConvexSyncError>
   readonly revoke: Effect.Effect<unknown, ConvexSyncError>
-  /** A new one with every call. */
+  /** Each call creates another session. */
   readonly createSession: Effect.Effect<Id<"sessions">, ConvexSyncError>
   readonly sessions: Effect.Effect<
     ReadonlyArray<{ readonly sessionId: Id<"sessions">; readonly title: string }>,
@@ -42,7 +42,7 @@ export interface Operator {
   >
   readonly rename: (sessionId: Id<"sessions">, title: string) => Effect.Effect<Id<"commands">, ConvexSyncError>
   readonly send: (sessionId: Id<"sessions">, text: string) => Effect.Effect<Id<"turns">, ConvexSyncError>
-  /** In their order. */
+  /** Oldest first. */
   readonly turns: (
     sessionId: Id<"sessions">
   ) => Effect.Effect<
@@ -58,7 +58,7 @@ export interface Operator {
   readonly outcome: (
     commandId: Id<"commands">
   ) => Effect.Effect<{ readonly status: string; readonly error: string | null } | null, ConvexSyncError>
-  /** The requests that wait for the person. */
+  /** The requests that await an answer. */
   readonly pending: (
     sessionId: Id<"sessions">
   ) => Effect.Effect<
@@ -72,7 +72,7 @@ export interface Operator {
   >
 }
 
-/** A worker, approved and never started; as much of it as a suite needs. */
+/** An approved worker that was never started, with the members that a suite needs. */
 export interface Worker<Port extends keyof Process = keyof Process, Act extends keyof Operator = keyof Operator> {
   /** Acquires the lease, and releases it with the scope. */
   readonly start: (processId: string) => Effect.Effect<Pick<Process, Port>, ConvexSyncError, Scope.Scope>
@@ -82,21 +82,21 @@ export interface Worker<Port extends keyof Process = keyof Process, Act extends 
 /** A suite adds its cases here: the argument of `layer` of @effect/vitest, with the real clock. */
 export type Cases<R> = Vitest.MethodsNonLive<R>
 
-/** Makes a worker of its own for each case. */
+/** Makes a separate worker for each case. */
 export type MakeWorker<R, Port extends keyof Process, Act extends keyof Operator> = Effect.Effect<
   Worker<Port, Act>,
   ConvexSyncError,
   R | Scope.Scope
 >
 
-/** Longer than anything takes that a case waits for. */
+/** Longer than any condition that a case waits for. */
 const limit: Duration.Input = "10 seconds"
 
-/** Repeats the question until the answer fits. */
+/** Repeats the query until the result matches. */
 export const eventually = <A>(ask: Effect.Effect<A, ConvexSyncError>, fits: (answer: A) => boolean) =>
   Effect.timeout(Effect.repeat(ask, { until: fits, schedule: Schedule.spaced("20 millis") }), limit)
 
-/** Opens a subscription for as long as the scope. `until` waits for a window that fits; `end` fails as it does. */
+/** Opens a subscription until the scope closes. `until` waits for a matching window; `end` fails with its error. */
 export const opened = Effect.fnUntraced(function* <A>(windows: Stream.Stream<A, ConvexSyncError>) {
   const shown = yield* SubscriptionRef.make(Option.none<A>())
   const running = yield* Effect.forkScoped(
@@ -114,7 +114,7 @@ export const opened = Effect.fnUntraced(function* <A>(windows: Stream.Stream<A, 
   return { until, end: Effect.timeoutOption(Fiber.join(running), limit) }
 })
 
-/** A permission to run a command, which may be allowed for later requests, too. */
+/** A permission to run a command. It may be allowed for later requests too. */
 export const requestCalled = (opencodeId: string, turnId: Id<"turns">) => ({
   turnId,
   opencodeId,

@@ -11,7 +11,7 @@ export const commands = <R>(
   worker: MakeWorker<R, "commands" | "turns", "abort" | "createSession" | "outcome" | "pause" | "rename" | "send">
 ) =>
   describe("a store of commands", () => {
-    cases.effect("shows what is not settled, the oldest first, and each change", () =>
+    cases.effect("streams unsettled commands, oldest first, and each change", () =>
       Effect.gen(function* () {
         const { operator, start } = yield* worker
         const { commands: port } = yield* start("p")
@@ -32,7 +32,7 @@ export const commands = <R>(
       })
     )
 
-    cases.effect("shows the operator the outcome of each, and the first outcome stands", () =>
+    cases.effect("shows the operator each outcome, and keeps the first one", () =>
       Effect.gen(function* () {
         const { operator, start } = yield* worker
         const { commands: port } = yield* start("p")
@@ -48,7 +48,7 @@ export const commands = <R>(
       })
     )
 
-    cases.effect("keeps what a process left, with the epoch that it was meant for", () =>
+    cases.effect("keeps the unsettled commands of a process, with their epoch", () =>
       Effect.gen(function* () {
         const { operator, start } = yield* worker
         const before = yield* start("p")
@@ -61,7 +61,7 @@ export const commands = <R>(
       })
     )
 
-    cases.effect("refuses a process that was followed, and ends its subscription", () =>
+    cases.effect("refuses a superseded process, and ends its subscription", () =>
       Effect.gen(function* () {
         const { operator, start } = yield* worker
         const { commands: port } = yield* start("p")

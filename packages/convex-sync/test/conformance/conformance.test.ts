@@ -1,4 +1,4 @@
-/** Every port keeps the same law, in memory and over the real backend. */
+/** Every port passes the same checks, in memory and over the real backend. */
 import { layer } from "@effect/vitest"
 import { Layer } from "effect"
 import { Deployment } from "../support/deployment.ts"

@@ -14,7 +14,7 @@ export const deltaWriter = <R>(
   cases: Cases<R>,
   worker: MakeWorker<R, "turns" | "write", "createSession" | "send" | "streamed" | "watch">
 ) => {
-  /** A process that runs a turn in each of two sessions. */
+  /** A process with a running turn in each of two sessions. */
   const setUp = Effect.gen(function* () {
     const { operator, start } = yield* worker
     const { turns, write } = yield* start("p")
@@ -28,7 +28,7 @@ export const deltaWriter = <R>(
   })
 
   return describe("a write of streamed text", () => {
-    cases.effect("adds to each turn in the order of its numbers", () =>
+    cases.effect("appends to each turn in the order of the sequence numbers", () =>
       Effect.gen(function* () {
         const { one, operator, other, write } = yield* setUp
         yield* write([batch(one.turnId, 2, "lo"), batch(other.turnId, 1, "Bye")])
@@ -38,7 +38,7 @@ export const deltaWriter = <R>(
       })
     )
 
-    cases.effect("adds a number once, however often it is written, and new ones of the same call", () =>
+    cases.effect("appends a repeated batch once, and the new batches of the same call", () =>
       Effect.gen(function* () {
         const { one, operator, other, write } = yield* setUp
         yield* write([batch(one.turnId, 1, "once")])
@@ -59,7 +59,7 @@ export const deltaWriter = <R>(
       })
     )
 
-    cases.effect("passes over a turn that does not run here, and writes the others", () =>
+    cases.effect("skips a turn that does not run in this process, and writes the others", () =>
       Effect.gen(function* () {
         const { one, operator, write } = yield* setUp
         const waiting = yield* operator.send(one.sessionId, "Later")
@@ -82,7 +82,7 @@ export const deltaWriter = <R>(
       })
     )
 
-    cases.effect("of a process that was followed is refused, and so is what it adds to a turn under the next one", () =>
+    cases.effect("is refused for a superseded process, also for a turn of its successor", () =>
       Effect.gen(function* () {
         const { one, operator, start, write } = yield* setUp
         const next = yield* start("p")

@@ -19,7 +19,7 @@ export const history = <R>(
   cases: Cases<R>,
   worker: MakeWorker<R, "history" | "turns", "createSession" | "send" | "turns">
 ) => {
-  /** A process with a session, which runs the prompt `asked` if there is one. */
+  /** A process with a session, in which the prompt `asked` runs if it is given. */
   const setUp = Effect.fnUntraced(function* (asked?: string) {
     const { operator, start } = yield* worker
     const { history: of, turns } = yield* start("p")
@@ -33,7 +33,7 @@ export const history = <R>(
   })
 
   return describe("a store of history", () => {
-    cases.effect("takes each turn once, in its place, however it is divided into calls", () =>
+    cases.effect("adds each turn once and in order, however the turns are divided into calls", () =>
       Effect.gen(function* () {
         const { operator, sessionId, store, texts } = yield* setUp()
         yield* store.add([turnOf("d"), turnOf("c", "d")], undefined)
@@ -46,7 +46,7 @@ export const history = <R>(
       })
     )
 
-    cases.effect("puts what was missed between its neighbours, and what is newer behind them", () =>
+    cases.effect("inserts missed turns between their neighbours, and appends newer turns", () =>
       Effect.gen(function* () {
         const { store, texts } = yield* setUp()
         yield* store.add([turnOf("d"), turnOf("b", "d")], undefined)
@@ -55,7 +55,7 @@ export const history = <R>(
       })
     )
 
-    cases.effect("knows turns that were added, and turns of the deployment", () =>
+    cases.effect("recognises imported turns and turns of the deployment", () =>
       Effect.gen(function* () {
         const { store, texts } = yield* setUp("asked")
         yield* store.add([turnOf("a")], undefined)
@@ -65,7 +65,7 @@ export const history = <R>(
       })
     )
 
-    cases.effect("keeps one session's turns from another's", () =>
+    cases.effect("keeps the turns of two sessions separate", () =>
       Effect.gen(function* () {
         const { of, operator, store, texts } = yield* setUp()
         const other = of(yield* operator.createSession)
@@ -87,7 +87,7 @@ export const history = <R>(
       })
     )
 
-    cases.effect("puts turns before the one that runs, or behind it if OpenCode had it before them", () =>
+    cases.effect("adds turns before the running one, or after it if OpenCode received it earlier", () =>
       Effect.gen(function* () {
         const { operator, sessionId, store, texts } = yield* setUp("asked")
         yield* operator.send(sessionId, "waits")
@@ -97,7 +97,7 @@ export const history = <R>(
       })
     )
 
-    cases.effect("refuses a process that was followed", () =>
+    cases.effect("refuses a superseded process", () =>
       Effect.gen(function* () {
         const { start, store, texts } = yield* setUp()
         yield* start("p")

@@ -1,11 +1,11 @@
-/** `LeaseStore`, by the leases that are held over it. */
+/** `LeaseStore`, tested through leases. */
 import { assert, describe } from "@effect/vitest"
 import { Duration, Effect, Exit, Scope } from "effect"
 import { type Cases, codeOf, eventually, type MakeWorker } from "./Worker.ts"
 
 export const lease = <R>(cases: Cases<R>, worker: MakeWorker<R, "lease", "presence" | "revoke">) =>
   describe("a lease", () => {
-    cases.effect("excludes another process until it is released, and not a moment longer", () =>
+    cases.effect("excludes another process exactly until it is released", () =>
       Effect.gen(function* () {
         const { start } = yield* worker
         const scope = yield* Scope.make()
@@ -18,7 +18,7 @@ export const lease = <R>(cases: Cases<R>, worker: MakeWorker<R, "lease", "presen
       })
     )
 
-    cases.effect("runs down, and is prolonged by a beat", () =>
+    cases.effect("expires unless a heartbeat extends it", () =>
       Effect.gen(function* () {
         const { start } = yield* worker
         const { lease: held } = yield* start("one")
@@ -31,7 +31,7 @@ export const lease = <R>(cases: Cases<R>, worker: MakeWorker<R, "lease", "presen
       })
     )
 
-    cases.effect("is followed at once by one of the same process, and is lost then", () =>
+    cases.effect("is lost at once when the same process acquires another lease", () =>
       Effect.gen(function* () {
         const { start } = yield* worker
         const { lease: first } = yield* start("one")
@@ -42,7 +42,7 @@ export const lease = <R>(cases: Cases<R>, worker: MakeWorker<R, "lease", "presen
       })
     )
 
-    cases.effect("that was followed frees nothing with its end, and changes nothing that is seen", () =>
+    cases.effect("releases and changes nothing after it was superseded", () =>
       Effect.gen(function* () {
         const { operator, start } = yield* worker
         const scope = yield* Scope.make()
@@ -56,7 +56,7 @@ export const lease = <R>(cases: Cases<R>, worker: MakeWorker<R, "lease", "presen
       })
     )
 
-    cases.effect("shows operators that the worker is there, what it does, and that it is gone", () =>
+    cases.effect("shows operators that the worker is online, its phase, and that it has stopped", () =>
       Effect.gen(function* () {
         const { operator, start } = yield* worker
         assert.isFalse((yield* operator.presence).online)

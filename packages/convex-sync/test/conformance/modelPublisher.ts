@@ -31,7 +31,7 @@ export const modelPublisher = <R>(cases: Cases<R>, worker: MakeWorker<R, "models
       Effect.gen(function* () {
         const { operator, start } = yield* worker
         const { models: port } = yield* start("p")
-        // Its pieces, wherever it is cut, end within a character half of the time.
+        // Half of all possible cuts fall within a character.
         const large = catalog("x😀", 300_000)
         yield* port.publish(large)
         assert.isTrue((yield* operator.models)?.models === large.models)
@@ -40,7 +40,7 @@ export const modelPublisher = <R>(cases: Cases<R>, worker: MakeWorker<R, "models
       })
     )
 
-    cases.effect("refuses a process that was followed", () =>
+    cases.effect("refuses a superseded process", () =>
       Effect.gen(function* () {
         const { operator, start } = yield* worker
         const { models: port } = yield* start("p")

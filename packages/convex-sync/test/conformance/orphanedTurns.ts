@@ -22,7 +22,7 @@ export const orphanedTurns = <R>(
     "abort" | "createSession" | "parts" | "pending" | "send" | "streamed" | "turns"
   >
 ) => {
-  /** A session with a turn that waits. */
+  /** A session with a queued turn. */
   const setUp = Effect.gen(function* () {
     const { operator, start } = yield* worker
     const sessionId = yield* operator.createSession
@@ -34,7 +34,7 @@ export const orphanedTurns = <R>(
   })
 
   return describe("a store for recovery", () => {
-    cases.effect("lists what was claimed and has not ended, by whichever process, without what runs here", () =>
+    cases.effect("lists the unfinished turns of all processes, without those that run here", () =>
       Effect.gen(function* () {
         const { claim, operator, sessionId, start, turnId } = yield* setUp
         const before = yield* start("p")
@@ -64,7 +64,7 @@ export const orphanedTurns = <R>(
       })
     )
 
-    cases.effect("gives what was streamed, part by part, in the order in which they began, and of tools nothing", () =>
+    cases.effect("returns the streamed text by part, in the order in which the parts began, without tools", () =>
       Effect.gen(function* () {
         const { claim, start, turnId } = yield* setUp
         const before = yield* start("p")
@@ -78,7 +78,7 @@ export const orphanedTurns = <R>(
       })
     )
 
-    cases.effect("queues a turn again as if nothing had happened, however often it is told", () =>
+    cases.effect("requeues a turn without its streamed text, and ignores a repeated call", () =>
       Effect.gen(function* () {
         const { claim, operator, start, turnId } = yield* setUp
         const before = yield* start("p")
@@ -95,7 +95,7 @@ export const orphanedTurns = <R>(
       })
     )
 
-    cases.effect("takes back no claim that was made since", () =>
+    cases.effect("keeps a claim that is newer than the requeue", () =>
       Effect.gen(function* () {
         const { start, status, turnId } = yield* setUp
         const port = yield* start("p")
@@ -107,7 +107,7 @@ export const orphanedTurns = <R>(
       })
     )
 
-    cases.effect("does not queue again what reached OpenCode, nor what its operator stopped", () =>
+    cases.effect("does not requeue a turn that was delivered or aborted", () =>
       Effect.gen(function* () {
         const { claim, operator, sessionId, start, status, turnId } = yield* setUp
         const port = yield* start("p")
@@ -126,7 +126,7 @@ export const orphanedTurns = <R>(
       })
     )
 
-    cases.effect("ends a turn: its parts are there, its text and requests are gone, and the next one may run", () =>
+    cases.effect("finishes a turn: stores its parts, deletes its text and requests, and releases the next turn", () =>
       Effect.gen(function* () {
         const { claim, operator, sessionId, start, status, turnId } = yield* setUp
         const next = yield* operator.send(sessionId, "next")
@@ -146,7 +146,7 @@ export const orphanedTurns = <R>(
       })
     )
 
-    cases.effect("an end may be told again, and the first one stands", () =>
+    cases.effect("keeps the first outcome of a turn that is finished twice", () =>
       Effect.gen(function* () {
         const { claim, operator, start, status, turnId } = yield* setUp
         const port = yield* start("p")
@@ -159,7 +159,7 @@ export const orphanedTurns = <R>(
       })
     )
 
-    cases.effect("refuses a process that was followed", () =>
+    cases.effect("refuses a superseded process", () =>
       Effect.gen(function* () {
         const { claim, start, status, turnId } = yield* setUp
         const port = yield* start("p")

@@ -12,7 +12,7 @@ export const requests = <R>(
   cases: Cases<R>,
   worker: MakeWorker<R, "requests" | "turns", "answer" | "createSession" | "pending" | "send">
 ) => {
-  /** A process that runs a turn, and asks in it. */
+  /** A process with a running turn, and the requests of that turn. */
   const setUp = Effect.gen(function* () {
     const { operator, start } = yield* worker
     const { turns, requests: port } = yield* start("p")
@@ -24,7 +24,7 @@ export const requests = <R>(
   })
 
   return describe("a store of requests", () => {
-    cases.effect("shows what was opened to its operator, once, however often it is opened", () =>
+    cases.effect("shows a request to its operator once, however often it is opened", () =>
       Effect.gen(function* () {
         const { open, pending } = yield* setUp
         const requestId = yield* open("per_1")
@@ -38,7 +38,7 @@ export const requests = <R>(
       })
     )
 
-    cases.effect("shows content of the largest size, and refuses more", () =>
+    cases.effect("accepts content of the maximum size, and rejects larger content", () =>
       Effect.gen(function* () {
         const { pending, port, turnId } = yield* setUp
         const whole = (opencodeId: string, length: number) => {
@@ -57,7 +57,7 @@ export const requests = <R>(
       })
     )
 
-    cases.effect("records that an answer for later requests was applied, and refuses that of any other answer", () =>
+    cases.effect("records that an always answer was applied, and rejects this for any other answer", () =>
       Effect.gen(function* () {
         const { open, operator, port, turnId } = yield* setUp
         const [first, second] = [yield* open("per_1"), yield* open("per_2")]
@@ -70,7 +70,7 @@ export const requests = <R>(
       })
     )
 
-    cases.effect("brings each answer until it is closed", () =>
+    cases.effect("streams each answer until the request is closed", () =>
       Effect.gen(function* () {
         const { open, operator, pending, port, turnId } = yield* setUp
         const shown = yield* opened(port.answers)
@@ -88,7 +88,7 @@ export const requests = <R>(
       })
     )
 
-    cases.effect("takes back what was closed, and the first closing stands", () =>
+    cases.effect("hides a closed request, and keeps the first closing", () =>
       Effect.gen(function* () {
         const { open, operator, pending, port } = yield* setUp
         const [expired, cancelled] = [yield* open("per_1"), yield* open("per_2")]
@@ -102,7 +102,7 @@ export const requests = <R>(
       })
     )
 
-    cases.effect("does not show again what was closed, nor bring an answer that came with it", () =>
+    cases.effect("does not show a closed request again, and streams no answer for it", () =>
       Effect.gen(function* () {
         const { open, operator, pending, port } = yield* setUp
         const shown = yield* opened(port.answers)
@@ -116,7 +116,7 @@ export const requests = <R>(
       })
     )
 
-    cases.effect("refuses what asks in a turn that does not run here", () =>
+    cases.effect("rejects a request of a turn that does not run in this process", () =>
       Effect.gen(function* () {
         const { open, operator, pending, sessionId } = yield* setUp
         const waiting = yield* operator.send(sessionId, "Later")
@@ -125,7 +125,7 @@ export const requests = <R>(
       })
     )
 
-    cases.effect("refuses a process that was followed, and ends its subscription", () =>
+    cases.effect("refuses a superseded process, and ends its subscription", () =>
       Effect.gen(function* () {
         const { open, pending, port, start } = yield* setUp
         const requestId = yield* open("per_1")

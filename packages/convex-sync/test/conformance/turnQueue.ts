@@ -12,29 +12,27 @@ export const turnQueue = <R>(
   worker: MakeWorker<R, "turns", "abort" | "createSession" | "send" | "turns">
 ) =>
   describe("a queue of turns", () => {
-    cases.effect(
-      "shows the first turn that waits in each session, the oldest first, with all that it takes to run it",
-      () =>
-        Effect.gen(function* () {
-          const { operator, start } = yield* worker
-          const [one, other] = [yield* operator.createSession, yield* operator.createSession]
-          const first = yield* operator.send(one, "first")
-          yield* operator.send(one, "behind the first")
-          yield* operator.send(other, "second")
-          const shown = yield* opened((yield* start("p")).turns.windows)
-          const [turn] = yield* shown.until((window) => textsOf(window) === "first,second")
-          assert.deepInclude(turn, {
-            turnId: first,
-            sessionId: one,
-            opencodeSessionId: null,
-            text: "first",
-            model: null,
-            agent: null
-          })
+    cases.effect("shows the first queued turn of each session, oldest first, with all data to run it", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const [one, other] = [yield* operator.createSession, yield* operator.createSession]
+        const first = yield* operator.send(one, "first")
+        yield* operator.send(one, "behind the first")
+        yield* operator.send(other, "second")
+        const shown = yield* opened((yield* start("p")).turns.windows)
+        const [turn] = yield* shown.until((window) => textsOf(window) === "first,second")
+        assert.deepInclude(turn, {
+          turnId: first,
+          sessionId: one,
+          opencodeSessionId: null,
+          text: "first",
+          model: null,
+          agent: null
         })
+      })
     )
 
-    cases.effect("shows each change: a prompt, a claim, the end of what another one waited for", () =>
+    cases.effect("shows each change: a prompt, a claim, the end of an earlier turn", () =>
       Effect.gen(function* () {
         const { operator, start } = yield* worker
         const session = yield* operator.createSession
@@ -50,7 +48,7 @@ export const turnQueue = <R>(
       })
     )
 
-    cases.effect("shows a turn until it is claimed, and again when it was queued again", () =>
+    cases.effect("shows a turn until it is claimed, and again after it was requeued", () =>
       Effect.gen(function* () {
         const { operator, start } = yield* worker
         const turn = yield* operator.send(yield* operator.createSession, "Hi")
@@ -66,7 +64,7 @@ export const turnQueue = <R>(
       })
     )
 
-    cases.effect("a claim may be repeated with the same ids", () =>
+    cases.effect("accepts a repeated claim with the same ids", () =>
       Effect.gen(function* () {
         const { operator, start } = yield* worker
         const session = yield* operator.createSession
@@ -81,7 +79,7 @@ export const turnQueue = <R>(
     )
 
     cases.effect(
-      "what is not ready is not given: what waits for another turn, what is over, what another process has",
+      "rejects a claim of a turn that waits for another turn, has ended, or belongs to another process",
       () =>
         Effect.gen(function* () {
           const { operator, start } = yield* worker
@@ -98,7 +96,7 @@ export const turnQueue = <R>(
         })
     )
 
-    cases.effect("a process that has given its lease back is given nothing", () =>
+    cases.effect("refuses a process that has released its lease", () =>
       Effect.gen(function* () {
         const { operator, start } = yield* worker
         const turn = yield* operator.send(yield* operator.createSession, "Hi")
@@ -109,7 +107,7 @@ export const turnQueue = <R>(
       })
     )
 
-    cases.effect("a process that was followed is given nothing, and its subscription ends", () =>
+    cases.effect("refuses a superseded process, and ends its subscription", () =>
       Effect.gen(function* () {
         const { operator, start } = yield* worker
         const session = yield* operator.createSession

@@ -59,7 +59,7 @@ const operatorOf = ({ mutation, query }: ConvexClient["Service"], workerId: Id<"
   }
 }
 
-/** Of a person of its own. */
+/** Each worker has its own operator. */
 export const deployedWorker = Effect.gen(function* () {
   const convex = yield* connection(crypto.randomUUID())
   const credentials = yield* pair(convex)

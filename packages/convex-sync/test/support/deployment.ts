@@ -42,7 +42,7 @@ const start = async () => {
         .setIssuedAt()
         .setExpirationTime("1d")
         .sign(privateKey),
-    /** Away until the effect has ended, then back at the same address with the same data. */
+    /** Stops the deployment while the effect runs, then restarts it at the same address with the same data. */
     whileAway: <A, E, R>(effect: Effect.Effect<A, E, R>) =>
       Effect.promise(() => deployment.close()).pipe(
         Effect.andThen(effect),
@@ -66,7 +66,7 @@ export class Deployment extends Context.Service<Deployment, Awaited<ReturnType<t
   )
 }
 
-/** A connection of a person's own, or of nobody's. */
+/** A connection, authenticated if `subject` is given. */
 export const connection = (subject?: string) =>
   Effect.flatMap(Deployment, ({ url, token }) =>
     ConvexClient.make({ url, ...(subject !== undefined && { auth: Effect.promise(() => token(subject)) }) })

@@ -64,7 +64,7 @@ describe("strict permissions", () => {
     60_000
   )
 
-  it("let OpenCode's own agents have no more than it gives them", () => {
+  it("grant OpenCode's built-in agents no more than OpenCode grants them", () => {
     const { agent, permission } = strictPermissions({ permission: "allow" })
     const inAgent = (name: string, use: string) => decide([permission, agent[name]?.permission], use, "a.txt")
     assert.strictEqual(inAgent("build", "read"), "allow")

@@ -19,7 +19,7 @@ export interface Project {
   readonly git?: boolean
 }
 
-/** Writes the project. What a file contains may name the root of everything as `@ROOT@`. */
+/** Writes the project. File contents may use `@ROOT@` for the root of everything. */
 export const makeProject = Effect.fnUntraced(function* (
   script: (request: ChatRequest) => Reply.Reply,
   { fifos = [], files = {}, git = true, links = {}, user = {} }: Project

@@ -23,7 +23,7 @@ export const resolveUrl = Effect.fnUntraced(function* (given: string) {
   }
   if (parsed.protocol === "http:" && !local.has(parsed.hostname)) {
     return yield* configError(
-      `${parsed.host} is not this machine: give its https address, so that nobody on the way reads the worker's secret.`
+      `${parsed.host} is not this machine: give its https address, so that the worker's secret is encrypted in transit.`
     )
   }
   const refused = local.has(parsed.hostname) ? undefined : refusedProxy(parsed.href, process.env)

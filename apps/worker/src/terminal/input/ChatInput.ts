@@ -7,8 +7,8 @@
  * ```
  *
  * Invariants
- * - What was typed or pasted before a request was shown never answers it: it goes to the draft of the next prompt, which
- *   is kept and shown when the line for prompts returns.
+ * - Text typed or pasted before a request was shown never answers it. It goes to the draft of the next prompt, which is
+ *   shown when the line for prompts returns.
  * - A line that was entered while an answer streams is the next prompt, unless a request comes first: then it is a draft.
  * - While a request is shown nothing else is written, so no text can take its place.
  */
@@ -57,7 +57,7 @@ export const make = Effect.gen(function* () {
   const quit = yield* Deferred.make<never>()
   const runFork = Effect.runForkWith(yield* Effect.context())
   const oneAtATime = yield* Semaphore.make(1)
-  /** What is typed while no line is shown. */
+  /** The text typed while no line is shown. */
   let ahead = Draft.empty
   const entered: Array<string> = []
   let hasLeft = false

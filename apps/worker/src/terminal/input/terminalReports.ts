@@ -1,14 +1,14 @@
 /**
- * What a terminal reports by itself: the mouse, its colours, its abilities. An earlier program may have asked for it, and
- * left before the report came. Node.js reads only the beginning of such a sequence as one key; the rest would be text that
- * a person seems to type. Pure.
+ * Reports that a terminal sends by itself: the mouse, its colours, its capabilities. An earlier program may have requested
+ * them and exited before they arrived. Node.js parses only the beginning of such a sequence as one key; the rest would look
+ * like typed text. Pure.
  */
 
 interface Report {
   readonly begins: RegExp
   /** The key that ends it. */
   readonly ends: RegExp
-  /** What may stand in between. Anything else is typed, and so is what was held back before it. */
+  /** The content between the two. Any other character means that it and the text held back before it were typed. */
   readonly body: RegExp
 }
 

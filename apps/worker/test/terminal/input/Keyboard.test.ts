@@ -1,11 +1,11 @@
-/** What terminals send that a person did not type, or did not type as it looks. */
+/** Terminal input that a person did not type, or typed in another form. */
 import { createInterface, emitKeypressEvents } from "node:readline"
 import { PassThrough } from "node:stream"
 import { setImmediate } from "node:timers/promises"
 import { assert, describe, it } from "@effect/vitest"
 import { type Input, makeDecoder } from "../../../src/terminal/input/Keyboard.ts"
 
-/** The inputs that the bytes are, and the text that they insert. */
+/** The inputs that the bytes encode, and the text that they insert. */
 const decode = async (...chunks: ReadonlyArray<string | Buffer>) => {
   const input = new PassThrough()
   const settings = createInterface({ input: new PassThrough(), escapeCodeTimeout: 1 })
@@ -17,7 +17,7 @@ const decode = async (...chunks: ReadonlyArray<string | Buffer>) => {
   )
   for (const chunk of chunks) {
     input.write(chunk)
-    // The stream passes a chunk on before the next turn of the event loop.
+    // The stream delivers a chunk before the next turn of the event loop.
     await setImmediate()
   }
   settings.close()
@@ -47,7 +47,7 @@ describe("a terminal's own reports are not typed text", () => {
     })
   }
 
-  it("what only begins like one is typed text", async () => {
+  it("keeps text that only begins like a report", async () => {
     assert.deepStrictEqual((await decode("\u001b]", "h", "i")).inserted, ["h", "i"])
     assert.deepStrictEqual((await decode("\u001b]", "4", "2", " ", "x")).inserted.join(""), "42 x")
     assert.deepStrictEqual(await decode("\u001b]", "1", "\r"), { inserted: ["1"], others: ["Enter"] })
@@ -88,7 +88,7 @@ describe("a paste is one input", () => {
     })
   }
 
-  it("Alt-Enter and what terminals send for Shift-Enter in its place are a line break", async () => {
+  it("reads Alt-Enter, and the sequences for Shift-Enter, as a line break", async () => {
     // asheshgoplani/agent-deck#184, getkimchi/kimchi#251.
     for (const keys of ["\u001b\r", "\u001b\n"]) {
       assert.deepStrictEqual(await decode("a", keys, "b"), { inserted: ["a", "\n", "b"], others: [] })

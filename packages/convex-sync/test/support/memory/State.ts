@@ -1,7 +1,7 @@
 /**
- * All that a deployment in memory has, of one worker.
+ * The state of an in-memory deployment with one worker.
  *
- * A transaction works on a copy, so what is refused has written nothing. A window is made anew at each change.
+ * A transaction works on a copy, so a refused one writes nothing. A window is recomputed at each change.
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { Clock, Effect, Stream, SubscriptionRef } from "effect"
@@ -53,7 +53,7 @@ interface Command extends Omit<QueuedCommand, "opencodeSessionId"> {
 }
 
 export interface State {
-  /** When the transaction began, in milliseconds. */
+  /** The start of the transaction, in milliseconds. */
   now: number
   rows: number
   epoch: number
@@ -61,7 +61,7 @@ export interface State {
   presence: { readonly phase: string; readonly online: boolean }
   revoked: boolean
   sessions: Array<Session>
-  /** Those of a session in their order. */
+  /** The turns of a session, oldest first. */
   readonly turns: Array<Turn>
   readonly requests: Array<Request>
   readonly commands: Array<Command>
@@ -86,14 +86,14 @@ export const empty: State = {
   catalog: null
 }
 
-/** To `throw` in a transaction. */
+/** The error to throw in a transaction. */
 export const refusal = (code: string, message: string) =>
   new ConvexSyncError({
     operation: "in memory",
     reason: new ConvexClientReason.Rejected({ code, message, data: { code, message } })
   })
 
-/** What is thrown is a refusal or a bug. */
+/** Maps a thrown refusal to an error; anything else thrown is a bug. */
 const attempt = <A>(body: () => A) =>
   Effect.try({
     try: body,
@@ -103,7 +103,7 @@ const attempt = <A>(body: () => A) =>
     }
   })
 
-/** What may be done by who passes `check`. */
+/** Transactions and subscriptions for callers that pass `check`. */
 export const doors = (ref: SubscriptionRef.SubscriptionRef<State>, check: (state: State) => void) => {
   const enter = <A>(state: State, body: (state: State) => A): A => {
     check(state)
@@ -144,7 +144,7 @@ export const commandOf = ({ commands }: State, id: Id<"commands">) =>
   found(commands.find(({ commandId }) => commandId === id))
 
 export const isOver = ({ status }: Turn): boolean => !["queued", "claimed", "running"].includes(status)
-/** The turn of a session that runs, or is the next to. */
+/** The running turn of a session, or else its first queued turn. */
 export const head = ({ turns }: State, id: Id<"sessions">) =>
   turns.find((turn) => turn.sessionId === id && !isOver(turn))
 
@@ -164,7 +164,7 @@ export const newTurn = (state: State, sessionId: Id<"sessions">, text: string): 
   parts: []
 })
 
-/** A turn that does not run any more streams nothing and asks nothing. */
+/** Stops a turn: deletes its streamed text and closes its requests. */
 export const stop = (state: State, turn: Turn, status: Turn["status"]): void => {
   Object.assign(turn, { status, deltas: new Map() })
   for (const request of state.requests) {

@@ -1,4 +1,4 @@
-/** What a process does in a deployment in memory, in the epoch of its lease. */
+/** The ports of a process in an in-memory deployment, in the epoch of its lease. */
 import { Effect } from "effect"
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { MAX_REQUEST } from "@opencode-worker/convex-backend/limits"
@@ -21,7 +21,7 @@ import {
 
 /** Milliseconds. */
 const leaseLifetime = 25_000
-/** Of rows, of characters in a batch of text, and in a title. */
+/** Limits: rows, characters in a batch of text, characters in a title. */
 const [window, maxDelta, maxTitle] = [20, 32_000, 500]
 
 const prolong = (state: State, processId: string, phase: string) => {
@@ -118,7 +118,7 @@ export const commandsOver = ({ mutation, subscribe }: Doors, epoch: number): Pro
     })
 })
 
-/** The session as it becomes by what is told, and the one that it was. */
+/** The session after the update, and the stored session before it. */
 const merged = ({ now, sessions }: State, { id, createdForSessionId, title, updated }: SessionMerge.Listed) => {
   const known =
     sessions.find(({ opencodeSessionId }) => opencodeSessionId === id) ??
@@ -171,7 +171,7 @@ export const sessionsOver = ({ mutation, query }: Doors): Process["sessions"] =>
 })
 
 export const historyOver = ({ mutation, query }: Doors, sessionId: Id<"sessions">): ReturnType<Process["history"]> => {
-  /** -1: nowhere. */
+  /** -1 if there is none. */
   const place = ({ turns }: State, messageId: string | undefined) =>
     turns.findIndex((turn) => turn.sessionId === sessionId && turn.messageId === messageId)
   return {

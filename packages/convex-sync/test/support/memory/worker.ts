@@ -1,4 +1,4 @@
-/** A worker of a deployment in memory: the backend's law in as few words as it takes. `test/conformance` holds it to that. */
+/** A worker of an in-memory deployment, a minimal model of the backend. `test/conformance` checks it against the same cases. */
 import { Effect, SubscriptionRef } from "effect"
 import { Lease, type QueuedCommand } from "../../../src/index.ts"
 import type { Operator, Process, Worker } from "../../conformance/Worker.ts"
@@ -105,7 +105,7 @@ const approved = ({ revoked }: State): void => {
   if (revoked) throw refusal("Revoked", "This worker's approval was revoked")
 }
 
-/** In a deployment of its own. */
+/** A worker in its own deployment. */
 export const memoryWorker = Effect.gen(function* () {
   const ref = yield* SubscriptionRef.make(empty)
   const under = (epoch: number) =>

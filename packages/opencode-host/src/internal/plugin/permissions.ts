@@ -113,7 +113,7 @@ export function strictPermissions(config: Permissions): Required<Permissions> {
       const denies = ([, , action]: Rule) => action === "deny"
       const [inherited, given] = [shared.filter(fits), mine.filter(fits)]
       const firstDenied = inherited.findIndex(denies)
-      // What the configuration denies to all agents stays denied in one that allows it to itself.
+      // A denial for all agents wins over an allowance in one agent.
       const kept =
         given.length === 0 || firstDenied < 0 ? [] : [...inherited.slice(firstDenied), ...given.filter(denies)]
       const patterns = [...before.filter(fits), ...inherited, ...given, ...kept].map(([, pattern, action]): Pattern => [

@@ -71,7 +71,7 @@ export const isInstalled = (name: string) =>
 export const partsOf = (root: string, folder: string): ReadonlyArray<Part> | undefined =>
   filesBelow(root, folder, isInstalled)?.flatMap(({ isLinkedFolder, name, path }) => {
     for (const [role, pattern] of roles) {
-      // What is behind a link to a folder is not looked at, but the link is reported.
+      // The content of a linked folder is not inspected, but the link is reported.
       const found = isLinkedFolder && name.startsWith(role) ? name : pattern.exec(name)?.[1]
       if (found !== undefined) return [{ role, name: found, path }]
     }
