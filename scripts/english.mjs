@@ -1,6 +1,5 @@
 // Counts words that this repository avoids in comments, markdown and strings, per 1,000 words of comments and markdown.
 // Prints each place of a category that is over its ceiling (all places with --all) and fails then, except with --report.
-// The goal is 0.3 per category. A ceiling above it is the present number: it may only be lowered.
 // Arguments: files and folders to check instead of the whole repository.
 import { execFileSync } from "node:child_process"
 import { readFileSync } from "node:fs"
@@ -8,11 +7,11 @@ import { parseArgs } from "node:util"
 
 /** Category -> [ceiling per 1,000 words, pattern]. */
 const categories = {
-  "indefinite pronouns (name the role)": [0.7, /\b(?:no|some|any|every)body\b|\bwhoever\b/gi],
-  "tell, told (send, report, sync)": [1.2, /\b(?:tell|tells|told|telling)\b/gi],
-  "sentences that begin with What": [1.0, /\bWhat\b(?![^.!?]*\?)/g],
+  "indefinite pronouns (name the role)": [0.3, /\b(?:no|some|any|every)body\b|\bwhoever\b/gi],
+  "tell, told (send, report, sync)": [0.3, /\b(?:tell|tells|told|telling)\b/gi],
+  "sentences that begin with What": [0.3, /\bWhat\b(?![^.!?]*\?)/g],
   "gives (returns)": [0.3, /\bgives\b/gi],
-  "adverbs (see scripts/english.mjs)": [0.4, /\b(?:anew|beside|for\s+ever|any\s+more)\b/gi]
+  "adverbs (see scripts/english.mjs)": [0.3, /\b(?:anew|beside|for\s+ever|any\s+more)\b/gi]
 }
 
 const { values, positionals } = parseArgs({
