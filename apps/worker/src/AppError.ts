@@ -6,16 +6,16 @@ import { exitCodes as workerExitCodes } from "@opencode-worker/worker-fsm"
 import { type PlatformError, Runtime, Schema } from "effect"
 import { CliError } from "effect/cli"
 
-/** The exit codes of every command; those above 64 also say to a service manager whether to start again. */
+/** The exit codes of every command. Codes above 64 also inform a service manager whether to restart. */
 export const exitCodes = {
   ...workerExitCodes,
   /** A prompt was not answered. */
   TurnFailed: 1,
-  /** The command line, or what was sent, is wrong. */
+  /** The command line or a prompt is invalid. */
   Usage: 2,
-  /** A turn was cut short. */
+  /** A turn was interrupted. */
   TurnInterrupted: 3,
-  /** A person chose not to go on. */
+  /** The user declined to continue. */
   Aborted: 4
 } as const
 
@@ -35,13 +35,13 @@ export class AppError extends Schema.TaggedError<AppError>()("AppError", {
   override readonly [Runtime.errorExitCode] = this.exitCode
 }
 
-/** A mistake in what the user gave or installed: repeating the command does not help. */
+/** A mistake in the user's options or installation. A retry does not help. */
 export const configError = (text: string) => new AppError({ text, exitCode: exitCodes.Configuration })
 
-/** Something is in the way now and may not be later. */
+/** A condition that a later retry may not meet. */
 export const temporaryError = (text: string) => new AppError({ text, exitCode: exitCodes.Temporary })
 
-/** The command line, or a prompt, is wrong. */
+/** The command line or a prompt is invalid. */
 export const usageError = (text: string) => new AppError({ text, exitCode: exitCodes.Usage })
 
 export const noSuchSession = (given: string) =>
@@ -49,7 +49,7 @@ export const noSuchSession = (given: string) =>
 
 type Reason = (HostError | ModelCacheError | ConvexSyncError)["reason"]
 
-/** Reasons that lie with what the user gave or installed. */
+/** Reasons that are mistakes in the user's options or installation. */
 const configurationReasons: ReadonlySet<string> = new Set<Reason["_tag"]>([
   "BinaryNotFound",
   "BinaryUnusable",
@@ -77,7 +77,7 @@ const refusalExitCodes: Readonly<Record<string, number>> = {
   Disabled: exitCodes.Configuration
 }
 
-/** A failure at the deployment in a person's words, without the name of the function that failed. */
+/** A failure of the deployment for the user, without the name of the failed function. */
 const explainDeployment = ({ reason }: ConvexSyncError): AppError => {
   const text = `${reason.message.replace(/[.]$/, "")}.`
   switch (reason._tag) {
@@ -92,8 +92,8 @@ const explainDeployment = ({ reason }: ConvexSyncError): AppError => {
 }
 
 /**
- * A library's error, whose message is a sentence already, with the exit code that it deserves. A library knows no flags:
- * `advice` adds those of the command.
+ * A library's error, whose message is already a sentence, with its exit code. Libraries do not know the flags, so `advice`
+ * adds those of the command.
  */
 export const toAppError = (
   error: AppError | HostError | ModelCacheError | ConvexSyncError | PlatformError.PlatformError,

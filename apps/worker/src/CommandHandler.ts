@@ -1,4 +1,4 @@
-/** Carries out the commands of operators. Repeating a command has no further effect. */
+/** Executes the commands of operators. Repeating a command has no further effect. */
 import { api, type Id } from "@opencode-worker/convex-backend/api"
 import { type ConvexSyncError, History, Lease, type QueuedCommand, TurnScheduler } from "@opencode-worker/convex-sync"
 import { ModelCache } from "@opencode-worker/model-cache"
@@ -11,7 +11,7 @@ import { openCodeHistory } from "./opencode/history.ts"
 
 const { Drain, Pause, Resume } = WorkerEvent.cases
 
-/** The session was deleted from the deployment before. */
+/** The session was already deleted from the deployment. */
 const isNotFound = ({ reason }: ConvexSyncError) => reason._tag === "Rejected" && reason.code === "NotFound"
 
 /** The conversation was deleted at OpenCode's own terminal. */
@@ -26,7 +26,7 @@ const reportDeleted = Effect.fnUntraced(function* (opencodeSessionId: string) {
   return yield* new DeletedInOpenCode()
 })
 
-/** The session as the deployment has it. */
+/** The session in the deployment. */
 const readSession = (sessionId: Id<"sessions">) =>
   Effect.flatMap(Lease, (lease) => lease.query(api.sessions.getForWorker, { sessionId }))
 
@@ -45,7 +45,7 @@ const deleteSession = Effect.fnUntraced(function* (sessionId: Id<"sessions">) {
   )
 })
 
-/** Carries out one command. `actor` is the worker's lifecycle. */
+/** Executes one command. `actor` is the worker's lifecycle. */
 export const handleCommand = Effect.fn("Worker.handleCommand")(function* (
   { command }: QueuedCommand,
   actor: Actor.Actor<WorkerState, WorkerEvent>

@@ -50,13 +50,13 @@ export interface WorkerOptions {
   /** The name of the machine that operators see. */
   readonly machine: string
   readonly directory: string
-  /** Where the credentials are kept between two starts. */
+  /** The file that keeps the credentials between two starts. */
   readonly credentials: string
   /** Identifies this process among others with the same credentials. */
   readonly processId: string
-  /** How long a person may take to answer what OpenCode asks. Default 10 minutes. */
+  /** Time limit for the answer to a request of OpenCode. Default 10 minutes. */
   readonly requestTimeLimit?: Duration.Input
-  /** Shows the code that an operator must approve, at the first start; another one after 10 minutes without approval. */
+  /** Shows the code that an operator must approve at the first start. After 10 minutes without approval, shows another code. */
   readonly onPairingCode: (code: string) => Effect.Effect<unknown, ConvexSyncError>
   /** Called once an operator has approved the worker. */
   readonly onApproved?: (owner: string) => Effect.Effect<unknown>
@@ -84,7 +84,7 @@ const lossOf = ({ reason }: ConvexSyncError, credentials: string) =>
     ? Revoked.make({ detail: Credentials.pairAgain(reason.message, credentials) })
     : LeaseLost.make({ detail: reason.message })
 
-/** The services that begin and end with the lease. */
+/** The services that start and end with the lease. */
 const leasedServices = (credentials: WorkerCredentials, { processId, requestTimeLimit }: WorkerOptions) =>
   Layer.mergeAll(
     Commands.layer(),
@@ -98,7 +98,7 @@ type LeasedServices = Context.Context<Layer.Success<ReturnType<typeof leasedServ
 /** Services that a worker requires. */
 type WorkerRequirements = ConvexClient | FileSystem.FileSystem | ModelCache | OpenCodeHost
 
-/** Starts a worker, which ends with the scope. Send it `Start`; `lifecycle` says how it is, and takes `Stop`. */
+/** Starts a worker, which ends with the scope. Send it `Start`; `lifecycle` reports its state, and accepts `Stop`. */
 export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
   const known = yield* Ref.make(yield* Credentials.read(options.credentials))
   const pairing = yield* Ref.make(Option.none<Pairing.PairingAttempt>())
@@ -149,7 +149,7 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
   const awaitApproval = Effect.gen(function* () {
     const credentials = yield* Effect.orDie(Effect.flatMap(Ref.get(pairing), Effect.fromOption)).pipe(
       Effect.flatMap(Pairing.approved),
-      // A person who comes back later finds a code that is still good.
+      // An operator who returns later sees a code that is still valid.
       Effect.tapError((error) => (isExpired(error) ? startPairing : Effect.void)),
       Effect.retry({ while: isExpired })
     )
@@ -162,7 +162,7 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
 
   const connect = Effect.fnUntraced(function* (actor: WorkerActor) {
     const kept = yield* Effect.orDie(Effect.flatMap(Ref.get(known), Effect.fromOption))
-    // The old lease first: taking a new one while holding it would fence ourselves.
+    // The old lease is released first, because acquiring a new one while holding it would fence this process.
     yield* releaseLease
     const begin = (credentials: WorkerCredentials) =>
       ScopedRef.set(
@@ -172,7 +172,7 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
         )
       ).pipe(Effect.as(credentials))
     const accepted = yield* Pairing.withValidSecret(kept, begin)
-    // A rotation was cut short: under the lease it is certain which secret counts.
+    // A rotation was interrupted. The lease proves which secret is valid.
     if (kept.previous !== undefined) yield* remember(accepted)
     return Connected.make({})
   })
@@ -214,7 +214,7 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
 type WorkerActor = Actor.Actor<WorkerState, WorkerEvent>
 
 /**
- * For as long as the lease, also while the worker is paused: reports the worker's state and OpenCode's sessions, carries out
+ * Runs as long as the lease, also while the worker is paused: reports the worker's state and OpenCode's sessions, executes
  * commands, and reacts to the loss of the lease.
  */
 const runBackground = Effect.fnUntraced(function* (actor: WorkerActor, credentialsFile: string) {
@@ -225,7 +225,7 @@ const runBackground = Effect.fnUntraced(function* (actor: WorkerActor, credentia
     Stream.runForEach((state) => lease.setPhase(state._tag.toLowerCase())),
     Effect.forkScoped
   )
-  // These fail only when the lease is lost, which is handled below.
+  // These fail only when the lease is lost, and that is handled below.
   yield* commands.run((command) => handleCommand(command, actor)).pipe(Effect.ignore, Effect.forkScoped)
   // Only an event reports a deletion, so none may be missed.
   yield* retryUnlessFenced(SessionSync.run(sessions)).pipe(Effect.ignore, Effect.forkScoped)

@@ -14,7 +14,7 @@ const root = Command.make("opencode-worker").pipe(
   Command.withSubcommands([dev, start, approve, rotate, sessions])
 )
 
-/** A command line that cannot be read, which is shown already. */
+/** An invalid command line, which was already reported. */
 const withUsageCode = <E>(error: E): E =>
   CliError.isCliError(error) && error._tag === "ShowHelp" && error.errors.length > 0
     ? Object.assign(error, { [Runtime.errorExitCode]: exitCodes.Usage })

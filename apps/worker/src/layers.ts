@@ -16,7 +16,7 @@ import { configError } from "./AppError.ts"
 import { EmbeddedDeployment } from "./local/EmbeddedDeployment.ts"
 import { models } from "./opencode/models.ts"
 
-/** The operator's side of a deployment, over a connection of its own. */
+/** The operator's client, over a separate connection. */
 export const operatorLayer = Client.layer.pipe(
   Layer.provide(
     Layer.unwrap(
@@ -27,7 +27,7 @@ export const operatorLayer = Client.layer.pipe(
 
 const workerConnection = Layer.unwrap(EmbeddedDeployment.useSync(({ url }) => ConvexClient.layer({ url })))
 
-/** OpenCode and the lock of its directory need one, whatever `--data` says. */
+/** OpenCode and the lock of its directory need one, even with `--data`. */
 const hasHome = UserDirectories.make()
   .state("opencode-worker")
   .pipe(Effect.mapError(() => configError("OpenCode needs a home directory: set HOME.")))
@@ -36,6 +36,6 @@ const hasHome = UserDirectories.make()
 export const openCodeLayer = (options: OpenCodeHostOptions) =>
   Layer.unwrap(Effect.as(hasHome, Layer.provideMerge(models, OpenCodeHost.layer(options))))
 
-/** Everything that a chat with a worker of this process needs, on a deployment. */
+/** The services of a chat with a worker in this process, over a deployment. */
 export const devLayer = (options: OpenCodeHostOptions) =>
   Layer.mergeAll(operatorLayer, workerConnection, openCodeLayer(options))

@@ -1,6 +1,6 @@
 /**
- * The `opencode-worker` command. Its code is kept in compiled form from one start to the next, which then takes about half
- * the time: so this is switched on before anything else is loaded. Where the folder cannot be written, nothing is kept.
+ * The `opencode-worker` command. Node.js caches its compiled code, which halves the time of the next start. The cache must be
+ * enabled before other modules are loaded. If the folder is not writable, there is no cache.
  */
 import module from "node:module"
 import { homedir } from "node:os"

@@ -1,4 +1,4 @@
-/** Runs the command with what it needs of the machine. */
+/** Runs the command with the services of the machine. */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Cause, Effect, Layer, Runtime } from "effect"
 import { UserDirectories } from "effect/persistence"
@@ -20,7 +20,7 @@ const services = Layer.mergeAll(
   cliFormatter.layer(styleFor(process.stdout.isTTY && process.stderr.isTTY))
 )
 
-/** Here instead of in `runMain`, which knows nothing of the logger. */
+/** `runMain` would report errors without the logger. */
 const report = (cause: Cause.Cause<unknown>) =>
   Cause.hasInterruptsOnly(cause) || !Runtime.getErrorReported(Cause.squash(cause))
     ? Effect.void

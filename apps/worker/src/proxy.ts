@@ -1,8 +1,8 @@
 /**
- * The proxies of the environment, for what this process requests.
+ * The proxies of the environment, for the requests of this process.
  *
- * Node.js uses them only with `NODE_USE_ENV_PROXY`, and then for loopback too, where OpenCode's password would travel to
- * them. Here they are always used for other machines, unless `NODE_USE_ENV_PROXY=0`, and never for this one.
+ * Node.js uses them only with `NODE_USE_ENV_PROXY`, and then for loopback too, which would send OpenCode's password to them.
+ * This module always uses them for other machines, unless `NODE_USE_ENV_PROXY=0`, and never for this machine.
  */
 import { setGlobalProxyFromEnv } from "node:http"
 import { withoutLoopback } from "@opencode-worker/opencode-host"
@@ -15,7 +15,7 @@ const read = (environment: Environment, name: string): string | undefined =>
     .map((value) => value?.trim())
     .find((value) => value !== "" && value !== undefined)
 
-/** The proxy in a variable: without a scheme it is an HTTP proxy, as for curl. `null`: it cannot be used. */
+/** The proxy in a variable, or `null` if it cannot be used. Without a scheme it is an HTTP proxy, as in curl. */
 const proxyIn = (environment: Environment, name: "http_proxy" | "https_proxy"): URL | null | undefined => {
   const given = read(environment, name)
   if (given === undefined) return undefined
@@ -28,7 +28,7 @@ const proxyIn = (environment: Environment, name: "http_proxy" | "https_proxy"): 
   }
 }
 
-/** Call it before the first request. A proxy that cannot be used is left out: see `refusedProxy`. */
+/** Call it before the first request. A proxy that cannot be used is ignored: see `refusedProxy`. */
 export const useProxies = (environment: NodeJS.ProcessEnv): void => {
   const proxies = { http_proxy: proxyIn(environment, "http_proxy"), https_proxy: proxyIn(environment, "https_proxy") }
   if (proxies.http_proxy === undefined && proxies.https_proxy === undefined) return
@@ -50,7 +50,7 @@ const proxyOf = (url: string, environment: Environment) =>
 /** The proxy for an address of another machine, without credentials, for people. */
 export const proxyFor = (url: string, environment: Environment): string | undefined => proxyOf(url, environment)?.host
 
-/** Why the proxy for an address of another machine cannot be used. The variable may hold a password: it is not quoted. */
+/** Why the proxy for another machine cannot be used. The variable is not quoted, because it may contain a password. */
 export const refusedProxy = (url: string, environment: Environment): string | undefined =>
   proxyOf(url, environment) === null
     ? "HTTPS_PROXY is not the address of an HTTP proxy: it looks like http://proxy.example:3128. SOCKS proxies are not supported. Correct it, or set NODE_USE_ENV_PROXY=0 to use none."

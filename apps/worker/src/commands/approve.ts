@@ -1,4 +1,4 @@
-/** `opencode-worker approve <code>`: makes the worker that shows the code yours, once you have seen which one it is. */
+/** `opencode-worker approve <code>`: shows the worker with this code and, after confirmation, makes you its operator. */
 import { Client } from "@opencode-worker/client/effect"
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import { Clock, Config, Duration, Effect, Layer, Option, Redacted } from "effect"
@@ -19,11 +19,11 @@ import { resolveUrl } from "./shared/url.ts"
 const token = Config.option(Config.Redacted("OPENCODE_WORKER_TOKEN"))
 
 const flags = {
-  code: Argument.String("code").pipe(Argument.withDescription("As the worker's terminal shows it")),
+  code: Argument.String("code").pipe(Argument.withDescription("The code that the worker shows")),
   url: shared.url.pipe(Flag.withFallbackConfig(Config.String("OPENCODE_WORKER_URL")), Flag.optional),
   yes: Flag.Boolean("yes").pipe(
     Flag.withAlias("y"),
-    Flag.withDescription("Approve without a question: needed where no person is at a terminal"),
+    Flag.withDescription("Approve without confirmation; required without a terminal"),
     Flag.withDefault(false)
   ),
   data: shared.data,
@@ -34,7 +34,7 @@ const flags = {
 /** A deployment that does not respond within this time is reported as unreachable. */
 const patience = "20 seconds"
 
-/** The operator of a deployment elsewhere has a token of its identity provider. */
+/** The operator of a remote deployment has a token from its identity provider. */
 const remote = Effect.fnUntraced(function* (url: string) {
   const jwt = yield* Effect.orDie(token)
   if (Option.isNone(jwt)) {
@@ -49,8 +49,8 @@ const refusedToken = new AppError({
 })
 
 /**
- * An action is lost with the connection that a deployment closes where it refuses a token; a query is repeated, and gets
- * the refusal.
+ * A deployment that refuses a token closes the connection. An action would be lost with it, but a query is repeated and
+ * receives the refusal.
  */
 const signedIn = Client.use((client) => client.call(({ workers }, options) => workers.list(options))).pipe(
   Effect.catchTag("ConvexClientError", (error) =>
@@ -103,7 +103,7 @@ export const approve = Command.make(
   Effect.fn(
     function* ({ code, data, demo, directory, url, yes }) {
       if (!yes && !(yield* isInteractive([]))) {
-        return yield* usageError("Approving needs a person at a terminal who sees which worker it is, or --yes.")
+        return yield* usageError("Approving needs a person at a terminal who can check the worker, or --yes.")
       }
       const address = Option.isSome(url) ? yield* resolveUrl(url.value) : undefined
       const operator =

@@ -49,7 +49,7 @@ const flags = {
   ),
   session: Flag.String("session").pipe(
     Flag.withAlias("s"),
-    Flag.withDescription("Go on with this conversation (default: a new one)"),
+    Flag.withDescription("Continue this conversation (default: a new one)"),
     Flag.optional
   ),
   prompt: Flag.String("prompt").pipe(
@@ -70,7 +70,7 @@ const flags = {
 }
 type Flags = Command.Command.Config.Infer<typeof flags>
 
-/** Where OpenCode works and what it sees: the demo's own home, or all that the user's shell has. */
+/** OpenCode's directory and environment: the demo's own home, or the user's shell. */
 const surroundings = (demo: boolean, directory: string, folder: DataFolder) =>
   demo
     ? Effect.map(demoHome(folder.demo), (home) => ({ ...home, deniedPaths: [folder.deployment, folder.operator] }))
@@ -80,7 +80,7 @@ const surroundings = (demo: boolean, directory: string, folder: DataFolder) =>
         deniedPaths: dataFolders(folder)
       })
 
-/** The worker, once it is Ready. It ends with the scope. */
+/** Starts the worker and waits until it is Ready. It ends with the scope. */
 const readyWorker = Effect.fnUntraced(function* (folder: DataFolder) {
   const { directory } = yield* OpenCodeHost
   const client = yield* Client
@@ -101,19 +101,19 @@ const readyWorker = Effect.fnUntraced(function* (folder: DataFolder) {
   return { lifecycle, workerId: yield* Effect.orDie(Effect.flatMap(workerId, Effect.fromOption)) }
 })
 
-/** The conversation to go on with, or a new one. */
+/** The conversation to continue, or a new one. */
 const conversation = Effect.fnUntraced(function* (workerId: WorkerId, given: Flags["session"]) {
   const client = yield* Client
   if (Option.isNone(given)) return yield* client.call(({ sessions }) => sessions.create(workerId))
   const found = yield* findSession(given.value)
   if (found.workerId === workerId) return found.sessionId
-  return yield* configError(`The session ${given.value} belongs to another directory: start there to go on with it.`)
+  return yield* configError(`The session ${given.value} belongs to another directory: start there to continue it.`)
 })
 
-/** Known models that an error names where none is like the one that was asked for. */
+/** Number of models that an error names if none is similar to the requested one. */
 const shownModels = 10
 
-/** Fails before the first prompt is sent when there is no such model, and names those that are most like it. */
+/** Fails for an unknown model before the first prompt is sent, and names the most similar models. */
 const knownModel = Effect.fnUntraced(function* (spec: string) {
   const cache = yield* ModelCache
   yield* cache
@@ -136,7 +136,7 @@ const unknown = Effect.fnUntraced(function* (spec: string, nearest: ReadonlyArra
   )
 })
 
-/** Runs the worker and the chat until the prompts are at their end. */
+/** Runs the worker and the chat until the prompts end. */
 const chat = Effect.fnUntraced(function* (
   folder: DataFolder,
   { model, sample, session }: Flags,
@@ -150,9 +150,9 @@ const chat = Effect.fnUntraced(function* (
 
   const worker = yield* readyWorker(folder)
   const readyMillis = process.uptime() * 1000
-  // Made by the first prompt: a chat that is only opened and left leaves no empty conversation behind.
+  // Created by the first prompt, so that a chat without a prompt leaves no empty conversation behind.
   const current = yield* conversation(worker.workerId, session).pipe(
-    Effect.tap((sessionId) => printLine(screen`session     ${sessionId} (--session goes on with it)`)),
+    Effect.tap((sessionId) => printLine(screen`session     ${sessionId} (--session continues it)`)),
     Effect.cached
   )
   const prompts = promptSource({ given, opening: sample ? [demoPrompt] : [], input })
@@ -190,7 +190,7 @@ export const dev = Command.make(
     function* (given) {
       const file = Option.isSome(given.promptFile) ? [yield* promptFile(given.promptFile.value)] : []
       const texts = [...given.prompt, ...file]
-      // First, so that no key is lost while the rest starts.
+      // Started first, so that no key is lost during the rest of the start.
       const input = (yield* isInteractive(texts)) ? yield* ChatInput.make : undefined
       if (given.demo && Option.isSome(given.model)) {
         return yield* usageError(
@@ -202,7 +202,7 @@ export const dev = Command.make(
       const allowed = given.demo || given.allowHome
       yield* hostable({ directory: here, dataFolders: yield* dataFolders(folder), allowed })
       const run = yield* Effect.gen(function* () {
-        // Only now, with the data folder ours, is the demo's home touched: another process may be using it.
+        // The demo's home is changed only after the data folder is locked, because another process may use it.
         const where = yield* surroundings(given.demo, here, folder)
         const layer = devLayer({ ...where, start: "eager", binary: Option.getOrUndefined(given.opencode) })
         return yield* Effect.provide(

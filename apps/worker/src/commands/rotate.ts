@@ -52,6 +52,6 @@ export const rotate = Command.make(
       Effect.catchTag("ConvexClientError", (error) => Effect.fail(refused(error, file))),
       Effect.provide(ConvexClient.layer({ url }))
     )
-    yield* printLine(screen`Rotated: the worker has another secret, and the old one is refused.`)
+    yield* printLine(screen`Rotated: the worker has a new secret, and the old one is refused.`)
   }, Effect.mapError(toAppError))
-).pipe(Command.withDescription("Give the worker of this directory another secret"))
+).pipe(Command.withDescription("Replace the secret of this directory's worker"))

@@ -1,5 +1,5 @@
 /**
- * `opencode-worker sessions [session]`: the conversations of a data folder, the latest activity first, or one of them whole.
+ * `opencode-worker sessions [session]`: lists the conversations of a data folder, latest activity first, or shows one.
  */
 import { Client } from "@opencode-worker/client/effect"
 import { DateTime, Effect, Layer, Option, Stream } from "effect"
@@ -22,7 +22,7 @@ const list = Effect.gen(function* () {
   const client = yield* Client
   const latest = client.stream((operator) => operator.sessions.list())
   const found = yield* Stream.runCollect(Stream.take(latest, shownSessions + 1))
-  if (found.length === 0) return yield* printLine(screen`No conversations yet: opencode-worker dev begins one.`)
+  if (found.length === 0) return yield* printLine(screen`No conversations yet: opencode-worker dev starts one.`)
   for (const { archived, lastActivityAt, sessionId, status, title } of found.slice(0, shownSessions)) {
     const at = DateTime.formatIso(DateTime.makeUnsafe(lastActivityAt))
     yield* printLine(

@@ -29,13 +29,13 @@ const flags = {
   data: shared.data,
   permissions: Flag.Literals("permissions", ["careful", "inherit"]).pipe(
     Flag.withDescription(
-      "careful: every tool waits for a person, but for those that read inside the directory. inherit: your OpenCode configuration decides"
+      "careful: every tool call needs a person's approval, except reads inside the directory. inherit: your OpenCode configuration decides"
     ),
     Flag.withDefault("careful")
   ),
   trustProject: Flag.Boolean("trust-project").pipe(
     Flag.withDescription(
-      "Give the directory's own OpenCode configuration all effect until it changes: it can run code unasked (default: what was chosen last)"
+      "Trust the directory's own OpenCode configuration until it changes; it can run code without approval (default: the last choice)"
     ),
     Flag.optional
   ),
@@ -43,7 +43,7 @@ const flags = {
     Flag.withMetavar("duration"),
     Flag.withSchema(Schema.DurationFromString),
     Flag.withDescription(
-      'End OpenCode when it was not used for so long, such as "30 minutes"; the next prompt starts it (default: never)'
+      'Stop OpenCode after this idle time, such as "30 minutes"; the next prompt starts it again (default: never)'
     ),
     Flag.optional
   ),
@@ -60,16 +60,16 @@ const flags = {
   ),
   owner: Flag.String("owner").pipe(
     Flag.withMetavar("identity"),
-    Flag.withDescription("Serve this operator alone: the issuer and subject of their token, as issuer|subject"),
+    Flag.withDescription("Serve only this operator: the issuer and subject of their token, as issuer|subject"),
     Flag.optional
   ),
   pairingCodeFile: Flag.String("pairing-code-file").pipe(
     Flag.withMetavar("path"),
-    Flag.withDescription("Write the pairing code to this file, readable by you alone (default: to the terminal)"),
+    Flag.withDescription("Write the pairing code to this file, readable only by you (default: to the terminal)"),
     Flag.optional
   ),
   printPairingCode: Flag.Boolean("print-pairing-code").pipe(
-    Flag.withDescription("Print the pairing code also where there is no terminal, such as into a service's log"),
+    Flag.withDescription("Print the pairing code even without a terminal, such as to a service's log"),
     Flag.withDefault(false)
   )
 }
@@ -91,7 +91,7 @@ const printState = (state: WorkerState): Effect.Effect<void> => {
   }
 }
 
-/** Which OpenCode it is, once it is there; the worker is Ready before. */
+/** Prints OpenCode's version once it has started. The worker is Ready earlier. */
 const printServer = OpenCodeHost.use(({ server }) => server).pipe(
   Effect.flatMap(({ bootMillis, pid, url, version }) =>
     printLine(
@@ -101,7 +101,7 @@ const printServer = OpenCodeHost.use(({ server }) => server).pipe(
   Effect.ignore
 )
 
-/** Runs the worker until it stops by itself, and fails with its last words unless it was asked to. */
+/** Runs the worker until it stops. Fails with the worker's reason unless it stopped on request. */
 const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string, given: Flags) {
   const { directory, hostId } = yield* OpenCodeHost
   yield* printLine(
@@ -121,7 +121,7 @@ const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string, give
     machine: hostname(),
     directory,
     credentials,
-    // Many may attach, and none of them knows of the others.
+    // Several workers may attach to one server without a common lock.
     processId: Option.isSome(given.attach) ? `attach ${hostId}` : yield* processIdIn(directory),
     owner: Option.getOrUndefined(given.owner),
     // A code that cannot be shown cannot be approved.
@@ -145,15 +145,15 @@ const attachment = Effect.fnUntraced(function* ({ attach, idleTimeout, permissio
   }
   if (permissions !== "inherit") {
     return yield* configError(
-      "The server that you attach to decides by its own configuration what is asked: say so with --permissions inherit."
+      "The server that you attach to uses its own permissions: pass --permissions inherit to confirm this."
     )
   }
   if (Option.isSome(idleTimeout)) {
     return yield* configError(
-      "The server that you attach to is not this worker's to end: leave out --idle-timeout, or --attach."
+      "This worker cannot stop the server that it attaches to: leave out --idle-timeout, or --attach."
     )
   }
-  // A server that was started without a password takes any.
+  // A server that was started without a password accepts any.
   const password = yield* Config.Redacted("OPENCODE_SERVER_PASSWORD").pipe(
     Config.withDefault(Redacted.make("")),
     Effect.orDie

@@ -13,7 +13,7 @@ const files = {
     '{ "name": "tea-timer", "private": true, "type": "module", "scripts": { "start": "node src/timer.js" } }\n'
 }
 
-/** Starts the model and prepares the home. The project is made once and then left as it is. */
+/** Starts the model and prepares the home. The project is created once and not changed afterwards. */
 export const demoHome = Effect.fnUntraced(
   function* (root: string) {
     const provider = yield* ScriptedProvider.make(demoScript)

@@ -1,5 +1,5 @@
 /**
- * The embedded Convex deployment of a data folder: served by this process, or found where another process serves it.
+ * The embedded Convex deployment of a data folder, served by this process or by another one.
  */
 import { functionsDir } from "@opencode-worker/convex-backend"
 import { ConvexEmbedded, isConvexEmbeddedError } from "@opencode-worker/convex-embedded"

@@ -1,8 +1,8 @@
-/** Failures of the embedded deployment and of its data folder, for the person at the terminal. */
+/** Errors of the embedded deployment and its data folder, for the user. */
 import { ConvexEmbeddedError } from "@opencode-worker/convex-embedded"
 import { AppError, configError, temporaryError } from "../AppError.ts"
 
-/** Its message is a sentence already; the exit code says whether a later start can succeed. */
+/** The message is already a sentence. The exit code states whether a later start can succeed. */
 export const fromEmbeddedError = (error: unknown): AppError => {
   if (error instanceof AppError) return error
   if (!(error instanceof ConvexEmbeddedError)) return configError(`The deployment did not start: ${String(error)}`)

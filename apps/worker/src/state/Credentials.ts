@@ -1,4 +1,4 @@
-/** The credentials of a worker, as a file keeps them between two starts. */
+/** The file that keeps a worker's credentials between two starts. */
 import type { Id } from "@opencode-worker/convex-backend/api"
 import type { ConvexSyncError, Pairing } from "@opencode-worker/convex-sync"
 import { Schema } from "effect"
@@ -7,14 +7,14 @@ import * as PrivateFile from "./PrivateFile.ts"
 const isWorkerId = (value: unknown): value is Id<"workers"> => typeof value === "string" && value !== ""
 const Secret = Schema.RedactedFromValue(Schema.String)
 
-/** `previous` is there from the beginning of a rotation to its end. */
+/** `previous` is set only during a rotation. */
 const Credentials = Schema.Struct({
   workerId: Schema.declare(isWorkerId),
   secret: Secret,
   previous: Schema.optionalKey(Secret)
 })
 
-/** Nothing: there is no worker yet. */
+/** None if there is no worker yet. */
 export const read = (file: string) => PrivateFile.read(file, Credentials)
 
 export const write = (file: string, credentials: Pairing.StoredCredentials) =>

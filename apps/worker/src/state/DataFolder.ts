@@ -1,11 +1,11 @@
 /**
- * Where a worker keeps what it must remember between two starts. Only its owner can read it: an open folder is
- * tightened with a warning, and what another user placed is refused.
+ * The folder that keeps a worker's state between two starts. Only its owner can read it: the mode of an open folder is
+ * restricted with a warning, and files of other users are refused.
  *
  * ```
  * <data>/deployment/         the embedded Convex deployment (SQLite)
  *        operator.json       the local operator's signing key
- *        worker-<hash>.json  a worker's id and secret, one file a hosted directory and deployment
+ *        worker-<hash>.json  a worker's id and secret, one file per hosted directory and deployment
  *        trusted-<hash>.json the OpenCode configuration of a directory that its user trusts
  *        demo/               the offline demo's own OpenCode home and sample project
  * ```
@@ -31,10 +31,10 @@ export interface DataFolder {
 /** Eight hex digits that distinguish directories of the same name. */
 const fingerprint = (text: string) => createHash("sha256").update(text).digest("hex").slice(0, 8)
 
-/** Some file systems take no name of more bytes: eCryptfs 143, others 255. */
+/** The maximum length of a file name in bytes is 143 on eCryptfs, and 255 on most file systems. */
 const longestName = 140
 
-/** The name of a directory's data folder: readable where a file system takes it. */
+/** The name of a directory's data folder: readable if the file system allows its length. */
 const nameOf = (name: string, directory: string) =>
   `${Buffer.byteLength(name) + 9 > longestName ? "directory" : name}-${fingerprint(directory)}`
 
@@ -43,12 +43,12 @@ const noHome = configError("There is no home directory for the data folder: set 
 /** Entries by which a folder is recognised as a data folder. */
 const isOurs = (name: string) => /^(deployment|demo|operator\.json|worker-[0-9a-f]{8}\.json)$/.test(name)
 
-/** Below it lie the data folders that no `--data` places elsewhere. */
+/** The parent of the data folders without `--data`. */
 const stateDirectory = Effect.flatMap(UserDirectories.UserDirectories, (directories) =>
   directories.state("opencode-worker")
 )
 
-/** Where workers of this user keep their secrets: this data folder, and the others. */
+/** The folders with the secrets of this user's workers: this data folder and the others. */
 export const dataFolders = (folder: DataFolder) =>
   Effect.match(stateDirectory, {
     onSuccess: (state) => [folder.root, state],

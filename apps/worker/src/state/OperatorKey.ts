@@ -7,7 +7,7 @@ import * as PrivateFile from "./PrivateFile.ts"
 
 const issuer = "https://operator.opencode-worker.local"
 const audience = "opencode-worker"
-/** A token is good for this many seconds; the client asks for the next one in time. */
+/** Lifetime of a token in seconds. The client requests the next one in time. */
 const tokenSeconds = 3600
 
 const Jwk = Schema.Record(Schema.String, Schema.String)

@@ -1,6 +1,6 @@
 /**
- * Where the pairing code is shown: at a terminal, or in a file that only its owner can read. Who has the code can own the
- * worker, so it is not written to a service's log unless that was asked for.
+ * Shows the pairing code at a terminal, or writes it to a file that only its owner can read. The code allows its holder to
+ * become the operator, so it is written to a service's log only on request.
  */
 import { Effect, FileSystem, Option, Stdio } from "effect"
 import { temporaryError } from "../AppError.ts"
@@ -9,22 +9,22 @@ import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
 
 export interface PairingCodeOptions {
   readonly url: string
-  /** In place of the terminal. */
+  /** The file to use in place of the terminal. */
   readonly file: Option.Option<string>
-  /** Where there is neither a terminal nor `file`. */
+  /** The file to use if there is neither a terminal nor `file`. */
   readonly defaultFile: string
-  /** To standard output, also where that is no terminal. */
+  /** Print it to standard output, even without a terminal. */
   readonly print: boolean
 }
 
-/** A link that someone put there is removed, and not followed. */
+/** An existing link is removed, not followed. */
 const write = Effect.fnUntraced(function* (file: string, code: string) {
   const fs = yield* FileSystem.FileSystem
   yield* fs.remove(file, { force: true })
   yield* fs.writeFileString(file, `${code}\n`, { flag: "wx", mode: 0o600 })
 })
 
-/** `show` a code, and `forget` the file that has it. */
+/** `show` a code, and `forget` the file that contains it. */
 export const make = Effect.fnUntraced(function* ({ defaultFile, file, print, url }: PairingCodeOptions) {
   const fs = yield* FileSystem.FileSystem
   const isTerminal = yield* Stdio.Stdio.use(({ stdoutIsTerminal }) => stdoutIsTerminal)

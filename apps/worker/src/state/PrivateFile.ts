@@ -4,7 +4,7 @@ import { Effect, FileSystem, Option, Schema } from "effect"
 import { configError } from "../AppError.ts"
 import { fromEmbeddedError } from "../local/EmbeddedError.ts"
 
-/** The content, or nothing if there is no such file yet. Fails for a file or link that another user placed. */
+/** The content, or none if the file does not exist. Fails for a file or link of another user. */
 export const read = Effect.fnUntraced(function* <A, I>(file: string, schema: Schema.Codec<A, I>) {
   const exists = yield* Effect.try({ try: () => checkPrivateFile(file), catch: fromEmbeddedError })
   if (!exists) return Option.none<A>()
@@ -12,14 +12,13 @@ export const read = Effect.fnUntraced(function* <A, I>(file: string, schema: Sch
   return yield* fs.readFileString(file).pipe(
     Effect.flatMap(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))),
     Effect.asSome,
-    Effect.mapError(() =>
-      configError(`The file ${file} is damaged: move it away and start again, and a new one is made.`)
-    )
+    Effect.mapError(() => configError(`The file ${file} is damaged: move it away and start again to create a new one.`))
   )
 })
 
 /**
- * Replaces the content. A crash, also of the machine, leaves the old file or the new one; once this has ended, the new one.
+ * Replaces the content atomically. After a crash, also of the machine, the file is the old or the new one. Once this effect
+ * has ended, it is the new one.
  */
 export const write = Effect.fnUntraced(function* <A, I>(file: string, schema: Schema.Codec<A, I>, content: A) {
   const text = yield* Schema.encodeEffect(Schema.fromJsonString(schema))(content).pipe(Effect.orDie)

@@ -21,7 +21,7 @@ export const processIdIn = Effect.fnUntraced(function* (directory: string) {
     fs.readLink("/proc/self/ns/pid").pipe(Effect.orElseSucceed(() => "")),
     state("opencode-worker")
   ])
-  // Hashed: a machine id is not for others to read, and paths can be longer than a process id.
+  // Hashed, because a machine id is confidential, and a path can be longer than a process id.
   const hash = createHash("sha256").update(JSON.stringify([hostname(), ...known, directory]))
   return `start ${hash.digest("hex")}`
 })

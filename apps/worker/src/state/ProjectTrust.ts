@@ -1,6 +1,6 @@
 /**
- * Whether a project's own OpenCode configuration has all effect, and what to show of it. Trust is remembered for the
- * content that was trusted: another content has to be trusted again.
+ * Trust in a project's own OpenCode configuration. Without trust, parts of the configuration are ignored. Trust covers the
+ * content at the time: changed content must be trusted again.
  */
 import {
   changesOf,
@@ -20,18 +20,18 @@ const Trusted = Schema.Struct({ directory: Schema.String, files: Schema.Record(S
 export interface ProjectTrustOptions {
   readonly directory: string
   readonly environment: Readonly<Record<string, string>>
-  /** Where the trust in this directory is remembered. */
+  /** The file that records trust in this directory. */
   readonly file: string
-  /** Trusts the content as it is now, forgets an earlier trust, or goes by what is remembered. */
+  /** True trusts the present content, false revokes trust, and none uses the recorded trust. */
   readonly trust: Option.Option<boolean>
 }
 
-/** The choice for `OpenCodeHost`. Prints what has no effect. Fails when what was trusted has changed. */
+/** The choice for `OpenCodeHost`. Prints the ignored configuration. Fails if trusted content has changed. */
 export const projectConfig = Effect.fn("ProjectTrust.projectConfig")(function* (options: ProjectTrustOptions) {
   const { directory, file } = options
   const wanted = Option.getOrUndefined(options.trust)
   const path = yield* Path.Path
-  // The project itself could bring a trust along.
+  // The project itself could contain a trust file.
   const fs = yield* FileSystem.FileSystem
   const isInside = !path.relative(directory, file).startsWith("..")
   if (isInside && (wanted === true || (yield* fs.exists(file)))) {
@@ -54,7 +54,7 @@ export const projectConfig = Effect.fn("ProjectTrust.projectConfig")(function* (
     if (changed.length === 0) return { trusted: kept.value.files } satisfies ProjectConfig
     return yield* configError(
       ScreenText.line(
-        `The project's OpenCode configuration has changed since you trusted it: ${some(changed)}. Look at it; then trust it again with --trust-project, or ignore it with --no-trust-project.`
+        `The project's OpenCode configuration has changed since you trusted it: ${some(changed)}. Review it; then trust it again with --trust-project, or ignore it with --no-trust-project.`
       ).text
     )
   }
@@ -62,13 +62,13 @@ export const projectConfig = Effect.fn("ProjectTrust.projectConfig")(function* (
   return "harmless" satisfies ProjectConfig
 })
 
-/** Files that are named. */
+/** Number of files that a message names. */
 const shown = 10
 
 const some = (all: ReadonlyArray<string>) =>
   all.length <= shown ? all.join(", ") : `${all.slice(0, shown).join(", ")} and ${all.length - shown} more`
 
-/** One line a kind. */
+/** One line per kind. */
 const summaries = (ignored: ReadonlyArray<IgnoredConfig>): ReadonlyArray<ScreenText> => {
   const kinds = Map.groupBy(ignored, ({ kind }) => kind)
   const lines = [...kinds].map(([kind, all]) => {

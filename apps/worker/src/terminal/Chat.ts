@@ -1,4 +1,4 @@
-/** A conversation at the terminal: sends a prompt, writes the answer as it arrives through the deployment. */
+/** A conversation at the terminal: sends prompts, and writes each answer as it arrives through the deployment. */
 import { type SessionId, TurnView } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import type { ConvexClientError } from "@opencode-worker/effect-convex"
@@ -14,19 +14,19 @@ import * as Transcript from "./Transcript.ts"
 export interface Tally {
   readonly turns: number
   readonly completed: number
-  /** Stopped by the person who asked, as they wanted. */
+  /** Stopped by the user. */
   readonly stopped: number
   /** Prompts that the deployment did not accept. */
   readonly refused: number
   /** Milliseconds from sending the first prompt to its first text. */
   readonly firstText: Option.Option<number>
-  /** Updates that brought text before the turn that they belong to was complete. */
+  /** Updates with text that arrived before the end of their turn. */
   readonly pieces: number
 }
 
 export const noTurns: Tally = { turns: 0, completed: 0, stopped: 0, refused: 0, firstText: Option.none(), pieces: 0 }
 
-/** A prompt that cannot be sent, because it is too long for example, says nothing about the next one. */
+/** A rejected prompt, for example one that is too long, does not end the chat. */
 const accepted = <A>(sending: Effect.Effect<A, ConvexClientError>) =>
   Effect.asSome(sending).pipe(
     Effect.catchReason("ConvexClientError", "Rejected", ({ code, message }, error) =>
@@ -48,7 +48,7 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
   readonly model: Option.Option<string>
   readonly style: Style
   readonly tally: Ref.Ref<Tally>
-  /** Where a person is, who can be asked, and who sees already what was typed. */
+  /** Defined if a person is at the terminal: they can answer requests, and have seen their own prompts. */
   readonly input: ChatInput | undefined
 }) {
   const { input, model, prompt, sessionId, style, tally } = options
@@ -68,7 +68,7 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
         (): Seen => ({ transcript: Transcript.empty, view: TurnView.empty }),
         Effect.fnUntraced(function* ({ transcript }, view) {
           const [next, text] = Transcript.render(transcript, style, view)
-          // A notice says what the answer waits for.
+          // A notice names the cause of the wait.
           const isAnswer = view.blocks.some(({ kind }) => kind !== "notice" && kind !== "request")
           if (!text.isEmpty && view.end === null) {
             const now = yield* Clock.currentTimeMillis
@@ -85,10 +85,10 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
     )
   const asked = promptForRequests(sessionId, input && { input, style, columns: columns() })
   const turn = Effect.raceFirst(answer, Effect.andThen(asked, Effect.never))
-  // An abort that is refused, because the turn has just ended, needs no second try.
+  // An abort is refused if the turn has just ended, and needs no retry.
   const stop = Effect.ignore(client.call(({ turns }) => turns.abort(turnId)))
   const { view } = yield* input === undefined ? turn : input.onEscape(stop)(turn)
-  // A person sees the notice that an answer is not whole; a script has the exit code.
+  // A person sees the notice of an incomplete answer; a script uses the exit code.
   const isAnswered = input === undefined ? view.end?.isWhole === true : view.status === "completed"
   yield* Ref.update(tally, (sum) => ({
     ...sum,

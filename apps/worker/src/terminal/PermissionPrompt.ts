@@ -1,4 +1,4 @@
-/** Brings the requests of a running turn to the person at the terminal, and the answers back. */
+/** Shows the requests of a running turn at the terminal, and returns the answers. */
 import type { Answer, OpenRequest, PendingRequest, RequestId, SessionId } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { Effect, Option, Stream, SubscriptionRef } from "effect"
@@ -9,19 +9,19 @@ import { type ScreenText, screen } from "./output/ScreenText.ts"
 import type { Style } from "./output/Style.ts"
 import { permissionAnswer, questionAnswer, type Typed } from "./typedAnswer.ts"
 
-/** The model reads this where there is no person, so that it continues. */
+/** The model reads this if there is no person, so that it continues. */
 const unattended = "No person can be asked for permission here. Continue without it, or say what you need."
 
 type Ask = (shown: ScreenText) => Effect.Effect<string>
 
-/** Asks until what was typed has a meaning. */
+/** Asks until the typed text is a valid answer. */
 const untilClear = Effect.fnUntraced(function* <A>(ask: Ask, card: ScreenText, meaning: (typed: string) => Typed<A>) {
   let typed = meaning(yield* ask(card))
   while (typed._tag === "Unclear") typed = meaning(yield* ask(screen`  ${typed.hint}\n`))
   return typed.answer
 })
 
-/** Who can be asked, and how their terminal shows it. */
+/** The person who answers, and the properties of their terminal. */
 interface Person {
   readonly input: ChatInput
   readonly style: Style
@@ -48,8 +48,8 @@ const askPerson = ({ input, ...view }: Person, request: OpenRequest, position: s
     })
   )
 
-/** A question that accepts none but its options can only be dismissed, which ends the turn. */
-const answerForNobody = ({ content }: OpenRequest): Answer => {
+/** A question that accepts only its options can only be dismissed, which ends the turn. */
+const unattendedAnswer = ({ content }: OpenRequest): Answer => {
   if (content.kind === "permission") return { type: "reject", message: unattended }
   return content.questions.every(({ custom }) => custom)
     ? { type: "answers", answers: content.questions.map(() => [unattended]) }
@@ -57,9 +57,8 @@ const answerForNobody = ({ content }: OpenRequest): Answer => {
 }
 
 /**
- * Answers the requests of a session for as long as it runs, one after another: by the person at the terminal or, where
- * there is none, in a way that lets the model continue. A request that is answered elsewhere, or that waits no longer,
- * leaves the screen.
+ * Answers the requests of a session one after another: through the person at the terminal or, without a person, in a way
+ * that lets the model continue. A request that was closed elsewhere is removed from the screen.
  */
 export const promptForRequests = Effect.fnUntraced(function* (sessionId: SessionId, person: Person | undefined) {
   const client = yield* Client
@@ -75,7 +74,7 @@ export const promptForRequests = Effect.fnUntraced(function* (sessionId: Session
     SubscriptionRef.changes(waiting).pipe(
       Stream.filter((requests) => requests.every(({ requestId }) => requestId !== id)),
       Stream.runHead,
-      // The question holds the output until this has ended it.
+      // The request holds back other output until this ends it.
       Effect.andThen(printHeld(screen`  (This request no longer waits for an answer.)\n`)),
       Effect.as(Option.none<Answer>())
     )
@@ -89,7 +88,7 @@ export const promptForRequests = Effect.fnUntraced(function* (sessionId: Session
       client.call((operator) => operator.requests.get(requestId)),
       (request) =>
         person === undefined
-          ? Effect.succeed(answerForNobody(request))
+          ? Effect.succeed(unattendedAnswer(request))
           : askPerson(person, request, ofMany(1, requests.length))
     )
     const answer = yield* Effect.raceFirst(Effect.asSome(prepared), gone(requestId))

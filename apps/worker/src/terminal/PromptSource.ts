@@ -1,11 +1,11 @@
-/** Where prompts come from: the command line, a file, a person at the terminal, or the lines of standard input. */
+/** The source of prompts: the command line, a file, a person at the terminal, or the lines of standard input. */
 import { Effect, FileSystem, Option, type PlatformError, Stdio, Stream } from "effect"
 import { type AppError, usageError } from "../AppError.ts"
 import type { ChatInput } from "./input/ChatInput.ts"
 
 const isPrompt = (line: string) => line.trim() !== ""
 
-/** Each line is a prompt: a text of several lines is given with `--prompt-file -`. */
+/** Each line is a prompt. `--prompt-file -` reads all lines as one prompt. */
 const piped = Stream.unwrap(
   Effect.map(Stdio.Stdio, (stdio) => stdio.stdin.pipe(Stream.decodeText(), Stream.splitLines, Stream.filter(isPrompt)))
 )
@@ -21,8 +21,8 @@ const decode = (name: string, bytes: Uint8Array): Effect.Effect<string, AppError
   })
 
 /**
- * A file's content, or all of standard input for `-`, as one prompt: with its line breaks and tabs, without line breaks at
- * its end.
+ * The content of a file, or of standard input for `-`, as one prompt. Keeps line breaks and tabs, except line breaks at the
+ * end.
  */
 export const promptFile = Effect.fnUntraced(function* (path: string) {
   const name = path === "-" ? "Standard input" : path
@@ -38,15 +38,15 @@ export const promptFile = Effect.fnUntraced(function* (path: string) {
   return isPrompt(prompt) ? prompt : yield* usageError(`${name} holds no prompt.`)
 })
 
-/** Whether a person types the prompts: none are given, and they are at a terminal. */
+/** Whether a person types the prompts: no prompt is given, and there is a terminal. */
 export const isInteractive = (given: ReadonlyArray<string>) =>
   Effect.flatMap(Stdio.Stdio, ({ stdinIsTerminal, stdoutIsTerminal }) =>
     Effect.zipWith(stdinIsTerminal, stdoutIsTerminal, (stdin, stdout) => given.length === 0 && stdin && stdout)
   )
 
 /**
- * `given` prompts are all there is; else those of `opening`, and then those of the person. Without a person and without
- * either, each line of standard input is a prompt.
+ * Only the `given` prompts, if any; otherwise those of `opening`, then those that the person types. Without prompts and
+ * without a person, each line of standard input is a prompt.
  */
 export const promptSource = (options: {
   readonly given: ReadonlyArray<string>

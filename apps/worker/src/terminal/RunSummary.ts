@@ -8,7 +8,7 @@ export interface Run {
   readonly readyMillis: number
   /** Milliseconds that OpenCode took to boot, in parallel. */
   readonly bootMillis: number
-  /** Times that the model list was fetched. */
+  /** Number of fetches of the model list. */
   readonly fetches: number
   readonly hostId: string
   readonly tally: Tally
@@ -16,7 +16,7 @@ export interface Run {
 
 const millis = (value: number) => `${Math.round(value).toLocaleString("en")} ms`
 
-/** `left`: process ids of what the host started and did not end. */
+/** `left`: ids of processes that the host started and that still run. */
 export const summary = ({ bootMillis, fetches, readyMillis, tally }: Run, left: ReadonlyArray<number>): ScreenText => {
   const firstText = Option.match(tally.firstText, {
     onNone: () => "none",

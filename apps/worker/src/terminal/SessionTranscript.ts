@@ -1,4 +1,4 @@
-/** The history of a session at the terminal: every turn with its answer, the oldest first. */
+/** Prints the history of a session: every turn with its answer, oldest first. */
 import type { SessionId } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { Effect, Stream } from "effect"
@@ -10,7 +10,7 @@ import * as Transcript from "./Transcript.ts"
 
 const isSessionId = (text: string): text is SessionId => text !== ""
 
-/** The session of an id that a person gave. The deployment refuses the arguments if it is not an id at all. */
+/** The session of an id that a person typed. The deployment rejects text that is not an id. */
 export const findSession = Effect.fnUntraced(function* (given: string) {
   if (!isSessionId(given)) return yield* noSuchSession(given)
   const client = yield* Client
@@ -20,7 +20,7 @@ export const findSession = Effect.fnUntraced(function* (given: string) {
   return found ?? (yield* noSuchSession(given))
 })
 
-/** Writes the turns that the deployment has. */
+/** Writes the turns of the deployment. */
 export const showSession = Effect.fnUntraced(function* (sessionId: SessionId, style: Style) {
   const client = yield* Client
   yield* client
@@ -39,7 +39,7 @@ export const showSession = Effect.fnUntraced(function* (sessionId: SessionId, st
 /** Enough to load a thousand messages. Turns that are loaded later are shown the next time. */
 const historyTimeout = "30 seconds"
 
-/** Writes the turns, after those at OpenCode's own terminal were imported. */
+/** Imports the turns of OpenCode's own terminal, then writes all turns. */
 export const showHistory = Effect.fnUntraced(function* (sessionId: SessionId, style: Style) {
   const client = yield* Client
   yield* client

@@ -22,7 +22,7 @@ const previewLength = 2000
 export const preview = (text: string): string =>
   text.length > previewLength ? `${text.slice(0, previewLength).toWellFormed()}…` : text
 
-/** The preview of a tool call as OpenCode reports it; none before its arguments are complete. */
+/** The preview of a tool call that OpenCode reports, or none before its arguments are complete. */
 export const ofPart = ({ state, tool }: OpenCodeToolPart): Option.Option<ToolPreview> => {
   if (state.status === "pending") return Option.none()
   const output = state.status === "completed" ? state.output : state.status === "error" ? state.error : ""

@@ -1,8 +1,8 @@
 /**
- * Writes the views of a turn to a terminal, each piece once. Pure: what was written and a view in, what is written and text
- * out.
+ * Writes the views of a turn to a terminal, each piece once. Pure: maps the transcript so far and a view to the next
+ * transcript and the text to write.
  *
- * Invariant: text that was written while the turn ran is not written again; the last view adds what is missing.
+ * Invariant: text that was written while the turn ran is not written again. The last view adds the missing text.
  */
 import { TurnView } from "@opencode-worker/client"
 import { splitDecided } from "./output/cleanText.ts"
@@ -10,10 +10,10 @@ import { none, ScreenText, screen } from "./output/ScreenText.ts"
 import type { Style } from "./output/Style.ts"
 import { preview } from "./ToolPreview.ts"
 
-/** How far the text of one block is written. */
+/** The written part of one block's text. */
 interface Written {
   readonly characters: number
-  /** The end of what is written. */
+  /** The end of the written text. */
   readonly before: string
 }
 
@@ -30,7 +30,7 @@ type Step = readonly [Transcript, ScreenText]
 
 const newLine = screen`\n`
 
-/** A block's text as it is so far. `isLast`: no more follows, so that a character without its continuation is written, too. */
+/** Writes a block's text so far. `isLast`: no text follows, so an incomplete last character is written too. */
 const text = (state: Transcript, style: Style, kind: string, id: string, whole: string, isLast: boolean): Step => {
   const { before, characters } = state.written.get(id) ?? { before: "", characters: 0 }
   const missing = whole.slice(characters)
@@ -73,14 +73,14 @@ const block = (state: Transcript, style: Style, shown: TurnView.Block, isLast: b
       return text(state, style, shown.type, shown.id, typeof content === "string" ? content : "", isLast)
     }
     case "notice":
-      // One id may have several sentences, one after another.
+      // One id may have several notices in sequence.
       return text(state, style, shown.kind, `${shown.id} ${shown.text}`, shown.text, true)
     default:
       return text(state, style, shown.kind, shown.id, shown.text, isLast)
   }
 }
 
-/** How a turn ended if it did not complete, and who answered it. */
+/** The outcome of a turn that did not complete, and the model and agent. */
 const closing = (style: Style, { answeredBy, error, outcome }: TurnView.TurnEnd): ScreenText => {
   const reason = error === null ? none : screen`: ${ScreenText.indent(screen`${error.message}`, "  ")}`
   const verdict =
@@ -90,7 +90,7 @@ const closing = (style: Style, { answeredBy, error, outcome }: TurnView.TurnEnd)
   return screen`${style.faint(screen`answered by ${ScreenText.line(model)}, agent ${ScreenText.line(agent)}`)}\n${verdict}`
 }
 
-/** Writes what a view has beyond what is written. */
+/** Writes the part of a view that is not written yet. */
 export const render = (state: Transcript, style: Style, { blocks, end }: TurnView.TurnView): Step => {
   const [last, added] = blocks.reduce<Step>(
     ([current, out], shown) => {

@@ -1,4 +1,4 @@
-/** A terminal that closes ends the program as Ctrl-C does: `runMain` sees to SIGINT and SIGTERM, not to SIGHUP. */
+/** Closing the terminal ends the program like Ctrl-C. `runMain` handles SIGINT and SIGTERM, but not SIGHUP. */
 import { Effect } from "effect"
 
 const hangup = Effect.callback<never>((resume) => {
@@ -7,6 +7,6 @@ const hangup = Effect.callback<never>((resume) => {
   return Effect.sync(() => process.off("SIGHUP", onHangup))
 })
 
-/** Runs `program` until its end or until the terminal closes; its scopes are closed in either case. */
+/** Runs `program` until it ends or the terminal closes. Its scopes are closed in both cases. */
 export const interruptOnHangup = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.raceFirst(program, hangup)

@@ -1,9 +1,9 @@
 /**
- * A request of the agent as a person sees it: who asks, where, the whole command or diff, and what "always" would cover.
+ * A request of the agent as a person sees it: the agent, the directory, the whole command or diff, and the scope of "always".
  * Pure.
  *
- * Invariant: each row of foreign text has a bar in front of it, also where it is wrapped, so that no text can look like a
- * line of the card.
+ * Invariant: each row of foreign text starts with a bar, wrapped rows included, so that no text can look like a line of the
+ * card.
  */
 import { cleanLine, cleanText } from "./output/cleanText.ts"
 import { columnsOf } from "./input/draftView.ts"
@@ -11,7 +11,7 @@ import { ScreenText, screen } from "./output/ScreenText.ts"
 import type { Style } from "./output/Style.ts"
 
 export interface Asked {
-  /** The root agent first, then each sub-agent with the task that it was given. */
+  /** The root agent first, then each sub-agent with its task. */
   readonly askedBy: ReadonlyArray<{ readonly agent: string; readonly task: string | null }>
   readonly directory: string
   /** The scope of an `always` answer, or null if it is not offered. */
@@ -52,7 +52,7 @@ const wrap = (line: string, width: number): ReadonlyArray<string> => {
   return [...rows, row]
 }
 
-/** Foreign text, whole, each row behind a bar. */
+/** Foreign text, complete, each row behind a bar. */
 const quoted = (text: string, columns: number): ScreenText => {
   const width = Math.max(columns - 6, 10)
   const rows = cleanText(text)
@@ -61,7 +61,7 @@ const quoted = (text: string, columns: number): ScreenText => {
   return ScreenText.join(rows.map((row) => screen`  │ ${row}\n`))
 }
 
-/** One line of foreign text after a word of ours, behind bars where the terminal would wrap it. */
+/** One line of foreign text after a label, behind bars if the terminal would wrap it. */
 const labelled = (label: string, text: string, columns: number): ScreenText => {
   const line = cleanLine(text)
   return columnsOf(`  ${label} ${line}`) <= columns
@@ -76,7 +76,7 @@ const whoAsks = ({ askedBy, directory }: Asked, columns: number): ScreenText => 
   return screen`${by}${at}`
 }
 
-/** More rows than this push the card's head off most screens. */
+/** More rows than this scroll the card's head off most screens. */
 const tall = 15
 
 export const permissionCard = (

@@ -1,5 +1,5 @@
 /**
- * The meaning of what a person typed after a request. Pure. Where there is none, the request is asked again with a hint.
+ * Parses the text that a person typed after a request. Pure. For unclear text, the request is repeated with a hint.
  */
 import type { Answer } from "@opencode-worker/client"
 import type { Question } from "./requestCard.ts"
@@ -11,10 +11,10 @@ export type Typed<A> =
 const answer = <A>(given: A): Typed<A> => ({ _tag: "Answer", answer: given })
 const unclear = (hint: string): Typed<never> => ({ _tag: "Unclear", hint })
 
-/** A text that is shorter is a slip, and no instruction. */
+/** A shorter text is treated as a typing mistake, not as an instruction. */
 const shortestInstruction = 3
 
-/** Words for yes, always and no; everything longer is an instruction, which the model reads and continues with. */
+/** Words for yes, always and no. Any longer text is an instruction that the model reads before it continues. */
 export const permissionAnswer = (typed: string, isAlwaysOffered: boolean): Typed<Answer> => {
   const word = typed.trim()
   if (/^(y|yes|once)$/i.test(word)) return answer({ type: "once" })
@@ -28,7 +28,7 @@ export const permissionAnswer = (typed: string, isAlwaysOffered: boolean): Typed
     : answer({ type: "reject", message: word })
 }
 
-/** The option of exactly this label, or of this label in other letters where that is one option. */
+/** The option with exactly this label, or the only option with this label in another case. */
 const labelled = ({ options }: Question, text: string): string | undefined => {
   const exact = options.find(({ label }) => label.trim() === text)
   if (exact !== undefined) return exact.label
@@ -40,7 +40,7 @@ const chosen = (question: Question, text: string): string | undefined =>
   labelled(question, text) ?? (/^\d+$/.test(text) ? question.options[Number(text) - 1]?.label : undefined)
 
 /**
- * A label, a number of an option, several of them where the question allows it, or an answer in the person's own words.
+ * A label, the number of an option, several of them if the question allows it, or an answer in the person's own words.
  */
 export const questionAnswer = (question: Question, typed: string): Typed<ReadonlyArray<string>> => {
   const text = typed.trim()

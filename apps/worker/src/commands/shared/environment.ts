@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 
-/** All that the user's shell has, so that OpenCode finds the keys and programs that it finds there. */
+/** The environment of the user's shell, so that OpenCode finds the same keys and programs. */
 export const shellEnvironment = Effect.sync(() => {
   const environment: Record<string, string> = {}
   for (const [name, value] of Object.entries(process.env)) if (value !== undefined) environment[name] = value

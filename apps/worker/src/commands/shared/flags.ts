@@ -29,7 +29,7 @@ export const demo = Flag.Boolean("demo").pipe(
 
 export const allowHome = Flag.Boolean("allow-home").pipe(
   Flag.withDescription(
-    "Host your home directory, the data folder, or a directory that contains one of them. The agent then reads every file in it without asking, SSH keys and API keys too"
+    "Host your home directory, the data folder, or a directory that contains one of them. The agent can then read every file in it without approval, including SSH keys and API keys"
   ),
   Flag.withDefault(false)
 )

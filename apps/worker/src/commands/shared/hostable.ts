@@ -22,10 +22,10 @@ export const hostable = Effect.fnUntraced(function* (options: {
   const directory = yield* real(options.directory)
   const instead = "use the directory of a project, or pass --allow-home"
   const refused = (why: string) => configError(`${directory} ${why}: ${instead}.`)
-  // A user who is in no list of users has no home directory to protect.
+  // A user without an entry in the list of users has no home directory to protect.
   const home = yield* Effect.option(Effect.try(homedir))
   if (Option.isSome(home) && contains(directory, yield* real(home.value))) {
-    return yield* refused("contains your home directory, so the agent could read the keys in it without asking")
+    return yield* refused("contains your home directory, so the agent could read the keys in it without approval")
   }
   for (const folder of yield* Effect.forEach(options.dataFolders, real)) {
     if (contains(directory, folder)) {

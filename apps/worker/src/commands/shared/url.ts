@@ -10,7 +10,7 @@ export const isLocal = (address: string): boolean => {
   return parsed?.protocol === "http:" && parsed.username === "" && local.has(parsed.hostname)
 }
 
-/** The address of a deployment. A worker's secret travels to it, so beyond this machine it has to be encrypted. */
+/** The address of a deployment. It must be encrypted beyond this machine, because the worker sends its secret to it. */
 export const resolveUrl = Effect.fnUntraced(function* (given: string) {
   const parsed = URL.canParse(given) ? new URL(given) : undefined
   if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) {
@@ -19,7 +19,7 @@ export const resolveUrl = Effect.fnUntraced(function* (given: string) {
     )
   }
   if (parsed.username !== "" || parsed.password !== "") {
-    return yield* configError("--url holds a user name or a password: leave them out, a worker pairs by its code.")
+    return yield* configError("--url holds a user name or a password: leave them out; a worker pairs by its code.")
   }
   if (parsed.protocol === "http:" && !local.has(parsed.hostname)) {
     return yield* configError(

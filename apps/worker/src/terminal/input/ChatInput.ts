@@ -1,5 +1,5 @@
 /**
- * The person's side of a chat: a line for prompts, a line for the answer to a request, and the keys that stop and leave.
+ * The input of a chat: a line for prompts, a line for the answer to a request, and the keys that stop an answer or exit.
  *
  * ```
  *   away ── prompt ──▶ composing ── Enter ──▶ away
@@ -9,8 +9,8 @@
  * Invariants
  * - Text typed or pasted before a request was shown never answers it. It goes to the draft of the next prompt, which is
  *   shown when the line for prompts returns.
- * - A line that was entered while an answer streams is the next prompt, unless a request comes first: then it is a draft.
- * - While a request is shown nothing else is written, so no text can take its place.
+ * - A line that was entered while an answer streams is the next prompt, or a draft if a request is shown first.
+ * - While a request is shown, no other text is written, so no text can imitate the request.
  */
 import { Deferred, Effect, Option, Semaphore } from "effect"
 import * as Draft from "./Draft.ts"
@@ -20,15 +20,15 @@ import * as Output from "../output/Output.ts"
 import { none, type ScreenText, screen } from "../output/ScreenText.ts"
 
 export interface ChatInput {
-  /** The next prompt; none when the person leaves. */
+  /** The next prompt, or none when the person exits. */
   readonly prompt: Effect.Effect<Option.Option<string>>
-  /** Shows texts and reads what is typed after each, in one piece. */
+  /** Shows texts and reads the typed line after each, without other output in between. */
   readonly talk: <A, E, R>(
     conversation: (ask: (shown: ScreenText) => Effect.Effect<string>) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E, R>
-  /** Runs an effect at each Esc, for as long as `program`. */
+  /** Runs an effect at each Esc while `program` runs. */
   readonly onEscape: (stop: Effect.Effect<void>) => <A, E, R>(program: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** Interrupts at Ctrl-C, and when the terminal is gone. */
+  /** Interrupts at Ctrl-C, and when the terminal closes. */
   readonly quit: Effect.Effect<never>
 }
 
@@ -40,19 +40,19 @@ const kept = screen`  (Your text from before this question is kept for your next
 const isExit = (text: string) => text.trim() === "/exit"
 const leave = Option.none<string>()
 
-/** Two rounds of the event loop: what the terminal had to give when a request was shown has arrived then. */
+/** Two rounds of the event loop, after which all input before the request has arrived. */
 const drained = Effect.callback<void>((resume) => {
   setImmediate(() => setImmediate(() => resume(Effect.void)))
 })
 
-/** A line at the bottom of the terminal that is being edited. */
+/** The editable line at the bottom of the terminal. */
 interface Line {
   readonly label: string
   draft: Draft.Draft
   readonly enter: (text: string) => void
 }
 
-/** Owns the terminal's keyboard for as long as the scope. */
+/** Owns the keyboard until the scope closes. */
 export const make = Effect.gen(function* () {
   const quit = yield* Deferred.make<never>()
   const runFork = Effect.runForkWith(yield* Effect.context())
@@ -81,7 +81,7 @@ export const make = Effect.gen(function* () {
     line = next
     Output.setFooter(footerOf(next))
   }
-  /** Takes the line off the screen, and leaves `left` in its place. */
+  /** Removes the line from the screen, and leaves `left` in its place. */
   const hide = (left: ScreenText) => {
     line = undefined
     Output.setFooter(undefined, isDumb ? none : left)
@@ -164,7 +164,7 @@ export const make = Effect.gen(function* () {
     })
   })
 
-  /** Shows what is asked, and reads what is typed from then on. */
+  /** Shows a request, and reads the text that is typed afterwards. */
   const ask = Effect.fnUntraced(function* (asked: ScreenText) {
     yield* Output.printHeld(asked)
     yield* drained

@@ -2,7 +2,7 @@
 
 export interface Draft {
   readonly text: string
-  /** UTF-16 code units in front of the cursor; between two characters as people count them. */
+  /** Number of UTF-16 code units before the cursor. Always a boundary of graphemes. */
   readonly cursor: number
 }
 
@@ -20,7 +20,7 @@ export type Edit =
 
 const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" })
 
-/** More than the longest character, so that an edit does not read a long text. */
+/** Longer than any grapheme, so that an edit does not scan a long text. */
 const window = 200
 
 const stepBefore = ({ cursor, text }: Draft): number => {

@@ -1,6 +1,6 @@
 /**
- * The one reader of the keyboard, for the whole life of a chat: the terminal is in raw mode from its beginning to its end,
- * so no key is lost between two ways of reading, and each key is known in the order in which it was typed.
+ * The only reader of the keyboard during a chat. The terminal is in raw mode for the whole chat, so no key is lost between
+ * two readers, and keys arrive in the order in which they were typed.
  *
  * A bracketed paste is one input, with its line breaks and tabs.
  */
@@ -15,7 +15,7 @@ export type Input =
   | Edit
   | { readonly _tag: "Enter" | "Escape" | "Interrupt" | "EndOfInput" | "Suspend" | "Resumed" | "InputLost" }
 
-/** Milliseconds within which the rest of an escape sequence follows. Alone, Esc is a key. */
+/** Milliseconds to wait for the rest of an escape sequence. Without it, Esc is a key. */
 const escapeCodeTimeout = 50
 
 const byName: Readonly<Record<string, Input["_tag"]>> = {
@@ -46,25 +46,25 @@ const byCtrl: Readonly<Record<string, Input["_tag"]>> = {
 
 const insert = (text: string): Input => ({ _tag: "Insert", text })
 
-/** A key that is neither text nor known does nothing. */
+/** Ignores keys that are neither text nor known. */
 const inputOf = (text: string | undefined, { ctrl, meta, name }: Key): Input | undefined => {
   if (meta && (name === "return" || name === "enter")) return insert("\n")
   if (name === "tab") return insert("\t")
   const tag = ctrl ? byCtrl[name ?? ""] : byName[name ?? ""]
   if (tag !== undefined && tag !== "Insert") return { _tag: tag }
-  // oxlint-disable-next-line no-control-regex -- what has none of them is text
+  // oxlint-disable-next-line no-control-regex -- text has no control characters
   return text === undefined || ctrl || meta || /[\u0000-\u001f\u007f]/.test(text) ? undefined : insert(text)
 }
 
-/** Puts the keys of a terminal in order. Pure but for `emit` and the paste that is under way. */
+/** Maps keys to inputs. The only state is the current paste. */
 export const makeDecoder = (emit: (input: Input) => void) => {
   let paste: string | undefined
   const filterReports = makeReportFilter()
   return (text: string | undefined, key: Key): void => {
-    // A paste that went through two programs may begin twice.
+    // A paste that passed through two programs may have two start sequences.
     if (key.name === "paste-start") return void (paste ??= "")
     if (key.ctrl && key.name === "c") {
-      // Also where the end of a paste never came.
+      // Also if the end of a paste never arrived.
       paste = undefined
       return emit({ _tag: "Interrupt" })
     }
@@ -83,7 +83,7 @@ export const makeDecoder = (emit: (input: Input) => void) => {
   }
 }
 
-/** Reads the keyboard for as long as the scope. */
+/** Reads the keyboard until the scope closes. */
 export const keyboard = (onInput: (input: Input) => void) =>
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -112,7 +112,7 @@ export const keyboard = (onInput: (input: Input) => void) =>
         leave()
         settings.close()
       }
-      /** As Ctrl-Z does outside of raw mode, to all processes of the job. */
+      /** Suspends all processes of the job, like Ctrl-Z outside raw mode. */
       const suspend = () => {
         leave()
         process.kill(0, "SIGTSTP")

@@ -1,8 +1,8 @@
 /**
- * A draft as it stands at the bottom of the terminal. Pure: a draft and a size in, rows and a cursor out.
+ * The view of a draft at the bottom of the terminal. Pure: maps a draft and a size to rows and a cursor.
  *
- * Rows are broken here and not by the terminal, so that it is known how many there are: a character counts as two columns
- * unless it is certain to take one.
+ * This module wraps the rows, not the terminal, so that their number is known. A character counts as two columns unless it
+ * certainly takes one.
  */
 import { cleanText } from "../output/cleanText.ts"
 import type { Draft } from "./Draft.ts"
@@ -25,7 +25,7 @@ const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" })
 /** Latin, Greek, Cyrillic, Hebrew and Arabic letters, lines, and signs of one column. */
 const narrow = /^[\u0020-\u02FF\u0370-\u06FF\u2010-\u2027\u2400-\u243F\u2500-\u259F]\p{M}*$/u
 
-/** Columns that text takes, at most. */
+/** Upper bound of the columns of a text. */
 export const columnsOf = (text: string): number => {
   let columns = 0
   for (const { segment } of segmenter.segment(text)) {
@@ -36,7 +36,7 @@ export const columnsOf = (text: string): number => {
 
 const tab = "    "
 
-/** All rows of a draft behind `label`; rows that follow are indented as far. */
+/** All rows of a draft after `label`. Further rows are indented by its width. */
 const rowsOf = ({ cursor, text }: Draft, label: string, columns: number): View => {
   const indent = " ".repeat(Math.min(columnsOf(label), 2))
   const width = Math.max(columns - 1, 10)
@@ -64,7 +64,7 @@ const rowsOf = ({ cursor, text }: Draft, label: string, columns: number): View =
   return { rows, cursorRow, cursorColumn, endColumn: used }
 }
 
-/** The rows that fit, those around the cursor; the first says how many are above. */
+/** The rows around the cursor that fit. The first one shows the number of rows above. */
 export const viewOf = (draft: Draft, label: string, size: Size): View => {
   const whole = rowsOf(draft, label, size.columns)
   const height = Math.max(3, size.rows - 2)
@@ -75,12 +75,12 @@ export const viewOf = (draft: Draft, label: string, size: Size): View => {
   return { ...whole, rows, cursorRow: whole.cursorRow - first }
 }
 
-/** Escape sequences that draw a view from the start of a row, and leave the cursor in its place. */
+/** Escape sequences that draw a view from the start of a row, and place the cursor. */
 export const draw = ({ cursorColumn, cursorRow, endColumn, rows }: View): string => {
   const up = rows.length - 1 - cursorRow
   const isAtEnd = up === 0 && cursorColumn === endColumn
   return rows.join("\n") + (isAtEnd ? "" : `${up > 0 ? `\u001b[${up}A` : ""}\r\u001b[${cursorColumn}C`)
 }
 
-/** Escape sequences that take a view off the screen, from where `draw` left the cursor. */
+/** Escape sequences that erase a view. They start at the cursor position after `draw`. */
 export const erase = ({ cursorRow }: View): string => `${cursorRow > 0 ? `\u001b[${cursorRow}A` : ""}\r\u001b[J`

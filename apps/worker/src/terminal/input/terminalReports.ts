@@ -16,14 +16,14 @@ interface Report {
 const known: ReadonlyArray<Report> = [
   // A control sequence without its last character: mouse and mode reports.
   { begins: /^\u001b\[[ -?]+$/, ends: /^[@-~]$/, body: /^[ -?]{0,40}$/ },
-  // An operating system command: a number, and a colour. A person may press Alt-], which begins like it.
+  // An operating system command: a number and a colour. Alt-] starts with the same characters.
   { begins: /^\u001b\]$/, ends: /^(?:\u0007|\u001b\\)$/, body: /^\d{1,3}(?:;[rgba:/0-9a-f]{0,40})?$/i }
 ]
 /* oxlint-enable no-control-regex */
 
 /**
- * Takes the keys one by one. Returns undefined for a key that is a part of a report; else the text that was typed in front
- * of the key and held back, which is empty for nearly all.
+ * Takes the keys one by one. Returns undefined for a key that is part of a report. Otherwise returns the text that was held
+ * back before the key, which is usually empty.
  */
 export const makeReportFilter = () => {
   let report: Report | undefined

@@ -1,27 +1,27 @@
 /**
- * Standard output and standard error: the only module that writes to them, and the owner of their errors.
+ * The only module that writes to standard output and standard error. It handles their errors.
  *
- * A process has one of each, so this is one state:
+ * A process has one of each, so the state is global:
  *
- * - `footer`: what a person types stays below everything that is written in the meantime.
- * - `waiting`: while a request is shown, nothing else is written, so that no text can take its place.
+ * - `footer`: the line that a person edits, kept below all other output.
+ * - `waiting`: output that waits while a request is shown, so that no text can imitate the request.
  *
- * A write never fails. The first error (the reader is gone, the disk is full) is kept in `outputLost`: a command that
- * exists for its output ends by it, a service outlives it.
+ * A write never fails. The first error (the reader has left, the disk is full) is kept in `outputLost`. It ends a command
+ * whose purpose is its output; a service continues.
  */
 import { Effect } from "effect"
 import { none, type ScreenText, screen } from "./ScreenText.ts"
 
 export interface Footer {
-  /** Escape sequences that take it off the screen. */
+  /** Escape sequences that erase it. */
   readonly erase: () => string
-  /** The footer as it is to be shown now, cleaned. */
+  /** Text and escape sequences that draw it, cleaned. */
   readonly draw: () => string
 }
 
 type Job = () => void
 
-/** Log lines that wait while a request is shown; older ones are left out, and counted. */
+/** Maximum number of log lines that wait while a request is shown. Older ones are dropped and counted. */
 const mostWaiting = 500
 
 let footer: Footer | undefined
@@ -45,7 +45,7 @@ const nothing = () => undefined
 const toStderr = (text: ScreenText): void => {
   if (!process.stderr.isTTY) return void process.stderr.write(text.text, nothing)
   if (footer !== undefined) return toStdout(text, nothing)
-  // The terminal shows both: a log line does not begin in the middle of an answer.
+  // The terminal shows both streams, so a log line starts on a new line.
   process.stderr.write(isAtLineStart ? text.text : `\n${text.text}`, nothing)
   isAtLineStart = true
 }
@@ -87,19 +87,19 @@ export const release = (): void => {
   held.jobs.forEach((job) => job())
 }
 
-/** Writes although the output is held; ends once the terminal has it. */
+/** Writes although output is held back. Ends when the terminal has received the text. */
 export const printHeld = (text: ScreenText): Effect.Effect<void> =>
   Effect.callback((resume) => toStdout(text, () => resume(Effect.void)))
 
-/** Columns of the terminal; 80 where there is none. */
+/** Columns of the terminal, or 80 without one. */
 export const columns = (): number => process.stdout.columns || 80
 
-/** So that what follows begins on a line of its own. */
+/** Makes the next output start on a new line. */
 export const startLine = (): void => {
   if (!isAtLineStart) toStdout(screen`\n`, nothing)
 }
 
-/** Shows a footer, or none, in place of the one before, of which `left` stays. */
+/** Replaces the footer, and leaves `left` in place of the previous one. */
 export const setFooter = (next: Footer | undefined, left: ScreenText = none): void => {
   const erased = footer?.erase() ?? ""
   footer = next
@@ -107,7 +107,7 @@ export const setFooter = (next: Footer | undefined, left: ScreenText = none): vo
   isAtLineStart = true
 }
 
-/** Draws the footer after a change of what it shows. `added`: only this is new, at its end. */
+/** Redraws the footer. `added`: the only change, at its end. */
 export const redraw = (added?: string): void => {
   if (footer === undefined) return
   process.stdout.write(added ?? footer.erase() + footer.draw(), nothing)
@@ -117,7 +117,7 @@ export const redraw = (added?: string): void => {
 export const setMode = (sequence: "\u001b[?2004h" | "\u001b[?2004l"): void =>
   void process.stdout.write(sequence, nothing)
 
-/** Without this a failed write is an uncaught exception. To be called once, before the first write. */
+/** Call it once, before the first write. Otherwise a failed write is an uncaught exception. */
 export const ownErrors = (): void => {
   process.stderr.on("error", nothing)
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -1,14 +1,14 @@
 /**
- * Text that may be written to a terminal. It is made by the `screen` tag, which cleans each value that it is given, so
- * that the only escape sequences in it are those of this module.
+ * Text that may be written to a terminal. The `screen` tag creates it and cleans each value, so that it contains only the
+ * escape sequences of this module.
  *
- * Invariant: there is no way from a string to a `ScreenText` but through `cleanText`, except the literal parts of a
- * `screen` template. `Output.ts` takes nothing else.
+ * Invariant: a string becomes a `ScreenText` only through `cleanText`, except the literal parts of a `screen` template.
+ * `Output.ts` accepts only `ScreenText`.
  */
 import { cleanLine, cleanText } from "./cleanText.ts"
 
 export class ScreenText {
-  /** With the escape sequences of a style. */
+  /** Includes the escape sequences of styles. */
   readonly text: string
   private constructor(text: string) {
     this.text = text
@@ -23,7 +23,7 @@ export class ScreenText {
     return new ScreenText(literals.reduce((text, literal, index) => `${text}${shown[index - 1] ?? ""}${literal}`))
   }
 
-  /** A piece of text whose beginning, `before`, is shown already. */
+  /** A piece of text after `before`, which is already shown. */
   static readonly piece = (text: string, before: string): ScreenText => new ScreenText(cleanText(text, before))
 
   /** Text on one line. */

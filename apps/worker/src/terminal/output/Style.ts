@@ -1,4 +1,4 @@
-/** Marks the kinds of text: by colour where the terminal supports it and the user wants it. */
+/** Styles for the kinds of text, in colour if the terminal supports it and the user allows it. */
 import { ScreenText } from "./ScreenText.ts"
 
 type Render = (text: ScreenText) => ScreenText

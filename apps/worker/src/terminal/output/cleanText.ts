@@ -1,28 +1,28 @@
 /**
- * Makes text that the project did not write itself safe to show: from the model, tools, files, questions, titles,
- * providers, the command line. Pure and without dependencies, so that a page can use it, too.
+ * Makes foreign text safe to show: text from the model, tools, files, questions, titles, providers and the command line.
+ * Pure and without dependencies, so that a web page can use it too.
  *
  * - Control characters, line and paragraph separators, bidirectional controls and other invisible characters become
  *   visible symbols: `␛` for C0 and DEL, `<U+202E>` for the others. `\n` and `\t` stay; `\r\n` is one line break.
  * - Invisible characters stay where a script or an emoji needs them: a zero-width joiner between two emoji, a (non-)joiner
  *   between letters of scripts that join, a variation selector after its base, the tags of a flag.
- * - Invariant: no result holds a character that moves the cursor (but `\n` and `\t`) or that is not seen. Cleaning a
- *   result again changes nothing.
+ * - Invariant: no result contains an invisible character, or a character that moves the cursor, except `\n` and `\t`.
+ *   Cleaning is idempotent.
  */
 
-/** Flags such as that of Scotland; a line break of two characters; each character that could hide or do something. */
+/** Flags such as that of Scotland, `\r\n`, and each character that could be invisible or control the terminal. */
 const suspicious =
   /\u{1F3F4}[\u{E0030}-\u{E0039}\u{E0061}-\u{E007A}]{3,6}\u{E007F}|\r\n|[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\uFFF9-\uFFFB]/gu
 
 const emojiBefore = /\p{Extended_Pictographic}(?:\uFE0F|\p{Emoji_Modifier})?$/u
 const emojiAfter = /^\p{Extended_Pictographic}/u
-/** Letters of scripts in which a joiner, or its opposite, changes how a word is written. */
+/** Letters of scripts in which a joiner or non-joiner changes the spelling of a word. */
 const joining =
   "[[\\p{L}\\p{M}]&&[\\p{scx=Arab}\\p{scx=Syrc}\\p{scx=Mong}\\p{scx=Deva}\\p{scx=Beng}\\p{scx=Guru}\\p{scx=Gujr}\\p{scx=Orya}\\p{scx=Taml}\\p{scx=Telu}\\p{scx=Knda}\\p{scx=Mlym}\\p{scx=Sinh}\\p{scx=Khmr}\\p{scx=Mymr}\\p{scx=Tibt}]]"
 const joiningBefore = new RegExp(`${joining}$`, "v")
 const joiningAfter = new RegExp(`^${joining}`, "v")
 
-/** The longest context that the rules look at: an emoji and its modifier, in UTF-16 code units. */
+/** The longest context of the rules, an emoji and its modifier, in UTF-16 code units. */
 const contextLength = 4
 
 const symbol = (character: string): string => {
@@ -40,7 +40,7 @@ const isWanted = (character: string, before: string, after: string): boolean => 
   return ((code >= 0x180b && code <= 0x180d) || code === 0x180f) && /\p{Script=Mongolian}$/u.test(before)
 }
 
-/** The text as it may be shown. `before`: the text in front of it that is shown already, where it comes in pieces. */
+/** The text in its safe form. `before`: the text before it that is already shown, if it arrives in pieces. */
 export const cleanText = (text: string, before = ""): string => {
   const context = before.slice(-contextLength)
   const whole = context + text
@@ -55,14 +55,14 @@ export const cleanText = (text: string, before = ""): string => {
   })
 }
 
-/** The same on one line: for titles, names and paths, which may not begin a line of their own. */
+/** The same on one line, for titles, names and paths, which must not start a new line. */
 export const cleanLine = (text: string): string => cleanText(text).replaceAll("\n", "␊").replaceAll("\t", "␉")
 
-/** A pair's first half, a joiner, a carriage return, or a flag's beginning: what follows decides how it is shown. */
+/** A high surrogate, a joiner, a carriage return, or the start of a flag. The next character decides how it is shown. */
 const undecided =
   /(?:[\u200C\u200D]?[\uD800-\uDBFF]|[\u200C\u200D]|\r|\u{1F3F4}[\u{E0030}-\u{E0039}\u{E0061}-\u{E007A}]*[\uD800-\uDBFF]?)$/u
 
-/** Where text that arrives in pieces can be cut: what can be cleaned now, and what must wait for the next piece. */
+/** Splits text that arrives in pieces: the part that can be cleaned now, and the part that must wait for the next piece. */
 export const splitDecided = (text: string): readonly [decided: string, undecided: string] => {
   const found = undecided.exec(text)
   return found === null ? [text, ""] : [text.slice(0, found.index), text.slice(found.index)]

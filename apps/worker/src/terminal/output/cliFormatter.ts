@@ -1,6 +1,6 @@
 /**
- * How the command line shows its own errors, which repeat what was typed or what a deployment answered: cleaned. Help is
- * the project's own text, and keeps its colours.
+ * Cleans the errors of the command line, which repeat typed text or responses of a deployment. Help is the project's own
+ * text, and keeps its colours.
  */
 import type { Layer } from "effect"
 import { CliOutput } from "effect/cli"

@@ -1,13 +1,13 @@
 /**
- * Ends a command whose purpose is its output when that is lost: the reader of a pipe has gone, the disk is full. Its
- * scopes are closed. A service does without this, and outlives its log.
+ * Ends a command whose purpose is its output when the output is lost: the reader of a pipe has left, or the disk is full.
+ * Its scopes are closed. A service does not use this, so it continues without its log.
  */
 import { Effect, Runtime, Schema } from "effect"
 import { temporaryError } from "../../AppError.ts"
 import { outputLost } from "./Output.ts"
 
 /**
- * The reader of a pipe chose to leave: there is nothing to say.
+ * The reader of a pipe has left on purpose, so no error is printed.
  *
  * @public
  */
@@ -17,8 +17,7 @@ export class ReaderLeft extends Schema.TaggedError<ReaderLeft>()("ReaderLeft", {
 }
 
 /**
- * `whenReaderLeft`: the exit code where the other end of a pipe was closed. 0 for a list, of which the reader has what it
- * wanted.
+ * `whenReaderLeft`: the exit code if the reader closed the pipe. 0 for a list, because the reader has read enough.
  */
 export const endWithOutput =
   (whenReaderLeft: number) =>

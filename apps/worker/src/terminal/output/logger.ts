@@ -1,6 +1,6 @@
 /**
- * Log lines for a person or a service's log, on standard error. Each value is cleaned here, so no log call can forget
- * it, and only the first line of a message begins at the left edge.
+ * Writes log lines to standard error. Each value is cleaned here, so no log call can omit it. Only the first line of a
+ * message starts at the left edge.
  */
 import { Cause, Inspectable, type Layer, Logger, Redactable, References } from "effect"
 import { logLine } from "./Output.ts"
@@ -12,11 +12,11 @@ const shown = (value: unknown): string =>
 
 const pad = (value: number, digits = 2) => String(value).padStart(digits, "0")
 
-/** Local time, as the shell of the person shows it. */
+/** Local time, as in the user's shell. */
 const time = (at: Date) =>
   `${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}.${pad(at.getMilliseconds(), 3)}`
 
-/** One log entry as it is written. */
+/** The text of one log entry. */
 export const format = (
   style: Style,
   entry: Pick<Logger.Options<unknown>, "cause" | "date" | "logLevel" | "message">
