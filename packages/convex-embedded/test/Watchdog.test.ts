@@ -98,7 +98,7 @@ describe("a function that hangs its thread", () => {
   })
 
   it("fails separately whenever its left-over code starts to loop", async () => {
-    const client = connect(await deploy({ userTimeLimit: 50 }))
+    const client = connect(await deploy({ userTimeLimit: 250 }))
     for (let steps = 0; steps < 16; steps++) {
       await client.mutation(api.stuck.leavingLater, { steps }).catch(() => undefined)
       assert.equal(await client.mutation(api.counters.add, { name: "n" }), steps + 1)
