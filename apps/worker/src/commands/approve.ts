@@ -102,7 +102,7 @@ export const approve = Command.make(
   flags,
   Effect.fn(
     function* ({ code, data, demo, directory, url, yes }) {
-      if (!yes && !(yield* isInteractive([]))) {
+      if (!yes && !(yield* isInteractive)) {
         return yield* usageError("Approving needs a person at a terminal who can check the worker, or --yes.")
       }
       const address = Option.isSome(url) ? yield* resolveUrl(url.value) : undefined

@@ -141,7 +141,8 @@ const chat = Effect.fnUntraced(function* (
   folder: DataFolder,
   { model, sample, session }: Flags,
   given: ReadonlyArray<string>,
-  input: ChatInput.ChatInput | undefined
+  input: ChatInput.ChatInput | undefined,
+  isTyped: boolean
 ) {
   const deployment = yield* EmbeddedDeployment
   const host = yield* OpenCodeHost
@@ -163,16 +164,16 @@ const chat = Effect.fnUntraced(function* (
   const style = styleFor(isTerminal)
   if (Option.isSome(session)) {
     const sessionId = yield* current
-    if (input !== undefined) yield* showHistory(sessionId, style)
+    if (isTyped) yield* showHistory(sessionId, style)
   }
-  if (input !== undefined) yield* printLine(screen`Type a prompt; Esc stops an answer, /exit or Ctrl-D leaves.`)
+  if (isTyped) yield* printLine(screen`Type a prompt; Esc stops an answer, /exit or Ctrl-D leaves.`)
 
   if (Option.isSome(model)) yield* knownModel(model.value)
 
   const tally = yield* Ref.make(noTurns)
   yield* prompts.pipe(
     Stream.runForEach((text) =>
-      Effect.flatMap(current, (sessionId) => ask({ sessionId, prompt: text, model, style, tally, input }))
+      Effect.flatMap(current, (sessionId) => ask({ sessionId, prompt: text, model, style, tally, input, isTyped }))
     )
   )
   yield* Effect.orDie(worker.lifecycle.send(WorkerEvent.cases.Stop.make({})))
@@ -190,8 +191,11 @@ export const dev = Command.make(
     function* (given) {
       const file = Option.isSome(given.promptFile) ? [yield* promptFile(given.promptFile.value)] : []
       const texts = [...given.prompt, ...file]
+      // The prompt of `-` is all of standard input: no key follows it.
+      const isInputRead = Option.contains(given.promptFile, "-")
       // Started first, so that no key is lost during the rest of the start.
-      const input = (yield* isInteractive(texts)) ? yield* ChatInput.make : undefined
+      const input = !isInputRead && (yield* isInteractive) ? yield* ChatInput.make : undefined
+      const isTyped = input !== undefined && texts.length === 0
       if (given.demo && Option.isSome(given.model)) {
         return yield* usageError(
           "--demo answers with a model of its own: leave out --model, or --demo to use your models."
@@ -206,7 +210,7 @@ export const dev = Command.make(
         const where = yield* surroundings(given.demo, here, folder)
         const layer = devLayer({ ...where, start: "eager", binary: Option.getOrUndefined(given.opencode) })
         return yield* Effect.provide(
-          Effect.raceFirst(Effect.scoped(chat(folder, given, texts, input)), unlessHopeless(Effect.void)),
+          Effect.raceFirst(Effect.scoped(chat(folder, given, texts, input, isTyped)), unlessHopeless(Effect.void)),
           layer
         )
       }).pipe(
@@ -216,8 +220,8 @@ export const dev = Command.make(
       )
       yield* printLine(summary(run, yield* listProcesses(run.hostId)))
       const { completed, refused, turns } = run.tally
-      // A person at the terminal has seen how each prompt ended.
-      if (input !== undefined || completed === turns + refused) return
+      // A person who typed the prompts has seen how each ended.
+      if (isTyped || completed === turns + refused) return
       const failed = turns - completed
       return yield* new AppError({
         text: `${failed + refused} of ${turns + refused} prompts were not answered.`,

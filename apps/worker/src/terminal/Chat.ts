@@ -48,12 +48,14 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
   readonly model: Option.Option<string>
   readonly style: Style
   readonly tally: Ref.Ref<Tally>
-  /** Defined if a person is at the terminal: they can answer requests, and have seen their own prompts. */
+  /** Defined if a person is at the terminal: they can answer requests. */
   readonly input: ChatInput | undefined
+  /** Whether the person typed the prompt, and has seen it. */
+  readonly isTyped: boolean
 }) {
-  const { input, model, prompt, sessionId, style, tally } = options
+  const { input, isTyped, model, prompt, sessionId, style, tally } = options
   const client = yield* Client
-  if (input === undefined) yield* print(screen`\n> ${prompt}\n`)
+  if (!isTyped) yield* print(screen`\n> ${prompt}\n`)
   const sentAt = yield* Clock.currentTimeMillis
   const sent = yield* accepted(
     client.call(({ turns }) => turns.send(sessionId, prompt, Option.isSome(model) ? { model: model.value } : {}))
@@ -88,8 +90,8 @@ export const ask = Effect.fn("Chat.ask")(function* (options: {
   // An abort is refused if the turn has just ended, and needs no retry.
   const stop = Effect.ignore(client.call(({ turns }) => turns.abort(turnId)))
   const { view } = yield* input === undefined ? turn : input.onEscape(stop)(turn)
-  // A person sees the notice of an incomplete answer; a script uses the exit code.
-  const isAnswered = input === undefined ? view.end?.isWhole === true : view.status === "completed"
+  // A chat shows the notice of an incomplete answer; `--prompt` also has the exit code.
+  const isAnswered = view.status === "completed" && (isTyped || view.end?.isWhole === true)
   yield* Ref.update(tally, (sum) => ({
     ...sum,
     turns: sum.turns + 1,

@@ -38,11 +38,10 @@ export const promptFile = Effect.fnUntraced(function* (path: string) {
   return isPrompt(prompt) ? prompt : yield* usageError(`${name} holds no prompt.`)
 })
 
-/** Whether a person types the prompts: no prompt is given, and there is a terminal. */
-export const isInteractive = (given: ReadonlyArray<string>) =>
-  Effect.flatMap(Stdio.Stdio, ({ stdinIsTerminal, stdoutIsTerminal }) =>
-    Effect.zipWith(stdinIsTerminal, stdoutIsTerminal, (stdin, stdout) => given.length === 0 && stdin && stdout)
-  )
+/** Whether standard input and output are terminals, so that a person can answer. */
+export const isInteractive = Effect.flatMap(Stdio.Stdio, ({ stdinIsTerminal, stdoutIsTerminal }) =>
+  Effect.zipWith(stdinIsTerminal, stdoutIsTerminal, (stdin, stdout) => stdin && stdout)
+)
 
 /**
  * Only the `given` prompts, if any; otherwise those of `opening`, then those that the person types. Without prompts and

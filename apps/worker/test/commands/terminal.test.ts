@@ -124,6 +124,25 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
     )
 
     it.effect(
+      "asks for permission with --prompt, and exits when the prompt is answered",
+      () =>
+        Effect.gen(function* () {
+          const home = yield* newHome
+          const chat = yield* chatIn(home, "--prompt", "Run")
+          yield* chat.says(/^> Run\r?\n.*asks to run this command:.*│ echo done >ran; cat ran.*answer: $/ms)
+          assert.isFalse(existsSync(join(home.directory, "ran")))
+          chat.type("yes\n")
+          const { stdout } = yield* Effect.promise(() => chat.ended)
+          assert.match(stdout, /It says: done/)
+          assert.match(stdout, /^Answers +1 of 1 complete/m)
+          assert.match(stdout, /exit code 0\r?\n/)
+          assert.notMatch(stdout, /Type a prompt/)
+          assertUsable(stdout)
+        }),
+      limit
+    )
+
+    it.effect(
       "shows a command with terminal sequences verbatim, and stops the turn on Esc instead of answering",
       () =>
         Effect.gen(function* () {
