@@ -2,7 +2,7 @@
  * OpenCode as an `Agent` of convex-sync: opencode-host behind a pool of open sessions.
  *
  * The pool is the only admission of turns. Its resource is the OpenCode session of a conversation, which the first `run`
- * opens: only a turn that was claimed may create one, so that deleting a conversation finds what it has to delete.
+ * opens: only a claimed turn may create one, so that deleting a conversation finds every session of it.
  */
 import { Agent, AgentError, AgentReason, type AgentSession, type Conversation } from "@opencode-worker/convex-sync"
 import { ModelCache } from "@opencode-worker/model-cache"
@@ -17,16 +17,16 @@ import { openCodeRecord } from "./record.ts"
 import { openCodeSessions } from "./sessions.ts"
 import { whenRunning } from "./startup.ts"
 
-/** Turns that run at once, and conversations whose OpenCode session stays open. */
+/** Maximum number of concurrent turns, and of conversations whose OpenCode session stays open. */
 export const capacity = 20
-/** A conversation that was not used for this long is looked up again at its next turn. */
+/** After this idle time, a conversation is looked up again at its next turn. */
 const idleTimeToLive = "5 minutes"
-/** No turn runs longer. OpenCode stops waiting for a hanging model after about half an hour. */
+/** Time limit of a turn. OpenCode stops waiting for a hanging model after about half an hour. */
 const deadline = "1 hour"
-/** A prompt that is not delivered by then waits for something that its operator wants to know. */
+/** After this time, the operator sees why a prompt is not delivered yet. */
 const slowDeliveryAfter = "5 seconds"
 
-/** The pooled resource. `session` is set while OpenCode is known to have it. */
+/** The pooled resource. `session` is set while the session is known to exist in OpenCode. */
 interface Slot {
   session: OpenSession | undefined
 }
@@ -80,7 +80,7 @@ const make = Effect.gen(function* () {
       run: ({ agent, messageId, model, partId, text }) => {
         let isDelivered = false
         const turn = Effect.gen(function* () {
-          // OpenCode chooses what the prompt does not name: by its configuration, the agent, and the session.
+          // OpenCode chooses the values that the prompt omits, by its configuration, the agent and the session.
           const named = model === null ? undefined : yield* models.resolve(model)
           const session = yield* opened
           const turnEvents = host.turn({
@@ -135,7 +135,7 @@ const make = Effect.gen(function* () {
   })
 })
 
-/** Under the lease. */
+/** Requires the lease. */
 export const openCodeAgent: Layer.Layer<Agent, never, FileSystem.FileSystem | ModelCache | OpenCodeHost> = Layer.effect(
   Agent,
   make

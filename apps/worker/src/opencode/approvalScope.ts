@@ -90,7 +90,7 @@ const externalDirectory = ({ patterns }: AskedPermission): ApprovalScope | null 
     : { scope: canonical(["external_directory", paths]), label: `access to ${paths.join(", ")}` }
 }
 
-/** Exact as long as the arguments are those of the tool that asks: a script that calls other tools has none of theirs. */
+/** Exact only if the arguments are those of the tool itself. A script that calls other tools does not show their arguments. */
 const sameCall = ({ call, permission }: AskedPermission): ApprovalScope | null =>
   call?.tool === permission
     ? { scope: canonical(["tool", permission, call.input]), label: `${permission} with exactly these arguments` }

@@ -1,4 +1,4 @@
-/** A permission that OpenCode asks for, with what the worker knows of the tool call behind it. Data only. */
+/** A permission that OpenCode requests, with the known data of its tool call. Data only. */
 
 interface ToolCall {
   readonly tool: string
@@ -7,7 +7,7 @@ interface ToolCall {
 }
 
 export interface AskedPermission {
-  /** OpenCode's name of it: a tool, or `edit` for each tool that writes files. */
+  /** OpenCode's name of the permission: a tool, or `edit` for each tool that writes files. */
   readonly permission: string
   readonly patterns: ReadonlyArray<string>
   readonly metadata: Readonly<Record<string, unknown>>

@@ -1,4 +1,4 @@
-/** The OpenCode session of a conversation: found, recreated if OpenCode lost it, or created at the first turn. */
+/** The OpenCode session of a conversation. It is created at the first turn, and recreated if OpenCode has lost it. */
 import type { Id } from "@opencode-worker/convex-backend/api"
 import type { Conversation } from "@opencode-worker/convex-sync"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
@@ -7,7 +7,7 @@ import { createdForSessionId, metadataFor } from "./sessions.ts"
 
 export interface OpenSession {
   readonly id: string
-  /** Must be shown to the reader of the next turn, once. */
+  /** Must be shown once, in the next turn. */
   lossNotice: Option.Option<string>
 }
 
@@ -17,8 +17,8 @@ const sessionLost = "OpenCode no longer had this conversation: it goes on here w
 const maxClockSkew = 10 * 60 * 1000
 
 /**
- * A session that was created for this conversation by a turn that was stopped, or a process that died, before it could be
- * linked. Without this look, operators would see two sessions. `since`: milliseconds since 1970.
+ * Finds a session that was created for this conversation but not linked, because its turn was stopped or its process died.
+ * Otherwise operators would see two sessions. `since`: milliseconds since 1970.
  */
 export const findUnlinked = Effect.fnUntraced(function* (sessionId: Id<"sessions">, since: number) {
   const { client } = yield* OpenCodeHost

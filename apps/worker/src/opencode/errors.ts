@@ -1,9 +1,9 @@
-/** Failures of OpenCode as reasons of an `AgentError`: they say whether the prompt may be sent again. */
+/** Maps failures of OpenCode to reasons of an `AgentError`, which state whether the prompt may be sent again. */
 import { AgentError, AgentReason, isAgentError } from "@opencode-worker/convex-sync"
 import type { ModelCacheError } from "@opencode-worker/model-cache"
 import type { HostError } from "@opencode-worker/opencode-host"
 
-/** The server did not take the prompt: it is restarted, and the same ids may be sent again. */
+/** The server did not accept the prompt. It is restarted, and the same ids may be sent again. */
 const unavailable: ReadonlySet<string> = new Set([
   "Closed",
   "Unavailable",

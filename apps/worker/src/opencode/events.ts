@@ -10,7 +10,7 @@ import { toAgentRequest } from "./request.ts"
 
 type Ended = Extract<TurnEvent, { readonly _tag: "Ended" }>
 
-/** The first turn that ends in a session that OpenCode had lost says so, once. */
+/** The first turn after OpenCode has lost a session reports this once. */
 const toEnded = (session: OpenSession, { error, messages, outcome, usage }: Ended): AgentEvent => {
   const notices = Option.toArray(session.lossNotice)
   session.lossNotice = Option.none()
@@ -26,7 +26,7 @@ const toEnded = (session: OpenSession, { error, messages, outcome, usage }: Ende
   }
 }
 
-/** Empty: the event is of no interest to operators. */
+/** Empty for events that operators do not see. */
 export const toAgentEvents = (
   session: OpenSession,
   event: TurnEvent

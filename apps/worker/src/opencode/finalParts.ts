@@ -16,7 +16,7 @@ interface Content {
 
 const isText = (part: OpenCodePart) => part.type === "text" || part.type === "reasoning"
 
-/** A tool whose server is gone never ends by itself, so it ends here as interrupted. */
+/** A tool whose server has stopped never ends by itself, so it is marked as interrupted. */
 const endTool = (part: OpenCodePart): OpenCodePart =>
   part.type !== "tool" || part.state.status === "completed" || part.state.status === "error"
     ? part
@@ -30,15 +30,15 @@ const endTool = (part: OpenCodePart): OpenCodePart =>
         }
       }
 
-/** `id` and `name` are left out where a notice comes from the worker alone. */
+/** `id` and `name` are absent in notices that only the worker creates. */
 const notice = (payload: { readonly text: string } & Partial<TurnNotice> & { readonly id?: string }): Content => ({
   kind: "notice",
   payload
 })
 
 /**
- * The parts in order, notices of the worker first, a notice in place of each summary, and at the end of a turn that is
- * `completed` why its answer is not whole. OpenCode loses streamed text in a crash or an abort: `streamed` restores it.
+ * The parts in order: first notices of the worker, then a notice in place of each summary, and at the end of a `completed`
+ * turn the reason why its answer is incomplete. OpenCode loses streamed text in a crash or an abort; `streamed` restores it.
  */
 export const finalParts = (
   messages: ReadonlyArray<AssistantWithParts>,

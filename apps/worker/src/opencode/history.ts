@@ -18,13 +18,13 @@ import { finalParts } from "./finalParts.ts"
 const unanswered: TurnFailure = { name: "NotAnswered", message: "OpenCode did not answer this." }
 const cutShort: TurnFailure = { name: "Interrupted", message: "OpenCode was stopped in the middle of this." }
 
-/** A command that a person ran in a shell has no model that says how it ended. */
+/** A shell command of a person has no model that reports its outcome. */
 const stateOf = ({ kind, messages }: ObservedTurn): TurnState =>
   kind === "shell" && messages.at(-1)?.info.time.completed !== undefined
     ? { _tag: "Ended", outcome: "completed", error: undefined }
     : classifyTurn(messages, { sessionBusy: false })
 
-/** None: the session is at work, and may be so on this one; or OpenCode was killed before it had stored the prompt. */
+/** None if the session may still run this turn, or if OpenCode was killed before it stored the prompt. */
 const ended = (turn: ObservedTurn): Option.Option<History.EndedTurn> => {
   const { messages, prompt, sessionBusy } = turn
   const { agent, model, time } = prompt.info
@@ -51,8 +51,8 @@ const ended = (turn: ObservedTurn): Option.Option<History.EndedTurn> => {
 }
 
 /**
- * The history of one of OpenCode's sessions. A turn of which it is not certain that it has ended is left out, and so is a
- * compaction that a person asked for: it has neither a prompt nor an answer.
+ * The history of one OpenCode session. It excludes turns that may still run, and compactions that a person requested, which
+ * have neither a prompt nor an answer.
  */
 export const openCodeHistory = (sessionId: string) =>
   Effect.map(OpenCodeHost, ({ client }): History.HistorySource<HostError> => ({

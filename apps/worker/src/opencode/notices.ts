@@ -25,7 +25,7 @@ const timeOf = (millis: number): string => {
 export const retryNotice = ({ attempt, message, next }: EventOf<"RetryScheduled">): Notice =>
   notice(`notice:retry:${attempt}`, `Waiting for the provider until ${timeOf(next)} (attempt ${attempt}): ${message}`)
 
-/** The notice of a completed compaction is a final part, too, under the same id. */
+/** The notice of a completed compaction is also a final part, with the same id. */
 export const compactionNotice = ({ messageId, state }: EventOf<"Compaction">): Notice =>
   state === "running"
     ? notice(`${messageId}:running`, "OpenCode compacts the conversation to make room.")

@@ -1,8 +1,8 @@
-/** Where a path leads, also one that does not exist yet. */
+/** Resolves the links of a path that may not exist yet. */
 import { basename, dirname, join, resolve } from "node:path"
 import { Effect, FileSystem } from "effect"
 
-/** As Linux limits it. */
+/** The limit of Linux. */
 const maxLinks = 40
 
 const resolved = (fs: FileSystem.FileSystem, path: string, left: number): Effect.Effect<string | undefined> => {
@@ -23,6 +23,6 @@ const resolved = (fs: FileSystem.FileSystem, path: string, left: number): Effect
   })
 }
 
-/** The absolute path with links resolved; undefined: the links lead nowhere. */
+/** The absolute path with links resolved, or undefined if the links form a loop or are too many. */
 export const realPath = (path: string): Effect.Effect<string | undefined, never, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => resolved(fs, resolve(path), maxLinks))

@@ -1,4 +1,4 @@
-/** The record that OpenCode has of a prompt, for recovery. */
+/** OpenCode's record of a prompt, for recovery. */
 import type { AgentError, PromptRecord, PromptRef } from "@opencode-worker/convex-sync"
 import { answeredBy, classifyTurn, OpenCodeHost, recordedTurn, usageOf } from "@opencode-worker/opencode-host"
 import { Effect } from "effect"
@@ -7,7 +7,7 @@ import { finalParts } from "./finalParts.ts"
 
 const read = Effect.fn("OpenCode.record")(function* ({ agentSessionId: sessionId, messageId }: PromptRef) {
   const { abort, client } = yield* OpenCodeHost
-  // A message without parts is one that OpenCode was killed at: it is incomplete, and was not run.
+  // OpenCode was killed while it stored a message without parts, so the prompt did not run.
   const isStored = yield* client.messages.get(sessionId, messageId).pipe(
     Effect.map(({ parts }) => parts.length > 0),
     Effect.catchReason("HostError", "NotFound", () => Effect.succeed(false))

@@ -22,7 +22,7 @@ const describe = Effect.fnUntraced(function* (
   const paths = permission === "edit" ? editedPaths({ metadata, patterns }) : []
   const resolved = yield* Effect.forEach(paths, (path) => realPath(resolve(directory, path)))
   const known = resolved.flatMap((path) => path ?? [])
-  // With a file that leads nowhere the request has no scope.
+  // A file whose path cannot be resolved leaves the request without a scope.
   const files = known.length === resolved.length ? known : []
   return permissionCard({ call, directory, files, metadata, patterns, permission }, { askedBy })
 })

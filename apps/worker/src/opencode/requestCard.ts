@@ -10,18 +10,18 @@ type Content = RequestCard["content"]
 type Section = Extract<Content, { readonly kind: "permission" }>["sections"][number]
 type AskedQuestion = Pick<Extract<OpenCodeRequest, { readonly kind: "question" }>, "questions">
 
-/** At most `max` code units; ends with … where it was cut. */
+/** At most `max` code units. Ends with … if it was truncated. */
 export const truncate = (text: string, max = MAX_NAME): string =>
   text.length > max ? `${text.slice(0, max - 1).toWellFormed()}…` : text
 
-/** One line, at most as long as a name can be. */
+/** One line, at most as long as a name. */
 const oneLine = (text: string): string => truncate(text.trim().replaceAll(/[\t ]*[\r\n]+[\t ]*/g, " ⏎ "))
 
 const text = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined)
 
 const commandOf = ({ metadata }: AskedPermission): string | undefined => text(metadata["command"])
 
-/** Of the permissions whose metadata show the whole call, the field that does. */
+/** Permissions whose metadata contain the whole call -> the field that contains it. */
 const completeBy: Readonly<Record<string, string>> = { bash: "command", edit: "diff", webfetch: "url" }
 
 const sectionsOf = (asked: AskedPermission): Array<Section> => {
@@ -52,7 +52,7 @@ const subjectOf = (asked: AskedPermission): string => {
   return call === undefined ? "" : JSON.stringify(call.input)
 }
 
-/** Who asks and where, as the session of the request says. */
+/** The agent and directory of the request, from its session. */
 export type Origin = Pick<RequestCard, "askedBy">
 
 export const permissionCard = (asked: AskedPermission, { askedBy }: Origin): RequestCard => {

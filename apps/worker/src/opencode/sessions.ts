@@ -3,18 +3,18 @@ import type { SessionEvent, SessionSource } from "@opencode-worker/convex-sync"
 import { type HostEvent, OpenCodeHost, type OpenCodeSession } from "@opencode-worker/opencode-host"
 import { Data, Effect, Option, Predicate, Result, Stream } from "effect"
 
-/** In the metadata of a session that a worker made: the conversation that it was made for. */
+/** Metadata key of the conversation that a worker created the session for. */
 export const madeForKey = "opencodeWorkerSession"
-/** When the worker made it, in milliseconds: a fork has the same metadata, and was made later. */
+/** Metadata key of the creation time in milliseconds. A fork has the same metadata, but was created later. */
 const madeAtKey = "opencodeWorkerMadeAt"
 
-/** A session is there this soon after its worker asked for it, if the clocks of the two differ little. Milliseconds. */
+/** Maximum delay between a worker's request and the session's creation in milliseconds, clock differences included. */
 const soon = 60_000
 
-/** The metadata of a session that is made for a conversation at `now`, in milliseconds. */
+/** The metadata of a session that is created for a conversation at `now`, in milliseconds. */
 export const metadataFor = (sessionId: string, now: number) => ({ [madeForKey]: sessionId, [madeAtKey]: now })
 
-/** The conversation that a session was created for. A fork copies the metadata of its origin, and was created for none. */
+/** The conversation that a session was created for. A fork copies the metadata of its origin, but was created for none. */
 export const createdForSessionId = ({
   metadata,
   time

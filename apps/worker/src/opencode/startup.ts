@@ -1,4 +1,4 @@
-/** Whether OpenCode can run here at all. */
+/** Detects that OpenCode can never start on this machine. */
 import { type HostError, OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Effect, Option, Schedule } from "effect"
 import { type AppError, configError } from "../AppError.ts"
@@ -13,7 +13,7 @@ const final: ReadonlySet<string> = new Set<HostError["reason"]["_tag"]>([
   "UnsupportedVersion"
 ])
 
-/** The final error of a failed start, while none has succeeded. None: another start may succeed. */
+/** The final error of the failed starts, or none if a later start may succeed. */
 const verdict = (error: HostError): Option.Option<HostError | AppError> => {
   if (final.has(error.reason._tag)) return Option.some(error)
   return error.reason._tag === "GaveUp"
@@ -41,7 +41,7 @@ export const unlessHopeless = Effect.fnUntraced(function* <R>(started: Effect.Ef
   )
 })
 
-/** Waits until the server runs. Never fails: a start that fails is repeated, after the backoff of the host. */
+/** Waits until the server runs. Never fails: a failed start is repeated after the backoff of the host. */
 export const whenRunning = OpenCodeHost.use(({ server }) => server).pipe(
   Effect.retry(Schedule.spaced("1 second")),
   Effect.ignore

@@ -18,7 +18,7 @@ interface Written {
 }
 
 export interface Transcript {
-  /** The block whose text is being written; another one starts on a line of its own. */
+  /** The block whose text is being written; another one starts on a new line. */
   readonly open: string | undefined
   readonly written: ReadonlyMap<string, Written>
   readonly tools: ReadonlyMap<string, TurnView.ToolBlock["state"]>

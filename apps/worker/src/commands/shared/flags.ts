@@ -23,7 +23,7 @@ export const url = Flag.String("url").pipe(
 )
 
 export const demo = Flag.Boolean("demo").pipe(
-  Flag.withDescription("The offline demo: a scripted model, a sample project, and an OpenCode home of its own"),
+  Flag.withDescription("The offline demo: a scripted model, a sample project, and its own OpenCode home"),
   Flag.withDefault(false)
 )
 
