@@ -15,7 +15,7 @@ import { Cause, Context, Duration, Effect, Fiber, Layer, Stream } from "effect"
 import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import { resubscribe } from "./internal/resubscribe.ts"
-import { retryTransient } from "./retryTransient.ts"
+import { retryTransient } from "@opencode-worker/effect-convex"
 import { Lease } from "./Lease.ts"
 
 export type QueuedCommand = FunctionReturnType<typeof backendApi.commands.queued>[number]

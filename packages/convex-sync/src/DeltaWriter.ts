@@ -12,7 +12,7 @@ import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import * as DeltaBuffer from "./DeltaBuffer.ts"
 import { Lease } from "./Lease.ts"
-import { retryTransient } from "./retryTransient.ts"
+import { retryTransient } from "@opencode-worker/effect-convex"
 
 /** Text of one turn in one write. */
 export interface Batch {

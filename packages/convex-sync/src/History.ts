@@ -13,7 +13,7 @@ import { Effect, Stream } from "effect"
 import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import * as HistoryTurns from "./HistoryTurns.ts"
-import { retryTransient } from "./retryTransient.ts"
+import { retryTransient } from "@opencode-worker/effect-convex"
 import { Lease } from "./Lease.ts"
 
 /** A turn as the backend stores it, with its place next to its neighbours. */

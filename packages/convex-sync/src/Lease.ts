@@ -13,12 +13,11 @@
  *               └── scope closes: release         └── Fenced, Revoked, WrongSecret ─▶ lost
  * ```
  */
-import { ConvexClient } from "@opencode-worker/effect-convex"
+import { ConvexClient, retryTransient } from "@opencode-worker/effect-convex"
 import type { FunctionArgs, FunctionReference, FunctionReturnType } from "convex/server"
 import { Clock, Context, Deferred, Duration, Effect, Layer, Queue, Redacted, Ref, type Scope, Stream } from "effect"
 import { api, type WorkerCredentials } from "./Backend.ts"
 import { type ConvexSyncError, isLoss } from "./ConvexSyncError.ts"
-import { retryTransient } from "./retryTransient.ts"
 
 /** Server times in milliseconds: only their difference is used here. */
 export interface LeaseTerm {

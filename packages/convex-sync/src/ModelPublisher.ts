@@ -2,7 +2,7 @@
 import { Effect, Stream } from "effect"
 import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
-import { retryTransient } from "./retryTransient.ts"
+import { retryTransient } from "@opencode-worker/effect-convex"
 import { Lease } from "./Lease.ts"
 
 export interface PublishedModels {

@@ -12,7 +12,7 @@ import { MAX_NAME, MAX_SMALL_PAGE } from "@opencode-worker/convex-backend/limits
 import { Clock, Duration, Effect, Option, Queue, Stream } from "effect"
 import { api } from "./Backend.ts"
 import { type ConvexSyncError, isLoss } from "./ConvexSyncError.ts"
-import { retryTransient } from "./retryTransient.ts"
+import { retryTransient } from "@opencode-worker/effect-convex"
 import { Lease } from "./Lease.ts"
 import * as SessionMerge from "./SessionMerge.ts"
 import type { RemovedMessage, SessionEvent, SessionSource } from "./SessionSource.ts"

@@ -30,7 +30,6 @@ it("the entries export these names", () => {
     "isLoss",
     "isTransient",
     "requestStore",
-    "retryTransient",
     "turnStore"
   ])
   assert.deepStrictEqual(Object.keys(testing).toSorted(), ["ScriptedAgent", "agentConformance"])

@@ -19,7 +19,7 @@ import { Deferred, Duration, Effect, Fiber, Option, Ref, Schedule, type Scope, S
 import type { AgentRequest, RequestCard, RequestReply } from "../../Agent.ts"
 import { isLoss } from "../../ConvexSyncError.ts"
 import type { AnsweredRequest, Answer, RequestStore } from "../../RequestStore.ts"
-import { retryTransient } from "../../retryTransient.ts"
+import { retryTransient } from "@opencode-worker/effect-convex"
 import type { ReadyTurn } from "../../TurnStore.ts"
 import { resubscribe } from "../resubscribe.ts"
 import { makeApprovals } from "./approvals.ts"

@@ -1,1 +1,0 @@
-export { retryTransient } from "@opencode-worker/effect-convex"
