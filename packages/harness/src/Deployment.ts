@@ -61,10 +61,8 @@ export const startDeployment = async (dataDir: string) => {
     restart: async () => {
       ;({ counted, running } = await serve(Number(new URL(url).port)))
     },
-    [Symbol.asyncDispose]: async () => {
-      if (running.child.connected) running.child.disconnect()
-      await running.exited
-    }
+    // Not by `disconnect`: a parent that closed the channel sometimes did not end itself.
+    [Symbol.asyncDispose]: () => running.end("SIGTERM")
   }
 }
 

@@ -22,8 +22,11 @@ const deployment = await ConvexEmbedded.make({
 })
 const relay = await openRelay(deployment.url)
 process.on("message", () => process.send?.(relay.take()))
-process.on("disconnect", () => {
+const close = async () => {
   relay.close()
-  void deployment.close()
-})
+  await deployment.close()
+  process.exit()
+}
+process.once("SIGTERM", () => void close())
+process.once("disconnect", () => void close())
 process.send?.({ url: deployment.url, counted: relay.url })
