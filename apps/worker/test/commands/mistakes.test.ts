@@ -143,7 +143,7 @@ describe("a mistake ends the command with one sentence that names the correction
       mkdirSync(deployment, { recursive: true })
       writeFileSync(join(deployment, "data.sqlite"), "this is not a database, whatever its name says")
       const args = ["dev", "--demo", "--data", join(root, "data")]
-      yield* refuses({ root }, args, 78, /data\.sqlite is not a SQLite database.*left as it is/)
+      yield* refuses({ root }, args, 78, /data\.sqlite is not a SQLite database\. It is unchanged/)
     })
   )
 
