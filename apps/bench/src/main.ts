@@ -51,3 +51,5 @@ const main = async () => {
 }
 
 await main()
+// Without `exit`, Node.js 26 sometimes never ends (https://github.com/nodejs/node/issues/47748).
+process.stdout.write("", () => process.exit())

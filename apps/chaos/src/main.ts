@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util"
 import { NodeRuntime } from "@effect/platform-node"
 import { openCodeProgram } from "@opencode-worker/harness"
-import { Console, Effect } from "effect"
+import { Console, Effect, Runtime } from "effect"
 import { run } from "./Chaos.ts"
 import { cells, nameOf } from "./Matrix.ts"
 import { makeReport } from "./Report.ts"
@@ -53,4 +53,7 @@ const chaos = Effect.gen(function* () {
   if (lost + duplicated + unsettled + orphans > 0) process.exitCode = 1
 })
 
-NodeRuntime.runMain(chaos)
+// Without `exit`, Node.js 26 sometimes never ends (https://github.com/nodejs/node/issues/47748).
+NodeRuntime.runMain(chaos, {
+  teardown: (exit) => Runtime.defaultTeardown(exit, (code) => process.exit(code || process.exitCode))
+})

@@ -26,10 +26,26 @@ const report = (cause: Cause.Cause<unknown>) =>
     ? Effect.void
     : Effect.logError(cause)
 
+/** Longest wait for output whose reader does not read, in milliseconds. */
+const outputLimit = 2_000
+
+/**
+ * Exits when all output is written. Without `exit`, Node.js 26 sometimes never ends: it waits, at full load, for a handle that
+ * is already gone (https://github.com/nodejs/node/issues/47748).
+ */
+const exitAfterOutput = (code: number) => {
+  const exit = () => process.exit(code)
+  setTimeout(exit, outputLimit)
+  process.stdout.write("", () => process.stderr.write("", exit))
+}
+
 run.pipe(
   interruptOnHangup,
   Effect.provide(services),
   Effect.tapCause(report),
   Effect.provide(logger.layer),
-  NodeRuntime.runMain({ disableErrorReporting: true })
+  NodeRuntime.runMain({
+    disableErrorReporting: true,
+    teardown: (exit) => Runtime.defaultTeardown(exit, exitAfterOutput)
+  })
 )

@@ -61,7 +61,6 @@ export const startDeployment = async (dataDir: string) => {
     restart: async () => {
       ;({ counted, running } = await serve(Number(new URL(url).port)))
     },
-    // Not by `disconnect`: a parent that closed the channel sometimes did not end itself.
     [Symbol.asyncDispose]: () => running.end("SIGTERM")
   }
 }
