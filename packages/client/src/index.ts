@@ -17,16 +17,11 @@ export type {
   Worker,
   WorkerId
 } from "./api.ts"
-export {
-  type CallOptions,
-  type Client,
-  createClient,
-  makeClient,
-  type ModelCatalog,
-  type MutationOptions,
-  type PromptOptions
-} from "./Client.ts"
+export { type Client, createClient, makeClient } from "./Client.ts"
 export { ClientError, type ClientReason, isClientError } from "./ClientError.ts"
 export type { Connection, ConnectOptions } from "./Connection.ts"
 export type { FollowedTurn, FollowOptions } from "./FollowedTurn.ts"
 export * as TurnView from "./TurnView.ts"
+export type { CallOptions, MutationOptions } from "./internal/calls.ts"
+export type { ModelCatalog } from "./resources/models.ts"
+export type { PromptOptions } from "./resources/turns.ts"

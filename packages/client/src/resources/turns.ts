@@ -1,0 +1,49 @@
+import { api, type FinalPart, type SessionId, type Turn, type TurnId } from "../api.ts"
+import { type FollowedTurn, type FollowOptions, followTurn, partsOf } from "../FollowedTurn.ts"
+import { type CallOptions, type Calls, keyed, type MutationOptions, pageSize } from "../internal/calls.ts"
+import { pages } from "../internal/pages.ts"
+import * as TurnView from "../TurnView.ts"
+
+export interface PromptOptions extends MutationOptions, FollowOptions {
+  /** `provider/model`. Default: OpenCode's choice. */
+  readonly model?: string
+  readonly agent?: string
+}
+
+export const makeTurns = ({ connection, mutation, query }: Calls) => {
+  const send = (
+    sessionId: SessionId,
+    text: string,
+    { agent, model, ...options }: PromptOptions = {}
+  ): Promise<TurnId> => {
+    const optional = { ...(model !== undefined && { model }), ...(agent !== undefined && { agent }) }
+    return mutation(api.turns.send, { sessionId, text, ...optional, ...keyed(options) }, options)
+  }
+  return {
+    /** As `prompt`, without following. */
+    send,
+    /** The turns of a session in their order, or the newest first; pages are read as you iterate. */
+    list: (
+      sessionId: SessionId,
+      { order = "asc", ...options }: CallOptions & { readonly order?: "asc" | "desc" } = {}
+    ): AsyncIterable<Turn> =>
+      pages(pageSize, (paginationOpts) => query(api.turns.list, { sessionId, order, paginationOpts }, options)),
+    follow: (turnId: TurnId, options?: FollowOptions): FollowedTurn =>
+      followTurn(connection, Promise.resolve(turnId), options),
+    /** The final parts of a turn, in their order. None before it has ended. */
+    parts: (turnId: TurnId): Promise<ReadonlyArray<FinalPart>> => partsOf(connection, turnId),
+    /** The view of a turn that has ended. */
+    view: async (turn: Turn): Promise<TurnView.EndedTurnView> =>
+      TurnView.end(TurnView.empty, turn, await partsOf(connection, turn.turnId)),
+    /**
+     * Stops a turn. Resolves when this is recorded; the turn ends as `aborted` when its worker has stopped it. It keeps
+     * its text.
+     */
+    abort: async (turnId: TurnId, options?: CallOptions): Promise<void> => {
+      await mutation(api.turns.abort, { turnId }, options)
+    },
+    /** Sends the prompt of a turn that has ended again, as a new turn. */
+    resend: (turnId: TurnId, options?: MutationOptions): Promise<TurnId> =>
+      mutation(api.turns.resend, { turnId, ...keyed(options) }, options)
+  }
+}

@@ -1,0 +1,68 @@
+import { defineTable } from "convex/server"
+import { v } from "convex/values"
+import { segment, turnAnsweredBy, turnError, turnOutcome, turnUsage } from "../validators.ts"
+
+export const turnsTables = {
+  turns: defineTable({
+    sessionId: v.id("sessions"),
+    workerId: v.id("workers"),
+    ownerId: v.string(),
+    /** Defines the order in its session. Whole numbers for turns of operators, others for turns of OpenCode between them. */
+    seq: v.number(),
+    text: v.string(),
+    /** As in the prompt, `provider/model`; absent if OpenCode chooses. */
+    model: v.optional(v.string()),
+    agent: v.optional(v.string()),
+    /** Absent if there is no answer, or the turn has not ended. */
+    answeredBy: v.optional(turnAnsweredBy),
+    status: v.union(
+      v.literal("queued"),
+      v.literal("claimed"),
+      v.literal("running"),
+      ...turnOutcome.members,
+      v.literal("expired")
+    ),
+    /** Queued, and all earlier turns of its session are finished. */
+    ready: v.boolean(),
+    /** Whether the status is final. */
+    finished: v.boolean(),
+    /** The epoch of the claim, and the OpenCode ids of the prompt, which do not change if it is sent again. */
+    epoch: v.optional(v.number()),
+    messageId: v.optional(v.string()),
+    partId: v.optional(v.string()),
+    /** Set by an abort or deletion after the claim: the turn is not run again. Its worker subscribes to this. */
+    abortRequested: v.optional(v.literal(true)),
+    error: v.optional(turnError),
+    usage: v.optional(turnUsage),
+    /** Milliseconds; absent for turns of operators, where it is the row's creation time. */
+    askedAt: v.optional(v.number()),
+    finishedAt: v.optional(v.number()),
+    /** Of the operator who sent it; absent if it came from OpenCode. */
+    idempotencyKey: v.optional(v.string())
+  })
+    .index("by_session", ["sessionId", "seq"])
+    .index("by_session_finished", ["sessionId", "finished", "seq"])
+    .index("by_session_key", ["sessionId", "idempotencyKey"])
+    .index("by_session_message", ["sessionId", "messageId"])
+    .index("by_status", ["status"])
+    .index("by_worker_ready", ["workerId", "status", "ready"])
+    .index("by_worker_abort", ["workerId", "finished", "abortRequested"])
+    .index("by_worker_epoch", ["workerId", "status", "epoch"]),
+
+  /** Final parts. A payload that is too long for one row continues in the next `chunk`. */
+  parts: defineTable({
+    turnId: v.id("turns"),
+    index: v.number(),
+    chunk: v.number(),
+    kind: v.string(),
+    payload: v.string()
+  })
+    .index("by_turn", ["turnId", "index", "chunk"])
+    .index("by_turn_chunk", ["turnId", "chunk", "index"]),
+
+  deltas: defineTable({
+    turnId: v.id("turns"),
+    seq: v.number(),
+    segments: v.array(segment)
+  }).index("by_turn", ["turnId", "seq"])
+}

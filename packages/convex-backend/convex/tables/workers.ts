@@ -1,0 +1,72 @@
+import { defineTable } from "convex/server"
+import { v } from "convex/values"
+
+export const workersTables = {
+  workers: defineTable({
+    ownerId: v.string(),
+    machine: v.string(),
+    directory: v.string(),
+    /** SHA-256 of the worker's secret, hexadecimal. The secret itself is never sent. */
+    secretHash: v.string(),
+    approval: v.union(v.literal("approved"), v.literal("revoked")),
+    /** Incremented when a lease is acquired or released. Writes with a lower epoch are rejected. */
+    epoch: v.number()
+  }).index("by_owner_approval", ["ownerId", "approval"]),
+
+  /** The state of a worker in lists. Written when it changes, not by every heartbeat. */
+  presence: defineTable({
+    workerId: v.id("workers"),
+    phase: v.string(),
+    online: v.boolean()
+  }).index("by_worker", ["workerId"]),
+
+  /** The process that may write as a worker, and its expiry. Written by every heartbeat. */
+  leases: defineTable({
+    workerId: v.id("workers"),
+    processId: v.string(),
+    /** Milliseconds of the server's clock. */
+    expiresAt: v.number()
+  }).index("by_worker", ["workerId"]),
+
+  pairings: defineTable({
+    /** Without the dash. */
+    code: v.string(),
+    machine: v.string(),
+    directory: v.string(),
+    secretHash: v.string(),
+    status: v.union(v.literal("pending"), v.literal("approved"), v.literal("expired")),
+    /** The address of the worker, if the deployment knows it. */
+    address: v.optional(v.string()),
+    expiresAt: v.number(),
+    workerId: v.optional(v.id("workers"))
+  })
+    .index("by_code", ["code"])
+    .index("by_status", ["status"]),
+
+  /** The number of pending pairings: one row, so that a rejection reads no more than that. */
+  pendingPairings: defineTable({ count: v.number() }),
+
+  /** The number of wrong codes of an operator: one row per operator, recreated for each window. */
+  pairingFailures: defineTable({
+    operatorId: v.string(),
+    /** Time of the first one. Milliseconds of the server's clock. */
+    since: v.number(),
+    count: v.number()
+  }).index("by_operator", ["operatorId"]),
+
+  /** Security-relevant actions, at their `_creationTime`. */
+  audit: defineTable({
+    /** An operator's `tokenIdentifier`, or the worker's id. */
+    actorId: v.string(),
+    action: v.union(
+      v.literal("approve"),
+      v.literal("revoke"),
+      v.literal("answer"),
+      v.literal("apply"),
+      v.literal("rotate")
+    ),
+    workerId: v.id("workers"),
+    /** Details that the action does not imply. */
+    detail: v.optional(v.string())
+  }).index("by_worker", ["workerId"])
+}
