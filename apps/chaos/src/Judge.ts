@@ -9,6 +9,8 @@ export interface Observed {
   }
   /** Undefined if it did not end in time. */
   readonly status: string | undefined
+  /** Details of a prompt that did not end. */
+  readonly unended: string
   readonly error: string
   /** The final parts: texts, and the states of tools. */
   readonly texts: ReadonlyArray<string>
@@ -78,7 +80,7 @@ const losses = ({ error, prompt, ran, record, spared, status, texts }: Observed)
 /** The broken rules, or none. */
 export const judge = (observed: Observed): ReadonlyArray<Violation> => {
   const { pending, status, tools } = observed
-  if (status === undefined) return [unsettled("it did not end"), ...repeats(observed)]
+  if (status === undefined) return [unsettled(`it did not end: ${observed.unended}`), ...repeats(observed)]
   const open = tools.filter((state) => state !== "completed" && state !== "error")
   return [
     ...repeats(observed),

@@ -14,13 +14,17 @@ export interface Outcome {
 
 /** Waits for the end of a prompt, and judges it. */
 export const observe = Effect.fn("observe")(function* (prompt: Prompt, spared: boolean) {
-  const { ended, home, operator, traces } = yield* World
+  const { ended, home, operator, traces, worker } = yield* World
   const status = yield* Effect.option(ended(prompt))
   const view = Option.isSome(status) ? yield* operator.result(prompt.turnId) : TurnView.empty
   const record = yield* recordOf(home.environment["XDG_DATA_HOME"] ?? "", prompt.id)
+  const unended = Option.isSome(status)
+    ? ""
+    : `a query reads ${yield* operator.readStatus(prompt.turnId)}; last line of the worker: ${yield* worker.lastWords}`
   const violations = judge({
     prompt,
     status: Option.getOrUndefined(status),
+    unended,
     error: view.end?.error ? `${view.end.error.name}: ${view.end.error.message}` : "",
     texts: view.blocks.flatMap((block) => (block.kind === "text" ? [block.text] : [])),
     tools: view.blocks.flatMap((block) => (block.kind === "tool" ? [block.state] : [])),

@@ -32,6 +32,12 @@ export const makeOperator = Effect.fnUntraced(function* (url: string, token: Eff
         Stream.map(({ status }) => status),
         Stream.changes
       ),
+    /** The status by a query of its own, in case that a subscription has missed it. */
+    readStatus: (turnId: TurnId) =>
+      convex.query(api.turns.live, { turnId, after: Number.MAX_SAFE_INTEGER }).pipe(
+        Effect.map(({ status }) => status),
+        Effect.retry(again)
+      ),
     /** The view of a turn that has ended. */
     result: (turnId: TurnId) => call(({ turns }) => turns.follow(turnId).result)
   }

@@ -19,6 +19,7 @@ const whole: Observed = {
     shown: { text: openingOf("p") }
   },
   status: "completed",
+  unended: "",
   error: "",
   texts: [answer],
   tools: ["completed"],
@@ -51,7 +52,7 @@ const of = (kind: Kind, ...asked: ReadonlyArray<Asked>): Observed => ({
 })
 
 describe("judge", () => {
-  it("has nothing to say of a whole answer, nor of one that was cut short with its worker", () => {
+  it("finds no violation in a whole answer, nor in one that was cut short with its worker", () => {
     assert.deepStrictEqual(judge(whole), [])
     assert.deepStrictEqual(judge(cut), [])
   })
