@@ -153,7 +153,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => 
         assert.strictEqual(ended.notices.length, 1)
         assert.match(ended.notices[0] ?? "", /compacted/)
         const prompts = Effect.map(Stream.runCollect(operator.stream(({ turns }) => turns.list(sessionId))), (turns) =>
-          turns.map(({ text }) => text)
+          turns.map(({ head }) => head)
         )
         yield* loadHistory(sessionId).pipe(Effect.repeat({ times: 1, schedule: Schedule.forever }))
         assert.deepStrictEqual(yield* prompts, ["Do the long thing"])

@@ -75,7 +75,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the history of a 
         yield* loadHistory(sessionId)
         const turns = yield* turnsOf(sessionId)
         assert.deepStrictEqual(
-          turns.map(({ text }) => text),
+          turns.map(({ head }) => head),
           [...texts, "look around"]
         )
         assert.deepStrictEqual(
@@ -116,7 +116,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the history of a 
             Stream.runHead
           )
         assert.deepInclude(yield* loadHistory(sessionId), { status: "done" })
-        const order = Effect.map(turnsOf(sessionId), (turns) => turns.map(({ text }) => text))
+        const order = Effect.map(turnsOf(sessionId), (turns) => turns.map(({ head }) => head))
         assert.deepStrictEqual(yield* order, ["first", "second", "third", "fourth"])
         yield* Deferred.succeed(gate, undefined)
         assert.deepInclude(yield* answer(running), { status: "completed", text: "so far, done" })
@@ -143,7 +143,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the history of a 
         yield* loadHistory(sessionId)
         const turns = yield* turnsOf(sessionId)
         assert.deepStrictEqual(
-          turns.map(({ text, said }) => [text, said[0]]),
+          turns.map(({ head, said }) => [head, said[0]]),
           ["here 1", "there 2", "here 3", "there 4"].map((text, index) => [text, `${index + 1}: ${text}`])
         )
         assert.strictEqual((yield* provider.stats).chats, asked)

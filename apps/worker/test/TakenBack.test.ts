@@ -26,7 +26,7 @@ const marks = (sessionId: Id<"sessions">) =>
     operator
       .stream(({ turns }) => turns.list(sessionId))
       .pipe(
-        Stream.map(({ text, undone }) => `${text}${undone ? " (undone)" : ""}`),
+        Stream.map(({ head, undone }) => `${head}${undone ? " (undone)" : ""}`),
         Stream.runCollect
       )
   )

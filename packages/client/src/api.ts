@@ -22,6 +22,8 @@ export type Session = Page<typeof backendApi.sessions.list>
 export type Turn = Page<typeof backendApi.turns.list>
 /** A final part of a turn: `payload` is JSON, OpenCode's own part or `{ text }` for a notice. */
 export type FinalPart = Page<typeof backendApi.turns.parts>
+/** A final part in the outline of its turn: at most 300 bytes. */
+export type OutlineEntry = Page<typeof backendApi.turns.outline>
 /** The status of a turn and its deltas after a cursor. */
 export type LiveTurn = FunctionReturnType<typeof backendApi.turns.live>
 export type Segment = LiveTurn["deltas"][number]["segments"][number]

@@ -6,6 +6,7 @@ export type {
   FinalPart,
   LiveTurn,
   OpenRequest,
+  OutlineEntry,
   PairingPreview,
   PendingRequest,
   RequestId,

@@ -216,7 +216,7 @@ describe("lists", () => {
     const turnId = await client.turns.send(sessionId, "Hello")
     await worker.answer(turnId, "Hi")
     const [turn] = await collect(client.turns.list(sessionId))
-    assert.strictEqual(turn?.text, "Hello")
+    assert.strictEqual(turn?.head, "Hello")
     assert.strictEqual(turn && TurnView.answer(await client.turns.view(turn)), "Hi")
   })
 

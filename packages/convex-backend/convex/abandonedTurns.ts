@@ -17,7 +17,8 @@ import {
   STREAMED_PAGE,
   STREAMED_PAGES
 } from "./limits.ts"
-import { type Part, splitParts } from "./payloads.ts"
+import { contentOf, insertContent } from "./parts.ts"
+import type { Part } from "./payloads.ts"
 import { purgeSession } from "./purge.ts"
 
 const revoked = (when: string) => ({
@@ -117,9 +118,11 @@ export const endOne = internalMutation({
     const turn = await ctx.db.get(turnId)
     const error = turn === null || turn.finished ? null : await reasonToEnd(ctx, turn)
     if (turn === null || error === null) return null
-    for (const row of splitParts(await streamedParts(ctx, turnId))) await ctx.db.insert("parts", { turnId, ...row })
+    const content = contentOf(await streamedParts(ctx, turnId))
+    await insertContent(ctx, turnId, content)
     const status = turn.status === "queued" ? "failed" : "interrupted"
-    await endTurn(ctx, turn, turn.abortRequested === true ? { status: "aborted" } : { status, error })
+    const parts = content.outline.length
+    await endTurn(ctx, turn, turn.abortRequested === true ? { status: "aborted", parts } : { status, error, parts })
     return null
   }
 })

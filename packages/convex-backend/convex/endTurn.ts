@@ -7,7 +7,7 @@ import { deleteDeltas } from "./deltas.ts"
 import { STALE_TURN } from "./limits.ts"
 import { closeRequests } from "./requests.ts"
 
-type Ending = Pick<Doc<"turns">, "answeredBy" | "error" | "usage"> & {
+type Ending = Pick<Doc<"turns">, "answeredBy" | "error" | "parts" | "usage"> & {
   readonly status: Exclude<Doc<"turns">["status"], "queued" | "claimed" | "running">
 }
 

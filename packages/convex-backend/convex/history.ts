@@ -23,7 +23,8 @@ import {
   MAX_PARTS_TOTAL,
   MAX_PROMPT
 } from "./limits.ts"
-import { splitParts } from "./payloads.ts"
+import { contentOf, insertContent } from "./parts.ts"
+import { insertTurn } from "./prompts.ts"
 import { turnAnsweredBy, turnError, turnOutcome, turnUsage } from "./validators.ts"
 
 /** A finished turn in OpenCode. Times are milliseconds of the worker's clock. */
@@ -128,7 +129,8 @@ const insert = async (
 ): Promise<void> => {
   const now = Date.now()
   const newer = await byMessage(ctx, sessionId, newerId)
-  const turnId = await ctx.db.insert("turns", {
+  const content = contentOf(parts)
+  const turnId = await insertTurn(ctx, {
     ...said,
     sessionId,
     workerId: ctx.worker._id,
@@ -140,11 +142,12 @@ const insert = async (
     status: outcome,
     ready: false,
     finished: true,
+    parts: content.outline.length,
     epoch: ctx.worker.epoch,
     askedAt: Math.min(askedAt, now),
     finishedAt: Math.min(finishedAt, now)
   })
-  for (const row of splitParts(parts)) await ctx.db.insert("parts", { turnId, ...row })
+  await insertContent(ctx, turnId, content)
 }
 
 /**

@@ -6,6 +6,8 @@ import { appError } from "./errors.ts"
 
 /** One prompt. At most 600 kB stored. */
 export const MAX_PROMPT = 200_000
+/** The head of a prompt in a turn, and of a part in an outline. */
+export const MAX_HEAD = 200
 /** Names, titles and idempotency keys. */
 export const MAX_NAME = 500
 /** A path of the worker's machine, as Linux limits it. */
@@ -16,8 +18,6 @@ export const MAX_MESSAGE = 4_000
 export const MAX_AUTOMATIC_TITLE = 50
 /** Rows of one page or window: 20 prompts of the largest size are below the 16 MiB that a query may read. */
 export const MAX_PAGE = 20
-/** Turns that one transaction may read outside of pages: prompts of the largest size are 15 MB. */
-export const MAX_TURNS_READ = 25
 /** Rows of a list whose rows are small. */
 export const MAX_SMALL_PAGE = 100
 /** Sessions in one `sync.diff`: each reads up to two index ranges, of 4,096 per query, and a row of some kB. */
@@ -26,14 +26,13 @@ export const MAX_LOOKUPS = 1_000
 export const MAX_BATCHES = 100
 /** Streamed text in one row of `deltas`: 100 rows, the size of a read or purge, are below 10 MB. */
 export const MAX_DELTA = 32_000
+/** An entry of an outline, in bytes of JSON: a page of 100 is 30 kB. */
+export const MAX_OUTLINE_ENTRY = 300
 /** Final parts of one turn. */
 export const MAX_PARTS = 2_000
 /** All final parts of one turn together: at most 9 MB stored, below the 16 MiB that one transaction may write. */
 export const MAX_PARTS_TOTAL = 3_000_000
-/**
- * Turns of OpenCode's history in one transaction: prompts of the largest size are 6 MB in addition to 9 MB of parts, and
- * each reads a neighbour of that size.
- */
+/** Turns of OpenCode's history in one transaction: prompts of the largest size are 6 MB in addition to 9 MB of parts. */
 export const MAX_HISTORY = 10
 /** One row of `parts`; a longer payload takes several rows. */
 export const MAX_PART_ROW = 250_000

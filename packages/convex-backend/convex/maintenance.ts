@@ -14,7 +14,7 @@ import { endEach } from "./abandonedTurns.ts"
 
 /**
  * Expires turns that have been queued for a day, so that no old prompt runs unexpectedly; the operator can resend it. One
- * turn per transaction: it and the next one are read and written, each up to 600 kB.
+ * turn per transaction, which also deletes its deltas and makes the next one ready.
  */
 export const expireTurns = internalMutation({
   args: {},

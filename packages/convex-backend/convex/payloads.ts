@@ -12,6 +12,10 @@ export type PartRow = Part & { readonly chunk: number }
 
 const isHighSurrogate = (unit: number): boolean => unit >= 0xd8_00 && unit <= 0xdb_ff
 
+/** The first at most `size` code units of a text, never with half a character at the end. */
+export const headOf = (text: string, size: number): string =>
+  text.slice(0, text.length > size && isHighSurrogate(text.charCodeAt(size - 1)) ? size - 1 : size)
+
 /** Splits text into chunks of at most `size` code units, never inside a character. */
 export const splitText = (text: string, size: number): Array<string> => {
   const pieces: Array<string> = []

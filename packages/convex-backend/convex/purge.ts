@@ -5,10 +5,11 @@ import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
 import type { Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx } from "./_generated/server.ts"
+import { deletePrompt } from "./prompts.ts"
 import { deleteViewer } from "./viewers.ts"
 
-/** Rows per transaction. At maximum size (4 × 750 kB, 20 × 100 kB, 10 × 150 kB) they are 6.5 MB, read to find and again to delete. */
-const [PARTS, DELTAS, CONTENTS] = [4, 20, 10]
+/** Rows per transaction. At maximum size (4 × 750 kB, 20 × 100 kB, 10 × 150 kB, 100 × 400 bytes) they are 6.5 MB, read to find and again to delete. */
+const [PARTS, DELTAS, CONTENTS, OUTLINES] = [4, 20, 10, 100]
 
 /** Schedules the deletion of a session, after the caller's transaction. */
 export const purgeSession = async (ctx: MutationCtx, sessionId: Id<"sessions">): Promise<void> => {
@@ -24,6 +25,7 @@ export const purgeTurn = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<
 const deleteSome = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<boolean> => {
   const parts = ctx.db.query("parts").withIndex("by_turn", (q) => q.eq("turnId", turnId))
   const deltas = ctx.db.query("deltas").withIndex("by_turn", (q) => q.eq("turnId", turnId))
+  const outline = ctx.db.query("outlines").withIndex("by_turn", (q) => q.eq("turnId", turnId))
   const request = await ctx.db
     .query("requests")
     .withIndex("by_turn_open", (q) => q.eq("turnId", turnId))
@@ -35,10 +37,16 @@ const deleteSome = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<boolea
           .query("requestContents")
           .withIndex("by_request", (q) => q.eq("requestId", request._id))
           .take(CONTENTS)
-  const rows = [...(await parts.take(PARTS)), ...(await deltas.take(DELTAS)), ...contents]
+  const rows = [
+    ...(await parts.take(PARTS)),
+    ...(await outline.take(OUTLINES)),
+    ...(await deltas.take(DELTAS)),
+    ...contents
+  ]
   for (const { _id } of rows) await ctx.db.delete(_id)
   if (request !== null && contents.length < CONTENTS) await ctx.db.delete(request._id)
   if (rows.length > 0 || request !== null) return false
+  await deletePrompt(ctx, turnId)
   await ctx.db.delete(turnId)
   return true
 }

@@ -27,10 +27,10 @@ import {
   MAX_DELTA,
   MAX_MESSAGE,
   MAX_NAME,
-  MAX_PAGE,
-  MAX_TURNS_READ
+  MAX_PAGE
 } from "./limits.ts"
-import { splitParts } from "./payloads.ts"
+import { contentOf, insertContent } from "./parts.ts"
+import { promptText } from "./prompts.ts"
 import { closeRequests } from "./requests.ts"
 import { segment, turnAnsweredBy, turnError, turnOutcome, turnUsage } from "./validators.ts"
 import { isWatched } from "./viewers.ts"
@@ -41,16 +41,13 @@ const sessionOf = async (ctx: QueryCtx, turn: Doc<"turns">): Promise<Doc<"sessio
   return session
 }
 
-const toQueuedTurn = async (ctx: QueryCtx, turn: Doc<"turns">) => {
+const toWorkerTurn = async (ctx: QueryCtx, turn: Doc<"turns">) => {
   const session = await sessionOf(ctx, turn)
   return {
     turnId: turn._id,
     sessionId: turn.sessionId,
     opencodeSessionId: session.opencodeSessionId ?? null,
     title: session.title,
-    text: turn.text,
-    model: turn.model ?? null,
-    agent: turn.agent ?? null,
     seq: turn.seq,
     createdAt: turn._creationTime
   }
@@ -64,7 +61,14 @@ export const listReady = workerQuery({
       .query("turns")
       .withIndex("by_worker_ready", (q) => q.eq("workerId", ctx.worker._id).eq("status", "queued").eq("ready", true))
       .take(clamp(limit, MAX_PAGE))
-    return Promise.all(turns.map((turn) => toQueuedTurn(ctx, turn)))
+    return Promise.all(
+      turns.map(async (turn) => ({
+        ...(await toWorkerTurn(ctx, turn)),
+        text: await promptText(ctx, turn),
+        model: turn.model ?? null,
+        agent: turn.agent ?? null
+      }))
+    )
   }
 })
 
@@ -78,7 +82,7 @@ export const listOrphaned = workerQuery({
   handler: async (ctx, { limit, running }) => {
     checkCount("running", running?.length ?? 0, MAX_PAGE)
     const runs = new Set(running)
-    const size = clamp(limit, Math.min(MAX_PAGE, MAX_TURNS_READ - runs.size))
+    const size = clamp(limit, MAX_PAGE)
     const before = running === undefined ? ctx.worker.epoch : ctx.worker.epoch + 1
     const left = (status: "claimed" | "running", count: number) =>
       ctx.db
@@ -90,7 +94,7 @@ export const listOrphaned = workerQuery({
     const turns = [...claimed, ...delivered].filter(({ _id }) => !runs.has(_id)).slice(0, size)
     return Promise.all(
       turns.map(async (turn) => ({
-        ...(await toQueuedTurn(ctx, turn)),
+        ...(await toWorkerTurn(ctx, turn)),
         delivered: turn.status === "running",
         abortRequested: turn.abortRequested ?? false,
         epoch: turn.epoch ?? 0,
@@ -202,13 +206,14 @@ export const finish = workerMutation({
       checkText("error.message", error.message, MAX_MESSAGE, 0)
     }
     checkAnsweredBy(answeredBy)
-    const rows = splitParts(parts)
+    const content = contentOf(parts)
     const turn = await assignedTurn(ctx, turnId)
     if (turn.finished) return null
     if (turn.status === "queued") throw appError("Conflict", "A turn that was not claimed cannot be finished")
-    for (const row of rows) await ctx.db.insert("parts", { turnId, ...row })
+    await insertContent(ctx, turnId, content)
     await endTurn(ctx, turn, {
       status: outcome,
+      parts: content.outline.length,
       ...(error !== undefined && { error }),
       ...(usage !== undefined && { usage }),
       ...(answeredBy !== undefined && { answeredBy })

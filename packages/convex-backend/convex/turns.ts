@@ -15,19 +15,22 @@ import {
   checkText,
   MAX_AUTOMATIC_TITLE,
   MAX_PAGE,
-  MAX_PART_CHUNKS,
   MAX_PROMPT,
   MAX_SMALL_PAGE,
   printable
 } from "./limits.ts"
-import { joinParts, mayGoOn } from "./payloads.ts"
+import { partAt, wholePart } from "./parts.ts"
+import { insertTurn, promptText } from "./prompts.ts"
 import { ownedSession, ownedTurn, usableWorker } from "./authorize.ts"
 
 const toTurnView = (turn: Doc<"turns">, undoneFrom = Number.POSITIVE_INFINITY) => ({
   turnId: turn._id,
   sessionId: turn.sessionId,
   seq: turn.seq,
-  text: turn.text,
+  /** The first 200 characters of the prompt; `prompt` returns all of it. */
+  head: turn.head,
+  /** Of the prompt, in UTF-16 code units. */
+  length: turn.length,
   model: turn.model ?? null,
   agent: turn.agent ?? null,
   status: turn.status,
@@ -36,6 +39,10 @@ const toTurnView = (turn: Doc<"turns">, undoneFrom = Number.POSITIVE_INFINITY) =
   error: turn.error ?? null,
   usage: turn.usage ?? null,
   answeredBy: turn.answeredBy ?? null,
+  /** Entries of the outline; 0 before the turn is finished. */
+  parts: turn.parts ?? 0,
+  /** Of the outcome and the parts, for caches; null before the turn is finished. It changes when they do. */
+  version: turn.finished ? `1.${turn.finishedAt ?? 0}` : null,
   createdAt: turn.askedAt ?? turn._creationTime,
   finishedAt: turn.finishedAt ?? null
 })
@@ -46,7 +53,7 @@ const titleOf = (text: string): string => {
   return Array.from(printable(line).trim()).slice(0, MAX_AUTOMATIC_TITLE).join("")
 }
 
-type Prompt = Pick<Doc<"turns">, "text" | "model" | "agent">
+type Prompt = { readonly text: string; readonly model?: string | undefined; readonly agent?: string | undefined }
 
 const enqueue = async (
   ctx: MutationCtx & { readonly operator: string },
@@ -69,7 +76,7 @@ const enqueue = async (
     .withIndex("by_session_key", (q) => q.eq("sessionId", sessionId).eq("idempotencyKey", idempotencyKey))
     .unique()
   if (existing !== null) {
-    if (existing.text === text) return existing._id
+    if ((await promptText(ctx, existing)) === text) return existing._id
     throw appError("Conflict", "This idempotencyKey was used for another prompt: use a new one")
   }
   const { _id: workerId } = await usableWorker(ctx, session.workerId)
@@ -82,7 +89,7 @@ const enqueue = async (
     .query("turns")
     .withIndex("by_session_finished", (q) => q.eq("sessionId", sessionId).eq("finished", false))
     .first()
-  const turnId = await ctx.db.insert("turns", {
+  const turnId = await insertTurn(ctx, {
     sessionId,
     workerId,
     ownerId: ctx.operator,
@@ -129,7 +136,8 @@ export const resend = operatorMutation({
         `This turn is ${turn.status}: wait until it ends, or stop it, before you send it again`
       )
     }
-    return enqueue(ctx, turn.sessionId, turn, idempotencyKey)
+    const { agent, model, sessionId } = turn
+    return enqueue(ctx, sessionId, { text: await promptText(ctx, turn), model, agent }, idempotencyKey)
   }
 })
 
@@ -177,6 +185,12 @@ export const list = operatorQuery({
   }
 })
 
+/** The whole text of a turn's prompt. */
+export const prompt = operatorQuery({
+  args: { turnId: v.id("turns") },
+  handler: async (ctx, { turnId }) => ({ text: await promptText(ctx, await ownedTurn(ctx, turnId)) })
+})
+
 /**
  * The status of a turn and its deltas after `after` (0: from the start), at most 100. Subscribe again with the last `seq`,
  * so that each delta is read once. A requeued turn has another `messageId`, and its deltas start at 1. A finished turn has
@@ -198,15 +212,6 @@ export const live = operatorQuery({
   }
 })
 
-/** The further rows of a part. */
-const rest = async (ctx: QueryCtx, first: Doc<"parts">): Promise<Array<Doc<"parts">>> =>
-  mayGoOn(first)
-    ? ctx.db
-        .query("parts")
-        .withIndex("by_turn", (q) => q.eq("turnId", first.turnId).eq("index", first.index).gt("chunk", 0))
-        .take(MAX_PART_CHUNKS)
-    : []
-
 /** A page of a turn's final parts (up to 100), complete and in order; empty before it is finished. `payload`: JSON text. */
 export const parts = operatorQuery({
   args: { turnId: v.id("turns"), paginationOpts: paginationOptsValidator },
@@ -217,7 +222,37 @@ export const parts = operatorQuery({
       .query("parts")
       .withIndex("by_turn_chunk", (q) => q.eq("turnId", turnId).eq("chunk", 0))
       .paginate({ ...paginationOpts, numItems: clamp(paginationOpts.numItems, MAX_SMALL_PAGE) })
-    const rows = await Promise.all(result.page.map(async (first) => [first, ...(await rest(ctx, first))]))
-    return { ...result, page: joinParts(rows.flat()) }
+    const page = await Promise.all(result.page.map((first) => wholePart(ctx, first)))
+    return { ...result, page: page.flat() }
+  }
+})
+
+/**
+ * A page of a turn's outline (up to 100 entries of at most 300 bytes): one entry per final part that a reader sees, in
+ * order, or the last first. Empty before the turn is finished. It does not change while the turn's `version` is the same.
+ */
+export const outline = operatorQuery({
+  args: {
+    turnId: v.id("turns"),
+    order: v.optional(v.union(v.literal("asc"), v.literal("desc"))),
+    paginationOpts: paginationOptsValidator
+  },
+  handler: async (ctx, { turnId, order, paginationOpts }) => {
+    await ownedTurn(ctx, turnId)
+    const result = await ctx.db
+      .query("outlines")
+      .withIndex("by_turn", (q) => q.eq("turnId", turnId))
+      .order(order ?? "asc")
+      .paginate({ ...paginationOpts, numItems: clamp(paginationOpts.numItems, MAX_SMALL_PAGE) })
+    return { ...result, page: result.page.map(({ _creationTime, _id, turnId: _turnId, ...entry }) => entry) }
+  }
+})
+
+/** One whole final part of a turn, by the index of its outline's entry. Null if there is no such part. */
+export const part = operatorQuery({
+  args: { turnId: v.id("turns"), index: v.number() },
+  handler: async (ctx, { turnId, index }) => {
+    await ownedTurn(ctx, turnId)
+    return partAt(ctx, turnId, index)
   }
 })

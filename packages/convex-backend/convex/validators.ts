@@ -33,6 +33,27 @@ export const segment = v.object({
   text: v.string()
 })
 
+/** A final part in an outline. At most 300 bytes as JSON. */
+export const outlineEntry = v.object({
+  index: v.number(),
+  /** OpenCode's id of the part, or its index. */
+  id: v.string(),
+  kind: v.string(),
+  /** Of the payload in UTF-8. */
+  bytes: v.number(),
+  /** The beginning of its text; of a tool call, of its error or arguments. */
+  head: v.string(),
+  tool: v.optional(v.string()),
+  /** OpenCode's title of a tool call, or the name of a file. */
+  title: v.optional(v.string()),
+  /** Of a tool call: `completed` or `error`. */
+  status: v.optional(v.string()),
+  /** Milliseconds. */
+  duration: v.optional(v.number()),
+  /** OpenCode's session of the sub-agent that a tool call started. */
+  child: v.optional(v.string())
+})
+
 /** The requesting agents: the root agent first, then each sub-agent with its task. */
 export const requestAskedBy = v.array(v.object({ agent: v.string(), task: v.union(v.string(), v.null()) }))
 

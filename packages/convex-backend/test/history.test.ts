@@ -39,7 +39,7 @@ const setUp = async () => {
     known: (...names: ReadonlyArray<string>) =>
       operator.query(api.history.existing, { ...worker, sessionId, messageIds: names.map((name) => `msg_${name}`) }),
     list,
-    order: async () => (await list()).map(({ text }) => text).join(" "),
+    order: async () => (await list()).map(({ head }) => head).join(" "),
     /** A prompt asked here, which reached OpenCode under this name. */
     asked: async (name: string) => {
       const turnId = await send(operator, sessionId, name)
@@ -130,7 +130,7 @@ describe("history", () => {
     const read = (cursor: string | null) =>
       operator.query(api.turns.list, { sessionId, paginationOpts: { numItems: 20, cursor } })
     for (let next = await read(null); ; next = await read(next.continueCursor)) {
-      texts.push(...next.page.map(({ text }) => text))
+      texts.push(...next.page.map(({ head }) => head))
       if (next.isDone) break
     }
     assert.deepStrictEqual(texts, ["first", ...names, "last"])

@@ -265,7 +265,7 @@ describe("undone and archived", () => {
     const paginationOpts = { numItems: 20, cursor: null }
     const { page } = await operator.query(api.turns.list, { sessionId, paginationOpts })
     assert.deepStrictEqual(
-      page.filter(({ undone }) => undone).map(({ text }) => text),
+      page.filter(({ undone }) => undone).map(({ head }) => head),
       [...expected]
     )
   })

@@ -87,7 +87,7 @@ describe("sending", () => {
     const second = await ask("Two", "2")
     const { page } = await operator.query(api.turns.list, { sessionId, paginationOpts: { numItems: 10, cursor: null } })
     assert.deepStrictEqual(
-      page.map(({ turnId, seq, text, status }) => [turnId, seq, text, status]),
+      page.map(({ turnId, seq, head, status }) => [turnId, seq, head, status]),
       [
         [first, 1, "One", "queued"],
         [second, 2, "Two", "queued"]
@@ -104,7 +104,7 @@ describe("sending", () => {
     const first = await page(null)
     const second = await page(first.continueCursor)
     assert.deepStrictEqual(
-      [first.page, second.page].map((turns) => turns.map(({ text }) => text)),
+      [first.page, second.page].map((turns) => turns.map(({ head }) => head)),
       [["Three", "Two"], ["One"]]
     )
   })
@@ -166,8 +166,9 @@ describe("resending", () => {
     assert.deepStrictEqual(await claim(second), { claimed: true })
     const paginationOpts = { numItems: 10, cursor: null }
     const { page } = await operator.query(api.turns.list, { sessionId, paginationOpts })
-    assert.deepNestedInclude(page[0], { turnId, ...prompt, status: "aborted" })
-    assert.deepNestedInclude(page[2], { turnId: second, ...prompt, status: "claimed" })
+    const { text, ...chosen } = prompt
+    assert.deepNestedInclude(page[0], { turnId, ...chosen, head: text, status: "aborted" })
+    assert.deepNestedInclude(page[2], { turnId: second, ...chosen, head: text, status: "claimed" })
   })
 
   it("is permitted for its owner only, and not in a deleted session or for a revoked worker", async () => {

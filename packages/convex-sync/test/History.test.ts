@@ -139,7 +139,7 @@ layer(Deployment.layer, { excludeTestServices: true })("History over a deploymen
       services,
       turns,
       send,
-      texts: Effect.map(turns, (all) => all.map(({ text }) => text))
+      texts: Effect.map(turns, (all) => all.map(({ head }) => head))
     }
   })
 
@@ -156,7 +156,7 @@ layer(Deployment.layer, { excludeTestServices: true })("History over a deploymen
       }).pipe(Effect.provide(services))
       const all = yield* turns
       assert.deepStrictEqual(
-        all.map(({ text }) => text),
+        all.map(({ head }) => head),
         names(600)
       )
       const [first] = all

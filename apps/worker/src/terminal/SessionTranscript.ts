@@ -30,7 +30,11 @@ export const showSession = Effect.fnUntraced(function* (sessionId: SessionId, st
         Effect.fnUntraced(function* (turn) {
           const view = yield* client.call(({ turns }) => turns.view(turn))
           const [, answer] = Transcript.render(Transcript.empty, style, view)
-          yield* printLine(screen`> ${turn.text}${turn.undone ? " (undone in OpenCode)" : ""}\n${answer}`)
+          const prompt =
+            turn.head.length === turn.length
+              ? turn.head
+              : yield* client.call(({ turns }, options) => turns.prompt(turn.turnId, options))
+          yield* printLine(screen`> ${prompt}${turn.undone ? " (undone in OpenCode)" : ""}\n${answer}`)
         })
       )
     )

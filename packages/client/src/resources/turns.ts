@@ -1,4 +1,4 @@
-import { api, type FinalPart, type SessionId, type Turn, type TurnId } from "../api.ts"
+import { api, type FinalPart, type OutlineEntry, type SessionId, type Turn, type TurnId } from "../api.ts"
 import { type FollowedTurn, type FollowOptions, followTurn, partsOf } from "../FollowedTurn.ts"
 import { type CallOptions, type Calls, keyed, type MutationOptions, pageSize } from "../internal/calls.ts"
 import { pages } from "../internal/pages.ts"
@@ -28,6 +28,21 @@ export const makeTurns = ({ connection, mutation, query }: Calls) => {
       { order = "asc", ...options }: CallOptions & { readonly order?: "asc" | "desc" } = {}
     ): AsyncIterable<Turn> =>
       pages(pageSize, (paginationOpts) => query(api.turns.list, { sessionId, order, paginationOpts }, options)),
+    /** The whole text of a prompt, of which a `Turn` has the head. */
+    prompt: async (turnId: TurnId, options?: CallOptions): Promise<string> =>
+      (await query(api.turns.prompt, { turnId }, options)).text,
+    /**
+     * The entries of a turn's final parts, in their order or the last first; pages of 100 are read as you iterate. It does
+     * not change while `Turn.version` is the same.
+     */
+    outline: (
+      turnId: TurnId,
+      { order = "asc", ...options }: CallOptions & { readonly order?: "asc" | "desc" } = {}
+    ): AsyncIterable<OutlineEntry> =>
+      pages(100, (paginationOpts) => query(api.turns.outline, { turnId, order, paginationOpts }, options)),
+    /** One whole final part, by the `index` of its outline entry. Null if there is none. */
+    part: (turnId: TurnId, index: number, options?: CallOptions): Promise<FinalPart | null> =>
+      query(api.turns.part, { turnId, index }, options),
     follow: (turnId: TurnId, options?: FollowOptions): FollowedTurn =>
       followTurn(connection, Promise.resolve(turnId), options),
     /** The final parts of a turn, in their order. None before it has ended. */

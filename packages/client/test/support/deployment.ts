@@ -8,7 +8,7 @@ import { ConvexEmbedded } from "@opencode-worker/convex-embedded"
 import { ConvexHttpClient } from "convex/browser"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
 import { afterAll, beforeAll } from "vitest"
-import { api, type Segment, type TurnId } from "../../src/api.ts"
+import { api, type FinalPart, type Segment, type TurnId } from "../../src/api.ts"
 import { createClient } from "../../src/index.ts"
 
 const issuer = "https://issuer.test"
@@ -48,10 +48,8 @@ const start = async () => {
     url,
     token,
     /** A client of a new operator. */
-    operator: (timeout?: number) => {
-      const subject = randomUUID()
-      return createClient({ url, auth: () => token(subject), ...(timeout !== undefined && { timeout }) })
-    },
+    operator: (timeout?: number, subject: string = randomUUID()) =>
+      createClient({ url, auth: () => token(subject), ...(timeout !== undefined && { timeout }) }),
     /** A worker that waits for approval. */
     startPairing: async () => {
       const secret = randomBytes(32).toString("base64url")
@@ -108,6 +106,8 @@ export const pairedWorker = async (
   const deliver = (turnId: TurnId) => http.mutation(api.queue.markDelivered, { ...signed, turnId })
   const append = (turnId: TurnId, seq: number, ...segments: ReadonlyArray<Segment>) =>
     http.mutation(api.queue.appendDeltas, { ...signed, batches: [{ turnId, seq, segments: [...segments] }] })
+  const finishWith = (turnId: TurnId, parts: Array<FinalPart>) =>
+    http.mutation(api.queue.finish, { ...signed, turnId, outcome: "completed", parts })
   const finish = (turnId: TurnId, texts: ReadonlyArray<string>) =>
     http.mutation(api.queue.finish, {
       ...signed,
@@ -128,6 +128,7 @@ export const pairedWorker = async (
     deliver,
     append,
     finish,
+    finishWith,
     requeue: (turnId: TurnId) => http.mutation(api.queue.requeue, { ...signed, turnId }),
     /** Runs a turn from claim to end. */
     answer: async (turnId: TurnId, ...pieces: ReadonlyArray<string>) => {

@@ -1,6 +1,6 @@
 import { defineTable } from "convex/server"
 import { v } from "convex/values"
-import { segment, turnAnsweredBy, turnError, turnOutcome, turnUsage } from "../validators.ts"
+import { outlineEntry, segment, turnAnsweredBy, turnError, turnOutcome, turnUsage } from "../validators.ts"
 
 export const turnsTables = {
   turns: defineTable({
@@ -9,7 +9,10 @@ export const turnsTables = {
     ownerId: v.string(),
     /** Defines the order in its session. Whole numbers for turns of operators, others for turns of OpenCode between them. */
     seq: v.number(),
-    text: v.string(),
+    /** The first characters of the prompt; all of it, if `length` is that of `head`. */
+    head: v.string(),
+    /** Of the prompt, in UTF-16 code units. */
+    length: v.number(),
     /** As in the prompt, `provider/model`; absent if OpenCode chooses. */
     model: v.optional(v.string()),
     agent: v.optional(v.string()),
@@ -37,6 +40,8 @@ export const turnsTables = {
     /** Milliseconds; absent for turns of operators, where it is the row's creation time. */
     askedAt: v.optional(v.number()),
     finishedAt: v.optional(v.number()),
+    /** Entries of the outline; absent if there are none. */
+    parts: v.optional(v.number()),
     /** Of the operator who sent it; absent if it came from OpenCode. */
     idempotencyKey: v.optional(v.string())
   })
@@ -49,6 +54,12 @@ export const turnsTables = {
     .index("by_worker_abort", ["workerId", "finished", "abortRequested"])
     .index("by_worker_epoch", ["workerId", "status", "epoch"]),
 
+  /** The whole text of prompts that are longer than their head. In no list. */
+  prompts: defineTable({
+    turnId: v.id("turns"),
+    text: v.string()
+  }).index("by_turn", ["turnId"]),
+
   /** Final parts. A payload that is too long for one row continues in the next `chunk`. */
   parts: defineTable({
     turnId: v.id("turns"),
@@ -59,6 +70,9 @@ export const turnsTables = {
   })
     .index("by_turn", ["turnId", "index", "chunk"])
     .index("by_turn_chunk", ["turnId", "chunk", "index"]),
+
+  /** One row per part that a reader sees: what a list shows of it. */
+  outlines: defineTable({ turnId: v.id("turns"), ...outlineEntry.fields }).index("by_turn", ["turnId", "index"]),
 
   deltas: defineTable({
     turnId: v.id("turns"),

@@ -43,7 +43,9 @@ const operatorOf = ({ mutation, query }: ConvexClient["Service"], workerId: Id<"
     rename: (sessionId, title) => mutation(api.sessions.rename, { sessionId, title, ...key() }),
     send: (sessionId, text) => mutation(api.turns.send, { sessionId, text, ...key() }),
     turns: (sessionId) =>
-      Effect.map(query(api.turns.list, { sessionId, paginationOpts: firstPage }), ({ page }) => page),
+      Effect.map(query(api.turns.list, { sessionId, paginationOpts: firstPage }), ({ page }) =>
+        page.map(({ head, status, turnId }) => ({ text: head, status, turnId }))
+      ),
     abort: (turnId) => mutation(api.turns.abort, { turnId }),
     watch: (sessionId) => mutation(api.sessions.watch, { sessionId }),
     streamed: (turnId) =>

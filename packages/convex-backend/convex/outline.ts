@@ -1,0 +1,88 @@
+/**
+ * The outline of a turn: one small entry for each final part that a reader sees. Pure functions.
+ */
+import type { Infer } from "convex/values"
+import { MAX_HEAD, MAX_OUTLINE_ENTRY } from "./limits.ts"
+import type { Part } from "./payloads.ts"
+import type { outlineEntry } from "./validators.ts"
+
+export type OutlineEntry = Infer<typeof outlineEntry>
+
+/** Parts of OpenCode that a reader does not see. */
+const invisible: ReadonlySet<string> = new Set(["step-start", "step-finish", "snapshot"])
+
+type Json = Readonly<Record<string, unknown>>
+const isRecord = (value: unknown): value is Json => typeof value === "object" && value !== null
+const record = (value: unknown): Json => (isRecord(value) ? value : {})
+const text = (value: unknown): string => (typeof value === "string" ? value : "")
+
+const parse = (payload: string): Json => {
+  try {
+    return record(JSON.parse(payload))
+  } catch {
+    return {}
+  }
+}
+
+const encoder = new TextEncoder()
+const sizeOf = (value: unknown): number => encoder.encode(JSON.stringify(value)).length
+
+/** The longest beginning of `whole` within `bytes` of JSON and `max` code units. Stored text must be well-formed. */
+const beginning = (whole: string, bytes: number, max = MAX_HEAD): string => {
+  let size = 0
+  let result = ""
+  for (const character of whole) {
+    const kept = /\p{Surrogate}/u.test(character) ? "\ufffd" : character
+    size += sizeOf(kept) - 2
+    if (size > bytes || result.length + kept.length > max) break
+    result += kept
+  }
+  return result
+}
+
+/** An id is complete or absent. */
+const idOf = (value: unknown): string | undefined =>
+  typeof value === "string" && /^[\w.:-]{1,40}$/.test(value) ? value : undefined
+
+const durationOf = (time: Json): number | undefined => {
+  const millis = Math.round(Number(time["end"]) - Number(time["start"]))
+  return millis >= 0 && Number.isSafeInteger(millis) ? millis : undefined
+}
+
+/** The text that an entry shows of its part: of a tool the error or the arguments. */
+const contentOf = (kind: string, part: Json, state: Json): string => {
+  if (kind === "tool") return text(state["error"]) || JSON.stringify(state["input"] ?? {})
+  if (kind === "patch") return Array.isArray(part["files"]) ? part["files"].map(text).join("\n") : ""
+  if (kind === "file") return text(part["mime"])
+  return text(part["text"])
+}
+
+/** Room for the names of `title` and `head`, and for numbers that a deployment writes as `1.0`. */
+const reserve = 40
+
+const entryOf = ({ index, kind, payload }: Part): OutlineEntry => {
+  const part = parse(payload)
+  const state = record(part["state"])
+  const tool = beginning(text(part["tool"]), 40)
+  const status = beginning(text(state["status"]), 20)
+  const duration = durationOf(record(kind === "tool" ? state["time"] : part["time"]))
+  const child = idOf(record(state["metadata"])["sessionId"])
+  const fields = {
+    index,
+    id: idOf(part["id"]) ?? String(index),
+    kind: beginning(kind, 20),
+    bytes: encoder.encode(payload).length,
+    ...(tool !== "" && { tool }),
+    ...(status !== "" && { status }),
+    ...(duration !== undefined && { duration }),
+    ...(child !== undefined && { child })
+  }
+  const room = MAX_OUTLINE_ENTRY - reserve - sizeOf(fields)
+  const title = beginning(text(state["title"]) || text(part["filename"]), Math.min(80, room))
+  const head = beginning(contentOf(kind, part, state), room - (sizeOf(title) - 2))
+  return { ...fields, ...(title !== "" && { title }), head }
+}
+
+/** The entries of a turn's parts, in their order. */
+export const outlineOf = (parts: ReadonlyArray<Part>): Array<OutlineEntry> =>
+  parts.flatMap((part) => (invisible.has(part.kind) ? [] : [entryOf(part)]))

@@ -1,0 +1,39 @@
+/**
+ * The text of prompts. It is in a row of its own, so that lists and live queries do not read it; a turn has its head.
+ */
+import type { Doc, Id } from "./_generated/dataModel.ts"
+import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
+import { MAX_HEAD } from "./limits.ts"
+import { headOf } from "./payloads.ts"
+
+/** The fields of a turn that describe its prompt. */
+export const promptFields = (text: string): Pick<Doc<"turns">, "head" | "length"> => ({
+  head: headOf(text, MAX_HEAD),
+  length: text.length
+})
+
+const rowOf = (ctx: QueryCtx, turnId: Id<"turns">): Promise<Doc<"prompts"> | null> =>
+  ctx.db
+    .query("prompts")
+    .withIndex("by_turn", (q) => q.eq("turnId", turnId))
+    .unique()
+
+/** The whole text of a prompt. */
+export const promptText = async (ctx: QueryCtx, turn: Doc<"turns">): Promise<string> =>
+  turn.head.length === turn.length ? turn.head : ((await rowOf(ctx, turn._id))?.text ?? turn.head)
+
+/** Inserts a turn with its prompt. */
+export const insertTurn = async (
+  ctx: MutationCtx,
+  { text, ...turn }: Omit<Doc<"turns">, "_id" | "_creationTime" | "head" | "length"> & { readonly text: string }
+): Promise<Id<"turns">> => {
+  const fields = promptFields(text)
+  const turnId = await ctx.db.insert("turns", { ...turn, ...fields })
+  if (fields.length > fields.head.length) await ctx.db.insert("prompts", { turnId, text })
+  return turnId
+}
+
+export const deletePrompt = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<void> => {
+  const row = await rowOf(ctx, turnId)
+  if (row !== null) await ctx.db.delete(row._id)
+}
