@@ -20,6 +20,7 @@ import { ConvexEmbeddedError } from "./ConvexEmbeddedError.ts"
 import { makeVerifier } from "./internal/access/auth.ts"
 import { FileUrls } from "./internal/engine/file-urls.ts"
 import { findModules } from "./internal/functions/modules.ts"
+import { Assets } from "./internal/http/assets.ts"
 import { serve } from "./internal/http/server.ts"
 import { CronTimer } from "./internal/scheduling/cron-timer.ts"
 import { Scheduler } from "./internal/scheduling/scheduler.ts"
@@ -37,8 +38,8 @@ export interface Deployment extends AsyncDisposable {
   /** The address for `new ConvexClient(url)`. */
   readonly url: string
   /**
-   * Reloads the functions folder. Data and connections are kept; subscriptions run again. Requires `esbuild`. Rejects with
-   * a `ConvexEmbeddedError`; the previous functions are kept then.
+   * Reloads the functions folder and the assets. Data and connections are kept; subscriptions run again. Requires
+   * `esbuild`. Rejects with a `ConvexEmbeddedError`; the previous functions are kept then.
    */
   readonly reload: () => Promise<void>
   /**
@@ -100,6 +101,7 @@ const start = async (
       isReload: loads++ > 0
     })
 
+  let assets = Assets.load(options.assets)
   const secret = FileUrls.secret()
   const executor = await Executor.start({
     durability: options.durability ?? "full",
@@ -133,6 +135,7 @@ const start = async (
   const server = await executor.serving(() =>
     serve({
       adminKey: options.adminKey ?? null,
+      assets: () => assets,
       allowedHosts,
       allowedOrigins,
       cacheDir,
@@ -154,7 +157,9 @@ const start = async (
   cleanup.defer(() => removeHolder(dataDir))
 
   const reloadOnce = async () => {
+    const reloaded = Assets.load(options.assets)
     await executor.reload(await modules())
+    assets = reloaded
     verifyToken = verifier()
     await crons.sync()
   }

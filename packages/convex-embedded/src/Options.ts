@@ -5,6 +5,23 @@ import type { Durability } from "./internal/storage/store.ts"
 import type { AuthProvider } from "./internal/values/identity.ts"
 import { limits } from "./internal/values/limits.ts"
 
+/** Static files of a web page, on the deployment's own port. Paths below `/api/` and `/version` are never served. */
+export interface AssetOptions {
+  /**
+   * A folder, or the content of each file by its path, such as `/index.html`. `/` is `/index.html`. Read at the start and
+   * by `reload`, 64 MiB at most. Names that begin with a dot are left out, except `.well-known`. A link that leads out of
+   * the folder is rejected.
+   */
+  readonly files: string | Readonly<Record<string, Uint8Array | string>>
+  /** The page for navigations to paths without a file and without an HTTP action, such as `/index.html`. Default: none. */
+  readonly fallback?: string
+  /**
+   * The `Content-Security-Policy` of the files. Default: scripts, styles, workers and connections of the own origin only,
+   * no frames, and Trusted Types.
+   */
+  readonly contentSecurityPolicy?: string
+}
+
 export interface ConvexEmbeddedOptions {
   /** An ordinary `convex/` folder. TypeScript in it requires the optional peer `esbuild`; JavaScript does not. */
   readonly functions: string
@@ -33,6 +50,8 @@ export interface ConvexEmbeddedOptions {
    * a token are dropped first. Default 256 MiB.
    */
   readonly connectionMemory?: number
+  /** Static files that are served next to the functions. Default: none. */
+  readonly assets?: AssetOptions
   readonly auth?: {
     /** Trusted issuers, instead of those of the folder's `auth.config.ts`. */
     readonly providers?: ReadonlyArray<AuthProvider>

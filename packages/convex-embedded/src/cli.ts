@@ -16,6 +16,8 @@ convex-embedded import <table> [--url <url>] [--replace]   reads JSON lines from
 --host <address>         the address to listen on (default 127.0.0.1: this machine only)
 --allow-origin <origin>  allow web pages of this origin, in addition to pages of this machine; repeatable
 --allow-host <name>      allow requests under this host name, in addition to its addresses; repeatable
+--assets <folder>        serve the static files of this folder on the same port, outside of /api/
+--fallback <path>        the asset for navigations to other paths, such as /index.html (default: not found)
 --durability <level>     full: commits survive a power loss (default); normal: they survive a crash
 --oidc-discovery         fetch keys of token issuers over https (default: no network access)
 --watch                  reload the functions when a file changes
@@ -37,8 +39,10 @@ const parse = () =>
     options: {
       "allow-host": { default: [], multiple: true, type: "string" },
       "allow-origin": { default: [], multiple: true, type: "string" },
+      assets: { type: "string" },
       data: { default: "./convex-data", type: "string" },
       durability: { default: "full", type: "string" },
+      fallback: { type: "string" },
       help: { default: false, type: "boolean" },
       host: { default: "127.0.0.1", type: "string" },
       "oidc-discovery": { default: false, type: "boolean" },
@@ -117,6 +121,9 @@ const serve = async (functions: string, values: Values): Promise<number> => {
       allowedHosts: values["allow-host"],
       // The page under development is served on another port.
       allowedOrigins: ["loopback", ...values["allow-origin"]],
+      ...(values.assets !== undefined && {
+        assets: { files: values.assets, ...(values.fallback !== undefined && { fallback: values.fallback }) }
+      }),
       auth: { discovery: values["oidc-discovery"] },
       dataDir: values.data,
       // `make` validates the value.

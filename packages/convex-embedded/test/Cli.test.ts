@@ -35,7 +35,10 @@ const VALUE = (text: string) => `
 describe("convex-embedded serve", () => {
   it("serves until a signal, and reloads changed functions", async () => {
     const [dataDir, functions] = [temporaryFolder(), project({ "value.ts": VALUE("old") })]
-    const { child, nextLine } = run("serve", functions, "--data", dataDir, "--port", "0", "--watch")
+    const assets = temporaryFolder()
+    writeFileSync(join(assets, "index.html"), "a page")
+    const served = ["--assets", assets, "--fallback", "/index.html"]
+    const { child, nextLine } = run("serve", functions, "--data", dataDir, "--port", "0", "--watch", ...served)
     const [, url = ""] = /at (http\S+)$/.exec(await nextLine()) ?? []
     const client = connectHttp({ url })
     assert.equal(await client.query(anyApi["value"]!["get"]!, {}), "old")
@@ -43,6 +46,7 @@ describe("convex-embedded serve", () => {
     assert.equal(await nextLine(), "Functions reloaded")
     assert.equal(await client.query(anyApi["value"]!["get"]!, {}), "new")
     assert.equal(readHolder(dataDir)?.url, url)
+    assert.equal(await (await fetch(`${url}/any/path`, { headers: { accept: "text/html" } })).text(), "a page")
     child.kill("SIGTERM")
     assert.equal((await ended(child)).code, 0)
     assert.isNull(readHolder(dataDir))

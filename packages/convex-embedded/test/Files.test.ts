@@ -58,4 +58,46 @@ describe("files", () => {
     assert.equal((await upload(url, "content", digest("content"))).status, 200)
     assert.equal((await fetch(`${deployment.url}/api/storage/nonsense`)).status, 404)
   })
+
+  it("are sent in ranges, and not again to a client that has them", async () => {
+    const deployment = await emptied(shared())
+    const client = connectHttp(deployment)
+    const { body } = await upload(await client.mutation(api.files.uploadUrl, {}), "0123456789")
+    const url = (await client.query(api.files.url, { id: body.storageId }))!
+    const whole = await fetch(url)
+    assert.equal(whole.headers.get("accept-ranges"), "bytes")
+    const etag = whole.headers.get("etag")!
+    for (const [range, status, content, contentRange] of [
+      ["bytes=0-3", 206, "0123", "bytes 0-3/10"],
+      ["bytes=4-", 206, "456789", "bytes 4-9/10"],
+      ["bytes=-2", 206, "89", "bytes 8-9/10"],
+      ["bytes=9-99", 206, "9", "bytes 9-9/10"],
+      ["bytes=-99", 206, "0123456789", "bytes 0-9/10"],
+      ["bytes=10-", 416, "", "bytes */10"],
+      ["bytes=-0", 416, "", "bytes */10"],
+      ["bytes=5-4", 200, "0123456789", null],
+      ["bytes=0-1,3-4", 200, "0123456789", null],
+      ["lines=1-2", 200, "0123456789", null],
+      ["bytes=-", 200, "0123456789", null]
+    ] as const) {
+      const answer = await fetch(url, { headers: { range } })
+      assert.equal(answer.status, status, range)
+      assert.equal(answer.headers.get("content-range"), contentRange, range)
+      assert.equal(answer.headers.get("content-length"), String(content.length), range)
+      assert.equal(await answer.text(), content, range)
+    }
+    const conditional = async (headers: Record<string, string>) => {
+      const answer = await fetch(url, { headers })
+      return [answer.status, await answer.text()]
+    }
+    assert.deepEqual(await conditional({ "if-none-match": `"other", W/${etag}` }), [304, ""])
+    assert.deepEqual(await conditional({ "if-none-match": '"other"' }), [200, "0123456789"])
+    assert.deepEqual(await conditional({ "if-range": etag, range: "bytes=0-1" }), [206, "01"])
+    assert.deepEqual(await conditional({ "if-range": '"other"', range: "bytes=0-1" }), [200, "0123456789"])
+    const head = await fetch(url, { headers: { range: "bytes=2-3" }, method: "HEAD" })
+    assert.deepEqual([head.status, head.headers.get("content-length"), await head.text()], [206, "2", ""])
+    const empty = await upload(await client.mutation(api.files.uploadUrl, {}), "")
+    const none = (await client.query(api.files.url, { id: empty.body.storageId }))!
+    assert.equal((await fetch(none)).headers.get("content-length"), "0")
+  })
 })

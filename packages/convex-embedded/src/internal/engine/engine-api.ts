@@ -8,7 +8,7 @@ import { runCrons, syncCrons } from "./crons.ts"
 import { checkArguments, checkResult } from "./checks.ts"
 import { Engine } from "./engine.ts"
 import { FileUrls } from "./file-urls.ts"
-import { type FileContent, readFile, storeFile } from "../query/files.ts"
+import { type FileContent, fileInfo, readFile, storeFile } from "../query/files.ts"
 import type { Functions } from "../functions/functions.ts"
 import { beginJob, type DueJob, finishJob, sweepJobs, nextJob, recoverJobs } from "./job-steps.ts"
 import { loadFunctions } from "../functions/load.ts"
@@ -91,7 +91,9 @@ const engineApi = (engine: Engine, store: Store) => ({
   syscall: (operation: string, argument: string) =>
     engine.write((transaction) => dispatchForAction(engine, transaction, operation, argument)),
 
-  readFile: (id: string) => engine.write((transaction) => readFile(transaction, id)),
+  fileInfo: (id: string) => engine.write((transaction) => fileInfo(transaction, id)),
+  readFile: (id: string, range?: { readonly start: number; readonly end: number }) =>
+    engine.write((transaction) => readFile(transaction, id, range)),
   storeFile: (content: FileContent, sha256: string | undefined) =>
     engine.write((transaction) => storeFile(transaction, content, sha256)),
 

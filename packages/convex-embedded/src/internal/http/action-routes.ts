@@ -13,13 +13,13 @@ interface ActionOptions {
   readonly verifyToken: VerifyToken
 }
 
-/** All response headers, including CORS, are set by the action. */
+/** Returns false without a response if there is no route. All response headers, including CORS, are set by the action. */
 export const handleHttpAction = async (
   options: ActionOptions,
   connection: Connection,
   request: IncomingMessage,
   response: ServerResponse
-): Promise<void> => {
+): Promise<boolean> => {
   const identity = await identify(options, request).catch(() => null)
   if (identity !== null) connection.standing = "authenticated"
   const hold = connection.holder("messages")
@@ -28,7 +28,8 @@ export const handleHttpAction = async (
   if (body === null) {
     setDefaultHeaders(response)
     const message = `The request is larger than ${limits.messageBytes} bytes.`
-    return respond(response, 413, { code: "PayloadTooLarge", message })
+    respond(response, 413, { code: "PayloadTooLarge", message })
+    return true
   }
   const found = await options.executor.http(
     {
@@ -50,8 +51,5 @@ export const handleHttpAction = async (
     }
   )
   if (found) response.end()
-  else {
-    setDefaultHeaders(response)
-    response.writeHead(404, { "content-type": "text/plain" }).end("No matching routes found")
-  }
+  return found
 }

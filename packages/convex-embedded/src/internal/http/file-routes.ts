@@ -4,7 +4,8 @@ import type { Connection, Connections } from "../access/connections.ts"
 import { messageOf } from "../values/errors.ts"
 import type { Executor } from "../threads/executor.ts"
 import { FILES_PATH, type FileUrls, UPLOAD_PATH } from "../engine/file-urls.ts"
-import type { FoundFile } from "../query/files.ts"
+import type { FileInfo } from "../query/files.ts"
+import { planContent, sendContent } from "./content.ts"
 import { pathOf, readBody, respond } from "./http.ts"
 import { limits } from "../values/limits.ts"
 
@@ -29,24 +30,32 @@ export const handleFile = async (
   if (request.method !== "GET" && request.method !== "HEAD") {
     return respond(response, 405, { code: "MethodNotAllowed", message: "Use GET." })
   }
-  const file = await options.executor.call("readFile", path.slice(FILES_PATH.length))
-  if (file === null) return respond(response, 404, { code: "FileNotFound", message: "There is no such file." })
-  if (!reserve(options, connection, response, file.bytes.byteLength)) return
-  sendFile(response, file)
-}
-
-/** Sent as a download: a stored page must not run as a document, script or frame in the origin of the deployment. */
-const sendFile = (response: ServerResponse, { bytes, contentType, sha256 }: FoundFile): void => {
+  const id = path.slice(FILES_PATH.length)
+  const info = await options.executor.call("fileInfo", id)
+  if (info === null) return notFound(response)
+  const described = { etag: `"${info.sha256}"`, size: info.size }
+  const plan = planContent(request.headers, described)
+  const headers = headersOf(info)
   // Browsers may cache files, such as images in pages.
   response.removeHeader("cache-control")
-  const headers = {
-    "content-disposition": "attachment",
-    "content-length": bytes.byteLength,
-    "content-type": isHeader(contentType) ? contentType : "application/octet-stream",
-    digest: `sha-256=${sha256}`
+  if (plan.range === null || request.method === "HEAD") {
+    return sendContent(request, response, described, plan, { bytes: null, headers })
   }
-  response.writeHead(200, headers).end(bytes)
+  if (!reserve(options, connection, response, plan.range.end - plan.range.start)) return
+  const file = await options.executor.call("readFile", id, plan.status === 206 ? plan.range : undefined)
+  if (file === null) return notFound(response)
+  sendContent(request, response, described, plan, { bytes: file.bytes, headers })
 }
+
+const notFound = (response: ServerResponse): void =>
+  respond(response, 404, { code: "FileNotFound", message: "There is no such file." })
+
+/** Sent as a download: a stored page must not run as a document, script or frame in the origin of the deployment. */
+const headersOf = ({ contentType, sha256 }: FileInfo): Record<string, string> => ({
+  "content-disposition": "attachment",
+  "content-type": isHeader(contentType) ? contentType : "application/octet-stream",
+  digest: `sha-256=${sha256}`
+})
 
 /** The content type is set by the uploader, so it is checked. */
 const isHeader = (text: string | null): text is string => text !== null && /^[ -~]+$/.test(text)

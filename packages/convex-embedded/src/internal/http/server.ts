@@ -6,6 +6,7 @@ import { WebSocketServer } from "ws"
 import { ConvexEmbeddedError } from "../../ConvexEmbeddedError.ts"
 import { type AccessRefusal, accessRefusal, type AccessRules } from "../access/access.ts"
 import { handleHttpAction } from "./action-routes.ts"
+import { type Assets, sendAsset } from "./assets.ts"
 import type { VerifyToken } from "../values/identity.ts"
 import { handleCall } from "./call-routes.ts"
 import { type Connection, Connections } from "../access/connections.ts"
@@ -28,6 +29,8 @@ export interface ServerOptions {
   readonly executor: Executor
   readonly fileUrls: FileUrls
   readonly verifyToken: VerifyToken
+  /** Changes with each reload. */
+  readonly assets: () => Assets
   readonly adminKey: string | null
   /** For temporary files of exports and imports. */
   readonly cacheDir: string
@@ -133,7 +136,7 @@ const handle = async (door: Door, request: IncomingMessage, response: ServerResp
     })
   }
   if (path === "/version") return void response.setHeader("content-type", "text/plain").end("convex-embedded")
-  if (!isApi) return handleHttpAction(door, connection, request, response)
+  if (!isApi) return handlePage(door, connection, request, response)
   allowReading(request, response)
   if (request.method === "OPTIONS") return void response.writeHead(204, PREFLIGHT).end()
   if (path === "/api/export" || path === "/api/import") return handleTransfer(door, connection, request, response)
@@ -141,14 +144,34 @@ const handle = async (door: Door, request: IncomingMessage, response: ServerResp
   return handleCall(door, connection, request, response)
 }
 
+/** Assets come before HTTP actions, and the fallback of the assets after them. */
+const handlePage = async (
+  door: Door,
+  connection: Connection,
+  request: IncomingMessage,
+  response: ServerResponse
+): Promise<void> => {
+  const path = pathOf(request)
+  const isRead = request.method === "GET" || request.method === "HEAD"
+  const asset = isRead ? door.assets().find(path) : null
+  if (asset !== null) return sendAsset(request, response, asset)
+  if (await handleHttpAction(door, connection, request, response)) return
+  const fallback = isRead ? door.assets().fallbackFor(path, request.headers.accept) : null
+  if (fallback !== null) return sendAsset(request, response, fallback)
+  setDefaultHeaders(response)
+  response.writeHead(404, { "content-type": "text/plain" }).end("No matching routes found")
+}
+
 /** Permits the page to read the response; its origin was checked. */
 const allowReading = ({ headers: { origin } }: IncomingMessage, response: ServerResponse): void => {
   response.setHeader("vary", "Origin")
-  if (origin !== undefined) response.setHeader("access-control-allow-origin", origin)
+  if (origin === undefined) return
+  response.setHeader("access-control-allow-origin", origin)
+  response.setHeader("access-control-expose-headers", "accept-ranges, content-range, digest, etag")
 }
 
 const PREFLIGHT = {
-  "access-control-allow-headers": "authorization, content-type, convex-client, digest",
+  "access-control-allow-headers": "authorization, content-type, convex-client, digest, if-none-match, if-range, range",
   "access-control-allow-methods": "GET, POST, OPTIONS",
   "access-control-max-age": "600"
 }

@@ -17,9 +17,11 @@ export interface FileContent {
   readonly contentType: string | null
 }
 
-export interface FoundFile extends FileContent {
+export interface FileInfo {
+  readonly contentType: string | null
   /** In base 64. */
   readonly sha256: string
+  readonly size: number
 }
 
 /** Stores a file and returns its id. `sha256`: the expected digest in base 64. */
@@ -37,11 +39,22 @@ export const storeFile = (transaction: Transaction, { bytes, contentType }: File
   return id
 }
 
-export const readFile = (transaction: Transaction, id: string): FoundFile | null => {
+export const fileInfo = (transaction: Transaction, id: string): FileInfo | null => {
   const file = describeFile(transaction, id)
-  const bytes = file === null ? null : transaction.file(id)
-  if (file === null || bytes === null) return null
-  return { bytes, contentType: file.contentType ?? null, sha256: Buffer.from(file.sha256, "hex").toString("base64") }
+  if (file === null) return null
+  const sha256 = Buffer.from(file.sha256, "hex").toString("base64")
+  return { contentType: file.contentType ?? null, sha256, size: file.size }
+}
+
+/** Reads a file, or its bytes from `start` to `end`, exclusive. */
+export const readFile = (
+  transaction: Transaction,
+  id: string,
+  range?: { readonly start: number; readonly end: number }
+): FileContent | null => {
+  const info = fileInfo(transaction, id)
+  const bytes = info === null ? null : transaction.file(id, range)
+  return info === null || bytes === null ? null : { bytes, contentType: info.contentType }
 }
 
 export const deleteFile = (transaction: Transaction, id: string): void => {

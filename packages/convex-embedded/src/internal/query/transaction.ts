@@ -184,9 +184,9 @@ export class Transaction {
     return this.#store.nextCreationTime()
   }
 
-  file(id: string): Uint8Array | null {
+  file(id: string, range?: { readonly start: number; readonly end: number }): Uint8Array | null {
     this.#assertOpen()
-    return this.#store.file(id)
+    return this.#store.file(id, range)
   }
 
   putFile(id: string, content: Uint8Array): void {

@@ -162,8 +162,13 @@ export class Store {
     this.#sql.run(`RELEASE nested_${depth}`)
   }
 
-  file(id: string): Uint8Array | null {
-    const row = this.#sql.prepare("SELECT content FROM files WHERE id = ?").get(id)
+  file(id: string, range?: { readonly start: number; readonly end: number }): Uint8Array | null {
+    const row =
+      range === undefined
+        ? this.#sql.prepare("SELECT content FROM files WHERE id = ?").get(id)
+        : this.#sql
+            .prepare("SELECT substr(content, ?, ?) AS content FROM files WHERE id = ?")
+            .get(range.start + 1, range.end - range.start, id)
     return row === undefined ? null : (row["content"] as Uint8Array)
   }
 

@@ -4,7 +4,7 @@ import type { Identity } from "../values/identity.ts"
 import type { Call, MutationRun, Run } from "../values/calls.ts"
 import { resultOf } from "../values/calls.ts"
 import { failureOf, timedOut } from "../values/errors.ts"
-import type { FileContent, FoundFile } from "../query/files.ts"
+import type { FileContent } from "../query/files.ts"
 import type { Functions } from "../functions/functions.ts"
 import { pathOf } from "../values/function-path.ts"
 import { limits } from "../values/limits.ts"
@@ -27,7 +27,7 @@ export type ActionHost = {
   readonly mutation: (call: Call) => Promise<MutationRun>
   readonly action: (call: Call) => Promise<Run>
   readonly syscall: (operation: string, argument: string) => Promise<string>
-  readonly readFile: (id: string) => Promise<FoundFile | null>
+  readonly readFile: (id: string) => Promise<FileContent | null>
   readonly storeFile: (content: FileContent, sha256: string | undefined) => Promise<string>
   /** The parts of the response of an HTTP action; each settles when the next one may be sent. */
   readonly head: (request: number, status: number, headers: ReadonlyArray<[string, string]>) => Promise<void>

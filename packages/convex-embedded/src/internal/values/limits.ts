@@ -39,6 +39,8 @@ export const limits = {
   messageBytes: 20 * MiB,
   /** One stored file. It is held in memory while it is written or read. */
   fileBytes: 256 * MiB,
+  /** All static files together. They are held in memory. */
+  assetBytes: 64 * MiB,
   /** Larger transitions are sent in parts. */
   transitionCharacters: 5_000_000,
   /** Unsent bytes beyond which a connection is closed at the next message: its client does not read. */
