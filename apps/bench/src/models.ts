@@ -23,7 +23,7 @@ const timed = async <A>(run: () => Promise<A>) => {
 
 export async function* models(quick: boolean): AsyncGenerator<Line> {
   await using provider = await scriptedProvider(() => Reply.text("Hello."))
-  await using home = await openCodeHome({ config: provider.config })
+  await using home = await openCodeHome({ config: provider.config, catalogue: !quick })
   /** Requests for the list and its default. The host's health checks are not counted. */
   using counted = countRequests("/config")
   const { directory, environment, root } = home

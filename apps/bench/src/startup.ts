@@ -25,7 +25,7 @@ export async function* startup(quick: boolean): AsyncGenerator<Line> {
   const rounds = quick ? 1 : 15
   await using cleanup = new AsyncDisposableStack()
   const provider = cleanup.use(await scriptedProvider(() => Reply.text("Hello.")))
-  const home = cleanup.use(await openCodeHome({ config: provider.config }))
+  const home = cleanup.use(await openCodeHome({ config: provider.config, catalogue: !quick }))
   const ids = await inOpenCode(home, quick ? 50 : 5000)
 
   const stores: Array<Store> = []

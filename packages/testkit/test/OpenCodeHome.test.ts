@@ -21,6 +21,8 @@ const present = (path: string) =>
     )
   )
 
+const models = (home: OpenCodeHome["Service"]) => join(home.root, "cache", "opencode", "models.json")
+
 describe("OpenCodeHome", () => {
   it.live("is a clean git repository with the files, a configuration file, and separate folders", () =>
     Effect.gen(function* () {
@@ -37,6 +39,13 @@ describe("OpenCodeHome", () => {
       for (const name of ["HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"]) {
         assert.isTrue(folders[name]?.startsWith(home.root), name)
       }
+    })
+  )
+
+  it.live("hides the models of OpenCode's own catalogue, unless they are wanted", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* read(models(yield* OpenCodeHome.make())), "{}")
+      assert.isFalse(yield* present(models(yield* OpenCodeHome.make({ catalogue: true }))))
     })
   )
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs"
+import { readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as command from "../support/command.ts"
 
@@ -36,7 +36,6 @@ describe("the code of the command", () => {
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
-        mkdirSync(join(root, "cache"))
         writeFileSync(join(root, "cache", "opencode-worker"), "a file, where a folder is wanted")
         yield* version(root)
       }),
