@@ -4,6 +4,7 @@ import { connect, type Connection, type ConnectOptions } from "./Connection.ts"
 import { type FollowedTurn, followTurn } from "./FollowedTurn.ts"
 import { makeCalls } from "./internal/calls.ts"
 import { makeCommands } from "./resources/commands.ts"
+import { makeDevices } from "./resources/devices.ts"
 import { makeModels } from "./resources/models.ts"
 import { makeRequests } from "./resources/requests.ts"
 import { makeSessions } from "./resources/sessions.ts"
@@ -24,6 +25,7 @@ export const makeClient = (connection: Connection) => {
     turns,
     requests: makeRequests(calls),
     commands: makeCommands(calls),
+    devices: makeDevices(calls),
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose]()
   }
 }

@@ -4,8 +4,9 @@
  */
 import { ConvexClient } from "convex/browser"
 import { type FunctionArgs, type FunctionReference, type FunctionReturnType, getFunctionName } from "convex/server"
-import { ConvexError } from "convex/values"
-import { ClientError, type ClientReason } from "./ClientError.ts"
+import { ClientError, type ClientReason, isClientError } from "./ClientError.ts"
+import { type Device, deviceAuth } from "./Device.ts"
+import { reasonOf } from "./internal/reasonOf.ts"
 
 type Call<Kind extends "query" | "mutation" | "action"> = <F extends FunctionReference<Kind>>(
   reference: F,
@@ -25,31 +26,30 @@ export interface Connection extends AsyncDisposable {
   ) => () => void
 }
 
-export interface ConnectOptions {
+interface CommonOptions {
   /** `https://happy-otter-123.convex.cloud`, or the http(s) URL of a self-hosted or embedded deployment. */
   readonly url: string
-  /** Returns a fresh JWT of the operator. It runs at the start and before a token expires; a failure is retried. */
-  readonly auth: () => Promise<string | null>
   /** Time limit of a call, in milliseconds. Default: 30,000. */
   readonly timeout?: number
 }
 
-const property = (data: unknown, name: string): string | undefined => {
-  const value: unknown = typeof data === "object" && data !== null ? Reflect.get(data, name) : undefined
-  return typeof value === "string" ? value : undefined
-}
+/** Signs in by a login provider, or as a device. */
+export type ConnectOptions = CommonOptions &
+  (
+    | {
+        /** Returns a fresh JWT of the operator. It runs at the start and before a token expires; a failure is retried. */
+        readonly auth: () => Promise<string | null>
+        readonly device?: never
+      }
+    | {
+        /** The device of the operator: see `claimDevice`. */
+        readonly device: Device
+        readonly auth?: never
+      }
+  )
 
-const reasonOf = (cause: unknown): ClientReason => {
-  const message = (cause instanceof Error ? cause.message : String(cause)).replace(/\s+Called by client$/, "")
-  if (!(cause instanceof ConvexError)) return { _tag: "FunctionFailed", message }
-  const data: unknown = cause.data
-  return {
-    _tag: "Rejected",
-    code: property(data, "code") ?? "ConvexError",
-    message: property(data, "message") ?? message,
-    data
-  }
-}
+/** Refusals of a device that another attempt cannot change. */
+const final: ReadonlySet<string> = new Set(["Revoked", "Unauthenticated", "Expired"])
 
 /** A WebSocket that reports what its message handler throws. The Convex client throws there at fatal errors. */
 const guarded = (onThrow: (cause: unknown) => void) =>
@@ -77,7 +77,10 @@ const firstDelay = 1_000
 const longestDelay = 30_000
 
 /** Throws if the URL cannot be used. */
-export const connect = ({ auth, timeout = 30_000, url }: ConnectOptions): Connection => {
+export const connect = ({ auth, device, timeout = 30_000, url }: ConnectOptions): Connection => {
+  const nextToken = device === undefined ? auth : deviceAuth({ url, device })
+  /** Why the device received no token. Calls fail with it, instead of "sign in". */
+  let refusal: ClientReason | undefined
   const closed = Promise.withResolvers<never>()
   // Each call handles it; without a call it is no failure.
   closed.promise.catch(() => undefined)
@@ -103,14 +106,22 @@ export const connect = ({ auth, timeout = 30_000, url }: ConnectOptions): Connec
   const token = async (delay = firstDelay): Promise<string | null> => {
     if (client.closed) return null
     try {
-      return await auth()
-    } catch {
+      return await nextToken()
+    } catch (error) {
+      if (isClientError(error) && error.reason._tag === "Rejected" && final.has(error.reason.code)) {
+        refusal = error.reason
+        return null
+      }
       await new Promise((resolve) => setTimeout(resolve, delay))
       return token(Math.min(delay * 2, longestDelay))
     }
   }
   client.setAuth(() => token())
 
+  const failureOf = (cause: unknown): ClientReason => {
+    const reason = reasonOf(cause)
+    return refusal !== undefined && reason._tag === "Rejected" && reason.code === "Unauthenticated" ? refusal : reason
+  }
   const timedOut = (): ClientReason =>
     client.connectionState().isWebSocketConnected
       ? { _tag: "Timeout", message: `The deployment did not respond within ${timeout} ms.` }
@@ -124,7 +135,7 @@ export const connect = ({ auth, timeout = 30_000, url }: ConnectOptions): Connec
       const response = client.closed ? closed.promise : start()
       return await Promise.race([response, closed.promise, limit.promise])
     } catch (cause) {
-      throw cause instanceof ClientError ? cause : new ClientError(operation, reasonOf(cause))
+      throw cause instanceof ClientError ? cause : new ClientError(operation, failureOf(cause))
     } finally {
       clearTimeout(timer)
     }
@@ -141,7 +152,7 @@ export const connect = ({ auth, timeout = 30_000, url }: ConnectOptions): Connec
       const listener = (error: ClientError) => onError(error)
       listeners.add(listener)
       const unsubscribe = client.onUpdate(query, args, onValue, (cause) =>
-        onError(new ClientError(getFunctionName(query), reasonOf(cause)))
+        onError(new ClientError(getFunctionName(query), failureOf(cause)))
       )
       return () => {
         if (listeners.delete(listener)) unsubscribe()

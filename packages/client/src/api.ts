@@ -14,6 +14,12 @@ export type TurnId = Id<"turns">
 export type RequestId = Id<"requests">
 export type CommandId = Id<"commands">
 
+export type DeviceId = Id<"devices">
+
+/** A device in the operator's list. */
+export type OperatorDevice = FunctionReturnType<typeof backendApi.devices.list>[number]
+export type DeviceScope = OperatorDevice["scope"]
+export type DeviceCode = FunctionReturnType<typeof backendApi.devices.add>
 export type Worker = FunctionReturnType<typeof backendApi.workers.list>[number]
 export type AuditEntry = Page<typeof backendApi.workers.audit>
 export type PairingPreview = FunctionReturnType<typeof backendApi.pairing.preview>

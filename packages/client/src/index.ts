@@ -3,9 +3,13 @@ export type {
   AuditEntry,
   Command,
   CommandId,
+  DeviceCode,
+  DeviceId,
+  DeviceScope,
   FinalPart,
   LiveTurn,
   OpenRequest,
+  OperatorDevice,
   OutlineEntry,
   PairingPreview,
   PendingRequest,
@@ -21,6 +25,7 @@ export type {
 export { type Client, createClient, makeClient } from "./Client.ts"
 export { ClientError, type ClientReason, isClientError } from "./ClientError.ts"
 export type { Connection, ConnectOptions } from "./Connection.ts"
+export { claimDevice, createDeviceKey, type Device, deviceAuth, type DeviceKey } from "./Device.ts"
 export type { FollowedTurn, FollowOptions } from "./FollowedTurn.ts"
 export * as TurnView from "./TurnView.ts"
 export type { CallOptions, MutationOptions } from "./internal/calls.ts"

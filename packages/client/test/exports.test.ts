@@ -25,7 +25,10 @@ describe("the entries", () => {
     assert.deepStrictEqual(Object.keys(main).toSorted(), [
       "ClientError",
       "TurnView",
+      "claimDevice",
       "createClient",
+      "createDeviceKey",
+      "deviceAuth",
       "isClientError",
       "makeClient"
     ])

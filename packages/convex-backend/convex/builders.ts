@@ -1,34 +1,84 @@
 /**
  * Builders of public functions. Each defines who may call the function, and checks the caller before the handler runs.
  *
- * - operators: signed-in persons or programs. `ctx.operator` is the identity; a function accesses only rows of that owner.
+ * - operators: signed-in persons or programs, and their devices. `ctx.operator` owns the rows that a function may access;
+ *   `ctx.device` is the calling device, or null. A device calls only functions of its scope and of the scopes below it:
+ *   `read` ⊂ `approve` ⊂ `operate`. An identity of a login provider has the scope `operate`.
  * - workers: `{ workerId, secret, epoch }`. `ctx.worker` is the row; it is approved and has this secret and epoch.
  * - anonymous: unauthenticated callers. Only for pairing, which precedes an identity. Results are protected by a secret,
- *   and arguments are clamp.
+ *   and the size of arguments is limited.
  *
  * A query checks its caller at every run, so revoking or fencing also ends open subscriptions.
  */
 import { customAction, customCtx, customMutation, customQuery } from "convex-helpers/server/customFunctions"
 import { v } from "convex/values"
+import { makeFunctionReference, type UserIdentity } from "convex/server"
 import type { Doc, Id } from "./_generated/dataModel.ts"
-import { action, mutation, query, type QueryCtx } from "./_generated/server.ts"
+import { action, type ActionCtx, httpAction, mutation, query, type QueryCtx } from "./_generated/server.ts"
+import { DEVICE_ISSUER } from "./deviceTokens.ts"
 import { appError } from "./errors.ts"
 import { isSecretOf } from "./secrets.ts"
+import type { Scope } from "./validators.ts"
 
 /** The permitted callers of a function. A test reads this property from every public function. */
 export type Caller = "operator" | "worker" | "anonymous"
 
+/** The operator of a call: the owner of the rows, and the device that it uses. */
+export interface OperatorCaller {
+  readonly operator: string
+  readonly device: { readonly deviceId: Id<"devices">; readonly name: string } | null
+}
+
 // A proxy keeps the type of the builder with all its overloads.
-const callableBy = <Builder extends (definition: never) => object>(caller: Caller, build: Builder): Builder =>
+const callableBy = <Builder extends (definition: never) => object>(
+  caller: Caller,
+  build: Builder,
+  scope?: Scope
+): Builder =>
   new Proxy(build, {
-    apply: (target, self, definition) => Object.assign(Reflect.apply(target, self, definition), { callableBy: caller })
+    apply: (target, self, definition) =>
+      Object.assign(Reflect.apply(target, self, definition), {
+        callableBy: caller,
+        ...(scope !== undefined && { scope })
+      })
   })
 
-const signedIn = customCtx(async (ctx: Pick<QueryCtx, "auth">) => {
+const ranks: Record<Scope, number> = { read: 0, approve: 1, operate: 2 }
+
+/** The identity of a call, if it may be an operator's. Fails with `Unauthenticated`. */
+const identityOf = async (ctx: Pick<QueryCtx, "auth">): Promise<UserIdentity> => {
   const identity = await ctx.auth.getUserIdentity()
   if (identity === null) throw appError("Unauthenticated", "This function is for operators: sign in")
-  return { operator: identity.tokenIdentifier }
-})
+  return identity
+}
+
+/** The operator of a call, whose device is active and has the scope. Fails with `Revoked` or `Forbidden`. */
+export const operatorOf = async (ctx: QueryCtx, needed: Scope): Promise<OperatorCaller> => {
+  const { issuer, subject, tokenIdentifier } = await identityOf(ctx)
+  if (issuer !== DEVICE_ISSUER) return { operator: tokenIdentifier, device: null }
+  const deviceId = ctx.db.normalizeId("devices", subject)
+  const device = deviceId === null ? null : await ctx.db.get(deviceId)
+  if (device === null || device.revokedAt !== undefined) {
+    throw appError("Revoked", "This device was revoked: pair it again")
+  }
+  const { name, ownerId, scope } = device
+  if (ranks[scope] < ranks[needed]) {
+    throw appError("Forbidden", `This device has the scope ${scope}, and this function needs ${needed}`)
+  }
+  return { operator: ownerId, device: { deviceId: device._id, name } }
+}
+
+const signedIn = (scope: Scope) => customCtx((ctx: QueryCtx) => operatorOf(ctx, scope))
+
+/** By name: the type of `internal` depends on these builders. */
+const authorize = makeFunctionReference<"query", { scope: Scope }, OperatorCaller>("devices:authorize")
+
+/** An action has no database. Only a call of a device needs a query. */
+const signedInAction = (scope: Scope) =>
+  customCtx(async (ctx: ActionCtx): Promise<OperatorCaller> => {
+    const { issuer, tokenIdentifier } = await identityOf(ctx)
+    return issuer === DEVICE_ISSUER ? ctx.runQuery(authorize, { scope }) : { operator: tokenIdentifier, device: null }
+  })
 
 const authenticate = async (
   ctx: QueryCtx,
@@ -58,12 +108,16 @@ const leased = {
   }
 }
 
-/** A query by a signed-in operator: `ctx.operator`. */
-export const operatorQuery = customQuery(callableBy("operator", query), signedIn)
-/** A mutation by a signed-in operator: `ctx.operator`. */
-export const operatorMutation = customMutation(callableBy("operator", mutation), signedIn)
-/** An action by a signed-in operator: `ctx.operator`. For functions that must write although they reject the call. */
-export const operatorAction = customAction(callableBy("operator", action), signedIn)
+/** A query by an operator: `ctx.operator`. Scope `read`. */
+export const operatorQuery = customQuery(callableBy("operator", query, "read"), signedIn("read"))
+/** A mutation by an operator that changes nothing but marks of the reader, such as `sessions.watch`. Scope `read`. */
+export const readerMutation = customMutation(callableBy("operator", mutation, "read"), signedIn("read"))
+/** A mutation by an operator that answers an agent's request. Scope `approve`. */
+export const approverMutation = customMutation(callableBy("operator", mutation, "approve"), signedIn("approve"))
+/** A mutation by an operator: `ctx.operator`. Scope `operate`. */
+export const operatorMutation = customMutation(callableBy("operator", mutation, "operate"), signedIn("operate"))
+/** An action by an operator: `ctx.operator`. For functions that must write although they reject the call. Scope `operate`. */
+export const operatorAction = customAction(callableBy("operator", action, "operate"), signedInAction("operate"))
 /** A query by the worker that holds the lease: `ctx.worker`. */
 export const workerQuery = customQuery(callableBy("worker", query), leased)
 /** A mutation by the worker that holds the lease: `ctx.worker`. */
@@ -82,3 +136,7 @@ export const unleasedWorkerQuery = customQuery(callableBy("worker", query), {
 export const anonymousQuery = callableBy("anonymous", query)
 /** A mutation by an unauthenticated caller. Only for pairing. */
 export const anonymousMutation = callableBy("anonymous", mutation)
+/** An action by an unauthenticated caller. Only for signing in. */
+export const anonymousAction = callableBy("anonymous", action)
+/** A route that anyone may read, such as public keys. */
+export const publicRoute = httpAction

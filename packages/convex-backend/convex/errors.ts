@@ -7,7 +7,8 @@ import { ConvexError } from "convex/values"
  * - `Unauthenticated`: no identity came with the call; sign in.
  * - `NotFound`: there is no such row, or it is not yours (the two cases are not distinguished).
  * - `WrongSecret`: there is no worker with this id and secret; pair again.
- * - `Revoked`: the worker's approval was revoked; pair again.
+ * - `Revoked`: the worker's approval, or the operator's device, was revoked; pair again.
+ * - `Forbidden`: the scope of the device does not permit the call; use another device, or pair it with a higher scope.
  * - `Fenced`: another process has taken over the lease of this worker; stop writing.
  * - `Conflict`: the row is in a state that does not allow the call; read it again.
  * - `InvalidArgument`: the message names the field and the accepted values.
@@ -20,6 +21,7 @@ export type ErrorCode =
   | "NotFound"
   | "WrongSecret"
   | "Revoked"
+  | "Forbidden"
   | "Fenced"
   | "Conflict"
   | "InvalidArgument"

@@ -75,6 +75,12 @@ export const MAX_PENDING_PAIRINGS = 1_000
 export const MAX_PAIRING_NAME = 100
 /** Characters of a secret; a worker's secret has 43. A longer one is not hashed. */
 export const MAX_SECRET = 200
+/** Active devices of an operator; as many revoked ones are kept in the list. */
+export const MAX_DEVICES = 100
+/** Unused codes for new devices of an operator. */
+export const MAX_DEVICE_CODES = 10
+/** Characters of a device's assertion. A real one has about 300. */
+export const MAX_ASSERTION = 1_000
 /** Expired pairings that each later expiry deletes, so that their number is limited. */
 export const EXPIRED_PAIRINGS_BATCH = 4
 /** Old rows deleted in one transaction: the largest, those of a request's content, are 150 kB. */
@@ -88,6 +94,12 @@ export const PAIRING_MEMORY = 60 * 60_000
 export const MAX_WRONG_CODES = 10
 /** From the first wrong code. Milliseconds. */
 export const WRONG_CODES_WINDOW = 10 * 60_000
+/** The lifetime of a code for a new device. Milliseconds. */
+export const DEVICE_CODE_LIFETIME = 5 * 60_000
+/** The lifetime of a device's token, and the accepted age of its assertion. Milliseconds. */
+export const DEVICE_TOKEN_LIFETIME = 5 * 60_000
+/** `lastSeenAt` of a device is written at most this often. Milliseconds. */
+export const DEVICE_SEEN_INTERVAL = 10 * 60_000
 /** The age at which a queued prompt expires. Milliseconds. */
 export const STALE_TURN = 24 * 3_600_000
 export const DAY = 24 * 3_600_000
@@ -101,6 +113,7 @@ export const RETENTION = {
   deltas: 30 * DAY,
   pairings: DAY,
   pairingFailures: DAY,
+  deviceCodes: DAY,
   requests: 30 * DAY,
   /** Longer than requests, so that no request loses its content before it is deleted. */
   requestContents: 32 * DAY,

@@ -59,6 +59,7 @@ const trimmed = v.union(
   v.literal("deltas"),
   v.literal("pairings"),
   v.literal("pairingFailures"),
+  v.literal("deviceCodes"),
   v.literal("requests"),
   v.literal("requestContents"),
   v.literal("commands"),

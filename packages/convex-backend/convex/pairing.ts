@@ -16,6 +16,7 @@ import { type Infer, v } from "convex/values"
 import { internal } from "./_generated/api.ts"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx, type QueryCtx } from "./_generated/server.ts"
+import { auditOperator } from "./audit.ts"
 import { anonymousMutation, anonymousQuery, operatorAction, unleasedWorkerQuery, workerMutation } from "./builders.ts"
 import { type ErrorData, appError } from "./errors.ts"
 import {
@@ -144,7 +145,11 @@ export const preview = operatorAction({
   args: { code: v.string() },
   handler: async (ctx, { code }): Promise<Infer<typeof pairingPreview>> => {
     checkText("code", code, MAX_NAME)
-    const answer = await ctx.runMutation(internal.pairing.tryPreview, { operator: ctx.operator, code })
+    const answer = await ctx.runMutation(internal.pairing.tryPreview, {
+      operator: ctx.operator,
+      device: ctx.device,
+      code
+    })
     if ("code" in answer) throw appError(answer.code, answer.message)
     return answer
   }
@@ -160,7 +165,7 @@ export const approve = operatorAction({
   args: { code: v.string() },
   handler: async (ctx, { code }): Promise<Id<"workers">> => {
     checkText("code", code, MAX_NAME)
-    const answer = await ctx.runMutation(internal.pairing.tryCode, { operator: ctx.operator, code })
+    const answer = await ctx.runMutation(internal.pairing.tryCode, { operator: ctx.operator, device: ctx.device, code })
     if ("workerId" in answer) return answer.workerId
     throw appError(answer.code, answer.message)
   }
@@ -206,7 +211,11 @@ const withPairing = async <A>(
   return found
 }
 
-const attempt = { operator: v.string(), code: v.string() }
+const attempt = {
+  operator: v.string(),
+  device: v.union(v.object({ deviceId: v.id("devices"), name: v.string() }), v.null()),
+  code: v.string()
+}
 
 export const tryPreview = internalMutation({
   args: attempt,
@@ -221,7 +230,7 @@ export const tryCode = internalMutation({
   handler: (ctx, args): Promise<{ readonly workerId: Id<"workers"> } | ErrorData> =>
     withPairing(ctx, args, async ({ _id, directory, machine, secretHash, workerId: existing }) => {
       if (existing !== undefined) return { workerId: existing }
-      const { operator } = args
+      const { device, operator } = args
       const workerId = await ctx.db.insert("workers", {
         ownerId: operator,
         machine,
@@ -231,7 +240,7 @@ export const tryCode = internalMutation({
         epoch: 0
       })
       await ctx.db.insert("presence", { workerId, phase: "paired", online: false })
-      await ctx.db.insert("audit", { actorId: operator, action: "approve", workerId })
+      await auditOperator({ db: ctx.db, operator, device }, { action: "approve", workerId })
       await ctx.db.patch(_id, { status: "approved", workerId })
       await changePending(ctx, -1)
       return { workerId }

@@ -18,8 +18,9 @@ import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx, type QueryCtx } from "./_generated/server.ts"
+import { auditOperator } from "./audit.ts"
 import { assignedTurn, ownedSession } from "./authorize.ts"
-import { operatorMutation, operatorQuery, workerMutation, workerQuery } from "./builders.ts"
+import { approverMutation, operatorQuery, workerMutation, workerQuery } from "./builders.ts"
 import { appError } from "./errors.ts"
 import {
   clamp,
@@ -249,7 +250,7 @@ const checkAnswer = async (ctx: QueryCtx, request: Doc<"requests">, given: Reque
 }
 
 /** Answers a request. The first answer is final; the same answer again has no effect. Fails with `Expired` or `Conflict`. */
-export const answer = operatorMutation({
+export const answer = approverMutation({
   args: { requestId: v.id("requests"), answer: requestAnswer },
   handler: async (ctx, args) => {
     const request = await ownedRequest(ctx, args.requestId)
@@ -265,7 +266,7 @@ export const answer = operatorMutation({
     if (request.kind === "permission") {
       const scope = args.answer.type === "always" ? ` ${request.always?.label ?? ""}` : ""
       const detail = `${args.answer.type}${scope}: ${request.subject}`
-      await ctx.db.insert("audit", { actorId: ctx.operator, action: "answer", workerId: request.workerId, detail })
+      await auditOperator(ctx, { action: "answer", workerId: request.workerId, detail })
     }
     return null
   }

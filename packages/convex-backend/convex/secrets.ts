@@ -17,12 +17,16 @@ export const isSecretOf = async (secret: string, secretHash: string): Promise<bo
 /** Crockford's base 32, without I, L, O and U, so that codes are unambiguous when read aloud or typed. */
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-/** 8 characters: 40 random bits. */
-export const makeCode = (): string =>
-  Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => ALPHABET.charAt(byte % 32)).join("")
+const randomCode = (length: number): string =>
+  Array.from(crypto.getRandomValues(new Uint8Array(length)), (byte) => ALPHABET.charAt(byte % 32)).join("")
 
-/** The displayed form: `XXXX-XXXX`. */
-export const showCode = (code: string): string => `${code.slice(0, 4)}-${code.slice(4)}`
+/** 8 characters: 40 random bits. An operator types it, and wrong ones are counted. */
+export const makeCode = (): string => randomCode(8)
+/** 16 characters: 80 random bits, which cannot be guessed. */
+export const makeLongCode = (): string => randomCode(16)
+
+/** The displayed form: groups of four characters, as `XXXX-XXXX`. */
+export const showCode = (code: string): string => code.match(/.{1,4}/g)?.join("-") ?? code
 
 /** The stored form: normalises case, dashes, spaces, and letters that look like digits. */
 export const readCode = (typed: string): string =>

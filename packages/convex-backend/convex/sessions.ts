@@ -5,7 +5,7 @@ import { paginationOptsValidator } from "convex/server"
 import { v } from "convex/values"
 import type { Doc } from "./_generated/dataModel.ts"
 import { assignedSession, ownedSession, usableWorker } from "./authorize.ts"
-import { operatorMutation, operatorQuery, workerMutation, workerQuery } from "./builders.ts"
+import { operatorMutation, operatorQuery, readerMutation, workerMutation, workerQuery } from "./builders.ts"
 import { enqueueCommand, findCommand } from "./commands.ts"
 import { appError } from "./errors.ts"
 import { clamp, checkName, checkText, MAX_NAME, MAX_SMALL_PAGE } from "./limits.ts"
@@ -78,7 +78,7 @@ export const get = operatorQuery({
  * Marks a session as watched for 45 s: its live text is written every 250 ms instead of every 4 s. Call it every 20 s while
  * you show the session. The worker receives the mark with its next write.
  */
-export const watch = operatorMutation({
+export const watch = readerMutation({
   args: { sessionId: v.id("sessions") },
   handler: async (ctx, { sessionId }) => {
     await ownedSession(ctx, sessionId)

@@ -9,6 +9,7 @@
  * - A turn has deltas and open requests only while it is unfinished, and parts only when it is finished.
  */
 import { commandsTables } from "./tables/commands.ts"
+import { devicesTables } from "./tables/devices.ts"
 import { modelsTables } from "./tables/models.ts"
 import { requestsTables } from "./tables/requests.ts"
 import { sessionsTables } from "./tables/sessions.ts"
@@ -17,6 +18,7 @@ import { workersTables } from "./tables/workers.ts"
 
 export const tables = {
   ...workersTables,
+  ...devicesTables,
   ...sessionsTables,
   ...turnsTables,
   ...requestsTables,

@@ -1,5 +1,12 @@
 /** Validators that tables and functions share. */
-import { v } from "convex/values"
+import { type Infer, v } from "convex/values"
+
+/** The calls that a device may make: queries; also answers to requests; also everything else. */
+export const scope = v.union(v.literal("read"), v.literal("approve"), v.literal("operate"))
+export type Scope = Infer<typeof scope>
+
+/** Coordinates of a P-256 public key, base64url. */
+export const publicKey = v.object({ x: v.string(), y: v.string() })
 
 /** The error of a failed turn, for the operator. */
 export const turnError = v.object({ name: v.string(), message: v.string() })

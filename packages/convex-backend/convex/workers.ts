@@ -4,6 +4,7 @@
 import { paginationOptsValidator } from "convex/server"
 import { v } from "convex/values"
 import type { Id } from "./_generated/dataModel.ts"
+import { auditOperator, toAuditView } from "./audit.ts"
 import { operatorMutation, operatorQuery } from "./builders.ts"
 import { enqueueCommand } from "./commands.ts"
 import { appError } from "./errors.ts"
@@ -47,7 +48,7 @@ export const revoke = operatorMutation({
     if (worker.approval === "revoked") return null
     await ctx.db.patch(workerId, { approval: "revoked" })
     await setPresence(ctx, workerId, { phase: "revoked", online: false })
-    await ctx.db.insert("audit", { actorId: ctx.operator, action: "revoke", workerId })
+    await auditOperator(ctx, { action: "revoke", workerId })
     await endWorkOf(ctx, workerId)
     return null
   }
@@ -55,7 +56,8 @@ export const revoke = operatorMutation({
 
 /**
  * A page of the security audit of one of your workers, the newest entry first: approval, revocation, rotation of its
- * secret, answers to its permission requests. `createdAt` in milliseconds. Entries are kept for a year.
+ * secret, answers to its permission requests. `device`: which one the operator used; null with a login provider. `createdAt` in
+ * milliseconds. Entries are kept for a year.
  */
 export const audit = operatorQuery({
   args: { workerId: v.id("workers"), paginationOpts: paginationOptsValidator },
@@ -66,13 +68,7 @@ export const audit = operatorQuery({
       .withIndex("by_worker", (q) => q.eq("workerId", workerId))
       .order("desc")
       .paginate({ ...paginationOpts, numItems: clamp(paginationOpts.numItems, MAX_SMALL_PAGE) })
-    const page = result.page.map(({ _creationTime, action, actorId, detail }) => ({
-      action,
-      actorId,
-      detail: detail ?? null,
-      createdAt: _creationTime
-    }))
-    return { ...result, page }
+    return { ...result, page: result.page.map(toAuditView) }
   }
 })
 

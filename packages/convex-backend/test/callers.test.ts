@@ -16,6 +16,7 @@ import {
   sha256,
   useDeployment
 } from "./support/deployment.ts"
+import { newDevice, newKey } from "./support/device.ts"
 import { publicFunctions } from "./support/functions.ts"
 
 const functions = await publicFunctions()
@@ -32,7 +33,8 @@ const world = async () => {
   await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
   const requestId = await operator.mutation(api.requests.open, { ...worker, turnId, ...permission })
   const commandId = await operator.mutation(api.sessions.rename, { sessionId, title: "T", idempotencyKey: "rename" })
-  return { operator, worker, sessionId, turnId, endedId, requestId, commandId }
+  const { deviceId } = await newDevice(deployment(), operator, "read")
+  return { operator, worker, sessionId, turnId, endedId, requestId, commandId, deviceId }
 }
 type World = Awaited<ReturnType<typeof world>>
 
@@ -44,6 +46,14 @@ const shared = <A>(make: () => Promise<A>) => {
 const common = shared(world)
 const stranger = shared(() => deployment().operator())
 const another = shared(async () => enlist((await common()).operator))
+/** A device of each scope, and one that was revoked, all of the operator of `common`. */
+const devices = shared(async () => {
+  const { operator } = await common()
+  const device = (scope: "read" | "approve" | "operate") => newDevice(deployment(), operator, scope)
+  const lost = await device("operate")
+  await operator.mutation(api.devices.revoke, { deviceId: lost.deviceId })
+  return { read: await device("read"), approve: await device("approve"), operate: await device("operate"), lost }
+})
 const revoked = shared(async () => {
   const there = await world()
   await there.operator.mutation(api.workers.revoke, { workerId: there.worker.workerId })
@@ -89,7 +99,13 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
   "commands:get": [({ commandId }) => ({ commandId }), { accepted: null }],
   "requests:pending": [({ sessionId }) => ({ sessionId }), "NotFound"],
   "requests:get": [({ requestId }) => ({ requestId }), "NotFound"],
-  "requests:answer": [({ requestId }) => ({ requestId, answer: { type: "once" } }), "NotFound"]
+  "requests:answer": [({ requestId }) => ({ requestId, answer: { type: "once" } }), "NotFound"],
+  "devices:add": [() => ({ name: "phone", scope: "read" }), "own"],
+  "devices:list": [() => ({}), { accepted: [] }],
+  "devices:audit": [() => ({ paginationOpts }), "own"],
+  "devices:rename": [({ deviceId }) => ({ deviceId, name: "tablet" }), "NotFound"],
+  "devices:revoke": [({ deviceId }) => ({ deviceId }), "NotFound"],
+  "devices:leave": [() => ({}), { accepted: null }]
 }
 
 const answeredBy = { model: "p/m", agent: "build" }
@@ -177,8 +193,48 @@ describe("operators' functions", () => {
 
   it.each(Object.entries(operatorCalls))("%s does not access rows of others", async (path, [args, expected]) => {
     const answer = await call(await stranger(), path, args(await common()))
-    if (expected === "empty") assert.deepNestedInclude(answer, { "accepted.page": [] })
+    if (expected === "own") assert.property(answer, "accepted")
+    else if (expected === "empty") assert.deepNestedInclude(answer, { "accepted.page": [] })
     else assert.deepStrictEqual(answer, expected)
+  })
+})
+
+/** Whether a device of the scope may call a function. The call may fail for another reason. */
+const permits = { read: ["read"], approve: ["read", "approve"], operate: ["read", "approve", "operate"] } as const
+
+describe("devices", () => {
+  const scoped = functions.flatMap(({ path, scope }) => (scope === undefined ? [] : [[path, scope] as const]))
+
+  it.each(scoped)("%s can be called by devices with the scope %s", async (path, needed) => {
+    const there = await common()
+    const { lost, ...others } = await devices()
+    const [args] = operatorCalls[path] ?? []
+    if (args === undefined) return assert.fail(`${path} is not in the table`)
+    for (const scope of ["read", "approve", "operate"] as const) {
+      const isPermitted = permits[scope].some((each) => each === needed)
+      // The calls that are permitted run elsewhere: here they would change what the other tests use.
+      if (isPermitted && needed !== "read") continue
+      if (isPermitted && path === "devices:leave") continue
+      const answer = await call(others[scope].client, path, args(there))
+      if (isPermitted) assert.property(answer, "accepted", scope)
+      else assert.strictEqual(answer, "Forbidden", scope)
+    }
+    assert.strictEqual(await call(lost.client, path, args(there)), "Revoked")
+  })
+
+  it("with a permitted scope act as their operator", async () => {
+    const there = await world()
+    const device = (scope: "approve" | "operate") => newDevice(deployment(), there.operator, scope)
+    const { client } = await device("operate")
+    for (const { path } of functions.filter(({ kind, scope }) => scope === "operate" && kind !== "query")) {
+      const args = operatorCalls[path]?.[0](there) ?? {}
+      const answer = await call(client, path, "idempotencyKey" in args ? { ...args, idempotencyKey: path } : args)
+      assert.notInclude(["Unauthenticated", "Forbidden"], answer, path)
+    }
+    const approver = await device("approve")
+    const { requestId } = await world()
+    const other = await call(approver.client, "requests:answer", { requestId, answer: { type: "once" } })
+    assert.strictEqual(other, "NotFound")
   })
 })
 
@@ -275,6 +331,23 @@ describe("anonymous functions", () => {
       secretHash: sha256("right")
     })
     assert.strictEqual(await call(deployment().nobody(), "pairing:status", { pairingId, secret: "wrong" }), "NotFound")
+  })
+})
+
+describe("functions for new devices", () => {
+  it("claim takes a code and a key, each of a bounded length", async () => {
+    const { publicKey } = await newKey()
+    const claim = (change: object) => call(deployment().nobody(), "devices:claim", { code: "0", publicKey, ...change })
+    assert.strictEqual(await claim({}), "NotFound")
+    assert.strictEqual(await claim({ code: "0".repeat(501) }), "InvalidArgument")
+    assert.strictEqual(await claim({ publicKey: { ...publicKey, x: "0".repeat(44) } }), "InvalidArgument")
+    assert.strictEqual(await claim({ publicKey: { ...publicKey, d: "0" } }), "invalid")
+  })
+
+  it("issue takes an assertion of a bounded length", async () => {
+    for (const assertion of ["x".repeat(1_001), "x", "", "e30.e30.", "a.b.c.d"]) {
+      assert.strictEqual(await call(deployment().nobody(), "tokens:issue", { assertion }), "InvalidArgument")
+    }
   })
 })
 

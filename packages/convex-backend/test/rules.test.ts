@@ -29,9 +29,21 @@ describe("every public function", async () => {
     for (const { path, caller } of functions) assert.include(["operator", "worker", "anonymous"], caller, path)
   })
 
+  it("of an operator declares its scope: queries can be called by every device, and answers by approvers", () => {
+    for (const { caller, kind, path, scope } of functions) {
+      if (caller !== "operator") assert.isUndefined(scope, path)
+      else if (kind === "query") assert.strictEqual(scope, "read", path)
+      else assert.include(["read", "approve", "operate"], scope, path)
+    }
+    const mutations = functions.filter(({ caller, kind }) => caller === "operator" && kind !== "query")
+    const pathsOf = (wanted: string) => mutations.filter(({ scope }) => scope === wanted).map(({ path }) => path)
+    assert.sameMembers(pathsOf("read"), ["sessions:watch", "devices:leave"])
+    assert.sameMembers(pathsOf("approve"), ["requests:answer"])
+  })
+
   it("requires a caller, except for pairing", () => {
     const open = functions.filter(({ caller }) => caller === "anonymous").map(({ path }) => path)
-    assert.sameMembers(open, ["pairing:begin", "pairing:status"])
+    assert.sameMembers(open, ["pairing:begin", "pairing:status", "devices:claim", "tokens:issue"])
   })
 
   it("of a worker takes its credentials, and the epoch unless it precedes the lease", () => {

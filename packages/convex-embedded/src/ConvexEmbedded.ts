@@ -16,8 +16,10 @@
 import { randomUUID } from "node:crypto"
 import { lstatSync, readdirSync, rmSync } from "node:fs"
 import { join, resolve } from "node:path"
+import type { Value } from "convex/values"
 import { ConvexEmbeddedError } from "./ConvexEmbeddedError.ts"
 import { makeVerifier } from "./internal/access/auth.ts"
+import { runFunction } from "./internal/threads/run-function.ts"
 import { FileUrls } from "./internal/engine/file-urls.ts"
 import { findModules } from "./internal/functions/modules.ts"
 import { Assets } from "./internal/http/assets.ts"
@@ -47,6 +49,11 @@ export interface Deployment extends AsyncDisposable {
    * meanwhile, about a second for 200 MB. Rejects with `InvalidOptions` if the file exists or cannot be written.
    */
   readonly backup: (file: string) => Promise<void>
+  /**
+   * Runs any function, internal ones included, without an identity, as `npx convex run` does: for setup by the program that
+   * serves the deployment. `path`: `module:name`. Rejects as a call of a client does.
+   */
+  readonly run: (path: string, args?: Record<string, Value>) => Promise<Value>
   /** Waits for the running function, closes all connections and releases the data folder. Idempotent. */
   readonly close: () => Promise<void>
 }
@@ -82,7 +89,7 @@ const DATA_FILES = /^(data\.sqlite(-wal|-shm|-journal)?|lock\.json|cache)$/
 const start = async (
   options: ConvexEmbeddedOptions,
   cleanup: Cleanup
-): Promise<Pick<Deployment, "url" | "reload" | "backup">> => {
+): Promise<Pick<Deployment, "url" | "reload" | "backup" | "run">> => {
   const dataDir = resolve(options.dataDir)
   const notice = makePrivateFolder(dataDir, (name) => DATA_FILES.test(name))
   if (notice !== null) (options.onWarning ?? ((message) => process.emitWarning(message)))(notice)
@@ -121,7 +128,8 @@ const start = async (
   }
 
   const verifier = () =>
-    makeVerifier(options.auth?.providers ?? executor.info.authProviders, options.auth?.discovery ?? false)
+    makeVerifier(options.auth?.providers ?? executor.info.authProviders, options.auth?.discovery ?? false, () => url)
+  let url = ""
   let verifyToken = verifier()
   const scheduler = new Scheduler(executor)
   cleanup.defer(() => scheduler.close())
@@ -147,6 +155,7 @@ const start = async (
       verifyToken: (token) => verifyToken(token)
     })
   )
+  url = server.url
   cleanup.defer(() => server.close())
   executor.onJobs = () => scheduler.wake()
   scheduler.wake()
@@ -174,7 +183,8 @@ const start = async (
       throw new ConvexEmbeddedError("InvalidOptions", message, { cause })
     })
   }
-  return { backup, reload, url: server.url }
+  const run = (path: string, args: Record<string, Value> = {}) => runFunction(executor, path, args)
+  return { backup, reload, run, url }
 }
 
 /** Runs the deferred steps in reverse order, once. */

@@ -98,6 +98,17 @@ describe("auth", () => {
     assert.equal((await http.query(api.misc.whoami, {}))?.subject, "ann")
   })
 
+  it("accepts keys from an HTTP action of the deployment, under any port", async () => {
+    process.env["EMBEDDED_TEST_KEYS"] = await keySet("ES256")
+    const deployment = await deploy({ auth: { providers: [{ ...(await provider()), jwks: "/own-keys" }] } })
+    const http = connectHttp(deployment)
+    http.setAuth(await token())
+    assert.equal((await http.query(api.misc.whoami, {}))?.subject, "ann")
+    http.setAuth(await token({ key: keys.foreign }))
+    const refusal = await http.query(api.misc.whoami, {}).then(() => "accepted", String)
+    assert.include(refusal, "InvalidAuthHeader")
+  })
+
   it("rejects keys from other machines at the start", async () => {
     const elsewhere = { ...(await provider()), jwks: "https://example.com/jwks.json" } as AuthProvider
     const code = await deploy({ auth: { providers: [elsewhere] } }).then(

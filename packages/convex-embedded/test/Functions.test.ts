@@ -292,6 +292,17 @@ describe("functions", () => {
     assert.equal((await fetch(`${deployment.url}/nothing`)).status, 404)
   })
 
+  it("the program that serves the deployment runs internal functions, too", async () => {
+    const deployment = await emptied(shared())
+    await deployment.run("messages:secretSend", { channel: "run", text: "hello" })
+    const listed = await deployment.run("messages:secretList", { channel: "run" })
+    assert.include(JSON.stringify(listed), "hello")
+    assert.deepEqual(await deployment.run("messages:list", { channel: "other" }), [])
+    const { message } = await failure(deployment.run("messages:secretSend", { channel: 1 }))
+    assert.include(message, "ArgumentValidationError")
+    assert.include((await failure(deployment.run("messages:none"))).message, "messages:none")
+  })
+
   it("several deployments in one process are isolated", async () => {
     const [first, second] = await Promise.all([deploy(), deploy()])
     const [a, b] = [connectHttp(first), connectHttp(second)]

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { functionsDir } from "@opencode-worker/convex-backend"
+import { deviceProvider } from "@opencode-worker/convex-backend/functions/deviceProvider"
 import { ConvexEmbedded } from "@opencode-worker/convex-embedded"
 import { ConvexHttpClient } from "convex/browser"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
@@ -30,7 +31,7 @@ const start = async () => {
       port,
       durability: "normal",
       userTimeLimit: 30_000,
-      auth: { providers: [provider] }
+      auth: { providers: [provider, deviceProvider] }
     })
   let deployment = await serve(0)
   const { url } = deployment

@@ -58,15 +58,24 @@ export const workersTables = {
   audit: defineTable({
     /** An operator's `tokenIdentifier`, or the worker's id. */
     actorId: v.string(),
+    /** The device of the operator, with its name at that time. */
+    device: v.optional(v.object({ deviceId: v.id("devices"), name: v.string() })),
     action: v.union(
       v.literal("approve"),
       v.literal("revoke"),
       v.literal("answer"),
       v.literal("apply"),
-      v.literal("rotate")
+      v.literal("rotate"),
+      v.literal("addDevice"),
+      v.literal("claimDevice"),
+      v.literal("revokeDevice")
     ),
-    workerId: v.id("workers"),
+    /** Absent for actions on devices, which have an `ownerId`. */
+    workerId: v.optional(v.id("workers")),
+    ownerId: v.optional(v.string()),
     /** Details that the action does not imply. */
     detail: v.optional(v.string())
-  }).index("by_worker", ["workerId"])
+  })
+    .index("by_worker", ["workerId"])
+    .index("by_owner", ["ownerId"])
 }

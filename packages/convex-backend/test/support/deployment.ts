@@ -5,9 +5,10 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { ConvexEmbedded } from "@opencode-worker/convex-embedded"
 import { ConvexHttpClient } from "convex/browser"
-import { ConvexError } from "convex/values"
+import { ConvexError, type Value } from "convex/values"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
 import { afterAll, beforeAll } from "vitest"
+import { deviceProvider } from "../../convex/deviceProvider.ts"
 import { api, type Id } from "../../src/api.ts"
 import { functionsUnderClock } from "./clock.ts"
 
@@ -45,7 +46,8 @@ const start = async () => {
             applicationID: audience,
             algorithm: "ES256",
             jwks: `data:text/plain;charset=utf-8;base64,${Buffer.from(jwks).toString("base64")}`
-          }
+          },
+          deviceProvider
         ]
       }
     })
@@ -66,6 +68,8 @@ const start = async () => {
     url,
     token,
     nobody,
+    /** Runs an internal function, as the administrator of a deployment can. */
+    run: (path: string, args: Record<string, Value>) => deployment.run(path, args),
     /** A person of their own, signed in. */
     operator: async (): Promise<ConvexHttpClient> => {
       const client = nobody()

@@ -8,6 +8,7 @@ interface Registered {
   readonly isQuery?: true
   readonly isAction?: true
   readonly callableBy?: string
+  readonly scope?: string
   readonly exportArgs: () => string
 }
 
@@ -44,7 +45,8 @@ export const publicFunctions = async () => {
       const validator = JSON.parse(value.exportArgs())
       const path = `${name.replace(".ts", "")}:${exported}`
       const kind = value.isQuery === true ? "query" : value.isAction === true ? "action" : "mutation"
-      return [{ path, kind, caller: value.callableBy, args: Object.keys(validator.value), texts: textsIn(validator) }]
+      const { callableBy: caller, scope } = value
+      return [{ path, kind, caller, scope, args: Object.keys(validator.value), texts: textsIn(validator) }]
     })
   )
 }

@@ -14,9 +14,16 @@ interface Issuer {
   readonly keys: JWTVerifyGetKey
 }
 
-/** `discovery`: whether keys may be fetched from issuers on other machines. Fails with `InvalidOptions`. */
-export const makeVerifier = (providers: ReadonlyArray<AuthProvider>, discovery: boolean): VerifyToken => {
-  const issuers = providers.map((provider) => issuerOf(provider, discovery))
+/**
+ * `discovery`: whether keys may be fetched from issuers on other machines. `own`: the URL of the deployment, for keys that its
+ * own routes serve; it is read when the first token arrives. Fails with `InvalidOptions`.
+ */
+export const makeVerifier = (
+  providers: ReadonlyArray<AuthProvider>,
+  discovery: boolean,
+  own: () => string = () => ""
+): VerifyToken => {
+  const issuers = providers.map((provider) => issuerOf(provider, discovery, own))
   return async (token) => {
     const claims = decode(token)
     const candidates = issuers.filter(
@@ -49,13 +56,18 @@ export const makeVerifier = (providers: ReadonlyArray<AuthProvider>, discovery: 
   }
 }
 
-const issuerOf = (provider: AuthProvider, discovery: boolean): Issuer => {
+const issuerOf = (provider: AuthProvider, discovery: boolean, own: () => string): Issuer => {
   const audience = provider.applicationID
   if ("type" in provider) {
     const { algorithm, issuer, jwks, type } = provider
     const isGiven = typeof issuer === "string" && (algorithm === "ES256" || algorithm === "RS256")
     if (type !== "customJwt" || !isGiven) throw notAProvider(provider)
-    return { algorithms: [algorithm], audience, keys: keysAt(issuer, jwks, discovery), name: canonicalIssuer(issuer) }
+    return {
+      algorithms: [algorithm],
+      audience,
+      keys: keysAt(issuer, jwks, discovery, own),
+      name: canonicalIssuer(issuer)
+    }
   }
   // Without an audience, tokens for any other application of the issuer would be accepted.
   if (typeof provider.domain !== "string" || typeof audience !== "string") throw notAProvider(provider)

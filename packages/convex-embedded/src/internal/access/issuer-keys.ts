@@ -26,14 +26,18 @@ const COOLDOWN_MILLIS = 30_000
 /** How long metadata is cached. Issuers rarely move their keys; `jose` caches the keys themselves for ten minutes. */
 const DISCOVERED_MILLIS = 3_600_000
 
-/** The keys of a provider's `jwks`. Fails with `InvalidOptions`. */
-export const keysAt = (issuer: string, jwks: string, discovery: boolean): JWTVerifyGetKey => {
+/** The keys of a provider's `jwks`. `own`: the URL of the deployment. Fails with `InvalidOptions`. */
+export const keysAt = (issuer: string, jwks: string, discovery: boolean, own: () => string): JWTVerifyGetKey => {
+  if (/^\/(?!\/)/.test(jwks)) {
+    let keys: JWTVerifyGetKey | null = null
+    return (header, token) => (keys ??= remoteKeys(new URL(jwks, own())))(header, token)
+  }
   const url = URL.parse(jwks)
   if (url?.protocol === "data:") return createLocalJWKSet(inlineKeys(issuer, jwks))
   if (url !== null && isSafe(url) && (discovery || isLocal(url))) return remoteKeys(url)
   throw new ConvexEmbeddedError(
     "InvalidOptions",
-    `The jwks of the auth provider ${issuer} must be a data: URI or a URL of this machine, such as http://127.0.0.1:8080/jwks.json` +
+    `The jwks of the auth provider ${issuer} must be a data: URI, a path of an HTTP action, or a URL of this machine, such as http://127.0.0.1:8080/jwks.json` +
       `; with discovery allowed also an https: URL.`
   )
 }

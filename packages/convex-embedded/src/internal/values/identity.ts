@@ -14,7 +14,10 @@ export type AuthProvider =
       readonly issuer: string
       /** The `aud` claim of its tokens; any audience is accepted if absent. */
       readonly applicationID?: string
-      /** Its public keys: a `data:` URI or a URL of this machine; with `auth.discovery` also another `https:` URL. */
+      /**
+       * Its public keys: a `data:` URI, the path of an HTTP action of the deployment, or a URL of this machine; with
+       * `auth.discovery` also another `https:` URL.
+       */
       readonly jwks: string
       readonly algorithm: "ES256" | "RS256"
     }
