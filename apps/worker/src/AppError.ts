@@ -15,8 +15,12 @@ export const exitCodes = {
   Usage: 2,
   /** A turn was interrupted. */
   TurnInterrupted: 3,
-  /** The user declined to continue. */
-  Aborted: 4
+  /** The user declined to continue, or a turn was aborted. */
+  Aborted: 4,
+  /** A turn waits for the answer of a person. */
+  WaitsForPerson: 5,
+  /** A turn did not end within its time limit. */
+  Timeout: 6
 } as const
 
 /**
@@ -45,7 +49,7 @@ export const temporaryError = (text: string) => new AppError({ text, exitCode: e
 export const usageError = (text: string) => new AppError({ text, exitCode: exitCodes.Usage })
 
 export const noSuchSession = (given: string) =>
-  configError(`There is no session ${given}: opencode-worker sessions lists those of a data folder.`)
+  configError(`There is no session ${given}: opencode-worker sessions ls lists yours.`)
 
 type Reason = (HostError | ModelCacheError | ConvexSyncError)["reason"]
 

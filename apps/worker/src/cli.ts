@@ -6,12 +6,31 @@ import { exitCodes } from "./AppError.ts"
 import { dev } from "./commands/dev.ts"
 import { approve } from "./commands/approve.ts"
 import { rotate } from "./commands/rotate.ts"
-import { sessions } from "./commands/sessions.ts"
+import { chat } from "./commands/operator/chat.ts"
+import { allow, answer, deny, inbox } from "./commands/operator/requests.ts"
+import { send } from "./commands/operator/send.ts"
+import { sessions } from "./commands/operator/sessions.ts"
+import { turns } from "./commands/operator/turns.ts"
+import { workers } from "./commands/operator/workers.ts"
 import { start } from "./commands/start.ts"
 
 const root = Command.make("opencode-worker").pipe(
   Command.withDescription("Drive an OpenCode agent from anywhere: one server, many sessions, synced through Convex"),
-  Command.withSubcommands([dev, start, approve, rotate, sessions])
+  Command.withSubcommands([
+    dev,
+    start,
+    chat,
+    send,
+    inbox,
+    allow,
+    deny,
+    answer,
+    sessions,
+    turns,
+    workers,
+    approve,
+    rotate
+  ])
 )
 
 /** An invalid command line, which was already reported. */

@@ -12,7 +12,7 @@
  */
 import { createHash } from "node:crypto"
 import { makePrivateFolder } from "@opencode-worker/convex-embedded/private-files"
-import { Effect, Option, Path } from "effect"
+import { Effect, FileSystem, Option, Path } from "effect"
 import { UserDirectories } from "effect/persistence"
 import { configError } from "../AppError.ts"
 import { fromEmbeddedError } from "../local/EmbeddedError.ts"
@@ -60,6 +60,8 @@ export const dataFolder = Effect.fnUntraced(function* (options: {
   readonly data: Option.Option<string>
   readonly directory: string
   readonly demo: boolean
+  /** False: fail if the folder has no deployment. Default: true. */
+  readonly create?: boolean
 }) {
   const path = yield* Path.Path
   const root = Option.isSome(options.data)
@@ -68,11 +70,18 @@ export const dataFolder = Effect.fnUntraced(function* (options: {
         yield* Effect.mapError(stateDirectory, () => noHome),
         options.demo ? "demo" : nameOf(path.basename(options.directory), options.directory)
       )
+  const deployment = path.join(root, "deployment")
+  const fs = yield* FileSystem.FileSystem
+  if (options.create === false && !(yield* Effect.orElseSucceed(fs.exists(deployment), () => false))) {
+    return yield* configError(
+      `There is no deployment in ${root}: start it with opencode-worker dev, or name another one with --url or --data.`
+    )
+  }
   const notice = yield* Effect.try({ try: () => makePrivateFolder(root, isOurs), catch: fromEmbeddedError })
   if (notice !== null) yield* Effect.logWarning(notice)
   return {
     root,
-    deployment: path.join(root, "deployment"),
+    deployment,
     operator: path.join(root, "operator.json"),
     worker: (directory, url) =>
       path.join(root, `worker-${fingerprint(url === undefined ? directory : `${directory} ${url}`)}.json`),

@@ -22,7 +22,7 @@ const untilClear = Effect.fnUntraced(function* <A>(ask: Ask, card: ScreenText, m
 })
 
 /** The person who answers, and the properties of their terminal. */
-interface Person {
+export interface Person {
   readonly input: ChatInput
   readonly style: Style
   readonly columns: number
@@ -30,7 +30,7 @@ interface Person {
 
 const ofMany = (index: number, count: number) => (count > 1 ? ` (${index} of ${count})` : "")
 
-const askPerson = ({ input, ...view }: Person, request: OpenRequest, position: string): Effect.Effect<Answer> =>
+export const askPerson = ({ input, ...view }: Person, request: OpenRequest, position: string): Effect.Effect<Answer> =>
   input.talk((ask) =>
     Effect.gen(function* () {
       const { always, content } = request

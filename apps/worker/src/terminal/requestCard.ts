@@ -53,7 +53,7 @@ const wrap = (line: string, width: number): ReadonlyArray<string> => {
 }
 
 /** Foreign text, complete, each row behind a bar. */
-const quoted = (text: string, columns: number): ScreenText => {
+export const quoted = (text: string, columns: number): ScreenText => {
   const width = Math.max(columns - 6, 10)
   const rows = cleanText(text)
     .split("\n")

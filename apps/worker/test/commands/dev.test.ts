@@ -44,10 +44,10 @@ describe("opencode-worker dev", () => {
         assert.strictEqual(second.code, 0, second.stderr)
         assert.match(second.stdout, /prompt number 3 of this conversation, which began with "The word is saffron\."/)
 
-        const listed = yield* command.run({ root }, "sessions", "--demo")
+        const listed = yield* command.run({ root }, "sessions", "ls", "--demo")
         assert.strictEqual(listed.code, 0, listed.stderr)
-        assert.match(listed.stdout, new RegExp(`^${session} .* idle +The word is saffron\\.$`, "m"))
-        assert.strictEqual(listed.stdout.trim().split("\n").length, 1)
+        assert.match(listed.stdout, new RegExp(`^${session.slice(0, 6)} .* idle +The word is saffron\\.$`, "m"))
+        assert.strictEqual(listed.stdout.trim().split("\n").length, 2)
       }),
     limit
   )
@@ -91,7 +91,7 @@ describe("opencode-worker dev", () => {
         assert.strictEqual(next.code, 0, next.stderr)
         assert.match(next.stdout, /prompt number 2 of this conversation, which began with "Hello"/)
 
-        const shown = yield* command.run({ root }, "sessions", session, "--demo")
+        const shown = yield* command.run({ root }, "sessions", "show", session, "--demo")
         const [, first, second] = shown.stdout.split("> ")
         assert.match(first ?? "", /^Hello\nI am the offline model.*\ninterrupted: /s)
         assert.match(second ?? "", /^Still there\?\nI am the offline model/)

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { mkdirSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import * as command from "../support/command.ts"
@@ -125,7 +125,7 @@ describe("a mistake ends the command with one sentence that names the correction
         assert.match(second.stderr, new RegExp(`is in use by process ${first.pid} at http://127.0.0.1:`))
         assert.notMatch(second.stderr, /^\s+at /m)
 
-        const listed = yield* command.run({ root }, "sessions", "--demo")
+        const listed = yield* command.run({ root }, "sessions", "ls", "--demo")
         assert.strictEqual(listed.code, 0, listed.stderr)
         assert.match(listed.stdout, /Hello|New session/)
 
@@ -199,12 +199,13 @@ describe("a mistake ends the command with one sentence that names the correction
   )
 
   it.live(
-    "a code that no worker shows",
+    "an approval in a directory without a deployment, of which no data folder is left",
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
         const args = ["approve", "ABCD-EFGH", "--yes", "--data", "data"]
-        yield* refuses({ root }, args, 2, /^(?!.*pairing:).*No worker shows this code: compare it/s)
+        yield* refuses({ root }, args, 78, /There is no deployment in .*data: start it with opencode-worker dev/)
+        assert.isFalse(existsSync(join(root, "project", "data")))
       }),
     limit
   )

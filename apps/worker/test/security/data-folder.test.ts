@@ -169,7 +169,7 @@ describe("a data folder", () => {
         const wrong = [join(root, "file"), join(root, "file", "below"), join(root, "x".repeat(300))]
         if (process.platform === "linux") wrong.push("/proc/x", "/proc/x/y")
         for (const data of wrong) {
-          const ended = yield* command.run({ root }, "sessions", "--data", data)
+          const ended = yield* command.run({ root }, "dev", "--demo", "--data", data)
           assert.strictEqual(ended.code, 78, data)
           assert.include(ended.stderr, "Choose another")
           assert.notMatch(ended.stderr, /^\s+at /m)
@@ -187,8 +187,17 @@ describe("a data folder", () => {
         mkdirSync(project)
         for (const value of ["", "relative"]) {
           const environment = { XDG_CACHE_HOME: value, XDG_STATE_HOME: value }
-          const ended = yield* command.run({ root, environment }, "sessions", "--directory", project)
-          assert.strictEqual(ended.code, 0, ended.stderr)
+          const ended = yield* command.run(
+            { root, environment },
+            "dev",
+            "--directory",
+            project,
+            "--opencode",
+            "/none",
+            "--prompt",
+            "x"
+          )
+          assert.strictEqual(ended.code, 78, ended.stderr)
         }
         assert.deepStrictEqual(readdirSync(project), [])
         assert.notInclude(readdirSync(root), "relative")
@@ -225,7 +234,7 @@ describe.runIf(isRoot && process.platform === "linux")("a user without a home di
         assert.match(version.out, /^opencode-worker v/)
         assert.strictEqual(version.code, 0)
         const needy = [
-          [["sessions"], /set HOME, or give a folder with --data/],
+          [["sessions", "ls"], /set HOME, or give a folder with --data/],
           [["dev", "--demo", "--data", join(root, "a")], /OpenCode needs a home directory: set HOME/],
           [["start", "--url", "http://127.0.0.1:9", "--data", join(root, "b")], /needs a home directory: set HOME/]
         ] as const

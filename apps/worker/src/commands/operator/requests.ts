@@ -1,0 +1,148 @@
+/** `opencode-worker inbox`, `allow`, `deny` and `answer`: the requests of agents that wait for a person. */
+import type { Answer, OpenRequest } from "@opencode-worker/client"
+import { Client } from "@opencode-worker/client/effect"
+import { Effect, Option } from "effect"
+import { Argument, Flag } from "effect/cli"
+import { usageError } from "../../AppError.ts"
+import { findRequest, prefixLength } from "../../operator/lookup.ts"
+import { json, printRows, target } from "../../operator/output.ts"
+import * as ChatInput from "../../terminal/input/ChatInput.ts"
+import { columns, printLine } from "../../terminal/output/Output.ts"
+import { ScreenText, screen } from "../../terminal/output/ScreenText.ts"
+import { askPerson } from "../../terminal/PermissionPrompt.ts"
+import { isInteractive } from "../../terminal/PromptSource.ts"
+import { quoted } from "../../terminal/requestCard.ts"
+import { questionAnswer } from "../../terminal/typedAnswer.ts"
+import { confirmed, yes } from "./confirmed.ts"
+import { operatorCommand } from "./operatorCommand.ts"
+
+const request = Argument.String("request").pipe(
+  Argument.withDescription("The id of a request, or the start of it (opencode-worker inbox lists them)")
+)
+
+export const inbox = operatorCommand(
+  "inbox",
+  "List the permissions and questions that wait for you, the oldest first",
+  { json },
+  Effect.fnUntraced(function* (given) {
+    const client = yield* Client
+    const rows = yield* client.call((operator, options) => operator.requests.list(options))
+    const length = prefixLength(rows.map(({ requestId }) => requestId))
+    yield* printRows({
+      rows,
+      json: given.json,
+      empty: screen`Nothing waits for you.`,
+      columns: (since) => [
+        { name: "ID", value: ({ requestId }) => requestId.slice(0, length) },
+        { name: "AGE", value: ({ createdAt }) => since(createdAt) },
+        { name: "KIND", value: ({ kind, permission }) => permission ?? kind },
+        { name: "SUBJECT", value: ({ subject }) => subject, shrinks: true }
+      ]
+    })
+  })
+)
+
+const read = Effect.fnUntraced(function* (given: string) {
+  const client = yield* Client
+  const { requestId } = yield* findRequest(given)
+  return { requestId, open: yield* client.call((operator, options) => operator.requests.get(requestId, options)) }
+})
+
+const reply = Effect.fnUntraced(function* (requestId: OpenRequest["requestId"], answer: Answer) {
+  const client = yield* Client
+  yield* client.call((operator) => operator.requests.answer(requestId, answer))
+  yield* printLine(screen`Answered ${requestId}`)
+})
+
+/** Everything that a permission allows, behind bars. */
+const contentOf = ({ content, directory }: OpenRequest): ScreenText =>
+  content.kind === "permission"
+    ? ScreenText.join([
+        screen`? Allow ${ScreenText.line(content.permission)} in ${ScreenText.line(directory)}?\n`,
+        ...content.sections.map(({ text }) => quoted(text, columns()))
+      ])
+    : screen``
+
+export const allow = operatorCommand(
+  "allow",
+  "Allow a permission request, once",
+  {
+    request,
+    always: Flag.Boolean("always").pipe(
+      Flag.withDescription("Also allow later requests of the same scope in this session"),
+      Flag.withDefault(false)
+    ),
+    yes
+  },
+  Effect.fnUntraced(function* (given) {
+    const { open, requestId } = yield* read(given.request)
+    if (open.content.kind === "question") {
+      return yield* usageError("This is a question: opencode-worker answer replies to it.")
+    }
+    if (given.always && open.always === null) {
+      return yield* usageError("This request can be allowed once only: leave out --always.")
+    }
+    const scope = given.always
+      ? screen`Always in this session: ${ScreenText.line(open.always?.label ?? "")}\n`
+      : screen``
+    yield* confirmed(given.yes, screen`${contentOf(open)}${scope}  [y]es, [n]o\n`)
+    yield* reply(requestId, { type: given.always ? "always" : "once" })
+  })
+)
+
+export const deny = operatorCommand(
+  "deny",
+  "Deny a permission request, or dismiss a question",
+  {
+    request,
+    message: Flag.String("message").pipe(
+      Flag.withAlias("m"),
+      Flag.withDescription("An instruction, with which the agent continues (default: the turn stops)"),
+      Flag.optional
+    )
+  },
+  Effect.fnUntraced(function* (given) {
+    const { open, requestId } = yield* read(given.request)
+    const isQuestion = open.content.kind === "question"
+    if (isQuestion && Option.isSome(given.message)) {
+      return yield* usageError("A question takes no --message: opencode-worker answer replies to it.")
+    }
+    const message = Option.isSome(given.message) ? { message: given.message.value } : {}
+    yield* reply(requestId, isQuestion ? { type: "dismiss" } : { type: "reject", ...message })
+  })
+)
+
+export const answer = operatorCommand(
+  "answer",
+  "Answer a question; without answers, at a terminal, show the whole request and ask",
+  {
+    request,
+    answers: Argument.String("answer").pipe(
+      Argument.withDescription("One per question: the number or text of an option, or your own words"),
+      Argument.variadic()
+    )
+  },
+  Effect.fnUntraced(function* (given) {
+    const { open, requestId } = yield* read(given.request)
+    if (given.answers.length === 0) {
+      if (!(yield* isInteractive)) return yield* usageError("Give one answer per question.")
+      const input = yield* ChatInput.make
+      const person = { input, style: (yield* target).style, columns: columns() }
+      return yield* reply(requestId, yield* Effect.raceFirst(askPerson(person, open, ""), input.quit))
+    }
+    if (open.content.kind === "permission") {
+      return yield* usageError("This is a permission request: opencode-worker allow or deny answers it.")
+    }
+    const { questions } = open.content
+    if (given.answers.length !== questions.length) {
+      return yield* usageError(`The request has ${questions.length} questions: give one answer for each, in quotes.`)
+    }
+    const answers = yield* Effect.forEach(questions, (question, index) => {
+      const typed = questionAnswer(question, given.answers[index] ?? "")
+      return typed._tag === "Answer"
+        ? Effect.succeed([...typed.answer])
+        : usageError(`${question.header}: ${typed.hint}`)
+    })
+    yield* reply(requestId, { type: "answers", answers })
+  })
+)

@@ -1,0 +1,110 @@
+/** `opencode-worker send`: sends one prompt and prints its answer. For scripts, CI, and a person in a hurry. */
+import { Client } from "@opencode-worker/client/effect"
+import { Effect, Option, Stream } from "effect"
+import { Argument, Flag } from "effect/cli"
+import { usageError } from "../../AppError.ts"
+import { writeId, writerFor } from "../../operator/answerWriter.ts"
+import { followTurn, reactions } from "../../operator/followTurn.ts"
+import { findSession, findWorker } from "../../operator/lookup.ts"
+import { target } from "../../operator/output.ts"
+import * as ChatInput from "../../terminal/input/ChatInput.ts"
+import { columns } from "../../terminal/output/Output.ts"
+import { isInteractive, promptFile } from "../../terminal/PromptSource.ts"
+import { format, timeout, worker } from "./flags.ts"
+import { operatorCommand } from "./operatorCommand.ts"
+
+const flags = {
+  prompt: Argument.String("prompt").pipe(
+    Argument.withDescription("The prompt; - reads it from standard input"),
+    Argument.optional
+  ),
+  file: Flag.String("prompt-file").pipe(
+    Flag.withAlias("F"),
+    Flag.withMetavar("path"),
+    Flag.withDescription("A file that is the prompt; - for standard input"),
+    Flag.optional
+  ),
+  worker,
+  session: Flag.String("session").pipe(
+    Flag.withAlias("s"),
+    Flag.withDescription("Continue this session (default: a new one)"),
+    Flag.optional
+  ),
+  isContinued: Flag.Boolean("continue").pipe(
+    Flag.withAlias("c"),
+    Flag.withDescription("Continue the session with the latest activity"),
+    Flag.withDefault(false)
+  ),
+  model: Flag.String("model").pipe(
+    Flag.withAlias("m"),
+    Flag.withDescription("provider/model (default: OpenCode's choice)"),
+    Flag.optional
+  ),
+  agent: Flag.String("agent").pipe(Flag.withDescription("The agent (default: OpenCode's choice)"), Flag.optional),
+  detach: Flag.Boolean("detach").pipe(
+    Flag.withDescription("Print the turn's id when the prompt is stored, and exit"),
+    Flag.withDefault(false)
+  ),
+  onRequest: Flag.Literals("on-request", reactions).pipe(
+    Flag.withDescription(
+      "When the agent asks: ask you (default at a terminal), fail with exit code 5 and leave it waiting (default elsewhere), deny, or wait for another operator"
+    ),
+    Flag.optional
+  ),
+  timeout,
+  format,
+  key: Flag.String("idempotency-key").pipe(
+    Flag.withMetavar("key"),
+    Flag.withDescription("The same key sends one prompt, however often the command runs"),
+    Flag.optional
+  )
+}
+
+const promptOf = Effect.fnUntraced(function* (prompt: Option.Option<string>, file: Option.Option<string>) {
+  if (Option.isSome(prompt) === Option.isSome(file)) {
+    return yield* usageError("Give the prompt as an argument, or a file with -F, or - for standard input.")
+  }
+  if (Option.isSome(file)) return yield* promptFile(file.value)
+  const text = Option.getOrElse(prompt, () => "")
+  if (text === "-") return yield* promptFile("-")
+  return text.trim() === "" ? yield* usageError("The prompt is empty.") : text
+})
+
+export const send = operatorCommand(
+  "send",
+  "Send a prompt to a worker, and print the answer",
+  flags,
+  Effect.fnUntraced(function* (given) {
+    const client = yield* Client
+    const text = yield* promptOf(given.prompt, given.file)
+    const isAtTerminal = yield* isInteractive
+    const onRequest = Option.getOrElse(given.onRequest, () => (isAtTerminal ? "ask" : "fail"))
+    if (onRequest === "ask" && !isAtTerminal) {
+      return yield* usageError("--on-request ask needs a person at a terminal: use fail, deny or wait.")
+    }
+    const keyed = Option.match(given.key, { onNone: () => ({}), onSome: (idempotencyKey) => ({ idempotencyKey }) })
+    const sessionOf = Effect.gen(function* () {
+      if (Option.isSome(given.session)) return (yield* findSession(given.session.value)).sessionId
+      const { workerId } = yield* findWorker(given.worker)
+      if (given.isContinued) {
+        const latest = client.stream(({ sessions }) => sessions.list({ workerId }))
+        const [session] = yield* Stream.runCollect(Stream.take(latest, 1))
+        return session?.sessionId ?? (yield* usageError("There is no session to continue: leave out --continue."))
+      }
+      return yield* client.call(({ sessions }) => sessions.create(workerId, keyed))
+    })
+    const sessionId = yield* sessionOf
+    const optional = {
+      ...(Option.isSome(given.model) && { model: given.model.value }),
+      ...(Option.isSome(given.agent) && { agent: given.agent.value })
+    }
+    const turnId = yield* client.call(({ turns }) => turns.send(sessionId, text, { ...optional, ...keyed }))
+    const ids = { sessionId, turnId }
+    if (given.detach) return yield* writeId(ids)
+    const { isTerminal, style } = yield* target
+    const person = onRequest === "ask" ? { input: yield* ChatInput.make, style, columns: columns() } : undefined
+    const writer = writerFor(given.format, isTerminal ? style : undefined, ids)
+    const followed = followTurn({ ...ids, writer, onRequest, person, timeout: given.timeout, stop: true })
+    yield* person === undefined ? followed : Effect.raceFirst(followed, person.input.quit)
+  })
+)

@@ -1,0 +1,130 @@
+/** `opencode-worker workers …`: the machines of a deployment. */
+import { Client } from "@opencode-worker/client/effect"
+import { Effect, Stream } from "effect"
+import { Argument, Command } from "effect/cli"
+import { temporaryError } from "../../AppError.ts"
+import { findWorker, prefixLength } from "../../operator/lookup.ts"
+import { json, printRows } from "../../operator/output.ts"
+import { printLine } from "../../terminal/output/Output.ts"
+import { ScreenText, screen } from "../../terminal/output/ScreenText.ts"
+import { confirmed, yes } from "./confirmed.ts"
+import { limit } from "./flags.ts"
+import { operatorCommand } from "./operatorCommand.ts"
+
+const named = Argument.String("worker").pipe(
+  Argument.withDescription("Its machine, the name of its directory, or the start of its id (default: the only worker)"),
+  Argument.optional
+)
+
+const ls = operatorCommand(
+  "ls",
+  "List your workers, approved ones first",
+  { json },
+  Effect.fnUntraced(function* (given) {
+    const client = yield* Client
+    const rows = yield* client.call((operator, options) => operator.workers.list(options))
+    const length = prefixLength(rows.map(({ workerId }) => workerId))
+    yield* printRows({
+      rows,
+      json: given.json,
+      empty: screen`No workers yet: opencode-worker start shows a code, which opencode-worker approve accepts.`,
+      columns: () => [
+        { name: "ID", value: ({ workerId }) => workerId.slice(0, length) },
+        { name: "MACHINE", value: ({ machine }) => machine, shrinks: true },
+        {
+          name: "STATE",
+          value: ({ approval, online, phase }) => (approval === "revoked" ? "revoked" : online ? phase : "offline")
+        },
+        { name: "DIRECTORY", value: ({ directory }) => directory, shrinks: true }
+      ]
+    })
+  })
+)
+
+/** A command that the process of the worker executes. Waits until it has. */
+const action = (name: "pause" | "resume" | "drain", description: string, done: string) =>
+  operatorCommand(
+    name,
+    description,
+    { worker: named },
+    Effect.fnUntraced(function* (given) {
+      const client = yield* Client
+      const { machine, workerId } = yield* findWorker(given.worker)
+      const command = yield* client.call((operator, options) =>
+        operator.workers[name](workerId, options).then((id) => operator.commands.wait(id, options))
+      )
+      if (command?.status === "failed") return yield* temporaryError(command.error ?? "The worker could not do it.")
+      yield* printLine(screen`${ScreenText.line(machine)} ${done}`)
+    })
+  )
+
+const revoke = operatorCommand(
+  "revoke",
+  "Take the approval of a worker back, immediately",
+  { worker: named, yes },
+  Effect.fnUntraced(function* (given) {
+    const client = yield* Client
+    const { directory, machine, workerId } = yield* findWorker(given.worker)
+    const where = screen`${ScreenText.line(machine)}, ${ScreenText.line(directory)}`
+    yield* confirmed(given.yes, screen`? Revoke ${where}? Its running turns end as interrupted. [y]es, [n]o\n`)
+    yield* client.call((operator) => operator.workers.revoke(workerId))
+    yield* printLine(screen`Revoked: ${where}`)
+  })
+)
+
+const audit = operatorCommand(
+  "audit",
+  "List the security-relevant actions of and on a worker, the newest first",
+  { worker: named, limit, json },
+  Effect.fnUntraced(function* (given) {
+    const client = yield* Client
+    const { workerId } = yield* findWorker(given.worker)
+    const newest = client.stream((operator) => operator.workers.audit(workerId))
+    const rows = yield* Stream.runCollect(Stream.take(newest, given.limit))
+    yield* printRows({
+      rows,
+      json: given.json,
+      empty: screen`No entries yet.`,
+      columns: (since) => [
+        { name: "AGE", value: ({ createdAt }) => since(createdAt) },
+        { name: "ACTION", value: (entry) => entry.action },
+        { name: "BY", value: ({ actorId }) => actorId, shrinks: true },
+        { name: "DETAIL", value: ({ detail }) => detail ?? "", shrinks: true }
+      ]
+    })
+  })
+)
+
+const models = operatorCommand(
+  "models",
+  "List the models of a worker",
+  { worker: named, json },
+  Effect.fnUntraced(function* (given) {
+    const client = yield* Client
+    const { workerId } = yield* findWorker(given.worker)
+    const catalog = yield* client.call((operator, options) => operator.models.get(workerId, options))
+    yield* printRows({
+      rows: catalog?.models ?? [],
+      json: given.json,
+      empty: screen`The worker has published no models yet.`,
+      columns: () => [
+        { name: "", value: ({ id }) => (id === catalog?.default ? "*" : "") },
+        { name: "ID", value: ({ id }) => String(id) },
+        { name: "NAME", value: ({ name }) => (typeof name === "string" ? name : ""), shrinks: true }
+      ]
+    })
+  })
+)
+
+export const workers = Command.make("workers").pipe(
+  Command.withDescription("List, pause, resume, drain and revoke workers"),
+  Command.withSubcommands([
+    ls,
+    action("pause", "Stop taking prompts; running turns continue", "takes no prompts until it is resumed"),
+    action("resume", "Take prompts again", "takes prompts again"),
+    action("drain", "Finish the running turns, then stop the worker", "stops when its running turns have ended"),
+    revoke,
+    audit,
+    models
+  ])
+)

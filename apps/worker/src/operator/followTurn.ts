@@ -1,0 +1,70 @@
+/** Follows a turn at the command line until it ends, waits for a person, or exceeds a time limit. */
+import type { SessionId, TurnId, TurnView } from "@opencode-worker/client"
+import { Client } from "@opencode-worker/client/effect"
+import type { ConvexClientError } from "@opencode-worker/effect-convex"
+import { Duration, Effect, Option, Stream } from "effect"
+import type { AppError } from "../AppError.ts"
+import { logLine } from "../terminal/output/Output.ts"
+import { screen } from "../terminal/output/ScreenText.ts"
+import { type Person, promptForRequests } from "../terminal/PermissionPrompt.ts"
+import type { AnswerWriter } from "./answerWriter.ts"
+import { outcomeError, timedOut, waitsForPerson } from "./outcome.ts"
+
+/** The reaction to a request of the agent. `ask`: the person at this terminal answers. */
+export const reactions = ["ask", "fail", "deny", "wait"] as const
+export type Reaction = (typeof reactions)[number]
+
+export interface FollowOptions {
+  readonly sessionId: SessionId
+  readonly turnId: TurnId
+  readonly writer: AnswerWriter
+  readonly onRequest: Reaction
+  /** The person who answers, with `ask`. */
+  readonly person: Person | undefined
+  readonly timeout: Option.Option<Duration.Duration>
+  /** Whether the time limit and an interruption stop the turn. Otherwise only following it ends. */
+  readonly stop: boolean
+}
+
+/** Ends when the turn has ended whole; fails with the exit code of any other end. */
+export const followTurn = Effect.fnUntraced(function* (options: FollowOptions) {
+  const { onRequest, person, sessionId, stop, timeout, turnId, writer } = options
+  const client = yield* Client
+  // An abort is refused if the turn has just ended, and needs no retry.
+  const abort = Effect.ignore(client.call(({ turns }) => turns.abort(turnId)))
+  const announced = new Set<string>()
+  const onView = Effect.fnUntraced(function* (view: TurnView.TurnView) {
+    yield* writer.write(view)
+    const requests = view.blocks.flatMap((block) => (block.kind === "request" ? [block.request] : []))
+    const [waiting] = requests
+    if (waiting !== undefined && onRequest === "fail") return yield* waitsForPerson(turnId, waiting.subject)
+    for (const { requestId, subject } of onRequest === "wait" ? requests : []) {
+      if (announced.has(requestId)) continue
+      announced.add(requestId)
+      logLine(screen`The turn waits for an answer: ${subject} (opencode-worker inbox)`)
+    }
+  })
+  const views = client.stream(({ turns }) => turns.follow(turnId))
+  const ended: Effect.Effect<TurnView.TurnEnd | null, AppError | ConvexClientError> = views.pipe(
+    Stream.tap(onView),
+    Stream.runLast,
+    Effect.map((last) => Option.getOrNull(last)?.end ?? null)
+  )
+  const asked =
+    onRequest === "ask" || onRequest === "deny"
+      ? Effect.andThen(promptForRequests(sessionId, onRequest === "ask" ? person : undefined), Effect.never)
+      : Effect.never
+  const limited = Option.match(timeout, {
+    onNone: () => Effect.never,
+    onSome: (limit) =>
+      Effect.sleep(limit).pipe(
+        Effect.andThen(stop ? abort : Effect.void),
+        Effect.andThen(Effect.fail(timedOut(turnId, Duration.format(limit), stop)))
+      )
+  })
+  const end = yield* Effect.raceAllFirst([ended, asked, limited]).pipe(
+    Effect.onInterrupt(() => (stop ? abort : Effect.void))
+  )
+  const error = end === null ? null : outcomeError(turnId, end)
+  if (error !== null) return yield* error
+})
