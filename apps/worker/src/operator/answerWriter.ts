@@ -26,10 +26,10 @@ const transcriptWriter = (style: Style, shown: (view: TurnView.TurnView) => Turn
 }
 
 /** Everything that a person at a terminal sees of a turn. */
-export const transcript = (style: Style): AnswerWriter => transcriptWriter(style, (view) => view)
+const transcript = (style: Style): AnswerWriter => transcriptWriter(style, (view) => view)
 
 /** Only the text of the answer, as it arrives. */
-export const answerText = (): AnswerWriter =>
+const answerText = (): AnswerWriter =>
   transcriptWriter(plain, (view) => ({
     ...view,
     blocks: view.blocks.filter(({ kind }) => kind === "text"),
@@ -54,7 +54,7 @@ const resultOf = ({ sessionId, turnId }: Ids, view: TurnView.TurnView, end: Turn
 })
 
 /** One object at the end. */
-export const jsonResult = (ids: Ids): AnswerWriter => ({
+const jsonResult = (ids: Ids): AnswerWriter => ({
   write: (view) => (view.end === null ? Effect.void : printLine(jsonText(resultOf(ids, view, view.end))))
 })
 
@@ -62,7 +62,7 @@ export const jsonResult = (ids: Ids): AnswerWriter => ({
  * One object per line: `status`, each `block` that begins or changes (text as `added`), and the `result`. The blocks of the
  * final view replace earlier ones with the same id.
  */
-export const jsonLines = (ids: Ids): AnswerWriter => {
+const jsonLines = (ids: Ids): AnswerWriter => {
   let before: TurnView.TurnView | undefined
   const linesOf = (view: TurnView.TurnView): ReadonlyArray<object> => {
     const known = new Map(before?.blocks.map((block) => [block.id, block]))

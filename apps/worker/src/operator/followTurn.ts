@@ -12,7 +12,7 @@ import { outcomeError, timedOut, waitsForPerson } from "./outcome.ts"
 
 /** The reaction to a request of the agent. `ask`: the person at this terminal answers. */
 export const reactions = ["ask", "fail", "deny", "wait"] as const
-export type Reaction = (typeof reactions)[number]
+type Reaction = (typeof reactions)[number]
 
 export interface FollowOptions {
   readonly sessionId: SessionId

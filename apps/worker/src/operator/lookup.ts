@@ -1,5 +1,5 @@
 /** Rows by what a person types: a whole id, or a prefix that only one row has. */
-import type { PendingRequest, Session, Turn, TurnId, Worker } from "@opencode-worker/client"
+import type { PendingRequest, Session, Turn, Worker } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { Effect, Option, Stream } from "effect"
 import { usageError } from "../AppError.ts"
@@ -105,5 +105,3 @@ export const prefixLength = (ids: ReadonlyArray<string>): number => {
   }
   return 32
 }
-
-export type { TurnId }
