@@ -4,7 +4,7 @@
  *
  * ```
  * <data>/deployment/         the embedded Convex deployment (SQLite)
- *        operator.json       the local operator's signing key
+ *        operator.json       the local operator's device and its private key
  *        worker-<hash>.json  a worker's id and secret, one file per hosted directory and deployment
  *        trusted-<hash>.json the OpenCode configuration of a directory that its user trusts
  *        demo/               the offline demo's own OpenCode home and sample project

@@ -1,53 +1,51 @@
 /**
- * The identity of the person at this machine, for the embedded deployment: a key pair that never leaves the data folder.
+ * The device of the person at this machine, for the embedded deployment: its private key never leaves the data folder.
  */
-import { Clock, Effect, Option, Schema } from "effect"
-import { exportJWK, generateKeyPair, importJWK, SignJWT } from "jose"
+import type { DeviceId } from "@opencode-worker/client"
+import { createDeviceKey } from "@opencode-worker/client"
+import { Effect, Option, Schema } from "effect"
 import * as PrivateFile from "./PrivateFile.ts"
 
-const issuer = "https://operator.opencode-worker.local"
-const audience = "opencode-worker"
-/** Lifetime of a token in seconds. The client requests the next one in time. */
-const tokenSeconds = 3600
+const isDeviceId = (value: unknown): value is DeviceId => typeof value === "string" && value !== ""
+const Jwk = Schema.Struct({
+  kty: Schema.String,
+  crv: Schema.String,
+  x: Schema.String,
+  y: Schema.String,
+  d: Schema.String
+})
 
-const Jwk = Schema.Record(Schema.String, Schema.String)
-const KeyFile = Schema.Struct({ privateKey: Jwk, publicKey: Jwk })
+/** `deviceId` is absent until the deployment knows the key. */
+const KeyFile = Schema.Struct({ deviceId: Schema.optionalKey(Schema.declare(isDeviceId)), privateKey: Jwk })
+type KeyFile = typeof KeyFile.Type
 
-const create = Effect.promise(() => generateKeyPair("ES256", { extractable: true })).pipe(
-  Effect.flatMap((pair) => Effect.promise(() => Promise.all([exportJWK(pair.privateKey), exportJWK(pair.publicKey)]))),
-  Effect.flatMap(([privateKey, publicKey]) =>
-    Schema.decodeUnknownEffect(KeyFile)({ privateKey, publicKey }).pipe(Effect.orDie)
-  )
-)
+const create = Effect.gen(function* () {
+  const { privateKey } = yield* Effect.promise(() => createDeviceKey({ extractable: true }))
+  const jwk = yield* Effect.promise(() => crypto.subtle.exportKey("jwk", privateKey))
+  return yield* Effect.orDie(Schema.decodeUnknownEffect(KeyFile)({ privateKey: jwk }))
+})
 
-/**
- * Loads the key, and creates it at the first start. Returns the provider that a deployment must trust, and a source of tokens.
- */
-export const operatorKey = Effect.fnUntraced(function* (file: string) {
-  const stored = yield* PrivateFile.read(file, KeyFile)
-  const { privateKey, publicKey } = Option.isSome(stored) ? stored.value : yield* create
-  if (Option.isNone(stored)) yield* PrivateFile.write(file, KeyFile, { privateKey, publicKey })
-  const key = yield* Effect.promise(() => importJWK(privateKey, "ES256"))
-  const jwks = JSON.stringify({ keys: [{ ...publicKey, kid: "operator", alg: "ES256", use: "sig" }] })
+const withKey = Effect.fnUntraced(function* (file: string, { deviceId, privateKey }: KeyFile) {
+  const { kty, crv, x, y, d } = privateKey
+  const curve = { name: "ECDSA", namedCurve: "P-256" }
+  const key = yield* Effect.promise(() => crypto.subtle.importKey("jwk", { kty, crv, x, y, d }, curve, false, ["sign"]))
   return {
-    provider: {
-      type: "customJwt" as const,
-      issuer,
-      applicationID: audience,
-      algorithm: "ES256" as const,
-      jwks: `data:text/plain;charset=utf-8;base64,${Buffer.from(jwks).toString("base64")}`
-    },
-    token: Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      Effect.promise(() =>
-        new SignJWT({})
-          .setProtectedHeader({ alg: "ES256", kid: "operator", typ: "JWT" })
-          .setSubject("local-operator")
-          .setIssuer(issuer)
-          .setAudience(audience)
-          .setIssuedAt(Math.floor(now / 1000))
-          .setExpirationTime(Math.floor(now / 1000) + tokenSeconds)
-          .sign(key)
-      )
-    )
+    deviceId: Option.fromUndefinedOr(deviceId),
+    privateKey: key,
+    publicKey: { x, y },
+    /** Stores the id that the deployment has assigned to the key. */
+    save: (id: DeviceId) => PrivateFile.write(file, KeyFile, { deviceId: id, privateKey })
   }
 })
+
+/** Loads the key, and creates it at the first start. */
+export const operatorKey = Effect.fnUntraced(function* (file: string) {
+  const stored = yield* PrivateFile.read(file, KeyFile)
+  if (Option.isSome(stored)) return yield* withKey(file, stored.value)
+  const created = yield* create
+  yield* PrivateFile.write(file, KeyFile, created)
+  return yield* withKey(file, created)
+})
+
+/** A key that replaces the one of the file when it is saved. */
+export const nextOperatorKey = (file: string) => Effect.flatMap(create, (created) => withKey(file, created))
