@@ -201,8 +201,8 @@ const make = Effect.gen(function* () {
         .pending(prompt.sessionId)
         .pipe(
           Effect.flatMap(
-            Effect.forEach(({ requestId }) =>
-              Effect.ignore(operator.call(({ requests }) => requests.answer(requestId, { type: "once" })))
+            Effect.forEach((request) =>
+              Effect.ignore(operator.call(({ requests }) => requests.answer(request, { type: "once" })))
             )
           )
         )

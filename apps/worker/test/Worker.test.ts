@@ -105,13 +105,13 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
         const allowed = yield* send(sessionId, "look it up")
         const request = yield* asked
         assert.strictEqual(request.subject, `webfetch: ${page}`)
-        yield* operator.call(({ requests }) => requests.answer(request.requestId, { type: "once" }))
+        yield* operator.call(({ requests }) => requests.answer(request, { type: "once" }))
         assert.deepInclude(yield* answer(allowed), { status: "completed", text: "the page says hello" })
 
         const refused = yield* send(sessionId, "and again")
         const again = yield* Effect.repeat(asked, { until: ({ requestId }) => requestId !== request.requestId })
         yield* operator.call(({ requests }) =>
-          requests.answer(again.requestId, { type: "reject", message: "look in the cache instead" })
+          requests.answer(again, { type: "reject", message: "look in the cache instead" })
         )
         const { status, text } = yield* answer(refused)
         assert.strictEqual(status, "completed")

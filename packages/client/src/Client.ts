@@ -3,6 +3,7 @@ import type { SessionId } from "./api.ts"
 import { connect, type Connection, type ConnectOptions } from "./Connection.ts"
 import { type FollowedTurn, followTurn } from "./FollowedTurn.ts"
 import { makeCalls } from "./internal/calls.ts"
+import { makeApprovals } from "./resources/approvals.ts"
 import { makeCommands } from "./resources/commands.ts"
 import { makeDevices } from "./resources/devices.ts"
 import { makeModels } from "./resources/models.ts"
@@ -24,6 +25,7 @@ export const makeClient = (connection: Connection) => {
     sessions: makeSessions(calls),
     turns,
     requests: makeRequests(calls),
+    approvals: makeApprovals(calls),
     commands: makeCommands(calls),
     devices: makeDevices(calls),
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose]()

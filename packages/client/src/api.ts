@@ -13,6 +13,7 @@ export type SessionId = Id<"sessions">
 export type TurnId = Id<"turns">
 export type RequestId = Id<"requests">
 export type CommandId = Id<"commands">
+export type ApprovalId = Id<"approvals">
 
 export type DeviceId = Id<"devices">
 
@@ -38,4 +39,6 @@ export type PendingRequest = FunctionReturnType<typeof backendApi.requests.pendi
 /** A request with its whole content. */
 export type OpenRequest = FunctionReturnType<typeof backendApi.requests.get>
 export type Answer = FunctionArgs<typeof backendApi.requests.answer>["answer"]
+/** A permission that is allowed for later requests of the same scope. */
+export type Approval = Page<typeof backendApi.approvals.list>
 export type Command = NonNullable<FunctionReturnType<typeof backendApi.commands.get>>

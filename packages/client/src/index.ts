@@ -1,5 +1,7 @@
 export type {
   Answer,
+  Approval,
+  ApprovalId,
   AuditEntry,
   Command,
   CommandId,

@@ -146,7 +146,7 @@ describe("turns.follow", () => {
       subject: "ls",
       askedBy: [{ agent: "build", task: null }],
       directory: "/work",
-      always: null,
+      always: { scope: "ls", label: "exactly this command" },
       content: { kind: "permission", permission: "bash", sections: [] },
       timeLimit: 60_000
     })
@@ -154,10 +154,14 @@ describe("turns.follow", () => {
       const [block] = blocks
       if (block?.kind !== "request") continue
       assert.strictEqual((await client.requests.get(block.id)).content.kind, "permission")
-      await client.requests.answer(block.id, { type: "once" })
+      await client.requests.answer(block.request, { type: "always" })
       break
     }
     await first(client.turns.follow(turnId), ({ blocks, status }) => status === "running" && blocks.length === 0)
+    const [approval] = await collect(client.approvals.list({ workerId: worker.signed.workerId }))
+    assert.deepInclude(approval, { reach: "always", permission: "bash", label: "exactly this command" })
+    if (approval !== undefined) await client.approvals.revoke(approval.approvalId)
+    assert.deepStrictEqual(await collect(client.approvals.list()), [])
   })
 
   it("renews the watch only if it is asked to, and rejects with signal.reason after an abort", async () => {

@@ -3,6 +3,7 @@
  */
 import type { Doc } from "./_generated/dataModel.ts"
 import type { MutationCtx } from "./_generated/server.ts"
+import { deleteApprovals } from "./approvals.ts"
 import { deleteDeltas } from "./deltas.ts"
 import { STALE_TURN } from "./limits.ts"
 import { closeRequests } from "./requests.ts"
@@ -20,6 +21,7 @@ export const endTurn = async (ctx: MutationCtx, turn: Doc<"turns">, ending: Endi
   await ctx.db.patch(turn._id, { ...ending, ready: false, finished: true, finishedAt })
   await deleteDeltas(ctx, turn._id)
   await closeRequests(ctx, turn._id)
+  await deleteApprovals(ctx, turn._id)
   const session = await ctx.db.get(turn.sessionId)
   if (session === null) return
   const ran = turn.status !== "queued"

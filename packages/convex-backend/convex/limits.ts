@@ -52,6 +52,8 @@ export const MAX_REQUEST_ENTRIES = 100
 export const MAX_ANSWER = 20_000
 /** Concurrently open requests of one turn. */
 export const MAX_OPEN_REQUESTS = 100
+/** Approvals for later requests in one turn, one session, and of one worker. */
+export const MAX_APPROVALS = 200
 /** A worker's models as JSON: about 5,000 of them. */
 export const MAX_CATALOG = 3_000_000
 /** An upper bound of its rows: a row that would end inside a character is one unit shorter. */
@@ -115,14 +117,14 @@ export const RETENTION = {
   pairingFailures: DAY,
   deviceCodes: DAY,
   requests: 30 * DAY,
-  /** Longer than requests, so that no request loses its content before it is deleted. */
-  requestContents: 32 * DAY,
   commands: 30 * DAY,
   viewers: 7 * DAY,
   audit: 365 * DAY
 } as const
-/** The longest time limit of a request. Milliseconds. */
-export const MAX_REQUEST_TIME = 24 * 3_600_000
+/** The shortest time limit of a request; there is no longest one. Milliseconds. */
+export const MIN_REQUEST_TIME = 1_000
+/** The longest time limit of a request that has one. Milliseconds. */
+export const MAX_REQUEST_TIME = 365 * 24 * 3_600_000
 /** The time for the worker to close an expired request, before the deployment does. Milliseconds. */
 export const REQUEST_GRACE = 60_000
 /** Clients renew a watch every 20 s, and may miss one renewal. Milliseconds. */

@@ -10,6 +10,7 @@ import { internalMutation, type MutationCtx } from "./_generated/server.ts"
 import { expireIfStale } from "./endTurn.ts"
 import { MAX_PAGE, RETENTION, SILENT_WORKER, TRIM_BATCH } from "./limits.ts"
 import { purgeSession } from "./purge.ts"
+import { deleteRequest } from "./requestContents.ts"
 import { endEach } from "./abandonedTurns.ts"
 
 /**
@@ -60,8 +61,6 @@ const trimmed = v.union(
   v.literal("pairings"),
   v.literal("pairingFailures"),
   v.literal("deviceCodes"),
-  v.literal("requests"),
-  v.literal("requestContents"),
   v.literal("commands"),
   v.literal("viewers"),
   v.literal("audit")
@@ -83,6 +82,7 @@ export const trimAll = internalMutation({
       await ctx.scheduler.runAfter(0, internal.maintenance.endAbandoned, { status, before, cursor: null })
     }
     await ctx.scheduler.runAfter(0, internal.pairing.recount, {})
+    await ctx.scheduler.runAfter(0, internal.maintenance.trimRequests, {})
     for (const { value: table } of trimmed.members) {
       await ctx.scheduler.runAfter(0, internal.maintenance.trim, { table })
     }
@@ -103,6 +103,22 @@ export const trim = internalMutation({
       await ctx.db.delete(row._id)
     }
     if (rows.length === TRIM_BATCH) await ctx.scheduler.runAfter(0, internal.maintenance.trim, { table })
+    return null
+  }
+})
+
+/** Deletes an old closed request with its content, each in its own transaction. An open one waits for its turn. */
+export const trimRequests = internalMutation({
+  args: {},
+  handler: async (ctx): Promise<null> => {
+    const before = Date.now() - RETENTION.requests
+    const oldest = await ctx.db
+      .query("requests")
+      .withIndex("by_open", (q) => q.eq("open", false).lt("_creationTime", before))
+      .first()
+    if (oldest === null) return null
+    await deleteRequest(ctx, oldest._id)
+    await ctx.scheduler.runAfter(0, internal.maintenance.trimRequests, {})
     return null
   }
 })

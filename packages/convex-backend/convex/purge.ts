@@ -5,6 +5,7 @@ import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
 import type { Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx } from "./_generated/server.ts"
+import { deleteApprovals } from "./approvals.ts"
 import { deletePrompt } from "./prompts.ts"
 import { deleteViewer } from "./viewers.ts"
 
@@ -70,6 +71,7 @@ export const session = internalMutation({
       .first()
     if (first === null) {
       await deleteViewer(ctx, sessionId)
+      await deleteApprovals(ctx, sessionId)
       if ((await ctx.db.get(sessionId)) !== null) await ctx.db.delete(sessionId)
       return null
     }

@@ -1,5 +1,5 @@
 /**
- * The content of a request: its limits, its storage in chunks, and the answers that it accepts.
+ * Everything that is shown of a request: its limits, its hash, and its storage in chunks.
  */
 import type { Infer } from "convex/values"
 import type { Id } from "./_generated/dataModel.ts"
@@ -8,20 +8,74 @@ import { appError } from "./errors.ts"
 import {
   checkCount,
   checkText,
-  MAX_ANSWER,
-  MAX_MESSAGE,
+  MAX_ASKED_BY,
   MAX_NAME,
+  MAX_PATH,
   MAX_REQUEST,
   MAX_REQUEST_ENTRIES,
   MAX_REQUEST_ROW,
-  MAX_REQUEST_ROWS
+  MAX_REQUEST_ROWS,
+  MAX_REQUEST_TIME,
+  MIN_REQUEST_TIME
 } from "./limits.ts"
 import { splitText } from "./payloads.ts"
-import type { requestAnswer, requestContent, requestQuestion } from "./validators.ts"
+import { hashSecret as sha256 } from "./secrets.ts"
+import type { requestAlways, requestAskedBy, requestContent } from "./validators.ts"
 
-export type RequestAnswer = Infer<typeof requestAnswer>
-export type RequestContent = Infer<typeof requestContent>
-type Question = Infer<typeof requestQuestion>
+type RequestContent = Infer<typeof requestContent>
+
+interface Shown {
+  readonly subject: string
+  readonly askedBy: Infer<typeof requestAskedBy>
+  readonly directory: string
+}
+
+/** Rejects a card whose lines are too long. */
+export const checkCard = ({
+  subject,
+  askedBy,
+  directory,
+  always,
+  content
+}: Shown & {
+  readonly always: { readonly scope: string; readonly label: string } | null
+  readonly content: RequestContent
+}): void => {
+  checkText("subject", subject, MAX_NAME)
+  checkText("directory", directory, MAX_PATH)
+  checkCount("askedBy", askedBy.length, MAX_ASKED_BY)
+  for (const { agent, task } of askedBy) {
+    checkText("askedBy.agent", agent, MAX_NAME)
+    if (task !== null) checkText("askedBy.task", task, MAX_NAME, 0)
+  }
+  if (always === null) return
+  checkText("always.label", always.label, MAX_PATH)
+  checkText("always.scope", always.scope, MAX_NAME)
+  if (content.kind === "question")
+    throw appError("InvalidArgument", "always is for permissions; it must be null for a question")
+}
+
+/** The time at which a request expires, in milliseconds of the server's clock, or null. */
+export const expiryOf = (timeLimit: number | null): number | null => {
+  if (timeLimit === null) return null
+  if (timeLimit >= MIN_REQUEST_TIME && timeLimit <= MAX_REQUEST_TIME) return Date.now() + timeLimit
+  throw appError(
+    "InvalidArgument",
+    `timeLimit is ${timeLimit}; it takes ${MIN_REQUEST_TIME} to ${MAX_REQUEST_TIME} milliseconds, or null`
+  )
+}
+
+/** SHA-256 of everything that is shown of a request, hexadecimal. `content`: as JSON. */
+export const hashCard = ({
+  subject,
+  askedBy,
+  directory,
+  always,
+  content
+}: Shown & { readonly always: Infer<typeof requestAlways>; readonly content: string }): Promise<string> => {
+  const agents = askedBy.map(({ agent, task }) => [agent, task])
+  return sha256(JSON.stringify([subject, agents, directory, always?.label ?? null, content]))
+}
 
 /** Returns the content as JSON text. Rejects content that is too large, or that has no possible answer. */
 export const encodeContent = (content: RequestContent): string => {
@@ -55,50 +109,12 @@ export const readContent = async (ctx: QueryCtx, requestId: Id<"requests">): Pro
   return JSON.parse(rows.map(({ text }) => text).join(""))
 }
 
-const checkQuestion = (
-  position: string,
-  { custom, multiple, options }: Question,
-  chosen: ReadonlyArray<string>
-): void => {
-  const labels = options.map(({ label }) => label)
-  if (chosen.length === 0 || chosen.some((text) => text.trim() === "")) {
-    throw appError("InvalidArgument", `${position} is empty: choose an option, or dismiss the request`)
-  }
-  if (new Set(chosen).size < chosen.length) throw appError("InvalidArgument", `${position} has the same option twice`)
-  if (chosen.length > 1 && !multiple) {
-    throw appError("InvalidArgument", `${position} has ${chosen.length} options; the question takes one`)
-  }
-  if (custom || labels.length === 0) return
-  for (const text of chosen) {
-    if (!labels.includes(text)) {
-      const known = labels.map((label) => JSON.stringify(label)).join(", ")
-      throw appError("InvalidArgument", `${position} has ${JSON.stringify(text)}; the options are ${known}`)
-    }
-  }
-}
-
-/** Rejects an answer that the questions do not allow. */
-export const checkAnswers = (
-  questions: ReadonlyArray<Question>,
-  answers: ReadonlyArray<ReadonlyArray<string>>
-): void => {
-  if (answers.length !== questions.length) {
-    throw appError(
-      "InvalidArgument",
-      `answer.answers has ${answers.length} entries; there are ${questions.length} questions`
-    )
-  }
-  for (const [index, question] of questions.entries()) {
-    checkQuestion(`answer.answers[${index}]`, question, answers[index] ?? [])
-  }
-}
-
-/** Rejects an answer of the wrong type, or that is too long. */
-export const checkAnswerType = (kind: "permission" | "question", answer: RequestAnswer): void => {
-  const answered = answer.type === "answers" || answer.type === "dismiss" ? "question" : "permission"
-  if (answered !== kind) {
-    throw appError("InvalidArgument", `answer is of type ${answer.type}, which does not answer a ${kind}`)
-  }
-  if (answer.type === "reject" && answer.message !== undefined) checkText("answer.message", answer.message, MAX_MESSAGE)
-  checkText("answer", JSON.stringify(answer), MAX_ANSWER)
+/** Deletes a request with its content. */
+export const deleteRequest = async (ctx: MutationCtx, requestId: Id<"requests">): Promise<void> => {
+  const rows = await ctx.db
+    .query("requestContents")
+    .withIndex("by_request", (q) => q.eq("requestId", requestId))
+    .take(MAX_REQUEST_ROWS)
+  for (const { _id } of rows) await ctx.db.delete(_id)
+  await ctx.db.delete(requestId)
 }

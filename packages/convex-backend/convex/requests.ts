@@ -9,15 +9,19 @@
  * ```
  *
  * Invariants
- * - No request outlives its turn, and none is pending longer than its time limit and a minute, even if its worker died.
+ * - No request outlives its turn, and none is pending longer than its time limit and a minute, even if its worker died. A
+ *   request without a time limit is pending until its turn ends.
  * - A request is stored with its whole content. A worker rejects requests that do not fit, so that operators never answer a
  *   truncated request.
- * - The content of a request never changes, so its id identifies the content that the operator saw.
+ * - A stored request shows the same forever. Its `hash` comes back with the answer: a request that a later process of the
+ *   worker describes differently is a new one.
+ * - An approval for later requests is stored in the transaction of the answer: see `approvals`.
  */
 import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx, type QueryCtx } from "./_generated/server.ts"
+import { approve, findApproval, recordUse } from "./approvals.ts"
 import { auditOperator } from "./audit.ts"
 import { assignedTurn, ownedSession } from "./authorize.ts"
 import { approverMutation, operatorQuery, workerMutation, workerQuery } from "./builders.ts"
@@ -26,37 +30,39 @@ import {
   clamp,
   checkCount,
   checkText,
-  MAX_ASKED_BY,
   MAX_NAME,
   MAX_OPEN_REQUESTS,
   MAX_PAGE,
-  MAX_PATH,
-  MAX_REQUEST_TIME,
   MAX_SMALL_PAGE,
   REQUEST_GRACE
 } from "./limits.ts"
-import {
-  checkAnswers,
-  checkAnswerType,
-  encodeContent,
-  insertContent,
-  readContent,
-  type RequestAnswer
-} from "./requestContents.ts"
-import { requestAlways, requestAnswer, requestAskedBy, requestContent } from "./validators.ts"
+import { checkAnswer, reachOf, type RequestAnswer, sameAnswer } from "./requestAnswers.ts"
+import { checkCard, encodeContent, expiryOf, hashCard, insertContent, readContent } from "./requestContents.ts"
+import { requestAnswer, requestAskedBy, requestContent } from "./validators.ts"
 
-/** Cancels the open requests of a turn, in the transaction that ends it. */
-export const closeRequests = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<void> => {
-  const open = await ctx.db
+const openOf = (ctx: QueryCtx, turnId: Id<"turns">): Promise<Array<Doc<"requests">>> =>
+  ctx.db
     .query("requests")
     .withIndex("by_turn_open", (q) => q.eq("turnId", turnId).eq("open", true))
     .take(MAX_OPEN_REQUESTS)
-  for (const { _id } of open) await ctx.db.patch(_id, { status: "cancelled", open: false })
+
+const cancel = (ctx: MutationCtx, { _id }: Doc<"requests">) =>
+  ctx.db.patch(_id, { status: "cancelled" as const, open: false })
+
+/** Cancels the open requests of a turn, in the transaction that ends it. */
+export const closeRequests = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<void> => {
+  for (const request of await openOf(ctx, turnId)) await cancel(ctx, request)
+}
+
+const scheduleExpiry = async (ctx: MutationCtx, requestId: Id<"requests">, expiresAt: number | null) => {
+  if (expiresAt !== null) await ctx.scheduler.runAt(expiresAt + REQUEST_GRACE, internal.requests.expire, { requestId })
 }
 
 /**
- * Opens a request for `timeLimit` milliseconds (1 second to 24 hours), and returns its id. Idempotent by `opencodeId`.
- * `content`: as JSON at most 1,000,000 characters. Fails with `Conflict` if the turn is not running in this epoch.
+ * Opens a request for `timeLimit` milliseconds (1 second to a year; null: no limit). Returns its id, and the answer if there
+ * is one already. A request in the scope of an approval is not stored: its id is null, and the answer is `once`. Idempotent
+ * by `opencodeId` while the request is open and shows the same. `content`: as JSON at most 1,000,000 characters. Fails with
+ * `Conflict` if the turn is not running in this epoch.
  */
 export const open = workerMutation({
   args: {
@@ -65,64 +71,72 @@ export const open = workerMutation({
     subject: v.string(),
     askedBy: requestAskedBy,
     directory: v.string(),
-    always: requestAlways,
+    /** `scope`: equal for requests that one approval covers; at most 500 characters. */
+    always: v.union(v.object({ scope: v.string(), label: v.string() }), v.null()),
     content: requestContent,
-    timeLimit: v.number()
+    timeLimit: v.union(v.number(), v.null())
   },
-  handler: async (ctx, { turnId, opencodeId, subject, askedBy, directory, always, content, timeLimit }) => {
+  handler: async (
+    ctx,
+    { turnId, opencodeId, timeLimit, always, ...card }
+  ): Promise<{ requestId: Id<"requests"> | null; answer: RequestAnswer | null }> => {
     checkText("opencodeId", opencodeId, MAX_NAME)
-    checkText("subject", subject, MAX_NAME)
-    checkText("directory", directory, MAX_PATH)
-    checkCount("askedBy", askedBy.length, MAX_ASKED_BY)
-    for (const { agent, task } of askedBy) {
-      checkText("askedBy.agent", agent, MAX_NAME)
-      if (task !== null) checkText("askedBy.task", task, MAX_NAME, 0)
-    }
-    if (always !== null) {
-      checkText("always.label", always.label, MAX_PATH)
-      if (content.kind === "question")
-        throw appError("InvalidArgument", "always is for permissions; it must be null for a question")
-    }
-    const json = encodeContent(content)
-    if (!(timeLimit >= 1_000 && timeLimit <= MAX_REQUEST_TIME)) {
-      throw appError("InvalidArgument", `timeLimit is ${timeLimit}; it takes 1000 to ${MAX_REQUEST_TIME} milliseconds`)
-    }
+    checkCard({ ...card, always })
+    const json = encodeContent(card.content)
+    const expiresAt = expiryOf(timeLimit)
     const { _id: workerId, epoch } = ctx.worker
     const turn = await assignedTurn(ctx, turnId)
+    const { ownerId, sessionId } = turn
     const existing = await ctx.db
       .query("requests")
       .withIndex("by_worker_opencode", (q) => q.eq("workerId", workerId).eq("opencodeId", opencodeId))
+      .order("desc")
       .first()
-    if (existing !== null) return existing._id
     if (turn.finished || turn.epoch !== epoch) {
+      if (existing !== null) return { requestId: existing._id, answer: null }
       throw appError("Conflict", `Cannot open a request: the turn is ${turn.status} (epoch ${turn.epoch ?? "none"})`)
     }
-    const others = await ctx.db
-      .query("requests")
-      .withIndex("by_turn_open", (q) => q.eq("turnId", turnId).eq("open", true))
-      .take(MAX_OPEN_REQUESTS)
-    checkCount("The turn's open requests", others.length + 1, MAX_OPEN_REQUESTS)
-    const expiresAt = Date.now() + timeLimit
+    const { subject, askedBy, directory } = card
+    const label = always === null ? null : { label: always.label }
+    const hash = await hashCard({ subject, askedBy, directory, always: label, content: json })
+    if (existing !== null && (existing.open || existing.epoch === epoch) && existing.hash === hash) {
+      // A later process of the worker asks it again.
+      if (existing.epoch !== epoch) {
+        await ctx.db.patch(existing._id, { epoch, expiresAt })
+        await scheduleExpiry(ctx, existing._id, expiresAt)
+      }
+      return { requestId: existing._id, answer: existing.open ? (existing.answer ?? null) : null }
+    }
+    if (existing?.open === true) await cancel(ctx, existing)
+    const approval = await findApproval(ctx, { turnId, sessionId, workerId }, always?.scope)
+    if (approval !== null) {
+      await recordUse(ctx, approval, { turnId, subject })
+      return { requestId: null, answer: { type: "once" } }
+    }
+    checkCount("The turn's open requests", (await openOf(ctx, turnId)).length + 1, MAX_OPEN_REQUESTS)
     const requestId = await ctx.db.insert("requests", {
-      ownerId: turn.ownerId,
+      ownerId,
       workerId,
-      sessionId: turn.sessionId,
+      sessionId,
       turnId,
+      epoch,
       opencodeId,
-      kind: content.kind,
-      permission: content.kind === "permission" ? content.permission : null,
+      kind: card.content.kind,
+      permission: card.content.kind === "permission" ? card.content.permission : null,
       subject,
       askedBy,
       directory,
-      always,
+      always: label,
+      ...(always !== null && { scope: always.scope }),
+      hash,
       size: json.length,
       status: "pending",
       open: true,
       expiresAt
     })
     await insertContent(ctx, requestId, json)
-    await ctx.scheduler.runAt(expiresAt + REQUEST_GRACE, internal.requests.expire, { requestId })
-    return requestId
+    await scheduleExpiry(ctx, requestId, expiresAt)
+    return { requestId, answer: null }
   }
 })
 
@@ -161,32 +175,6 @@ export const close = workerMutation({
   }
 })
 
-/**
- * Records that an `always` answer of this session was applied to a later request, `subject`, in the turn. Writes one audit
- * row per turn and answer; the parts of the turn have every call.
- */
-export const applied = workerMutation({
-  args: { requestId: v.id("requests"), turnId: v.id("turns"), subject: v.string() },
-  handler: async (ctx, { requestId, turnId, subject }) => {
-    checkText("subject", subject, MAX_NAME)
-    const turn = await assignedTurn(ctx, turnId)
-    const request = await ctx.db.get(requestId)
-    if (request?.workerId !== ctx.worker._id) throw appError("NotFound", "This worker has no such request")
-    if (request.answer?.type !== "always" || request.sessionId !== turn.sessionId) {
-      throw appError("Conflict", "This request has no answer for later requests of the turn's session")
-    }
-    if (request.appliedIn === turnId) return null
-    await ctx.db.patch(requestId, { appliedIn: turnId })
-    await ctx.db.insert("audit", {
-      actorId: request.answeredBy ?? request.ownerId,
-      action: "apply",
-      workerId: request.workerId,
-      detail: `always ${request.always?.label ?? ""}, in turn ${turnId}, first to: ${subject}`
-    })
-    return null
-  }
-})
-
 const toRequestSummary = (request: Doc<"requests">) => ({
   requestId: request._id,
   sessionId: request.sessionId,
@@ -198,13 +186,17 @@ const toRequestSummary = (request: Doc<"requests">) => ({
   directory: request.directory,
   always: request.always,
   size: request.size,
+  hash: request.hash,
   status: request.status,
   answer: request.answer ?? null,
   createdAt: request._creationTime,
   expiresAt: request.expiresAt
 })
 
-/** Your pending requests, of one session or of all, the oldest 100 first, without content: see `get`. */
+/**
+ * Your pending requests, of one session or of all, the oldest 100 first, without content: see `get`. `expiresAt`: null if
+ * the request has no time limit.
+ */
 export const pending = operatorQuery({
   args: { sessionId: v.optional(v.id("sessions")) },
   handler: async (ctx, { sessionId }) => {
@@ -224,39 +216,59 @@ const ownedRequest = async (ctx: QueryCtx & { readonly operator: string }, reque
   return request
 }
 
-/** One of your requests with its whole content, all of which must be shown before an answer. */
+/**
+ * One of your requests with its whole content, all of which must be shown before an answer. `position`: from 1, among the
+ * pending requests of its turn; null if it is not pending.
+ */
 export const get = operatorQuery({
   args: { requestId: v.id("requests") },
   handler: async (ctx, { requestId }) => {
     const request = await ownedRequest(ctx, requestId)
-    return { ...toRequestSummary(request), content: await readContent(ctx, requestId) }
+    const pendingOnes = (await openOf(ctx, request.turnId)).filter(({ status }) => status === "pending")
+    const index = pendingOnes.findIndex(({ _id }) => _id === requestId)
+    const position = index === -1 ? null : { index: index + 1, count: pendingOnes.length }
+    return { ...toRequestSummary(request), position, content: await readContent(ctx, requestId) }
   }
 })
 
-/** Compares as JSON: the fields of answers are in the order of the validator. */
-const same = (one: RequestAnswer, other: RequestAnswer): boolean => JSON.stringify(one) === JSON.stringify(other)
-
-const checkAnswer = async (ctx: QueryCtx, request: Doc<"requests">, given: RequestAnswer): Promise<void> => {
-  checkAnswerType(request.kind, given)
-  if (given.type === "always" && request.always === null) {
-    throw appError(
-      "InvalidArgument",
-      "This request can only be allowed once: later requests like it cannot be described"
-    )
+/** Stores the approval of an answer for later requests, and answers the other pending requests that it covers. */
+const allowLater = async (
+  ctx: MutationCtx & { readonly operator: string },
+  request: Doc<"requests">,
+  { type }: RequestAnswer
+): Promise<void> => {
+  const reach = reachOf(type)
+  const { scope, sessionId, turnId, workerId } = request
+  if (reach === undefined || scope === undefined) return
+  const approval = await approve(ctx, { ...request, scope }, reach, ctx.operator)
+  const pendingOnes = await ctx.db
+    .query("requests")
+    .withIndex("by_worker_open", (q) => q.eq("workerId", workerId).eq("open", true).eq("status", "pending"))
+    .take(MAX_OPEN_REQUESTS)
+  for (const other of pendingOnes) {
+    const isIn = reach === "always" || (reach === "turn" ? other.turnId === turnId : other.sessionId === sessionId)
+    if (other._id === request._id || other.scope !== scope || !isIn) continue
+    await ctx.db.patch(other._id, { status: "answered", answer: { type: "once" }, answeredBy: ctx.operator })
+    await recordUse(ctx, approval, other)
   }
-  if (given.type !== "answers") return
-  const content = await readContent(ctx, request._id)
-  if (content.kind === "question") checkAnswers(content.questions, given.answers)
 }
 
-/** Answers a request. The first answer is final; the same answer again has no effect. Fails with `Expired` or `Conflict`. */
+/**
+ * Answers a request. `hash`: of the request as it was shown; another one fails with `Conflict`. The first answer is final;
+ * the same answer again has no effect. Fails with `Expired` or `Conflict`.
+ */
 export const answer = approverMutation({
-  args: { requestId: v.id("requests"), answer: requestAnswer },
+  args: { requestId: v.id("requests"), hash: v.string(), answer: requestAnswer },
   handler: async (ctx, args) => {
+    checkText("hash", args.hash, MAX_NAME)
     const request = await ownedRequest(ctx, args.requestId)
-    if (request.answer !== undefined && same(request.answer, args.answer)) return null
+    if (args.hash !== request.hash) {
+      throw appError("Conflict", "This request differs from the one that was shown: read it again")
+    }
+    if (request.answer !== undefined && sameAnswer(request.answer, args.answer)) return null
     await checkAnswer(ctx, request, args.answer)
-    if (request.status === "expired" || (request.status === "pending" && request.expiresAt <= Date.now())) {
+    const isLate = request.expiresAt !== null && request.expiresAt <= Date.now()
+    if (request.status === "expired" || (request.status === "pending" && isLate)) {
       throw appError("Expired", "This request has expired: the agent continued without an answer")
     }
     if (request.status !== "pending") {
@@ -264,10 +276,11 @@ export const answer = approverMutation({
     }
     await ctx.db.patch(request._id, { status: "answered", answer: args.answer, answeredBy: ctx.operator })
     if (request.kind === "permission") {
-      const scope = args.answer.type === "always" ? ` ${request.always?.label ?? ""}` : ""
+      const scope = reachOf(args.answer.type) === undefined ? "" : ` ${request.always?.label ?? ""}`
       const detail = `${args.answer.type}${scope}: ${request.subject}`
       await auditOperator(ctx, { action: "answer", workerId: request.workerId, detail })
     }
+    await allowLater(ctx, request, args.answer)
     return null
   }
 })
@@ -277,7 +290,10 @@ export const expire = internalMutation({
   args: { requestId: v.id("requests") },
   handler: async (ctx, { requestId }): Promise<null> => {
     const request = await ctx.db.get(requestId)
-    if (request?.status === "pending") await ctx.db.patch(requestId, { status: "expired", open: false })
+    if (request?.status !== "pending" || request.expiresAt === null) return null
+    // A later process of the worker may have extended it.
+    if (request.expiresAt + REQUEST_GRACE > Date.now()) return null
+    await ctx.db.patch(requestId, { status: "expired", open: false })
     return null
   }
 })

@@ -64,7 +64,7 @@ export const outlineEntry = v.object({
 /** The requesting agents: the root agent first, then each sub-agent with its task. */
 export const requestAskedBy = v.array(v.object({ agent: v.string(), task: v.union(v.string(), v.null()) }))
 
-/** The scope of an `always` answer, as a phrase that completes "always allow …". Null if it is not available. */
+/** What an approval for later requests covers, as a phrase that completes "allow …". Null if it cannot be described. */
 export const requestAlways = v.union(v.object({ label: v.string() }), v.null())
 
 /** One complete section of a permission request. `format`: how to display `text`. */
@@ -90,10 +90,12 @@ export const requestContent = v.union(
   v.object({ kind: v.literal("question"), questions: v.array(requestQuestion) })
 )
 
-/** Answers to a request: the first three to a permission, the last two to a question. */
+/** Answers to a request: the last two to a question, the others to a permission. */
 export const requestAnswer = v.union(
   v.object({ type: v.literal("once") }),
-  /** Also applies to later requests of the same scope in this session, while the worker's process runs. */
+  /** These three also allow later requests of the same scope: in this turn, in this session, with this worker. */
+  v.object({ type: v.literal("turn") }),
+  v.object({ type: v.literal("session") }),
   v.object({ type: v.literal("always") }),
   /** With a message, the model reads it and continues; without one, the turn ends. */
   v.object({ type: v.literal("reject"), message: v.optional(v.string()) }),

@@ -3,10 +3,12 @@ import { ConvexClient } from "convex/browser"
 import { assert, describe, it, onTestFinished } from "vitest"
 import { api } from "../src/api.ts"
 import {
+  answerRequest,
   enlist,
   ids,
   newSecret,
   newSession,
+  openRequest,
   permission,
   question,
   refusalOf,
@@ -84,12 +86,11 @@ describe("the audit", () => {
     const { operator, worker, audit } = await setUp()
     const turnId = await send(operator, await newSession(operator, worker.workerId))
     await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
-    const requestId = await operator.mutation(api.requests.open, { ...worker, turnId, ...permission })
-    const answer = { requestId, answer: { type: "once" as const } }
-    await operator.mutation(api.requests.answer, answer)
-    await operator.mutation(api.requests.answer, answer)
-    const questionId = await operator.mutation(api.requests.open, { ...worker, turnId, ...question })
-    await operator.mutation(api.requests.answer, { requestId: questionId, answer: { type: "dismiss" } })
+    const requestId = await openRequest(operator, { ...worker, turnId, ...permission })
+    await answerRequest(operator, requestId, { type: "once" })
+    await answerRequest(operator, requestId, { type: "once" })
+    const questionId = await openRequest(operator, { ...worker, turnId, ...question })
+    await answerRequest(operator, questionId, { type: "dismiss" })
     await operator.mutation(api.workers.revoke, { workerId: worker.workerId })
     await operator.mutation(api.workers.revoke, { workerId: worker.workerId })
 

@@ -4,11 +4,14 @@ import { type ConvexHttpClient } from "convex/browser"
 import { makeFunctionReference } from "convex/server"
 import { assert, describe, it } from "vitest"
 import { api } from "../src/api.ts"
+import { newDevice, newKey } from "./support/device.ts"
 import {
+  answerRequest,
   enlist,
   ids,
   newSecret,
   newSession,
+  openRequest,
   pair,
   permission,
   refusalOf,
@@ -16,11 +19,12 @@ import {
   sha256,
   useDeployment
 } from "./support/deployment.ts"
-import { newDevice, newKey } from "./support/device.ts"
 import { publicFunctions } from "./support/functions.ts"
 
 const functions = await publicFunctions()
 const deployment = useDeployment()
+
+const paginationOpts = { numItems: 10, cursor: null }
 
 /** A person with a worker that claimed a turn of a session. */
 const world = async () => {
@@ -31,10 +35,16 @@ const world = async () => {
   await operator.mutation(api.turns.abort, { turnId: endedId })
   const turnId = await send(operator, sessionId)
   await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
-  const requestId = await operator.mutation(api.requests.open, { ...worker, turnId, ...permission })
+  const requestId = await openRequest(operator, { ...worker, turnId, ...permission })
+  const { hash } = await operator.query(api.requests.get, { requestId })
+  const otherId = await openRequest(operator, { ...worker, turnId, ...permission, opencodeId: "per_2" })
+  await answerRequest(operator, otherId, { type: "always" })
+  const [approval] = (await operator.query(api.approvals.list, { paginationOpts })).page
+  if (approval === undefined) throw new Error("There is no approval")
+  const { approvalId } = approval
   const commandId = await operator.mutation(api.sessions.rename, { sessionId, title: "T", idempotencyKey: "rename" })
   const { deviceId } = await newDevice(deployment(), operator, "read")
-  return { operator, worker, sessionId, turnId, endedId, requestId, commandId, deviceId }
+  return { operator, worker, sessionId, turnId, endedId, requestId, hash, approvalId, commandId, deviceId }
 }
 type World = Awaited<ReturnType<typeof world>>
 
@@ -65,9 +75,6 @@ const fenced = shared(async () => {
   await there.operator.mutation(api.lease.acquire, { ...signed("lease:acquire", there.worker), processId: "next" })
   return there
 })
-
-const paginationOpts = { numItems: 10, cursor: null }
-
 /** The arguments of operators' functions, and the result for another operator. */
 const operatorCalls: Record<string, [args: (world: World) => Record<string, unknown>, byAStranger: unknown]> = {
   "pairing:preview": [() => ({ code: "0000-0000" }), "NotFound"],
@@ -99,7 +106,9 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
   "commands:get": [({ commandId }) => ({ commandId }), { accepted: null }],
   "requests:pending": [({ sessionId }) => ({ sessionId }), "NotFound"],
   "requests:get": [({ requestId }) => ({ requestId }), "NotFound"],
-  "requests:answer": [({ requestId }) => ({ requestId, answer: { type: "once" } }), "NotFound"],
+  "requests:answer": [({ requestId, hash }) => ({ requestId, hash, answer: { type: "once" } }), "NotFound"],
+  "approvals:list": [({ worker }) => ({ workerId: worker.workerId, paginationOpts }), "NotFound"],
+  "approvals:revoke": [({ approvalId }) => ({ approvalId }), "NotFound"],
   "devices:add": [() => ({ name: "phone", scope: "read" }), "own"],
   "devices:list": [() => ({}), { accepted: [] }],
   "devices:audit": [() => ({ paginationOpts }), "own"],
@@ -156,7 +165,6 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
   "commands:settle": [({ commandId }) => ({ commandId }), "NotFound"],
   "requests:open": [({ turnId }) => ({ turnId, ...permission }), "NotFound"],
   "requests:answers": [() => ({ limit: 10 }), { accepted: [] }],
-  "requests:applied": [({ requestId, turnId }) => ({ requestId, turnId, subject: "s" }), "NotFound"],
   "requests:close": [({ requestId }) => ({ requestId, as: "cancelled" }), "NotFound"]
 }
 
@@ -232,8 +240,8 @@ describe("devices", () => {
       assert.notInclude(["Unauthenticated", "Forbidden"], answer, path)
     }
     const approver = await device("approve")
-    const { requestId } = await world()
-    const other = await call(approver.client, "requests:answer", { requestId, answer: { type: "once" } })
+    const { requestId, hash } = await world()
+    const other = await call(approver.client, "requests:answer", { requestId, hash, answer: { type: "once" } })
     assert.strictEqual(other, "NotFound")
   })
 })

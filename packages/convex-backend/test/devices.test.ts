@@ -5,7 +5,17 @@ import { afterEach, assert, describe, it, onTestFinished } from "vitest"
 import { DEVICE_AUDIENCE, DEVICE_ISSUER, JWKS_PATH } from "../convex/deviceTokens.ts"
 import { api } from "../src/api.ts"
 import { passTime, resetTime } from "./support/clock.ts"
-import { enlist, ids, newSession, permission, refusalOf, send, useDeployment } from "./support/deployment.ts"
+import {
+  answerRequest,
+  enlist,
+  ids,
+  newSession,
+  openRequest,
+  permission,
+  refusalOf,
+  send,
+  useDeployment
+} from "./support/deployment.ts"
 import { assertion, type Key, newDevice, newKey, signIn } from "./support/device.ts"
 
 const deployment = useDeployment()
@@ -193,8 +203,8 @@ describe("devices of one operator", () => {
     const worker = await enlist(client)
     const turnId = await send(operator, await newSession(operator, worker.workerId))
     await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
-    const requestId = await operator.mutation(api.requests.open, { ...worker, turnId, ...permission })
-    await client.mutation(api.requests.answer, { requestId, answer: { type: "once" } })
+    const requestId = await openRequest(operator, { ...worker, turnId, ...permission })
+    await answerRequest(client, requestId, { type: "once" })
     await operator.mutation(api.workers.revoke, { workerId: worker.workerId })
     const paginationOpts = { numItems: 10, cursor: null }
     const ofWorker = await operator.query(api.workers.audit, { workerId: worker.workerId, paginationOpts })

@@ -2,10 +2,12 @@ import { afterAll, assert, describe, it } from "vitest"
 import { makeFunctionReference } from "convex/server"
 import { api } from "../src/api.ts"
 import {
+  answerRequest,
   enlist,
   eventually,
   ids,
   newSession,
+  openRequest,
   permission,
   refusalOf,
   send,
@@ -121,7 +123,7 @@ describe("maintenance", () => {
     const { pairingId } = await begin()
     const turnId = await send(operator, sessionId)
     await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
-    const requestId = await operator.mutation(api.requests.open, { ...worker, turnId, ...permission })
+    const requestId = await openRequest(operator, { ...worker, turnId, ...permission })
     await operator.mutation(api.sessions.watch, { sessionId })
     const batches = [{ turnId, seq: 1, segments: [{ partId: "p", kind: "text" as const, text: "x" }] }]
     await operator.mutation(api.queue.appendDeltas, { ...worker, batches })
@@ -130,7 +132,7 @@ describe("maintenance", () => {
     const deltas = async () => (await operator.query(api.turns.live, { turnId, after: 0 })).deltas.length
     const pairing = () => refusalOf(operator.query(api.pairing.status, { pairingId, secret }))
     const command = () => operator.query(api.commands.get, { commandId })
-    const request = () => refusalOf(operator.mutation(api.requests.answer, { requestId, answer: { type: "once" } }))
+    const request = () => refusalOf(answerRequest(operator, requestId, { type: "once" }))
     await pass(2 * day)
     await eventually(pairing, (answer) => answer === "NotFound")
     assert.strictEqual(await deltas(), 1)

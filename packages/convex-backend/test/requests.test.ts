@@ -3,13 +3,16 @@ import type { FunctionArgs } from "convex/server"
 import { ConvexError } from "convex/values"
 import { api, type Id } from "../src/api.ts"
 import {
+  answerRequest,
   enlist,
   eventually,
   ids,
   newSession,
+  openRequest,
   permission,
   question,
   refusalOf,
+  type RequestAnswer,
   send,
   type Signature,
   useDeployment
@@ -39,9 +42,10 @@ const setUp = async () => {
     sessionId,
     turnId,
     open: (change: Partial<FunctionArgs<typeof api.requests.open>> = {}) =>
+      openRequest(operator, { ...worker, turnId, ...permission, ...change }),
+    reopen: (change: Partial<FunctionArgs<typeof api.requests.open>> = {}) =>
       operator.mutation(api.requests.open, { ...worker, turnId, ...permission, ...change }),
-    applied: (requestId: Id<"requests">, of = turnId) =>
-      operator.mutation(api.requests.applied, { ...worker, requestId, turnId: of, subject: "bash: touch b.txt" }),
+    answer: (requestId: Id<"requests">, answer: RequestAnswer) => answerRequest(operator, requestId, answer),
     audit: async () => {
       const paginationOpts = { numItems: 100, cursor: null }
       const { page } = await operator.query(api.workers.audit, { workerId: worker.workerId, paginationOpts })
@@ -67,17 +71,20 @@ describe("requests", () => {
     const requestId = await open()
     assert.strictEqual(await open(), requestId)
     const [shown] = await operator.query(api.requests.pending, { sessionId })
-    const { askedBy, directory, always, subject, content } = permission
+    const { askedBy, directory, subject, content } = permission
+    const always = { label: permission.always.label }
     const card = { askedBy, directory, always, subject, permission: "bash", size: JSON.stringify(content).length }
     assert.deepInclude(shown, { requestId, turnId, kind: "permission", status: "pending", answer: null, ...card })
     assert.notProperty(shown, "content")
     assert.isDefined(shown)
-    assert.deepStrictEqual(await operator.query(api.requests.get, { requestId }), { ...shown, content })
+    assert.match(shown.hash, /^[0-9a-f]{64}$/)
+    const position = { index: 1, count: 1 }
+    assert.deepStrictEqual(await operator.query(api.requests.get, { requestId }), { ...shown, position, content })
     assert.deepStrictEqual(await answers(), [])
 
     const answer = { type: "once" as const }
-    await operator.mutation(api.requests.answer, { requestId, answer })
-    await operator.mutation(api.requests.answer, { requestId, answer })
+    await answerRequest(operator, requestId, answer)
+    await answerRequest(operator, requestId, answer)
     assert.deepStrictEqual(await pending(), [])
     assert.deepStrictEqual(await answers(), [
       { requestId, turnId, opencodeId: "per_1", kind: "permission", answer: { type: "once" } }
@@ -91,8 +98,8 @@ describe("requests", () => {
   it("the first answer is final", async () => {
     const { operator, open, answers } = await setUp()
     const requestId = await open()
-    await operator.mutation(api.requests.answer, { requestId, answer: { type: "reject", message: "Not there" } })
-    const second = operator.mutation(api.requests.answer, { requestId, answer: { type: "always" } })
+    await answerRequest(operator, requestId, { type: "reject", message: "Not there" })
+    const second = answerRequest(operator, requestId, { type: "always" })
     assert.strictEqual(await refusalOf(second), "Conflict")
     assert.deepNestedInclude((await answers())[0], { answer: { type: "reject", message: "Not there" } })
   })
@@ -102,12 +109,12 @@ describe("requests", () => {
     const permissionId = await open()
     const questionId = await open(question)
     const wrong = [
-      operator.mutation(api.requests.answer, { requestId: permissionId, answer: { type: "dismiss" } }),
-      operator.mutation(api.requests.answer, { requestId: questionId, answer: { type: "once" } })
+      answerRequest(operator, permissionId, { type: "dismiss" }),
+      answerRequest(operator, questionId, { type: "once" })
     ]
     assert.deepStrictEqual(await Promise.all(wrong.map(refusalOf)), ["InvalidArgument", "InvalidArgument"])
     const answer = { type: "answers" as const, answers: [["Blue", "my own words"], ["Slow"]] }
-    await operator.mutation(api.requests.answer, { requestId: questionId, answer })
+    await answerRequest(operator, questionId, answer)
     assert.deepStrictEqual(
       (await answers()).map((row) => row.answer),
       [answer]
@@ -118,7 +125,7 @@ describe("requests", () => {
     const { operator, open, pending, answers, finish } = await setUp()
     await open()
     const answered = await open({ opencodeId: "per_2" })
-    await operator.mutation(api.requests.answer, { requestId: answered, answer: { type: "once" } })
+    await answerRequest(operator, answered, { type: "once" })
     await finish()
     assert.deepStrictEqual(await pending(), [])
     assert.deepStrictEqual(await answers(), [])
@@ -132,7 +139,7 @@ describe("requests", () => {
     const close = (as: "answered" | "cancelled") => operator.mutation(api.requests.close, { ...worker, requestId, as })
     assert.strictEqual(await refusalOf(close("answered")), "Conflict")
     await close("cancelled")
-    const late = operator.mutation(api.requests.answer, { requestId, answer: { type: "once" } })
+    const late = answerRequest(operator, requestId, { type: "once" })
     assert.strictEqual(await refusalOf(late), "Conflict")
   })
 
@@ -140,16 +147,13 @@ describe("requests", () => {
     const { operator, open, pending } = await setUp()
     const requestId = await open()
     passSeconds(60)
-    const late = operator.mutation(api.requests.answer, { requestId, answer: { type: "once" } })
+    const late = answerRequest(operator, requestId, { type: "once" })
     assert.strictEqual(await refusalOf(late), "Expired")
     passSeconds(60)
     // A new scheduled function makes the deployment look at those that are due.
     await enlist(operator)
     await eventually(pending, (requests) => requests.length === 0)
-    assert.strictEqual(
-      await refusalOf(operator.mutation(api.requests.answer, { requestId, answer: { type: "once" } })),
-      "Expired"
-    )
+    assert.strictEqual(await refusalOf(answerRequest(operator, requestId, { type: "once" })), "Expired")
   })
 
   it("may have content of the largest size, which is deleted with their session", async () => {
@@ -172,33 +176,55 @@ describe("requests", () => {
   it("without a scope for later can only be allowed once", async () => {
     const { operator, open, pending } = await setUp()
     const requestId = await open({ always: null })
-    const answer = (type: "always" | "once") => operator.mutation(api.requests.answer, { requestId, answer: { type } })
+    const answer = (type: "always" | "once") => answerRequest(operator, requestId, { type })
     assert.strictEqual(await refusalOf(answer("always")), "InvalidArgument")
     assert.deepStrictEqual(await pending(), [requestId])
     await answer("once")
   })
 
-  it("that are allowed for later are audited: the answer, and one row per turn that applies it", async () => {
-    const { operator, worker, sessionId, turnId, open, applied, audit, finish } = await setUp()
-    const [requestId, once] = [await open(), await open({ opencodeId: "per_2" })]
-    assert.strictEqual(await refusalOf(applied(requestId)), "Conflict")
-    await operator.mutation(api.requests.answer, { requestId, answer: { type: "always" } })
-    await operator.mutation(api.requests.answer, { requestId: once, answer: { type: "once" } })
-    assert.strictEqual(await refusalOf(applied(once)), "Conflict")
-    await applied(requestId)
-    await applied(requestId)
-    await finish()
-    const next = await send(operator, sessionId)
-    await operator.mutation(api.queue.claim, { ...worker, turnId: next, ...ids })
-    await applied(requestId, next)
-    const other = await send(operator, await newSession(operator, worker.workerId))
-    assert.strictEqual(await refusalOf(applied(requestId, other)), "Conflict")
-    assert.deepStrictEqual((await audit()).toReversed(), [
-      ["answer", "always this command: bash: touch a.txt"],
-      ["answer", "once: bash: touch a.txt"],
-      ["apply", `always this command, in turn ${turnId}, first to: bash: touch b.txt`],
-      ["apply", `always this command, in turn ${next}, first to: bash: touch b.txt`]
+  it("are answered as they were shown, or not at all", async () => {
+    const { operator, worker, turnId, open, reopen, answer, pending } = await setUp()
+    const requestId = await open()
+    const { hash } = await operator.query(api.requests.get, { requestId })
+    const other = await open({ opencodeId: "per_2", directory: "/elsewhere" })
+    const wrong = operator.mutation(api.requests.answer, { requestId: other, hash, answer: { type: "once" } })
+    assert.strictEqual(await refusalOf(wrong), "Conflict")
+    // A later process of the worker describes the request anew.
+    const next = await open({ content: whole(2_000) })
+    assert.notStrictEqual(next, requestId)
+    assert.deepStrictEqual(await pending(), [other, next])
+    const late = operator.mutation(api.requests.answer, { requestId: next, hash, answer: { type: "once" } })
+    assert.strictEqual(await refusalOf(late), "Conflict")
+    await answer(next, { type: "once" })
+    assert.deepStrictEqual(await reopen({ content: whole(2_000) }), { requestId: next, answer: { type: "once" } })
+    await operator.mutation(api.requests.close, { ...worker, requestId: next, as: "answered" })
+    assert.strictEqual((await operator.query(api.turns.live, { turnId, after: 0 })).status, "claimed")
+  })
+
+  it("have a position among those of their turn", async () => {
+    const { operator, open, answer } = await setUp()
+    const [first, second] = [await open(), await open({ opencodeId: "per_2" })]
+    const all = [first, second, await open({ opencodeId: "per_3" })]
+    const positions = () =>
+      Promise.all(all.map(async (requestId) => (await operator.query(api.requests.get, { requestId })).position))
+    assert.deepStrictEqual(await positions(), [
+      { index: 1, count: 3 },
+      { index: 2, count: 3 },
+      { index: 3, count: 3 }
     ])
+    await answer(second, { type: "once" })
+    assert.deepStrictEqual(await positions(), [{ index: 1, count: 2 }, null, { index: 2, count: 2 }])
+  })
+
+  it("without a time limit wait until their turn ends", async () => {
+    const { operator, open, pending, finish } = await setUp()
+    const requestId = await open({ timeLimit: null })
+    assert.isNull((await operator.query(api.requests.get, { requestId })).expiresAt)
+    passSeconds(40 * 24 * 3_600)
+    await enlist(operator)
+    assert.deepStrictEqual(await pending(), [requestId])
+    await finish()
+    assert.deepStrictEqual(await pending(), [])
   })
 
   it.each([
@@ -211,9 +237,9 @@ describe("requests", () => {
   ])("a question rejects %s", async (_, answers, message) => {
     const { operator, open, pending } = await setUp()
     const requestId = await open(question)
-    const refused: unknown = await operator
-      .mutation(api.requests.answer, { requestId, answer: { type: "answers", answers } })
-      .catch((error: unknown) => error)
+    const refused: unknown = await answerRequest(operator, requestId, { type: "answers", answers }).catch(
+      (error: unknown) => error
+    )
     assert.instanceOf(refused, ConvexError)
     assert.include(refused.data, { code: "InvalidArgument" })
     assert.include(refused.data.message, message)
@@ -244,13 +270,14 @@ describe("requests", () => {
       open({ opencodeId: "a", directory: "x".repeat(4_097) }),
       open({ opencodeId: "a", askedBy: Array.from({ length: 11 }, () => ({ agent: "a", task: null })) }),
       open({ opencodeId: "a", askedBy: [{ agent: "a", task: long }] }),
-      open({ opencodeId: "a", always: { label: "x".repeat(4_097) } }),
-      open({ ...question, opencodeId: "a", always: { label: "this" } }),
+      open({ opencodeId: "a", always: { scope: "s", label: "x".repeat(4_097) } }),
+      open({ opencodeId: "a", always: { scope: long, label: "this" } }),
+      open({ ...question, opencodeId: "a", always: { scope: "s", label: "this" } }),
       open({ opencodeId: "a", content: { kind: "question", questions: [] } }),
       open({ opencodeId: "a", timeLimit: 999 }),
       open({ opencodeId: "a", timeLimit: Number.NaN }),
-      operator.mutation(api.requests.answer, { requestId, answer: { type: "reject", message: "x".repeat(4_001) } }),
-      operator.mutation(api.requests.answer, { requestId: questionId, answer: { type: "answers", answers: many } })
+      answerRequest(operator, requestId, { type: "reject", message: "x".repeat(4_001) }),
+      answerRequest(operator, questionId, { type: "answers", answers: many })
     ]
     assert.deepStrictEqual(new Set(await Promise.all(refusals.map(refusalOf))), new Set(["InvalidArgument"]))
   })

@@ -52,18 +52,18 @@ export interface Conversation {
 /** Everything that an operator must see of a request before they answer it. */
 export interface RequestCard extends Pick<OpenedRequest, "subject" | "askedBy" | "directory" | "content"> {
   /**
-   * The later requests that an `always` answer covers: those of the same conversation with the same `scope`. `label`
-   * completes the phrase "always allow …". Null: they cannot be described exactly, so only `once` is possible.
+   * The later requests that an approval covers: those with the same `scope` (at most 500 characters) in the turn, in the
+   * session, or of the worker. `label` completes "allow …". Null: they cannot be described exactly, so only `once` is
+   * possible.
    */
-  readonly always: { readonly scope: string; readonly label: string } | null
+  readonly always: OpenedRequest["always"]
 }
 
 /**
- * A reply to a request. There is no `always`: the scheduler replies `once`, and remembers the approval itself.
- * `unanswered`: the request was not answered by an operator. The agent continues without it, and reads the reason.
+ * A reply to a request. Approvals for later requests are kept by the deployment: the agent receives `once`. `unanswered`: the request was not answered by an operator. The agent continues without it, and reads the reason.
  */
 export type RequestReply =
-  | Exclude<Answer, { readonly type: "always" }>
+  | Exclude<Answer, { readonly type: "turn" | "session" | "always" }>
   | { readonly type: "unanswered"; readonly reason: string }
 
 /** A permission or a question of the agent or one of its sub-agents. */

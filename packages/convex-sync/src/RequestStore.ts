@@ -14,25 +14,21 @@ export type Answer = AnsweredRequest["answer"]
 
 export type OpenedRequest = Omit<FunctionArgs<typeof backendApi.requests.open>, "workerId" | "secret" | "epoch">
 
+/** `requestId`: null if an approval covers the request, so that it is not stored. `answer`: null if there is none yet. */
+export type StoredRequest = FunctionReturnType<typeof backendApi.requests.open>
+
 export interface RequestStore {
-  readonly open: (request: OpenedRequest) => Effect.Effect<Id<"requests">, ConvexSyncError>
+  readonly open: (request: OpenedRequest) => Effect.Effect<StoredRequest, ConvexSyncError>
   /** The requests that were answered and are not closed, now and at each change. */
   readonly answers: Stream.Stream<ReadonlyArray<AnsweredRequest>, ConvexSyncError>
   readonly close: (
     requestId: Id<"requests">,
     as: "answered" | "expired" | "cancelled"
   ) => Effect.Effect<unknown, ConvexSyncError>
-  /** An `always` answer of `requestId` was applied to a later request, `subject`. */
-  readonly applied: (use: {
-    readonly requestId: Id<"requests">
-    readonly turnId: Id<"turns">
-    readonly subject: string
-  }) => Effect.Effect<unknown, ConvexSyncError>
 }
 
 export const requestStore = (lease: Lease["Service"]): RequestStore => ({
   open: (request) => lease.mutation(api.requests.open, request),
-  applied: (use) => lease.mutation(api.requests.applied, use),
   answers: lease.subscribe(api.requests.answers, { limit: MAX_PAGE }),
   close: (requestId, as) => lease.mutation(api.requests.close, { requestId, as })
 })

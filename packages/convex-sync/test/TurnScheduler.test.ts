@@ -79,8 +79,7 @@ const setUp = Effect.fnUntraced(function* ({ agent = obedient(), claim, finish, 
     requests: {
       open: () => Effect.never,
       answers: Stream.never,
-      close: () => Effect.void,
-      applied: () => Effect.void
+      close: () => Effect.void
     }
   }
   const deltas: DeltaWriter["Service"] = {

@@ -60,7 +60,7 @@ const makeAgent = () => {
 }
 
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only a deployment makes real ones
-const idOf = <Table extends "turns" | "requests" | "sessions">(name: string) => name as Id<Table>
+const idOf = <Table extends "turns" | "requests">(name: string) => name as Id<Table>
 const turnId = idOf<"turns">("turn")
 
 /** A store that records its calls. `answer` returns the result of each `open`, counted from 1. */
@@ -69,15 +69,16 @@ const makeStore = (onOpen: (call: number) => Effect.Effect<void, ConvexSyncError
     const answers = yield* Queue.unbounded<ReadonlyArray<AnsweredRequest> | ConvexSyncError>()
     const refused = new Set<string>()
     const opened: Array<Parameters<RequestStore["open"]>[0]> = []
-    const uses: Array<readonly [string, string]> = []
+    const known = new Map<string, Answer>()
     const closed: Array<readonly [string, string]> = []
     let calls = 0
     return {
       opened,
       closed,
-      uses,
       /** Requests that cannot be closed. */
       refused,
+      /** Answers that the store has when a request is opened. Without a row: an approval covers it. */
+      known,
       answers: Stream.mapEffect(Stream.fromQueue(answers), (said) =>
         "operation" in said ? Effect.fail(said) : Effect.succeed(said)
       ),
@@ -85,7 +86,11 @@ const makeStore = (onOpen: (call: number) => Effect.Effect<void, ConvexSyncError
       open: (request: (typeof opened)[number]) =>
         Effect.suspend(() => onOpen(++calls)).pipe(
           Effect.andThen(Effect.sync(() => opened.push(request))),
-          Effect.as(idOf<"requests">(`row_${request.opencodeId}`))
+          Effect.as({
+            requestId:
+              known.get(request.opencodeId)?.type === "once" ? null : idOf<"requests">(`row_${request.opencodeId}`),
+            answer: known.get(request.opencodeId) ?? null
+          })
         ),
       close: (requestId: Id<"requests">, as: string) =>
         Effect.suspend(() => {
@@ -94,8 +99,6 @@ const makeStore = (onOpen: (call: number) => Effect.Effect<void, ConvexSyncError
           closed.push([requestId, as])
           return Effect.void
         }),
-      applied: ({ requestId, subject }: Parameters<RequestStore["applied"]>[0]) =>
-        Effect.sync(() => uses.push([requestId, subject])),
       say: (opencodeId: string, answer: Answer) =>
         Queue.offer(answers, [
           { requestId: idOf<"requests">(`row_${opencodeId}`), turnId, opencodeId, kind: "permission", answer }
@@ -113,7 +116,7 @@ const setUp = Effect.fnUntraced(function* (
   const requests: TurnRequests = new Map()
   const { close, open } = yield* makeRequests(store, options, (id) => (id === turnId ? requests : undefined))
   const scope = yield* Scope.make()
-  const turn = { turnId, sessionId: idOf<"sessions">("session"), requests }
+  const turn = { turnId, requests }
   const ask = (asked: Asked, of = turn) => Scope.provide(open(of, agent.requestOf(asked)), scope)
   // Only fibers are waited for: a few rounds let all of them proceed.
   return {
@@ -137,9 +140,8 @@ describe("requests of a turn", () => {
       const { agent, ask, store, settle } = yield* setUp()
       yield* ask(bash("per_1"))
       yield* settle
-      const { always: _, ...card } = cardOf(bash("per_1"))
-      const always = { label: "this command" }
-      assert.deepStrictEqual(store.opened, [{ ...card, always, opencodeId: "per_1", timeLimit: 600_000, turnId }])
+      const card = cardOf(bash("per_1"))
+      assert.deepStrictEqual(store.opened, [{ ...card, opencodeId: "per_1", timeLimit: 600_000, turnId }])
       assert.deepStrictEqual(agent.replies, [])
       yield* store.say("per_1", { type: "once" })
       yield* settle
@@ -148,68 +150,37 @@ describe("requests of a turn", () => {
     })
   )
 
-  it.effect("an always answer replies once, also to later requests of the same scope", () =>
+  it.effect.each(["turn", "session", "always"] as const)("the agent receives once for %s", (type) =>
     Effect.gen(function* () {
       const { agent, ask, store, settle } = yield* setUp()
       yield* ask(bash("per_1"))
       yield* settle
-      yield* store.say("per_1", { type: "always" })
+      yield* store.say("per_1", { type })
       yield* settle
-      yield* ask(bash("per_2"))
-      yield* ask(bash("per_child"))
-      yield* ask(bash("per_other", "touch b.txt"))
-      yield* settle
-      assert.deepStrictEqual(feedback(agent.replies), [
-        ["per_1", "once", ""],
-        ["per_2", "once", ""],
-        ["per_child", "once", ""]
-      ])
-      assert.deepStrictEqual(
-        store.opened.map(({ opencodeId }) => opencodeId),
-        ["per_1", "per_other"]
-      )
-      assert.deepStrictEqual(store.uses, [
-        ["row_per_1", "bash: touch a.txt"],
-        ["row_per_1", "bash: touch a.txt"]
-      ])
+      assert.deepStrictEqual(agent.replies, [["per_1", { type: "once" }]])
+      assert.deepStrictEqual(store.closed, [["row_per_1", "answered"]])
     })
   )
 
-  it.effect("an always answer covers open requests of its scope, and no other conversation", () =>
-    Effect.gen(function* () {
-      const { agent, ask, store, settle, turn } = yield* setUp()
-      yield* ask(bash("per_1"))
-      yield* ask(bash("per_2"))
-      yield* ask(bash("per_3", "touch b.txt"))
-      yield* settle
-      yield* store.say("per_1", { type: "always" })
-      yield* settle
-      assert.deepStrictEqual(feedback(agent.replies), [
-        ["per_1", "once", ""],
-        ["per_2", "once", ""]
-      ])
-      assert.deepStrictEqual(store.closed, [
-        ["row_per_1", "answered"],
-        ["row_per_2", "cancelled"]
-      ])
-      yield* ask(bash("per_4"), { ...turn, sessionId: idOf<"sessions">("other") })
-      yield* settle
-      assert.strictEqual(store.opened.at(-1)?.opencodeId, "per_4")
-      assert.strictEqual(agent.replies.length, 2)
-    })
-  )
-
-  it.effect("an always answer without a scope covers nothing", () =>
+  it.effect("a request that an approval covers is allowed, and not closed", () =>
     Effect.gen(function* () {
       const { agent, ask, store, settle } = yield* setUp()
-      yield* ask(bash("per_1", "rm a.txt"))
+      store.known.set("per_1", { type: "once" })
+      yield* ask(bash("per_1"))
       yield* settle
-      yield* store.say("per_1", { type: "always" })
+      assert.deepStrictEqual(agent.replies, [["per_1", { type: "once" }]])
+      assert.deepStrictEqual(store.closed, [])
+    })
+  )
+
+  it.effect("a request that was answered for an earlier process receives the answer", () =>
+    Effect.gen(function* () {
+      const { agent, ask, store, settle } = yield* setUp()
+      store.known.set("per_1", { type: "reject", message: "no" })
+      yield* ask(bash("per_1"))
       yield* settle
-      yield* ask(bash("per_2", "rm a.txt"))
-      yield* settle
-      assert.deepStrictEqual(feedback(agent.replies), [["per_1", "once", ""]])
-      assert.strictEqual(store.opened.length, 2)
+      assert.deepStrictEqual(agent.replies, [["per_1", { type: "reject", message: "no" }]])
+      assert.deepStrictEqual(store.closed, [["row_per_1", "answered"]])
     })
   )
 

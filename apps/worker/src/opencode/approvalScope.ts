@@ -1,8 +1,8 @@
 /**
- * Later requests that an `always` answer covers. Pure.
+ * Later requests that an approval covers. Pure.
  *
- * Two requests are alike when they have the same scope, so an approval is a set of scopes, and nothing is matched by
- * pattern. OpenCode's own patterns are not used: it offers `curl *` for a `curl`, and `*` for an edit.
+ * Two requests are alike when they have the same scope, and nothing is matched by pattern. OpenCode's own patterns are not
+ * used: it offers `curl *` for a `curl`, and `*` for an edit.
  *
  * ```
  *   bash                this command, in this directory
@@ -13,13 +13,14 @@
  *   otherwise           no scope: allowed once only
  * ```
  */
-import { isAbsolute, relative, resolve, sep } from "node:path"
+import { createHash } from "node:crypto"
+import { isAbsolute, relative, sep } from "node:path"
 import type { AskedPermission } from "./askedPermission.ts"
 
 export interface ApprovalScope {
-  /** Equal for requests that an answer covers together. */
+  /** Equal for requests that an approval covers together. A digest, because a command may be long. */
   readonly scope: string
-  /** Completes "always allow …". */
+  /** Completes "allow …". */
   readonly label: string
 }
 
@@ -59,18 +60,22 @@ const canonical = (value: unknown): string =>
       : inner
   )
 
-const bash = ({ call, directory, metadata }: AskedPermission): ApprovalScope | null => {
+const digest = (value: ReadonlyArray<unknown>): string => createHash("sha256").update(canonical(value)).digest("hex")
+
+const bash = ({ call, metadata, workingDirectory }: AskedPermission): ApprovalScope | null => {
   const { command } = metadata
   if (typeof command !== "string" || command.trim() === "" || call?.tool !== "bash") return null
-  const { workdir } = call.input
-  const where = typeof workdir === "string" ? resolve(directory, workdir) : directory
-  return { scope: canonical(["bash", command, where]), label: `exactly this command in ${where}` }
+  if (workingDirectory === undefined) return null
+  return {
+    scope: digest(["bash", command, workingDirectory]),
+    label: `exactly this command in ${workingDirectory}`
+  }
 }
 
 const edit = ({ directory, files }: AskedPermission): ApprovalScope | null =>
   files.length > 0 && files.every((file) => isOrdinary(directory, file))
     ? {
-        scope: canonical(["edit", directory]),
+        scope: digest(["edit", directory]),
         label: `edits of files in ${directory}, except hidden files, package.json, makefiles, and the agent's configuration and instructions`
       }
     : null
@@ -80,20 +85,20 @@ const webfetch = ({ metadata, patterns }: AskedPermission): ApprovalScope | null
   if (typeof url !== "string" || patterns.some((pattern) => pattern !== url) || !URL.canParse(url)) return null
   const { origin, protocol } = new URL(url)
   if (protocol !== "https:" && protocol !== "http:") return null
-  return { scope: canonical(["webfetch", origin]), label: `pages of ${origin}` }
+  return { scope: digest(["webfetch", origin]), label: `pages of ${origin}` }
 }
 
 const externalDirectory = ({ patterns }: AskedPermission): ApprovalScope | null => {
   const paths = patterns.toSorted()
   return paths.length === 0
     ? null
-    : { scope: canonical(["external_directory", paths]), label: `access to ${paths.join(", ")}` }
+    : { scope: digest(["external_directory", paths]), label: `access to ${paths.join(", ")}` }
 }
 
 /** Exact only if the arguments are those of the tool itself. A script that calls other tools does not show their arguments. */
 const sameCall = ({ call, permission }: AskedPermission): ApprovalScope | null =>
   call?.tool === permission
-    ? { scope: canonical(["tool", permission, call.input]), label: `${permission} with exactly these arguments` }
+    ? { scope: digest(["tool", permission, call.input]), label: `${permission} with exactly these arguments` }
     : null
 
 /** Null: later requests like this one cannot be described exactly. */

@@ -15,6 +15,8 @@ export interface AskedPermission {
   readonly call: ToolCall | undefined
   /** The worker's directory, with links resolved. */
   readonly directory: string
+  /** Where a command runs, with links resolved. Undefined if they cannot be resolved. */
+  readonly workingDirectory: string | undefined
   /** Absolute paths of the files that an edit writes, moves or deletes, with links resolved. */
   readonly files: ReadonlyArray<string>
 }

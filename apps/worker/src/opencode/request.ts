@@ -19,12 +19,14 @@ const describe = Effect.fnUntraced(function* (
   }))
   if (request.kind === "question") return questionCard(request, { askedBy, directory })
   const { call, metadata, patterns, permission } = request
+  const workdir = permission === "bash" ? call?.input["workdir"] : undefined
+  const workingDirectory = yield* realPath(resolve(directory, typeof workdir === "string" ? workdir : "."))
   const paths = permission === "edit" ? editedPaths({ metadata, patterns }) : []
   const resolved = yield* Effect.forEach(paths, (path) => realPath(resolve(directory, path)))
   const known = resolved.flatMap((path) => path ?? [])
   // A file whose path cannot be resolved leaves the request without a scope.
   const files = known.length === resolved.length ? known : []
-  return permissionCard({ call, directory, files, metadata, patterns, permission }, { askedBy })
+  return permissionCard({ call, directory, files, metadata, patterns, permission, workingDirectory }, { askedBy })
 })
 
 /** The agent continues without an answer, and reads the reason. */

@@ -56,13 +56,13 @@ const subjectOf = (asked: AskedPermission): string => {
 export type Origin = Pick<RequestCard, "askedBy">
 
 export const permissionCard = (asked: AskedPermission, { askedBy }: Origin): RequestCard => {
-  const { call, directory, permission } = asked
+  const { call, directory, permission, workingDirectory } = asked
   const subject = oneLine(subjectOf(asked))
   const workdir = permission === "bash" ? text(call?.input["workdir"]) : undefined
   return {
     askedBy,
     subject: truncate(subject === "" ? permission : `${permission}: ${subject}`),
-    directory: workdir === undefined ? directory : resolve(directory, workdir),
+    directory: workdir === undefined ? directory : (workingDirectory ?? resolve(directory, workdir)),
     always: approvalScope(asked),
     content: { kind: "permission", permission, sections: sectionsOf(asked) }
   }

@@ -1,7 +1,7 @@
 /** Shows the requests of a running turn at the terminal, and returns the answers. */
 import type { Answer, OpenRequest, PendingRequest, RequestId, SessionId } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
-import { Effect, Option, Stream, SubscriptionRef } from "effect"
+import { Clock, Effect, Option, Stream, SubscriptionRef } from "effect"
 import type { ChatInput } from "./input/ChatInput.ts"
 import { permissionCard, questionCard } from "./requestCard.ts"
 import { printHeld, printLine } from "./output/Output.ts"
@@ -30,10 +30,15 @@ export interface Person {
 
 const ofMany = (index: number, count: number) => (count > 1 ? ` (${index} of ${count})` : "")
 
-export const askPerson = ({ input, ...view }: Person, request: OpenRequest, position: string): Effect.Effect<Answer> =>
+export const askPerson = (
+  { input, ...person }: Person,
+  request: OpenRequest,
+  position: string
+): Effect.Effect<Answer> =>
   input.talk((ask) =>
     Effect.gen(function* () {
       const { always, content } = request
+      const view = { ...person, now: yield* Clock.currentTimeMillis }
       if (content.kind === "permission") {
         const card = permissionCard(request, content, { ...view, position })
         return yield* untilClear(ask, card, (typed) => permissionAnswer(typed, always !== null))
@@ -94,7 +99,7 @@ export const promptForRequests = Effect.fnUntraced(function* (sessionId: Session
     const answer = yield* Effect.raceFirst(Effect.asSome(prepared), gone(requestId))
     if (Option.isNone(answer)) return
     yield* Effect.catchReasons(
-      client.call((operator) => operator.requests.answer(requestId, answer.value)),
+      client.call((operator) => operator.requests.answer(pending, answer.value)),
       "ConvexClientError",
       {
         Rejected: ({ message }) => printLine(screen`  (Not accepted: ${message}.)`)

@@ -14,8 +14,19 @@ export interface Asked {
   /** The root agent first, then each sub-agent with its task. */
   readonly askedBy: ReadonlyArray<{ readonly agent: string; readonly task: string | null }>
   readonly directory: string
-  /** The scope of an `always` answer, or null if it is not offered. */
+  /** What an approval for later requests covers, or null if it is not offered. */
   readonly always: { readonly label: string } | null
+  /** Milliseconds since 1970. `expiresAt`: null if there is no time limit. */
+  readonly createdAt: number
+  readonly expiresAt: number | null
+}
+
+interface View {
+  readonly style: Style
+  readonly columns: number
+  readonly position: string
+  /** Milliseconds since 1970. */
+  readonly now: number
 }
 
 export interface Permission {
@@ -76,15 +87,33 @@ const whoAsks = ({ askedBy, directory }: Asked, columns: number): ScreenText => 
   return screen`${by}${at}`
 }
 
+const units = [
+  ["d", 86_400_000],
+  ["h", 3_600_000],
+  ["min", 60_000],
+  ["s", 1_000]
+] as const
+
+/** The largest unit, such as `3 h`. */
+const duration = (millis: number): string => {
+  const [unit, size] = units.find(([, each]) => millis >= each) ?? (["s", 1_000] as const)
+  return `${Math.max(0, Math.floor(millis / size))} ${unit}`
+}
+
+/** The age and the time that is left. */
+const whenAsked = ({ createdAt, expiresAt }: Asked, now: number): ScreenText => {
+  const left = expiresAt === null ? "no time limit" : `${duration(expiresAt - now)} left`
+  return screen`  asked ${duration(now - createdAt)} ago, ${left}\n`
+}
+
 /** More rows than this scroll the card's head off most screens. */
 const tall = 15
 
 export const permissionCard = (
   asked: Asked,
   { permission, sections }: Permission,
-  options: { readonly style: Style; readonly columns: number; readonly position: string }
+  { columns, now, position, style }: View
 ): ScreenText => {
-  const { columns, position, style } = options
   const isOneCommand = sections.length === 1 && sections[0]?.format === "command"
   const parts = sections.map(
     ({ name, text }) =>
@@ -97,12 +126,9 @@ export const permissionCard = (
   const rows = content.text.split("\n").length - 1
   const again =
     rows > tall ? screen`${style.strong(title)} the ${rows} rows above\n${whoAsks(asked, columns)}` : screen``
-  const scope = cleanLine(asked.always?.label ?? "")
-  const isLong = columnsOf(scope) > columns - 6
-  const covered = isLong ? screen`  always covers\n${quoted(scope, columns)}` : screen``
-  const always =
-    asked.always === null ? screen`` : screen`[a]lways in this conversation${isLong ? "" : ` (${scope})`}, `
-  return screen`\n${style.strong(title)}\n${whoAsks(asked, columns)}${content}${again}${covered}  [y]es once, ${always}[n]o and stop, or type what to do instead, then Enter\n`
+  const covered = asked.always === null ? screen`` : labelled("later requests would cover", asked.always.label, columns)
+  const later = asked.always === null ? "" : "and later in this [t]urn, in this [s]ession, [a]lways, "
+  return screen`\n${style.strong(title)}\n${whoAsks(asked, columns)}${whenAsked(asked, now)}${content}${again}${covered}  [y]es once, ${later}[n]o and stop, or type what to do instead, then Enter\n`
 }
 
 const howToAnswer = ({ custom, multiple, options }: Question): ScreenText => {
@@ -111,12 +137,7 @@ const howToAnswer = ({ custom, multiple, options }: Question): ScreenText => {
   return screen`  ${options.length === 0 ? "" : choice}${own}, then Enter\n`
 }
 
-export const questionCard = (
-  asked: Asked,
-  question: Question,
-  options: { readonly style: Style; readonly columns: number; readonly position: string }
-): ScreenText => {
-  const { columns, position, style } = options
+export const questionCard = (asked: Asked, question: Question, { columns, now, position, style }: View): ScreenText => {
   const choices = question.options.map(({ description, label }, index) => {
     const whole = `${index + 1} ${cleanLine(label)}${description === "" ? "" : `: ${cleanLine(description)}`}`
     if (columnsOf(whole) > columns - 6) return quoted(whole, columns)
@@ -124,5 +145,5 @@ export const questionCard = (
     return screen`  │ ${index + 1} ${ScreenText.line(label)}${more}\n`
   })
   const title = style.strong(screen`? OpenCode asks a question${position}:`)
-  return screen`\n${title}\n${whoAsks(asked, columns)}${quoted(question.question, columns)}${ScreenText.join(choices)}${howToAnswer(question)}`
+  return screen`\n${title}\n${whoAsks(asked, columns)}${whenAsked(asked, now)}${quoted(question.question, columns)}${ScreenText.join(choices)}${howToAnswer(question)}`
 }

@@ -14,12 +14,16 @@ const unclear = (hint: string): Typed<never> => ({ _tag: "Unclear", hint })
 /** A shorter text is treated as a typing mistake, not as an instruction. */
 const shortestInstruction = 3
 
-/** Words for yes, always and no. Any longer text is an instruction that the model reads before it continues. */
+/** What allows later requests, too. */
+const reaches = { t: "turn", turn: "turn", s: "session", session: "session", a: "always", always: "always" } as const
+
+/** Words for yes, for how long, and for no. Any longer text is an instruction that the model reads before it continues. */
 export const permissionAnswer = (typed: string, isAlwaysOffered: boolean): Typed<Answer> => {
   const word = typed.trim()
   if (/^(y|yes|once)$/i.test(word)) return answer({ type: "once" })
-  if (/^(a|always)$/i.test(word)) {
-    return isAlwaysOffered ? answer({ type: "always" }) : unclear("This request can be allowed once only: y or n.")
+  const reach = Object.entries(reaches).find(([name]) => name === word.toLowerCase())?.[1]
+  if (reach !== undefined) {
+    return isAlwaysOffered ? answer({ type: reach }) : unclear("This request can be allowed once only: y or n.")
   }
   if (/^(n|no)$/i.test(word)) return answer({ type: "reject" })
   if (word.startsWith("/")) return unclear("Commands are not read here: answer first, or press Esc or Ctrl-C.")

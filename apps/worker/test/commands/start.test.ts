@@ -82,7 +82,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
           )
         assert.isDefined(request)
         assert.match(request.subject, /echo hello/)
-        yield* operator.call(({ requests }) => requests.answer(request.requestId, { type: "once" }))
+        yield* operator.call(({ requests }) => requests.answer(request, { type: "once" }))
         yield* Stream.runDrain(operator.stream(({ turns }) => turns.follow(turnId)))
         const parts = yield* operator.call(({ turns }) => turns.parts(turnId))
         assert.include(JSON.stringify(parts), "It says: hello")

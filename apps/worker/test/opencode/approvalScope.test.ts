@@ -6,14 +6,25 @@ import { approvalScope } from "../../src/opencode/approvalScope.ts"
 import { type AskedPermission, editedPaths } from "../../src/opencode/askedPermission.ts"
 
 const directory = "/home/me/app"
-const base = { patterns: [], metadata: {}, call: undefined, directory, files: [] } satisfies Partial<AskedPermission>
+const base = {
+  patterns: [],
+  metadata: {},
+  call: undefined,
+  directory,
+  workingDirectory: directory,
+  files: []
+} satisfies Partial<AskedPermission>
 
-const bash = (command: string, input: Record<string, unknown> = {}): AskedPermission => ({
+const bash = (
+  command: string,
+  input: { readonly workdir?: string } & Record<string, unknown> = {}
+): AskedPermission => ({
   ...base,
   permission: "bash",
   patterns: [command],
   metadata: { command },
-  call: { tool: "bash", input: { command, ...input } }
+  call: { tool: "bash", input: { command, ...input } },
+  workingDirectory: resolve(directory, input.workdir ?? ".")
 })
 const edit = (...files: ReadonlyArray<string>): AskedPermission => ({ ...base, permission: "edit", files })
 const fetched = (url: string): AskedPermission => ({
@@ -99,6 +110,8 @@ describe("the scope of an approval", () => {
     assert.isFalse(areAlike(bash("ls -l /srv"), bash("ls -l '/srv'")))
     assert.strictEqual(approvalScope({ ...bash("ls"), call: undefined }), null)
     assert.strictEqual(approvalScope({ ...bash("ls"), metadata: {} }), null)
+    assert.strictEqual(approvalScope({ ...bash("ls"), workingDirectory: undefined }), null)
+    assert.isFalse(areAlike(bash("ls"), { ...bash("ls"), workingDirectory: "/the/target/of/a/link" }))
   })
 
   it("is, for an edit, the worker's directory, without files that affect the agent or later commands", () => {

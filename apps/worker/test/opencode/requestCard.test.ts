@@ -1,3 +1,4 @@
+import { resolve } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import type { AskedPermission } from "../../src/opencode/askedPermission.ts"
 import { permissionCard, questionCard } from "../../src/opencode/requestCard.ts"
@@ -9,6 +10,7 @@ const asked = (change: Partial<AskedPermission>): AskedPermission => ({
   metadata: {},
   call: undefined,
   directory: "/work",
+  workingDirectory: "/work",
   files: [],
   ...change
 })
@@ -18,7 +20,8 @@ const sectionsOf = (change: Partial<AskedPermission>) => {
 }
 const bash = (command: string, workdir?: string) => ({
   metadata: { command },
-  call: { tool: "bash", input: { command, ...(workdir !== undefined && { workdir }) } }
+  call: { tool: "bash", input: { command, ...(workdir !== undefined && { workdir }) } },
+  workingDirectory: resolve("/work", workdir ?? ".")
 })
 
 const subjectOf = (command: string) => permissionCard(asked(bash(command)), { askedBy }).subject

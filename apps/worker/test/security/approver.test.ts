@@ -44,7 +44,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a person who appr
         assert.strictEqual(shown.subject.length, 500)
         assert.deepInclude(shown, { directory, permission: "bash", askedBy: [{ agent: "build", task: null }] })
         assert.deepStrictEqual(shown.always, { label: `exactly this command in ${directory}` })
-        yield* operator.call(({ requests }) => requests.answer(shown.requestId, { type: "reject" }))
+        yield* operator.call(({ requests }) => requests.answer(shown, { type: "reject" }))
         yield* answer(turnId)
       }),
     limit
@@ -70,7 +70,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a person who appr
           lines.filter((line) => !diff.includes(`+${line}`)),
           []
         )
-        yield* operator.call(({ requests }) => requests.answer(shown.requestId, { type: "reject" }))
+        yield* operator.call(({ requests }) => requests.answer(shown, { type: "reject" }))
         yield* answer(turnId)
       }),
     limit
@@ -95,7 +95,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a person who appr
           { agent: "build", task: null },
           { agent: "general", task: "clean up (now)" }
         ])
-        yield* operator.call(({ requests }) => requests.answer(shown.requestId, { type: "reject", message: "no" }))
+        yield* operator.call(({ requests }) => requests.answer(shown, { type: "reject", message: "no" }))
         yield* answer(turnId)
       }),
     limit
@@ -121,11 +121,11 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a person who appr
         const elsewhere = yield* request(sessionId)
         assert.strictEqual(elsewhere.permission, "external_directory")
         assert.strictEqual(textOf(elsewhere, "paths"), join(outside, "new/*"))
-        yield* operator.call(({ requests }) => requests.answer(elsewhere.requestId, { type: "once" }))
+        yield* operator.call(({ requests }) => requests.answer(elsewhere, { type: "once" }))
         const shown = yield* request(sessionId, elsewhere)
         assert.strictEqual(textOf(shown, "files"), join(outside, "new/file.txt"))
         assert.strictEqual(shown.always, null)
-        yield* operator.call(({ requests }) => requests.answer(shown.requestId, { type: "reject" }))
+        yield* operator.call(({ requests }) => requests.answer(shown, { type: "reject" }))
         yield* answer(turnId)
       }),
     limit
@@ -141,7 +141,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a person who appr
         yield* runsPrompts
         const first = yield* send(sessionId, "git status --short")
         const shown = yield* request(sessionId)
-        yield* operator.call(({ requests }) => requests.answer(shown.requestId, { type: "always" }))
+        yield* operator.call(({ requests }) => requests.answer(shown, { type: "session" }))
         assert.deepInclude(yield* answer(first), { status: "completed" })
         // No request: the turn would wait for it.
         assert.deepInclude(yield* answer(yield* send(sessionId, "git status --short")), { status: "completed" })
@@ -149,12 +149,12 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a person who appr
         const longer = yield* send(sessionId, "git status --short; touch proof")
         const second = yield* request(sessionId, shown)
         assert.strictEqual(textOf(second, "command"), "git status --short; touch proof")
-        yield* operator.call(({ requests }) => requests.answer(second.requestId, { type: "reject" }))
+        yield* operator.call(({ requests }) => requests.answer(second, { type: "reject" }))
         yield* answer(longer)
 
         const elsewhere = yield* send(other, "git status --short")
         const third = yield* request(other)
-        yield* operator.call(({ requests }) => requests.answer(third.requestId, { type: "reject" }))
+        yield* operator.call(({ requests }) => requests.answer(third, { type: "reject" }))
         yield* answer(elsewhere)
       }),
     limit

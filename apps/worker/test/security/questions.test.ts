@@ -36,10 +36,10 @@ const questions = Effect.fnUntraced(function* (type: "once" | "always") {
     .pipe(
       Stream.flattenIterable,
       Stream.filter(({ requestId }) => !answered.has(requestId)),
-      Stream.runForEach(({ requestId, subject }) => {
-        answered.add(requestId)
-        subjects.push(subject)
-        return operator.call(({ requests }) => requests.answer(requestId, { type }))
+      Stream.runForEach((request) => {
+        answered.add(request.requestId)
+        subjects.push(request.subject)
+        return operator.call(({ requests }) => requests.answer(request, { type }))
       }),
       Effect.forkChild
     )

@@ -6,8 +6,10 @@ const answer = <A>(given: A) => ({ _tag: "Answer", answer: given }) as const
 const option = (label: string) => ({ label, description: "" })
 
 describe("the answer to a permission", () => {
-  it("is yes, always, no, or an instruction", () => {
+  it("is yes, for how long, no, or an instruction", () => {
     assert.deepStrictEqual(permissionAnswer(" y ", true), answer({ type: "once" }))
+    assert.deepStrictEqual(permissionAnswer("t", true), answer({ type: "turn" }))
+    assert.deepStrictEqual(permissionAnswer("S", true), answer({ type: "session" }))
     assert.deepStrictEqual(permissionAnswer("Always", true), answer({ type: "always" }))
     assert.deepStrictEqual(permissionAnswer("n", true), answer({ type: "reject" }))
     assert.deepStrictEqual(permissionAnswer("use npm", true), answer({ type: "reject", message: "use npm" }))
@@ -19,8 +21,8 @@ describe("the answer to a permission", () => {
     }
   })
 
-  it("cannot be always unless that is offered", () => {
-    assert.strictEqual(permissionAnswer("a", false)._tag, "Unclear")
+  it("cannot be for later requests unless that is offered", () => {
+    for (const typed of ["a", "s", "turn"]) assert.strictEqual(permissionAnswer(typed, false)._tag, "Unclear")
   })
 })
 

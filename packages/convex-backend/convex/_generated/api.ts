@@ -15,6 +15,7 @@ import type {
 } from "convex/server";
 import { anyApi } from "convex/server";
 import type * as abandonedTurns from "../abandonedTurns.js";
+import type * as approvals from "../approvals.js";
 import type * as audit from "../audit.js";
 import type * as authorize from "../authorize.js";
 import type * as builders from "../builders.js";
@@ -41,6 +42,7 @@ import type * as presence from "../presence.js";
 import type * as prompts from "../prompts.js";
 import type * as purge from "../purge.js";
 import type * as queue from "../queue.js";
+import type * as requestAnswers from "../requestAnswers.js";
 import type * as requestContents from "../requestContents.js";
 import type * as requests from "../requests.js";
 import type * as secrets from "../secrets.js";
@@ -62,6 +64,7 @@ import type * as workers from "../workers.js";
 
 const fullApi: ApiFromModules<{
   abandonedTurns: typeof abandonedTurns;
+  approvals: typeof approvals;
   audit: typeof audit;
   authorize: typeof authorize;
   builders: typeof builders;
@@ -88,6 +91,7 @@ const fullApi: ApiFromModules<{
   prompts: typeof prompts;
   purge: typeof purge;
   queue: typeof queue;
+  requestAnswers: typeof requestAnswers;
   requestContents: typeof requestContents;
   requests: typeof requests;
   secrets: typeof secrets;

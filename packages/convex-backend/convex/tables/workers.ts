@@ -65,6 +65,7 @@ export const workersTables = {
       v.literal("revoke"),
       v.literal("answer"),
       v.literal("apply"),
+      v.literal("revokeApproval"),
       v.literal("rotate"),
       v.literal("addDevice"),
       v.literal("claimDevice"),

@@ -8,7 +8,17 @@ import { makeFunctionReference, type PaginationResult } from "convex/server"
 import { ConvexError, type Value } from "convex/values"
 import { assert, describe, it } from "vitest"
 import { api } from "../../src/api.ts"
-import { enlist, ids, newSession, send, sha256, useDeployment } from "../support/deployment.ts"
+import {
+  answerRequest,
+  enlist,
+  ids,
+  newSession,
+  openRequest,
+  permission,
+  send,
+  sha256,
+  useDeployment
+} from "../support/deployment.ts"
 import { publicFunctions } from "../support/functions.ts"
 
 const functions = await publicFunctions()
@@ -23,6 +33,11 @@ const world = async () => {
   const turnId = await send(operator, sessionId, `from ${subject}`)
   await send(operator, sessionId, `also from ${subject}`)
   await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
+  for (const name of ["phone", "laptop"]) await operator.mutation(api.devices.add, { name, scope: "read" })
+  for (const scope of ["one", "two"]) {
+    const card = { ...permission, opencodeId: scope, always: { scope, label: `${scope} of ${subject}` } }
+    await answerRequest(operator, await openRequest(operator, { ...worker, turnId, ...card }), { type: "always" })
+  }
   const parts = [0, 1, 2].map((index) => ({ index, kind: "text", payload: JSON.stringify({ of: subject, index }) }))
   await operator.mutation(api.queue.finish, { ...worker, turnId, outcome: "completed", parts })
   await operator.mutation(api.pairing.rotate, { ...worker, secretHash: sha256(subject) })
@@ -43,6 +58,9 @@ const paginated: Record<string, (world: World) => Record<string, Value>> = {
   "sessions:list": () => ({}),
   "turns:list": ({ sessionId }) => ({ sessionId }),
   "turns:parts": ({ turnId }) => ({ turnId }),
+  "turns:outline": ({ turnId }) => ({ turnId }),
+  "devices:audit": () => ({}),
+  "approvals:list": ({ worker }) => ({ workerId: worker.workerId }),
   "workers:audit": ({ worker }) => ({ workerId: worker.workerId })
 }
 

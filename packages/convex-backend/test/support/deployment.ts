@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { ConvexEmbedded } from "@opencode-worker/convex-embedded"
 import { ConvexHttpClient } from "convex/browser"
+import type { FunctionArgs } from "convex/server"
 import { ConvexError, type Value } from "convex/values"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
 import { afterAll, beforeAll } from "vitest"
@@ -139,7 +140,7 @@ export const permission = {
   subject: "bash: touch a.txt",
   askedBy: [{ agent: "build", task: null }],
   directory: "/work",
-  always: { label: "this command" },
+  always: { scope: "touch a.txt", label: "this command" },
   content: {
     kind: "permission" as const,
     permission: "bash",
@@ -179,6 +180,28 @@ export const question = {
       }
     ]
   }
+}
+
+/** Opens a request that no approval covers, and returns its id. */
+export const openRequest = async (
+  operator: ConvexHttpClient,
+  args: FunctionArgs<typeof api.requests.open>
+): Promise<Id<"requests">> => {
+  const { requestId } = await operator.mutation(api.requests.open, args)
+  if (requestId === null) throw new Error("An approval covers this request")
+  return requestId
+}
+
+export type RequestAnswer = FunctionArgs<typeof api.requests.answer>["answer"]
+
+/** Answers a request as it is shown now. */
+export const answerRequest = async (
+  operator: ConvexHttpClient,
+  requestId: Id<"requests">,
+  answer: RequestAnswer
+): Promise<null> => {
+  const { hash } = await operator.query(api.requests.get, { requestId })
+  return operator.mutation(api.requests.answer, { requestId, hash, answer })
 }
 
 export const ids = { messageId: "msg_1", partId: "prt_1" }

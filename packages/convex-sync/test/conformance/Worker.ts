@@ -121,7 +121,7 @@ export const requestCalled = (opencodeId: string, turnId: Id<"turns">) => ({
   subject: `bash: ${opencodeId}`,
   askedBy: [{ agent: "build", task: null }],
   directory: "/work",
-  always: { label: "this command" },
+  always: { scope: opencodeId, label: "this command" },
   content: {
     kind: "permission" as const,
     permission: "bash",

@@ -19,7 +19,10 @@ export const requests = <R>(
     const sessionId = yield* operator.createSession
     const turnId = yield* operator.send(sessionId, "Hi")
     assert.isTrue(yield* turns.claim(turnId, { messageId: "msg_1", partId: "prt_1" }))
-    const open = (opencodeId: string, of = turnId) => port.open(requestCalled(opencodeId, of))
+    const open = (opencodeId: string, of = turnId) =>
+      Effect.flatMap(port.open(requestCalled(opencodeId, of)), ({ requestId }) =>
+        requestId === null ? Effect.die("An approval covers this request") : Effect.succeed(requestId)
+      )
     return { open, operator, pending: operator.pending(sessionId), port, sessionId, start, turnId }
   })
 
@@ -57,16 +60,23 @@ export const requests = <R>(
       })
     )
 
-    cases.effect("records that an always answer was applied, and rejects this for any other answer", () =>
+    cases.effect("returns the answer to a request that an approval covers, and does not show it", () =>
+      Effect.gen(function* () {
+        const { open, operator, pending, port, turnId } = yield* setUp
+        yield* operator.answer(yield* open("per_1"), always)
+        const { always: scope } = requestCalled("per_1", turnId)
+        const covered = yield* port.open({ ...requestCalled("per_2", turnId), always: scope })
+        assert.deepStrictEqual(covered, { requestId: null, answer: once })
+        assert.deepStrictEqual(yield* pending, [])
+      })
+    )
+
+    cases.effect("returns the answer of a request that was answered before it is opened again", () =>
       Effect.gen(function* () {
         const { open, operator, port, turnId } = yield* setUp
-        const [first, second] = [yield* open("per_1"), yield* open("per_2")]
-        yield* operator.answer(first, always)
-        yield* operator.answer(second, once)
-        const use = { turnId, subject: "bash: per_3" }
-        yield* port.applied({ ...use, requestId: first })
-        yield* port.applied({ ...use, requestId: first })
-        assert.strictEqual(yield* codeOf(port.applied({ ...use, requestId: second })), "Conflict")
+        const requestId = yield* open("per_1")
+        yield* operator.answer(requestId, once)
+        assert.deepStrictEqual(yield* port.open(requestCalled("per_1", turnId)), { requestId, answer: once })
       })
     )
 

@@ -56,7 +56,10 @@ const operatorOf = ({ mutation, query }: ConvexClient["Service"], workerId: Id<"
     pause: Effect.suspend(() => mutation(api.workers.pause, { workerId, ...key() })),
     outcome: (commandId) => query(api.commands.get, { commandId }),
     pending: (sessionId) => query(api.requests.pending, { sessionId }),
-    answer: (requestId, answer) => mutation(api.requests.answer, { requestId, answer }),
+    answer: (requestId, answer) =>
+      Effect.flatMap(query(api.requests.get, { requestId }), ({ hash }) =>
+        mutation(api.requests.answer, { requestId, hash, answer })
+      ),
     models: query(api.models.get, { workerId })
   }
 }

@@ -45,13 +45,13 @@ export const inbox = operatorCommand(
 const read = Effect.fnUntraced(function* (given: string) {
   const client = yield* Client
   const { requestId } = yield* findRequest(given)
-  return { requestId, open: yield* client.call((operator, options) => operator.requests.get(requestId, options)) }
+  return yield* client.call((operator, options) => operator.requests.get(requestId, options))
 })
 
-const reply = Effect.fnUntraced(function* (requestId: OpenRequest["requestId"], answer: Answer) {
+const reply = Effect.fnUntraced(function* (open: OpenRequest, answer: Answer) {
   const client = yield* Client
-  yield* client.call((operator) => operator.requests.answer(requestId, answer))
-  yield* printLine(screen`Answered ${requestId}`)
+  yield* client.call((operator) => operator.requests.answer(open, answer))
+  yield* printLine(screen`Answered ${open.requestId}`)
 })
 
 /** Everything that a permission allows, behind bars. */
@@ -68,25 +68,27 @@ export const allow = operatorCommand(
   "Allow a permission request, once",
   {
     request,
-    always: Flag.Boolean("always").pipe(
-      Flag.withDescription("Also allow later requests of the same scope in this session"),
-      Flag.withDefault(false)
+    later: Flag.Literals("for", ["turn", "session", "always"]).pipe(
+      Flag.withDescription(
+        "Also allow later requests of the same scope: in this turn, in this session, or always with this worker, until you revoke it"
+      ),
+      Flag.optional
     ),
     yes
   },
   Effect.fnUntraced(function* (given) {
-    const { open, requestId } = yield* read(given.request)
+    const open = yield* read(given.request)
     if (open.content.kind === "question") {
       return yield* usageError("This is a question: opencode-worker answer replies to it.")
     }
-    if (given.always && open.always === null) {
-      return yield* usageError("This request can be allowed once only: leave out --always.")
+    if (Option.isSome(given.later) && open.always === null) {
+      return yield* usageError("This request can be allowed once only: leave out --for.")
     }
-    const scope = given.always
-      ? screen`Always in this session: ${ScreenText.line(open.always?.label ?? "")}\n`
+    const scope = Option.isSome(given.later)
+      ? screen`Later, too (${given.later.value}): ${ScreenText.line(open.always?.label ?? "")}\n`
       : screen``
     yield* confirmed(given.yes, screen`${contentOf(open)}${scope}  [y]es, [n]o\n`)
-    yield* reply(requestId, { type: given.always ? "always" : "once" })
+    yield* reply(open, { type: Option.getOrElse(given.later, () => "once" as const) })
   })
 )
 
@@ -102,13 +104,13 @@ export const deny = operatorCommand(
     )
   },
   Effect.fnUntraced(function* (given) {
-    const { open, requestId } = yield* read(given.request)
+    const open = yield* read(given.request)
     const isQuestion = open.content.kind === "question"
     if (isQuestion && Option.isSome(given.message)) {
       return yield* usageError("A question takes no --message: opencode-worker answer replies to it.")
     }
     const message = Option.isSome(given.message) ? { message: given.message.value } : {}
-    yield* reply(requestId, isQuestion ? { type: "dismiss" } : { type: "reject", ...message })
+    yield* reply(open, isQuestion ? { type: "dismiss" } : { type: "reject", ...message })
   })
 )
 
@@ -123,12 +125,12 @@ export const answer = operatorCommand(
     )
   },
   Effect.fnUntraced(function* (given) {
-    const { open, requestId } = yield* read(given.request)
+    const open = yield* read(given.request)
     if (given.answers.length === 0) {
       if (!(yield* isInteractive)) return yield* usageError("Give one answer per question.")
       const input = yield* ChatInput.make
       const person = { input, style: (yield* target).style, columns: columns() }
-      return yield* reply(requestId, yield* Effect.raceFirst(askPerson(person, open, ""), input.quit))
+      return yield* reply(open, yield* Effect.raceFirst(askPerson(person, open, ""), input.quit))
     }
     if (open.content.kind === "permission") {
       return yield* usageError("This is a permission request: opencode-worker allow or deny answers it.")
@@ -143,6 +145,6 @@ export const answer = operatorCommand(
         ? Effect.succeed([...typed.answer])
         : usageError(`${question.header}: ${typed.hint}`)
     })
-    yield* reply(requestId, { type: "answers", answers })
+    yield* reply(open, { type: "answers", answers })
   })
 )

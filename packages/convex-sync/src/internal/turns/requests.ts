@@ -2,16 +2,16 @@
  * Brings the requests of running turns to an operator, and the answers back.
  *
  * ```
- *   opened ─▶ described ── in the scope of an `always` answer ──▶ agent: once
- *                ├── larger than the deployment stores ─────────▶ agent: unanswered, with the reason
- *                └─▶ store ── answer ───────────────────────────▶ agent, closed as answered
+ *   opened ─▶ described ── larger than the deployment stores ───▶ agent: unanswered, with the reason
+ *                └─▶ store ── in the scope of an approval ───────▶ agent: once
+ *                      ├── answer ──────────────────────────────▶ agent, closed as answered
  *                      ├── time limit ──────────────────────────▶ agent: unanswered, closed as expired
  *                      └── closed by the agent, end of the turn ──▶ closed as cancelled
  * ```
  *
  * Invariants
  * - A request is stored whole or not at all, once, and replied to once.
- * - `always` never reaches the agent. Here it covers requests of the same conversation and the same scope, and no others.
+ * - The agent never receives an approval for later requests: the deployment keeps these, and the agent receives `once`.
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { MAX_REQUEST } from "@opencode-worker/convex-backend/limits"
@@ -22,7 +22,6 @@ import type { AnsweredRequest, Answer, RequestStore } from "../../RequestStore.t
 import { retryTransient } from "@opencode-worker/effect-convex"
 import type { ReadyTurn } from "../../TurnStore.ts"
 import { resubscribe } from "../resubscribe.ts"
-import { makeApprovals } from "./approvals.ts"
 
 /** Retries of a call to the agent, which runs on this machine. */
 const agentRetries = Schedule.exponential("100 millis").pipe(Schedule.upTo({ times: 4 }))
@@ -31,16 +30,12 @@ const cancelTimeout = "2 seconds"
 
 type Outcome =
   | { readonly _tag: "Answered"; readonly answer: Answer }
-  /** Another request of the same scope was answered with `always` in the meantime. */
-  | { readonly _tag: "Covered"; readonly by: Id<"requests"> }
   /** The agent no longer waits for a reply. */
   | { readonly _tag: "Closed" }
   | { readonly _tag: "Unanswered"; readonly reason: string }
 
 interface OpenRequest {
   readonly outcome: Deferred.Deferred<Outcome>
-  /** Set when it is stored. */
-  card?: RequestCard
 }
 
 /** The open requests of one turn, by the agent's id. Part of the turn's handle. */
@@ -51,12 +46,16 @@ export interface RequestsOptions {
   readonly requestTimeLimit?: Duration.Input
 }
 
-type Turn = Pick<ReadyTurn, "sessionId" | "turnId"> & { readonly requests: TurnRequests }
+type Turn = Pick<ReadyTurn, "turnId"> & { readonly requests: TurnRequests }
 
 const continueHint = "Go on without it, or say what you would need."
 
 const complete = (request: OpenRequest | undefined, outcome: Outcome) =>
   request === undefined ? Effect.succeed(false) : Effect.as(Deferred.succeed(request.outcome, outcome), true)
+
+/** As the agent receives it. */
+const toReply = (answer: Answer): RequestReply =>
+  answer.type === "turn" || answer.type === "session" || answer.type === "always" ? { type: "once" } : answer
 
 const unanswered = (reason: string) => Effect.succeed<Outcome>({ _tag: "Unanswered", reason })
 
@@ -77,21 +76,7 @@ export const makeRequests = Effect.fnUntraced(function* (
   const timeLimit = Duration.fromInputUnsafe(options.requestTimeLimit ?? "10 minutes")
   const expired = `No person answered within ${Duration.format(timeLimit)}. ${continueHint}`
   const notShown = `This request could not be shown to a person. ${continueHint}`
-  const approvals = makeApprovals()
   const scope = yield* Effect.scope
-
-  /** Shows operators where an approval was applied. The request does not wait for it. */
-  const reportUse = (requestId: Id<"requests">, { turnId }: Turn, { subject }: RequestCard) =>
-    Effect.forkIn(Effect.ignore(retryTransient(store.applied({ requestId, turnId, subject }))), scope)
-
-  /** Remembers an `always` answer, and applies it to the open requests of its scope. */
-  const approve = ({ requests, sessionId }: Turn, { always }: RequestCard, by: Id<"requests">) => {
-    approvals.add(sessionId, always, by)
-    const covered = [...requests.values()].filter(
-      ({ card }) => card?.always != null && card.always.scope === always?.scope
-    )
-    return Effect.forEach(covered, (request) => complete(request, { _tag: "Covered", by }), { discard: true })
-  }
 
   /** Stores a request, waits for its outcome, and replies. */
   const ask = Effect.fnUntraced(function* (
@@ -108,14 +93,15 @@ export const makeRequests = Effect.fnUntraced(function* (
       )
     const open = store.open({
       ...card,
-      always: card.always === null ? null : { label: card.always.label },
       turnId: turn.turnId,
       opencodeId: request.id,
       timeLimit: Duration.toMillis(timeLimit)
     })
     const ended = yield* retryTransient(open).pipe(
-      Effect.flatMap((requestId) => Ref.set(stored, Option.some(requestId))),
-      Effect.andThen(Deferred.await(outcome)),
+      Effect.tap(({ requestId }) => Ref.set(stored, Option.fromNullOr(requestId))),
+      Effect.flatMap(({ answer }) =>
+        answer === null ? Deferred.await(outcome) : Effect.succeed<Outcome>({ _tag: "Answered", answer })
+      ),
       Effect.raceFirst(Deferred.await(outcome)),
       Effect.catch((error) =>
         isLoss(error) ? Effect.never : Effect.andThen(Effect.logWarning(error.message), unanswered(notShown))
@@ -130,19 +116,8 @@ export const makeRequests = Effect.fnUntraced(function* (
         case "Unanswered":
           yield* send(request, { type: "unanswered", reason: ended.reason })
           return yield* close("expired")
-        case "Covered":
-          yield* reportUse(ended.by, turn, card)
-          yield* send(request, { type: "once" })
-          return yield* close("cancelled")
-        case "Answered": {
-          const { answer } = ended
-          const isReplied = yield* send(request, answer.type === "always" ? { type: "once" } : answer)
-          const requestId = yield* Ref.get(stored)
-          if (answer.type === "always" && isReplied && Option.isSome(requestId)) {
-            yield* approve(turn, card, requestId.value)
-          }
-          return yield* close(isReplied ? "answered" : "cancelled")
-        }
+        case "Answered":
+          return yield* close((yield* send(request, toReply(ended.answer))) ? "answered" : "cancelled")
       }
     })
     // A reply may end the turn, which must not interrupt what follows the reply.
@@ -153,17 +128,11 @@ export const makeRequests = Effect.fnUntraced(function* (
     const described = yield* Effect.option(Effect.retry(request.describe, agentRetries))
     if (Option.isNone(described)) return yield* send(request, { type: "unanswered", reason: notShown })
     const card = described.value
-    const approvedBy = approvals.find(turn.sessionId, card.always)
-    if (approvedBy !== undefined) {
-      yield* reportUse(approvedBy, turn, card)
-      return yield* send(request, { type: "once" })
-    }
     const { length } = JSON.stringify(card.content)
     if (length > MAX_REQUEST) {
       const reason = `This request has ${length} characters; at most ${MAX_REQUEST} can be shown to a person. Do it in smaller steps.`
       return yield* send(request, { type: "unanswered", reason })
     }
-    open.card = card
     return yield* ask(turn, request, card, open)
   })
 

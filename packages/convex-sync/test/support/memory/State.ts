@@ -38,7 +38,7 @@ interface Turn extends Omit<ReadyTurn, "opencodeSessionId" | "title"> {
 
 interface Request extends Omit<AnsweredRequest, "answer"> {
   readonly subject: string
-  readonly always: { readonly label: string } | null
+  readonly always: { readonly scope: string; readonly label: string } | null
   readonly size: number
   /** Milliseconds. */
   readonly expiresAt: number

@@ -70,15 +70,20 @@ export const requestsOver = ({ mutation, subscribe }: Doors, epoch: number): Pro
     mutation((state) => {
       const turn = turnOf(state, asked.turnId)
       const existing = state.requests.find(({ opencodeId }) => opencodeId === asked.opencodeId)
-      if (existing !== undefined) return existing.requestId
+      if (existing !== undefined) {
+        return { requestId: existing.requestId, answer: existing.open ? (existing.answer ?? null) : null }
+      }
       if (isOver(turn) || turn.epoch !== epoch) throw refusal("Conflict", "This turn does not run here")
+      const covers = ({ always, answer }: State["requests"][number]) =>
+        answer?.type === "always" && always !== null && always.scope === asked.always?.scope
+      if (state.requests.some(covers)) return { requestId: null, answer: { type: "once" as const } }
       const requestId = idOf(state, "requests")
-      const expiresAt = state.now + timeLimit
+      const expiresAt = state.now + (timeLimit ?? Number.POSITIVE_INFINITY)
       const { kind } = asked.content
       const size = JSON.stringify(asked.content).length
       if (size > MAX_REQUEST) throw refusal("InvalidArgument", `A request takes ${MAX_REQUEST} characters`)
       state.requests.push({ ...asked, kind, size, requestId, expiresAt, status: "pending", open: true })
-      return requestId
+      return { requestId, answer: null }
     }),
   answers: subscribe(({ requests }) =>
     requests
@@ -91,12 +96,6 @@ export const requestsOver = ({ mutation, subscribe }: Doors, epoch: number): Pro
       if (!request.open) return
       if (as === "answered" && request.status !== "answered") throw refusal("Conflict", "This request has no answer")
       Object.assign(request, { status: as, open: false })
-    }),
-  applied: ({ requestId }) =>
-    mutation((state) => {
-      if (requestOf(state, requestId).answer?.type !== "always") {
-        throw refusal("Conflict", "This request has no answer for later ones")
-      }
     })
 })
 
