@@ -16,6 +16,7 @@ import { projectConfig } from "../state/ProjectTrust.ts"
 import { openCodeLayer } from "../layers.ts"
 import { printLine } from "../terminal/output/Output.ts"
 import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
+import { atSignals } from "../runMain.ts"
 import { makeWorker } from "../Worker.ts"
 import { resolveDirectory } from "./shared/directory.ts"
 import { shellEnvironment } from "./shared/environment.ts"
@@ -84,8 +85,9 @@ const printState = (state: WorkerState): Effect.Effect<void> => {
     case "Recovering":
       return printLine(screen`Trying again  ${state.detail}`)
     case "Paused":
+      return printLine(screen`Paused`)
     case "Draining":
-      return printLine(screen`${state._tag}`)
+      return printLine(screen`Draining      waits up to 30 s for running turns; a further signal stops them`)
     default:
       return Effect.void
   }
@@ -130,6 +132,8 @@ const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string, give
       Effect.andThen(pairingCode.forget, printLine(screen`Owner         ${ScreenText.line(owner)}`))
   })
   yield* Effect.forkScoped(Stream.runForEach(lifecycle.changes, printState))
+  // The first drains, the second stops at once. A third one interrupts this program.
+  yield* atSignals(2, Effect.ignore(lifecycle.send(WorkerEvent.cases.Stop.make({}))))
   yield* Effect.orDie(lifecycle.send(WorkerEvent.cases.Start.make({})))
   const { detail, exitCode } = yield* Effect.raceFirst(lifecycle.stopped, unlessHopeless(printServer))
   if (exitCode !== 0) return yield* new AppError({ text: `The worker stopped: ${detail}`, exitCode })

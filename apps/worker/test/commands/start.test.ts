@@ -12,6 +12,7 @@ import { answer, ask, folderIn, send, streaming } from "../support/world.ts"
 
 /** Runs the prompt as a shell command and answers with its output. "Go on" never ends. */
 const shell: Script = ({ lastUserText, toolResults }) => {
+  if (lastUserText === "Slowly") return Reply.text("one by one ".repeat(10), { chunks: 10, every: "200 millis" })
   if (lastUserText === "Go on") return Reply.sequence([Reply.text("so far"), Reply.hang])
   const [result] = toolResults
   return result === undefined
@@ -65,7 +66,7 @@ const limit = { timeout: 120_000 }
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker start", (it) => {
   it.effect(
-    "pairs once, requests approval for a command that the configuration allows, and interrupts its turn when it stops",
+    "pairs once, requests approval for a command that the configuration allows, finishes its turn when it stops, and interrupts it at the second signal",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -96,6 +97,8 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         yield* streaming(cut)
         const { chats } = yield* provider.stats
         second.kill("SIGTERM")
+        yield* says(second, /^Draining +waits up to 30 s/m)
+        second.kill("SIGTERM")
         const { code, stderr } = yield* Effect.promise(() => second.ended)
         assert.strictEqual(code, 130, stderr)
 
@@ -103,9 +106,13 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         const left = yield* answer(cut)
         assert.deepInclude(left, { status: "interrupted", text: "so far" })
         assert.match(left.error, /The worker stopped in the middle of this turn/)
-        third.kill("SIGTERM")
-        yield* Effect.promise(() => third.ended)
         assert.strictEqual((yield* provider.stats).chats - chats, 0)
+
+        const slow = yield* send(sessionId, "Slowly")
+        yield* streaming(slow)
+        third.kill("SIGTERM")
+        assert.deepInclude(yield* answer(slow), { status: "completed", text: "one by one ".repeat(10) })
+        assert.strictEqual((yield* Effect.promise(() => third.ended)).code, 0)
       }),
     limit
   )
@@ -140,7 +147,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         // A tool call and its answer for each of two prompts.
         assert.strictEqual((yield* provider.stats).chats - chats, 4)
         second.kill("SIGTERM")
-        assert.strictEqual((yield* Effect.promise(() => second.ended)).code, 130)
+        assert.strictEqual((yield* Effect.promise(() => second.ended)).code, 0)
         yield* command.untilEnded(root)
       }),
     limit
@@ -163,7 +170,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         yield* operator.call(({ workers }) => workers.resume(workerId))
         assert.strictEqual((yield* ask(sessionId, "echo still here")).text, "It says: still here\n")
         running.kill("SIGTERM")
-        assert.strictEqual((yield* Effect.promise(() => running.ended)).code, 130)
+        assert.strictEqual((yield* Effect.promise(() => running.ended)).code, 0)
       }),
     limit
   )
