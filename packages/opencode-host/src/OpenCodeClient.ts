@@ -85,6 +85,8 @@ export interface PromptInput {
   /** `provider/model`; split at the first slash. */
   readonly model?: string | undefined
   readonly agent?: string | undefined
+  /** A variant of the model, such as a reasoning effort. */
+  readonly variant?: string | undefined
   readonly system?: string | undefined
 }
 
@@ -93,6 +95,11 @@ export interface TurnInput extends Omit<PromptInput, "messageId" | "partId"> {
   /** Keep it to send or follow the same prompt again, after a failure or a restart of the program. */
   readonly messageId?: string | undefined
   readonly partId?: string | undefined
+  /**
+   * Send it although this host runs a turn in the session. That turn ends with what it had (`takenOver`) as soon as the
+   * model reads this prompt. Default: false, such a turn fails with `Busy`.
+   */
+  readonly steer?: boolean | undefined
   /** Time after which the turn is aborted. Default: none. */
   readonly deadline?: Duration.Input | undefined
 }

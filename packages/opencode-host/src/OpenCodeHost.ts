@@ -42,7 +42,8 @@ import { restartPolicy } from "./internal/server/restarts.ts"
 import { checkTemporaryDirectory } from "./internal/server/secretPreload.ts"
 import { spawnServer } from "./internal/server/spawn.ts"
 import { makeSupervisor } from "./internal/server/supervisor.ts"
-import { type RunningTurn, runTurn } from "./internal/turn/turn.ts"
+import type { RunningTurns } from "./internal/turn/runningTurns.ts"
+import { runTurn } from "./internal/turn/turn.ts"
 
 /**
  * **When to use**
@@ -77,7 +78,8 @@ export class OpenCodeHost extends Context.Service<
     readonly events: Stream.Stream<HostEvent>
     /**
      * Runs one prompt. Fails only before `Delivered`, and then the same ids may be given again; afterwards it ends with
-     * exactly one `Ended`. A prompt that OpenCode has already is followed, not sent. Interrupting aborts the turn.
+     * exactly one `Ended`. A prompt that OpenCode has already is followed, not sent. Interrupting aborts the turn, and
+     * those that run with it in the session (`steer`).
      */
     readonly turn: (input: TurnInput) => Stream.Stream<TurnEvent, HostError>
     /**
@@ -85,7 +87,7 @@ export class OpenCodeHost extends Context.Service<
      * to elsewhere or its tool has ended. Nothing was sent to the agent then.
      */
     readonly reply: (request: OpenCodeRequestRef, reply: RequestReply) => Effect.Effect<"replied" | "closed", HostError>
-    /** Aborts what the session runs and waits until it is idle (10 s at most, then `Timeout`). */
+    /** Aborts what the session runs, prompts that steer it included, and waits until it is idle (10 s at most, then `Timeout`). */
     readonly abort: (sessionId: string) => Effect.Effect<void, HostError>
   }
 >()("@opencode-worker/opencode-host/OpenCodeHost") {
@@ -117,7 +119,7 @@ const make = Effect.fnUntraced(function* (options: OpenCodeHostOptions) {
     stopTimeout: options.attach === undefined ? options.stopTimeout : 0
   })
   const client = options.alwaysAsk === true ? withoutAlways(makeClient(use, directory)) : makeClient(use, directory)
-  const turns = new Map<string, RunningTurn>()
+  const turns: RunningTurns = new Map()
   const abort = (sessionId: string) => abortSession(client, turns, sessionId)
   const scope = yield* Effect.scope
   const background = (effect: Effect.Effect<void>) => Effect.forkIn(effect, scope, { startImmediately: true })

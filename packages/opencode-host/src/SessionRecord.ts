@@ -7,7 +7,7 @@ import * as Stream from "effect/Stream"
 import type { HostError } from "./HostError.ts"
 import { chainSince } from "./internal/turn/record.ts"
 import type { OpenCodeClient, PromptInput } from "./OpenCodeClient.ts"
-import { type RecordedTurn, type TurnRemainder, turnOf, turnsOfPage } from "./TurnRecord.ts"
+import { isSteered, type RecordedTurn, type TurnRemainder, turnsOf, turnsOfPage } from "./TurnRecord.ts"
 
 /**
  * The turn of a prompt; undefined: OpenCode does not have the prompt. It costs what was written since the prompt, not the
@@ -16,20 +16,29 @@ import { type RecordedTurn, type TurnRemainder, turnOf, turnsOfPage } from "./Tu
 export const recordedTurn = (
   client: OpenCodeClient,
   prompt: Pick<PromptInput, "sessionId" | "messageId">
-): Effect.Effect<RecordedTurn | undefined, HostError> =>
-  Effect.map(chainSince(client, prompt), (chain) => turnOf(chain, prompt.messageId))
+): Effect.Effect<(RecordedTurn & { readonly takenOver: boolean }) | undefined, HostError> =>
+  Effect.map(chainSince(client, prompt), (chain) => {
+    const turns = turnsOf(chain, prompt.messageId)
+    const at = turns.findIndex((turn) => turn.prompt.info.id === prompt.messageId)
+    const turn = turns[at]
+    return turn && { ...turn, takenOver: isSteered(turn, turns[at + 1]) }
+  })
 
 /**
  * A turn, and whether the session was busy while its messages were read: then it may go on.
  */
 export interface ObservedTurn extends RecordedTurn {
   readonly sessionBusy: boolean
+  /** The next prompt steered it: it ended with what it had. */
+  readonly takenOver: boolean
 }
 
 interface State {
   readonly before: string | undefined
   readonly remainder: TurnRemainder
   readonly sessionBusy: boolean
+  /** The turn after the next one to read. */
+  readonly newer: RecordedTurn | undefined
 }
 
 /**
@@ -42,19 +51,28 @@ export const recordedTurns = (
   { pageSize = 10 }: { readonly pageSize?: number } = {}
 ): Stream.Stream<ObservedTurn, HostError> => {
   const busy = Effect.map(client.sessions.status, (status) => status[sessionId] !== undefined)
-  const read = Effect.fnUntraced(function* ({ before, remainder, sessionBusy }: State) {
+  const read = Effect.fnUntraced(function* ({ before, newer, remainder, sessionBusy }: State) {
     // On both sides of the reading: a turn that runs while its page is read runs at one of the two.
     const first = yield* busy
     const page = yield* client.messages.list(sessionId, { limit: pageSize, before })
     const observed = (remainder.length > 0 && sessionBusy) || first || (yield* busy)
     const [rest, turns] = turnsOfPage(remainder, page.messages, page.before === undefined)
-    const next: State = { before: page.before, remainder: rest, sessionBusy: observed }
+    const next: State = {
+      before: page.before,
+      remainder: rest,
+      sessionBusy: observed,
+      newer: turns.at(-1) ?? newer
+    }
     return [
-      turns.map((turn): ObservedTurn => ({ ...turn, sessionBusy: observed })),
+      turns.map((turn, index): ObservedTurn => ({
+        ...turn,
+        sessionBusy: observed,
+        takenOver: isSteered(turn, index === 0 ? newer : turns[index - 1])
+      })),
       page.before === undefined ? undefined : next
     ] as const
   })
-  const start: State = { before: undefined, remainder: [], sessionBusy: false }
+  const start: State = { before: undefined, newer: undefined, remainder: [], sessionBusy: false }
   return Stream.paginate(start, (state: State) =>
     Effect.map(read(state), ([turns, next]) => [turns, Option.fromUndefinedOr(next)] as const)
   )

@@ -35,6 +35,7 @@ const continues: ReadonlyArray<string> = ["tool-calls", "unknown"]
  * | completed, final `finish` | completed |
  * | completed, `tool-calls`, a tool in error | aborted: a permission or question was rejected |
  * | completed, anything else | interrupted |
+ * | completed or none, and `takenOver`: the model answers a later prompt | completed |
  *
  * A summary is not an answer. It decides where the answer before it does not: a compaction that failed or was aborted ends
  * its turn, and one after which nothing follows leaves it interrupted.
@@ -47,17 +48,22 @@ const continues: ReadonlyArray<string> = ["tool-calls", "unknown"]
  */
 export const classifyTurn = (
   assistants: ReadonlyArray<AssistantWithParts>,
-  session: { readonly sessionBusy: boolean; readonly abortRequested?: boolean }
+  session: { readonly sessionBusy: boolean; readonly abortRequested?: boolean; readonly takenOver?: boolean }
 ): TurnState => {
   if (session.sessionBusy) return running
   const newest = assistants.at(-1)
+  const isTakenOver = session.takenOver === true && (newest === undefined || isCompleted(newest))
+  if (session.abortRequested === true && (newest !== undefined || isTakenOver)) return ended("aborted")
+  if (isTakenOver) return ended("completed")
   if (newest === undefined) return notStarted
-  if (session.abortRequested === true) return ended("aborted")
   const answer = assistants.findLast(({ info }) => info.summary !== true)
   if (answer === newest) return endOf(newest)
   const before = answer === undefined || continues.includes(answer.info.finish ?? "") ? interrupted : endOf(answer)
   return before.outcome === "interrupted" && newest.info.error !== undefined ? endOf(newest) : before
 }
+
+const isCompleted = ({ info: { error, time } }: AssistantWithParts) =>
+  error === undefined && time.completed !== undefined
 
 type EndState = Extract<TurnState, { readonly _tag: "Ended" }>
 

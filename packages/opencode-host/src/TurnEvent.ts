@@ -111,6 +111,8 @@ export interface Ended {
   readonly error: TurnFailure | undefined
   readonly messages: ReadonlyArray<AssistantWithParts>
   readonly usage: TurnUsage
+  /** The model answers a later prompt (`TurnInput.steer`): the turn has what came before. */
+  readonly takenOver: boolean
 }
 
 export type TurnEvent =

@@ -9,7 +9,7 @@ import { visibleParts } from "./Turn.ts"
  * its answer is not whole.
  */
 export interface TurnNotice {
-  readonly name: "Compacted" | "OutputLimit" | "EmptyAnswer"
+  readonly name: "Compacted" | "OutputLimit" | "EmptyAnswer" | "TakenOver"
   readonly text: string
 }
 
@@ -17,6 +17,8 @@ export const compacted: TurnNotice = {
   name: "Compacted",
   text: "OpenCode compacted the conversation: the model goes on with a summary of what came before."
 }
+
+export const takenOver: TurnNotice = { name: "TakenOver", text: "The next prompt took over from here." }
 
 const outputLimit: TurnNotice = {
   name: "OutputLimit",

@@ -114,6 +114,26 @@ export const turnsOf = (chain: ReadonlyArray<MessageWithParts>, promptId?: strin
 export const turnOf = (chain: ReadonlyArray<MessageWithParts>, promptId: string): RecordedTurn | undefined =>
   turnsOf(chain, promptId).find(({ prompt }) => prompt.info.id === promptId)
 
+/** Whether the model has begun to answer a prompt that came after this one. */
+export const isAnsweredAfter = (turns: ReadonlyArray<RecordedTurn>, promptId: string): boolean =>
+  turns
+    .slice(turns.findIndex(({ prompt }) => prompt.info.id === promptId) + 1)
+    .some(({ kind, messages }) => kind === "prompt" && messages.length > 0)
+
+/**
+ * Whether the next prompt steered this turn: it was stored before the turn's last step had ended. OpenCode then goes on with
+ * the new prompt, and no later message says how this turn ended.
+ */
+export const isSteered = ({ messages }: RecordedTurn, next: RecordedTurn | undefined): boolean => {
+  const completed = messages.at(-1)?.info.time.completed
+  return (
+    next?.kind === "prompt" &&
+    next.messages.length > 0 &&
+    completed !== undefined &&
+    next.prompt.info.time.created <= completed
+  )
+}
+
 /** Whether a turn begins at this place, whatever came before the chain. */
 const begins = (chain: ReadonlyArray<MessageWithParts>, at: number): boolean => {
   const message = chain[at]

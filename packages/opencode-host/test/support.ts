@@ -11,7 +11,7 @@ import {
 } from "../src/index.ts"
 import type { Hub } from "../src/internal/server/hub.ts"
 import type { Running } from "../src/internal/server/supervisor.ts"
-import type { TurnHost } from "../src/internal/turn/turn.ts"
+import type { TurnHost } from "../src/internal/turn/turnHost.ts"
 
 /** The question to the model: the newest user text, and the number of tool results since. */
 export interface Asked {

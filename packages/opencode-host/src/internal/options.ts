@@ -141,6 +141,7 @@ const promptRules: Rules<PromptInput> = {
   text,
   model: optional(filled),
   agent: optional(filled),
+  variant: optional(filled),
   system: optional(text)
 }
 
@@ -148,5 +149,6 @@ const turnRules: Rules<TurnInput> = {
   ...promptRules,
   messageId: optional(filled),
   partId: optional(filled),
+  steer: optional(flag),
   deadline: optional(duration)
 }

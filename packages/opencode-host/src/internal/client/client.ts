@@ -66,7 +66,7 @@ export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeC
     },
     prompt: Effect.fnUntraced(function* (input) {
       yield* checkPrompt(input)
-      const { sessionId, messageId, partId, text, model, agent, system } = input
+      const { sessionId, messageId, partId, text, model, agent, variant, system } = input
       yield* call("prompt", (sdk, options) =>
         sdk.session.promptAsync(
           {
@@ -76,6 +76,7 @@ export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeC
             parts: [{ id: partId, type: "text", text }],
             ...(model === undefined ? {} : { model: splitModel(model) }),
             ...(agent === undefined ? {} : { agent }),
+            ...(variant === undefined ? {} : { variant }),
             ...(system === undefined ? {} : { system })
           },
           options

@@ -3,13 +3,14 @@
  * Texts of the assistant are left out: which message they belong to is all that is needed.
  */
 import type { Message, MessageWithParts, Part, PromptInput } from "../../OpenCodeClient.ts"
-import { isAssistant, turnOf } from "../../TurnRecord.ts"
+import { isAnsweredAfter, isAssistant, turnsOf } from "../../TurnRecord.ts"
 
 export const liveRecord = ({ messageId }: Pick<PromptInput, "messageId">) => {
   /** In the order in which OpenCode created them. */
   const messages = new Map<string, MessageWithParts>()
   /** Those of the assistant that belong to the turn; true: a summary. */
   const steps = new Map<string, boolean>()
+  let isTakenOver = false
 
   /** Late events of messages before the prompt do not belong here. */
   const isOlder = ({ time }: Message) => {
@@ -18,9 +19,10 @@ export const liveRecord = ({ messageId }: Pick<PromptInput, "messageId">) => {
   }
 
   const update = () => {
-    for (const { info } of turnOf([...messages.values()], messageId)?.messages ?? []) {
-      steps.set(info.id, info.summary === true)
-    }
+    const turns = turnsOf([...messages.values()], messageId)
+    const own = turns.find(({ prompt }) => prompt.info.id === messageId)
+    for (const { info } of own?.messages ?? []) steps.set(info.id, info.summary === true)
+    isTakenOver = own !== undefined && isAnsweredAfter(turns, messageId)
   }
 
   /** A message was created or has changed. */
@@ -56,6 +58,10 @@ export const liveRecord = ({ messageId }: Pick<PromptInput, "messageId">) => {
     message,
     part,
     replace,
+    /** The model answers this prompt, or has answered it. */
+    hasBegun: () => steps.size > 0,
+    /** The model answers a later prompt. After a gap in the events this may be wrong. */
+    isTakenOver: () => isTakenOver,
     isAnswer: (id: string) => steps.get(id) === false,
     isSummary: (id: string) => steps.get(id) === true
   }

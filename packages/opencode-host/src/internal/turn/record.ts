@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { HostError } from "../../HostError.ts"
 import type { AssistantWithParts, MessageWithParts, OpenCodeClient, PromptInput } from "../../OpenCodeClient.ts"
-import { turnOf } from "../../TurnRecord.ts"
+import { isAnsweredAfter, turnOf, turnsOf } from "../../TurnRecord.ts"
 
 type PromptIds = Pick<PromptInput, "sessionId" | "messageId">
 
@@ -33,9 +33,17 @@ export const chainSince = Effect.fnUntraced(function* (
   return []
 })
 
-/** The assistant's messages of a prompt's turn, oldest first. */
-export const turnMessages = (
-  client: OpenCodeClient,
-  prompt: PromptIds
-): Effect.Effect<ReadonlyArray<AssistantWithParts>, HostError> =>
-  Effect.map(chainSince(client, prompt), (chain) => turnOf(chain, prompt.messageId)?.messages ?? [])
+/** The assistant's messages of a turn, oldest first, and whether OpenCode answers a later prompt since. */
+interface TurnInRecord {
+  readonly messages: ReadonlyArray<AssistantWithParts>
+  readonly takenOver: boolean
+}
+
+export const notTakenOver: TurnInRecord = { messages: [], takenOver: false }
+
+export const turnInRecord = (client: OpenCodeClient, prompt: PromptIds): Effect.Effect<TurnInRecord, HostError> =>
+  Effect.map(chainSince(client, prompt), (chain) => {
+    const turns = turnsOf(chain, prompt.messageId)
+    const messages = turnOf(chain, prompt.messageId)?.messages ?? []
+    return { messages, takenOver: isAnsweredAfter(turns, prompt.messageId) }
+  })

@@ -14,43 +14,25 @@
  * - The end is what OpenCode's record says, never what an event says.
  */
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Match from "effect/Match"
 import * as Schedule from "effect/Schedule"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { HostError } from "../../HostError.ts"
 import { Busy, Unavailable } from "../../HostErrorReason.ts"
 import type { HostEvent } from "../../HostEvent.ts"
-import type { AssistantWithParts, OpenCodeClient, PromptInput, TurnInput } from "../../OpenCodeClient.ts"
+import type { AssistantWithParts, PromptInput, TurnInput } from "../../OpenCodeClient.ts"
 import { classifyTurn, type TurnState, usageOf } from "../../Turn.ts"
 import type { Ended, TurnEvent, TurnFailure } from "../../TurnEvent.ts"
 import { deliver, isDelivered } from "./delivery.ts"
-import type { Hub } from "../server/hub.ts"
-import type { Running } from "../server/supervisor.ts"
 import { clearWhenEnded, requestTracker } from "./requests.ts"
 import { rejectionOf, turnReader } from "./turnReader.ts"
-import { isBusy, turnMessages } from "./record.ts"
-
-/** The control of a turn that runs in this process. */
-export interface RunningTurn {
-  /** Only then is an ambiguous ending an abort. */
-  abortRequested: boolean
-}
-
-export interface TurnHost {
-  readonly client: OpenCodeClient
-  /** Keeps the server from being taken for idle; fails when the host is closing. */
-  readonly keepAlive: Effect.Effect<void, HostError, Scope.Scope>
-  readonly running: Effect.Effect<Running, HostError>
-  readonly listen: Hub["listen"]
-  readonly turns: Map<string, RunningTurn>
-  readonly abort: (sessionId: string) => Effect.Effect<void, HostError>
-  /** Runs as long as the host, concurrently. */
-  readonly background: (effect: Effect.Effect<void>) => Effect.Effect<unknown>
-}
+import { isBusy, notTakenOver, turnInRecord } from "./record.ts"
+import { register } from "./runningTurns.ts"
+import type { TurnHost } from "./turnHost.ts"
 
 type Signal =
   | HostEvent
@@ -58,6 +40,7 @@ type Signal =
   | { readonly _tag: "Tick" }
   | { readonly _tag: "Exited" }
   | { readonly _tag: "Deadline" }
+  | { readonly _tag: "Oldest" }
 
 /** A turn without events is looked up this often, so that a lost event cannot hang it. */
 const lookUp = Duration.seconds(15)
@@ -65,6 +48,8 @@ const lookUp = Duration.seconds(15)
 const interruptedFor = Duration.seconds(5)
 /** A prompt that was just sent is not busy yet: that it was refused, and did not start, must last this long. */
 const refusedFor = Duration.millis(1500)
+/** OpenCode may end its work at the moment in which a steering prompt is stored, and then does not see it. */
+const strandedFor = Duration.seconds(3)
 const operation = "turn"
 /** Servers that may exit while they receive one prompt. */
 const maxAttempts = 4
@@ -74,7 +59,7 @@ const recoveryLimit = Duration.seconds(60)
 const isInterrupted = ({ state }: { readonly state: TurnState }) =>
   state._tag === "Ended" && state.outcome === "interrupted"
 
-type Prompt = PromptInput & Pick<TurnInput, "deadline">
+type Prompt = PromptInput & Pick<TurnInput, "deadline" | "steer">
 
 export const runTurn = (host: TurnHost, prompt: Prompt): Stream.Stream<TurnEvent, HostError> => attempt(host, prompt, 1)
 
@@ -94,15 +79,7 @@ const attempt = (host: TurnHost, prompt: Prompt, count: number): Stream.Stream<T
 const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
   const { client, turns } = host
   const { sessionId } = input
-  const turn: RunningTurn = { abortRequested: false }
-  yield* Effect.acquireRelease(
-    Effect.suspend(() => {
-      if (turns.has(sessionId)) return Effect.fail(new HostError({ reason: new Busy({ sessionId }) }))
-      turns.set(sessionId, turn)
-      return Effect.void
-    }),
-    () => Effect.sync(() => turns.delete(sessionId))
-  )
+  const turn = yield* register(turns, sessionId, input.steer === true)
   yield* host.keepAlive
   // Text of other sessions is most of what there is; their other events may be a sub-agent's.
   const events = yield* host.listen(
@@ -116,7 +93,7 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
   let delivered = followed
   let rejection: TurnFailure | undefined
   let ended = false
-  if (!delivered && (yield* isBusy(client, sessionId))) {
+  if (!delivered && !turn.steers && (yield* isBusy(client, sessionId))) {
     return yield* new HostError({ reason: new Busy({ sessionId }) })
   }
   // The stream was interrupted: abort. After a failure, which comes before delivery, there is nothing to abort.
@@ -125,6 +102,9 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
   )
   const reader = turnReader(client, input)
   const requests = requestTracker(client, sessionId)
+  /** The requests of a session are those of the prompt that the model answers. */
+  const tracksRequests = () =>
+    !reader.isTakenOver() && (reader.hasBegun() || Deferred.isDoneUnsafe(turn.isOldest))
   const abandoned = Effect.suspend(() =>
     Effect.forEach(requests.abandoned(), (request) => host.background(clearWhenEnded(client, request)))
   )
@@ -137,10 +117,11 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
   const end = (
     outcome: Ended["outcome"],
     error: TurnFailure | undefined,
-    messages: ReadonlyArray<AssistantWithParts>
+    messages: ReadonlyArray<AssistantWithParts>,
+    takenOver = false
   ): ReadonlyArray<TurnEvent> => {
     ended = true
-    const last: TurnEvent = { _tag: "Ended", outcome, error, messages, usage: usageOf(messages) }
+    const last: TurnEvent = { _tag: "Ended", outcome, error, messages, usage: usageOf(messages), takenOver }
     // A quick answer may be complete before its prompt was looked up.
     const first: ReadonlyArray<TurnEvent> = !delivered && messages.length > 0 ? [{ _tag: "Delivered" }] : []
     return [...first, ...(followed ? [] : reader.remainingText(messages)), ...requests.closeAll(), last]
@@ -148,28 +129,41 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
 
   /** The status first: see `classifyTurn`. */
   const read = Effect.gen(function* () {
-    const sessionBusy = yield* isBusy(client, sessionId)
-    const messages = sessionBusy ? [] : yield* turnMessages(client, input)
-    return { state: classifyTurn(messages, { sessionBusy, abortRequested: turn.abortRequested }), messages }
+    const isWorking = yield* isBusy(client, sessionId)
+    const { messages, takenOver } =
+      isWorking && !reader.isTakenOver() ? notTakenOver : yield* turnInRecord(client, input)
+    const sessionBusy = isWorking && !takenOver
+    const state = classifyTurn(messages, { sessionBusy, abortRequested: turn.abortRequested, takenOver })
+    return { state, messages, takenOver }
   })
 
   const isRefused = ({ state }: { readonly state: TurnState }) =>
     state._tag === "NotStarted" && (rejection !== undefined || turn.abortRequested)
 
-  /** Interrupted, refused: of a living server these are believed only when they last. */
+  /** A steering prompt that is stored and that the idle session does not run. It is sent once more, under its ids. */
+  let sentAgain = false
+  const isStranded = ({ state }: { readonly state: TurnState }) =>
+    state._tag === "NotStarted" && turn.steers && delivered && !sentAgain
+
+  /** Interrupted, refused, stranded: of a living server these are believed only when they last. */
   const settled = Effect.fnUntraced(function* () {
     const first = yield* read
-    const doubtful = isInterrupted(first) ? isInterrupted : isRefused(first) ? isRefused : undefined
+    const doubtful = [isInterrupted, isRefused, isStranded].find((matches) => matches(first))
     if (doubtful === undefined) return first
-    const duration = doubtful === isInterrupted ? interruptedFor : refusedFor
+    const duration = doubtful === isInterrupted ? interruptedFor : doubtful === isRefused ? refusedFor : strandedFor
     const schedule = Schedule.spaced("100 millis").pipe(Schedule.upTo({ duration }))
     return yield* read.pipe(Effect.repeat({ until: (now) => !doubtful(now), schedule }))
   })
 
   const check = Effect.gen(function* () {
-    const { state, messages } = yield* settled()
-    if (state._tag === "Ended") return end(state.outcome, state.error, messages)
-    if (!isRefused({ state })) return []
+    const { state, messages, takenOver } = yield* settled()
+    if (state._tag === "Ended") return end(state.outcome, state.error, messages, takenOver)
+    if (!isRefused({ state })) {
+      if (!isStranded({ state })) return []
+      sentAgain = true
+      yield* client.prompt(input)
+      return []
+    }
     const aborted = turn.abortRequested || rejection?.name === "MessageAbortedError"
     return aborted ? end("aborted", undefined, messages) : end("failed", rejection, messages)
   })
@@ -190,19 +184,19 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
       const reason = new Unavailable({ operation, detail: "the server ended before the prompt was stored" })
       return yield* new HostError({ reason })
     }
-    const messages = yield* turnMessages(client, input).pipe(
+    const { messages, takenOver } = yield* turnInRecord(client, input).pipe(
       Effect.timeout(recoveryLimit),
-      Effect.orElseSucceed((): ReadonlyArray<AssistantWithParts> => [])
+      Effect.orElseSucceed(() => notTakenOver)
     )
-    const state = classifyTurn(messages, { sessionBusy: false, abortRequested: turn.abortRequested })
+    const state = classifyTurn(messages, { sessionBusy: false, abortRequested: turn.abortRequested, takenOver })
     return state._tag === "Ended" && state.outcome !== "interrupted"
-      ? end(state.outcome, state.error, messages)
+      ? end(state.outcome, state.error, messages, takenOver)
       : end("interrupted", { name: "ServerDied", message: "The OpenCode server ended during the turn" }, messages)
   })
 
   const cancel = Effect.fnUntraced(function* (name: string, message: string) {
     yield* Effect.ignore(host.abort(sessionId))
-    const messages = yield* Effect.orElseSucceed(turnMessages(client, input), () => [])
+    const { messages } = yield* Effect.orElseSucceed(turnInRecord(client, input), () => notTakenOver)
     return end("aborted", { name, message }, messages)
   })
 
@@ -213,7 +207,7 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
     const late = found.find((event) => event._tag === "RetryScheduled" && event.next > deadlineAt)
     if (late?._tag !== "RetryScheduled") return found
     yield* Effect.ignore(host.abort(sessionId))
-    const messages = yield* Effect.orElseSucceed(turnMessages(client, input), () => [])
+    const { messages } = yield* Effect.orElseSucceed(turnInRecord(client, input), () => notTakenOver)
     const message = `The provider is to be asked again at ${new Date(late.next).toISOString()}, after the deadline of this turn: ${late.message}`
     return [...found, ...end("failed", { name: "RetryAfterDeadline", message }, messages)]
   })
@@ -227,8 +221,10 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
     if (event.type === "session.idle" && event.properties.sessionID === sessionId) return yield* check
     // Deleting a session does not stop what it runs.
     if (event.type === "session.deleted" && event.properties.sessionID === sessionId) return yield* deleted
+    const wasTakenOver = reader.isTakenOver()
     const found = yield* withinDeadline(reader.read(event))
-    return ended ? found : [...found, ...(yield* requests.read(event))]
+    if (!ended && !wasTakenOver && reader.isTakenOver()) return [...found, ...(yield* check)]
+    return ended || !tracksRequests() ? found : [...found, ...(yield* requests.read(event))]
   })
 
   /** Something may be missing that only `caughtUp` brings: it is tried until it succeeds. */
@@ -257,12 +253,13 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
       Tick: () => Effect.catchReason(behind ? caughtUp(lookedUp) : lookedUp, "HostError", "NotFound", () => deleted),
       Gap: () => caughtUp(check),
       Exited: () => recover,
+      Oldest: () => Effect.succeed([]),
       Deadline: () => cancel("DeadlineExceeded", "The turn exceeded its deadline")
     })
 
   /** The changes of requests that no event reported. */
   const refreshed = (signal: Signal, found: ReadonlyArray<TurnEvent>) =>
-    ended || !delivered || signal._tag === "Event"
+    ended || !delivered || signal._tag === "Event" || !tracksRequests()
       ? Effect.succeed(found)
       : Effect.map(requests.refresh, (missed) => [...found, ...missed])
 
@@ -286,6 +283,7 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
     Stream.fromQueue(events),
     delivery,
     Stream.fromEffect(Effect.as(server.exited, { _tag: "Exited" })),
+    Stream.fromEffect(Effect.as(Deferred.await(turn.isOldest), { _tag: "Oldest" })),
     Stream.fromSchedule(Schedule.spaced(lookUp)).pipe(Stream.as<Signal>({ _tag: "Tick" })),
     after(input.deadline, { _tag: "Deadline" })
   ]

@@ -126,5 +126,5 @@ export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
         : parts.flatMap((part) => (part.type === "text" || part.type === "reasoning" ? textPart(part) : nothing))
     )
 
-  return { read, catchUp, remainingText, markGap }
+  return { read, catchUp, remainingText, markGap, hasBegun: record.hasBegun, isTakenOver: record.isTakenOver }
 }
