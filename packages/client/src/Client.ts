@@ -7,6 +7,7 @@ import { makeApprovals } from "./resources/approvals.ts"
 import { makeCommands } from "./resources/commands.ts"
 import { makeDevices } from "./resources/devices.ts"
 import { makeModels } from "./resources/models.ts"
+import { makePromptQueue } from "./resources/promptQueue.ts"
 import { makeRequests } from "./resources/requests.ts"
 import { makeSessions } from "./resources/sessions.ts"
 import { makeTurns, type PromptOptions } from "./resources/turns.ts"
@@ -24,6 +25,7 @@ export const makeClient = (connection: Connection) => {
     models: makeModels(calls),
     sessions: makeSessions(calls),
     turns,
+    promptQueue: makePromptQueue(calls),
     requests: makeRequests(calls),
     approvals: makeApprovals(calls),
     commands: makeCommands(calls),

@@ -27,6 +27,8 @@ export type PairingPreview = FunctionReturnType<typeof backendApi.pairing.previe
 export type Session = Page<typeof backendApi.sessions.list>
 /** A prompt, and how it ended. */
 export type Turn = Page<typeof backendApi.turns.list>
+/** A prompt that waits. */
+export type QueuedPrompt = FunctionReturnType<typeof backendApi.promptQueue.list>[number]
 /** A final part of a turn: `payload` is JSON, OpenCode's own part or `{ text }` for a notice. */
 export type FinalPart = Page<typeof backendApi.turns.parts>
 /** A final part in the outline of its turn: at most 300 bytes. */

@@ -15,6 +15,7 @@ export type {
   OutlineEntry,
   PairingPreview,
   PendingRequest,
+  QueuedPrompt,
   RequestId,
   Segment,
   Session,
@@ -32,4 +33,5 @@ export type { FollowedTurn, FollowOptions } from "./FollowedTurn.ts"
 export * as TurnView from "./TurnView.ts"
 export type { CallOptions, MutationOptions } from "./internal/calls.ts"
 export type { ModelCatalog } from "./resources/models.ts"
+export type { PromptChanges } from "./resources/promptQueue.ts"
 export type { PromptOptions } from "./resources/turns.ts"

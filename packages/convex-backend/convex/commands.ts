@@ -12,7 +12,7 @@ import { type Infer, v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
 import { operatorQuery, workerMutation, workerQuery } from "./builders.ts"
-import { promoteNext } from "./endTurn.ts"
+import { promoteNext, statusOf } from "./endTurn.ts"
 import { appError } from "./errors.ts"
 import { clamp, checkName, checkText, MAX_MESSAGE, MAX_PAGE, MAX_QUEUED_COMMANDS } from "./limits.ts"
 import { usableWorker } from "./authorize.ts"
@@ -159,8 +159,7 @@ export const settle = workerMutation({
       await purgeSession(ctx, session._id)
     } else {
       // The session still exists, so it becomes usable again.
-      const first = await promoteNext(ctx, session)
-      await ctx.db.patch(session._id, { status: first === null || first.status === "queued" ? "idle" : "running" })
+      await ctx.db.patch(session._id, { status: statusOf(await promoteNext(ctx, session)) })
     }
     return null
   }

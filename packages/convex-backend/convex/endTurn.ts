@@ -7,6 +7,7 @@ import { deleteApprovals } from "./approvals.ts"
 import { deleteDeltas } from "./deltas.ts"
 import { STALE_TURN } from "./limits.ts"
 import { closeRequests } from "./requests.ts"
+import { firstUnfinished, mayFollow } from "./turnOrder.ts"
 
 type Ending = Pick<Doc<"turns">, "answeredBy" | "error" | "parts" | "usage"> & {
   readonly status: Exclude<Doc<"turns">["status"], "queued" | "claimed" | "running">
@@ -24,11 +25,16 @@ export const endTurn = async (ctx: MutationCtx, turn: Doc<"turns">, ending: Endi
   await deleteApprovals(ctx, turn._id)
   const session = await ctx.db.get(turn.sessionId)
   if (session === null) return
-  const ran = turn.status !== "queued"
-  const status = session.status === "running" && ran ? "idle" : session.status
-  await ctx.db.patch(session._id, { status, lastActivityAt: finishedAt })
-  if (status !== "deleting") await promoteNext(ctx, session)
+  const first = session.status === "deleting" ? null : await promoteNext(ctx, session)
+  await ctx.db.patch(session._id, {
+    lastActivityAt: finishedAt,
+    ...(session.status !== "deleting" && { status: statusOf(first) })
+  })
 }
+
+/** The status of a session by its first unfinished turn. */
+export const statusOf = (first: Doc<"turns"> | null): "idle" | "running" =>
+  first === null || first.status === "queued" ? "idle" : "running"
 
 /** Expires a queued turn that is older than `STALE_TURN`. Returns whether it did. */
 export const expireIfStale = async (ctx: MutationCtx, turn: Doc<"turns">): Promise<boolean> => {
@@ -37,12 +43,13 @@ export const expireIfStale = async (ctx: MutationCtx, turn: Doc<"turns">): Promi
   return true
 }
 
-/** Makes the first unfinished turn of a session ready, if it is queued. Returns that turn, as it was before. */
+/** Makes the first queued turn of a session ready, if it may run. Returns the first unfinished turn, as it was before. */
 export const promoteNext = async (ctx: MutationCtx, session: Doc<"sessions">): Promise<Doc<"turns"> | null> => {
-  const next = await ctx.db
-    .query("turns")
-    .withIndex("by_session_finished", (q) => q.eq("sessionId", session._id).eq("finished", false))
-    .first()
-  if (next?.status === "queued" && !next.ready) await ctx.db.patch(next._id, { ready: true })
-  return next
+  const turns = await firstUnfinished(ctx, session._id)
+  const at = turns.findIndex(({ status }) => status === "queued")
+  const next = turns[at]
+  if (next !== undefined && !next.ready && mayFollow(next, turns.slice(0, at))) {
+    await ctx.db.patch(next._id, { ready: true })
+  }
+  return turns[0] ?? null
 }

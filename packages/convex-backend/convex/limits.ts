@@ -18,6 +18,10 @@ export const MAX_MESSAGE = 4_000
 export const MAX_AUTOMATIC_TITLE = 50
 /** Rows of one page or window: 20 prompts of the largest size are below the 16 MiB that a query may read. */
 export const MAX_PAGE = 20
+/** Steering prompts of one session that are not finished. */
+export const MAX_STEERS = 10
+/** Queued prompts of one session that can be listed and moved. */
+export const MAX_QUEUED_TURNS = 100
 /** Rows of a list whose rows are small. */
 export const MAX_SMALL_PAGE = 100
 /** Sessions in one `sync.diff`: each reads up to two index ranges, of 4,096 per query, and a row of some kB. */

@@ -37,3 +37,11 @@ export const deletePrompt = async (ctx: MutationCtx, turnId: Id<"turns">): Promi
   const row = await rowOf(ctx, turnId)
   if (row !== null) await ctx.db.delete(row._id)
 }
+
+/** Replaces the text of a turn that is not claimed. */
+export const replacePrompt = async (ctx: MutationCtx, turnId: Id<"turns">, text: string): Promise<void> => {
+  const fields = promptFields(text)
+  await ctx.db.patch(turnId, fields)
+  await deletePrompt(ctx, turnId)
+  if (fields.length > fields.head.length) await ctx.db.insert("prompts", { turnId, text })
+}

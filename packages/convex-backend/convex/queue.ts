@@ -16,7 +16,7 @@ import type { QueryCtx } from "./_generated/server.ts"
 import { assignedTurn } from "./authorize.ts"
 import { workerMutation, workerQuery } from "./builders.ts"
 import { deleteDeltas, deltasAfter } from "./deltas.ts"
-import { endTurn, expireIfStale } from "./endTurn.ts"
+import { endTurn, expireIfStale, promoteNext, statusOf } from "./endTurn.ts"
 import { appError } from "./errors.ts"
 import {
   clamp,
@@ -32,6 +32,7 @@ import {
 import { contentOf, insertContent } from "./parts.ts"
 import { promptText } from "./prompts.ts"
 import { closeRequests } from "./requests.ts"
+import { mayRunIn } from "./turnOrder.ts"
 import { segment, turnAnsweredBy, turnError, turnOutcome, turnUsage } from "./validators.ts"
 import { isWatched } from "./viewers.ts"
 
@@ -41,19 +42,24 @@ const sessionOf = async (ctx: QueryCtx, turn: Doc<"turns">): Promise<Doc<"sessio
   return session
 }
 
-const toWorkerTurn = async (ctx: QueryCtx, turn: Doc<"turns">) => {
-  const session = await sessionOf(ctx, turn)
-  return {
-    turnId: turn._id,
-    sessionId: turn.sessionId,
-    opencodeSessionId: session.opencodeSessionId ?? null,
-    title: session.title,
-    seq: turn.seq,
-    createdAt: turn._creationTime
-  }
-}
+const toReadyTurn = ({ _id: turnId, delivery, sessionId }: Doc<"turns">) => ({
+  turnId,
+  sessionId,
+  delivery: delivery ?? ("queue" as const)
+})
 
-/** The oldest turns that can run now, at most `limit` (up to 20): one per session, so the cost is O(limit). */
+/** What the agent is asked. It may be edited until the claim, which returns it. */
+const toPrompt = async (ctx: QueryCtx, turn: Doc<"turns">) => ({
+  text: await promptText(ctx, turn),
+  model: turn.model ?? null,
+  agent: turn.agent ?? null,
+  variant: turn.variant ?? null
+})
+
+/**
+ * The oldest turns that can run now, at most `limit` (up to 20): one per session, so the cost is O(limit). A turn with the
+ * delivery `steer` may run while others of its session run.
+ */
 export const listReady = workerQuery({
   args: { limit: v.number() },
   handler: async (ctx, { limit }) => {
@@ -61,14 +67,8 @@ export const listReady = workerQuery({
       .query("turns")
       .withIndex("by_worker_ready", (q) => q.eq("workerId", ctx.worker._id).eq("status", "queued").eq("ready", true))
       .take(clamp(limit, MAX_PAGE))
-    return Promise.all(
-      turns.map(async (turn) => ({
-        ...(await toWorkerTurn(ctx, turn)),
-        text: await promptText(ctx, turn),
-        model: turn.model ?? null,
-        agent: turn.agent ?? null
-      }))
-    )
+    const allowed = await Promise.all(turns.map((turn) => mayRunIn(ctx, ctx.worker.epoch, turn)))
+    return turns.filter((_, index) => allowed[index]).map(toReadyTurn)
   }
 })
 
@@ -94,7 +94,9 @@ export const listOrphaned = workerQuery({
     const turns = [...claimed, ...delivered].filter(({ _id }) => !runs.has(_id)).slice(0, size)
     return Promise.all(
       turns.map(async (turn) => ({
-        ...(await toWorkerTurn(ctx, turn)),
+        turnId: turn._id,
+        sessionId: turn.sessionId,
+        opencodeSessionId: (await sessionOf(ctx, turn)).opencodeSessionId ?? null,
         delivered: turn.status === "running",
         abortRequested: turn.abortRequested ?? false,
         epoch: turn.epoch ?? 0,
@@ -106,8 +108,8 @@ export const listOrphaned = workerQuery({
 })
 
 /**
- * Claims a turn, with the ids that its prompt will have in OpenCode. Returns false if another process has claimed it, it is
- * not ready, or it was queued for too long; this call sets it to `expired` then.
+ * Claims a turn, with the ids that its prompt will have in OpenCode, and returns the prompt. Null if another process has
+ * claimed it, it is not ready, or it was queued for too long; this call sets it to `expired` then.
  */
 export const claim = workerMutation({
   args: { turnId: v.id("turns"), messageId: v.string(), partId: v.string() },
@@ -116,13 +118,14 @@ export const claim = workerMutation({
     checkText("partId", partId, MAX_NAME)
     const { epoch } = ctx.worker
     const turn = await assignedTurn(ctx, turnId)
-    if (turn.status === "claimed" && turn.epoch === epoch && turn.messageId === messageId) return { claimed: true }
-    if (turn.status !== "queued" || !turn.ready) return { claimed: false }
-    if ((await sessionOf(ctx, turn)).status === "deleting") return { claimed: false }
-    if (await expireIfStale(ctx, turn)) return { claimed: false }
+    if (turn.status === "claimed" && turn.epoch === epoch && turn.messageId === messageId) return toPrompt(ctx, turn)
+    if (turn.status !== "queued" || !turn.ready) return null
+    if ((await sessionOf(ctx, turn)).status === "deleting") return null
+    if (await expireIfStale(ctx, turn)) return null
+    if (!(await mayRunIn(ctx, epoch, turn))) return null
     await ctx.db.patch(turnId, { status: "claimed", ready: false, epoch, messageId, partId })
     await ctx.db.patch(turn.sessionId, { status: "running" })
-    return { claimed: true }
+    return toPrompt(ctx, turn)
   }
 })
 
@@ -140,7 +143,7 @@ export const aborts = workerQuery({
   }
 })
 
-/** Records that OpenCode has the prompt: it is never sent again. */
+/** Records that OpenCode has the prompt: it is never sent again. A prompt that steers the turn becomes ready. */
 export const markDelivered = workerMutation({
   args: { turnId: v.id("turns") },
   handler: async (ctx, { turnId }) => {
@@ -150,6 +153,8 @@ export const markDelivered = workerMutation({
       throw appError("Conflict", `A turn that is ${turn.status} in epoch ${turn.epoch ?? "none"} cannot be delivered`)
     }
     await ctx.db.patch(turnId, { status: "running" })
+    const session = await sessionOf(ctx, turn)
+    if (session.status !== "deleting") await promoteNext(ctx, session)
     return null
   }
 })
@@ -253,15 +258,16 @@ export const requeue = workerMutation({
     }
     await ctx.db.patch(turnId, {
       status: "queued",
-      ready: (await sessionOf(ctx, turn)).status !== "deleting",
+      ready: false,
       epoch: undefined,
       messageId: undefined,
       partId: undefined
     })
     await deleteDeltas(ctx, turnId)
     await closeRequests(ctx, turnId)
-    const { status } = await sessionOf(ctx, turn)
-    if (status === "running") await ctx.db.patch(turn.sessionId, { status: "idle" })
+    const session = await sessionOf(ctx, turn)
+    if (session.status === "deleting") return null
+    await ctx.db.patch(session._id, { status: statusOf(await promoteNext(ctx, session)) })
     return null
   }
 })

@@ -10,6 +10,7 @@ import { enqueueCommand, findCommand } from "./commands.ts"
 import { appError } from "./errors.ts"
 import { clamp, checkName, checkText, MAX_NAME, MAX_SMALL_PAGE } from "./limits.ts"
 import { purgeSession } from "./purge.ts"
+import { firstUnfinished } from "./turnOrder.ts"
 import { markWatched } from "./viewers.ts"
 
 const toSessionView = (session: Doc<"sessions">) => ({
@@ -118,14 +119,13 @@ export const remove = operatorMutation({
     if (existing !== null) return existing
     const session = await ownedSession(ctx, sessionId)
     const worker = await ctx.db.get(session.workerId)
-    const head = await ctx.db
-      .query("turns")
-      .withIndex("by_session_finished", (q) => q.eq("sessionId", sessionId).eq("finished", false))
-      .first()
-    if (head?.status === "queued" && head.ready) await ctx.db.patch(head._id, { ready: false })
+    const unfinished = await firstUnfinished(ctx, sessionId)
+    for (const { _id, ready, status } of unfinished) {
+      if (status !== "queued") await ctx.db.patch(_id, { abortRequested: true })
+      else if (ready) await ctx.db.patch(_id, { ready: false })
+    }
     await ctx.db.patch(sessionId, { status: "deleting" })
-    const runs = head !== null && head.status !== "queued"
-    if (runs) await ctx.db.patch(head._id, { abortRequested: true })
+    const runs = unfinished.some(({ status }) => status !== "queued")
     const unknown = session.opencodeSessionId === undefined && !runs
     if (unknown || worker?.approval !== "approved") {
       await purgeSession(ctx, sessionId)

@@ -22,6 +22,7 @@ import {
 import { partAt, wholePart } from "./parts.ts"
 import { insertTurn, promptText } from "./prompts.ts"
 import { ownedSession, ownedTurn, usableWorker } from "./authorize.ts"
+import { placeOf } from "./turnOrder.ts"
 
 const toTurnView = (turn: Doc<"turns">, undoneFrom = Number.POSITIVE_INFINITY) => ({
   turnId: turn._id,
@@ -33,6 +34,9 @@ const toTurnView = (turn: Doc<"turns">, undoneFrom = Number.POSITIVE_INFINITY) =
   length: turn.length,
   model: turn.model ?? null,
   agent: turn.agent ?? null,
+  variant: turn.variant ?? null,
+  /** `steer`: it was sent into the turn before it. */
+  delivery: turn.delivery ?? "queue",
   status: turn.status,
   /** Whether OpenCode has undone it: its messages and its file changes. */
   undone: turn.messageId !== undefined && turn.seq >= undoneFrom,
@@ -53,22 +57,34 @@ const titleOf = (text: string): string => {
   return Array.from(printable(line).trim()).slice(0, MAX_AUTOMATIC_TITLE).join("")
 }
 
-type Prompt = { readonly text: string; readonly model?: string | undefined; readonly agent?: string | undefined }
+interface Prompt {
+  readonly text: string
+  readonly model?: string | undefined
+  readonly agent?: string | undefined
+  readonly variant?: string | undefined
+}
+
+/** Rejects a prompt that cannot be stored. */
+export const checkPrompt = ({ agent, model, text, variant }: Prompt): void => {
+  checkText("text", text, MAX_PROMPT)
+  for (const [field, name] of Object.entries({ agent, model, variant })) {
+    if (name !== undefined) checkName(field, name)
+  }
+  // As in the catalogue: the part after the provider may contain slashes and spaces.
+  if (model !== undefined && !/^[^/]+\/./.test(model)) {
+    throw appError("InvalidArgument", "model is not written provider/model")
+  }
+}
 
 const enqueue = async (
   ctx: MutationCtx & { readonly operator: string },
   sessionId: Id<"sessions">,
-  { text, model, agent }: Prompt,
-  idempotencyKey: string
+  { text, model, agent, variant }: Prompt,
+  idempotencyKey: string,
+  delivery: "queue" | "steer" = "queue"
 ): Promise<Id<"turns">> => {
-  checkText("text", text, MAX_PROMPT)
+  checkPrompt({ text, model, agent, variant })
   checkName("idempotencyKey", idempotencyKey)
-  if (agent !== undefined) checkName("agent", agent)
-  if (model !== undefined) {
-    checkName("model", model)
-    // As in the catalogue: the part after the provider may contain slashes and spaces.
-    if (!/^[^/]+\/./.test(model)) throw appError("InvalidArgument", "model is not written provider/model")
-  }
   const session = await ownedSession(ctx, sessionId)
   if (session.status === "deleting") throw appError("Conflict", "This session is being deleted: create another one")
   const existing = await ctx.db
@@ -76,29 +92,20 @@ const enqueue = async (
     .withIndex("by_session_key", (q) => q.eq("sessionId", sessionId).eq("idempotencyKey", idempotencyKey))
     .unique()
   if (existing !== null) {
-    if ((await promptText(ctx, existing)) === text) return existing._id
+    if (existing.edited === true || (await promptText(ctx, existing)) === text) return existing._id
     throw appError("Conflict", "This idempotencyKey was used for another prompt: use a new one")
   }
   const { _id: workerId } = await usableWorker(ctx, session.workerId)
-  const last = await ctx.db
-    .query("turns")
-    .withIndex("by_session", (q) => q.eq("sessionId", sessionId))
-    .order("desc")
-    .first()
-  const unfinished = await ctx.db
-    .query("turns")
-    .withIndex("by_session_finished", (q) => q.eq("sessionId", sessionId).eq("finished", false))
-    .first()
   const turnId = await insertTurn(ctx, {
     sessionId,
     workerId,
     ownerId: ctx.operator,
-    seq: Math.floor(last?.seq ?? 0) + 1,
+    ...(await placeOf(ctx, sessionId, delivery)),
     text,
     ...(model !== undefined && { model }),
     ...(agent !== undefined && { agent }),
+    ...(variant !== undefined && { variant }),
     status: "queued",
-    ready: unfinished === null,
     finished: false,
     idempotencyKey
   })
@@ -110,16 +117,23 @@ const enqueue = async (
   return turnId
 }
 
-/** Queues a prompt, and returns the turn's id. It is durable then, with the worker online or not. Idempotent by key. */
+/**
+ * Queues a prompt, and returns the turn's id. It is durable then, with the worker online or not. Idempotent by key.
+ * `delivery: "steer"`: if a turn of the session runs, the prompt is delivered into it, before all queued prompts. That turn
+ * ends with what it had, and the new one takes over. If none runs, the prompt is queued as any other.
+ */
 export const send = operatorMutation({
   args: {
     sessionId: v.id("sessions"),
     text: v.string(),
     model: v.optional(v.string()),
     agent: v.optional(v.string()),
+    variant: v.optional(v.string()),
+    delivery: v.optional(v.union(v.literal("queue"), v.literal("steer"))),
     idempotencyKey: v.string()
   },
-  handler: (ctx, { sessionId, idempotencyKey, ...prompt }) => enqueue(ctx, sessionId, prompt, idempotencyKey)
+  handler: (ctx, { sessionId, idempotencyKey, delivery, ...prompt }) =>
+    enqueue(ctx, sessionId, prompt, idempotencyKey, delivery)
 })
 
 /**

@@ -39,9 +39,9 @@ await operator.mutation(api.turns.send, { sessionId, text: "What is in here?", i
 // The worker takes the lease, then the turn, and answers.
 const { epoch } = await worker.mutation(api.lease.acquire, { workerId, secret, processId: randomUUID() })
 const lease = { workerId, secret, epoch }
-for (const { turnId, text } of await worker.query(api.queue.listReady, { ...lease, limit: 10 })) {
-  await worker.mutation(api.queue.claim, { ...lease, turnId, messageId: "msg_1", partId: "prt_1" })
-  const payload = JSON.stringify({ text: `You asked: ${text}` })
+for (const { turnId } of await worker.query(api.queue.listReady, { ...lease, limit: 10 })) {
+  const prompt = await worker.mutation(api.queue.claim, { ...lease, turnId, messageId: "msg_1", partId: "prt_1" })
+  const payload = JSON.stringify({ text: `You asked: ${prompt?.text}` })
   const parts = [{ index: 0, kind: "text", payload }]
   await worker.mutation(api.queue.finish, { ...lease, turnId, outcome: "completed", parts })
   const { page } = await operator.query(api.turns.parts, { turnId, paginationOpts: { numItems: 20, cursor: null } })

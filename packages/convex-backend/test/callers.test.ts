@@ -42,9 +42,10 @@ const world = async () => {
   const [approval] = (await operator.query(api.approvals.list, { paginationOpts })).page
   if (approval === undefined) throw new Error("There is no approval")
   const { approvalId } = approval
+  const queuedId = await send(operator, sessionId)
   const commandId = await operator.mutation(api.sessions.rename, { sessionId, title: "T", idempotencyKey: "rename" })
   const { deviceId } = await newDevice(deployment(), operator, "read")
-  return { operator, worker, sessionId, turnId, endedId, requestId, hash, approvalId, commandId, deviceId }
+  return { operator, worker, sessionId, turnId, endedId, queuedId, requestId, hash, approvalId, commandId, deviceId }
 }
 type World = Awaited<ReturnType<typeof world>>
 
@@ -85,7 +86,14 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
   "sessions:create": [({ worker }) => ({ workerId: worker.workerId, idempotencyKey: "k" }), "NotFound"],
   "sessions:list": [() => ({ paginationOpts }), "empty"],
   "sessions:get": [({ sessionId }) => ({ sessionId }), { accepted: null }],
-  "turns:send": [({ sessionId }) => ({ sessionId, text: "Hi", idempotencyKey: "k" }), "NotFound"],
+  "turns:send": [({ sessionId }) => ({ sessionId, text: "Hi", variant: "v", idempotencyKey: "k" }), "NotFound"],
+  "promptQueue:list": [({ sessionId }) => ({ sessionId }), "NotFound"],
+  "promptQueue:edit": [
+    ({ queuedId }) => ({ turnId: queuedId, text: "Hi", model: "p/m", agent: "a", variant: "v" }),
+    "NotFound"
+  ],
+  "promptQueue:move": [({ queuedId }) => ({ turnId: queuedId, before: null }), "NotFound"],
+  "promptQueue:drop": [({ queuedId }) => ({ turnId: queuedId }), "NotFound"],
   "turns:resend": [({ endedId }) => ({ turnId: endedId, idempotencyKey: "k" }), "NotFound"],
   "turns:list": [({ sessionId }) => ({ sessionId, paginationOpts }), "NotFound"],
   "turns:live": [({ turnId }) => ({ turnId, after: 0 }), "NotFound"],

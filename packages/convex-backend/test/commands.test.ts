@@ -220,7 +220,7 @@ describe("deleting", () => {
     await finish(running)
     assert.strictEqual((await session())?.status, "deleting")
     assert.deepStrictEqual(await operator.query(api.queue.listReady, { ...worker, limit: 20 }), [])
-    assert.deepStrictEqual(await claim(waiting), { claimed: false })
+    assert.isNull(await claim(waiting))
     assert.deepNestedInclude((await queued())[0], { opencodeSessionId: "ses_1" })
     await settle(commandId)
     assert.isNull(await eventually(session, (found) => found === null))

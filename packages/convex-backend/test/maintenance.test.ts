@@ -107,11 +107,11 @@ describe("maintenance", () => {
     const { workerId, secret, epoch } = await again()
     const worker = { workerId, secret, epoch }
     const claim = (turnId: typeof stale) => operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
-    assert.deepStrictEqual(await claim(stale), { claimed: false })
+    assert.isNull(await claim(stale))
     assert.strictEqual((await operator.query(api.turns.live, { turnId: stale, after: 0 })).status, "expired")
     const [next] = await operator.query(api.queue.listReady, { ...worker, limit: 20 })
     assert.strictEqual(next?.turnId, young)
-    assert.deepStrictEqual(await claim(young), { claimed: true })
+    assert.isNotNull(await claim(young))
   })
 
   it("trims rows beyond their retention only", async () => {
@@ -180,7 +180,7 @@ describe("maintenance", () => {
     assert.deepStrictEqual(ready, [])
     const next = await send(operator, sessionId)
     const claim = operator.mutation(api.queue.claim, { workerId, secret, epoch, turnId: next, ...ids })
-    assert.deepStrictEqual(await claim, { claimed: true })
+    assert.isNotNull(await claim)
   })
 
   it("deletes a session whose worker never executed its deletion", async () => {

@@ -15,13 +15,20 @@ export interface PromptIds {
   readonly partId: string
 }
 
-/** A prompt of a turn. Attachments and the way of delivery will be fields of this type. */
+/** A prompt of a turn. Attachments will be a field of this type. */
 export interface Prompt extends PromptIds {
   readonly text: string
   /** `provider/model` as the operator named it. Null: the agent chooses. */
   readonly model: string | null
   /** Null: the agent chooses. */
   readonly agent: string | null
+  /** A variant of the model, such as a reasoning effort. Null: the agent chooses. */
+  readonly variant: string | null
+  /**
+   * `steer`: another turn of the session may run. Deliver the prompt into it: that turn ends as completed with what it had,
+   * and this one takes over. An agent that cannot do this fails with `Busy` until the other turn has ended.
+   */
+  readonly delivery: "queue" | "steer"
 }
 
 /** A prompt that was sent earlier, perhaps by another process. */
@@ -122,16 +129,17 @@ export interface PromptRecord extends AgentAnswer {
   readonly state: PromptState
 }
 
-/** A conversation's session, for one user at a time. */
+/** A conversation's session, for one user of `Agent.use` at a time: a turn, and the prompts that steer it. */
 export interface AgentSession {
   /** The agent's id of the session. Null until the first `run` has opened it. */
   readonly id: Effect.Effect<string | null>
   /**
    * Sends the prompt and streams everything that happens until `Ended`, requests of sub-agents included. It fails only
-   * before `Delivered`. A prompt that the agent already has is followed, not sent. Interrupting it aborts the turn.
+   * before `Delivered`. A prompt that the agent already has is followed, not sent. Interrupting it aborts the turn, and may
+   * abort those that run with it in the session.
    */
   readonly run: (prompt: Prompt) => Stream.Stream<AgentEvent, AgentError>
-  /** Stops the turn that `run` streams, which then ends as `aborted`. */
+  /** Stops the turns that `run` streams, which then end as `aborted`: one turn, and the prompts that steer it. */
   readonly abort: Effect.Effect<void, AgentError>
 }
 

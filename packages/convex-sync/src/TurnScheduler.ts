@@ -8,6 +8,9 @@
  *                                       abort: its fiber is interrupted, the agent's record decides
  * ```
  *
+ * A steering prompt shares the place of the turn that it steers: the turn ends with what it had, and its place is free when
+ * the last of them has ended. An abort of one of them ends all that are delivered.
+ *
  * May this prompt be sent again?
  *
  * | state | again? |
@@ -35,11 +38,13 @@
  * Other calls of the deployment wait in the client until it responds.
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
-import { Cause, Context, Deferred, Effect, Fiber, FiberSet, Layer, Queue, Stream } from "effect"
+import { MAX_PAGE } from "@opencode-worker/convex-backend/limits"
+import { Cause, Context, Deferred, Effect, Fiber, FiberSet, Layer, Queue, Semaphore, Stream } from "effect"
 import { Agent } from "./Agent.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import { DeltaWriter } from "./DeltaWriter.ts"
 import { resubscribe } from "./internal/resubscribe.ts"
+import { makePlace, type Place, useIn } from "./internal/turns/Place.ts"
 import { makeRequests, type RequestsOptions } from "./internal/turns/requests.ts"
 import { runTurn } from "./internal/turns/runTurn.ts"
 import { isRunning, makeHandle, type TurnHandle, whenEnded } from "./internal/turns/TurnHandle.ts"
@@ -93,36 +98,56 @@ export class TurnScheduler extends Context.Service<
     const recovery = Recovery.make(agent, store)
     const requests = yield* makeRequests(store.requests, options, (turnId) => handles.get(turnId)?.requests)
     const services = { store, deltas, recovery, requests }
+    const turnsAtOnce = yield* Semaphore.make(MAX_PAGE)
     // Closing interrupts all turns at once, so that none waits for the recovery of another.
     const fibers = yield* FiberSet.make<void>()
 
-    const claimAndRun = (handle: TurnHandle) => {
-      const { sessionId, turnId } = handle.turn
-      return agent.use(store.conversation(sessionId), (session) =>
-        Effect.suspend(() => {
-          if (handle.phase !== "waiting") return Effect.void
-          // From here on recovery leaves the turn alone, because its claim may have been accepted.
-          handle.phase = "claimed"
-          handle.ended = Deferred.makeUnsafe()
-          handle.session = session
-          return Effect.flatMap(agent.promptIds, (ids) =>
-            Effect.flatMap(store.claim(turnId, ids), (isClaimed) =>
-              isClaimed ? runTurn(services, handle, session, ids) : Effect.void
-            )
-          ).pipe(
-            Effect.tapCause((cause) =>
-              Cause.hasInterruptsOnly(cause) ? Effect.void : Queue.offer(endRefused, undefined)
-            ),
-            Effect.ensuring(
-              Effect.suspend(() => {
-                handle.phase = "waiting"
-                return Deferred.succeed(handle.ended, undefined)
-              })
-            )
+    const claimAndRun = (handle: TurnHandle, place: Place) =>
+      Effect.suspend(() => {
+        if (handle.phase !== "waiting") return Effect.void
+        // From here on recovery leaves the turn alone, because its claim may have been accepted.
+        handle.phase = "claimed"
+        handle.ended = Deferred.makeUnsafe()
+        handle.place = place
+        return Effect.flatMap(agent.promptIds, (ids) =>
+          Effect.flatMap(store.claim(handle.turn.turnId, ids), (prompt) =>
+            prompt === null ? Effect.void : runTurn(services, handle, place.session, { ...ids, ...prompt })
           )
-        })
+        ).pipe(
+          Effect.tapCause((cause) =>
+            Cause.hasInterruptsOnly(cause) ? Effect.void : Queue.offer(endRefused, undefined)
+          ),
+          Effect.ensuring(
+            Effect.suspend(() => {
+              handle.phase = "lending"
+              return Deferred.succeed(handle.ended, undefined)
+            })
+          )
+        )
+      }).pipe((run) => useIn(place, Semaphore.withPermits(turnsAtOnce, 1)(run)))
+
+    /** In a place of its own, which it keeps for the prompts that steer it. */
+    const runAlone = (handle: TurnHandle) =>
+      agent.use(store.conversation(handle.turn.sessionId), (session) => {
+        const place = makePlace(session)
+        return Effect.andThen(claimAndRun(handle, place), Deferred.await(place.free))
+      })
+
+    /** A steering prompt runs in the place of the turn that it steers. If that turn has ended, it runs as any other. */
+    const admit = (handle: TurnHandle) =>
+      Effect.suspend(() => {
+        const { delivery, sessionId } = handle.turn
+        const steered = [...handles.values()].find(
+          ({ phase, turn }) => delivery === "steer" && phase === "delivered" && turn.sessionId === sessionId
+        )
+        return steered?.place === undefined ? runAlone(handle) : claimAndRun(handle, steered.place)
+      }).pipe(
+        Effect.ensuring(
+          Effect.sync(() => {
+            if (handle.phase === "lending") handle.phase = "waiting"
+          })
+        )
       )
-    }
 
     const remove = (handle: TurnHandle) => {
       if (handles.get(handle.turn.turnId) === handle) handles.delete(handle.turn.turnId)
@@ -131,7 +156,7 @@ export class TurnScheduler extends Context.Service<
     const attend = Effect.fnUntraced(function* (handle: TurnHandle) {
       const { turnId } = handle.turn
       while (shown.has(turnId)) {
-        yield* logged(claimAndRun(handle))
+        yield* logged(admit(handle))
         if (shown.has(turnId)) yield* Effect.sleep(claimRetryDelay)
       }
       // In one step with the look before it: a window either was seen there, or finds the handle removed.
@@ -166,10 +191,10 @@ export class TurnScheduler extends Context.Service<
       Effect.suspend(() => {
         if (handle.aborted) return Effect.void
         handle.aborted = true
-        if (handle.phase !== "delivered" || handle.session === undefined) {
+        if (handle.phase !== "delivered" || handle.place === undefined) {
           return Deferred.succeed(handle.cancelled, undefined)
         }
-        return handle.session.abort.pipe(
+        return handle.place.session.abort.pipe(
           Effect.catch((error) => Effect.logWarning("The agent could not stop a turn", error.message)),
           (stop) => FiberSet.run(fibers, stop)
         )

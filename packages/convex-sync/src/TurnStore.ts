@@ -13,7 +13,11 @@ import type { Lease } from "./Lease.ts"
 import { type RequestStore, requestStore } from "./RequestStore.ts"
 import { type StreamedPart, truncateToLimits, type TurnResult } from "./TurnResult.ts"
 
+/** A turn that can run now. Its prompt comes with the claim, because an operator may change it until then. */
 export type ReadyTurn = FunctionReturnType<typeof backendApi.queue.listReady>[number]
+
+/** The prompt of a claimed turn. */
+export type ClaimedPrompt = NonNullable<FunctionReturnType<typeof backendApi.queue.claim>>
 
 /** A turn that was claimed and has not ended. `delivered`: the agent had stored its prompt. */
 export interface OrphanedTurn {
@@ -25,13 +29,13 @@ export interface OrphanedTurn {
 }
 
 export interface TurnStore {
-  /** The oldest turns that can run now, one per session: now, and at each change. */
+  /** The oldest turns that can run now, one per session, and prompts that steer running turns: now, and at each change. */
   readonly windows: Stream.Stream<ReadonlyArray<ReadyTurn>, ConvexSyncError>
   /** The turns of this worker that an operator stopped and that have not ended: now, and at each change. */
   readonly aborts: Stream.Stream<ReadonlyArray<Id<"turns">>, ConvexSyncError>
   readonly conversation: (sessionId: Id<"sessions">) => Conversation
-  /** False: the turn is no longer ready, or another process has it. */
-  readonly claim: (turnId: Id<"turns">, ids: PromptIds) => Effect.Effect<boolean, ConvexSyncError>
+  /** Null: the turn is no longer ready, or another process has it. */
+  readonly claim: (turnId: Id<"turns">, ids: PromptIds) => Effect.Effect<ClaimedPrompt | null, ConvexSyncError>
   /** Records that the agent has stored the prompt. */
   readonly deliver: (turnId: Id<"turns">) => Effect.Effect<unknown, ConvexSyncError>
   /** The text that was written so far, in the order in which its parts began. */
@@ -90,7 +94,7 @@ export const turnStore = (lease: Lease["Service"], limit = MAX_PAGE): TurnStore 
   windows: lease.subscribe(api.queue.listReady, { limit }),
   aborts: lease.subscribe(api.queue.aborts, { limit: MAX_PAGE }),
   conversation: (sessionId) => conversation(lease, sessionId),
-  claim: (turnId, ids) => Effect.map(lease.mutation(api.queue.claim, { turnId, ...ids }), ({ claimed }) => claimed),
+  claim: (turnId, ids) => lease.mutation(api.queue.claim, { turnId, ...ids }),
   deliver: (turnId) => lease.mutation(api.queue.markDelivered, { turnId }),
   streamed: (turnId) => Effect.map(readDeltas(lease, turnId), joinDeltas),
   finish: (turnId, result) =>

@@ -94,7 +94,7 @@ layer(Deployment.layer, { excludeTestServices: true })("recovery", (test) => {
         const { append, flush } = yield* DeltaWriter
         const { mutation } = lease
         for (const { key, sessionId, turnId } of turns) {
-          assert.isTrue(yield* claim(turnId, { messageId: `msg_${key}`, partId: "prt_1" }))
+          assert.isNotNull(yield* claim(turnId, { messageId: `msg_${key}`, partId: "prt_1" }))
           yield* mutation(api.sessions.linkOpenCodeSession, { sessionId, opencodeSessionId: `ses_${key}` })
           if (key === "fresh") continue
           yield* mutation(api.queue.markDelivered, { turnId })

@@ -18,17 +18,15 @@ import * as ScriptedAgent from "../src/testing/ScriptedAgent.ts"
 
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only a deployment makes real ones
 const idOf = <Table extends "sessions" | "turns">(name: string) => name as Id<Table>
-const turn = (name: string): ReadyTurn => ({
-  turnId: idOf<"turns">(name),
-  sessionId: idOf<"sessions">(name),
-  opencodeSessionId: null,
-  title: name,
-  text: name,
-  model: null,
-  agent: null,
-  seq: 1,
-  createdAt: 0
-})
+/** `session>name` steers the turn of that session; `name` has a session of its own. */
+const turn = (name: string): ReadyTurn => {
+  const [session = name, steer] = name.split(">")
+  return {
+    turnId: idOf<"turns">(name),
+    sessionId: idOf<"sessions">(session),
+    delivery: steer === undefined ? "queue" : "steer"
+  }
+}
 const failed = (operation: string) => (reason: ConvexSyncError["reason"]) => new ConvexSyncError({ operation, reason })
 const refused = failed("queue:claim")(new ConvexSyncReason.FunctionFailed({ message: "Server Error" }))
 const unavailable = new AgentReason.Unavailable({ message: "The server restarts" })
@@ -65,7 +63,8 @@ const setUp = Effect.fnUntraced(function* ({ agent = obedient(), claim, finish, 
     claim: (turnId) =>
       Effect.suspend(() => {
         claimed.push(turnId)
-        return claim?.(turnId) ?? Effect.succeed(true)
+        const prompt = { text: turnId, model: null, agent: null, variant: null }
+        return Effect.map(claim?.(turnId) ?? Effect.succeed(true), (isClaimed) => (isClaimed ? prompt : null))
       }),
     deliver: () => Effect.void,
     streamed: () => Effect.sync(() => [{ partId: "p", kind: "text", text }]),
@@ -363,6 +362,100 @@ describe("TurnScheduler, delivery", () => {
       const { results, show } = yield* setUp({ agent })
       yield* show("a")
       assert.deepStrictEqual(results, [["a", "aborted", ""]])
+    })
+  )
+})
+
+describe("TurnScheduler, a prompt that steers", () => {
+  it.effect("runs in the place of the turn that it steers, which is free when both have ended", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { agent, delivered } = ScriptedAgent.make({
+        capacity: 1,
+        script: ({ text }) => [{ say: text }, { wait: text === "a>1" ? Deferred.await(gate) : Effect.never }]
+      })
+      const { claimed, results, settle, show } = yield* setUp({ agent })
+      yield* show("a")
+      yield* show("a>1", "b")
+      assert.deepStrictEqual([claimed, results], [["a", "a>1"], [["a", "completed", ""]]])
+      yield* show("b")
+      yield* Deferred.succeed(gate, undefined)
+      yield* settle
+      assert.deepStrictEqual(claimed, ["a", "a>1", "b"])
+      assert.deepStrictEqual(results.at(-1), ["a>1", "completed", ""])
+      assert.deepStrictEqual(
+        delivered.map(({ delivery }) => delivery),
+        ["queue", "steer", "queue"]
+      )
+    })
+  )
+
+  it.effect("runs as any other when the turn before it has ended", () =>
+    Effect.gen(function* () {
+      const { claimed, results, show } = yield* setUp()
+      yield* show("a")
+      yield* show("a>1")
+      assert.deepStrictEqual(claimed, ["a", "a>1"])
+      assert.deepStrictEqual(results.at(-1), ["a>1", "completed", ""])
+    })
+  )
+
+  it.effect("steers another steering prompt, and is aborted through the agent", () =>
+    Effect.gen(function* () {
+      const { agent } = hanging(1)
+      const { abort, results, scheduler, settle, show } = yield* setUp({ agent })
+      yield* show("a")
+      yield* show("a>1")
+      yield* show("a>2")
+      const idle = yield* Effect.forkScoped(scheduler.sessionIdle(idOf<"sessions">("a")))
+      yield* settle
+      assert.isUndefined(idle.pollUnsafe())
+      yield* abort("a>2")
+      yield* Fiber.join(idle)
+      assert.deepStrictEqual(results, [
+        ["a", "completed", ""],
+        ["a>1", "completed", ""],
+        ["a>2", "aborted", ""]
+      ])
+    })
+  )
+
+  it.effect("goes on when the worker is paused after the turn that it steers has ended", () =>
+    Effect.gen(function* () {
+      const { agent } = hanging(1)
+      const { abort, claimed, results, running, scheduler, settle, show, start } = yield* setUp({ agent })
+      yield* show("a")
+      yield* show("a>1")
+      yield* Fiber.interrupt(running)
+      yield* settle
+      assert.deepStrictEqual(results, [["a", "completed", ""]])
+      yield* abort("a>1")
+      yield* scheduler.idle
+      yield* start
+      yield* show("a>2")
+      assert.deepStrictEqual(claimed, ["a", "a>1", "a>2"])
+    })
+  )
+
+  it.effect("is recovered with the turn that it steers when the process ends", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { agent, delivered } = hanging()
+      const { requeued, results, show } = yield* Scope.provide(setUp({ agent }), scope)
+      yield* show("a")
+      yield* show("a>1")
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(
+        [requeued, results],
+        [
+          [],
+          [
+            ["a", "completed", ""],
+            ["a>1", "interrupted", "WorkerStopped"]
+          ]
+        ]
+      )
+      assert.strictEqual(delivered.length, 2)
     })
   )
 })

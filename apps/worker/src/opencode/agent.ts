@@ -77,7 +77,7 @@ const make = Effect.gen(function* () {
       abort: Effect.suspend(() => (slot.session === undefined ? Effect.void : host.abort(slot.session.id))).pipe(
         Effect.mapError(toAgentError)
       ),
-      run: ({ agent, messageId, model, partId, text }) => {
+      run: ({ agent, delivery, messageId, model, partId, text, variant }) => {
         let isDelivered = false
         const turn = Effect.gen(function* () {
           // OpenCode chooses the values that the prompt omits, by its configuration, the agent and the session.
@@ -90,6 +90,8 @@ const make = Effect.gen(function* () {
             text,
             model: named?.id,
             agent: agent ?? undefined,
+            variant: variant ?? undefined,
+            steer: delivery === "steer",
             deadline
           })
           return Stream.mapEffect(turnEvents, (event) => {

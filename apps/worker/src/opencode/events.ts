@@ -11,7 +11,7 @@ import { toAgentRequest } from "./request.ts"
 type Ended = Extract<TurnEvent, { readonly _tag: "Ended" }>
 
 /** The first turn after OpenCode has lost a session reports this once. */
-const toEnded = (session: OpenSession, { error, messages, outcome, usage }: Ended): AgentEvent => {
+const toEnded = (session: OpenSession, { error, messages, outcome, takenOver, usage }: Ended): AgentEvent => {
   const notices = Option.toArray(session.lossNotice)
   session.lossNotice = Option.none()
   const completed = outcome === "completed"
@@ -22,7 +22,7 @@ const toEnded = (session: OpenSession, { error, messages, outcome, usage }: Ende
     usage,
     answeredBy: answeredBy(messages),
     announcesLoss: notices.length > 0,
-    parts: (streamed) => finalParts(messages, { notices, streamed, completed })
+    parts: (streamed) => finalParts(messages, { notices, streamed, completed, takenOver })
   }
 }
 

@@ -5,6 +5,7 @@ import {
   compacted,
   endNotices,
   type OpenCodePart,
+  takenOver,
   type TurnNotice,
   visibleParts
 } from "@opencode-worker/opencode-host"
@@ -38,7 +39,7 @@ const notice = (payload: { readonly text: string } & Partial<TurnNotice> & { rea
 
 /**
  * The parts in order: first notices of the worker, then a notice in place of each summary, and at the end of a `completed`
- * turn the reason why its answer is incomplete. OpenCode loses streamed text in a crash or an abort; `streamed` restores it.
+ * turn the reason why its answer is incomplete, such as the next prompt (`takenOver`). OpenCode loses streamed text in a crash or an abort; `streamed` restores it.
  */
 export const finalParts = (
   messages: ReadonlyArray<AssistantWithParts>,
@@ -46,6 +47,7 @@ export const finalParts = (
     readonly notices?: ReadonlyArray<string>
     readonly streamed?: ReadonlyArray<TurnResult.StreamedPart>
     readonly completed?: boolean
+    readonly takenOver?: boolean
   } = {}
 ): ReadonlyArray<TurnResult.FinalPart> => {
   const streamed = new Map(more.streamed?.map((part) => [part.partId, part]))
@@ -62,7 +64,7 @@ export const finalParts = (
       : visibleParts(message).flatMap(ofPart)
   )
   const notices = (more.notices ?? []).map((text) => notice({ text }))
-  const last = more.completed === true ? endNotices(messages).map(notice) : []
+  const last = more.completed === true ? (more.takenOver === true ? [takenOver] : endNotices(messages)).map(notice) : []
   const unrecorded = Array.from(streamed.values(), ({ kind, partId, text }): Content => ({
     kind,
     payload: { id: partId, text }

@@ -19,10 +19,10 @@ const unanswered: TurnFailure = { name: "NotAnswered", message: "OpenCode did no
 const cutShort: TurnFailure = { name: "Interrupted", message: "OpenCode was stopped in the middle of this." }
 
 /** A shell command of a person has no model that reports its outcome. */
-const stateOf = ({ kind, messages }: ObservedTurn): TurnState =>
+const stateOf = ({ kind, messages, takenOver }: ObservedTurn): TurnState =>
   kind === "shell" && messages.at(-1)?.info.time.completed !== undefined
     ? { _tag: "Ended", outcome: "completed", error: undefined }
-    : classifyTurn(messages, { sessionBusy: false })
+    : classifyTurn(messages, { sessionBusy: false, takenOver })
 
 /** None if the session may still run this turn, or if OpenCode was killed before it stored the prompt. */
 const ended = (turn: ObservedTurn): Option.Option<History.EndedTurn> => {
@@ -45,7 +45,10 @@ const ended = (turn: ObservedTurn): Option.Option<History.EndedTurn> => {
       error,
       usage: usageOf(messages),
       answeredBy: turn.kind === "prompt" ? answeredBy(messages) : undefined,
-      parts: finalParts(messages, { completed: turn.kind === "prompt" && outcome === "completed" })
+      parts: finalParts(messages, {
+        completed: turn.kind === "prompt" && outcome === "completed",
+        takenOver: turn.takenOver
+      })
     })
   })
 }

@@ -14,14 +14,15 @@ const read = Effect.fn("OpenCode.record")(function* ({ agentSessionId: sessionId
   )
   const isBusy = isStored && (yield* client.sessions.status)[sessionId] !== undefined
   if (isBusy) yield* abort(sessionId)
-  const messages = isStored ? ((yield* recordedTurn(client, { sessionId, messageId }))?.messages ?? []) : []
-  const state = classifyTurn(messages, { sessionBusy: false })
+  const turn = isStored ? yield* recordedTurn(client, { sessionId, messageId }) : undefined
+  const { messages, takenOver } = turn ?? { messages: [], takenOver: false }
+  const state = classifyTurn(messages, { sessionBusy: false, takenOver })
   return {
     state: isStored ? (state._tag === "Ended" ? state : { _tag: "Unfinished" }) : { _tag: "Absent" },
     usage: usageOf(messages),
     answeredBy: answeredBy(messages),
     parts: (streamed) =>
-      finalParts(messages, { streamed, completed: state._tag === "Ended" && state.outcome === "completed" })
+      finalParts(messages, { streamed, completed: state._tag === "Ended" && state.outcome === "completed", takenOver })
   } satisfies PromptRecord
 })
 

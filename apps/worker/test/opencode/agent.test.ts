@@ -17,10 +17,15 @@ layer(Layer.provideMerge(openCodeAgent, world), { excludeTestServices: true, tim
           Effect.gen(function* () {
             yield* script((request) => {
               if (request.lastUserText === "hang") return Reply.sequence([Reply.text("so far"), Reply.hang])
+              if (request.lastUserText === "work" && request.toolResults.length === 0) {
+                const tool = Reply.toolCall("bash", { command: "sleep 3", description: "waits" })
+                return Reply.sequence([Reply.text("so far"), tool])
+              }
               if (request.lastUserText !== "ask" || request.toolResults.length > 0) return echo(request)
               return Reply.toolCall("webfetch", { url: "http://127.0.0.1:9/", format: "text" })
             })
-            yield* check({ agent: yield* Agent, echo: (text) => text, hang: "hang", ask: "ask" })
+            const prompts = { hang: "hang", ask: "ask", steerable: "work" }
+            yield* check({ agent: yield* Agent, echo: (text) => text, ...prompts })
           }),
         limit
       )

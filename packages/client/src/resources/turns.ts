@@ -8,15 +8,27 @@ export interface PromptOptions extends MutationOptions, FollowOptions {
   /** `provider/model`. Default: OpenCode's choice. */
   readonly model?: string
   readonly agent?: string
+  /** A variant of the model, such as a reasoning effort. */
+  readonly variant?: string
+  /**
+   * `steer`: if a turn of the session runs, the prompt is delivered into it. That turn ends with what it had, and this one
+   * takes over. Default: `queue`, after all earlier prompts.
+   */
+  readonly delivery?: "queue" | "steer"
 }
 
 export const makeTurns = ({ connection, mutation, query }: Calls) => {
   const send = (
     sessionId: SessionId,
     text: string,
-    { agent, model, ...options }: PromptOptions = {}
+    { agent, delivery, model, variant, ...options }: PromptOptions = {}
   ): Promise<TurnId> => {
-    const optional = { ...(model !== undefined && { model }), ...(agent !== undefined && { agent }) }
+    const optional = {
+      ...(model !== undefined && { model }),
+      ...(agent !== undefined && { agent }),
+      ...(variant !== undefined && { variant }),
+      ...(delivery !== undefined && { delivery })
+    }
     return mutation(api.turns.send, { sessionId, text, ...optional, ...keyed(options) }, options)
   }
   return {

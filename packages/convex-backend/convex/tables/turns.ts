@@ -16,6 +16,12 @@ export const turnsTables = {
     /** As in the prompt, `provider/model`; absent if OpenCode chooses. */
     model: v.optional(v.string()),
     agent: v.optional(v.string()),
+    /** A variant of the model, such as a reasoning effort. */
+    variant: v.optional(v.string()),
+    /** Sent while a turn of its session ran: it is delivered into that turn. Absent for all others. */
+    delivery: v.optional(v.literal("steer")),
+    /** An operator has changed the prompt after it was sent. */
+    edited: v.optional(v.literal(true)),
     /** Absent if there is no answer, or the turn has not ended. */
     answeredBy: v.optional(turnAnsweredBy),
     status: v.union(
@@ -25,7 +31,7 @@ export const turnsTables = {
       ...turnOutcome.members,
       v.literal("expired")
     ),
-    /** Queued, and all earlier turns of its session are finished. */
+    /** Queued, and all earlier turns of its session are finished; for a steering prompt, they are delivered. */
     ready: v.boolean(),
     /** Whether the status is final. */
     finished: v.boolean(),
@@ -47,6 +53,7 @@ export const turnsTables = {
   })
     .index("by_session", ["sessionId", "seq"])
     .index("by_session_finished", ["sessionId", "finished", "seq"])
+    .index("by_session_status", ["sessionId", "status", "seq"])
     .index("by_session_key", ["sessionId", "idempotencyKey"])
     .index("by_session_message", ["sessionId", "messageId"])
     .index("by_status", ["status"])

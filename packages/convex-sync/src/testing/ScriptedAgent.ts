@@ -41,14 +41,20 @@ export interface ScriptedAgent {
 
 type End = Extract<PromptRecord["state"], { readonly _tag: "Ended" }>
 
+interface Record {
+  readonly texts: Array<string>
+  end: End | undefined
+}
+
 const partsOf = (texts: ReadonlyArray<string>): ReadonlyArray<FinalPart> =>
   texts.map((text, index) => ({ index, kind: "text", payload: JSON.stringify({ text }) }))
 
 export const make = ({ capacity = 20, script }: ScriptedAgentOptions): ScriptedAgent => {
   const delivered: Array<Prompt> = []
   const replies: Array<readonly [string, string]> = []
-  const records = new Map<string, { readonly texts: Array<string>; end: End | undefined }>()
-  const running = new Map<string, Deferred.Deferred<void>>()
+  const records = new Map<string, Record>()
+  /** How to stop the newest turn of a session: by an abort, or by a prompt that steers it. */
+  const running = new Map<string, Deferred.Deferred<"aborted" | "completed">>()
   const places = Semaphore.makeUnsafe(capacity)
   let ids = 0
 
@@ -105,30 +111,33 @@ export const make = ({ capacity = 20, script }: ScriptedAgentOptions): ScriptedA
   const run = (sessionId: string, prompt: Prompt) =>
     Effect.gen(function* () {
       const { messageId } = prompt
-      if (running.has(sessionId)) {
+      const before = running.get(sessionId)
+      if (before !== undefined && prompt.delivery === "queue") {
         return Stream.fail(new AgentError({ reason: new Busy({ message: "Another program uses this session." }) }))
       }
       const known = records.get(messageId)
       const steps = known === undefined ? script(prompt) : []
       const [first] = steps
       if (first !== undefined && "fail" in first) return Stream.fail(new AgentError({ reason: first.fail }))
-      const record: { texts: Array<string>; end: End | undefined } = known ?? { texts: [], end: undefined }
+      const record: Record = known ?? { texts: [], end: undefined }
       records.set(messageId, record)
       if (known === undefined) delivered.push(prompt)
-      const aborted = yield* Deferred.make<void>()
+      const stopped = yield* Deferred.make<"aborted" | "completed">()
       const events = yield* Queue.unbounded<AgentEvent, AgentError | Cause.Done>()
       yield* Effect.acquireRelease(
-        Effect.sync(() => running.set(sessionId, aborted)),
+        Effect.sync(() => running.set(sessionId, stopped)),
         () =>
           Effect.sync(() => {
-            running.delete(sessionId)
+            if (running.get(sessionId) === stopped) running.delete(sessionId)
             record.end ??= { _tag: "Ended", outcome: "aborted" }
           })
       )
+      // The turn that is steered ends with what it has.
+      if (before !== undefined) yield* Deferred.succeed(before, "completed")
       yield* Queue.offer(events, { _tag: "Delivered" })
       yield* perform(events, steps, prompt).pipe(
         Effect.as("completed" as const),
-        Effect.raceFirst(Effect.as(Deferred.await(aborted), "aborted" as const)),
+        Effect.raceFirst(Deferred.await(stopped)),
         Effect.tap((outcome) => {
           record.end ??= { _tag: "Ended", outcome }
           return Queue.offer(events, endedBy(messageId))
@@ -142,8 +151,8 @@ export const make = ({ capacity = 20, script }: ScriptedAgentOptions): ScriptedA
     id: Effect.succeed(sessionId),
     run: (prompt) => Stream.unwrap(run(sessionId, prompt)),
     abort: Effect.suspend(() => {
-      const aborted = running.get(sessionId)
-      return aborted === undefined ? Effect.void : Deferred.succeed(aborted, undefined)
+      const stopped = running.get(sessionId)
+      return stopped === undefined ? Effect.void : Deferred.succeed(stopped, "aborted")
     })
   })
 
@@ -167,8 +176,8 @@ export const make = ({ capacity = 20, script }: ScriptedAgentOptions): ScriptedA
       record: ({ agentSessionId, messageId }) =>
         Effect.sync(() => {
           const record = records.get(messageId)
-          const aborted = running.get(agentSessionId)
-          if (aborted !== undefined) Deferred.doneUnsafe(aborted, Exit.void)
+          const stopped = running.get(agentSessionId)
+          if (stopped !== undefined) Deferred.doneUnsafe(stopped, Exit.succeed("aborted"))
           return {
             state: record === undefined ? { _tag: "Absent" } : (record.end ?? { _tag: "Unfinished" }),
             parts: () => partsOf(record?.texts ?? [])

@@ -21,6 +21,8 @@ export interface AgentHarness {
   readonly hang: string
   /** A prompt for which the agent asks for a permission, and completes after it was given once. */
   readonly ask: string
+  /** A prompt that the agent answers with some text, and then works on for a while, in which it can be steered. Default: `hang`. */
+  readonly steerable?: string
 }
 
 export interface AgentCheck {
@@ -44,8 +46,12 @@ const newConversation = (): Conversation => {
   }
 }
 
-const promptOf = (agent: Agent["Service"], text: string): Effect.Effect<Prompt> =>
-  Effect.map(agent.promptIds, (ids) => ({ ...ids, text, model: null, agent: null }))
+const promptOf = (
+  agent: Agent["Service"],
+  text: string,
+  delivery: Prompt["delivery"] = "queue"
+): Effect.Effect<Prompt> =>
+  Effect.map(agent.promptIds, (ids) => ({ ...ids, text, model: null, agent: null, variant: null, delivery }))
 
 const tagsOf = (events: ReadonlyArray<AgentEvent>) => events.map(({ _tag }) => _tag)
 const textOf = (events: ReadonlyArray<AgentEvent>) =>
@@ -184,6 +190,38 @@ export const agentConformance: ReadonlyArray<AgentCheck> = [
       const ended = endOf(events)
       strictEqual(ended.outcome, "aborted")
       ok(finalText(ended, textOf(events)).includes(textOf(events)))
+    })
+  },
+  {
+    title: "a prompt that steers ends the running turn with its text, and is answered once",
+    check: Effect.fnUntraced(function* ({ agent, echo, ...harness }) {
+      const [first, second] = [
+        yield* promptOf(agent, harness.steerable ?? harness.hang),
+        yield* promptOf(agent, echo("rather this"), "steer")
+      ]
+      const [before, after] = yield* agent.use(newConversation(), (session) =>
+        Effect.gen(function* () {
+          const { fiber, seen } = yield* started(session.run(first), isText)
+          const steered = yield* Stream.runCollect(session.run(second))
+          yield* Fiber.join(fiber)
+          return [seen, steered] as const
+        })
+      )
+      const ended = endOf(before)
+      strictEqual(ended.outcome, "completed")
+      ok(finalText(ended, textOf(before)).includes(textOf(before)))
+      strictEqual(endOf(after).outcome, "completed")
+      ok(finalText(endOf(after)).includes("rather this"))
+      ok(!finalText(ended).includes("rather this"))
+    })
+  },
+  {
+    title: "a prompt that steers runs as any other if nothing runs",
+    check: Effect.fnUntraced(function* (harness) {
+      const prompt = yield* promptOf(harness.agent, harness.echo("alone"), "steer")
+      const events = yield* runAll(harness, newConversation(), prompt)
+      strictEqual(endOf(events).outcome, "completed")
+      ok(finalText(endOf(events)).includes("alone"))
     })
   },
   {

@@ -26,7 +26,7 @@ export const history = <R>(
     const sessionId = yield* operator.createSession
     if (asked !== undefined) {
       const turnId = yield* operator.send(sessionId, asked)
-      assert.isTrue(yield* turns.claim(turnId, { messageId: asked, partId: "prt_1" }))
+      assert.isNotNull(yield* turns.claim(turnId, { messageId: asked, partId: "prt_1" }))
     }
     const texts = Effect.map(operator.turns(sessionId), (all) => all.map(({ text }) => text).join())
     return { of, operator, sessionId, start, store: of(sessionId), texts }

@@ -18,7 +18,7 @@ export const requests = <R>(
     const { turns, requests: port } = yield* start("p")
     const sessionId = yield* operator.createSession
     const turnId = yield* operator.send(sessionId, "Hi")
-    assert.isTrue(yield* turns.claim(turnId, { messageId: "msg_1", partId: "prt_1" }))
+    assert.isNotNull(yield* turns.claim(turnId, { messageId: "msg_1", partId: "prt_1" }))
     const open = (opencodeId: string, of = turnId) =>
       Effect.flatMap(port.open(requestCalled(opencodeId, of)), ({ requestId }) =>
         requestId === null ? Effect.die("An approval covers this request") : Effect.succeed(requestId)

@@ -5,30 +5,26 @@ import type { ReadyTurn } from "../../src/index.ts"
 import { assertFenced, type Cases, type MakeWorker, opened } from "./Worker.ts"
 
 const ids = { messageId: "msg_1", partId: "prt_1" }
-const textsOf = (window: ReadonlyArray<ReadyTurn>) => window.map(({ text }) => text).join()
+const idsOf = (window: ReadonlyArray<ReadyTurn>) => window.map(({ turnId }) => turnId).join()
 
 export const turnQueue = <R>(
   cases: Cases<R>,
   worker: MakeWorker<R, "turns", "abort" | "createSession" | "send" | "turns">
 ) =>
   describe("a queue of turns", () => {
-    cases.effect("shows the first queued turn of each session, oldest first, with all data to run it", () =>
+    cases.effect("shows the first queued turn of each session, oldest first, and its prompt at the claim", () =>
       Effect.gen(function* () {
         const { operator, start } = yield* worker
         const [one, other] = [yield* operator.createSession, yield* operator.createSession]
         const first = yield* operator.send(one, "first")
         yield* operator.send(one, "behind the first")
-        yield* operator.send(other, "second")
-        const shown = yield* opened((yield* start("p")).turns.windows)
-        const [turn] = yield* shown.until((window) => textsOf(window) === "first,second")
-        assert.deepInclude(turn, {
-          turnId: first,
-          sessionId: one,
-          opencodeSessionId: null,
-          text: "first",
-          model: null,
-          agent: null
-        })
+        const second = yield* operator.send(other, "second")
+        const { turns: port } = yield* start("p")
+        const shown = yield* opened(port.windows)
+        const [turn] = yield* shown.until((window) => idsOf(window) === `${first},${second}`)
+        assert.deepStrictEqual(turn, { turnId: first, sessionId: one, delivery: "queue" })
+        const prompt = { text: "first", model: null, agent: null, variant: null }
+        assert.deepInclude(yield* port.claim(first, ids), prompt)
       })
     )
 
@@ -39,11 +35,11 @@ export const turnQueue = <R>(
         const { turns: port } = yield* start("p")
         const shown = yield* opened(port.windows)
         const first = yield* operator.send(session, "first")
-        yield* shown.until((window) => textsOf(window) === "first")
+        yield* shown.until((window) => idsOf(window) === first)
         const second = yield* operator.send(session, "second")
         yield* operator.abort(first)
-        yield* shown.until((window) => textsOf(window) === "second")
-        assert.isTrue(yield* port.claim(second, ids))
+        yield* shown.until((window) => idsOf(window) === second)
+        assert.isNotNull(yield* port.claim(second, ids))
         yield* shown.until((window) => window.length === 0)
       })
     )
@@ -55,11 +51,11 @@ export const turnQueue = <R>(
         const { turns: port } = yield* start("p")
         for (const messageId of ["msg_1", "msg_2"]) {
           const shown = yield* opened(port.windows)
-          yield* shown.until((window) => textsOf(window) === "Hi")
-          assert.isTrue(yield* port.claim(turn, { ...ids, messageId }))
+          yield* shown.until((window) => idsOf(window) === turn)
+          assert.isNotNull(yield* port.claim(turn, { ...ids, messageId }))
           yield* shown.until((window) => window.length === 0)
           yield* port.requeue(turn, messageId)
-          yield* shown.until((window) => textsOf(window) === "Hi")
+          yield* shown.until((window) => idsOf(window) === turn)
         }
       })
     )
@@ -70,9 +66,9 @@ export const turnQueue = <R>(
         const session = yield* operator.createSession
         const turn = yield* operator.send(session, "Hi")
         const { turns: port } = yield* start("p")
-        assert.isTrue(yield* port.claim(turn, ids))
-        assert.isTrue(yield* port.claim(turn, ids))
-        assert.isFalse(yield* port.claim(turn, { ...ids, messageId: "msg_2" }))
+        assert.isNotNull(yield* port.claim(turn, ids))
+        assert.isNotNull(yield* port.claim(turn, ids))
+        assert.isNull(yield* port.claim(turn, { ...ids, messageId: "msg_2" }))
         const [claimed] = yield* operator.turns(session)
         assert.strictEqual(claimed?.status, "claimed")
       })
@@ -87,12 +83,12 @@ export const turnQueue = <R>(
           const first = yield* operator.send(session, "first")
           const second = yield* operator.send(session, "second")
           const { turns: before } = yield* start("p")
-          assert.isFalse(yield* before.claim(second, ids))
+          assert.isNull(yield* before.claim(second, ids))
           yield* operator.abort(first)
-          assert.isFalse(yield* before.claim(first, ids))
-          assert.isTrue(yield* before.claim(second, ids))
+          assert.isNull(yield* before.claim(first, ids))
+          assert.isNotNull(yield* before.claim(second, ids))
           const { turns: after } = yield* start("p")
-          assert.isFalse(yield* after.claim(second, ids))
+          assert.isNull(yield* after.claim(second, ids))
         })
     )
 
@@ -117,7 +113,7 @@ export const turnQueue = <R>(
         const { turns: after } = yield* start("p")
         yield* assertFenced(before.claim(turn, ids))
         yield* assertFenced(shown.end)
-        assert.isTrue(yield* after.claim(turn, ids))
+        assert.isNotNull(yield* after.claim(turn, ids))
       })
     )
   })

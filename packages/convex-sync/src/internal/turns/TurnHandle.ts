@@ -1,16 +1,17 @@
 /** A turn that this process attends to. The scheduler's map of these is the only registry of turns. */
 import { Deferred, type Effect, type Fiber } from "effect"
-import type { AgentSession } from "../../Agent.ts"
 import type { ReadyTurn } from "../../TurnStore.ts"
+import type { Place } from "./Place.ts"
 import type { TurnRequests } from "./requests.ts"
 
 /**
  * ```
- *   waiting ─▶ claimed ─▶ delivered ─▶ (removed, or waiting again while the deployment shows the turn)
+ *   waiting ─▶ claimed ─▶ delivered ─▶ lending ─▶ (removed, or waiting again while the deployment shows the turn)
+ *      │                                  └ it has ended, and prompts that steered it still use its place
  *      └─▶ withdrawn: the worker was paused. The turn stays queued.
  * ```
  */
-type Phase = "waiting" | "withdrawn" | "claimed" | "delivered"
+type Phase = "waiting" | "withdrawn" | "claimed" | "delivered" | "lending"
 
 export interface TurnHandle {
   readonly turn: ReadyTurn
@@ -22,7 +23,7 @@ export interface TurnHandle {
   /** Done when the turn no longer runs. A new one for each claim. */
   ended: Deferred.Deferred<void>
   /** Of a turn that is claimed. */
-  session?: AgentSession
+  place?: Place
   readonly requests: TurnRequests
   fiber?: Fiber.Fiber<void>
 }

@@ -6,7 +6,7 @@ import type { AgentReason } from "../../AgentReason.ts"
 import type { DeltaWriter } from "../../DeltaWriter.ts"
 import type { Recovery } from "../../Recovery.ts"
 import type { TurnResult } from "../../TurnResult.ts"
-import type { TurnStore } from "../../TurnStore.ts"
+import type { ClaimedPrompt, TurnStore } from "../../TurnStore.ts"
 import type { makeRequests } from "./requests.ts"
 import type { TurnHandle } from "./TurnHandle.ts"
 
@@ -123,10 +123,10 @@ export const runTurn = Effect.fn("TurnScheduler.turn")(function* (
   services: TurnServices,
   handle: TurnHandle,
   session: AgentSession,
-  ids: PromptIds
+  claimed: PromptIds & ClaimedPrompt
 ) {
-  const { agent, model, text, turnId } = handle.turn
-  const { messageId } = ids
+  const { delivery, turnId } = handle.turn
+  const { messageId } = claimed
   /** A turn that is stopped here ends as the agent's record says. False: it could not be recovered in time. */
   const recover = Effect.flatMap(session.id, (agentSessionId) =>
     services.recovery.recover({
@@ -140,7 +140,7 @@ export const runTurn = Effect.fn("TurnScheduler.turn")(function* (
   const finishAborted = Effect.suspend(() => services.store.finish(turnId, { outcome: "aborted", parts: [] }))
 
   if (handle.aborted) return yield* finishAborted
-  const end = yield* follow(services, handle, session, { ...ids, agent, model, text }).pipe(
+  const end = yield* follow(services, handle, session, { ...claimed, delivery }).pipe(
     Effect.exit,
     Effect.asSome,
     Effect.raceFirst(Effect.as(Deferred.await(handle.cancelled), Option.none<Exit.Exit<Ended, AgentError>>())),

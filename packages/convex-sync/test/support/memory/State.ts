@@ -8,6 +8,7 @@ import { Clock, Effect, Stream, SubscriptionRef } from "effect"
 import {
   type Answer,
   type AnsweredRequest,
+  type ClaimedPrompt,
   ConvexSyncError,
   type DeltaBuffer,
   type ModelPublisher,
@@ -27,7 +28,7 @@ interface Session {
   updated: number
 }
 
-interface Turn extends Omit<ReadyTurn, "opencodeSessionId" | "title"> {
+interface Turn extends ReadyTurn, ClaimedPrompt {
   status: "queued" | "claimed" | "running" | TurnResult.TurnResult["outcome"]
   epoch: number | null
   messageId: string | null
@@ -154,8 +155,8 @@ export const newTurn = (state: State, sessionId: Id<"sessions">, text: string): 
   text,
   model: null,
   agent: null,
-  seq: state.rows,
-  createdAt: state.now,
+  variant: null,
+  delivery: "queue",
   status: "queued",
   epoch: null,
   messageId: null,

@@ -206,15 +206,14 @@ export const turnsOver = (own: Doors, epoch: number): Process["turns"] => {
       state.turns
         .filter((turn) => isReady(state, turn))
         .slice(0, window)
-        .map((turn) => ({ ...turn, ...sessionOf(state, turn.sessionId) }))
+        .map(({ delivery, sessionId, turnId }) => ({ delivery, sessionId, turnId }))
     ),
     claim: (turnId, { messageId }) =>
       mutation((state) => {
         const turn = turnOf(state, turnId)
-        if (turn.status === "claimed" && turn.epoch === epoch && turn.messageId === messageId) return true
-        if (!isReady(state, turn)) return false
-        Object.assign(turn, { status: "claimed", epoch, messageId })
-        return true
+        if (turn.status === "claimed" && turn.epoch === epoch && turn.messageId === messageId) return turn
+        if (!isReady(state, turn)) return null
+        return Object.assign(turn, { status: "claimed" as const, epoch, messageId })
       }),
     aborts: subscribe(({ turns }) =>
       turns.filter((turn) => turn.abortRequested && !isOver(turn)).map(({ turnId }) => turnId)

@@ -103,8 +103,7 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
   const reader = turnReader(client, input)
   const requests = requestTracker(client, sessionId)
   /** The requests of a session are those of the prompt that the model answers. */
-  const tracksRequests = () =>
-    !reader.isTakenOver() && (reader.hasBegun() || Deferred.isDoneUnsafe(turn.isOldest))
+  const tracksRequests = () => !reader.isTakenOver() && (reader.hasBegun() || Deferred.isDoneUnsafe(turn.isOldest))
   const abandoned = Effect.suspend(() =>
     Effect.forEach(requests.abandoned(), (request) => host.background(clearWhenEnded(client, request)))
   )
