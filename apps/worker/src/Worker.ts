@@ -43,6 +43,7 @@ import {
 } from "effect"
 import * as Credentials from "./state/Credentials.ts"
 import { handleCommand } from "./CommandHandler.ts"
+import { type AboutWorker, reportInfo } from "./info/WorkerInfo.ts"
 import { openCodeAgent } from "./opencode/agent.ts"
 import { whenRunning } from "./opencode/startup.ts"
 
@@ -60,6 +61,8 @@ export interface WorkerOptions {
   readonly onPairingCode: (code: string) => Effect.Effect<unknown, ConvexSyncError>
   /** Called once an operator has approved the worker. */
   readonly onApproved?: (owner: string) => Effect.Effect<unknown>
+  /** The facts for the list of workers. Default: none are reported. */
+  readonly about?: AboutWorker
   /** The only operator that the worker serves, as `issuer|subject`. Default: the one who approves it. */
   readonly owner?: string | undefined
 }
@@ -68,11 +71,14 @@ const isExpired = ({ reason }: ConvexSyncError) => reason._tag === "Rejected" &&
 
 const { Approved, Connected, Fail, LeaseLost, Registered, Revoked } = WorkerEvent.cases
 
+/** Refusals that end when the deployment is configured or updated, or the worker is. */
+const configuration: ReadonlySet<string> = new Set(["Disabled", "Incompatible"])
+
 /** The event for a failure of the deployment. */
 const failure = ({ reason }: ConvexSyncError, credentials: string) => {
   const { message } = reason
-  const isDisabled = reason._tag === "Rejected" && reason.code === "Disabled"
-  if (reason._tag === "InvalidUrl" || isDisabled) return Fail.make({ reason: "Configuration", detail: message })
+  const isConfigured = reason._tag === "Rejected" && configuration.has(reason.code)
+  if (reason._tag === "InvalidUrl" || isConfigured) return Fail.make({ reason: "Configuration", detail: message })
   return Credentials.isFinal(reason)
     ? Fail.make({ reason: "NotAuthorised", detail: Credentials.pairAgain(message, credentials) })
     : Fail.make({ reason: "Temporary", detail: message })
@@ -168,7 +174,7 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
       ScopedRef.set(
         leaseRef,
         Effect.tap(Layer.build(leasedServices(credentials, options)), (services) =>
-          Effect.provideContext(runBackground(actor, options.credentials), services)
+          Effect.provideContext(runBackground(actor, options.credentials, options.about), services)
         )
       ).pipe(Effect.as(credentials))
     const accepted = yield* Pairing.withValidSecret(kept, begin)
@@ -217,7 +223,11 @@ type WorkerActor = Actor.Actor<WorkerState, WorkerEvent>
  * Runs as long as the lease, also while the worker is paused: reports the worker's state and OpenCode's sessions, executes
  * commands, and reacts to the loss of the lease.
  */
-const runBackground = Effect.fnUntraced(function* (actor: WorkerActor, credentialsFile: string) {
+const runBackground = Effect.fnUntraced(function* (
+  actor: WorkerActor,
+  credentialsFile: string,
+  about: AboutWorker | undefined
+) {
   const { sessions } = yield* Agent
   const commands = yield* Commands
   const lease = yield* Lease
@@ -229,6 +239,9 @@ const runBackground = Effect.fnUntraced(function* (actor: WorkerActor, credentia
   yield* commands.run((command) => handleCommand(command, actor)).pipe(Effect.ignore, Effect.forkScoped)
   // Only an event reports a deletion, so none may be missed.
   yield* retryUnlessFenced(SessionSync.run(sessions)).pipe(Effect.ignore, Effect.forkScoped)
+  if (about !== undefined) {
+    yield* Effect.forkScoped(Effect.ignore(reportInfo(about)))
+  }
   yield* lease.lost.pipe(
     Effect.catch((error) => actor.send(lossOf(error, credentialsFile))),
     Effect.ignore,

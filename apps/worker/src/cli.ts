@@ -1,7 +1,7 @@
 /** The command tree. */
 import { Effect, Runtime } from "effect"
 import { CliError, Command } from "effect/cli"
-import manifest from "../package.json" with { type: "json" }
+import { packageVersion } from "./info/version.ts"
 import { exitCodes } from "./AppError.ts"
 import { dev } from "./commands/dev.ts"
 import { approve } from "./commands/approve.ts"
@@ -40,4 +40,4 @@ const withUsageCode = <E>(error: E): E =>
     : error
 
 /** Runs the command that the arguments name. */
-export const run = Effect.mapError(Command.run(root, { version: manifest.version }), withUsageCode)
+export const run = Effect.mapError(Command.run(root, { version: packageVersion }), withUsageCode)

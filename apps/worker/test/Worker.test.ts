@@ -1,7 +1,9 @@
+import { mkdir, rm, writeFile } from "node:fs/promises"
+import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
-import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
-import { Deferred, Effect, Schedule, Stream } from "effect"
+import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
+import { Deferred, Effect, Option, Schedule, Stream } from "effect"
 import { promptForRequests } from "../src/terminal/PermissionPrompt.ts"
 import { madeForKey } from "../src/opencode/sessions.ts"
 import { Client } from "@opencode-worker/client/effect"
@@ -19,6 +21,7 @@ import {
   send,
   servedPage,
   viewOf,
+  workerWith,
   world
 } from "./support/world.ts"
 
@@ -38,6 +41,34 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
           ["1: one", "2: two", "3: three"]
         )
         assert.strictEqual((yield* provider.stats).chats - before, 3)
+      }),
+    limit
+  )
+
+  it.effect(
+    "reports its release, OpenCode's, the branch, the permissions and the disk, and counts its turns",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Client
+        const { directory, environment } = yield* OpenCodeHome
+        yield* Effect.promise(async () => {
+          await mkdir(join(directory, ".git"), { recursive: true })
+          await writeFile(join(directory, ".git", "HEAD"), "ref: refs/heads/feature/list\n")
+        })
+        const workerId = yield* workerWith({ about: { version: "1.2.3", permissions: "careful", environment } })
+        const rows = operator.stream(({ workers }) => workers.watch())
+        const found = yield* Stream.runHead(
+          Stream.filter(rows, (all) =>
+            all.some((row) => row.workerId === workerId && row.info?.opencode.version !== undefined)
+          )
+        )
+        const row = Option.getOrThrow(found).find((each) => each.workerId === workerId)
+        assert.deepInclude(row, { running: 0, queued: 0, advice: null, lastSeenAt: null })
+        assert.deepInclude(row?.info, { version: "1.2.3", branch: "feature/list", permissions: "careful" })
+        assert.strictEqual(row?.info?.opencode.state, "running")
+        assert.match(row?.info?.opencode.version ?? "", /^\d+\.\d+\.\d+/)
+        assert.isAbove(row?.info?.diskFree ?? 0, 0)
+        yield* Effect.promise(() => rm(join(directory, ".git"), { recursive: true }))
       }),
     limit
   )

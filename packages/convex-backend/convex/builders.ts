@@ -17,6 +17,7 @@ import type { Doc, Id } from "./_generated/dataModel.ts"
 import { action, type ActionCtx, httpAction, mutation, query, type QueryCtx } from "./_generated/server.ts"
 import { DEVICE_ISSUER } from "./deviceTokens.ts"
 import { appError } from "./errors.ts"
+import { incompatibility } from "./protocol.ts"
 import { isSecretOf } from "./secrets.ts"
 import type { Scope } from "./validators.ts"
 
@@ -98,6 +99,9 @@ const leased = {
   args: { ...credentials, epoch: v.number() },
   input: async (ctx: QueryCtx, args: { workerId: Id<"workers">; secret: string; epoch: number }) => {
     const worker = await authenticate(ctx, args)
+    // The functions were deployed again while the worker ran.
+    const refused = incompatibility(worker.protocol)
+    if (refused !== null) throw appError(refused.code, refused.message)
     if (args.epoch !== worker.epoch) {
       throw appError(
         "Fenced",

@@ -8,6 +8,7 @@ import { deleteDeltas } from "./deltas.ts"
 import { STALE_TURN } from "./limits.ts"
 import { closeRequests } from "./requests.ts"
 import { firstUnfinished, mayFollow } from "./turnOrder.ts"
+import { moveLoad } from "./workerLoad.ts"
 
 type Ending = Pick<Doc<"turns">, "answeredBy" | "error" | "parts" | "usage"> & {
   readonly status: Exclude<Doc<"turns">["status"], "queued" | "claimed" | "running">
@@ -20,6 +21,7 @@ type Ending = Pick<Doc<"turns">, "answeredBy" | "error" | "parts" | "usage"> & {
 export const endTurn = async (ctx: MutationCtx, turn: Doc<"turns">, ending: Ending): Promise<void> => {
   const finishedAt = Date.now()
   await ctx.db.patch(turn._id, { ...ending, ready: false, finished: true, finishedAt })
+  await moveLoad(ctx, turn.workerId, turn.status, ending.status)
   await deleteDeltas(ctx, turn._id)
   await closeRequests(ctx, turn._id)
   await deleteApprovals(ctx, turn._id)

@@ -10,6 +10,7 @@ import { ConvexError } from "convex/values"
  * - `Revoked`: the worker's approval, or the operator's device, was revoked; pair again.
  * - `Forbidden`: the scope of the device does not permit the call; use another device, or pair it with a higher scope.
  * - `Fenced`: another process has taken over the lease of this worker; stop writing.
+ * - `Incompatible`: the worker and the deployment have releases that are too far apart; update the one that the message names.
  * - `Conflict`: the row is in a state that does not allow the call; read it again.
  * - `InvalidArgument`: the message names the field and the accepted values.
  * - `RateLimited`: try again later.
@@ -23,6 +24,7 @@ export type ErrorCode =
   | "Revoked"
   | "Forbidden"
   | "Fenced"
+  | "Incompatible"
   | "Conflict"
   | "InvalidArgument"
   | "RateLimited"

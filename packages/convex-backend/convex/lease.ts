@@ -19,6 +19,11 @@ import { unleasedWorkerMutation, workerMutation } from "./builders.ts"
 import { appError } from "./errors.ts"
 import { checkName, LEASE_LIFETIME } from "./limits.ts"
 import { setPresence } from "./presence.ts"
+import { incompatibility } from "./protocol.ts"
+import { recountLoad } from "./workerLoad.ts"
+
+/** No worker has it: a process that was refused cannot write. */
+const NO_EPOCH = -1
 
 /** Null if no process of the worker has ever acquired it. */
 export const leaseOf = (ctx: QueryCtx, workerId: Id<"workers">): Promise<Doc<"leases"> | null> =>
@@ -29,12 +34,15 @@ export const leaseOf = (ctx: QueryCtx, workerId: Id<"workers">): Promise<Doc<"le
 
 /**
  * Acquires the lease for `processId`, which may acquire it again. Returns the new `epoch`, and `leaseExpiresAt` and
- * `serverTime` in milliseconds of the server's clock. Fails with `Conflict` while another process holds it.
+ * `serverTime` in milliseconds of the server's clock. Fails with `Conflict` while another process holds it. `protocol`: of
+ * the worker; if the deployment cannot serve it, `refused` has the error and no lease is held. It is not thrown, so that
+ * operators see it in the list.
  */
 export const acquire = unleasedWorkerMutation({
-  args: { processId: v.string() },
-  handler: async (ctx, { processId }) => {
+  args: { processId: v.string(), protocol: v.optional(v.string()) },
+  handler: async (ctx, { processId, protocol }) => {
     checkName("processId", processId)
+    if (protocol !== undefined) checkName("protocol", protocol)
     const workerId = ctx.worker._id
     const now = Date.now()
     const lease = await leaseOf(ctx, workerId)
@@ -42,14 +50,21 @@ export const acquire = unleasedWorkerMutation({
       const until = new Date(lease.expiresAt).toISOString()
       throw appError("Conflict", `Another process runs this worker; its lease ends at ${until} unless it is renewed`)
     }
+    const refused = incompatibility(protocol)
+    if (refused !== null) {
+      const { message: advice } = refused
+      await setPresence(ctx, workerId, { phase: "incompatible", online: false, lastSeenAt: now, advice })
+      return { epoch: NO_EPOCH, leaseExpiresAt: now, serverTime: now, refused }
+    }
     const epoch = ctx.worker.epoch + 1
     const leaseExpiresAt = now + LEASE_LIFETIME
-    await ctx.db.patch(workerId, { epoch })
+    await ctx.db.patch(workerId, { epoch, protocol })
+    await recountLoad(ctx, workerId)
     if (lease === null) await ctx.db.insert("leases", { workerId, processId, expiresAt: leaseExpiresAt })
     else await ctx.db.patch(lease._id, { processId, expiresAt: leaseExpiresAt })
     await setPresence(ctx, workerId, { phase: "connecting", online: true })
     await ctx.scheduler.runAt(leaseExpiresAt, internal.lease.expire, { workerId, epoch })
-    return { epoch, leaseExpiresAt, serverTime: now }
+    return { epoch, leaseExpiresAt, serverTime: now, refused: null }
   }
 })
 
@@ -79,7 +94,7 @@ export const release = workerMutation({
     const lease = await leaseOf(ctx, workerId)
     if (lease !== null) await ctx.db.patch(lease._id, { expiresAt: Date.now() })
     await ctx.db.patch(workerId, { epoch: epoch + 1 })
-    await setPresence(ctx, workerId, { phase: "stopped", online: false })
+    await setPresence(ctx, workerId, { phase: "stopped", online: false, lastSeenAt: Date.now() })
     return null
   }
 })
@@ -97,7 +112,7 @@ export const expire = internalMutation({
     if (lease.expiresAt > Date.now()) {
       await ctx.scheduler.runAt(lease.expiresAt, internal.lease.expire, { workerId, epoch })
     } else {
-      await setPresence(ctx, workerId, { online: false })
+      await setPresence(ctx, workerId, { online: false, lastSeenAt: lease.expiresAt - LEASE_LIFETIME })
     }
     return null
   }

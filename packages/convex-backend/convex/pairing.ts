@@ -31,6 +31,7 @@ import {
   PAIRING_MEMORY,
   WRONG_CODES_WINDOW
 } from "./limits.ts"
+import { incompatibility } from "./protocol.ts"
 import { isSecretOf, makeCode, readCode, showCode } from "./secrets.ts"
 
 declare const process: { readonly env: Readonly<Record<string, string | undefined>> }
@@ -73,17 +74,19 @@ const addressOf = async ({ meta }: MutationCtx): Promise<string | null> => {
 
 /**
  * Starts a pairing for a worker, which sends only the hash of its secret. `machine` and `directory`: at most 100 bytes of
- * UTF-8. Returns the code to show, and `expiresAt` in milliseconds. Fails with `RateLimited` or `Disabled`.
+ * UTF-8. Returns the code to show, and `expiresAt` in milliseconds. Fails with `RateLimited`, `Disabled` or `Incompatible`.
  */
 export const begin = anonymousMutation({
-  args: { machine: v.string(), directory: v.string(), secretHash: v.string() },
-  handler: async (ctx, { machine, directory, secretHash }) => {
+  args: { machine: v.string(), directory: v.string(), secretHash: v.string(), protocol: v.optional(v.string()) },
+  handler: async (ctx, { machine, directory, secretHash, protocol }) => {
     if (process.env["OPENCODE_WORKER_PAIRING"] === "off") {
       throw appError("Disabled", "This deployment accepts no new workers: OPENCODE_WORKER_PAIRING is off")
     }
     checkPairingName("machine", machine)
     checkPairingName("directory", directory)
     checkHash(secretHash)
+    const incompatible = incompatibility(protocol)
+    if (incompatible !== null) throw appError(incompatible.code, incompatible.message)
     const counter = await ctx.db.query("pendingPairings").first()
     if (counter !== null && counter.count >= MAX_PENDING_PAIRINGS) {
       throw appError("RateLimited", "Too many workers are waiting for approval: try again in 10 minutes")

@@ -15,16 +15,26 @@ export const presenceOf = async (ctx: QueryCtx, workerId: Id<"workers">): Promis
   return presence
 }
 
+interface NextPresence {
+  readonly phase?: string
+  readonly online: boolean
+  /** Of a worker that is offline. Default: unchanged. */
+  readonly lastSeenAt?: number
+  /** Why the process was refused. */
+  readonly advice?: string
+}
+
 /** Returns the previous presence. */
 export const setPresence = async (
   ctx: MutationCtx,
   workerId: Id<"workers">,
-  next: { readonly phase?: string; readonly online: boolean }
+  { advice, lastSeenAt, online, phase: nextPhase }: NextPresence
 ): Promise<Doc<"presence">> => {
   const presence = await presenceOf(ctx, workerId)
-  const phase = next.phase ?? presence.phase
-  if (presence.online !== next.online || presence.phase !== phase) {
-    await ctx.db.patch(presence._id, { phase, online: next.online })
+  const phase = nextPhase ?? presence.phase
+  if (presence.online !== online || presence.phase !== phase || presence.advice !== advice) {
+    const seen = online ? undefined : (lastSeenAt ?? presence.lastSeenAt)
+    await ctx.db.patch(presence._id, { phase, online, lastSeenAt: seen, advice })
   }
   return presence
 }

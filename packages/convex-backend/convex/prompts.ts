@@ -5,6 +5,7 @@ import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
 import { MAX_HEAD } from "./limits.ts"
 import { headOf } from "./payloads.ts"
+import { moveLoad } from "./workerLoad.ts"
 
 /** The fields of a turn that describe its prompt. */
 export const promptFields = (text: string): Pick<Doc<"turns">, "head" | "length"> => ({
@@ -29,6 +30,7 @@ export const insertTurn = async (
 ): Promise<Id<"turns">> => {
   const fields = promptFields(text)
   const turnId = await ctx.db.insert("turns", { ...turn, ...fields })
+  await moveLoad(ctx, turn.workerId, null, turn.status)
   if (fields.length > fields.head.length) await ctx.db.insert("prompts", { turnId, text })
   return turnId
 }

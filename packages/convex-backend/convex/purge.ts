@@ -7,6 +7,7 @@ import type { Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx } from "./_generated/server.ts"
 import { deleteApprovals } from "./approvals.ts"
 import { deletePrompt } from "./prompts.ts"
+import { moveLoad } from "./workerLoad.ts"
 import { deleteViewer } from "./viewers.ts"
 
 /** Rows per transaction. At maximum size (4 × 750 kB, 20 × 100 kB, 10 × 150 kB, 100 × 400 bytes) they are 6.5 MB, read to find and again to delete. */
@@ -47,6 +48,8 @@ const deleteSome = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<boolea
   for (const { _id } of rows) await ctx.db.delete(_id)
   if (request !== null && contents.length < CONTENTS) await ctx.db.delete(request._id)
   if (rows.length > 0 || request !== null) return false
+  const turn = await ctx.db.get(turnId)
+  if (turn !== null) await moveLoad(ctx, turn.workerId, turn.status, null)
   await deletePrompt(ctx, turnId)
   await ctx.db.delete(turnId)
   return true

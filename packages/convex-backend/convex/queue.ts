@@ -31,6 +31,7 @@ import {
 } from "./limits.ts"
 import { contentOf, insertContent } from "./parts.ts"
 import { promptText } from "./prompts.ts"
+import { moveLoad } from "./workerLoad.ts"
 import { closeRequests } from "./requests.ts"
 import { mayRunIn } from "./turnOrder.ts"
 import { segment, turnAnsweredBy, turnError, turnOutcome, turnUsage } from "./validators.ts"
@@ -124,6 +125,7 @@ export const claim = workerMutation({
     if (await expireIfStale(ctx, turn)) return null
     if (!(await mayRunIn(ctx, epoch, turn))) return null
     await ctx.db.patch(turnId, { status: "claimed", ready: false, epoch, messageId, partId })
+    await moveLoad(ctx, turn.workerId, turn.status, "claimed")
     await ctx.db.patch(turn.sessionId, { status: "running" })
     return toPrompt(ctx, turn)
   }
@@ -263,6 +265,7 @@ export const requeue = workerMutation({
       messageId: undefined,
       partId: undefined
     })
+    await moveLoad(ctx, turn.workerId, turn.status, "queued")
     await deleteDeltas(ctx, turnId)
     await closeRequests(ctx, turnId)
     const session = await sessionOf(ctx, turn)

@@ -8,6 +8,21 @@ export type Scope = Infer<typeof scope>
 /** Coordinates of a P-256 public key, base64url. */
 export const publicKey = v.object({ x: v.string(), y: v.string() })
 
+/** The facts that a worker reports of itself and its machine. Null: not known, or not there. */
+export const workerInfo = v.object({
+  /** Of opencode-worker. */
+  version: v.string(),
+  /** `state`: such as `stopped`, `starting`, `running`, `failed`. */
+  opencode: v.object({ version: v.union(v.string(), v.null()), state: v.string() }),
+  /** The checked-out git branch of the directory, or the commit. */
+  branch: v.union(v.string(), v.null()),
+  /** The permission mode. */
+  permissions: v.string(),
+  /** Free bytes of the disk of the directory, and the bytes of OpenCode's database. Both are rounded. */
+  diskFree: v.union(v.number(), v.null()),
+  databaseBytes: v.union(v.number(), v.null())
+})
+
 /** The error of a failed turn, for the operator. */
 export const turnError = v.object({ name: v.string(), message: v.string() })
 

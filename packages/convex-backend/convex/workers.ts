@@ -5,17 +5,21 @@ import { paginationOptsValidator } from "convex/server"
 import { v } from "convex/values"
 import type { Id } from "./_generated/dataModel.ts"
 import { auditOperator, toAuditView } from "./audit.ts"
-import { operatorMutation, operatorQuery } from "./builders.ts"
+import { operatorMutation, operatorQuery, workerMutation } from "./builders.ts"
 import { enqueueCommand } from "./commands.ts"
 import { appError } from "./errors.ts"
-import { clamp, MAX_SMALL_PAGE } from "./limits.ts"
+import { checkName, clamp, MAX_SMALL_PAGE } from "./limits.ts"
 import { ownedWorker, usableWorker } from "./authorize.ts"
 import { presenceOf, setPresence } from "./presence.ts"
+import { incompatibility } from "./protocol.ts"
+import { workerInfo } from "./validators.ts"
+import { loadOf } from "./workerLoad.ts"
 import { endWorkOf } from "./abandonedTurns.ts"
 
 /**
- * Lists your workers, at most 100: approved before revoked ones, the newest first. Heartbeats do not run the query again;
- * changes of the phase do.
+ * Lists your workers, at most 100: approved before revoked ones, the newest first. `lastSeenAt`: of an offline worker, in
+ * milliseconds. `advice`: what to update, if the releases of worker and deployment are too far apart. `info`: as the worker
+ * reported it last, or null. `running` and `queued`: turns. Heartbeats do not run the query again; changes do.
  */
 export const list = operatorQuery({
   args: {},
@@ -28,11 +32,37 @@ export const list = operatorQuery({
         .take(MAX_SMALL_PAGE)
     const workers = [...(await newest("approved")), ...(await newest("revoked"))]
     return Promise.all(
-      workers.slice(0, MAX_SMALL_PAGE).map(async ({ _id, machine, directory, approval }) => {
-        const presence = await presenceOf(ctx, _id)
-        return { workerId: _id, machine, directory, approval, phase: presence.phase, online: presence.online }
+      workers.slice(0, MAX_SMALL_PAGE).map(async ({ _id, machine, directory, approval, protocol }) => {
+        const { advice, info, lastSeenAt, online, phase } = await presenceOf(ctx, _id)
+        return {
+          workerId: _id,
+          machine,
+          directory,
+          approval,
+          phase,
+          online,
+          lastSeenAt: lastSeenAt ?? null,
+          advice: advice ?? incompatibility(protocol)?.message ?? null,
+          info: info ?? null,
+          ...(await loadOf(ctx, _id))
+        }
       })
     )
+  }
+})
+
+/** Stores what a worker reports of itself and its machine, if it has changed. The worker calls this when it has. */
+export const report = workerMutation({
+  args: { info: workerInfo },
+  handler: async (ctx, { info }) => {
+    checkName("info.version", info.version)
+    checkName("info.permissions", info.permissions)
+    checkName("info.opencode.state", info.opencode.state)
+    if (info.opencode.version !== null) checkName("info.opencode.version", info.opencode.version)
+    if (info.branch !== null) checkName("info.branch", info.branch)
+    const presence = await presenceOf(ctx, ctx.worker._id)
+    if (JSON.stringify(presence.info) !== JSON.stringify(info)) await ctx.db.patch(presence._id, { info })
+    return null
   }
 })
 
@@ -47,7 +77,7 @@ export const revoke = operatorMutation({
     const worker = await ownedWorker(ctx, workerId)
     if (worker.approval === "revoked") return null
     await ctx.db.patch(workerId, { approval: "revoked" })
-    await setPresence(ctx, workerId, { phase: "revoked", online: false })
+    await setPresence(ctx, workerId, { phase: "revoked", online: false, lastSeenAt: Date.now() })
     await auditOperator(ctx, { action: "revoke", workerId })
     await endWorkOf(ctx, workerId)
     return null

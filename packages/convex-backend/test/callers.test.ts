@@ -128,6 +128,14 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
 const answeredBy = { model: "p/m", agent: "build" }
 const error = { name: "E", message: "m" }
 const parts = [{ index: 0, kind: "text", payload: "{}" }]
+const info = {
+  version: "1.0.0",
+  opencode: { version: "1.18.33", state: "running" },
+  branch: "main",
+  permissions: "careful",
+  diskFree: null,
+  databaseBytes: 0
+}
 
 /** The arguments of workers' functions in addition to credentials, and the result for another worker. */
 const workerCalls: Record<string, [args: (world: World) => Record<string, unknown>, byAnother: unknown]> = {
@@ -136,6 +144,7 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
   "lease:acquire": [() => ({ processId: "p" }), "own"],
   "lease:heartbeat": [() => ({ phase: "ready" }), "own"],
   "lease:release": [() => ({}), "own"],
+  "workers:report": [() => ({ info }), "own"],
   "sessions:getForWorker": [({ sessionId }) => ({ sessionId }), "NotFound"],
   "sessions:linkOpenCodeSession": [({ sessionId }) => ({ sessionId, opencodeSessionId: "ses_1" }), "NotFound"],
   "queue:listReady": [() => ({ limit: 10 }), { accepted: [] }],

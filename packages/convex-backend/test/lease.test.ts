@@ -1,4 +1,5 @@
 import { afterEach, assert, describe, it } from "vitest"
+import { PROTOCOL } from "../convex/protocol.ts"
 import { api } from "../src/api.ts"
 import { enlist, eventually, pair, refusalOf, useDeployment } from "./support/deployment.ts"
 import { passTime, resetTime } from "./support/clock.ts"
@@ -93,6 +94,48 @@ describe("lease", () => {
       (is) => is === false
     )
     assert.isTrue(await online(operator))
+  })
+
+  it("marks a machine that is gone within 40 seconds, with the time of its last heartbeat", async () => {
+    const operator = await deployment().operator()
+    const worker = await enlist(operator)
+    const shown = async () => (await operator.query(api.workers.list, {}))[0]
+    passSeconds(10)
+    const { serverTime } = await operator.mutation(api.lease.heartbeat, { ...worker, phase: "ready" })
+    assert.deepInclude(await shown(), { online: true, lastSeenAt: null })
+    // The machine is gone: 25 s after its last heartbeat the lease ends, and the function that was scheduled for then runs.
+    passSeconds(35)
+    await runDue()
+    const gone = await eventually(shown, (row) => row?.online === false)
+    assert.deepInclude(gone, { phase: "ready", lastSeenAt: serverTime })
+    await operator.mutation(api.lease.heartbeat, { ...worker, phase: "ready" })
+    assert.deepInclude(await shown(), { online: true, lastSeenAt: null })
+  })
+
+  it("is refused to a worker that is too old or too new, and the list has the advice", async () => {
+    const operator = await deployment().operator()
+    const credentials = await pair(operator)
+    const acquire = (protocol: string) =>
+      operator.mutation(api.lease.acquire, { ...credentials, processId: "a", protocol })
+    const shown = async () => (await operator.query(api.workers.list, {}))[0]
+    for (const [protocol, advice] of [
+      ["0.9", /older than the deployment's .*: update opencode-worker on the worker's machine/],
+      ["99.0", /newer than the deployment's .*: deploy the functions/]
+    ] as const) {
+      const { epoch, refused } = await acquire(protocol)
+      if (refused === null) return assert.fail("It is not refused")
+      assert.strictEqual(refused.code, "Incompatible")
+      assert.match(refused.message, advice)
+      const row = await shown()
+      assert.deepInclude(row, { phase: "incompatible", online: false, advice: refused.message })
+      const write = operator.mutation(api.lease.heartbeat, { ...credentials, epoch, phase: "ready" })
+      assert.strictEqual(await refusalOf(write), "Fenced")
+    }
+    assert.strictEqual(await refusalOf(acquire("next")), "InvalidArgument")
+    assert.isNull((await acquire(PROTOCOL)).refused)
+    assert.deepInclude(await shown(), { phase: "connecting", online: true, advice: null })
+    const begin = { machine: "m", directory: "/d", secretHash: "0".repeat(64), protocol: "99.0" }
+    assert.strictEqual(await refusalOf(operator.mutation(api.pairing.begin, begin)), "Incompatible")
   })
 
   it("can be acquired immediately after a release, and later writes are fenced", async () => {

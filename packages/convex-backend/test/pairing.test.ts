@@ -44,7 +44,12 @@ describe("pairing", () => {
       directory: "/work",
       approval: "approved",
       phase: "paired",
-      online: false
+      online: false,
+      lastSeenAt: null,
+      advice: null,
+      info: null,
+      running: 0,
+      queued: 0
     })
   })
 

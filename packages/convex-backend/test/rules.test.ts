@@ -38,7 +38,7 @@ describe("every public function", async () => {
     const mutations = functions.filter(({ caller, kind }) => caller === "operator" && kind !== "query")
     const pathsOf = (wanted: string) => mutations.filter(({ scope }) => scope === wanted).map(({ path }) => path)
     assert.sameMembers(pathsOf("read"), ["sessions:watch", "devices:leave"])
-    assert.sameMembers(pathsOf("approve"), ["requests:answer"])
+    assert.sameMembers(pathsOf("approve"), ["requests:answer", "approvals:revoke"])
   })
 
   it("requires a caller, except for pairing", () => {

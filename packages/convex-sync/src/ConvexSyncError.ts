@@ -8,7 +8,7 @@ export {
   isTransient
 } from "@opencode-worker/effect-convex"
 
-const losses: ReadonlySet<string> = new Set(["Fenced", "Revoked", "WrongSecret"])
+const losses: ReadonlySet<string> = new Set(["Fenced", "Revoked", "WrongSecret", "Incompatible"])
 
 /** Whether this process may no longer write as its worker. */
 export const isLoss = ({ reason }: ConvexClientError): boolean => reason._tag === "Rejected" && losses.has(reason.code)

@@ -10,7 +10,7 @@
  * ```
  *   acquire ─▶ held ── 10 s, or a new phase ─▶ heartbeat ── ok ─▶ held
  *               │                                 ├── no answer ─▶ held, `remaining` runs down
- *               └── scope closes: release         └── Fenced, Revoked, WrongSecret ─▶ lost
+ *               └── scope closes: release         └── Fenced, Revoked, WrongSecret, Incompatible ─▶ lost
  * ```
  */
 import { ConvexClient, retryTransient } from "@opencode-worker/effect-convex"
@@ -18,6 +18,7 @@ import type { FunctionArgs, FunctionReference, FunctionReturnType } from "convex
 import { Clock, Context, Deferred, Duration, Effect, Layer, Queue, Redacted, Ref, type Scope, Stream } from "effect"
 import { api, type WorkerCredentials } from "./Backend.ts"
 import { type ConvexSyncError, isLoss } from "./ConvexSyncError.ts"
+import { acquireLease } from "./internal/acquire.ts"
 
 /** Server times in milliseconds: only their difference is used here. */
 export interface LeaseTerm {
@@ -46,7 +47,7 @@ export interface LeaseOptions {
 export interface HeldLease {
   /** The fencing number that every write carries. */
   readonly epoch: number
-  /** Fails when the lease is lost, with `Fenced`, `Revoked` or `WrongSecret`; never succeeds. */
+  /** Fails when the lease is lost, with `Fenced`, `Revoked`, `WrongSecret` or `Incompatible`; never succeeds. */
   readonly lost: Effect.Effect<never, ConvexSyncError>
   /** Reports the phase of the worker, with a heartbeat at once. */
   readonly setPhase: (phase: string) => Effect.Effect<void>
@@ -148,7 +149,7 @@ export class Lease extends Context.Service<
 >()("@opencode-worker/convex-sync/Lease") {
   /**
    * A lease over any deployment, without the calls. Fails with `Rejected` and the code `Conflict` while another process
-   * holds it; released with the scope.
+   * holds it, and `Incompatible` if the releases are too far apart; released with the scope.
    */
   static readonly make = (
     port: LeaseStore,
@@ -168,7 +169,7 @@ const overConvex = Effect.fnUntraced(function* (credentials: WorkerCredentials, 
   const known = { workerId, secret: Redacted.value(credentials.secret) }
   const held = yield* hold(
     {
-      acquire: (processId) => convex.mutation(api.lease.acquire, { ...known, processId }),
+      acquire: (processId) => acquireLease(convex, known, processId),
       heartbeat: (epoch, phase) =>
         convex.mutation(api.lease.heartbeat, { ...known, epoch, phase }, { idempotent: true }),
       release: (epoch) => convex.mutation(api.lease.release, { ...known, epoch })

@@ -6,10 +6,12 @@
  */
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import type { Id } from "@opencode-worker/convex-backend/api"
+import { PROTOCOL } from "@opencode-worker/convex-backend/functions/protocol"
 import { Effect, Layer, Option, Redacted, Stream } from "effect"
 import { Digest, SecureRandom } from "effect/crypto"
 import { api, type WorkerCredentials } from "./Backend.ts"
 import { ConvexSyncError, ConvexSyncReason, isConvexSyncError, isTransient } from "./ConvexSyncError.ts"
+import { acquireLease } from "./internal/acquire.ts"
 import { pairingName } from "./internal/pairingName.ts"
 import { Lease } from "./Lease.ts"
 
@@ -59,7 +61,8 @@ export const begin = Effect.fn("Pairing.begin")(function* (worker: {
   const { pairingId, code, expiresAt } = yield* convex.mutation(api.pairing.begin, {
     machine: pairingName(worker.machine, "head"),
     directory: pairingName(worker.directory, "tail"),
-    secretHash
+    secretHash,
+    protocol: PROTOCOL
   })
   return { pairingId, code, expiresAt, secret } satisfies PairingAttempt
 })
@@ -137,7 +140,7 @@ const replace = Effect.fnUntraced(function* <E, R>(current: WorkerCredentials, o
   const both: StoredCredentials = { ...renewed, previous: current.secret }
   const { epoch } = yield* Lease.make(
     {
-      acquire: (processId) => convex.mutation(api.lease.acquire, { ...signed(current), processId }),
+      acquire: (processId) => acquireLease(convex, signed(current), processId),
       heartbeat: (under, phase) =>
         withValidSecret(both, (by) => convex.mutation(api.lease.heartbeat, { ...signed(by), epoch: under, phase })),
       release: (under) =>

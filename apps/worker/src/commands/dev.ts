@@ -17,6 +17,8 @@ import { findSession, showHistory } from "../terminal/SessionTranscript.ts"
 import { type DataFolder, dataFolder, dataFolders } from "../state/DataFolder.ts"
 import { demoHome } from "../local/Demo.ts"
 import { EmbeddedDeployment } from "../local/EmbeddedDeployment.ts"
+import { packageVersion } from "../info/version.ts"
+import type { AboutWorker } from "../info/WorkerInfo.ts"
 import { hostable } from "./shared/hostable.ts"
 import { unlessHopeless } from "../opencode/startup.ts"
 import { isInteractive, promptFile, promptSource } from "../terminal/PromptSource.ts"
@@ -81,7 +83,7 @@ const surroundings = (demo: boolean, directory: string, folder: DataFolder) =>
       })
 
 /** Starts the worker and waits until it is Ready. It ends with the scope. */
-const readyWorker = Effect.fnUntraced(function* (folder: DataFolder) {
+const readyWorker = Effect.fnUntraced(function* (folder: DataFolder, environment: AboutWorker["environment"]) {
   const { directory } = yield* OpenCodeHost
   const client = yield* Client
   const { lifecycle, workerId } = yield* makeWorker({
@@ -90,6 +92,7 @@ const readyWorker = Effect.fnUntraced(function* (folder: DataFolder) {
     credentials: folder.worker(directory),
     // Only one process can open the data folder, so it may take over its predecessor's lease at once.
     processId: `dev ${folder.root}`,
+    about: { version: packageVersion, permissions: "inherit", environment },
     onPairingCode: (code) => client.call(({ workers }) => workers.approve(code))
   })
   const state = yield* lifecycle
@@ -139,6 +142,7 @@ const unknown = Effect.fnUntraced(function* (spec: string, nearest: ReadonlyArra
 /** Runs the worker and the chat until the prompts end. */
 const chat = Effect.fnUntraced(function* (
   folder: DataFolder,
+  environment: AboutWorker["environment"],
   { model, sample, session }: Flags,
   given: ReadonlyArray<string>,
   input: ChatInput.ChatInput | undefined,
@@ -149,7 +153,7 @@ const chat = Effect.fnUntraced(function* (
   const models = yield* ModelCache
   const isTerminal = yield* Stdio.Stdio.use(({ stdoutIsTerminal }) => stdoutIsTerminal)
 
-  const worker = yield* readyWorker(folder)
+  const worker = yield* readyWorker(folder, environment)
   const readyMillis = process.uptime() * 1000
   // Created by the first prompt, so that a chat without a prompt leaves no empty conversation behind.
   const current = yield* conversation(worker.workerId, session).pipe(
@@ -210,7 +214,10 @@ export const dev = Command.make(
         const where = yield* surroundings(given.demo, here, folder)
         const layer = devLayer({ ...where, start: "eager", binary: Option.getOrUndefined(given.opencode) })
         return yield* Effect.provide(
-          Effect.raceFirst(Effect.scoped(chat(folder, given, texts, input, isTyped)), unlessHopeless(Effect.void)),
+          Effect.raceFirst(
+            Effect.scoped(chat(folder, where.environment, given, texts, input, isTyped)),
+            unlessHopeless(Effect.void)
+          ),
           layer
         )
       }).pipe(

@@ -7,6 +7,7 @@ import { Config, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { type Advice, AppError, configError, toAppError } from "../AppError.ts"
 import { type DataFolder, dataFolder, dataFolders } from "../state/DataFolder.ts"
+import { packageVersion } from "../info/version.ts"
 import { hostable } from "./shared/hostable.ts"
 import { unlessHopeless } from "../opencode/startup.ts"
 import * as PairingCode from "../state/PairingCode.ts"
@@ -126,6 +127,11 @@ const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string, give
     // Several workers may attach to one server without a common lock.
     processId: Option.isSome(given.attach) ? `attach ${hostId}` : yield* processIdIn(directory),
     owner: Option.getOrUndefined(given.owner),
+    about: {
+      version: packageVersion,
+      permissions: given.permissions,
+      environment: Option.isSome(given.attach) ? undefined : yield* shellEnvironment
+    },
     // A code that cannot be shown cannot be approved.
     onPairingCode: (code) => Effect.orDie(pairingCode.show(code)),
     onApproved: (owner) =>

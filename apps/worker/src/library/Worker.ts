@@ -9,6 +9,7 @@ import { UserDirectories } from "effect/persistence"
 import { type AppError, toAppError } from "../AppError.ts"
 import { resolveDirectory } from "../commands/shared/directory.ts"
 import { shellEnvironment } from "../commands/shared/environment.ts"
+import { packageVersion } from "../info/version.ts"
 import { hostable } from "../commands/shared/hostable.ts"
 import { resolveUrl } from "../commands/shared/url.ts"
 import { openCodeLayer } from "../layers.ts"
@@ -60,7 +61,7 @@ const resolve = Effect.fnUntraced(function* (options: WorkerOptions) {
 })
 type Resolved = Effect.Success<ReturnType<typeof resolve>>
 
-const make = Effect.fnUntraced(function* (options: WorkerOptions, { directory, folder, url }: Resolved) {
+const make = Effect.fnUntraced(function* (options: WorkerOptions, { directory, environment, folder, url }: Resolved) {
   const host = yield* OpenCodeHost
   const { lifecycle, workerId } = yield* makeWorker({
     machine: options.machine ?? hostname(),
@@ -68,6 +69,7 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions, { directory, f
     credentials: folder.worker(directory, url),
     processId: yield* processIdIn(directory),
     owner: options.owner,
+    about: { version: packageVersion, permissions: options.permissions ?? "careful", environment },
     onPairingCode: options.onPairingCode
   })
   const stop = Effect.orDie(lifecycle.send(WorkerEvent.cases.Stop.make({}))).pipe(Effect.andThen(lifecycle.stopped))

@@ -41,6 +41,7 @@ import type * as payloads from "../payloads.js";
 import type * as presence from "../presence.js";
 import type * as promptQueue from "../promptQueue.js";
 import type * as prompts from "../prompts.js";
+import type * as protocol from "../protocol.js";
 import type * as purge from "../purge.js";
 import type * as queue from "../queue.js";
 import type * as requestAnswers from "../requestAnswers.js";
@@ -62,6 +63,7 @@ import type * as turnOrder from "../turnOrder.js";
 import type * as turns from "../turns.js";
 import type * as validators from "../validators.js";
 import type * as viewers from "../viewers.js";
+import type * as workerLoad from "../workerLoad.js";
 import type * as workers from "../workers.js";
 
 const fullApi: ApiFromModules<{
@@ -92,6 +94,7 @@ const fullApi: ApiFromModules<{
   presence: typeof presence;
   promptQueue: typeof promptQueue;
   prompts: typeof prompts;
+  protocol: typeof protocol;
   purge: typeof purge;
   queue: typeof queue;
   requestAnswers: typeof requestAnswers;
@@ -113,6 +116,7 @@ const fullApi: ApiFromModules<{
   turns: typeof turns;
   validators: typeof validators;
   viewers: typeof viewers;
+  workerLoad: typeof workerLoad;
   workers: typeof workers;
 }> = anyApi as any;
 

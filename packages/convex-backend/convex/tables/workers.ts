@@ -1,5 +1,6 @@
 import { defineTable } from "convex/server"
 import { v } from "convex/values"
+import { workerInfo } from "../validators.ts"
 
 export const workersTables = {
   workers: defineTable({
@@ -10,14 +11,28 @@ export const workersTables = {
     secretHash: v.string(),
     approval: v.union(v.literal("approved"), v.literal("revoked")),
     /** Incremented when a lease is acquired or released. Writes with a lower epoch are rejected. */
-    epoch: v.number()
+    epoch: v.number(),
+    /** The protocol version of the process that acquired the lease last. */
+    protocol: v.optional(v.string())
   }).index("by_owner_approval", ["ownerId", "approval"]),
 
   /** The state of a worker in lists. Written when it changes, not by every heartbeat. */
   presence: defineTable({
     workerId: v.id("workers"),
     phase: v.string(),
-    online: v.boolean()
+    online: v.boolean(),
+    /** Of the last heartbeat, while the worker is offline. Milliseconds of the server's clock. */
+    lastSeenAt: v.optional(v.number()),
+    /** Why the last process was refused, and the remedy. */
+    advice: v.optional(v.string()),
+    info: v.optional(workerInfo)
+  }).index("by_worker", ["workerId"]),
+
+  /** The unfinished turns of a worker. */
+  workerLoads: defineTable({
+    workerId: v.id("workers"),
+    running: v.number(),
+    queued: v.number()
   }).index("by_worker", ["workerId"]),
 
   /** The process that may write as a worker, and its expiry. Written by every heartbeat. */
