@@ -14,16 +14,23 @@ type Ending = Pick<Doc<"turns">, "answeredBy" | "error" | "parts" | "usage"> & {
   readonly status: Exclude<Doc<"turns">["status"], "queued" | "claimed" | "running">
 }
 
+/** The agent ended with its worker, so its question has no answer any longer. Sending the prompt again is one action. */
+const askedNotAnswered = ({ subject }: Doc<"requests">) => ({
+  name: "AskedNotAnswered",
+  message: `Asked, not answered: the worker stopped while the turn waited for an answer (${subject}). Send the prompt again if it is still wanted.`
+})
+
 /**
  * Sets the final status, deletes the deltas, closes the requests, and makes the session's next turn ready, in the caller's
  * transaction. The turn must be unfinished.
  */
 export const endTurn = async (ctx: MutationCtx, turn: Doc<"turns">, ending: Ending): Promise<void> => {
   const finishedAt = Date.now()
-  await ctx.db.patch(turn._id, { ...ending, ready: false, finished: true, finishedAt })
+  const [asked] = await closeRequests(ctx, turn._id)
+  const error = asked !== undefined && ending.status === "interrupted" ? { error: askedNotAnswered(asked) } : {}
+  await ctx.db.patch(turn._id, { ...ending, ...error, ready: false, finished: true, finishedAt })
   await moveLoad(ctx, turn.workerId, turn.status, ending.status)
   await deleteDeltas(ctx, turn._id)
-  await closeRequests(ctx, turn._id)
   await deleteApprovals(ctx, turn._id)
   const session = await ctx.db.get(turn.sessionId)
   if (session === null) return

@@ -128,7 +128,7 @@ export const RETENTION = {
 /** The shortest time limit of a request; there is no longest one. Milliseconds. */
 export const MIN_REQUEST_TIME = 1_000
 /** The longest time limit of a request that has one. Milliseconds. */
-export const MAX_REQUEST_TIME = 365 * 24 * 3_600_000
+export const MAX_REQUEST_TIME = 20 * 24 * 3_600_000
 /** The time for the worker to close an expired request, before the deployment does. Milliseconds. */
 export const REQUEST_GRACE = 60_000
 /** Clients renew a watch every 20 s, and may miss one renewal. Milliseconds. */
@@ -143,6 +143,15 @@ export const checkText = (field: string, text: string, max: number, min = 1): vo
   if (text.length < min || text.length > max) {
     throw appError("InvalidArgument", `${field} has ${text.length} characters; it takes ${min} to ${max}`)
   }
+}
+
+/** Rejects a time limit of a request, in milliseconds, that is too short or too long. Null: no limit. */
+export const checkTimeLimit = (field: string, millis: number | null): void => {
+  if (millis === null || (millis >= MIN_REQUEST_TIME && millis <= MAX_REQUEST_TIME)) return
+  throw appError(
+    "InvalidArgument",
+    `${field} is ${millis}; it takes ${MIN_REQUEST_TIME} to ${MAX_REQUEST_TIME} milliseconds, or null`
+  )
 }
 
 /** Rejects names of a model, agent or variant that are too long. */

@@ -43,10 +43,11 @@ const sessionOf = async (ctx: QueryCtx, turn: Doc<"turns">): Promise<Doc<"sessio
   return session
 }
 
-const toReadyTurn = ({ _id: turnId, delivery, sessionId }: Doc<"turns">) => ({
+const toReadyTurn = ({ _id: turnId, askTimeout, delivery, sessionId }: Doc<"turns">) => ({
   turnId,
   sessionId,
-  delivery: delivery ?? ("queue" as const)
+  delivery: delivery ?? ("queue" as const),
+  ...(askTimeout !== undefined && { askTimeout })
 })
 
 /** What the agent is asked. It may be edited until the claim, which returns it. */

@@ -8,15 +8,14 @@ import { appError } from "./errors.ts"
 import {
   checkCount,
   checkText,
+  checkTimeLimit,
   MAX_ASKED_BY,
   MAX_NAME,
   MAX_PATH,
   MAX_REQUEST,
   MAX_REQUEST_ENTRIES,
   MAX_REQUEST_ROW,
-  MAX_REQUEST_ROWS,
-  MAX_REQUEST_TIME,
-  MIN_REQUEST_TIME
+  MAX_REQUEST_ROWS
 } from "./limits.ts"
 import { splitText } from "./payloads.ts"
 import { hashSecret as sha256 } from "./secrets.ts"
@@ -57,12 +56,8 @@ export const checkCard = ({
 
 /** The time at which a request expires, in milliseconds of the server's clock, or null. */
 export const expiryOf = (timeLimit: number | null): number | null => {
-  if (timeLimit === null) return null
-  if (timeLimit >= MIN_REQUEST_TIME && timeLimit <= MAX_REQUEST_TIME) return Date.now() + timeLimit
-  throw appError(
-    "InvalidArgument",
-    `timeLimit is ${timeLimit}; it takes ${MIN_REQUEST_TIME} to ${MAX_REQUEST_TIME} milliseconds, or null`
-  )
+  checkTimeLimit("timeLimit", timeLimit)
+  return timeLimit === null ? null : Date.now() + timeLimit
 }
 
 /** SHA-256 of everything that is shown of a request, hexadecimal. `content`: as JSON. */

@@ -49,9 +49,11 @@ const openOf = (ctx: QueryCtx, turnId: Id<"turns">): Promise<Array<Doc<"requests
 const cancel = (ctx: MutationCtx, { _id }: Doc<"requests">) =>
   ctx.db.patch(_id, { status: "cancelled" as const, open: false })
 
-/** Cancels the open requests of a turn, in the transaction that ends it. */
-export const closeRequests = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<void> => {
-  for (const request of await openOf(ctx, turnId)) await cancel(ctx, request)
+/** Cancels the open requests of a turn, in the transaction that ends it. Returns those that waited for an answer. */
+export const closeRequests = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<Array<Doc<"requests">>> => {
+  const open = await openOf(ctx, turnId)
+  for (const request of open) await cancel(ctx, request)
+  return open.filter(({ status }) => status === "pending")
 }
 
 const scheduleExpiry = async (ctx: MutationCtx, requestId: Id<"requests">, expiresAt: number | null) => {
@@ -59,7 +61,7 @@ const scheduleExpiry = async (ctx: MutationCtx, requestId: Id<"requests">, expir
 }
 
 /**
- * Opens a request for `timeLimit` milliseconds (1 second to a year; null: no limit). Returns its id, and the answer if there
+ * Opens a request for `timeLimit` milliseconds (1 second to 20 days; null: no limit). Returns its id, and the answer if there
  * is one already. A request in the scope of an approval is not stored: its id is null, and the answer is `once`. Idempotent
  * by `opencodeId` while the request is open and shows the same. `content`: as JSON at most 1,000,000 characters. Fails with
  * `Conflict` if the turn is not running in this epoch.

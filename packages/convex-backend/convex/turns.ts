@@ -13,6 +13,7 @@ import {
   clamp,
   checkName,
   checkText,
+  checkTimeLimit,
   MAX_AUTOMATIC_TITLE,
   MAX_PAGE,
   MAX_PROMPT,
@@ -62,14 +63,16 @@ interface Prompt {
   readonly model?: string | undefined
   readonly agent?: string | undefined
   readonly variant?: string | undefined
+  readonly askTimeout?: number | null | undefined
 }
 
 /** Rejects a prompt that cannot be stored. */
-export const checkPrompt = ({ agent, model, text, variant }: Prompt): void => {
+export const checkPrompt = ({ agent, askTimeout, model, text, variant }: Prompt): void => {
   checkText("text", text, MAX_PROMPT)
   for (const [field, name] of Object.entries({ agent, model, variant })) {
     if (name !== undefined) checkName(field, name)
   }
+  if (askTimeout !== undefined) checkTimeLimit("askTimeout", askTimeout)
   // As in the catalogue: the part after the provider may contain slashes and spaces.
   if (model !== undefined && !/^[^/]+\/./.test(model)) {
     throw appError("InvalidArgument", "model is not written provider/model")
@@ -79,11 +82,11 @@ export const checkPrompt = ({ agent, model, text, variant }: Prompt): void => {
 const enqueue = async (
   ctx: MutationCtx & { readonly operator: string },
   sessionId: Id<"sessions">,
-  { text, model, agent, variant }: Prompt,
+  { text, model, agent, variant, askTimeout }: Prompt,
   idempotencyKey: string,
   delivery: "queue" | "steer" = "queue"
 ): Promise<Id<"turns">> => {
-  checkPrompt({ text, model, agent, variant })
+  checkPrompt({ text, model, agent, variant, askTimeout })
   checkName("idempotencyKey", idempotencyKey)
   const session = await ownedSession(ctx, sessionId)
   if (session.status === "deleting") throw appError("Conflict", "This session is being deleted: create another one")
@@ -105,6 +108,7 @@ const enqueue = async (
     ...(model !== undefined && { model }),
     ...(agent !== undefined && { agent }),
     ...(variant !== undefined && { variant }),
+    ...(askTimeout !== undefined && { askTimeout }),
     status: "queued",
     finished: false,
     idempotencyKey
@@ -121,6 +125,8 @@ const enqueue = async (
  * Queues a prompt, and returns the turn's id. It is durable then, with the worker online or not. Idempotent by key.
  * `delivery: "steer"`: if a turn of the session runs, the prompt is delivered into it, before all queued prompts. That turn
  * ends with what it had, and the new one takes over. If none runs, the prompt is queued as any other.
+ * `askTimeout`: milliseconds in which its requests must be answered (1 second to 20 days), or null for no limit; absent: the
+ * worker's own limit.
  */
 export const send = operatorMutation({
   args: {
@@ -130,6 +136,7 @@ export const send = operatorMutation({
     agent: v.optional(v.string()),
     variant: v.optional(v.string()),
     delivery: v.optional(v.union(v.literal("queue"), v.literal("steer"))),
+    askTimeout: v.optional(v.union(v.number(), v.null())),
     idempotencyKey: v.string()
   },
   handler: (ctx, { sessionId, idempotencyKey, delivery, ...prompt }) =>
@@ -150,8 +157,9 @@ export const resend = operatorMutation({
         `This turn is ${turn.status}: wait until it ends, or stop it, before you send it again`
       )
     }
-    const { agent, model, sessionId } = turn
-    return enqueue(ctx, sessionId, { text: await promptText(ctx, turn), model, agent }, idempotencyKey)
+    const { agent, askTimeout, model, sessionId, variant } = turn
+    const prompt = { text: await promptText(ctx, turn), model, agent, variant, askTimeout }
+    return enqueue(ctx, sessionId, prompt, idempotencyKey)
   }
 })
 

@@ -216,6 +216,37 @@ describe("requests", () => {
     assert.deepStrictEqual(await positions(), [{ index: 1, count: 2 }, null, { index: 2, count: 2 }])
   })
 
+  it("without an answer name the reason for which their turn is interrupted", async () => {
+    const { operator, worker, turnId, open } = await setUp()
+    await open()
+    const error = { name: "WorkerStopped", message: "The worker stopped" }
+    await operator.mutation(api.queue.finish, { ...worker, turnId, outcome: "interrupted", error, parts: [] })
+    const live = await operator.query(api.turns.live, { turnId, after: 0 })
+    assert.strictEqual(live.error?.name, "AskedNotAnswered")
+    assert.include(live.error?.message, "bash: touch a.txt")
+    const again = await operator.mutation(api.turns.resend, { turnId, idempotencyKey: "again" })
+    assert.strictEqual((await operator.query(api.turns.live, { turnId: again, after: 0 })).status, "queued")
+  })
+
+  it("take the time limit of their prompt", async () => {
+    const { operator, worker } = await setUp()
+    const sendWith = async (askTimeout: number | null) => {
+      const sessionId = await newSession(operator, worker.workerId)
+      return operator.mutation(api.turns.send, { sessionId, text: "Hi", askTimeout, idempotencyKey: "k" })
+    }
+    const turns = [await sendWith(null), await sendWith(3_600_000)]
+    assert.strictEqual(await refusalOf(sendWith(10)), "InvalidArgument")
+    assert.strictEqual(await refusalOf(sendWith(21 * 24 * 3_600_000)), "InvalidArgument")
+    const ready = await operator.query(api.queue.listReady, { ...worker, limit: 20 })
+    assert.deepStrictEqual(
+      ready.map((turn) => [turn.turnId, turn.askTimeout]),
+      [
+        [turns[0], null],
+        [turns[1], 3_600_000]
+      ]
+    )
+  })
+
   it("without a time limit wait until their turn ends", async () => {
     const { operator, open, pending, finish } = await setUp()
     const requestId = await open({ timeLimit: null })

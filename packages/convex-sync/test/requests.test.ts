@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Id } from "@opencode-worker/convex-backend/api"
-import { Deferred, Effect, Exit, Queue, Scope, Stream } from "effect"
+import { Deferred, Duration, Effect, Exit, Queue, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import {
   AgentError,
@@ -116,7 +116,7 @@ const setUp = Effect.fnUntraced(function* (
   const requests: TurnRequests = new Map()
   const { close, open } = yield* makeRequests(store, options, (id) => (id === turnId ? requests : undefined))
   const scope = yield* Scope.make()
-  const turn = { turnId, requests }
+  const turn: Parameters<typeof open>[0] = { turnId, requests }
   const ask = (asked: Asked, of = turn) => Scope.provide(open(of, agent.requestOf(asked)), scope)
   // Only fibers are waited for: a few rounds let all of them proceed.
   return {
@@ -274,13 +274,35 @@ describe("requests of a turn", () => {
     })
   )
 
+  it.effect.each([
+    ["three hours later", "24 hours", {}, 24 * 3_600_000],
+    ["three hours later, without a time limit", Duration.infinity, {}, null],
+    ["three hours later, with the time limit of its prompt", "10 minutes", { askTimeout: null }, null]
+  ] as const)("a question can be answered %s", ([, requestTimeLimit, ofPrompt, timeLimit]) =>
+    Effect.gen(function* () {
+      const { agent, ask, settle, store, turn } = yield* setUp({ requestTimeLimit })
+      yield* ask(bash("per_1"), { ...turn, ...ofPrompt })
+      yield* settle
+      yield* TestClock.adjust("3 hours")
+      assert.deepStrictEqual(agent.replies, [])
+      yield* store.say("per_1", { type: "once" })
+      yield* settle
+      assert.deepStrictEqual(agent.replies, [["per_1", { type: "once" }]])
+      assert.deepStrictEqual(
+        store.opened.map((opened) => opened.timeLimit),
+        [timeLimit]
+      )
+    })
+  )
+
   it.effect("the end of the turn sends no reply", () =>
     Effect.gen(function* () {
       const { agent, ask, scope, store, settle } = yield* setUp()
       yield* ask(bash("per_1"))
       yield* settle
       yield* Scope.close(scope, Exit.void)
-      assert.deepStrictEqual([store.closed, agent.replies], [[["row_per_1", "cancelled"]], []])
+      // The deployment closes the request with the turn, in one transaction.
+      assert.deepStrictEqual([store.closed, agent.replies], [[], []])
     })
   )
 

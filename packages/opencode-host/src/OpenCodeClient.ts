@@ -100,7 +100,7 @@ export interface TurnInput extends Omit<PromptInput, "messageId" | "partId"> {
    * model reads this prompt. Default: false, such a turn fails with `Busy`.
    */
   readonly steer?: boolean | undefined
-  /** Time after which the turn is aborted. Default: none. */
+  /** Time after which the turn is aborted, without the time in which a request of it is open. Default: none. */
   readonly deadline?: Duration.Input | undefined
 }
 

@@ -3,7 +3,7 @@ import { hostname } from "node:os"
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { WorkerEvent, type WorkerState } from "@opencode-worker/worker-fsm"
-import { Config, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
+import { Config, Duration, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { type Advice, AppError, configError, toAppError } from "../AppError.ts"
 import { type DataFolder, dataFolder, dataFolders } from "../state/DataFolder.ts"
@@ -48,6 +48,13 @@ const flags = {
       'Stop OpenCode after this idle time, such as "30 minutes"; the next prompt starts it again (default: never)'
     ),
     Flag.optional
+  ),
+  askTimeout: Flag.String("ask-timeout").pipe(
+    Flag.withMetavar("duration"),
+    Flag.withDescription(
+      'How long a request waits for your answer: "10 minutes" to "20 days", or forever. The time does not count for the turn'
+    ),
+    Flag.withDefault("24 hours")
   ),
   opencode: shared.opencode,
   allowUntestedVersion: Flag.Boolean("allow-untested-version").pipe(
@@ -104,6 +111,16 @@ const printServer = OpenCodeHost.use(({ server }) => server).pipe(
   Effect.ignore
 )
 
+/** Fails unless it is `forever`, or a duration of 10 minutes to 20 days. */
+const askTimeLimit = (given: string) => {
+  const limit =
+    given === "forever" ? Option.some(Duration.infinity) : Schema.decodeUnknownOption(Schema.DurationFromString)(given)
+  return Option.match(Option.filter(limit, Duration.isGreaterThanOrEqualTo(Duration.minutes(10))), {
+    onNone: () => configError(`--ask-timeout is ${given}; it takes "10 minutes" to "20 days", or forever.`),
+    onSome: Effect.succeed
+  })
+}
+
 /** Runs the worker until it stops. Fails with the worker's reason unless it stopped on request. */
 const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string, given: Flags) {
   const { directory, hostId } = yield* OpenCodeHost
@@ -132,6 +149,7 @@ const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string, give
       permissions: given.permissions,
       environment: Option.isSome(given.attach) ? undefined : yield* shellEnvironment
     },
+    requestTimeLimit: yield* askTimeLimit(given.askTimeout),
     // A code that cannot be shown cannot be approved.
     onPairingCode: (code) => Effect.orDie(pairingCode.show(code)),
     onApproved: (owner) =>

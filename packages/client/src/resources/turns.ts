@@ -15,19 +15,22 @@ export interface PromptOptions extends MutationOptions, FollowOptions {
    * takes over. Default: `queue`, after all earlier prompts.
    */
   readonly delivery?: "queue" | "steer"
+  /** Milliseconds in which requests of the turn must be answered, or null for no limit. Default: the worker's own limit. */
+  readonly askTimeout?: number | null
 }
 
 export const makeTurns = ({ connection, mutation, query }: Calls) => {
   const send = (
     sessionId: SessionId,
     text: string,
-    { agent, delivery, model, variant, ...options }: PromptOptions = {}
+    { agent, askTimeout, delivery, model, variant, ...options }: PromptOptions = {}
   ): Promise<TurnId> => {
     const optional = {
       ...(model !== undefined && { model }),
       ...(agent !== undefined && { agent }),
       ...(variant !== undefined && { variant }),
-      ...(delivery !== undefined && { delivery })
+      ...(delivery !== undefined && { delivery }),
+      ...(askTimeout !== undefined && { askTimeout })
     }
     return mutation(api.turns.send, { sessionId, text, ...optional, ...keyed(options) }, options)
   }

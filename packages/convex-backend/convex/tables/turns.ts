@@ -22,6 +22,8 @@ export const turnsTables = {
     delivery: v.optional(v.literal("steer")),
     /** An operator has changed the prompt after it was sent. */
     edited: v.optional(v.literal(true)),
+    /** Milliseconds in which its requests must be answered; null: no limit. Absent: the worker's own limit. */
+    askTimeout: v.optional(v.union(v.number(), v.null())),
     /** Absent if there is no answer, or the turn has not ended. */
     answeredBy: v.optional(turnAnsweredBy),
     status: v.union(

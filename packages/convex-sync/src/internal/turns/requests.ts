@@ -6,7 +6,7 @@
  *                └─▶ store ── in the scope of an approval ───────▶ agent: once
  *                      ├── answer ──────────────────────────────▶ agent, closed as answered
  *                      ├── time limit ──────────────────────────▶ agent: unanswered, closed as expired
- *                      └── closed by the agent, end of the turn ──▶ closed as cancelled
+ *                      └── closed by the agent ─────────────────▶ closed as cancelled
  * ```
  *
  * Invariants
@@ -25,8 +25,6 @@ import { resubscribe } from "../resubscribe.ts"
 
 /** Retries of a call to the agent, which runs on this machine. */
 const agentRetries = Schedule.exponential("100 millis").pipe(Schedule.upTo({ times: 4 }))
-/** The end of a turn waits no longer than this for the store. */
-const cancelTimeout = "2 seconds"
 
 type Outcome =
   | { readonly _tag: "Answered"; readonly answer: Answer }
@@ -42,11 +40,13 @@ interface OpenRequest {
 export type TurnRequests = Map<string, OpenRequest>
 
 export interface RequestsOptions {
-  /** How long an operator may take, 1 second to 24 hours. Default 10 minutes. */
+  /** The time of an operator to answer, 1 second to 20 days, or infinite. A prompt may have its own. Default 10 minutes. */
   readonly requestTimeLimit?: Duration.Input
 }
 
-type Turn = Pick<ReadyTurn, "turnId"> & { readonly requests: TurnRequests }
+type Turn = Pick<ReadyTurn, "turnId"> & { readonly askTimeout?: number | null | undefined } & {
+  readonly requests: TurnRequests
+}
 
 const continueHint = "Go on without it, or say what you would need."
 
@@ -73,8 +73,10 @@ export const makeRequests = Effect.fnUntraced(function* (
   options: RequestsOptions,
   findTurn: (turnId: Id<"turns">) => TurnRequests | undefined
 ) {
-  const timeLimit = Duration.fromInputUnsafe(options.requestTimeLimit ?? "10 minutes")
-  const expired = `No person answered within ${Duration.format(timeLimit)}. ${continueHint}`
+  const defaultLimit = Duration.fromInputUnsafe(options.requestTimeLimit ?? "10 minutes")
+  /** Milliseconds, or null for no limit. */
+  const limitOf = ({ askTimeout }: Turn): number | null =>
+    askTimeout !== undefined ? askTimeout : Duration.isFinite(defaultLimit) ? Duration.toMillis(defaultLimit) : null
   const notShown = `This request could not be shown to a person. ${continueHint}`
   const scope = yield* Effect.scope
 
@@ -91,11 +93,20 @@ export const makeRequests = Effect.fnUntraced(function* (
         Effect.flatMap((requestId) => retryTransient(store.close(requestId, as))),
         Effect.ignore
       )
+    const timeLimit = limitOf(turn)
+    /** The time limit also runs while the deployment is unreachable. */
+    const expires =
+      timeLimit === null
+        ? Effect.never
+        : Effect.delay(
+            unanswered(`No person answered within ${Duration.format(Duration.millis(timeLimit))}. ${continueHint}`),
+            timeLimit
+          )
     const open = store.open({
       ...card,
       turnId: turn.turnId,
       opencodeId: request.id,
-      timeLimit: Duration.toMillis(timeLimit)
+      timeLimit
     })
     const ended = yield* retryTransient(open).pipe(
       Effect.tap(({ requestId }) => Ref.set(stored, Option.fromNullOr(requestId))),
@@ -106,8 +117,8 @@ export const makeRequests = Effect.fnUntraced(function* (
       Effect.catch((error) =>
         isLoss(error) ? Effect.never : Effect.andThen(Effect.logWarning(error.message), unanswered(notShown))
       ),
-      Effect.timeoutOrElse({ duration: timeLimit, orElse: () => unanswered(expired) }),
-      Effect.onInterrupt(() => Effect.timeoutOption(close("cancelled"), cancelTimeout))
+      // A turn that is interrupted leaves its request open: the end of the turn closes it in the deployment.
+      Effect.raceFirst(expires)
     )
     const deliver = Effect.gen(function* () {
       switch (ended._tag) {

@@ -189,6 +189,8 @@ export const requestTracker = (client: OpenCodeClient, rootId: string) => {
     )
 
   return {
+    /** Whether the turn waits for a person. */
+    isOpen: () => open.size > 0,
     read: (event: OpenCodeEvent) => emit(onEvent(event)),
     markStale: () => {
       isStale = true

@@ -13,7 +13,6 @@
  * - A prompt that OpenCode has is never sent again.
  * - The end is what OpenCode's record says, never what an event says.
  */
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -27,6 +26,7 @@ import type { HostEvent } from "../../HostEvent.ts"
 import type { AssistantWithParts, PromptInput, TurnInput } from "../../OpenCodeClient.ts"
 import { classifyTurn, type TurnState, usageOf } from "../../Turn.ts"
 import type { Ended, TurnEvent, TurnFailure } from "../../TurnEvent.ts"
+import { makeDeadline } from "./deadline.ts"
 import { deliver, isDelivered } from "./delivery.ts"
 import { clearWhenEnded, requestTracker } from "./requests.ts"
 import { rejectionOf, turnReader } from "./turnReader.ts"
@@ -108,10 +108,7 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
     Effect.forEach(requests.abandoned(), (request) => host.background(clearWhenEnded(client, request)))
   )
   yield* Effect.addFinalizer(() => abandoned)
-  const deadlineAt =
-    input.deadline === undefined
-      ? Number.POSITIVE_INFINITY
-      : (yield* Clock.currentTimeMillis) + Duration.toMillis(input.deadline)
+  const deadline = yield* makeDeadline(input.deadline)
 
   const end = (
     outcome: Ended["outcome"],
@@ -203,7 +200,7 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
 
   /** A provider that will answer only after the deadline is not waited for. */
   const withinDeadline = Effect.fnUntraced(function* (found: ReadonlyArray<TurnEvent>) {
-    const late = found.find((event) => event._tag === "RetryScheduled" && event.next > deadlineAt)
+    const late = found.find((event) => event._tag === "RetryScheduled" && event.next > deadline.at())
     if (late?._tag !== "RetryScheduled") return found
     yield* Effect.ignore(host.abort(sessionId))
     const { messages } = yield* Effect.orElseSucceed(turnInRecord(client, input), () => notTakenOver)
@@ -270,21 +267,20 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
         behind ||= signal._tag === "Event"
         return Effect.as(Effect.logDebug(error.message), [])
       }),
-      Effect.flatMap((found) => refreshed(signal, found))
+      Effect.flatMap((found) => refreshed(signal, found)),
+      Effect.tap(() => Effect.sync(() => deadline.setWaiting(requests.isOpen())))
     )
 
   const delivery: Stream.Stream<Signal, HostError> = delivered
     ? Stream.make({ _tag: "Delivered" }, { _tag: "Gap", cause: "restart" })
     : Stream.fromEffect(Effect.as(deliver(client, input), { _tag: "Delivered" }))
-  const after = (duration: Duration.Input | undefined, signal: Signal) =>
-    duration === undefined ? Stream.empty : Stream.fromEffect(Effect.as(Effect.sleep(duration), signal))
   const signals: ReadonlyArray<Stream.Stream<Signal, HostError>> = [
     Stream.fromQueue(events),
     delivery,
     Stream.fromEffect(Effect.as(server.exited, { _tag: "Exited" })),
     Stream.fromEffect(Effect.as(Deferred.await(turn.isOldest), { _tag: "Oldest" })),
     Stream.fromSchedule(Schedule.spaced(lookUp)).pipe(Stream.as<Signal>({ _tag: "Tick" })),
-    after(input.deadline, { _tag: "Deadline" })
+    Stream.fromEffect(Effect.as(deadline.passed, { _tag: "Deadline" }))
   ]
   return Stream.mergeAll(signals, { concurrency: "unbounded", bufferSize: 1 }).pipe(
     Stream.mapEffect(guarded),
