@@ -4,6 +4,7 @@ import { CliError, Command } from "effect/cli"
 import { packageVersion } from "./info/version.ts"
 import { exitCodes } from "./AppError.ts"
 import { dev } from "./commands/dev.ts"
+import { doctor } from "./commands/doctor.ts"
 import { approve } from "./commands/approve.ts"
 import { rotate } from "./commands/rotate.ts"
 import { chat } from "./commands/operator/chat.ts"
@@ -29,7 +30,8 @@ const root = Command.make("opencode-worker").pipe(
     turns,
     workers,
     approve,
-    rotate
+    rotate,
+    doctor
   ])
 )
 
