@@ -45,6 +45,9 @@ export const moveLoad = async (
   })
 }
 
+/** A count that reached its limit may be too low. */
+const known = (counted: number, stored: number) => (counted < MAX_SMALL_PAGE ? counted : Math.max(counted, stored))
+
 /** Counts again. More than 100 of a status are not counted, and keep the stored number. */
 export const recountLoad = async (ctx: MutationCtx, workerId: Id<"workers">): Promise<void> => {
   const count = async (status: Status) => {
@@ -55,9 +58,8 @@ export const recountLoad = async (ctx: MutationCtx, workerId: Id<"workers">): Pr
     return turns.length
   }
   const before = await loadOf(ctx, workerId)
-  const settle = (counted: number, stored: number) => (counted < MAX_SMALL_PAGE ? counted : Math.max(counted, stored))
   await write(ctx, workerId, {
-    queued: settle(await count("queued"), before.queued),
-    running: settle((await count("claimed")) + (await count("running")), before.running)
+    queued: known(await count("queued"), before.queued),
+    running: known((await count("claimed")) + (await count("running")), before.running)
   })
 }

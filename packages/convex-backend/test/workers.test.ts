@@ -86,9 +86,10 @@ describe("workers.list", () => {
   })
 })
 
+const refused = (worker: string, at: string) => incompatibility(worker, at)?.message ?? null
+
 describe("the protocol", () => {
   it("of the deployment's version and the previous minor one is accepted", () => {
-    const refused = (worker: string, at: string) => incompatibility(worker, at)?.message ?? null
     assert.isNull(refused("1.2", "1.2"))
     assert.isNull(refused("1.1", "1.2"))
     assert.match(

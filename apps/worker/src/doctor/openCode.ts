@@ -25,7 +25,7 @@ const boot = (options: OpenCodeHostOptions) =>
 const numbers = (version: string) => version.split(".").map(Number)
 
 /** Whether the first version is older. */
-export const isOlder = (one: string, other: string): boolean => {
+const isOlder = (one: string, other: string): boolean => {
   const [left, right] = [numbers(one), numbers(other)]
   const at = left.findIndex((part, index) => part !== right[index])
   return at !== -1 && (left[at] ?? 0) < (right[at] ?? 0)
