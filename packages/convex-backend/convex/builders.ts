@@ -8,16 +8,27 @@
  * - anonymous: unauthenticated callers. Only for pairing, which precedes an identity. Results are protected by a secret,
  *   and the size of arguments is limited.
  *
+ * Mutations of operators are counted: see `quotas.ts`.
+ *
  * A query checks its caller at every run, so revoking or fencing also ends open subscriptions.
  */
 import { customAction, customCtx, customMutation, customQuery } from "convex-helpers/server/customFunctions"
 import { v } from "convex/values"
 import { makeFunctionReference, type UserIdentity } from "convex/server"
 import type { Doc, Id } from "./_generated/dataModel.ts"
-import { action, type ActionCtx, httpAction, mutation, query, type QueryCtx } from "./_generated/server.ts"
+import {
+  action,
+  type ActionCtx,
+  httpAction,
+  mutation,
+  type MutationCtx,
+  query,
+  type QueryCtx
+} from "./_generated/server.ts"
 import { DEVICE_ISSUER } from "./deviceTokens.ts"
 import { appError } from "./errors.ts"
 import { incompatibility } from "./protocol.ts"
+import { meter } from "./quotas.ts"
 import { isSecretOf } from "./secrets.ts"
 import type { Scope } from "./validators.ts"
 
@@ -71,6 +82,17 @@ export const operatorOf = async (ctx: QueryCtx, needed: Scope): Promise<Operator
 
 const signedIn = (scope: Scope) => customCtx((ctx: QueryCtx) => operatorOf(ctx, scope))
 
+/** As `signedIn`, and counts what the operator writes. */
+const metered = (scope: Scope) => ({
+  args: {},
+  input: async (ctx: MutationCtx) => {
+    const caller = await operatorOf(ctx, scope)
+    const { db, settle } = await meter(ctx, caller.operator)
+    const onSuccess = ({ args }: { readonly args: Record<string, unknown> }) => settle(args)
+    return { ctx: { ...caller, db }, args: {}, onSuccess }
+  }
+})
+
 /** By name: the type of `internal` depends on these builders. */
 const authorize = makeFunctionReference<"query", { scope: Scope }, OperatorCaller>("devices:authorize")
 
@@ -117,9 +139,9 @@ export const operatorQuery = customQuery(callableBy("operator", query, "read"), 
 /** A mutation by an operator that changes nothing but marks of the reader, such as `sessions.watch`. Scope `read`. */
 export const readerMutation = customMutation(callableBy("operator", mutation, "read"), signedIn("read"))
 /** A mutation by an operator that answers an agent's request. Scope `approve`. */
-export const approverMutation = customMutation(callableBy("operator", mutation, "approve"), signedIn("approve"))
+export const approverMutation = customMutation(callableBy("operator", mutation, "approve"), metered("approve"))
 /** A mutation by an operator: `ctx.operator`. Scope `operate`. */
-export const operatorMutation = customMutation(callableBy("operator", mutation, "operate"), signedIn("operate"))
+export const operatorMutation = customMutation(callableBy("operator", mutation, "operate"), metered("operate"))
 /** An action by an operator: `ctx.operator`. For functions that must write although they reject the call. Scope `operate`. */
 export const operatorAction = customAction(callableBy("operator", action, "operate"), signedInAction("operate"))
 /** A query by the worker that holds the lease: `ctx.worker`. */

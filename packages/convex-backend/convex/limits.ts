@@ -100,6 +100,10 @@ export const PAIRING_MEMORY = 60 * 60_000
 export const MAX_WRONG_CODES = 10
 /** From the first wrong code. Milliseconds. */
 export const WRONG_CODES_WINDOW = 10 * 60_000
+/** The window of `QUOTA`. Milliseconds. */
+export const QUOTA_WINDOW = 10 * 60_000
+/** What an operator may write in a window. `OPENCODE_WORKER_QUOTA` in the deployment's environment multiplies it. */
+export const QUOTA = { calls: 6_000, rows: 20_000, bytes: 100_000_000 } as const
 /** The lifetime of a code for a new device. Milliseconds. */
 export const DEVICE_CODE_LIFETIME = 5 * 60_000
 /** The lifetime of a device's token, and the accepted age of its assertion. Milliseconds. */
@@ -120,6 +124,7 @@ export const RETENTION = {
   pairings: DAY,
   pairingFailures: DAY,
   deviceCodes: DAY,
+  quotas: DAY,
   requests: 30 * DAY,
   commands: 30 * DAY,
   viewers: 7 * DAY,

@@ -61,6 +61,7 @@ const trimmed = v.union(
   v.literal("pairings"),
   v.literal("pairingFailures"),
   v.literal("deviceCodes"),
+  v.literal("quotas"),
   v.literal("commands"),
   v.literal("viewers"),
   v.literal("audit")

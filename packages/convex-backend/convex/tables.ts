@@ -11,6 +11,7 @@
 import { commandsTables } from "./tables/commands.ts"
 import { devicesTables } from "./tables/devices.ts"
 import { modelsTables } from "./tables/models.ts"
+import { quotasTables } from "./tables/quotas.ts"
 import { requestsTables } from "./tables/requests.ts"
 import { sessionsTables } from "./tables/sessions.ts"
 import { turnsTables } from "./tables/turns.ts"
@@ -19,6 +20,7 @@ import { workersTables } from "./tables/workers.ts"
 export const tables = {
   ...workersTables,
   ...devicesTables,
+  ...quotasTables,
   ...sessionsTables,
   ...turnsTables,
   ...requestsTables,

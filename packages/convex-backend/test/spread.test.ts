@@ -13,17 +13,20 @@ import { publicFunctions } from "./support/functions.ts"
 
 const readme = readFileSync(join(import.meta.dirname, "../README.md"), "utf8")
 /** The modules that the README re-exports. */
-const named = new Set(readme.match(/^\/\/ .*\.ts.*$/gm)?.flatMap((line) => line.match(/\b\w+(?=\.ts)/g) ?? []))
+const named = new Set(readme.match(/^\/\/ .*\.ts.*$/gm)?.flatMap((line) => line.match(/\b[\w.]+(?=\.ts)/g) ?? []))
 
 it("the README names every module with functions, and the crons", async () => {
   const modules = readdirSync(functionsDir).filter((name) => name.endsWith(".ts"))
   const withFunctions = modules.filter((name) =>
-    /= (?:operator|worker|anonymous|internal|unleasedWorker)(?:Mutation|Query)\(/.test(
+    /= (?:operator|approver|reader|worker|anonymous|internal|unleasedWorker)(?:Mutation|Query|Action)\(/.test(
       readFileSync(join(functionsDir, name), "utf8")
     )
   )
   assert.isAbove(withFunctions.length, 10)
-  assert.sameMembers([...named], [...withFunctions.map((name) => basename(name, ".ts")), "schema", "crons"])
+  assert.sameMembers(
+    [...named],
+    [...withFunctions.map((name) => basename(name, ".ts")), "schema", "crons", "http", "auth.config"]
+  )
   assert.includeMembers(
     [...named],
     (await publicFunctions()).map(({ path }) => path.split(":")[0] ?? "")
@@ -41,7 +44,9 @@ it("works with scheduled functions and the app's own functions", async () => {
   mkdirSync(convex)
   const write = (name: string, source: string) => writeFileSync(join(convex, name), source)
   for (const name of named) write(`${name}.ts`, `export * from "../../../convex/${name}.ts"`)
-  write("crons.ts", `export { default } from "../../../convex/crons.ts"`)
+  for (const name of ["crons", "http", "auth.config"]) {
+    write(`${name}.ts`, `export { default } from "../../../convex/${name}.ts"`)
+  }
   write(
     "schema.ts",
     `import { defineSchema, defineTable } from "convex/server"

@@ -68,7 +68,10 @@ describe("workers.list", () => {
     // Deleting a session deletes its queued turns.
     await operator.mutation(api.sessions.remove, { sessionId, idempotencyKey: "r" })
     await eventually(load, ([, queued]) => queued === 0)
-    assert.strictEqual(await operator.query(api.sessions.get, { sessionId }), null)
+    await eventually(
+      () => operator.query(api.sessions.get, { sessionId }),
+      (session) => session === null
+    )
     await send(operator, await newSession(operator, worker.workerId))
     await operator.mutation(api.workers.revoke, { workerId: worker.workerId })
     await eventually(load, ([, queued]) => queued === 0)

@@ -1,0 +1,73 @@
+/** What an operator may write in 10 minutes, with a hundredth of the limits: 60 calls, 200 rows, 1 MB. */
+import { ConvexError } from "convex/values"
+import { afterEach, assert, beforeEach, describe, it } from "vitest"
+import { api } from "../src/api.ts"
+import { passTime, resetTime } from "./support/clock.ts"
+import { enlist, newSession, send, useDeployment } from "./support/deployment.ts"
+import { newDevice } from "./support/device.ts"
+
+const deployment = useDeployment()
+const variable = "OPENCODE_WORKER_QUOTA"
+beforeEach(() => {
+  process.env[variable] = "0.01"
+})
+afterEach(() => {
+  delete process.env[variable]
+  resetTime()
+})
+
+const refusal = async (call: Promise<unknown>): Promise<string> => {
+  const error = await call.then(
+    () => undefined,
+    (cause: unknown) => cause
+  )
+  if (!(error instanceof ConvexError)) return assert.fail(`It was not refused: ${String(error)}`)
+  assert.strictEqual(error.data.code, "RateLimited")
+  return error.data.message
+}
+
+describe("an operator", () => {
+  it("who makes too many calls is refused until the window ends, with all devices, and others are not", async () => {
+    const operator = await deployment().operator()
+    const { workerId } = await enlist(operator)
+    const sessionId = await newSession(operator, workerId)
+    const { client } = await newDevice(deployment(), operator, "operate")
+    const add = (name: string) => operator.mutation(api.devices.add, { name, scope: "read" }).catch(() => undefined)
+    // Calls that fail are not counted: ten codes are accepted, and the others fail by their own limit.
+    for (let index = 0; index < 20; index++) await add(`Phone ${index}`)
+    for (let index = 0; index < 48; index++) {
+      await operator.mutation(api.sessions.create, { workerId, idempotencyKey: `${index}` })
+    }
+    const message = await refusal(send(operator, sessionId))
+    assert.match(message, /^The limit of 60 calls per operator in 10 minutes is reached: try again in (9|10) min$/)
+    await refusal(send(client, sessionId))
+    // Reading, and reporting that a session is being read, still work.
+    assert.isNotNull(await operator.query(api.sessions.get, { sessionId }))
+    await operator.mutation(api.sessions.watch, { sessionId })
+    const other = await deployment().operator()
+    await newSession(other, (await enlist(other)).workerId)
+    passTime(10 * 60_000)
+    await send(operator, sessionId)
+  })
+
+  it("who sends too many bytes is refused, and nothing of that call is stored", async () => {
+    const operator = await deployment().operator()
+    const sessionId = await newSession(operator, (await enlist(operator)).workerId)
+    await send(operator, sessionId, "é".repeat(200_000))
+    await send(operator, sessionId, "é".repeat(200_000))
+    const message = await refusal(send(operator, sessionId, "é".repeat(200_000)))
+    assert.match(message, /1000000 bytes of arguments/)
+    const { page } = await operator.query(api.turns.list, { sessionId, paginationOpts: { numItems: 10, cursor: null } })
+    assert.lengthOf(page, 2)
+    await send(operator, sessionId, "short")
+  })
+
+  it("is not limited if the environment turns the limits off", async () => {
+    process.env[variable] = "0"
+    const operator = await deployment().operator()
+    const { workerId } = await enlist(operator)
+    for (let index = 0; index < 70; index++) {
+      assert.isString(await operator.mutation(api.sessions.create, { workerId, idempotencyKey: `${index}` }))
+    }
+  })
+})
