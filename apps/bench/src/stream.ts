@@ -4,7 +4,7 @@
  * correct and whole. Every part except the model is real. The model streams at a known pace.
  */
 import { type Deployment, startDeployment, startWorker } from "@opencode-worker/harness"
-import { openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
+import { type ChatRequest, openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
 import { listen, type OpenCodeEvent, serveOpenCode } from "./product/opencode.ts"
 import { connectTo, operator, type Seen, type Sighting } from "./product/operator.ts"
 import { cpuSeconds } from "./product/worker.ts"
@@ -19,29 +19,43 @@ interface Case {
   readonly tokens: number
   /** Milliseconds between two tokens. */
   readonly every: number
+  /** Lines of a command that runs before the answer, at 20 a second. */
+  readonly lines?: number
 }
 
 const cases = (quick: boolean): ReadonlyArray<Case> =>
   quick
     ? [
         { operators: 1, rounds: 2, tokens: 40, every: 10 },
-        { operators: 3, rounds: 1, tokens: 40, every: 10 }
+        { operators: 3, rounds: 1, tokens: 40, every: 10 },
+        { operators: 1, rounds: 1, tokens: 40, every: 10, lines: 100 }
       ]
     : [
         { operators: 1, rounds: 5, tokens: 1000, every: 20 },
         { operators: 8, rounds: 2, tokens: 1000, every: 40 },
-        { operators: 50, rounds: 1, tokens: 200, every: 100 }
+        { operators: 50, rounds: 1, tokens: 200, every: 100 },
+        { operators: 1, rounds: 2, tokens: 1000, every: 20, lines: 200 }
       ]
 
-const prompt = (turn: string, { every, tokens }: Case) => `turn=${turn} tokens=${tokens} every=${every}`
-const asked = /turn=(\S+) tokens=(\d+) every=(\d+)/
+const prompt = (turn: string, { every, lines = 0, tokens }: Case) =>
+  `turn=${turn} tokens=${tokens} every=${every} lines=${lines}`
+const asked = /turn=(\S+) tokens=(\d+) every=(\d+) lines=(\d+)/
+
+/** A line of the command's output. */
+const line = "the command does some work in step"
+const chatty = (lines: number) =>
+  Reply.toolCall("bash", {
+    command: `for step in $(seq 1 ${lines}); do echo ${line} $step; sleep 0.05; done`,
+    description: "work"
+  })
 
 /** No two answers have a word in common. */
 const answer = (turn: string, tokens: number) =>
   Array.from({ length: tokens }, (_, index) => `${turn}.${index}`).join(" ")
 
-const script = ({ lastUserText }: { readonly lastUserText: string }) => {
-  const [, turn = "", tokens, every] = asked.exec(lastUserText) ?? []
+const script = ({ lastUserText, messages }: ChatRequest) => {
+  const [, turn = "", tokens, every, lines] = asked.exec(lastUserText) ?? []
+  if (Number(lines) > 0 && messages.at(-1)?.role !== "tool") return chatty(Number(lines))
   return Reply.text(answer(turn, Number(tokens)), { every: Number(every) })
 }
 
@@ -73,9 +87,11 @@ export async function* stream(quick: boolean): AsyncGenerator<Line> {
     /** Each operator has one session. Operators prompt concurrently, each of them sequentially. */
     const ask = async (isReading: boolean, rounds: number) => {
       const operators = await Promise.all(connections.map((client) => operator(client, workerId, isReading)))
-      const name = `${each.operators}-${isReading ? "watched" : "unwatched"}`
+      const name = `${each.operators}-${each.lines ?? 0}-${isReading ? "watched" : "unwatched"}`
       // The first turn creates the session in OpenCode, which is not measured.
-      await Promise.all(operators.map((one, index) => one.ask(prompt(`${name}-${index}`, { ...each, tokens: 1 }))))
+      await Promise.all(
+        operators.map((one, index) => one.ask(prompt(`${name}-${index}`, { ...each, tokens: 1, lines: 0 })))
+      )
       await deployed.traffic()
       const cpuBefore = await cpuSeconds(worker)
       const answers = await Promise.all(
@@ -105,7 +121,10 @@ export async function* stream(quick: boolean): AsyncGenerator<Line> {
       ...latencies(watched.answers, raw.of),
       ...writes(watched),
       callsPerTurnWatched: callsPerTurn(watched),
-      callsPerTurnUnwatched: callsPerTurn(unwatched)
+      callsPerTurnUnwatched: callsPerTurn(unwatched),
+      streamedBytesPerTurnWatched: streamedBytes(watched),
+      streamedBytesPerTurnUnwatched: streamedBytes(unwatched),
+      outputSeen: Math.max(...watched.answers.map(({ output }) => output))
     }
   }
 }
@@ -176,6 +195,10 @@ const writes = ({ answers, traffic: { bytes, mutations }, workerCpuSeconds }: Ph
     workerCpuSeconds: round(workerCpuSeconds)
   }
 }
+
+/** Of live text, output of tools included. */
+const streamedBytes = ({ answers, traffic: { mutationBytes } }: Phase) =>
+  Math.round((mutationBytes["queue:appendDeltas"] ?? 0) / answers.length)
 
 /** Periodic calls of the worker, which do not depend on turns. */
 const background = ["lease:heartbeat", "sync:apply", "sync:diff"]

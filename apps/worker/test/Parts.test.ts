@@ -58,6 +58,61 @@ layer(worldWith({}, true), { excludeTestServices: true, timeout: 120_000 })("the
   )
 
   it.effect(
+    "are shown while they run: the list, the output of a command, a sub-agent",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Client
+        const sessionId = yield* newSession
+        yield* runWorker
+        const todos = [{ content: "Look", status: "pending", priority: "high" }]
+        const calls = [
+          Reply.toolCall("todowrite", { todos }),
+          Reply.toolCall("bash", {
+            command: "for i in 1 2 3 4 5 6; do echo line $i; sleep 0.4; done",
+            description: "d"
+          }),
+          Reply.toolCall("task", { description: "find it", prompt: "look around", subagent_type: "general" })
+        ]
+        yield* script(({ lastUserText, toolResults }) =>
+          lastUserText === "look around" ? Reply.text("Found.") : (calls[toolResults.length] ?? Reply.text("Done."))
+        )
+        const turnId = yield* send(sessionId, "go")
+        const views = yield* Stream.runCollect(operator.stream(({ turns }) => turns.follow(turnId)))
+        const blocks = views.filter(({ end }) => end === null).flatMap((view) => view.blocks)
+        const outputs = blocks.flatMap((block) =>
+          block.kind === "tool" && block.tool === "bash" && block.state === "running" ? [block.output] : []
+        )
+        const grown = new Set(outputs.filter((output) => output !== ""))
+        assert.isAbove(grown.size, 1)
+        for (const output of grown) assert.isTrue("line 1\nline 2\nline 3\nline 4\nline 5\nline 6\n".startsWith(output))
+        assert.isTrue(blocks.some((block) => block.kind === "agent" && block.state === "running"))
+        assert.isTrue(blocks.some((block) => block.kind === "todos"))
+        const ended = views.at(-1)?.blocks ?? []
+        const child = ended.find((block) => block.kind === "agent")
+        assert.deepInclude(child, { agent: "general", task: "find it", state: "completed" })
+        assert.include(child?.output, "Found.")
+        assert.isNumber(child?.duration)
+        assert.deepInclude(
+          ended.find((block) => block.kind === "todos"),
+          { todos }
+        )
+        const session = yield* operator.call(({ sessions }) => sessions.get(sessionId))
+        assert.deepStrictEqual(session?.todos, todos)
+        assert.isAbove(session?.context?.tokens ?? 0, 0)
+        const outline = yield* Stream.runCollect(operator.stream(({ turns }) => turns.outline(turnId)))
+        assert.deepStrictEqual(
+          outline.flatMap(({ child: id, kind, tool }) => (kind === "tool" ? [[tool, id]] : [])),
+          [
+            ["todowrite", undefined],
+            ["bash", undefined],
+            ["task", child?.sessionId]
+          ]
+        )
+      }),
+    limit
+  )
+
+  it.effect(
     "name the files that a step has changed",
     () =>
       Effect.gen(function* () {

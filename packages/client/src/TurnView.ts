@@ -12,54 +12,15 @@
  * - A delta is applied once, however often and from whichever cursor it is read.
  * - A block that did not change is the same object.
  */
-import type { FinalPart, LiveTurn, PendingRequest, Segment } from "./api.ts"
+import type { FinalPart, LiveTurn, PendingRequest } from "./api.ts"
+import { type Block, isSame, type RequestBlock } from "./internal/view/blocks.ts"
+import { partBlock, withTodos } from "./internal/view/parts.ts"
+import { addSegment } from "./internal/view/segments.ts"
+
+export type * from "./internal/view/blocks.ts"
+export { partBlock }
 
 export type TurnStatus = LiveTurn["status"]
-
-export interface TextBlock {
-  readonly kind: "text" | "reasoning"
-  readonly id: string
-  readonly text: string
-}
-
-/** A tool call. While the turn runs, `input` and `output` may be truncated. */
-export interface ToolBlock {
-  readonly kind: "tool"
-  readonly id: string
-  readonly tool: string
-  readonly title: string | null
-  readonly state: "running" | "completed" | "error"
-  /** The arguments as JSON. */
-  readonly input: string
-  /** The output, or the error. Empty while the tool runs. */
-  readonly output: string
-}
-
-/** A sentence about the turn. As the last block of a running turn it says what the turn waits for. */
-export interface NoticeBlock {
-  readonly kind: "notice"
-  readonly id: string
-  /** `Compacted`, `OutputLimit` or `EmptyAnswer`; null for others. */
-  readonly name: string | null
-  readonly text: string
-}
-
-/** A permission or a question that waits for an answer. */
-export interface RequestBlock {
-  readonly kind: "request"
-  readonly id: PendingRequest["requestId"]
-  readonly request: PendingRequest
-}
-
-/** A final part of another kind, as OpenCode stores it. */
-export interface OtherBlock {
-  readonly kind: "other"
-  readonly id: string
-  readonly type: string
-  readonly part: Readonly<Record<string, unknown>>
-}
-
-export type Block = TextBlock | ToolBlock | NoticeBlock | RequestBlock | OtherBlock
 
 export interface TurnEnd {
   readonly outcome: TurnStatus
@@ -93,61 +54,6 @@ const finalStatuses: ReadonlySet<TurnStatus> = new Set(["completed", "failed", "
 /** Whether a turn with this status has ended. */
 export const isFinal = (status: TurnStatus): boolean => finalStatuses.has(status)
 
-type Json = Readonly<Record<string, unknown>>
-
-const isRecord = (value: unknown): value is Json => typeof value === "object" && value !== null
-const record = (value: unknown): Json => (isRecord(value) ? value : {})
-const text = (value: unknown): string | null => (typeof value === "string" ? value : null)
-
-const parse = (json: string): Json => {
-  try {
-    return record(JSON.parse(json))
-  } catch {
-    return {}
-  }
-}
-
-/** Blocks are plain data: equal fields mean equal blocks. */
-const isSame = (one: Block, other: Block): boolean => JSON.stringify(one) === JSON.stringify(other)
-
-const toolState = (status: unknown): ToolBlock["state"] =>
-  status === "completed" || status === "error" ? status : "running"
-
-/** The block of a whole segment: a tool's progress or a notice. */
-const whole = ({ kind, partId: id, text: content }: Segment): Block => {
-  if (kind === "notice") return { kind, id, name: null, text: content }
-  const { input, output, status, title, tool } = parse(content)
-  return {
-    kind: "tool",
-    id,
-    tool: text(tool) ?? "",
-    title: text(title),
-    state: toolState(status),
-    input: text(input) ?? "",
-    output: text(output) ?? ""
-  }
-}
-
-const addSegment = (blocks: Array<Block>, segment: Segment): void => {
-  const at = blocks.findLastIndex(({ id }) => id === segment.partId)
-  const before = blocks[at]
-  if (segment.kind === "text" || segment.kind === "reasoning") {
-    const begun = before !== undefined && "text" in before ? before.text : ""
-    const block = { kind: segment.kind, id: segment.partId, text: begun + segment.text }
-    if (at === -1) blocks.push(block)
-    else blocks[at] = block
-    return
-  }
-  const block = whole(segment)
-  if (before !== undefined && isSame(before, block)) return
-  // A tool stays where its call began; a notice counts from now on.
-  if (at !== -1 && segment.kind === "tool") blocks[at] = block
-  else {
-    if (at !== -1) blocks.splice(at, 1)
-    blocks.push(block)
-  }
-}
-
 /** Applies a result of `turns.live` that was read after `view.cursor`, or after an earlier delta. */
 export const live = (view: TurnView, { deltas, messageId, status }: LiveTurn): TurnView => {
   if (view.end !== null) return view
@@ -174,24 +80,6 @@ export const requests = (view: TurnView, waiting: ReadonlyArray<PendingRequest>)
   return { ...view, blocks: [...kept, ...blocks] }
 }
 
-const partBlock = ({ index, kind, payload }: FinalPart): Block => {
-  const part = parse(payload)
-  const id = text(part["id"]) ?? String(index)
-  if (kind === "text" || kind === "reasoning") return { kind, id, text: text(part["text"]) ?? "" }
-  if (kind === "notice") return { kind, id, name: text(part["name"]), text: text(part["text"]) ?? "" }
-  if (kind !== "tool") return { kind: "other", id, type: kind, part }
-  const { error, input, output, status, title } = record(part["state"])
-  return {
-    kind,
-    id,
-    tool: text(part["tool"]) ?? "",
-    title: text(title),
-    state: toolState(status),
-    input: JSON.stringify(input ?? {}),
-    output: text(output) ?? text(error) ?? ""
-  }
-}
-
 /** Names of the notices that an answer is not whole. */
 const incomplete: ReadonlySet<string | null> = new Set(["OutputLimit", "EmptyAnswer"])
 
@@ -202,8 +90,7 @@ export const end = (
   parts: ReadonlyArray<FinalPart>
 ): EndedTurnView => {
   const before = new Map(view.blocks.map((block) => [block.id, block]))
-  const blocks = parts.map((part) => {
-    const block = partBlock(part)
+  const blocks = withTodos(parts.map(partBlock)).map((block) => {
     const shown = before.get(block.id)
     return shown !== undefined && isSame(shown, block) ? shown : block
   })

@@ -25,6 +25,8 @@ export type Worker = FunctionReturnType<typeof backendApi.workers.list>[number]
 export type AuditEntry = Page<typeof backendApi.workers.audit>
 export type PairingPreview = FunctionReturnType<typeof backendApi.pairing.preview>
 export type Session = Page<typeof backendApi.sessions.list>
+/** A session with its todos, the use of its context and its queue. */
+export type SessionDetails = NonNullable<FunctionReturnType<typeof backendApi.sessions.get>>
 /** A prompt, and how it ended. */
 export type Turn = Page<typeof backendApi.turns.list>
 /** A prompt that waits. */

@@ -19,6 +19,7 @@ export type {
   RequestId,
   Segment,
   Session,
+  SessionDetails,
   SessionId,
   Turn,
   TurnId,

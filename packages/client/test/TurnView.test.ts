@@ -41,10 +41,19 @@ const Blocks = Schema.Array(
   Schema.Union([
     Schema.Struct({ kind: Schema.Literals(["text", "reasoning"]), text: Schema.String }),
     Schema.Struct({ kind: Schema.Literal("tool"), text: Schema.String }),
+    Schema.Struct({ kind: Schema.Literal("agent"), text: Schema.String }),
     Schema.Struct({ kind: Schema.Literal("notice"), text: Schema.String })
   ])
 ).check(Schema.isMaxLength(5))
 type Blocks = typeof Blocks.Type
+
+const child = { sessionId: "ses_1", agent: "explore", task: "Look" }
+
+const todos = (status: string): Segment => ({
+  partId: "todos",
+  kind: "todos",
+  text: JSON.stringify([{ content: "Look", status, priority: "high" }])
+})
 
 /** Where to cut, and which block comes next: read as an endless list. */
 const Choices = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 7 })))
@@ -60,14 +69,24 @@ const segmentsOf = (blocks: Blocks, choices: ReadonlyArray<number>): Array<Segme
   const queues = blocks.map(({ kind, text: whole }, index): Array<Segment> => {
     const partId = String(index)
     if (kind === "notice") return [{ partId, kind, text: whole }]
-    if (kind === "tool") return [tool(partId, "running"), tool(partId, "completed", whole)]
-    const pieces: Array<Segment> = []
-    for (let rest = whole; rest !== "";) {
-      const size = next() + 1
-      pieces.push({ partId, kind, text: rest.slice(0, size) })
-      rest = rest.slice(size)
+    const pieces = (as: Segment["kind"]): Array<Segment> => {
+      const cut: Array<Segment> = []
+      for (let rest = whole; rest !== "";) {
+        const size = next() + 1
+        cut.push({ partId, kind: as, text: rest.slice(0, size) })
+        rest = rest.slice(size)
+      }
+      return cut
     }
-    return pieces
+    if (kind === "agent") {
+      return [
+        tool(partId, "running", "", { child }),
+        { partId, kind: "progress", text: JSON.stringify({ tools: 2, current: whole }) },
+        tool(partId, "completed", whole, { child })
+      ]
+    }
+    if (kind !== "tool") return pieces(kind)
+    return [tool(partId, "running"), ...pieces("output"), tool(partId, "completed", whole), ...pieces("output")]
   })
   const segments: Array<Segment> = []
   for (let left = queues.filter(({ length }) => length > 0); left.length > 0;) {
@@ -104,9 +123,18 @@ const partsOf = (blocks: Blocks): ReadonlyArray<FinalPart> =>
   blocks.map(({ kind, text: whole }, index) =>
     part(
       index,
-      kind,
-      kind === "tool"
-        ? { id: String(index), tool: "bash", state: { status: "completed", input: {}, output: whole } }
+      kind === "agent" ? "tool" : kind,
+      kind === "tool" || kind === "agent"
+        ? {
+            id: String(index),
+            tool: "bash",
+            state: {
+              status: "completed",
+              input: { description: child.task, subagent_type: child.agent },
+              output: whole,
+              ...(kind === "agent" && { metadata: { sessionId: child.sessionId } })
+            }
+          }
         : { id: String(index), text: whole }
     )
   )
@@ -123,7 +151,8 @@ describe("TurnView", () => {
     const view = readAll(deltasOf(segments, choices), choices)
     for (const [index, { kind, text: whole }] of blocks.entries()) {
       const block = view.blocks.find(({ id }) => id === String(index))
-      if (kind === "tool") assert.deepInclude(block, { state: "completed", output: whole })
+      if (kind === "tool") assert.deepInclude(block, { kind, state: "completed", output: whole })
+      else if (kind === "agent") assert.deepInclude(block, { kind, ...child, state: "completed", output: whole })
       else if (whole !== "" || kind === "notice") assert.deepInclude(block, { kind, text: whole })
       else assert.isUndefined(block)
     }
@@ -164,6 +193,79 @@ describe("TurnView", () => {
     const [first, second] = live(empty, running([{ seq: 1, segments }])).blocks
     assert.deepInclude(first, { kind: "tool", state: "completed", title: "List files", output: "out" })
     assert.deepInclude(second, { kind: "text", text: "hm" })
+  })
+
+  it.prop(
+    "shows the end of the output of a running tool, however it is cut",
+    [Schema.String, Choices],
+    ([piece, choices]) => {
+      const output = `${piece}\n`.repeat(3_000)
+      const next = cycle(choices)
+      const segments: Array<Segment> = [tool("t", "running")]
+      for (let at = 0; at < output.length;) {
+        const size = 500 * (next() + 1)
+        segments.push({ partId: "t", kind: "output", text: output.slice(at, at + size) })
+        at += size
+      }
+      const deltas = segments.map((segment, index) => ({ seq: index + 1, segments: [segment] }))
+      const [block] = readAll(deltas, choices).blocks
+      const shown = block?.kind === "tool" ? block.output : ""
+      assert.isTrue(output.endsWith(shown))
+      assert.isAtLeast(shown.length, Math.min(output.length, 4_095))
+      assert.isAtMost(shown.length, 4_096)
+    }
+  )
+
+  it("keeps the output when the title of a running tool changes, and ignores output of a tool that has ended", () => {
+    const output: Segment = { partId: "t", kind: "output", text: "one\n" }
+    const started = [tool("t", "running"), output, tool("t", "running", "", { title: "List" })]
+    const view = live(empty, running([{ seq: 1, segments: started }]))
+    assert.deepInclude(view.blocks[0], { title: "List", output: "one\n", duration: null })
+    const ended = live(view, running([{ seq: 2, segments: [tool("t", "completed", "all", { duration: 7 }), output] }]))
+    assert.deepInclude(ended.blocks[0], { output: "all", duration: 7 })
+    const unknown = live(empty, running([{ seq: 1, segments: [output] }]))
+    assert.deepStrictEqual(unknown.blocks, [])
+  })
+
+  it("shows a sub-agent with its progress, and the list as it is now", () => {
+    const segments: ReadonlyArray<Segment> = [
+      todos("pending"),
+      tool("t", "running", "", { child }),
+      { partId: "t", kind: "progress", text: JSON.stringify({ tools: 3, current: "read a.ts" }) },
+      todos("completed")
+    ]
+    const view = live(empty, running([{ seq: 1, segments: [...segments] }]))
+    assert.deepStrictEqual(view.blocks, [
+      { kind: "todos", id: "todos", todos: [{ content: "Look", status: "completed", priority: "high" }] },
+      {
+        kind: "agent",
+        id: "t",
+        ...child,
+        state: "running",
+        output: "",
+        duration: null,
+        progress: { tools: 3, current: "read a.ts" }
+      }
+    ])
+    const state = {
+      status: "completed",
+      input: { todos: [{ content: "Look" }] },
+      output: "",
+      time: { start: 1, end: 5 }
+    }
+    const ended = end(view, completed, [part(0, "tool", { id: "w", tool: "todowrite", state }), part(1, "text", {})])
+    assert.deepStrictEqual(
+      ended.blocks.map(({ kind }) => kind),
+      ["tool", "todos", "text"]
+    )
+    assert.deepInclude(ended.blocks[0], { duration: 4 })
+    assert.deepInclude(ended.blocks[1], { todos: [{ content: "Look", status: "", priority: "" }] })
+  })
+
+  it("says until when the turn waits", () => {
+    const retry: Segment = { partId: "n", kind: "notice", text: "Waiting", name: "Retry", until: 1_000 }
+    const [block] = live(empty, running([{ seq: 1, segments: [retry] }])).blocks
+    assert.deepStrictEqual(block, { kind: "notice", id: "n", name: "Retry", text: "Waiting", until: 1_000 })
   })
 
   it("a notice moves to the end when it is repeated", () => {

@@ -38,6 +38,7 @@ describe("the entries", () => {
       "end",
       "isFinal",
       "live",
+      "partBlock",
       "requests"
     ])
     assert.deepStrictEqual(Object.keys(effect), ["Client"])

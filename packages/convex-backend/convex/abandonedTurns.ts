@@ -57,11 +57,11 @@ const streamedParts = async (ctx: QueryCtx, turnId: Id<"turns">): Promise<Array<
       .order("desc")
       .take(STREAMED_PAGE)
     for (const { kind, partId, text } of deltas.flatMap(({ segments }) => segments.toReversed())) {
-      // Output of tools is not kept, but counts, because it was read.
+      // All but text and notices is not kept, but counts, because it was read.
       room -= JSON.stringify({ id: partId, text }).length
       const known = texts.get(partId)
       if (room < 0 || (known === undefined && texts.size === MAX_PARTS - 1)) return toParts(texts, false)
-      if (kind === "tool") continue
+      if (kind !== "text" && kind !== "reasoning" && kind !== "notice") continue
       // Reinserted, so that the part that began first comes last.
       texts.delete(partId)
       const part = known ?? { kind, pieces: [] }

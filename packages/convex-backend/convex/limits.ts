@@ -32,6 +32,9 @@ export const MAX_BATCHES = 100
 export const MAX_DELTA = 32_000
 /** An entry of an outline, in bytes of JSON: a page of 100 is 30 kB. */
 export const MAX_OUTLINE_ENTRY = 300
+/** Entries of the agent's todo list, and the characters of each. */
+export const MAX_TODOS = 50
+export const MAX_TODO = 300
 /** Final parts of one turn. */
 export const MAX_PARTS = 2_000
 /** All final parts of one turn together: at most 9 MB stored, below the 16 MiB that one transaction may write. */

@@ -7,6 +7,7 @@ import type { Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx } from "./_generated/server.ts"
 import { deleteApprovals } from "./approvals.ts"
 import { deletePrompt } from "./prompts.ts"
+import { deleteState } from "./sessionStates.ts"
 import { moveLoad } from "./workerLoad.ts"
 import { deleteViewer } from "./viewers.ts"
 
@@ -75,6 +76,7 @@ export const session = internalMutation({
     if (first === null) {
       await deleteViewer(ctx, sessionId)
       await deleteApprovals(ctx, sessionId)
+      await deleteState(ctx, sessionId)
       if ((await ctx.db.get(sessionId)) !== null) await ctx.db.delete(sessionId)
       return null
     }

@@ -33,8 +33,9 @@ import { contentOf, insertContent } from "./parts.ts"
 import { promptText } from "./prompts.ts"
 import { moveLoad } from "./workerLoad.ts"
 import { closeRequests } from "./requests.ts"
+import { storeState, todosOf } from "./sessionStates.ts"
 import { mayRunIn } from "./turnOrder.ts"
-import { segment, turnAnsweredBy, turnError, turnOutcome, turnUsage } from "./validators.ts"
+import { contextUse, segment, turnAnsweredBy, turnError, turnOutcome, turnUsage } from "./validators.ts"
 import { isWatched } from "./viewers.ts"
 
 const sessionOf = async (ctx: QueryCtx, turn: Doc<"turns">): Promise<Doc<"sessions">> => {
@@ -173,7 +174,10 @@ export const appendDeltas = workerMutation({
     checkCount("batches", batches.length, MAX_BATCHES)
     const watched: Array<Id<"turns">> = []
     for (const { turnId, seq, segments } of batches) {
-      const size = segments.reduce((sum, { partId, text }) => sum + partId.length + text.length, 0)
+      const size = segments.reduce(
+        (sum, { name = "", partId, text }) => sum + name.length + partId.length + text.length,
+        0
+      )
       if (size > MAX_DELTA) {
         throw appError(
           "InvalidArgument",
@@ -206,9 +210,10 @@ export const finish = workerMutation({
     answeredBy: v.optional(turnAnsweredBy),
     /** The parts contain a notice that OpenCode has lost the history of the session. */
     announcesLoss: v.optional(v.boolean()),
+    context: v.optional(contextUse),
     parts: v.array(v.object({ index: v.number(), kind: v.string(), payload: v.string() }))
   },
-  handler: async (ctx, { turnId, outcome, error, usage, answeredBy, announcesLoss, parts }) => {
+  handler: async (ctx, { turnId, outcome, error, usage, answeredBy, announcesLoss, context, parts }) => {
     if (error !== undefined) {
       checkText("error.name", error.name, MAX_NAME)
       checkText("error.message", error.message, MAX_MESSAGE, 0)
@@ -226,6 +231,8 @@ export const finish = workerMutation({
       ...(usage !== undefined && { usage }),
       ...(answeredBy !== undefined && { answeredBy })
     })
+    const todos = todosOf(parts)
+    await storeState(ctx, turn.sessionId, { ...(context && { context }), ...(todos && { todos }) })
     const session = announcesLoss === true ? await ctx.db.get(turn.sessionId) : null
     if (session?.historyLost === true) await ctx.db.patch(session._id, { historyLost: undefined })
     return null

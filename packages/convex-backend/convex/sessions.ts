@@ -10,6 +10,7 @@ import { enqueueCommand, findCommand } from "./commands.ts"
 import { appError } from "./errors.ts"
 import { clamp, checkName, checkText, MAX_NAME, MAX_SMALL_PAGE } from "./limits.ts"
 import { purgeSession } from "./purge.ts"
+import { readState } from "./sessionStates.ts"
 import { firstUnfinished } from "./turnOrder.ts"
 import { markWatched } from "./viewers.ts"
 
@@ -66,24 +67,24 @@ export const list = operatorQuery({
   }
 })
 
-/** One of your sessions, or null. */
+/** One of your sessions with its todos, the use of its context and its queue, or null. */
 export const get = operatorQuery({
   args: { sessionId: v.id("sessions") },
   handler: async (ctx, { sessionId }) => {
     const session = await ctx.db.get(sessionId)
-    return session?.ownerId === ctx.operator ? toSessionView(session) : null
+    if (session?.ownerId !== ctx.operator) return null
+    return { ...toSessionView(session), ...(await readState(ctx, sessionId)) }
   }
 })
 
 /**
  * Marks a session as watched for 45 s: its live text is written every 250 ms instead of every 4 s. Call it every 20 s while
- * you show the session. The worker receives the mark with its next write.
+ * you show the session. The worker subscribes to the mark (`deltas.watched`).
  */
 export const watch = readerMutation({
   args: { sessionId: v.id("sessions") },
   handler: async (ctx, { sessionId }) => {
-    await ownedSession(ctx, sessionId)
-    await markWatched(ctx, sessionId)
+    await markWatched(ctx, await ownedSession(ctx, sessionId))
     return null
   }
 })

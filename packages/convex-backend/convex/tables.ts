@@ -14,6 +14,7 @@ import { modelsTables } from "./tables/models.ts"
 import { quotasTables } from "./tables/quotas.ts"
 import { requestsTables } from "./tables/requests.ts"
 import { sessionsTables } from "./tables/sessions.ts"
+import { sessionStatesTables } from "./tables/sessionStates.ts"
 import { turnsTables } from "./tables/turns.ts"
 import { workersTables } from "./tables/workers.ts"
 
@@ -22,6 +23,7 @@ export const tables = {
   ...devicesTables,
   ...quotasTables,
   ...sessionsTables,
+  ...sessionStatesTables,
   ...turnsTables,
   ...requestsTables,
   ...modelsTables,

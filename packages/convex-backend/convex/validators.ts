@@ -45,14 +45,33 @@ export const turnOutcome = v.union(
   v.literal("interrupted")
 )
 
+/** An entry of the agent's list. */
+export const todo = v.object({ content: v.string(), status: v.string(), priority: v.string() })
+
+/** Tokens of the last step, and the size of its model's context, if it is known. */
+export const contextUse = v.object({ tokens: v.number(), limit: v.optional(v.number()) })
+
 /**
- * Streamed text of one part. A `notice` states the reason for which the turn waits; it is valid until the next segment of
- * the turn.
+ * Streamed text of one part: `text` and `reasoning` continue it. `tool`, `notice`, `progress` (of a sub-agent) and `todos`
+ * replace the segment before of the same part; all of these but notices are JSON. `output` continues the output of a
+ * running tool; a reader shows its end. A `notice` states the reason for which the turn waits, perhaps `until` a time in
+ * milliseconds; it is valid until the next segment of the turn.
  */
 export const segment = v.object({
   partId: v.string(),
-  kind: v.union(v.literal("text"), v.literal("reasoning"), v.literal("tool"), v.literal("notice")),
-  text: v.string()
+  kind: v.union(
+    v.literal("text"),
+    v.literal("reasoning"),
+    v.literal("tool"),
+    v.literal("output"),
+    v.literal("progress"),
+    v.literal("todos"),
+    v.literal("notice")
+  ),
+  text: v.string(),
+  /** Of a notice. */
+  name: v.optional(v.string()),
+  until: v.optional(v.number())
 })
 
 /** A final part in an outline. At most 300 bytes as JSON. */

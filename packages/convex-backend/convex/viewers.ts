@@ -16,10 +16,10 @@ export const isWatched = async (ctx: MutationCtx, sessionId: Id<"sessions">): Pr
   ((await viewerOf(ctx, sessionId))?.until ?? 0) > Date.now()
 
 /** Marks a session as watched for `WATCH_LIFETIME` (45 s) from now. */
-export const markWatched = async (ctx: MutationCtx, sessionId: Id<"sessions">): Promise<void> => {
+export const markWatched = async (ctx: MutationCtx, { _id: sessionId, workerId }: Doc<"sessions">): Promise<void> => {
   const now = Date.now()
   const watch = await viewerOf(ctx, sessionId)
-  if (watch === null) await ctx.db.insert("viewers", { sessionId, until: now + WATCH_LIFETIME })
+  if (watch === null) await ctx.db.insert("viewers", { sessionId, workerId, until: now + WATCH_LIFETIME })
   else if (watch.until < now + WATCH_RENEWAL) await ctx.db.patch(watch._id, { until: now + WATCH_LIFETIME })
 }
 

@@ -6,7 +6,7 @@ import { v } from "convex/values"
 import type { Id } from "./_generated/dataModel.ts"
 import { auditOperator, toAuditView } from "./audit.ts"
 import { operatorMutation, operatorQuery, workerMutation } from "./builders.ts"
-import { enqueueCommand } from "./commands.ts"
+import { enqueueCommand, findCommand } from "./commands.ts"
 import { appError } from "./errors.ts"
 import { checkName, clamp, MAX_SMALL_PAGE } from "./limits.ts"
 import { ownedWorker, usableWorker } from "./authorize.ts"
@@ -108,6 +108,8 @@ const tell = (kind: "pause" | "resume" | "drain" | "refreshModels") =>
     args: { workerId: v.id("workers"), idempotencyKey: v.string() },
     handler: async (ctx, { workerId, idempotencyKey }): Promise<Id<"commands">> => {
       await usableWorker(ctx, workerId)
+      const existing = await findCommand(ctx, idempotencyKey, { kind }, workerId)
+      if (existing !== null) return existing
       if (!(await presenceOf(ctx, workerId)).online) {
         throw appError("Conflict", "This worker is offline: start it first")
       }

@@ -156,6 +156,7 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
     ({ turnId }) => ({ batches: [{ turnId, seq: 1, segments: [{ partId: "p", kind: "text", text: "forged" }] }] }),
     { accepted: { watched: [] } }
   ],
+  "deltas:watched": [() => ({}), { accepted: [] }],
   "queue:listDeltas": [({ turnId }) => ({ turnId, after: 0 }), "NotFound"],
   "queue:finish": [({ turnId }) => ({ turnId, outcome: "completed", error, answeredBy, parts }), "NotFound"],
   "queue:requeue": [({ turnId }) => ({ turnId }), "NotFound"],

@@ -83,9 +83,22 @@ export interface AgentRequest {
 }
 
 /** The answer to a prompt, as the agent has stored it. */
-export interface AgentAnswer extends Pick<TurnResult, "usage" | "answeredBy"> {
+export interface AgentAnswer extends Pick<TurnResult, "usage" | "answeredBy" | "context"> {
   /** The final parts, completed by the text that was `streamed`: an agent that was cut short may not have stored the end. */
   readonly parts: (streamed: ReadonlyArray<StreamedPart>) => ReadonlyArray<FinalPart>
+}
+
+export interface SubAgent {
+  /** The agent's id of the session. */
+  readonly sessionId: string
+  readonly agent: string
+  readonly task: string
+}
+
+export interface Todo {
+  readonly content: string
+  readonly status: string
+  readonly priority: string
 }
 
 /** How a turn ended. */
@@ -106,11 +119,33 @@ export type AgentEvent =
       readonly partId: string
       readonly tool: string
       readonly status: "running" | "completed" | "error"
+      readonly title: string | null
       readonly input: string
       readonly output: string
+      /** Milliseconds, of a tool that has ended. */
+      readonly duration?: number
+      /** The sub-agent that the tool started. */
+      readonly child?: SubAgent
     }
-  /** A reason why the turn waits. It holds until the next event. */
-  | { readonly _tag: "Notice"; readonly id: string; readonly text: string }
+  /** Text that a running tool added to its output. Its end is written while a client watches. */
+  | { readonly _tag: "ToolOutput"; readonly partId: string; readonly text: string }
+  /** The tool calls so far of the sub-agent that `partId` started, and the newest one. Written while a client watches. */
+  | {
+      readonly _tag: "SubAgentProgress"
+      readonly partId: string
+      readonly tools: number
+      readonly current: string
+    }
+  /** The agent's whole list. */
+  | { readonly _tag: "Todos"; readonly todos: ReadonlyArray<Todo> }
+  /** A reason why the turn waits, perhaps `until` a time (milliseconds since 1970). It holds until the next event. */
+  | {
+      readonly _tag: "Notice"
+      readonly id: string
+      readonly text: string
+      readonly name?: string
+      readonly until?: number
+    }
   | { readonly _tag: "RequestOpened"; readonly request: AgentRequest }
   /** Replied to elsewhere, or the agent no longer waits for it. */
   | { readonly _tag: "RequestClosed"; readonly requestId: string }

@@ -5,6 +5,7 @@
  * - Appended text is written once, in order: the segments of all writes of a turn, joined part by part, are its text.
  * - No write of a turn is larger than `maxWrite`, and each is well-formed Unicode.
  * - Segments of tools and notices are never merged and never split.
+ * - Of the output of a tool, at most `maxOutput` waits: its end.
  *
  * ```
  *   first text of a turn ─────────────────────────────────────▶ at once
@@ -16,9 +17,15 @@ import { MAX_DELTA } from "@opencode-worker/convex-backend/limits"
 /** Streamed text of one part. */
 export interface Segment {
   readonly partId: string
-  /** `text` and `reasoning` continue the last segment of their part; each `tool` and each `notice` is independent. */
-  readonly kind: "text" | "reasoning" | "tool" | "notice"
+  /**
+   * `text` and `reasoning` continue the last segment of their part; each `tool` and each `notice` is independent. Of
+   * `output` the end is kept, and of `progress` and `todos` the newest, until they are written.
+   */
+  readonly kind: "text" | "reasoning" | "tool" | "output" | "progress" | "todos" | "notice"
   readonly text: string
+  /** Of a notice: its name, and the time until which the turn waits (milliseconds since 1970). */
+  readonly name?: string
+  readonly until?: number
 }
 
 /** When buffered text is written. Sizes are in UTF-16 code units. */
@@ -43,6 +50,9 @@ export const flushPolicyOf = (isWatched: boolean): FlushPolicy => (isWatched ? w
 /** The most that one write holds of one turn, in code units: half of the backend's limit, because ids count, too. */
 export const maxWrite = MAX_DELTA / 2
 
+/** The most that one write holds of the output of one tool. */
+export const maxOutput = 4_096
+
 /** The text of one turn that is not written yet. */
 export interface Buffer {
   /** Number of the next write, from 1. */
@@ -57,20 +67,44 @@ export interface Buffer {
 export const empty: Buffer = { seq: 1, segments: [], size: 0, since: 0 }
 
 /** An id is stored with its text, so it counts, or many small segments could outgrow a row. */
-const sizeOf = (segment: Segment): number => segment.partId.length + segment.text.length
+const sizeOf = ({ name = "", partId, text }: Segment): number => name.length + partId.length + text.length
 
-const isWhole = ({ kind }: Segment): boolean => kind === "tool" || kind === "notice"
+const splits: ReadonlySet<Segment["kind"]> = new Set(["text", "reasoning", "output"])
+const isWhole = ({ kind }: Segment): boolean => !splits.has(kind)
+
+/** State of which only the newest matters. */
+const latest: ReadonlySet<Segment["kind"]> = new Set(["output", "progress", "todos"])
+
+/** Whether a segment is written only while a client watches: the final parts do without it. */
+export const isVolatile = ({ kind }: Segment): boolean => kind === "output" || kind === "progress"
+
+const endOf = (text: string): string =>
+  text.length > maxOutput ? `…\n${text.slice(2 - maxOutput).toWellFormed()}` : text
+
+/** Replaces what is buffered of the same state, in its place. */
+const replace = (buffer: Buffer, segment: Segment, now: number): Buffer => {
+  const at = buffer.segments.findIndex(({ kind, partId }) => kind === segment.kind && partId === segment.partId)
+  const before = buffer.segments[at]
+  const text = segment.kind === "output" ? endOf((before?.text ?? "") + segment.text) : segment.text
+  const next = { ...segment, text }
+  return {
+    seq: buffer.seq,
+    segments: before === undefined ? [...buffer.segments, next] : buffer.segments.with(at, next),
+    size: buffer.size - (before === undefined ? 0 : sizeOf(before)) + sizeOf(next),
+    since: buffer.size === 0 ? now : buffer.since
+  }
+}
 
 const continues = (last: Segment | undefined, next: Segment): last is Segment =>
   last !== undefined && !isWhole(next) && last.kind === next.kind && last.partId === next.partId
 
 /** A tool segment or a notice must fit as a whole; of other segments at least one character with its id. */
-const fits = (segment: Segment): boolean =>
-  segment.partId.length + (isWhole(segment) ? segment.text.length : 2) <= maxWrite
+const fits = (segment: Segment): boolean => (isWhole(segment) ? sizeOf(segment) : segment.partId.length + 2) <= maxWrite
 
 /** Adds text at `now`. A tool segment that is too large for a write is left out: its final part has it. */
 export const append = (buffer: Buffer, segment: Segment, now: number): Buffer => {
   if (segment.text === "" || !fits(segment)) return buffer
+  if (latest.has(segment.kind)) return replace(buffer, segment, now)
   const last = buffer.segments.at(-1)
   const merges = continues(last, segment)
   return {
@@ -81,6 +115,12 @@ export const append = (buffer: Buffer, segment: Segment, now: number): Buffer =>
     size: buffer.size + (merges ? segment.text.length : sizeOf(segment)),
     since: buffer.size === 0 ? now : buffer.since
   }
+}
+
+/** Leaves out the segments of a part. */
+export const without = (buffer: Buffer, id: string): Buffer => {
+  const segments = buffer.segments.filter(({ partId }) => partId !== id)
+  return { ...buffer, segments, size: segments.reduce((sum, segment) => sum + sizeOf(segment), 0) }
 }
 
 /**

@@ -7,10 +7,11 @@
  * - The text in memory is bounded by `capacity`. A turn beyond it gets no more live text; its final parts have everything.
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
-import { Clock, Context, Deferred, type Duration, Effect, Exit, Layer, Queue, type Scope } from "effect"
+import { Clock, Context, Deferred, type Duration, Effect, Exit, Layer, Queue, type Scope, Stream } from "effect"
 import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import * as DeltaBuffer from "./DeltaBuffer.ts"
+import { resubscribe } from "./internal/resubscribe.ts"
 import { Lease } from "./Lease.ts"
 import { retryTransient } from "@opencode-worker/effect-convex"
 
@@ -55,6 +56,8 @@ export class DeltaWriter extends Context.Service<
      * one write.
      */
     readonly discard: (turnId: Id<"turns">) => Effect.Effect<void, ConvexSyncError>
+    /** Reports turns that a client watches, until a write reports otherwise. */
+    readonly markWatched: (turnIds: ReadonlyArray<Id<"turns">>) => Effect.Effect<void>
   }
 >()("@opencode-worker/convex-sync/DeltaWriter") {
   /** A writer over any store. Closing the scope writes the buffered text. */
@@ -67,7 +70,17 @@ export class DeltaWriter extends Context.Service<
   static readonly layer = (options?: DeltaWriterOptions): Layer.Layer<DeltaWriter, never, Lease> =>
     Layer.effect(
       DeltaWriter,
-      Effect.flatMap(Lease, (lease) => DeltaWriter.make(deltaStore(lease), options))
+      Effect.gen(function* () {
+        const lease = yield* Lease
+        const writer = yield* DeltaWriter.make(deltaStore(lease), options)
+        // Without it, a client that begins to watch a silent turn would wait for its next text.
+        yield* resubscribe(lease.subscribe(api.deltas.watched, {})).pipe(
+          Stream.runForEach(writer.markWatched),
+          Effect.ignore,
+          Effect.forkScoped
+        )
+        return writer
+      })
     )
 }
 
@@ -79,8 +92,10 @@ interface Entry {
   buffer: DeltaBuffer.Buffer
   /** Its text is part of the write in flight. */
   writing: boolean
-  /** A client watches, according to the last write. Assumed for a turn that was not written yet. */
-  watched: boolean
+  /** A client watches, according to the last write or the subscription; undefined before the first of them. */
+  watched: boolean | undefined
+  /** Volatile segments, which wait for a client that watches. Not part of the text that waits to be written. */
+  held: DeltaBuffer.Buffer
   /** It found no room, and gets no more live text. */
   overflowed: boolean
   /** Callers of `flush`. While there are any, the text is due at once. */
@@ -98,10 +113,11 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
   const dueAt = (entry: Entry): number =>
     entry.flushes.length > 0 && entry.buffer.size > 0
       ? Number.NEGATIVE_INFINITY
-      : DeltaBuffer.dueAt(entry.buffer, lastWrite, flushPolicyOf(entry.watched))
+      : DeltaBuffer.dueAt(entry.buffer, lastWrite, flushPolicyOf(entry.watched !== false))
 
   const isIncluded = ({ buffer, flushes, watched }: Entry, now: number): boolean =>
-    buffer.size > 0 && (flushes.length > 0 || DeltaBuffer.shouldPiggyback(buffer, now, flushPolicyOf(watched)))
+    buffer.size > 0 &&
+    (flushes.length > 0 || DeltaBuffer.shouldPiggyback(buffer, now, flushPolicyOf(watched !== false)))
 
   const takeBatches = (now: number): Array<Batch> => {
     const batches: Array<Batch> = []
@@ -124,6 +140,22 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
       Effect.exit
     )
 
+  /** Appends a segment to the buffer, if there is room. Returns whether it did. */
+  const add = (entry: Entry, segment: DeltaBuffer.Segment, now: number): boolean => {
+    const buffer = DeltaBuffer.append(entry.buffer, segment, now)
+    const more = buffer.size - entry.buffer.size
+    if (waiting + more > capacity) return false
+    entry.buffer = buffer
+    waiting += more
+    return true
+  }
+
+  /** A client watches: volatile segments are due, too. */
+  const release = (entry: Entry, now: number): void => {
+    for (const segment of entry.held.segments) add(entry, segment, now)
+    entry.held = DeltaBuffer.empty
+  }
+
   const complete = Effect.fnUntraced(function* (
     batches: ReadonlyArray<Batch>,
     exit: Effect.Success<ReturnType<typeof attempt>>
@@ -133,7 +165,8 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
       const entry = entries.get(turnId)
       if (entry === undefined) continue
       entry.writing = false
-      if (reply !== undefined) entry.watched = reply.watched.includes(turnId)
+      if (Exit.isSuccess(exit)) entry.watched = reply?.watched.includes(turnId) ?? entry.watched ?? true
+      if (entry.watched === true) release(entry, yield* Clock.currentTimeMillis)
       // Moved to the end, so that more turns than fit into one write take turns.
       entries.delete(turnId)
       entries.set(turnId, entry)
@@ -167,20 +200,23 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
       const entry = entries.get(turnId) ?? {
         buffer: DeltaBuffer.empty,
         writing: false,
-        watched: true,
+        watched: undefined,
+        held: DeltaBuffer.empty,
         overflowed: false,
         flushes: []
       }
       entries.set(turnId, entry)
       if (entry.overflowed) return Effect.void
-      const buffer = DeltaBuffer.append(entry.buffer, segment, now)
-      const more = buffer.size - entry.buffer.size
-      if (waiting + more > capacity) {
+      if (DeltaBuffer.isVolatile(segment) && entry.watched !== true) {
+        entry.held = DeltaBuffer.append(entry.held, segment, now)
+        return Effect.void
+      }
+      // The call has another state: progress of the one before is void.
+      if (segment.kind === "tool") entry.held = DeltaBuffer.without(entry.held, segment.partId)
+      if (!add(entry, segment, now)) {
         entry.overflowed = true
         return Effect.logWarning("Delta buffer is full; live text is disabled for this turn", { turnId })
       }
-      entry.buffer = buffer
-      waiting += more
       return Queue.offer(wake, undefined)
     }).pipe(Effect.asVoid)
 
@@ -210,10 +246,24 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
   const flushWatched = (turnId: Id<"turns">) =>
     Effect.suspend(() => {
       const entry = entries.get(turnId)
-      return entry?.watched === true && entry.buffer.size <= DeltaBuffer.maxWrite ? flush(turnId) : Effect.void
+      return entry !== undefined && entry.watched !== false && entry.buffer.size <= DeltaBuffer.maxWrite
+        ? flush(turnId)
+        : Effect.void
     })
+  const markWatched = (turnIds: ReadonlyArray<Id<"turns">>) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      for (const turnId of turnIds) {
+        const entry = entries.get(turnId)
+        if (entry === undefined) continue
+        entry.watched = true
+        release(entry, now)
+      }
+      return Queue.offer(wake, undefined)
+    }).pipe(Effect.asVoid)
+
   return DeltaWriter.of({
     append,
+    markWatched,
     flush,
     end: (turnId) => Effect.ensuring(flush(turnId), remove(turnId)),
     discard: (turnId) => Effect.ensuring(flushWatched(turnId), remove(turnId))

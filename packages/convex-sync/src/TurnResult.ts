@@ -26,6 +26,8 @@ export interface TurnResult {
   readonly usage?: Finish["usage"]
   /** `model` is `provider/model`. Absent: there is no answer. */
   readonly answeredBy?: Finish["answeredBy"]
+  /** Tokens of the last step, and the size of its model's context, if it is known. */
+  readonly context?: Finish["context"]
   /** The parts report that the agent had lost the session. */
   readonly announcesLoss?: boolean | undefined
   readonly parts: ReadonlyArray<FinalPart>
@@ -39,6 +41,7 @@ type Signature = Pick<Finish, "workerId" | "secret" | "epoch">
  */
 export const truncateToLimits = ({
   answeredBy,
+  context,
   error,
   outcome,
   parts,
@@ -53,5 +56,6 @@ export const truncateToLimits = ({
     }
   }),
   ...(usage !== undefined && { usage }),
-  ...(answeredBy !== undefined && { answeredBy })
+  ...(answeredBy !== undefined && { answeredBy }),
+  ...(context !== undefined && { context })
 })

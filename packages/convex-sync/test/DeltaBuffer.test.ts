@@ -37,6 +37,9 @@ const text = (of: string, partId = "p"): DeltaBuffer.Segment => ({ partId, kind:
 const size = (segments: ReadonlyArray<DeltaBuffer.Segment>) =>
   segments.reduce((sum, segment) => sum + segment.partId.length + segment.text.length, 0)
 
+const output = (of: string, partId = "p"): DeltaBuffer.Segment => ({ partId, kind: "output", text: of })
+const state = (kind: "progress" | "todos", of: string): DeltaBuffer.Segment => ({ partId: "p", kind, text: of })
+
 describe("DeltaBuffer", () => {
   it.effect.prop("returns appended text once, in order, in writes within the limit", [Appended], ([appended]) =>
     Effect.sync(() => {
@@ -75,6 +78,32 @@ describe("DeltaBuffer", () => {
   it("numbers writes from 1", () => {
     const [, rest] = DeltaBuffer.take(appendAll([text("a")]))
     assert.deepStrictEqual([DeltaBuffer.empty.seq, rest.seq], [1, 2])
+  })
+
+  it("keeps the newest state and the end of the output of each tool, and nothing of them twice", () => {
+    const { segments } = appendAll([
+      output("a"),
+      state("todos", "1"),
+      text("x"),
+      output("b"),
+      state("progress", "1"),
+      output("c", "q"),
+      state("todos", "2"),
+      state("progress", "2")
+    ])
+    assert.deepStrictEqual(segments, [
+      output("ab"),
+      state("todos", "2"),
+      text("x"),
+      state("progress", "2"),
+      output("c", "q")
+    ])
+    const long = appendAll([output("x".repeat(5_000)), output("end")])
+    const [[cut], rest] = DeltaBuffer.take(long)
+    assert.match(cut?.text ?? "", /^…\nx+end$/)
+    assert.strictEqual(cut?.text.length, DeltaBuffer.maxOutput)
+    assert.strictEqual(rest.size, 0)
+    assert.strictEqual(long.size, size(long.segments))
   })
 
   it("replaces a lone surrogate", () => {

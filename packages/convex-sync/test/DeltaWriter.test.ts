@@ -44,6 +44,10 @@ const setUp = Effect.fnUntraced(function* (
   }
 })
 
+const output = (of: string): DeltaBuffer.Segment => ({ partId: "t", kind: "output", text: of })
+const toolCall = (status: string): DeltaBuffer.Segment => ({ partId: "t", kind: "tool", text: status })
+const watchedFrom = (first: number) => (made: number) => Effect.succeed({ watched: made >= first ? [turn(1)] : [] })
+
 describe("DeltaWriter", () => {
   it.effect("writes a turn's first text at once, and batches later text for 250 ms", () =>
     Effect.gen(function* () {
@@ -335,6 +339,63 @@ describe("DeltaWriter", () => {
       }
       assert.strictEqual(seen().length, 50)
       assert.deepStrictEqual(seen().at(-1), [["turn-same", 1, "x".repeat(90)]])
+    })
+  )
+
+  it.effect("writes no output of a tool while no client watches, and its end as soon as one does", () =>
+    Effect.gen(function* () {
+      const { writer, seen } = yield* setUp(watchedFrom(3))
+      yield* writer.append(turn(1), toolCall("running"))
+      yield* writer.append(turn(1), output("0\n"))
+      yield* TestClock.adjust(0)
+      for (let line = 1; line <= 2_000; line++) {
+        yield* writer.append(turn(1), output(`${line}\n`))
+        yield* TestClock.adjust(10)
+      }
+      assert.deepStrictEqual(seen(), [[["turn-1", 1, "running"]]])
+      yield* writer.markWatched([turn(1), turn(2)])
+      yield* TestClock.adjust(250)
+      assert.strictEqual(seen().length, 2)
+      const [[, , shown] = []] = seen()[1] ?? []
+      assert.match(String(shown), /^…\n[^]*\n2000\n$/)
+      assert.isAtMost(String(shown).length, DeltaBuffer.maxOutput)
+    })
+  )
+
+  it.effect("writes the output of a watched tool once, at most 4 times a second", () =>
+    Effect.gen(function* () {
+      const { writer, calls, seen } = yield* setUp(watchedFrom(1))
+      yield* writer.append(turn(1), toolCall("running"))
+      yield* TestClock.adjust(0)
+      let expected = ""
+      for (let line = 0; line < 500; line++) {
+        expected += `${line}\n`
+        yield* writer.append(turn(1), output(`${line}\n`))
+        yield* TestClock.adjust(10)
+      }
+      yield* writer.flush(turn(1))
+      assert.isAtMost(calls.length, 1 + 4 * 5 + 1)
+      const written = seen().flatMap((batches) => batches.map(([, , of]) => of))
+      assert.strictEqual(written.slice(1).join(""), expected)
+    })
+  )
+
+  it.effect("forgets output that waits when its tool has ended, and stops to write it when the client leaves", () =>
+    Effect.gen(function* () {
+      const { writer, seen } = yield* setUp((made) => Effect.succeed({ watched: made === 2 ? [turn(1)] : [] }))
+      yield* writer.append(turn(1), toolCall("running"))
+      yield* TestClock.adjust(0)
+      yield* writer.append(turn(1), output("lost"))
+      yield* writer.append(turn(1), toolCall("completed"))
+      yield* TestClock.adjust("4 seconds")
+      yield* writer.append(turn(1), { ...output("seen"), partId: "u" })
+      yield* TestClock.adjust("4 seconds")
+      yield* writer.append(turn(1), { ...output("unseen"), partId: "u" })
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(
+        seen().map(([batch]) => batch?.[2]),
+        ["running", "completed", "seen"]
+      )
     })
   )
 })

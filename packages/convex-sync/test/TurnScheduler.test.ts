@@ -89,7 +89,8 @@ const setUp = Effect.fnUntraced(function* ({ agent = obedient(), claim, finish, 
       }),
     flush: () => Effect.void,
     end: () => Effect.void,
-    discard: () => Effect.void
+    discard: () => Effect.void,
+    markWatched: () => Effect.void
   }
   const scheduler = yield* TurnScheduler.make(agent, store, deltas)
   const start = Effect.forkScoped(scheduler.run)

@@ -12,6 +12,8 @@ export interface Traffic {
   readonly results: Readonly<Record<string, number>>
   /** Bytes of the client's messages. */
   readonly bytes: number
+  /** Bytes of its mutations, by the name of the function. */
+  readonly mutationBytes: Readonly<Record<string, number>>
 }
 
 interface Message {
@@ -22,8 +24,13 @@ interface Message {
 
 const read: (text: string) => Message = JSON.parse
 
-const nothing = () => ({ mutations: {} as Record<string, number>, results: {} as Record<string, number>, bytes: 0 })
-const add = (counts: Record<string, number>, name = "?") => (counts[name] = (counts[name] ?? 0) + 1)
+const nothing = () => ({
+  mutations: {} as Record<string, number>,
+  results: {} as Record<string, number>,
+  bytes: 0,
+  mutationBytes: {} as Record<string, number>
+})
+const add = (counts: Record<string, number>, name = "?", count = 1) => (counts[name] = (counts[name] ?? 0) + count)
 
 /** A relay to the deployment at `target`, on a free port. */
 export const openRelay = async (target: string) => {
@@ -38,7 +45,10 @@ export const openRelay = async (target: string) => {
       const text = data.toString("utf8")
       traffic.bytes += data.byteLength
       const { modifications = [], type, udfPath } = read(text)
-      if (type === "Mutation") add(traffic.mutations, udfPath)
+      if (type === "Mutation") {
+        add(traffic.mutations, udfPath)
+        add(traffic.mutationBytes, udfPath, data.byteLength)
+      }
       for (const query of modifications) if (query.udfPath !== undefined) queries.set(query.queryId, query.udfPath)
       deployment.send(text)
     }

@@ -21,6 +21,7 @@ export type {
   Part,
   PermissionRequest,
   SessionStatus,
+  Todo,
   ToolPart
 } from "@opencode-ai/sdk/v2/client"
 

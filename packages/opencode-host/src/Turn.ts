@@ -1,7 +1,7 @@
 /**
  * The state of a turn, from its stored messages. Pure, so that running turns and recovery share it.
  */
-import type { AssistantMessage, Part } from "@opencode-ai/sdk/v2/client"
+import type { AssistantMessage, Part, ToolPart } from "@opencode-ai/sdk/v2/client"
 import { withoutQuotes } from "./internal/redact.ts"
 import type { AssistantWithParts } from "./OpenCodeClient.ts"
 import type { TurnFailure, TurnOutcome, TurnUsage } from "./TurnEvent.ts"
@@ -102,6 +102,30 @@ export const usageOf = (assistants: ReadonlyArray<AssistantWithParts>): TurnUsag
     }),
     { input: 0, output: 0, reasoning: 0, cost: 0 }
   )
+
+/**
+ * The tokens that the newest answered step left in the context of its model, cached ones included; undefined: no step has any.
+ */
+export const contextTokens = (assistants: ReadonlyArray<AssistantWithParts>): number | undefined => {
+  const tokens = assistants
+    .filter(({ info }) => info.summary !== true)
+    .map(
+      ({
+        info: {
+          tokens: { cache, input, output, reasoning }
+        }
+      }) => input + output + reasoning + cache.read + cache.write
+    )
+  return tokens.findLast((count) => count > 0)
+}
+
+/**
+ * The session of the sub-agent that a tool call started, known from the call's first `running` state; undefined: it started none.
+ */
+export const childSessionId = ({ state }: ToolPart): string | undefined => {
+  const id: unknown = "metadata" in state ? state.metadata?.["sessionId"] : undefined
+  return typeof id === "string" ? id : undefined
+}
 
 /**
  * The parts of one assistant message that a reader sees: a step that was retried leaves its cut text before the last

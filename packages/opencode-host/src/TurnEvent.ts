@@ -1,7 +1,7 @@
 /**
  * The events of a turn.
  */
-import type { ToolPart } from "@opencode-ai/sdk/v2/client"
+import type { Todo, ToolPart } from "@opencode-ai/sdk/v2/client"
 import type { AssistantWithParts } from "./OpenCodeClient.ts"
 import type { OpenCodeRequest } from "./OpenCodeRequest.ts"
 
@@ -63,6 +63,35 @@ interface ToolUpdated {
 }
 
 /**
+ * Text that a running tool added to its output. It begins with `…` and a new line where some is missing.
+ */
+interface ToolOutput {
+  readonly _tag: "ToolOutput"
+  readonly partId: string
+  readonly text: string
+}
+
+/**
+ * A sub-agent works: `tools` is the number of its tool calls so far, `current` the name and the title of the newest one. It
+ * starts and ends with the `ToolUpdated` of the call `partId`, whose `state.metadata.sessionId` is its session.
+ */
+interface SubAgentUpdated {
+  readonly _tag: "SubAgentUpdated"
+  readonly partId: string
+  readonly sessionId: string
+  readonly tools: number
+  readonly current: string
+}
+
+/**
+ * The agent replaced its list.
+ */
+interface TodosUpdated {
+  readonly _tag: "TodosUpdated"
+  readonly todos: ReadonlyArray<Todo>
+}
+
+/**
  * The provider failed and OpenCode will ask it again at `next` (epoch ms). Text streamed in the failed try is void.
  */
 interface RetryScheduled {
@@ -120,6 +149,9 @@ export type TurnEvent =
   | DeliveryRetried
   | TextDelta
   | ToolUpdated
+  | ToolOutput
+  | SubAgentUpdated
+  | TodosUpdated
   | RetryScheduled
   | Compaction
   | RequestOpened

@@ -15,6 +15,7 @@ export type {
   PromptInput,
   Session as OpenCodeSession,
   SessionStatus as OpenCodeSessionStatus,
+  Todo as OpenCodeTodo,
   ToolPart as OpenCodeToolPart,
   TurnInput,
   UserMessage as OpenCodeUserMessage

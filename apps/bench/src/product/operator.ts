@@ -15,6 +15,8 @@ export interface Seen {
   readonly text: ReadonlyArray<Sighting>
   /** The text before the end of the turn. */
   readonly streamed: string
+  /** The most characters of a running tool's output that were seen. */
+  readonly output: number
   /** The text of the final parts. */
   readonly final: string
   readonly status: TurnView.TurnStatus
@@ -32,15 +34,20 @@ export const operator = async (client: Client, workerId: WorkerId, isReading: bo
       const turn = client.prompt(sessionId, prompt)
       const text: Array<Sighting> = []
       let streamed = ""
+      let output = 0
       if (isReading) {
         for await (const view of turn) {
           const answer = TurnView.answer(view)
           text.push({ at: performance.now(), characters: answer.length })
-          if (view.end === null) streamed = answer
+          if (view.end !== null) continue
+          streamed = answer
+          for (const block of view.blocks)
+            if (block.kind === "tool" && block.state === "running") output = Math.max(output, block.output.length)
         }
       }
       const view = await turn.result
-      return { sentAt, doneAt: performance.now(), text, streamed, final: TurnView.answer(view), status: view.status }
+      const final = TurnView.answer(view)
+      return { sentAt, doneAt: performance.now(), text, streamed, output, final, status: view.status }
     }
   }
 }

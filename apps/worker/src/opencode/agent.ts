@@ -58,7 +58,7 @@ const makeSlots = Effect.gen(function* () {
 const make = Effect.gen(function* () {
   const host = yield* OpenCodeHost
   const models = yield* ModelCache
-  const context = yield* Effect.context<FileSystem.FileSystem | OpenCodeHost>()
+  const context = yield* Effect.context<FileSystem.FileSystem | ModelCache | OpenCodeHost>()
   const openSlot = yield* makeSlots
   const pool = yield* SessionPool.make({ open: () => openSlot, capacity, idleTimeToLive, name: "opencode" })
 

@@ -62,11 +62,31 @@ const tool = (state: Transcript, style: Style, call: TurnView.ToolBlock): Step =
   return [{ ...state, open: undefined, tools: new Map(state.tools).set(call.id, call.state) }, added]
 }
 
+/** A line when a sub-agent starts, and its answer when it ends. */
+const subAgent = (
+  state: Transcript,
+  style: Style,
+  { agent, id, output, state: now, task }: TurnView.SubAgentBlock
+): Step =>
+  tool(state, style, {
+    kind: "tool",
+    id,
+    tool: `${agent} (sub-agent)`,
+    title: null,
+    state: now,
+    input: task,
+    output,
+    duration: null
+  })
+
 const block = (state: Transcript, style: Style, shown: TurnView.Block, isLast: boolean): Step => {
   switch (shown.kind) {
     case "tool":
       return tool(state, style, shown)
+    case "agent":
+      return subAgent(state, style, shown)
     case "request":
+    case "todos":
       return [state, none]
     case "other": {
       const content = shown.part["text"]

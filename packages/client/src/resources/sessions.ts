@@ -1,4 +1,4 @@
-import { api, type CommandId, type Session, type SessionId, type WorkerId } from "../api.ts"
+import { api, type CommandId, type Session, type SessionDetails, type SessionId, type WorkerId } from "../api.ts"
 import { type CallOptions, type Calls, keyed, type MutationOptions, pageSize } from "../internal/calls.ts"
 import { pages } from "../internal/pages.ts"
 import { type Emitter, updates } from "../internal/updates.ts"
@@ -23,7 +23,7 @@ export const makeSessions = ({ connection, mutation, query }: Calls) => ({
     return updates(subscribe, signal)
   },
   /** Null if there is no such session of yours. */
-  get: (sessionId: SessionId, options?: CallOptions): Promise<Session | null> =>
+  get: (sessionId: SessionId, options?: CallOptions): Promise<SessionDetails | null> =>
     query(api.sessions.get, { sessionId }, options),
   /** Creates a session on a worker, which may be offline. */
   create: (

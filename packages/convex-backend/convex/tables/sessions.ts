@@ -30,8 +30,11 @@ export const sessionsTables = {
   /** Until when a client watches the session, in milliseconds. In no list, because it is written repeatedly. */
   viewers: defineTable({
     sessionId: v.id("sessions"),
+    workerId: v.id("workers"),
     until: v.number()
-  }).index("by_session", ["sessionId"]),
+  })
+    .index("by_session", ["sessionId"])
+    .index("by_worker", ["workerId", "until"]),
 
   /** The time up to which the changes of OpenCode's sessions are synced, in milliseconds of the worker's clock. */
   syncCursors: defineTable({

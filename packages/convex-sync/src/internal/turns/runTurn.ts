@@ -68,11 +68,21 @@ const follow = Effect.fnUntraced(function* (
       case "TextDelta":
         return deltas.append(turnId, { partId: event.partId, kind: event.kind, text: event.text })
       case "ToolProgress": {
-        const { input, output, partId, status, tool } = event
-        return deltas.append(turnId, { partId, kind: "tool", text: JSON.stringify({ tool, status, input, output }) })
+        const { _tag, partId, ...progress } = event
+        return deltas.append(turnId, { partId, kind: "tool", text: JSON.stringify(progress) })
       }
-      case "Notice":
-        return deltas.append(turnId, { partId: event.id, kind: "notice", text: event.text })
+      case "ToolOutput":
+        return deltas.append(turnId, { partId: event.partId, kind: "output", text: event.text })
+      case "SubAgentProgress": {
+        const { current, partId, tools } = event
+        return deltas.append(turnId, { partId, kind: "progress", text: JSON.stringify({ tools, current }) })
+      }
+      case "Todos":
+        return deltas.append(turnId, { partId: "todos", kind: "todos", text: JSON.stringify(event.todos) })
+      case "Notice": {
+        const { _tag, id, ...said } = event
+        return deltas.append(turnId, { partId: id, kind: "notice", ...said })
+      }
       case "RequestOpened":
         return requests.open({ ...turn, requests: handle.requests }, event.request)
       case "RequestClosed":
@@ -98,10 +108,11 @@ const follow = Effect.fnUntraced(function* (
 
 /** A turn that did not complete keeps the text that was streamed, which the agent may not have stored. */
 const toResult = Effect.fnUntraced(function* ({ deltas, store }: TurnServices, { turn }: TurnHandle, ended: Ended) {
-  const { announcesLoss, answeredBy, error, outcome, usage } = ended
+  const { announcesLoss, answeredBy, context, error, outcome, usage } = ended
   const { turnId } = turn
   const streamed = outcome === "completed" ? [] : yield* Effect.andThen(deltas.flush(turnId), store.streamed(turnId))
-  const result: TurnResult = { outcome, error, usage, answeredBy, announcesLoss, parts: ended.parts(streamed) }
+  const parts = ended.parts(streamed)
+  const result: TurnResult = { outcome, error, usage, answeredBy, context, announcesLoss, parts }
   return result
 })
 

@@ -5,6 +5,7 @@ import { failureOf } from "../../Turn.ts"
 import { turnOf } from "../../TurnRecord.ts"
 import type { Compaction, TurnEvent, TurnFailure } from "../../TurnEvent.ts"
 import { liveRecord } from "./liveRecord.ts"
+import { liveTools } from "./liveTools.ts"
 import { chainSince } from "./record.ts"
 
 type Of<Type extends OpenCodeEvent["type"]> = Extract<OpenCodeEvent, { readonly type: Type }>
@@ -38,7 +39,7 @@ export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
    * are withheld and the finished part brings the rest, so that what was sent is always a beginning of the text.
    */
   const texts = new Map<string, { readonly kind: "text" | "reasoning"; sent: number; hasGap: boolean }>()
-  const toolStates = new Map<string, string>()
+  const tools = liveTools()
   const textPart = (part: Extract<Part, { type: "text" | "reasoning" }>): ReadonlyArray<TurnEvent> => {
     const text = texts.get(part.id) ?? { kind: part.type, sent: 0, hasGap: false }
     texts.set(part.id, text)
@@ -63,12 +64,7 @@ export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
     record.part(part)
     if (!record.isAnswer(part.messageID)) return nothing
     if (part.type === "text" || part.type === "reasoning") return textPart(part)
-    if (part.type !== "tool") return nothing
-    // Output that grows while a tool runs repeats the state: only changes of the state are emitted.
-    const state = part.state.status === "running" ? `running ${part.state.title ?? ""}` : part.state.status
-    if (toolStates.get(part.id) === state) return nothing
-    toolStates.set(part.id, state)
-    return [{ _tag: "ToolUpdated", part }]
+    return part.type === "tool" ? tools.read(part) : nothing
   }
 
   const ofDelta = ({ messageID, partID, field, delta }: Of<"message.part.delta">["properties"]) => {
@@ -79,7 +75,10 @@ export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
   }
 
   const read = (event: OpenCodeEvent): ReadonlyArray<TurnEvent> => {
-    if (!("sessionID" in event.properties) || event.properties.sessionID !== sessionId) return nothing
+    if (!("sessionID" in event.properties)) return nothing
+    if (event.properties.sessionID !== sessionId) {
+      return event.type === "message.part.updated" ? tools.readChild(event.properties.part) : nothing
+    }
     switch (event.type) {
       case "message.updated": {
         const { info } = event.properties
@@ -92,6 +91,8 @@ export const turnReader = (client: OpenCodeClient, prompt: PromptInput) => {
         return ofDelta(event.properties)
       case "session.status":
         return ofStatus(event.properties)
+      case "todo.updated":
+        return [{ _tag: "TodosUpdated", todos: event.properties.todos }]
       default:
         return nothing
     }
