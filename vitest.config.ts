@@ -9,6 +9,8 @@ export default defineConfig({
     isolate: false,
     // Many tests start processes, which take seconds on a machine with two busy cores.
     testTimeout: 30_000,
+    // For homes of the testkit: a start of OpenCode takes a quarter less CPU time without its garbage collector.
+    env: { BUN_JSC_useGC: "0" },
     coverage: {
       provider: "v8",
       include: ["{packages,apps}/*/src/**"],

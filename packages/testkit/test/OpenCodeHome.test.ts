@@ -3,7 +3,7 @@ import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope } from "effect"
+import { ConfigProvider, Effect, Exit, Fiber, Scope } from "effect"
 import { HomeNotWritable, OpenCodeHome } from "../src/index.ts"
 
 const git = (home: OpenCodeHome["Service"], ...args: ReadonlyArray<string>) =>
@@ -46,6 +46,17 @@ describe("OpenCodeHome", () => {
     Effect.gen(function* () {
       assert.strictEqual(yield* read(models(yield* OpenCodeHome.make())), "{}")
       assert.isFalse(yield* present(models(yield* OpenCodeHome.make({ catalogue: true }))))
+    })
+  )
+
+  it.live("passes on no variable of the user but PATH and the switch of OpenCode's garbage collector", () =>
+    Effect.gen(function* () {
+      const given = { PATH: "/bin", BUN_JSC_useGC: "0", SECRET: "key" }
+      const { environment } = yield* OpenCodeHome.make({ git: false }).pipe(
+        Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown(given))
+      )
+      assert.deepInclude(environment, { PATH: "/bin", BUN_JSC_useGC: "0" })
+      assert.notProperty(environment, "SECRET")
     })
   )
 

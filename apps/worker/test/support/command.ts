@@ -25,6 +25,14 @@ export const home = Effect.acquireRelease(
   (root) => Effect.promise(() => rm(root, { recursive: true, force: true, maxRetries: 20 }))
 )
 
+/** A program in place of OpenCode that never becomes ready, for tests in which a worker needs none. */
+export const sleepingOpenCode = (root: string) =>
+  Effect.promise(async () => {
+    const program = join(root, "sleeping-opencode")
+    await writeFile(program, "#!/bin/sh\nexec sleep 600\n", { mode: 0o755 })
+    return program
+  })
+
 const environment = (root: string, extra: Readonly<Record<string, string>>) => ({
   PATH: process.env["PATH"] ?? "",
   HOME: root,
@@ -37,6 +45,7 @@ const environment = (root: string, extra: Readonly<Record<string, string>>) => (
   OPENCODE_DISABLE_LSP_DOWNLOAD: "1",
   OPENCODE_DISABLE_MODELS_FETCH: "1",
   npm_config_offline: "true",
+  BUN_JSC_useGC: process.env["BUN_JSC_useGC"] ?? "1",
   ...extra
 })
 
