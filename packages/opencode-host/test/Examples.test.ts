@@ -9,12 +9,23 @@ import { Effect } from "effect"
 const run = promisify(execFile)
 const file = (path: string) => new URL(`../${path}`, import.meta.url).pathname
 
+/** The README has the whole example. */
+const shown = Effect.fnUntraced(function* (example: string) {
+  const readme = yield* Effect.promise(() => readFile(file("README.md"), "utf8"))
+  const source = yield* Effect.promise(() => readFile(file(example), "utf8"))
+  assert.include(readme, source.slice(source.indexOf("import ")).trim())
+})
+
+const isFull = process.env["TEST_FULL"] !== undefined
+
 describe("the examples", () => {
-  it.live.each(["examples/effect.ts", "examples/async.ts"])(
-    "%s is what the README shows, and answers",
+  it.live.each(["examples/effect.ts", "examples/async.ts", "examples/sdk.ts"])("%s is what the README shows", shown)
+
+  // `pnpm test:full` runs all three. Each starts an OpenCode.
+  it.live.each(isFull ? ["examples/effect.ts", "examples/async.ts"] : ["examples/effect.ts"])(
+    "%s answers",
     (example) =>
       Effect.gen(function* () {
-        yield* shown(example)
         const provider = yield* ScriptedProvider.make(({ toolResults }) =>
           toolResults.length === 0
             ? Reply.toolCall("bash", { command: "ls", description: "list" })
@@ -28,24 +39,16 @@ describe("the examples", () => {
     60_000
   )
 
-  it.live(
-    "examples/sdk.ts is what the README shows, and lists the files",
+  it.live.runIf(isFull)(
+    "examples/sdk.ts lists the files",
     () =>
       Effect.gen(function* () {
-        yield* shown("examples/sdk.ts")
         const home = yield* OpenCodeHome.make()
         yield* Effect.promise(() => writeFile(join(home.directory, "notes.md"), "# Notes"))
         assert.include(yield* output("examples/sdk.ts", home), "file notes.md\n")
       }),
     60_000
   )
-})
-
-/** The README has the whole example. */
-const shown = Effect.fnUntraced(function* (example: string) {
-  const readme = yield* Effect.promise(() => readFile(file("README.md"), "utf8"))
-  const source = yield* Effect.promise(() => readFile(file(example), "utf8"))
-  assert.include(readme, source.slice(source.indexOf("import ")).trim())
 })
 
 const output = (example: string, home: OpenCodeHome["Service"]) =>

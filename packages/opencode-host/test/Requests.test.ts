@@ -1,8 +1,8 @@
 import { assert, layer } from "@effect/vitest"
 import { Reply } from "@opencode-worker/testkit"
-import { Deferred, Effect, Fiber, Stream } from "effect"
+import { Deferred, Effect, Fiber, Ref, Stream } from "effect"
 import { vi } from "vitest"
-import { OpenCodeHost, type OpenCodeRequest, type TurnEvent } from "../src/index.ts"
+import { HostError, HostErrorReason, OpenCodeHost, type OpenCodeRequest, type TurnEvent } from "../src/index.ts"
 import { makeHub } from "../src/internal/server/hub.ts"
 import { runTurn } from "../src/internal/turn/turn.ts"
 import { endOf, eventually, isPermission, layerHost, newSession, promptOf, turnHostOver } from "./support.ts"
@@ -253,6 +253,42 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("the requests 
         openedIn(told).map(({ id }) => id)
       )
       assert.strictEqual(endOf(told).outcome, "completed")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("that a gap took are looked for again at the next tick when looking for them has failed", () =>
+    Effect.gen(function* () {
+      const { client, events, reply } = yield* OpenCodeHost
+      const hub = yield* makeHub()
+      const asked = yield* Deferred.make<void>()
+      const looks = yield* Ref.make(0)
+      // A connection that loses the question, and a server that cannot be asked for it the first time.
+      yield* events.pipe(
+        Stream.runForEach((event) =>
+          event._tag === "Event" && event.event.type === "permission.asked"
+            ? Effect.andThen(hub.publish({ _tag: "Gap", cause: "error" }), Deferred.succeed(asked, undefined))
+            : hub.publish(event)
+        ),
+        Effect.forkScoped({ startImmediately: true })
+      )
+      const list = Effect.gen(function* () {
+        if ((yield* Ref.updateAndGet(looks, (count) => count + 1)) > 1) return yield* client.permissions.list
+        return yield* new HostError({
+          reason: new HostErrorReason.Unavailable({ operation: "permissions.list", detail: "busy" })
+        })
+      })
+      const turn = runTurn(
+        { ...(yield* turnHostOver(hub)), client: { ...client, permissions: { ...client.permissions, list } } },
+        yield* promptOf(yield* newSession, "bash echo hi")
+      )
+      const seen = yield* turn.pipe(
+        Stream.tap((event) => (isPermission(event) ? reply(event.request, { type: "once" }) : Effect.void)),
+        Stream.runCollect
+      )
+      yield* Deferred.await(asked)
+      assert.strictEqual(seen.filter(isPermission).length, 1)
+      assert.isAtLeast(yield* Ref.get(looks), 2)
+      assert.strictEqual(endOf(seen).outcome, "completed")
     }).pipe(Effect.scoped)
   )
 })

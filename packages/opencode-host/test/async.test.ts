@@ -100,32 +100,7 @@ describe("createOpenCodeHost", () => {
   })
 
   it(
-    "rejects with Closed after disposal, also what waited when it was disposed",
-    async () => {
-      const host = await createOpenCodeHost(options)
-      const waiting = rejection(host.events[Symbol.asyncIterator]().next())
-      await host.client.agents()
-      await host[Symbol.asyncDispose]()
-      const errors = [
-        await waiting,
-        await rejection(host.server()),
-        await rejection(host.client.sessions.list()),
-        await rejection(host.ifRunning((client) => client.models())),
-        await rejection(host.abort("ses_x")),
-        await rejection(drained(host.events)),
-        await rejection(drained(host.turn({ sessionId: "ses_x", text: "Hello" }))),
-        (await host.sdk.session.list()).error
-      ]
-      for (const error of errors) {
-        assert.instanceOf(error, HostError)
-        assert.strictEqual(error.reason._tag, "Closed")
-      }
-    },
-    limit
-  )
-
-  it(
-    "rejects with signal.reason after an abort, and aborts the turn",
+    "rejects with signal.reason after an abort, which aborts the turn, and with Closed after disposal",
     async () => {
       await using host = await createOpenCodeHost(options)
       const reason = new Error("the user left")
@@ -156,6 +131,24 @@ describe("createOpenCodeHost", () => {
       turning.abort(reason)
       assert.strictEqual(await turn, reason)
       assert.notProperty(await host.client.sessions.status(), id)
+
+      const waiting = rejection(host.events[Symbol.asyncIterator]().next())
+      await host.client.agents()
+      await host[Symbol.asyncDispose]()
+      const errors = [
+        await waiting,
+        await rejection(host.server()),
+        await rejection(host.client.sessions.list()),
+        await rejection(host.ifRunning((client) => client.models())),
+        await rejection(host.abort("ses_x")),
+        await rejection(drained(host.events)),
+        await rejection(drained(host.turn({ sessionId: "ses_x", text: "Hello" }))),
+        (await host.sdk.session.list()).error
+      ]
+      for (const error of errors) {
+        assert.instanceOf(error, HostError)
+        assert.strictEqual(error.reason._tag, "Closed")
+      }
     },
     limit
   )

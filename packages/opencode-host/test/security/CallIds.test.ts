@@ -1,7 +1,7 @@
 /** Attacks by two calls of one id: what a person is shown of one of them is the other one. */
 import { existsSync } from "node:fs"
 import { join } from "node:path"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Deferred, Effect, Layer, Stream } from "effect"
 import { OpenCodeHost, type TurnEvent } from "../../src/index.ts"
@@ -12,11 +12,26 @@ const limit = { timeout: 240_000 }
 const call = (name: string, args: object = {}) =>
   Reply.toolCall("bash", { command: `touch ~/${name}`, description: name, ...args }, "same")
 
+const host = Layer.unwrap(
+  Effect.gen(function* () {
+    const { config } = yield* ScriptedProvider
+    const home = yield* OpenCodeHome.make({ config: { ...config, snapshot: false } })
+    const { directory, environment, root } = home
+    return Layer.merge(
+      OpenCodeHost.layer({ directory, environment, stateDirectory: join(root, "state"), alwaysAsk: true }),
+      Layer.succeed(OpenCodeHome, home)
+    )
+  })
+).pipe(Layer.provideMerge(ScriptedProvider.layer(() => Reply.text("done"))))
+
 /** Runs the calls of one answer, the second of them after `until`. Everything that is asked after the first is rejected. */
 const run = Effect.fnUntraced(function* (until: (asked: Effect.Effect<void>) => Effect.Effect<unknown>) {
   const asked = yield* Deferred.make<void>()
   const requests: Array<unknown> = []
-  const provider = yield* ScriptedProvider.make(({ toolResults }) =>
+  const provider = yield* ScriptedProvider
+  const { root } = yield* OpenCodeHome
+  const { reply, turn } = yield* OpenCodeHost
+  yield* provider.setScript(({ toolResults }) =>
     toolResults.length > 0
       ? Reply.text("done")
       : Reply.sequence([
@@ -25,32 +40,25 @@ const run = Effect.fnUntraced(function* (until: (asked: Effect.Effect<void>) => 
           call("second")
         ])
   )
-  const home = yield* OpenCodeHome.make({ config: { ...provider.config, snapshot: false } })
-  const { directory, environment, root } = home
-  const options = { directory, environment, stateDirectory: join(root, "state"), alwaysAsk: true }
-  const ended = yield* Effect.gen(function* () {
-    const { reply, turn } = yield* OpenCodeHost
-    const events = yield* turn(yield* promptOf(yield* newSession, "go")).pipe(
-      Stream.tap((event: TurnEvent) => {
-        if (!isPermission(event)) return Effect.void
-        requests.push(event.request)
-        if (requests.length === 1) return Deferred.succeed(asked, undefined)
-        return Effect.ignore(reply(event.request, { type: "reject" }))
-      }),
-      Stream.runCollect
-    )
-    return events.at(-1)
-  }).pipe(Effect.provide(Layer.fresh(OpenCodeHost.layer(options))))
+  const events = yield* turn(yield* promptOf(yield* newSession, "go")).pipe(
+    Stream.tap((event: TurnEvent) => {
+      if (!isPermission(event)) return Effect.void
+      requests.push(event.request)
+      if (requests.length === 1) return Deferred.succeed(asked, undefined)
+      return Effect.ignore(reply(event.request, { type: "reject" }))
+    }),
+    Stream.runCollect
+  )
   const ran = ["first", "second"].filter((name) => existsSync(join(root, "home", name)))
-  return { ended, ran, asked: requests.length }
+  return { ended: events.at(-1), ran, asked: requests.length }
 })
 
-describe("calls of one id", () => {
+layer(host, { timeout: 120_000, excludeTestServices: true })("calls of one id", (it) => {
   for (const [when, until] of [
     ["come together", () => Effect.void],
     ["follow a request of the first", (asked: Effect.Effect<void>) => asked]
   ] as const) {
-    it.live(
+    it.effect(
       `end the turn and do not run when they ${when}`,
       () =>
         Effect.gen(function* () {

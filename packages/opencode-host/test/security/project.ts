@@ -17,15 +17,17 @@ export interface Project {
   /** The user's own configuration, apart from the scripted provider. */
   readonly user?: object
   readonly git?: boolean
+  /** Whether OpenCode knows the models of its own catalogue. */
+  readonly catalogue?: boolean
 }
 
 /** Writes the project. File contents may use `@ROOT@` for the root of everything. */
 export const makeProject = Effect.fnUntraced(function* (
   script: (request: ChatRequest) => Reply.Reply,
-  { fifos = [], files = {}, git = true, links = {}, user = {} }: Project
+  { catalogue = false, fifos = [], files = {}, git = true, links = {}, user = {} }: Project
 ) {
   const provider = yield* ScriptedProvider.make(script, { models: ["echo", "other"] })
-  const home = yield* OpenCodeHome.make({ git, config: { ...provider.config, snapshot: false, ...user } })
+  const home = yield* OpenCodeHome.make({ catalogue, git, config: { ...provider.config, snapshot: false, ...user } })
   const { directory, environment, root } = home
   const place = (path: string) => {
     const absolute = path.startsWith("~/") ? join(root, "home", path.slice(2)) : join(directory, path)
