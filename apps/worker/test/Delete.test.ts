@@ -1,4 +1,4 @@
-import { assert, layer } from "@effect/vitest"
+import { assert, describe, layer } from "@effect/vitest"
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
@@ -84,9 +84,8 @@ const assertGone = Effect.fnUntraced(function* (sessionId: Id<"sessions">, befor
 const sessionOf = (wanted: string) =>
   Effect.map(allSessions, (page) => page.find(({ title }) => title === wanted)?.sessionId)
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })(
-  "deleting a conversation ends its turn as aborted",
-  (it) => {
+layer(world, { excludeTestServices: true, timeout: 120_000 })("in a conversation", (it) => {
+  describe("deleting a conversation ends its turn as aborted", () => {
     for (const [moment, name, when] of [
       ["while its session is created in OpenCode", "sessions:linkOpenCodeSession", "asked"],
       ["right after its session was created in OpenCode", "sessions:linkOpenCodeSession", "answered"],
@@ -163,75 +162,75 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
         }),
       limit
     )
-  }
-)
+  })
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("a conversation", (it) => {
-  it.effect(
-    "gets the title in OpenCode that it received while it was created there",
-    () =>
-      Effect.gen(function* () {
-        const operator = yield* Client
-        const sessionId = yield* newSession
-        const { letGo, reached, deliver, worker } = yield* holding("sessions:linkOpenCodeSession", "asked")
-        yield* Effect.provideService(runWorker, ConvexClient, worker)
-        yield* deliver.open
-        const turnId = yield* send(sessionId, "rename me")
-        yield* reached.passed
-        assert.deepInclude(
-          yield* settled(yield* operator.call(({ sessions }) => sessions.rename(sessionId, "a better title"))),
-          { status: "done" }
-        )
-        yield* letGo.open
-        assert.deepInclude(yield* answer(turnId), { status: "completed" })
-        assert.deepStrictEqual(
-          (yield* ofIt(sessionId)).map(({ title }) => title),
-          ["a better title"]
-        )
-      }),
-    limit
-  )
-
-  it.effect(
-    "is reported as deleted on a rename or load if the worker missed its deletion in OpenCode",
-    () =>
-      Effect.gen(function* () {
-        const { client } = yield* OpenCodeHost
-        const operator = yield* Client
-        const mirrored = (title: string) =>
-          Effect.repeat(sessionOf(title), { until: (found) => found !== undefined, schedule })
-        const own = yield* newSession
-        yield* Effect.scoped(
-          Effect.gen(function* () {
-            yield* runWorker
-            yield* ask(own, "remember me")
-            for (const title of ["to rename", "to load"]) {
-              yield* client.sessions.create({ title })
-              yield* mirrored(title)
-            }
-          })
-        )
-        for (const { id } of yield* client.sessions.list()) yield* client.sessions.remove(id)
-        yield* runWorker
-        const why = { status: "failed" as const, error: "OpenCode has deleted this conversation." }
-        const [toRename, toLoad] = [yield* sessionOf("to rename"), yield* sessionOf("to load")]
-        if (toRename === undefined || toLoad === undefined) return assert.fail("The sessions are missing")
-        assert.deepInclude(
-          yield* settled(yield* operator.call(({ sessions }) => sessions.rename(toRename, "gone"))),
-          why
-        )
-        assert.deepInclude(yield* loadHistory(toLoad), why)
-        assert.deepInclude(yield* loadHistory(own), why)
-        for (const sessionId of [toRename, toLoad]) {
-          yield* Effect.repeat(
-            operator.call(({ sessions }) => sessions.get(sessionId)),
-            { until: (session) => session === null, schedule }
+  describe("a conversation", () => {
+    it.effect(
+      "gets the title in OpenCode that it received while it was created there",
+      () =>
+        Effect.gen(function* () {
+          const operator = yield* Client
+          const sessionId = yield* newSession
+          const { letGo, reached, deliver, worker } = yield* holding("sessions:linkOpenCodeSession", "asked")
+          yield* Effect.provideService(runWorker, ConvexClient, worker)
+          yield* deliver.open
+          const turnId = yield* send(sessionId, "rename me")
+          yield* reached.passed
+          assert.deepInclude(
+            yield* settled(yield* operator.call(({ sessions }) => sessions.rename(sessionId, "a better title"))),
+            { status: "done" }
           )
-        }
-        const { notices, text } = yield* ask(own, "who am I?")
-        assert.strictEqual(text, "1: who am I?")
-        assert.match(notices.join(), /no longer had this conversation/)
-      }),
-    limit
-  )
+          yield* letGo.open
+          assert.deepInclude(yield* answer(turnId), { status: "completed" })
+          assert.deepStrictEqual(
+            (yield* ofIt(sessionId)).map(({ title }) => title),
+            ["a better title"]
+          )
+        }),
+      limit
+    )
+
+    it.effect(
+      "is reported as deleted on a rename or load if the worker missed its deletion in OpenCode",
+      () =>
+        Effect.gen(function* () {
+          const { client } = yield* OpenCodeHost
+          const operator = yield* Client
+          const mirrored = (title: string) =>
+            Effect.repeat(sessionOf(title), { until: (found) => found !== undefined, schedule })
+          const own = yield* newSession
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              yield* runWorker
+              yield* ask(own, "remember me")
+              for (const title of ["to rename", "to load"]) {
+                yield* client.sessions.create({ title })
+                yield* mirrored(title)
+              }
+            })
+          )
+          for (const { id } of yield* client.sessions.list()) yield* client.sessions.remove(id)
+          yield* runWorker
+          const why = { status: "failed" as const, error: "OpenCode has deleted this conversation." }
+          const [toRename, toLoad] = [yield* sessionOf("to rename"), yield* sessionOf("to load")]
+          if (toRename === undefined || toLoad === undefined) return assert.fail("The sessions are missing")
+          assert.deepInclude(
+            yield* settled(yield* operator.call(({ sessions }) => sessions.rename(toRename, "gone"))),
+            why
+          )
+          assert.deepInclude(yield* loadHistory(toLoad), why)
+          assert.deepInclude(yield* loadHistory(own), why)
+          for (const sessionId of [toRename, toLoad]) {
+            yield* Effect.repeat(
+              operator.call(({ sessions }) => sessions.get(sessionId)),
+              { until: (session) => session === null, schedule }
+            )
+          }
+          const { notices, text } = yield* ask(own, "who am I?")
+          assert.strictEqual(text, "1: who am I?")
+          assert.match(notices.join(), /no longer had this conversation/)
+        }),
+      limit
+    )
+  })
 })

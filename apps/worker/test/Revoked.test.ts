@@ -10,7 +10,7 @@ import * as Credentials from "../src/state/Credentials.ts"
 import { EmbeddedDeployment } from "../src/local/EmbeddedDeployment.ts"
 import { Client } from "@opencode-worker/client/effect"
 import { makeWorker } from "../src/Worker.ts"
-import { limit, world } from "./support/world.ts"
+import { limit, worldWithoutOpenCode } from "./support/world.ts"
 
 /** Revokes a worker, as its operator. */
 const revoke = Effect.fnUntraced(function* (workerId: Effect.Effect<Option.Option<Id<"workers">>>) {
@@ -30,84 +30,87 @@ const replaceSecret = Effect.fnUntraced(function* (file: string) {
 
 const Start = WorkerEvent.cases.Start.make({})
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker that is no longer authorised", (it) => {
-  it.effect(
-    "stops with the remedy after its revocation, not as fenced, and so does its next start",
-    () =>
-      Effect.gen(function* () {
-        const operator = yield* Client
-        const { directory, root } = yield* OpenCodeHome
-        const credentials = join(root, "revoked.json")
-        const options = {
-          machine: "test",
-          directory,
-          credentials,
-          processId: "test",
-          onPairingCode: (code: string) => operator.call(({ workers }) => workers.approve(code))
-        }
-        const { lifecycle, workerId } = yield* makeWorker(options)
-        yield* lifecycle.send(Start)
-        yield* lifecycle.awaitState("Ready")
-        yield* revoke(workerId)
-        const stopped = yield* lifecycle.stopped
-        assert.deepInclude(stopped, { reason: "NotAuthorised", exitCode: 77 })
-        assert.include(stopped.detail, `Remove ${credentials} and start again.`)
+layer(worldWithoutOpenCode, { excludeTestServices: true, timeout: 120_000 })(
+  "a worker that is no longer authorised",
+  (it) => {
+    it.effect(
+      "stops with the remedy after its revocation, not as fenced, and so does its next start",
+      () =>
+        Effect.gen(function* () {
+          const operator = yield* Client
+          const { directory, root } = yield* OpenCodeHome
+          const credentials = join(root, "revoked.json")
+          const options = {
+            machine: "test",
+            directory,
+            credentials,
+            processId: "test",
+            onPairingCode: (code: string) => operator.call(({ workers }) => workers.approve(code))
+          }
+          const { lifecycle, workerId } = yield* makeWorker(options)
+          yield* lifecycle.send(Start)
+          yield* lifecycle.awaitState("Ready")
+          yield* revoke(workerId)
+          const stopped = yield* lifecycle.stopped
+          assert.deepInclude(stopped, { reason: "NotAuthorised", exitCode: 77 })
+          assert.include(stopped.detail, `Remove ${credentials} and start again.`)
 
-        const next = yield* makeWorker(options)
-        yield* next.lifecycle.send(Start)
-        assert.deepInclude(yield* next.lifecycle.stopped, { reason: "NotAuthorised", exitCode: 77 })
-      }),
-    limit
-  )
+          const next = yield* makeWorker(options)
+          yield* next.lifecycle.send(Start)
+          assert.deepInclude(yield* next.lifecycle.stopped, { reason: "NotAuthorised", exitCode: 77 })
+        }),
+      limit
+    )
 
-  it.effect(
-    "detects a revocation through its lease while it is paused",
-    () =>
-      Effect.gen(function* () {
-        const operator = yield* Client
-        const { directory, root } = yield* OpenCodeHome
-        const { lifecycle, workerId } = yield* makeWorker({
-          machine: "test",
-          directory,
-          credentials: join(root, "paused.json"),
-          processId: "test",
-          onPairingCode: (code: string) => operator.call(({ workers }) => workers.approve(code))
-        })
-        yield* lifecycle.send(Start)
-        yield* lifecycle.awaitState("Ready")
-        yield* lifecycle.send(WorkerEvent.cases.Pause.make({}))
-        yield* revoke(workerId)
-        assert.deepInclude(yield* lifecycle.stopped, { reason: "NotAuthorised", exitCode: 77 })
-      }),
-    limit
-  )
+    it.effect(
+      "detects a revocation through its lease while it is paused",
+      () =>
+        Effect.gen(function* () {
+          const operator = yield* Client
+          const { directory, root } = yield* OpenCodeHome
+          const { lifecycle, workerId } = yield* makeWorker({
+            machine: "test",
+            directory,
+            credentials: join(root, "paused.json"),
+            processId: "test",
+            onPairingCode: (code: string) => operator.call(({ workers }) => workers.approve(code))
+          })
+          yield* lifecycle.send(Start)
+          yield* lifecycle.awaitState("Ready")
+          yield* lifecycle.send(WorkerEvent.cases.Pause.make({}))
+          yield* revoke(workerId)
+          assert.deepInclude(yield* lifecycle.stopped, { reason: "NotAuthorised", exitCode: 77 })
+        }),
+      limit
+    )
 
-  it.effect(
-    "stops with the remedy after its secret was replaced elsewhere, and so does its next start",
-    () =>
-      Effect.gen(function* () {
-        const operator = yield* Client
-        const { directory, root } = yield* OpenCodeHome
-        const credentials = join(root, "replaced.json")
-        const options = {
-          machine: "test",
-          directory,
-          credentials,
-          processId: "test",
-          onPairingCode: (code: string) => operator.call(({ workers }) => workers.approve(code))
-        }
-        const { lifecycle } = yield* makeWorker(options)
-        yield* lifecycle.send(Start)
-        yield* lifecycle.awaitState("Ready")
-        yield* replaceSecret(credentials)
-        const stopped = yield* lifecycle.stopped
-        assert.deepInclude(stopped, { reason: "NotAuthorised", exitCode: 77 })
-        assert.include(stopped.detail, `Remove ${credentials} and start again.`)
+    it.effect(
+      "stops with the remedy after its secret was replaced elsewhere, and so does its next start",
+      () =>
+        Effect.gen(function* () {
+          const operator = yield* Client
+          const { directory, root } = yield* OpenCodeHome
+          const credentials = join(root, "replaced.json")
+          const options = {
+            machine: "test",
+            directory,
+            credentials,
+            processId: "test",
+            onPairingCode: (code: string) => operator.call(({ workers }) => workers.approve(code))
+          }
+          const { lifecycle } = yield* makeWorker(options)
+          yield* lifecycle.send(Start)
+          yield* lifecycle.awaitState("Ready")
+          yield* replaceSecret(credentials)
+          const stopped = yield* lifecycle.stopped
+          assert.deepInclude(stopped, { reason: "NotAuthorised", exitCode: 77 })
+          assert.include(stopped.detail, `Remove ${credentials} and start again.`)
 
-        const next = yield* makeWorker(options)
-        yield* next.lifecycle.send(Start)
-        assert.deepInclude(yield* next.lifecycle.stopped, { reason: "NotAuthorised", exitCode: 77 })
-      }),
-    limit
-  )
-})
+          const next = yield* makeWorker(options)
+          yield* next.lifecycle.send(Start)
+          assert.deepInclude(yield* next.lifecycle.stopped, { reason: "NotAuthorised", exitCode: 77 })
+        }),
+      limit
+    )
+  }
+)

@@ -13,6 +13,7 @@ import type { CommandId, PendingRequest, SessionId, TurnId, TurnView } from "@op
 import { Client } from "@opencode-worker/client/effect"
 import { devLayer } from "../../src/layers.ts"
 import { makeWorker, type WorkerOptions } from "../../src/Worker.ts"
+import { sleepingOpenCode } from "./command.ts"
 
 /** Answers with the number of the prompt in the conversation; after a tool call, with its output. */
 export const echo: Script = ({ lastUserText, prompts, toolResults }) =>
@@ -47,6 +48,14 @@ export const worldWith = (options: Partial<OpenCodeHostOptions>, snapshot = fals
     Layer.provideMerge(Layer.merge(ScriptedProvider.layer(echo, { models: ["echo", "other"] }), NodeServices.layer))
   )
 export const world = worldWith({})
+
+/** A world in which OpenCode never starts, for tests that need none. */
+export const worldWithoutOpenCode = Layer.unwrap(
+  Effect.gen(function* () {
+    const { root } = yield* OpenCodeHome.make({ git: false })
+    return worldWith({ binary: yield* sleepingOpenCode(root) })
+  })
+)
 
 /** Runs a worker until the scope closes. Returns its id. */
 export const workerWith = Effect.fnUntraced(function* (options: Partial<WorkerOptions>) {
