@@ -13,10 +13,10 @@ const api = anyApi["documents"]!
 const peerName = "convex-test"
 
 /** Rounds of an operation. In each round every contender has a turn. A round before them warms up and is not counted. */
-const rounds = (quick: boolean) => (quick ? 2 : 6)
+const rounds = (quick: boolean) => (quick ? 1 : 6)
 const budget = (quick: boolean, op: Operation): Limit => {
   const isLong = timesOf(op) > 1
-  return quick ? { runs: isLong ? 1 : 20, millis: 500 } : { runs: isLong ? 3 : 250, millis: 1500 }
+  return quick ? { runs: isLong ? 1 : 5, millis: 200 } : { runs: isLong ? 3 : 250, millis: 1500 }
 }
 
 const percentile = (times: ReadonlyArray<number>, part: number) =>
@@ -29,7 +29,7 @@ const figures = (times: ReadonlyArray<number> = [], each = 1) => ({
 })
 
 export async function* embeddedBench(quick: boolean): AsyncGenerator<Line> {
-  for (const documents of quick ? [1000, 3000] : [1000, 10_000, 100_000]) yield* atSize(documents, quick)
+  for (const documents of quick ? [300, 900] : [1000, 10_000, 100_000]) yield* atSize(documents, quick)
 }
 
 async function* atSize(documents: number, quick: boolean): AsyncGenerator<Line> {

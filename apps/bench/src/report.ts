@@ -1,5 +1,7 @@
 import { execFile } from "node:child_process"
+import { readFile } from "node:fs/promises"
 import { availableParallelism, totalmem } from "node:os"
+import { dirname, join } from "node:path"
 import { promisify } from "node:util"
 import { openCodeProgram } from "@opencode-worker/harness"
 
@@ -20,9 +22,10 @@ export const machine = async (quick: boolean) => ({
   }
 })
 
-const openCodeVersion = () =>
-  promisify(execFile)(openCodeProgram, ["--version"]).then(
-    ({ stdout }) => stdout.trim(),
+/** From the package of the program, which takes a CPU second to print it. */
+const openCodeVersion = (): Promise<string | null> =>
+  readFile(join(dirname(openCodeProgram), "..", "package.json"), "utf8").then(
+    (text) => JSON.parse(text).version,
     () => null
   )
 

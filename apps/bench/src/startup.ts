@@ -13,7 +13,7 @@ import {
   type WorkerOptions
 } from "@opencode-worker/harness"
 import { openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
-import { makeSessions, serveOpenCode } from "./product/opencode.ts"
+import { makeSessions, type OpenCode, serveOpenCode } from "./product/opencode.ts"
 import { connectTo } from "./product/operator.ts"
 import { relayRequests } from "./product/requests.ts"
 import { heapBytes, inspectable } from "./product/worker.ts"
@@ -26,17 +26,7 @@ export async function* startup(quick: boolean): AsyncGenerator<Line> {
   await using cleanup = new AsyncDisposableStack()
   const provider = cleanup.use(await scriptedProvider(() => Reply.text("Hello.")))
   const home = cleanup.use(await openCodeHome({ config: provider.config, catalogue: !quick }))
-  const ids = await inOpenCode(home, quick ? 50 : 5000)
-
-  const stores: Array<Store> = []
-  for (const sessions of sizes) {
-    const deployed = cleanup.use(await startDeployment(`${home.root}/deployment-${sessions}`))
-    const { directory, environment, root } = home
-    const worker = { url: deployed.url, data: `${root}/worker-${sessions}`, directory, environment }
-    await pair(deployed, worker)
-    await fill(deployed, sessions, ids)
-    stores.push({ sessions, deployed, worker })
-  }
+  const stores = await prepare(home, sizes, quick ? 50 : 5000, cleanup)
 
   const starts = stores.map((store) => ({ store, taken: Array<Start>() }))
   for (let round = 0; round < rounds; round++) {
@@ -46,12 +36,14 @@ export async function* startup(quick: boolean): AsyncGenerator<Line> {
       taken.push(await start(store.worker))
     }
   }
+  // Not before: it would share the processor, and OpenCode's database.
+  const openCode = cleanup.use(await serveOpenCode(home))
   for (const { store, taken } of starts) {
     const middle = (field: keyof Start) => Math.round(median(taken.map((each) => each[field])))
     yield {
       bench: "startup",
       sessions: store.sessions,
-      opencodeSessions: ids.length,
+      opencodeSessions: store.opencodeSessions,
       starts: rounds,
       readyMs: middle("readyMs"),
       readyMinMs: Math.round(Math.min(...taken.map(({ readyMs }) => readyMs))),
@@ -59,7 +51,7 @@ export async function* startup(quick: boolean): AsyncGenerator<Line> {
       opencodeBootMs: middle("opencodeBootMs"),
       rssBytes: middle("rssBytes"),
       heapBytes: middle("heapBytes"),
-      ...(await asked(store, home))
+      ...(await asked(store, openCode))
     }
   }
 }
@@ -74,6 +66,7 @@ type Home = Awaited<ReturnType<typeof openCodeHome>>
 
 interface Store {
   readonly sessions: number
+  readonly opencodeSessions: number
   readonly deployed: Deployment
   readonly worker: WorkerOptions
 }
@@ -87,6 +80,13 @@ interface Start {
 
 const own = ["--opencode", openCodeProgram]
 
+/** A worker that uses a running server, at its address or a relay to it. */
+const attachedTo = ({ password }: OpenCode, url: string, options: WorkerOptions): WorkerOptions => ({
+  ...options,
+  environment: { ...options.environment, OPENCODE_SERVER_PASSWORD: password },
+  flags: ["--attach", url]
+})
+
 const start = async (options: WorkerOptions): Promise<Start> => {
   await using worker = startWorker({ ...options, flags: own, nodeFlags: inspectable })
   const readyMs = worker.timeOf(await worker.prints(/^Ready/m))
@@ -96,15 +96,30 @@ const start = async (options: WorkerOptions): Promise<Start> => {
   return { readyMs, opencodeBootMs: Number(boot.replaceAll(",", "")), rssBytes, heapBytes: heap }
 }
 
-/** Creates sessions in OpenCode, which stores them in this home. */
-const inOpenCode = async (home: Home, count: number) => {
+/** Sessions in OpenCode, which stores them in this home, and for each size a deployment with a paired worker. */
+const prepare = async (
+  home: Home,
+  sizes: ReadonlyArray<number>,
+  opencodeSessions: number,
+  cleanup: AsyncDisposableStack
+): Promise<ReadonlyArray<Store>> => {
   await using openCode = await serveOpenCode(home)
-  return await makeSessions(openCode, count)
+  const ids = await makeSessions(openCode, opencodeSessions)
+  const stores: Array<Store> = []
+  for (const sessions of sizes) {
+    const deployed = cleanup.use(await startDeployment(`${home.root}/deployment-${sessions}`))
+    const { directory, environment, root } = home
+    const worker = { url: deployed.url, data: `${root}/worker-${sessions}`, directory, environment }
+    await pair(deployed, worker, openCode)
+    await fill(deployed, sessions, ids)
+    stores.push({ sessions, opencodeSessions, deployed, worker })
+  }
+  return stores
 }
 
 /** The first start, which also writes the compile cache. */
-const pair = async (deployed: Deployment, options: WorkerOptions) => {
-  await using worker = startWorker({ ...options, flags: own })
+const pair = async (deployed: Deployment, options: WorkerOptions, openCode: OpenCode) => {
+  await using worker = startWorker(attachedTo(openCode, openCode.url, options))
   await using operator = connectTo(deployed)
   const [, code = ""] = await worker.prints(/^Pairing code\s+(\S+)/m)
   await operator.workers.approve(code)
@@ -140,14 +155,9 @@ const AHEAD = 60_000
 const TRIES = 1200
 
 /** The requests of a start, counted at a server that the worker attaches to. */
-const asked = async ({ deployed, worker: options }: Store, home: Home) => {
-  await using openCode = await serveOpenCode(home)
+const asked = async ({ deployed, worker: options }: Store, openCode: OpenCode) => {
   using relay = await relayRequests(openCode.url)
-  await using worker = startWorker({
-    ...options,
-    environment: { ...options.environment, OPENCODE_SERVER_PASSWORD: openCode.password },
-    flags: ["--attach", relay.url]
-  })
+  await using worker = startWorker(attachedTo(openCode, relay.url, options))
   await worker.prints(/^Ready/m)
   // The start is over when the sessions are listed and the models are published.
   const isOver = async () => (await deployed.rows("modelCatalogs")).length > 0 && relay.count(/^GET \/session$/) > 0

@@ -27,7 +27,7 @@ describe("bench embedded", () => {
     ]
     assert.deepEqual(
       lines.map(({ documents, op }) => `${documents} ${op}`),
-      [1000, 3000].flatMap((documents) => ops.map((op) => `${documents} ${op}`))
+      [300, 900].flatMap((documents) => ops.map((op) => `${documents} ${op}`))
     )
     for (const { op, p50Ms, p99Ms, peer, perSecond, rssBytes } of lines) {
       for (const figure of [p50Ms, p99Ms, perSecond, rssBytes]) assert.isAbove(figure, 0, op)

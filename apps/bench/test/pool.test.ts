@@ -2,6 +2,7 @@ import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
+import { table } from "../src/report.ts"
 
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 const bench = (...args: ReadonlyArray<string>) =>
@@ -46,9 +47,15 @@ describe("bench pool", () => {
     }
   })
 
-  it("prints a table", { timeout: 60_000 }, async () => {
-    const { stdout } = await bench("pool", "--quick")
-    assert.match(stdout, /^maxResident +50 +20 +50$/m)
+  it("prints a table: a column per line, a row per field", () => {
+    const lines = [
+      { case: "distinct", uses: 1000, peer: { p50Ms: 0.25 } },
+      { case: "resident", uses: 50 }
+    ]
+    assert.strictEqual(
+      table(lines),
+      ["case        distinct  resident", "uses           1,000        50", "peer.p50Ms       0.3"].join("\n")
+    )
   })
 
   it("prints the names of the benchmarks", async () => {
