@@ -191,15 +191,17 @@ layer(host, { timeout: "60 seconds", excludeTestServices: true })("a turn", (it)
   )
 
   // `pnpm test:full` runs 32.
-  it.effect.each(process.env["TEST_FULL"] === undefined ? [8] : [1, 8, 32])("is one of %d at once, and each gets its own text, whole and in order", (count) =>
-    Effect.gen(function* () {
-      const names = Array.from({ length: count }, (_, index) => `session${index}of${count}`)
-      const turns = yield* Effect.forEach(names, (name) => runPrompt(`count ${name}`), { concurrency: "unbounded" })
-      for (const [index, events] of turns.entries()) {
-        assert.strictEqual(textOf(events), numbered(names[index] ?? "", 100))
-        assert.strictEqual(endOf(events).outcome, "completed")
-      }
-    })
+  it.effect.each(process.env["TEST_FULL"] === undefined ? [8] : [1, 8, 32])(
+    "is one of %d at once, and each gets its own text, whole and in order",
+    (count) =>
+      Effect.gen(function* () {
+        const names = Array.from({ length: count }, (_, index) => `session${index}of${count}`)
+        const turns = yield* Effect.forEach(names, (name) => runPrompt(`count ${name}`), { concurrency: "unbounded" })
+        for (const [index, events] of turns.entries()) {
+          assert.strictEqual(textOf(events), numbered(names[index] ?? "", 100))
+          assert.strictEqual(endOf(events).outcome, "completed")
+        }
+      })
   )
 
   it.effect("ends when its session is deleted", () =>
