@@ -85,10 +85,16 @@ const failure = ({ reason }: ConvexSyncError, credentials: string) => {
 }
 
 /** The event for the loss of the lease. */
-const lossOf = ({ reason }: ConvexSyncError, credentials: string) =>
-  Credentials.isFinal(reason)
-    ? Revoked.make({ detail: Credentials.pairAgain(reason.message, credentials) })
+const lossOf = (error: ConvexSyncError, credentials: string) => {
+  const { reason } = error
+  if (Credentials.isFinal(reason)) {
+    return Revoked.make({ detail: Credentials.pairAgain(reason.message, credentials) })
+  }
+  // Another start would be refused, too.
+  return reason._tag === "Rejected" && reason.code === "Incompatible"
+    ? failure(error, credentials)
     : LeaseLost.make({ detail: reason.message })
+}
 
 /** The services that start and end with the lease. */
 const leasedServices = (credentials: WorkerCredentials, { processId, requestTimeLimit }: WorkerOptions) =>

@@ -138,6 +138,21 @@ describe("lease", () => {
     assert.strictEqual(await refusalOf(operator.mutation(api.pairing.begin, begin)), "Incompatible")
   })
 
+  it("ends for a worker whose release the deployment no longer serves, and the list has the advice", async () => {
+    const operator = await deployment().operator()
+    const { epoch, ...credentials } = await enlist(operator)
+    const heartbeat = (of: number) =>
+      operator.mutation(api.lease.heartbeat, { ...credentials, epoch: of, phase: "ready" })
+    await heartbeat(epoch)
+    await deployment().rewrite("workers", credentials.workerId, { protocol: "0.1" })
+    assert.strictEqual(await refusalOf(heartbeat(epoch)), "Incompatible")
+    const [row] = await operator.query(api.workers.list, {})
+    assert.match(row?.advice ?? "", /older than the deployment's .*: update opencode-worker/)
+    const updated = { ...credentials, processId: "updated", protocol: PROTOCOL }
+    passSeconds(25)
+    await heartbeat((await operator.mutation(api.lease.acquire, updated)).epoch)
+  })
+
   it("can be acquired immediately after a release, and later writes are fenced", async () => {
     const operator = await deployment().operator()
     const worker = await enlist(operator)

@@ -15,6 +15,7 @@ import { functionsUnderClock } from "./clock.ts"
 
 const issuer = "https://issuer.test"
 const audience = "opencode-worker"
+const adminKey = "the key of the test's administrator"
 
 export interface Credentials {
   readonly workerId: Id<"workers">
@@ -39,6 +40,7 @@ const start = async () => {
       port,
       durability: "normal",
       userTimeLimit: 30_000,
+      adminKey,
       auth: {
         providers: [
           {
@@ -69,6 +71,15 @@ const start = async () => {
     url,
     token,
     nobody,
+    /** Changes a stored row, as if an earlier release had written it. */
+    rewrite: async (table: string, id: string, change: Record<string, unknown>) => {
+      const headers = { authorization: `Convex ${adminKey}` }
+      const rows = await (await fetch(`${url}/api/export?table=${table}`, { headers })).text()
+      const row = rows.split("\n").find((line) => line.includes(id))
+      const body = JSON.stringify({ ...JSON.parse(row ?? "{}"), ...change })
+      const { status } = await fetch(`${url}/api/import?table=${table}&mode=append`, { method: "POST", headers, body })
+      if (status !== 200) throw new Error(`The row was not rewritten: ${status}`)
+    },
     /** Runs an internal function, as the administrator of a deployment can. */
     run: (path: string, args: Record<string, Value>) => deployment.run(path, args),
     /** A person of their own, signed in. */
