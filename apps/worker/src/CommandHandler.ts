@@ -1,4 +1,4 @@
-/** Executes the commands of operators. Repeating a command has no further effect. */
+/** Executes the commands of operators. Repeating a command has no further effect, except for actions on a session. */
 import { api, type Id } from "@opencode-worker/convex-backend/api"
 import { type ConvexSyncError, History, Lease, type QueuedCommand, TurnScheduler } from "@opencode-worker/convex-sync"
 import { ModelCache } from "@opencode-worker/model-cache"
@@ -7,6 +7,7 @@ import { WorkerEvent, type WorkerState } from "@opencode-worker/worker-fsm"
 import type { Actor } from "@opencode-worker/worker-fsm/machine"
 import { Data, Effect, Option } from "effect"
 import { findUnlinked } from "./opencode/conversation.ts"
+import { sessionAction } from "./SessionActions.ts"
 import { openCodeHistory } from "./opencode/history.ts"
 
 const { Drain, Pause, Resume } = WorkerEvent.cases
@@ -57,27 +58,38 @@ export const handleCommand = Effect.fn("Worker.handleCommand")(function* (
       // Without an OpenCode session the title is used when one is created.
       const { opencodeSessionId: id } = yield* readSession(command.sessionId)
       if (id === null) return
-      return yield* Effect.catchReason(client.sessions.rename(id, command.title), "HostError", "NotFound", () =>
+      yield* Effect.catchReason(client.sessions.rename(id, command.title), "HostError", "NotFound", () =>
         reportDeleted(id)
       )
+      return
     }
     case "delete":
       return yield* deleteSession(command.sessionId)
     case "refreshModels":
-      return yield* models.refresh
+      yield* models.refresh
+      return
     case "pause":
-      return yield* actor.send(Pause.make({}))
+      yield* actor.send(Pause.make({}))
+      return
     case "resume":
-      return yield* actor.send(Resume.make({}))
+      yield* actor.send(Resume.make({}))
+      return
     case "drain":
       // Draining ends the fiber that runs this command, so it starts after the command is settled.
-      return yield* Effect.forkDetach(Effect.ignore(actor.send(Drain.make({}))))
+      yield* Effect.forkDetach(Effect.ignore(actor.send(Drain.make({}))))
+      return
     case "loadHistory": {
       // Without an OpenCode session there is no history.
       const { opencodeSessionId: id } = yield* readSession(command.sessionId)
       if (id === null) return
       yield* Effect.catchReason(client.sessions.get(id), "HostError", "NotFound", () => reportDeleted(id))
-      return yield* History.load(command.sessionId, yield* openCodeHistory(id))
+      yield* History.load(command.sessionId, yield* openCodeHistory(id))
+      return
     }
+    case "undo":
+    case "redo":
+    case "fork":
+    case "compact":
+      return yield* sessionAction(command)
   }
 })

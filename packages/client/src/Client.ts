@@ -9,6 +9,7 @@ import { makeDevices } from "./resources/devices.ts"
 import { makeModels } from "./resources/models.ts"
 import { makePromptQueue } from "./resources/promptQueue.ts"
 import { makeRequests } from "./resources/requests.ts"
+import { makeSessionActions } from "./resources/sessionActions.ts"
 import { makeSessions } from "./resources/sessions.ts"
 import { makeTurns, type PromptOptions } from "./resources/turns.ts"
 import { makeWorkers } from "./resources/workers.ts"
@@ -25,6 +26,7 @@ export const makeClient = (connection: Connection) => {
     models: makeModels(calls),
     sessions: makeSessions(calls),
     turns,
+    sessionActions: makeSessionActions(calls),
     promptQueue: makePromptQueue(calls),
     requests: makeRequests(calls),
     approvals: makeApprovals(calls),

@@ -45,4 +45,6 @@ export type OpenRequest = FunctionReturnType<typeof backendApi.requests.get>
 export type Answer = FunctionArgs<typeof backendApi.requests.answer>["answer"]
 /** A permission that is allowed for later requests of the same scope. */
 export type Approval = Page<typeof backendApi.approvals.list>
+/** The files that a turn changed, with a unified patch. */
+export type Changes = NonNullable<FunctionReturnType<typeof backendApi.changes.get>>
 export type Command = NonNullable<FunctionReturnType<typeof backendApi.commands.get>>

@@ -3,6 +3,7 @@ export type {
   Approval,
   ApprovalId,
   AuditEntry,
+  Changes,
   Command,
   CommandId,
   DeviceCode,
@@ -35,4 +36,5 @@ export * as TurnView from "./TurnView.ts"
 export type { CallOptions, MutationOptions } from "./internal/calls.ts"
 export type { ModelCatalog } from "./resources/models.ts"
 export type { PromptChanges } from "./resources/promptQueue.ts"
+export type { ExportedTurn, RedoOptions, UndoOptions } from "./resources/sessionActions.ts"
 export type { PromptOptions } from "./resources/turns.ts"

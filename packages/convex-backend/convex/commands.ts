@@ -5,8 +5,8 @@
  *   enqueueCommand ──▶ queued ──settle──▶ done | failed
  * ```
  *
- * A command is executed at least once: a worker that dies before it reports the outcome executes it again. All commands
- * are idempotent.
+ * A command is executed at least once: a worker that dies before it reports the outcome executes it again. Commands that are
+ * not idempotent (undo, redo, fork, compact) are begun in the deployment first, and executed at most once.
  */
 import { type Infer, v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
@@ -14,7 +14,7 @@ import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
 import { operatorQuery, workerMutation, workerQuery } from "./builders.ts"
 import { promoteNext, statusOf } from "./endTurn.ts"
 import { appError } from "./errors.ts"
-import { clamp, checkName, checkText, MAX_MESSAGE, MAX_PAGE, MAX_QUEUED_COMMANDS } from "./limits.ts"
+import { clamp, checkName, checkText, MAX_MESSAGE, MAX_PAGE, MAX_QUEUED_COMMANDS, MAX_RESULT } from "./limits.ts"
 import { usableWorker } from "./authorize.ts"
 import { purgeSession } from "./purge.ts"
 import type { command } from "./validators.ts"
@@ -102,13 +102,17 @@ export const enqueueCommand = async (
   })
 }
 
-/** The state of one of your commands, or null if it does not exist. Commands are deleted after 30 days. */
+/**
+ * The state of one of your commands, or null if it does not exist. `result`: JSON of a command that ended, or null. Commands
+ * are deleted after 30 days.
+ */
 export const get = operatorQuery({
   args: { commandId: v.id("commands") },
   handler: async (ctx, { commandId }) => {
     const row = await ctx.db.get(commandId)
     if (row?.ownerId !== ctx.operator) return null
-    return { command: row.command, status: row.status, error: row.error ?? null, createdAt: row._creationTime }
+    const { _creationTime: createdAt, command, error, result, status } = row
+    return { command, status, error: error ?? null, result: result ?? null, createdAt }
   }
 })
 
@@ -139,18 +143,33 @@ export const queued = workerQuery({
   }
 })
 
-/** Stores the outcome of a command: done, or failed with `error`. A settled command does not change. */
+/** Begins a command that must not run twice. Returns false if an earlier process began it, and may have carried it out. */
+export const begin = workerMutation({
+  args: { commandId: v.id("commands") },
+  handler: async (ctx, { commandId }) => {
+    const { epoch } = ctx.worker
+    const row = await ctx.db.get(commandId)
+    if (row?.workerId !== ctx.worker._id) throw appError("NotFound", "This worker has no such command")
+    if (row.status !== "queued") return false
+    if (row.begunIn === undefined) await ctx.db.patch(commandId, { begunIn: epoch })
+    return row.begunIn === undefined || row.begunIn === epoch
+  }
+})
+
+/** Stores the outcome of a command: done, or failed with `error`, and its result. A settled command does not change. */
 export const settle = workerMutation({
-  args: { commandId: v.id("commands"), error: v.optional(v.string()) },
-  handler: async (ctx, { commandId, error }) => {
+  args: { commandId: v.id("commands"), error: v.optional(v.string()), result: v.optional(v.string()) },
+  handler: async (ctx, { commandId, error, result }) => {
     if (error !== undefined) checkText("error", error, MAX_MESSAGE, 0)
+    if (result !== undefined) checkText("result", result, MAX_RESULT, 0)
     const row = await ctx.db.get(commandId)
     if (row?.workerId !== ctx.worker._id) throw appError("NotFound", "This worker has no such command")
     if (row.status !== "queued") return null
     await ctx.db.patch(commandId, {
       status: error === undefined ? "done" : "failed",
       finishedAt: Date.now(),
-      ...(error !== undefined && { error })
+      ...(error !== undefined && { error }),
+      ...(result !== undefined && { result })
     })
     if (row.command.kind !== "delete") return null
     const session = await ctx.db.get(row.command.sessionId)

@@ -22,6 +22,14 @@ export const MAX_PAGE = 20
 export const MAX_STEERS = 10
 /** Queued prompts of one session that can be listed and moved. */
 export const MAX_QUEUED_TURNS = 100
+/** Changed files of one turn, each with a name of 500 characters: at most 300 kB stored. */
+export const MAX_CHANGED_FILES = 200
+/** The patches of one turn together. */
+export const MAX_PATCH = 200_000
+/** Turns that are undone at once: their changed files are below the 16 MiB that a query may read. */
+export const MAX_UNDONE_TURNS = 40
+/** The result of a command as JSON. */
+export const MAX_RESULT = 100_000
 /** Rows of a list whose rows are small. */
 export const MAX_SMALL_PAGE = 100
 /** Sessions in one `sync.diff`: each reads up to two index ranges, of 4,096 per query, and a row of some kB. */

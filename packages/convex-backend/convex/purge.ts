@@ -6,6 +6,7 @@ import { internal } from "./_generated/api.ts"
 import type { Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx } from "./_generated/server.ts"
 import { deleteApprovals } from "./approvals.ts"
+import { deleteChanges } from "./changes.ts"
 import { deletePrompt } from "./prompts.ts"
 import { deleteState } from "./sessionStates.ts"
 import { moveLoad } from "./workerLoad.ts"
@@ -52,6 +53,7 @@ const deleteSome = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<boolea
   const turn = await ctx.db.get(turnId)
   if (turn !== null) await moveLoad(ctx, turn.workerId, turn.status, null)
   await deletePrompt(ctx, turnId)
+  await deleteChanges(ctx, turnId)
   await ctx.db.delete(turnId)
   return true
 }

@@ -15,6 +15,7 @@ import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { QueryCtx } from "./_generated/server.ts"
 import { assignedTurn } from "./authorize.ts"
 import { workerMutation, workerQuery } from "./builders.ts"
+import { checkChanges, insertChanges, turnChanges } from "./changes.ts"
 import { deleteDeltas, deltasAfter } from "./deltas.ts"
 import { endTurn, expireIfStale, promoteNext, statusOf } from "./endTurn.ts"
 import { appError } from "./errors.ts"
@@ -211,19 +212,22 @@ export const finish = workerMutation({
     /** The parts contain a notice that OpenCode has lost the history of the session. */
     announcesLoss: v.optional(v.boolean()),
     context: v.optional(contextUse),
+    changes: v.optional(turnChanges),
     parts: v.array(v.object({ index: v.number(), kind: v.string(), payload: v.string() }))
   },
-  handler: async (ctx, { turnId, outcome, error, usage, answeredBy, announcesLoss, context, parts }) => {
+  handler: async (ctx, { turnId, outcome, error, usage, answeredBy, announcesLoss, context, changes, parts }) => {
     if (error !== undefined) {
       checkText("error.name", error.name, MAX_NAME)
       checkText("error.message", error.message, MAX_MESSAGE, 0)
     }
     checkAnsweredBy(answeredBy)
+    if (changes !== undefined) checkChanges(changes)
     const content = contentOf(parts)
     const turn = await assignedTurn(ctx, turnId)
     if (turn.finished) return null
     if (turn.status === "queued") throw appError("Conflict", "A turn that was not claimed cannot be finished")
     await insertContent(ctx, turnId, content)
+    if (changes !== undefined) await insertChanges(ctx, turnId, changes)
     await endTurn(ctx, turn, {
       status: outcome,
       parts: content.outline.length,

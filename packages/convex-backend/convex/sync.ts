@@ -8,6 +8,7 @@ import { type Infer, v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
 import { workerMutation, workerQuery } from "./builders.ts"
+import { appError } from "./errors.ts"
 import { checkCount, checkText, MAX_LOOKUPS, MAX_NAME, MAX_SMALL_PAGE } from "./limits.ts"
 import { purgeSession, purgeTurn } from "./purge.ts"
 
@@ -140,6 +141,18 @@ export const diff = workerQuery({
       ids.push(...some.filter((_, at) => changes[at] !== undefined).map(({ opencodeSessionId }) => opencodeSessionId))
     }
     return ids
+  }
+})
+
+/** Stores one session, and returns the id of its mirror. A fork that the worker created is known at once by this. */
+export const adopt = workerMutation({
+  args: { session: opencodeSession },
+  handler: async (ctx, { session }) => {
+    checkSessions([session], 1)
+    await upsert(ctx, session)
+    const known = await findByOpenCodeId(ctx, session.opencodeSessionId)
+    if (known === null) throw appError("NotFound", "The session was not stored")
+    return known._id
   }
 })
 

@@ -5,9 +5,10 @@
  * - Fields that change often are in a separate row: a heartbeat writes `leases`, a streamed batch inserts into `deltas`, and
  *   no list reads either.
  * - A session's turns run one after another in the order of `seq`: among its unfinished turns only the first can be
- *   `ready`, `claimed` or `running`.
+ *   `ready`, `claimed` or `running`, and those that steer it.
  * - A turn has deltas and open requests only while it is unfinished, and parts only when it is finished.
  */
+import { changesTables } from "./tables/changes.ts"
 import { commandsTables } from "./tables/commands.ts"
 import { devicesTables } from "./tables/devices.ts"
 import { modelsTables } from "./tables/models.ts"
@@ -25,6 +26,7 @@ export const tables = {
   ...sessionsTables,
   ...sessionStatesTables,
   ...turnsTables,
+  ...changesTables,
   ...requestsTables,
   ...modelsTables,
   ...commandsTables

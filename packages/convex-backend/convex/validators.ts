@@ -139,11 +139,27 @@ export const requestAnswer = v.union(
   v.object({ type: v.literal("dismiss") })
 )
 
+/** A file that a turn changed. `hash`: SHA-256 of its content when the turn ended; null if there was none, or it is not known. */
+export const fileChange = v.object({
+  file: v.string(),
+  status: v.union(v.literal("added"), v.literal("modified"), v.literal("deleted")),
+  additions: v.number(),
+  deletions: v.number(),
+  hash: v.union(v.string(), v.null())
+})
+
+/** How an undo or redo treats files that were changed since: those in neither list prevent it. */
+const changedFiles = { skip: v.array(v.string()), force: v.array(v.string()), preview: v.boolean() }
+
 /** The commands of operators to workers. */
 export const command = v.union(
   v.object({ kind: v.literal("rename"), sessionId: v.id("sessions"), title: v.string() }),
   v.object({ kind: v.literal("delete"), sessionId: v.id("sessions") }),
   v.object({ kind: v.literal("loadHistory"), sessionId: v.id("sessions") }),
+  v.object({ kind: v.literal("undo"), sessionId: v.id("sessions"), turnId: v.id("turns"), ...changedFiles }),
+  v.object({ kind: v.literal("redo"), sessionId: v.id("sessions"), force: v.boolean(), preview: v.boolean() }),
+  v.object({ kind: v.literal("fork"), sessionId: v.id("sessions"), turnId: v.optional(v.id("turns")) }),
+  v.object({ kind: v.literal("compact"), sessionId: v.id("sessions") }),
   v.object({ kind: v.literal("refreshModels") }),
   v.object({ kind: v.literal("pause") }),
   v.object({ kind: v.literal("resume") }),

@@ -106,6 +106,14 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
   "sessions:watch": [({ sessionId }) => ({ sessionId }), "NotFound"],
   "sessions:remove": [({ sessionId }) => ({ sessionId, idempotencyKey: "k" }), "NotFound"],
   "sessions:loadHistory": [({ sessionId }) => ({ sessionId, idempotencyKey: "k" }), "NotFound"],
+  "sessionActions:undo": [
+    ({ sessionId, turnId }) => ({ sessionId, turnId, skip: ["a"], force: ["a"], idempotencyKey: "k" }),
+    "NotFound"
+  ],
+  "sessionActions:redo": [({ sessionId }) => ({ sessionId, idempotencyKey: "k" }), "NotFound"],
+  "sessionActions:fork": [({ sessionId, turnId }) => ({ sessionId, turnId, idempotencyKey: "k" }), "NotFound"],
+  "sessionActions:compact": [({ sessionId }) => ({ sessionId, idempotencyKey: "k" }), "NotFound"],
+  "changes:get": [({ turnId }) => ({ turnId }), "NotFound"],
   "workers:pause": [({ worker }) => ({ workerId: worker.workerId, idempotencyKey: "k" }), "NotFound"],
   "workers:resume": [({ worker }) => ({ workerId: worker.workerId, idempotencyKey: "k" }), "NotFound"],
   "workers:drain": [({ worker }) => ({ workerId: worker.workerId, idempotencyKey: "k" }), "NotFound"],
@@ -127,6 +135,8 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
 
 const answeredBy = { model: "p/m", agent: "build" }
 const error = { name: "E", message: "m" }
+const file = { file: "a.txt", status: "added" as const, additions: 1, deletions: 0, hash: "h" }
+const changes = { files: [file], patch: "p", truncated: false }
 const parts = [{ index: 0, kind: "text", payload: "{}" }]
 const info = {
   version: "1.0.0",
@@ -158,7 +168,7 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
   ],
   "deltas:watched": [() => ({}), { accepted: [] }],
   "queue:listDeltas": [({ turnId }) => ({ turnId, after: 0 }), "NotFound"],
-  "queue:finish": [({ turnId }) => ({ turnId, outcome: "completed", error, answeredBy, parts }), "NotFound"],
+  "queue:finish": [({ turnId }) => ({ turnId, outcome: "completed", error, answeredBy, changes, parts }), "NotFound"],
   "queue:requeue": [({ turnId }) => ({ turnId }), "NotFound"],
   "history:add": [
     ({ sessionId }) => ({
@@ -180,7 +190,10 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
   "models:published": [() => ({}), { accepted: null }],
   "models:publish": [() => ({ hash: "h", models: "[]", default: null }), "own"],
   "commands:queued": [() => ({ limit: 10 }), { accepted: [] }],
-  "commands:settle": [({ commandId }) => ({ commandId }), "NotFound"],
+  "commands:begin": [({ commandId }) => ({ commandId }), "NotFound"],
+  "commands:settle": [({ commandId }) => ({ commandId, result: "{}" }), "NotFound"],
+  "changes:since": [({ turnId }) => ({ turnId }), "NotFound"],
+  "sync:adopt": [() => ({ session: { opencodeSessionId: "ses_1", title: "T", updatedAt: 1 } }), "own"],
   "requests:open": [({ turnId }) => ({ turnId, ...permission }), "NotFound"],
   "requests:answers": [() => ({ limit: 10 }), { accepted: [] }],
   "requests:close": [({ requestId }) => ({ requestId, as: "cancelled" }), "NotFound"]

@@ -83,7 +83,7 @@ export interface AgentRequest {
 }
 
 /** The answer to a prompt, as the agent has stored it. */
-export interface AgentAnswer extends Pick<TurnResult, "usage" | "answeredBy" | "context"> {
+export interface AgentAnswer extends Pick<TurnResult, "usage" | "answeredBy" | "context" | "changes"> {
   /** The final parts, completed by the text that was `streamed`: an agent that was cut short may not have stored the end. */
   readonly parts: (streamed: ReadonlyArray<StreamedPart>) => ReadonlyArray<FinalPart>
 }

@@ -2,8 +2,8 @@
  * Carries out the commands of operators.
  *
  * Invariants
- * - A process begins each command once. A command that an earlier process left is begun again, so commands must be
- *   idempotent.
+ * - A process begins each command once. A command that an earlier process left is begun again, if it is idempotent; otherwise
+ *   it fails (undo, redo, fork, compact).
  * - The commands of one session are carried out one after another, in their order; so are those of the worker's life, and
  *   its refreshes of the models, which may take long.
  * - Every command that was begun is settled: as done, or as failed with the reason.
@@ -11,7 +11,7 @@
 import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
 import { MAX_MESSAGE, MAX_PAGE } from "@opencode-worker/convex-backend/limits"
 import type { FunctionReturnType } from "convex/server"
-import { Cause, Context, Duration, Effect, Fiber, Layer, Stream } from "effect"
+import { Cause, Context, Data, Duration, Effect, Fiber, Layer, Stream } from "effect"
 import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import { resubscribe } from "./internal/resubscribe.ts"
@@ -20,14 +20,29 @@ import { Lease } from "./Lease.ts"
 
 export type QueuedCommand = FunctionReturnType<typeof backendApi.commands.queued>[number]
 
+export interface CommandOutcome {
+  /** The reason of a failure. Absent: it is done. */
+  readonly error?: string | undefined
+  /** JSON. */
+  readonly result?: string | undefined
+}
+
+/** A command that failed, with a result for the operator. */
+export class CommandFailed extends Data.TaggedError("CommandFailed")<{
+  readonly message: string
+  readonly result: unknown
+}> {}
+
 /** The deployment's side of commands. */
 export interface CommandStore {
   /** Of this process's lease. */
   readonly epoch: number
   /** The oldest commands that are not settled, now and at each change. */
   readonly windows: Stream.Stream<ReadonlyArray<QueuedCommand>, ConvexSyncError>
-  /** `error`: why it could not be done. May be repeated. */
-  readonly settle: (commandId: Id<"commands">, error: string | undefined) => Effect.Effect<unknown, ConvexSyncError>
+  /** Before a command that must not run twice. False: an earlier process began it. May be repeated. */
+  readonly begin: (commandId: Id<"commands">) => Effect.Effect<boolean, ConvexSyncError>
+  /** May be repeated. */
+  readonly settle: (commandId: Id<"commands">, outcome: CommandOutcome) => Effect.Effect<unknown, ConvexSyncError>
 }
 
 export interface CommandsOptions {
@@ -39,7 +54,7 @@ export class Commands extends Context.Service<
   Commands,
   {
     /**
-     * Carries out each command with `execute`, whose failure becomes the command's. Fails when the lease is lost; after other
+     * Carries out each command with `execute`, whose failure becomes the command's, and whose value its result, as JSON; undefined: there is none. Fails when the lease is lost; after other
      * failures the subscription is restarted. Run it once per process.
      */
     readonly run: <E extends Error, R>(
@@ -62,6 +77,12 @@ export class Commands extends Context.Service<
 /** Commands for the process that was running when they were issued. */
 const ofProcess: ReadonlySet<string> = new Set(["pause", "resume", "drain"])
 
+/** Commands that must not run twice. */
+const once: ReadonlySet<string> = new Set(["undo", "redo", "fork", "compact"])
+
+const interrupted =
+  "The worker stopped in the middle of this. It is not repeated by itself: look at the result, and send it again."
+
 /** For the operator, who decides whether to continue. */
 const tooLong = (limit: Duration.Duration) =>
   `It took longer than ${Duration.format(limit)} and was stopped. Completed steps stay: send the command again to continue.`
@@ -73,7 +94,7 @@ const laneOf = ({ command }: QueuedCommand): string => {
 }
 
 const run = Effect.fnUntraced(function* <E extends Error, R>(
-  { epoch, settle, windows }: CommandStore,
+  { begin: beginOnce, epoch, settle, windows }: CommandStore,
   options: CommandsOptions,
   execute: (command: QueuedCommand) => Effect.Effect<unknown, E, R>
 ) {
@@ -81,31 +102,46 @@ const run = Effect.fnUntraced(function* <E extends Error, R>(
   let begun: ReadonlySet<string> = new Set()
   const lanes = new Map<string, Fiber.Fiber<void>>()
 
-  const outcome = (queued: QueuedCommand) => {
-    if (queued.epoch !== epoch && ofProcess.has(queued.command.kind)) {
-      return Effect.succeed("It was sent to a process that has ended")
+  const outcome = (queued: QueuedCommand): Effect.Effect<CommandOutcome, ConvexSyncError, R> => {
+    const { kind } = queued.command
+    if (queued.epoch !== epoch && ofProcess.has(kind)) {
+      return Effect.succeed({ error: "It was sent to a process that has ended" })
     }
+    return once.has(kind)
+      ? Effect.flatMap(retryTransient(beginOnce(queued.commandId)), (isFirst) =>
+          isFirst ? executed(queued) : Effect.succeed({ error: interrupted })
+        )
+      : executed(queued)
+  }
+
+  const executed = (queued: QueuedCommand): Effect.Effect<CommandOutcome, never, R> => {
     const limit = Duration.fromInputUnsafe(options.timeLimit ?? "2 minutes")
     return Effect.suspend(() => execute(queued)).pipe(
-      Effect.as(undefined),
-      Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.succeed(tooLong(limit)) }),
+      Effect.map((value): CommandOutcome => ({ result: value === undefined ? undefined : JSON.stringify(value) })),
+      Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.succeed({ error: tooLong(limit) }) }),
       Effect.catchCause((cause) => {
         if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause).pipe(Effect.orDie)
         const failed = Cause.squash(cause)
         const message = failed instanceof Error ? failed.message : String(failed)
-        return Effect.succeed(message.slice(0, MAX_MESSAGE).toWellFormed())
+        const result = failed instanceof CommandFailed ? JSON.stringify(failed.result) : undefined
+        return Effect.succeed({ error: message.slice(0, MAX_MESSAGE).toWellFormed(), result })
       }),
       Effect.withSpan("Commands.execute", { attributes: { kind: queued.command.kind } })
     )
   }
 
-  const carryOut = Effect.fnUntraced(function* (queued: QueuedCommand) {
-    const error = yield* outcome(queued)
-    if (error !== undefined) yield* Effect.logWarning(`A command to ${queued.command.kind} failed: ${error}`)
-    yield* retryTransient(settle(queued.commandId, error)).pipe(
-      Effect.catch((refused) => Effect.logWarning("A command could not be settled", refused.message))
-    )
-  })
+  const carryOut = Effect.fnUntraced(
+    function* (queued: QueuedCommand) {
+      const ended = yield* outcome(queued)
+      if (ended.error !== undefined) {
+        yield* Effect.logWarning(`A command to ${queued.command.kind} failed: ${ended.error}`)
+      }
+      yield* retryTransient(settle(queued.commandId, ended)).pipe(
+        Effect.catch((refused) => Effect.logWarning("A command could not be settled", refused.message))
+      )
+    },
+    Effect.catch((refused) => Effect.logWarning("A command could not be begun", refused.message))
+  )
 
   const begin = Effect.fnUntraced(function* (queued: QueuedCommand) {
     const lane = laneOf(queued)
@@ -134,6 +170,11 @@ const run = Effect.fnUntraced(function* <E extends Error, R>(
 export const commandStore = (lease: Lease["Service"]): CommandStore => ({
   epoch: lease.epoch,
   windows: lease.subscribe(api.commands.queued, { limit: MAX_PAGE }),
-  settle: (commandId, error) =>
-    lease.mutation(api.commands.settle, { commandId, ...(error !== undefined && { error }) })
+  begin: (commandId) => lease.mutation(api.commands.begin, { commandId }),
+  settle: (commandId, { error, result }) =>
+    lease.mutation(api.commands.settle, {
+      commandId,
+      ...(error !== undefined && { error }),
+      ...(result !== undefined && { result })
+    })
 })

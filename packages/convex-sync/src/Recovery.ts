@@ -64,9 +64,9 @@ export const make = (
     const record = isKnown ? yield* agent.record({ agentSessionId, messageId }) : absent
     const decision = decide(turn, record.state)
     if (decision === "requeue") return yield* Effect.asVoid(store.requeue(turnId, messageId))
-    const { answeredBy, context, usage } = record
+    const { answeredBy, changes, context, usage } = record
     const parts = record.parts(yield* store.streamed(turnId))
-    yield* store.finish(turnId, { ...decision, usage, answeredBy, context, parts })
+    yield* store.finish(turnId, { ...decision, usage, answeredBy, context, changes, parts })
   })
 
   /** One pass. Returns the number of turns that could not be recovered. */

@@ -30,6 +30,8 @@ export interface TurnResult {
   readonly context?: Finish["context"]
   /** The parts report that the agent had lost the session. */
   readonly announcesLoss?: boolean | undefined
+  /** The files that the turn changed, within the limits of the backend. Absent: none. */
+  readonly changes?: Finish["changes"]
   readonly parts: ReadonlyArray<FinalPart>
 }
 
@@ -41,6 +43,7 @@ type Signature = Pick<Finish, "workerId" | "secret" | "epoch">
  */
 export const truncateToLimits = ({
   answeredBy,
+  changes,
   context,
   error,
   outcome,
@@ -57,5 +60,6 @@ export const truncateToLimits = ({
   }),
   ...(usage !== undefined && { usage }),
   ...(answeredBy !== undefined && { answeredBy }),
-  ...(context !== undefined && { context })
+  ...(context !== undefined && { context }),
+  ...(changes !== undefined && { changes })
 })

@@ -2,7 +2,15 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { Data, Deferred, Effect, Exit, Fiber, Layer, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { api, Commands, type CommandsOptions, ConvexSyncError, Lease, type QueuedCommand } from "../src/index.ts"
+import {
+  api,
+  CommandFailed,
+  Commands,
+  type CommandsOptions,
+  ConvexSyncError,
+  Lease,
+  type QueuedCommand
+} from "../src/index.ts"
 import { ConvexClient, ConvexClientReason } from "@opencode-worker/effect-convex"
 import { connection, Deployment, pair } from "./support/deployment.ts"
 
@@ -16,6 +24,7 @@ const queued = (name: string, command: QueuedCommand["command"], epoch = 1): Que
 })
 const rename = (name: string, session = "a") =>
   queued(name, { kind: "rename", sessionId: idOf<"sessions">(session), title: name })
+const compact = (name: string) => queued(name, { kind: "compact", sessionId: idOf<"sessions">("a") })
 const pause = (name: string) => queued(name, { kind: "pause" })
 const away = new ConvexSyncError({
   operation: "commands:settle",
@@ -33,6 +42,7 @@ const setUp = Effect.fnUntraced(function* (
   const windows = yield* Queue.unbounded<ReadonlyArray<QueuedCommand> | ConvexSyncError>()
   const begun: Array<string> = []
   const settled: Array<readonly [string, string | undefined]> = []
+  const results: Array<string> = []
   let calls = 0
   const { run } = Commands.make(
     {
@@ -40,10 +50,14 @@ const setUp = Effect.fnUntraced(function* (
       windows: Stream.mapEffect(Stream.fromQueue(windows), (shown) =>
         "operation" in shown ? Effect.fail(shown) : Effect.succeed(shown)
       ),
-      settle: (commandId, error) =>
+      begin: (commandId) => Effect.succeed(commandId !== "begun before"),
+      settle: (commandId, { error, result }) =>
         Effect.andThen(
           Effect.suspend(() => options?.settle?.(++calls) ?? Effect.void),
-          Effect.sync(() => settled.push([commandId, error]))
+          Effect.sync(() => {
+            settled.push([commandId, error])
+            if (result !== undefined) results.push(result)
+          })
         )
     },
     options
@@ -58,6 +72,7 @@ const setUp = Effect.fnUntraced(function* (
   )
   return {
     begun,
+    results,
     settled,
     running,
     fail: (reason: ConvexSyncError["reason"]) =>
@@ -96,6 +111,26 @@ describe("Commands", () => {
       yield* show(rename("1"), rename("2"))
       assert.deepStrictEqual(begun.at(-1), "2")
       assert.strictEqual(settled.length, 4)
+    })
+  )
+
+  it.effect("does not repeat an action that an earlier process began", () =>
+    Effect.gen(function* () {
+      const { begun, settled, show } = yield* setUp()
+      yield* show(compact("begun before"), compact("2"))
+      assert.deepStrictEqual(begun, ["2"])
+      assert.match(settled[0]?.[1] ?? "", /stopped in the middle/)
+      assert.deepStrictEqual(settled[1], ["2", undefined])
+    })
+  )
+
+  it.effect("stores the value of a command as its result, also that of one that failed", () =>
+    Effect.gen(function* () {
+      const { results, show } = yield* setUp((name) =>
+        name === "1" ? Effect.succeed({ files: 1 }) : new CommandFailed({ message: "No", result: { files: 2 } })
+      )
+      yield* show(rename("1"), rename("2"))
+      assert.deepStrictEqual(results, ['{"files":1}', '{"files":2}'])
     })
   )
 

@@ -48,6 +48,15 @@ export interface MessageWithParts<Info extends Message = Message> {
 
 export type AssistantWithParts = MessageWithParts<AssistantMessage>
 
+/** A file that a turn changed. Absent fields: OpenCode does not know them. */
+export interface FileDiff {
+  readonly file?: string
+  readonly patch?: string
+  readonly additions: number
+  readonly deletions: number
+  readonly status?: "added" | "deleted" | "modified"
+}
+
 /**
  * One model that OpenCode can use. `id` is `provider/model`; the model's own part may hold further slashes.
  */
@@ -140,6 +149,23 @@ export interface OpenCodeClient {
     readonly children: (sessionId: string) => Effect.Effect<ReadonlyArray<Session>, HostError>
     /** The sessions that are not idle, by id. */
     readonly status: Effect.Effect<Readonly<Record<string, SessionStatus>>, HostError>
+  }
+  /** Each fails with `Protocol` and status 409 while the session is busy. */
+  readonly actions: {
+    /** Undoes a message of a person and all later ones. It rewrites whole files, also those that others changed since. */
+    readonly revert: (sessionId: string, messageId: string) => Effect.Effect<Session, HostError>
+    /** Takes `revert` back. It restores all files of the directory as they were before it. */
+    readonly unrevert: (sessionId: string) => Effect.Effect<Session, HostError>
+    /** Copies a session, up to a message (exclusive) or whole. The copy has the metadata of its origin. */
+    readonly fork: (sessionId: string, messageId?: string) => Effect.Effect<Session, HostError>
+    readonly setMetadata: (
+      sessionId: string,
+      metadata: Readonly<Record<string, unknown>>
+    ) => Effect.Effect<Session, HostError>
+    /** Ends with the run, or fails with `Timeout` while it goes on. `model`: `provider/model`. */
+    readonly compact: (sessionId: string, model: string) => Effect.Effect<void, HostError>
+    /** The files that the turn of a message of a person has changed. Empty until OpenCode has computed them. */
+    readonly diff: (sessionId: string, messageId: string) => Effect.Effect<ReadonlyArray<FileDiff>, HostError>
   }
   readonly messages: {
     /** The newest `limit` messages (default 100), or those before a page. */

@@ -4,6 +4,7 @@ export type {
   Agent as OpenCodeAgent,
   AssistantMessage as OpenCodeAssistantMessage,
   AssistantWithParts,
+  FileDiff,
   Message as OpenCodeMessage,
   MessagePage,
   MessageWithParts,

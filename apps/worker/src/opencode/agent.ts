@@ -100,7 +100,7 @@ const make = Effect.gen(function* () {
             if (!isDelivered && event._tag === "Ended" && event.error?.name === "SessionDeleted") {
               return Effect.fail(new AgentError({ reason: new AgentReason.SessionGone(event.error) }))
             }
-            return Effect.provideContext(toAgentEvents(session, event), context)
+            return Effect.provideContext(toAgentEvents(session, messageId, event), context)
           })
         })
         const notDelivered = Stream.fromEffect(Effect.delay(Effect.succeed([slowDelivery]), slowDeliveryAfter))

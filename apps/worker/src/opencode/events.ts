@@ -1,6 +1,6 @@
 /** Events of an OpenCode turn as events of an `Agent`. */
 import { MAX_TODOS } from "@opencode-worker/convex-backend/limits"
-import type { AgentEvent, SubAgent, Todo } from "@opencode-worker/convex-sync"
+import type { AgentEvent, SubAgent, Todo, TurnResult } from "@opencode-worker/convex-sync"
 import { ModelCache } from "@opencode-worker/model-cache"
 import {
   answeredBy,
@@ -13,6 +13,7 @@ import {
 } from "@opencode-worker/opencode-host"
 import { Effect, type FileSystem, Option } from "effect"
 import * as ToolPreview from "../terminal/ToolPreview.ts"
+import { turnChanges } from "./changes.ts"
 import type { OpenSession } from "./conversation.ts"
 import { finalParts } from "./finalParts.ts"
 import { compactionNotice, deliveryNotice, retryNotice } from "./notices.ts"
@@ -51,7 +52,8 @@ const contextUse = Effect.fnUntraced(function* (messages: Ended["messages"]) {
 const toEnded = (
   session: OpenSession,
   { error, messages, outcome, takenOver, usage }: Ended,
-  context: Effect.Success<ReturnType<typeof contextUse>>
+  context: Effect.Success<ReturnType<typeof contextUse>>,
+  changes: TurnResult.TurnResult["changes"]
 ): AgentEvent => {
   const notices = Option.toArray(session.lossNotice)
   session.lossNotice = Option.none()
@@ -63,6 +65,7 @@ const toEnded = (
     usage,
     answeredBy: answeredBy(messages),
     context,
+    changes,
     announcesLoss: notices.length > 0,
     parts: (streamed) => finalParts(messages, { notices, streamed, completed, takenOver })
   }
@@ -71,6 +74,7 @@ const toEnded = (
 /** Empty for events that operators do not see. */
 export const toAgentEvents = (
   session: OpenSession,
+  messageId: string,
   event: TurnEvent
 ): Effect.Effect<ReadonlyArray<AgentEvent>, never, FileSystem.FileSystem | ModelCache | OpenCodeHost> => {
   switch (event._tag) {
@@ -102,6 +106,10 @@ export const toAgentEvents = (
     case "RequestOpened":
       return Effect.map(toAgentRequest(event.request), (request) => [{ _tag: "RequestOpened", request }])
     case "Ended":
-      return Effect.map(contextUse(event.messages), (context) => [toEnded(session, event, context)])
+      return Effect.zipWith(
+        contextUse(event.messages),
+        turnChanges({ sessionId: session.id, messageId }, event.messages),
+        (context, changes) => [toEnded(session, event, context, changes)]
+      )
   }
 }

@@ -3,6 +3,7 @@ import type { AgentError, PromptRecord, PromptRef } from "@opencode-worker/conve
 import { answeredBy, classifyTurn, OpenCodeHost, recordedTurn, usageOf } from "@opencode-worker/opencode-host"
 import { Effect } from "effect"
 import { toAgentError } from "./errors.ts"
+import { turnChanges } from "./changes.ts"
 import { finalParts } from "./finalParts.ts"
 
 const read = Effect.fn("OpenCode.record")(function* ({ agentSessionId: sessionId, messageId }: PromptRef) {
@@ -21,6 +22,7 @@ const read = Effect.fn("OpenCode.record")(function* ({ agentSessionId: sessionId
     state: isStored ? (state._tag === "Ended" ? state : { _tag: "Unfinished" }) : { _tag: "Absent" },
     usage: usageOf(messages),
     answeredBy: answeredBy(messages),
+    changes: yield* turnChanges({ sessionId, messageId }, messages),
     parts: (streamed) =>
       finalParts(messages, { streamed, completed: state._tag === "Ended" && state.outcome === "completed", takenOver })
   } satisfies PromptRecord

@@ -1,4 +1,4 @@
-import { api, type FinalPart, type OutlineEntry, type SessionId, type Turn, type TurnId } from "../api.ts"
+import { api, type Changes, type FinalPart, type OutlineEntry, type SessionId, type Turn, type TurnId } from "../api.ts"
 import { type FollowedTurn, type FollowOptions, followTurn, partsOf } from "../FollowedTurn.ts"
 import { type CallOptions, type Calls, keyed, type MutationOptions, pageSize } from "../internal/calls.ts"
 import { pages } from "../internal/pages.ts"
@@ -43,6 +43,9 @@ export const makeTurns = ({ connection, mutation, query }: Calls) => {
       { order = "asc", ...options }: CallOptions & { readonly order?: "asc" | "desc" } = {}
     ): AsyncIterable<Turn> =>
       pages(pageSize, (paginationOpts) => query(api.turns.list, { sessionId, order, paginationOpts }, options)),
+    /** The files that a turn changed, with a unified patch. Null: none, or it has not ended. */
+    changes: (turnId: TurnId, options?: CallOptions): Promise<Changes | null> =>
+      query(api.changes.get, { turnId }, options),
     /** The whole text of a prompt, of which a `Turn` has the head. */
     prompt: async (turnId: TurnId, options?: CallOptions): Promise<string> =>
       (await query(api.turns.prompt, { turnId }, options)).text,

@@ -10,6 +10,10 @@ export const commandsTables = {
     status: v.union(v.literal("queued"), v.literal("done"), v.literal("failed")),
     /** The reason of a failure. */
     error: v.optional(v.string()),
+    /** JSON; what it holds depends on the kind of the command. */
+    result: v.optional(v.string()),
+    /** The epoch in which a worker began it, for commands that must not run twice. */
+    begunIn: v.optional(v.number()),
     /** Of the worker when it was created. */
     epoch: v.number(),
     finishedAt: v.optional(v.number()),

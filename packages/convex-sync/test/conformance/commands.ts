@@ -27,7 +27,7 @@ export const commands = <R>(
             [{ kind: "pause" }, port.epoch]
           ]
         )
-        yield* port.settle(first, undefined)
+        yield* port.settle(first, {})
         yield* shown.until((rows) => idsOf(rows) === second)
       })
     )
@@ -39,12 +39,24 @@ export const commands = <R>(
         const sessionId = yield* operator.createSession
         const [done, failed] = [yield* operator.rename(sessionId, "A"), yield* operator.rename(sessionId, "B")]
         assert.deepInclude(yield* operator.outcome(done), { status: "queued", error: null })
-        yield* port.settle(done, undefined)
-        yield* port.settle(failed, "No such session")
-        yield* port.settle(done, "Too late")
-        yield* port.settle(failed, undefined)
+        yield* port.settle(done, {})
+        yield* port.settle(failed, { error: "No such session" })
+        yield* port.settle(done, { error: "Too late" })
+        yield* port.settle(failed, {})
         assert.deepInclude(yield* operator.outcome(done), { status: "done", error: null })
         assert.deepInclude(yield* operator.outcome(failed), { status: "failed", error: "No such session" })
+      })
+    )
+
+    cases.effect("lets one process begin a command, also if it repeats the call", () =>
+      Effect.gen(function* () {
+        const { operator, start } = yield* worker
+        const { commands: before } = yield* start("p")
+        const commandId = yield* operator.pause
+        assert.isTrue(yield* before.begin(commandId))
+        assert.isTrue(yield* before.begin(commandId))
+        const { commands: after } = yield* start("p")
+        assert.isFalse(yield* after.begin(commandId))
       })
     )
 
@@ -68,7 +80,7 @@ export const commands = <R>(
         const commandId = yield* operator.pause
         const shown = yield* opened(port.windows)
         yield* start("p")
-        yield* assertFenced(port.settle(commandId, undefined))
+        yield* assertFenced(port.settle(commandId, {}))
         yield* assertFenced(shown.end)
         assert.deepInclude(yield* operator.outcome(commandId), { status: "queued" })
       })

@@ -108,11 +108,11 @@ const follow = Effect.fnUntraced(function* (
 
 /** A turn that did not complete keeps the text that was streamed, which the agent may not have stored. */
 const toResult = Effect.fnUntraced(function* ({ deltas, store }: TurnServices, { turn }: TurnHandle, ended: Ended) {
-  const { announcesLoss, answeredBy, context, error, outcome, usage } = ended
+  const { announcesLoss, answeredBy, changes, context, error, outcome, usage } = ended
   const { turnId } = turn
   const streamed = outcome === "completed" ? [] : yield* Effect.andThen(deltas.flush(turnId), store.streamed(turnId))
   const parts = ended.parts(streamed)
-  const result: TurnResult = { outcome, error, usage, answeredBy, context, announcesLoss, parts }
+  const result: TurnResult = { outcome, error, usage, answeredBy, context, changes, announcesLoss, parts }
   return result
 })
 

@@ -51,6 +51,7 @@ interface Request extends Omit<AnsweredRequest, "answer"> {
 interface Command extends Omit<QueuedCommand, "opencodeSessionId"> {
   status: "queued" | "done" | "failed"
   error: string | null
+  begunIn?: number
 }
 
 export interface State {

@@ -108,7 +108,13 @@ export const commandsOver = ({ mutation, subscribe }: Doors, epoch: number): Pro
       return { ...row, opencodeSessionId: session?.opencodeSessionId ?? null }
     })
   }),
-  settle: (commandId, error) =>
+  begin: (commandId) =>
+    mutation((state) => {
+      const row = commandOf(state, commandId)
+      row.begunIn ??= epoch
+      return row.begunIn === epoch
+    }),
+  settle: (commandId, { error }) =>
     mutation((state) => {
       const row = commandOf(state, commandId)
       if (row.status === "queued") {

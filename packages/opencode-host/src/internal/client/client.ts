@@ -47,6 +47,28 @@ export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeC
         call("sessions.children", (sdk, options) => sdk.session.children({ sessionID, directory }, options)),
       status: call("sessions.status", (sdk, options) => sdk.session.status({ directory }, options))
     },
+    actions: {
+      revert: (sessionID, messageID) =>
+        call("actions.revert", (sdk, options) => sdk.session.revert({ sessionID, directory, messageID }, options)),
+      unrevert: (sessionID) =>
+        call("actions.unrevert", (sdk, options) => sdk.session.unrevert({ sessionID, directory }, options)),
+      fork: (sessionID, messageID) =>
+        call("actions.fork", (sdk, options) =>
+          sdk.session.fork({ sessionID, directory, ...(messageID === undefined ? {} : { messageID }) }, options)
+        ),
+      setMetadata: (sessionID, metadata) =>
+        call("actions.setMetadata", (sdk, options) =>
+          sdk.session.update({ sessionID, directory, metadata: { ...metadata } }, options)
+        ),
+      compact: (sessionID, model) =>
+        Effect.asVoid(
+          call("actions.compact", (sdk, options) =>
+            sdk.session.summarize({ sessionID, directory, ...splitModel(model) }, options)
+          )
+        ),
+      diff: (sessionID, messageID) =>
+        call("actions.diff", (sdk, options) => sdk.session.diff({ sessionID, directory, messageID }, options))
+    },
     messages: {
       list: (sessionID, { limit = pageSize, before } = {}) =>
         Effect.map(

@@ -1,0 +1,245 @@
+/** Prompts that wait or steer, and actions on sessions, through the real OpenCode and the real client. */
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, layer } from "@effect/vitest"
+import type { UndoOptions } from "@opencode-worker/client"
+import { Client } from "@opencode-worker/client/effect"
+import { OpenCodeHost } from "@opencode-worker/opencode-host"
+import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
+import { Effect, Stream } from "effect"
+import {
+  allSessions,
+  answer,
+  ask,
+  echo,
+  limit,
+  newSession,
+  runWorker,
+  schedule,
+  script,
+  send,
+  settled,
+  viewOf,
+  worldWith
+} from "./support/world.ts"
+
+const steer = (sessionId: Parameters<typeof send>[0], text: string) =>
+  Client.use((operator) => operator.call(({ turns }) => turns.send(sessionId, text, { delivery: "steer" })))
+
+const write = (filePath: string) => Reply.toolCall("write", { filePath, content: `${filePath}\n` })
+
+layer(worldWith({}, true), { excludeTestServices: true, timeout: 120_000 })("an operator of a session", (it) => {
+  it.effect(
+    "steers a running turn, which keeps what it had, and queued prompts follow as they were changed",
+    () =>
+      Effect.gen(function* () {
+        const { directory } = yield* OpenCodeHost
+        const operator = yield* Client
+        const provider = yield* ScriptedProvider
+        const gate = join(directory, "gate")
+        const tool = Reply.toolCall("bash", {
+          command: `until [ -e ${gate} ]; do sleep 0.05; done; echo one`,
+          description: "waits"
+        })
+        yield* script((request) =>
+          request.lastUserText === "work" && request.toolResults.length === 0
+            ? Reply.sequence([Reply.text("I work."), tool])
+            : echo({ ...request, toolResults: [] })
+        )
+        const sessionId = yield* newSession
+        yield* runWorker
+        const first = yield* send(sessionId, "work")
+        yield* operator
+          .stream(({ turns }) => turns.follow(first))
+          .pipe(
+            Stream.filter(({ blocks }) => blocks.some(({ kind }) => kind === "tool")),
+            Stream.runHead
+          )
+        const [later, dropped, sooner] = [
+          yield* send(sessionId, "later"),
+          yield* send(sessionId, "dropped"),
+          yield* send(sessionId, "sooner")
+        ]
+        yield* operator.call(({ promptQueue }) => promptQueue.move(sooner, later))
+        yield* operator.call(({ promptQueue }) => promptQueue.drop(dropped))
+        yield* operator.call(({ promptQueue }) => promptQueue.edit(later, { text: "much later" }))
+        const second = yield* steer(sessionId, "rather this")
+        yield* Effect.repeat(viewOf(second), { until: ({ status }) => status === "running", schedule })
+        assert.strictEqual((yield* viewOf(first)).status, "running")
+        const queued = yield* operator.call(({ promptQueue }) => promptQueue.list(sessionId))
+        assert.deepStrictEqual(
+          queued.map(({ head }) => head),
+          ["sooner", "much later"]
+        )
+        const { chats } = yield* provider.stats
+        writeFileSync(gate, "")
+        const ended = yield* answer(first)
+        assert.deepInclude(ended, { status: "completed", text: "I work." })
+        assert.include(ended.notices.join(), "took over")
+        assert.deepInclude(yield* answer(second), { status: "completed", text: "2: rather this" })
+        assert.strictEqual((yield* answer(sooner)).text, "3: sooner")
+        assert.strictEqual((yield* answer(later)).text, "4: much later")
+        assert.strictEqual((yield* provider.stats).chats - chats, 3)
+        const all = yield* Stream.runCollect(operator.stream(({ turns }) => turns.list(sessionId)))
+        assert.deepStrictEqual(
+          all.map(({ delivery, head }) => [head, delivery]),
+          [
+            ["work", "queue"],
+            ["rather this", "steer"],
+            ["sooner", "queue"],
+            ["much later", "queue"]
+          ]
+        )
+      }),
+    limit
+  )
+
+  it.effect(
+    "aborts a steering prompt with the turn that it steers",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Client
+        yield* script((request) =>
+          request.lastUserText === "work"
+            ? Reply.sequence([
+                Reply.text("I work."),
+                Reply.toolCall("bash", { command: "sleep 600", description: "waits" })
+              ])
+            : echo(request)
+        )
+        const sessionId = yield* newSession
+        yield* runWorker
+        const first = yield* send(sessionId, "work")
+        yield* operator
+          .stream(({ turns }) => turns.follow(first))
+          .pipe(
+            Stream.filter(({ blocks }) => blocks.some(({ kind }) => kind === "tool")),
+            Stream.runHead
+          )
+        const second = yield* steer(sessionId, "rather this")
+        yield* Effect.repeat(viewOf(second), { until: ({ status }) => status === "running", schedule })
+        yield* operator.call(({ turns }) => turns.abort(second))
+        assert.deepInclude(yield* answer(second), { status: "aborted", text: "" })
+        assert.deepInclude(yield* answer(first), { status: "aborted", text: "I work." })
+        assert.strictEqual((yield* answer(yield* send(sessionId, "next"))).status, "completed")
+      }),
+    limit
+  )
+
+  it.effect(
+    "undoes a turn unless a person has changed its files since, and redoes it",
+    () =>
+      Effect.gen(function* () {
+        const { directory } = yield* OpenCodeHost
+        const operator = yield* Client
+        const [a, b] = [join(directory, "a.txt"), join(directory, "b.txt")]
+        yield* script((request) => {
+          if (request.lastUserText !== "write" || request.toolResults.length > 1) return Reply.text("done")
+          return write(request.toolResults.length === 0 ? a : b)
+        })
+        const sessionId = yield* newSession
+        yield* runWorker
+        yield* ask(sessionId, "hello")
+        const turnId = yield* send(sessionId, "write")
+        assert.strictEqual((yield* answer(turnId)).status, "completed")
+        const changes = yield* operator.call(({ turns }) => turns.changes(turnId))
+        assert.deepStrictEqual(
+          changes?.files.map(({ additions, file, status }) => [file, status, additions]),
+          [
+            ["a.txt", "added", 1],
+            ["b.txt", "added", 1]
+          ]
+        )
+        assert.include(changes?.patch, `+${a}`)
+        const undo = (options: UndoOptions) =>
+          Effect.flatMap(
+            operator.call(({ sessionActions }) => sessionActions.undo(sessionId, turnId, options)),
+            settled
+          )
+        const undone = Effect.map(Stream.runCollect(operator.stream(({ turns }) => turns.list(sessionId))), (all) =>
+          all.map((turn) => turn.undone)
+        )
+        writeFileSync(a, "a person's line\n")
+        const refused = yield* undo({})
+        assert.strictEqual(refused?.status, "failed")
+        assert.include(refused?.error, "a.txt")
+        assert.deepInclude(JSON.parse(refused?.result ?? ""), { undone: false })
+        const preview = yield* undo({ preview: true })
+        assert.deepStrictEqual(
+          JSON.parse(preview?.result ?? "").files.map(({ changed, file }: { changed: boolean; file: string }) => [
+            file,
+            changed
+          ]),
+          [
+            ["a.txt", true],
+            ["b.txt", false]
+          ]
+        )
+        assert.deepStrictEqual(
+          [yield* undone, readFileSync(a, "utf8"), existsSync(b)],
+          [[false, false], "a person's line\n", true]
+        )
+
+        assert.strictEqual((yield* undo({ skip: ["a.txt"] }))?.status, "done")
+        assert.deepStrictEqual([readFileSync(a, "utf8"), existsSync(b)], ["a person's line\n", false])
+        yield* Effect.repeat(undone, { until: ([, second]) => second === true, schedule })
+
+        const redo = (force: boolean) =>
+          Effect.flatMap(
+            operator.call(({ sessionActions }) => sessionActions.redo(sessionId, { force })),
+            settled
+          )
+        const other = join(directory, "other.txt")
+        writeFileSync(other, "written after the undo")
+        assert.include((yield* redo(false))?.error, "other.txt")
+        assert.strictEqual((yield* redo(true))?.status, "done")
+        assert.deepStrictEqual([readFileSync(a, "utf8"), readFileSync(b, "utf8")], ["a person's line\n", `${b}\n`])
+        yield* Effect.repeat(undone, { until: ([, second]) => second === false, schedule })
+      }),
+    limit
+  )
+
+  it.effect(
+    "forks, compacts and exports a session",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Client
+        const sessionId = yield* newSession
+        yield* runWorker
+        yield* ask(sessionId, "first")
+        const second = yield* send(sessionId, "second")
+        yield* answer(second)
+        const sessions = (yield* allSessions).length
+        const forked = yield* Effect.flatMap(
+          operator.call(({ sessionActions }) => sessionActions.fork(sessionId, { turnId: second })),
+          settled
+        )
+        assert.strictEqual(forked?.status, "done")
+        const copyId: typeof sessionId = JSON.parse(forked?.result ?? "").sessionId
+        const exported = yield* Stream.runCollect(
+          operator.stream(({ sessionActions }) => sessionActions.export(copyId))
+        )
+        assert.deepStrictEqual(
+          exported.map(({ parts, prompt }) => [
+            prompt,
+            JSON.parse(parts.find(({ kind }) => kind === "text")?.payload ?? "{}").text
+          ]),
+          [["first", "1: first"]]
+        )
+        assert.strictEqual((yield* ask(copyId, "elsewhere")).text, "2: elsewhere")
+        assert.strictEqual((yield* ask(sessionId, "third")).text, "3: third")
+        assert.strictEqual((yield* allSessions).length, sessions + 1)
+        const compacted = yield* Effect.flatMap(
+          operator.call(({ sessionActions }) => sessionActions.compact(sessionId)),
+          settled
+        )
+        assert.strictEqual(compacted?.status, "done")
+        const { client } = yield* OpenCodeHost
+        const { opencodeSessionId } = { opencodeSessionId: (yield* client.sessions.list({ limit: 1 }))[0]?.id ?? "" }
+        const { messages } = yield* client.messages.list(opencodeSessionId)
+        assert.isTrue(messages.some(({ info }) => info.role === "assistant" && info.summary === true))
+        assert.strictEqual((yield* ask(sessionId, "fourth")).status, "completed")
+      }),
+    limit
+  )
+})
