@@ -75,10 +75,12 @@ const refusalExitCodes: Readonly<Record<string, number>> = {
   Unauthenticated: exitCodes.NotAuthorised,
   WrongSecret: exitCodes.NotAuthorised,
   Revoked: exitCodes.NotAuthorised,
+  Forbidden: exitCodes.NotAuthorised,
   Fenced: exitCodes.Fenced,
   RateLimited: exitCodes.Temporary,
   Conflict: exitCodes.Temporary,
-  Disabled: exitCodes.Configuration
+  Disabled: exitCodes.Configuration,
+  Incompatible: exitCodes.Configuration
 }
 
 /** A failure of the deployment for the user, without the name of the failed function. */

@@ -8,6 +8,8 @@ import { doctor } from "./commands/doctor.ts"
 import { approve } from "./commands/approve.ts"
 import { rotate } from "./commands/rotate.ts"
 import { chat } from "./commands/operator/chat.ts"
+import { devices } from "./commands/operator/devices.ts"
+import { context, login, logout, whoami } from "./commands/operator/login.ts"
 import { allow, answer, deny, inbox } from "./commands/operator/requests.ts"
 import { send } from "./commands/operator/send.ts"
 import { sessions } from "./commands/operator/sessions.ts"
@@ -31,7 +33,12 @@ const root = Command.make("opencode-worker").pipe(
     workers,
     approve,
     rotate,
-    doctor
+    doctor,
+    login,
+    logout,
+    whoami,
+    context,
+    devices
   ])
 )
 

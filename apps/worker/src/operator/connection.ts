@@ -1,19 +1,35 @@
-/** The operator's connection to a deployment: a remote one with a token, or the one of a data folder. */
+/**
+ * The operator's connection to a deployment.
+ *
+ * | flags | deployment | signs in |
+ * | --- | --- | --- |
+ * | `--url` | that one | with OPENCODE_WORKER_TOKEN, or as the device of the context with this address |
+ * | `--context` | of that context | as its device |
+ * | `--data`, `--demo`, `--directory` | of the data folder | as the device of `dev` |
+ * | none | of the current directory's data folder, or else of the current context | as above |
+ */
+import { deviceAuth, isClientError } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { ConvexClient, type ConvexClientError } from "@opencode-worker/effect-convex"
 import { Config, Effect, Layer, Option, Redacted } from "effect"
 import { Flag } from "effect/cli"
-import { AppError, configError, exitCodes, temporaryError } from "../AppError.ts"
+import { AppError, configError, exitCodes, temporaryError, usageError } from "../AppError.ts"
 import { resolveDirectory } from "../commands/shared/directory.ts"
 import * as shared from "../commands/shared/flags.ts"
 import { resolveUrl } from "../commands/shared/url.ts"
 import { operatorLayer } from "../layers.ts"
 import { EmbeddedDeployment } from "../local/EmbeddedDeployment.ts"
+import * as Contexts from "../state/Contexts.ts"
 import { dataFolder } from "../state/DataFolder.ts"
+import { operatorKey } from "../state/OperatorKey.ts"
 
 /** Flags of every operator command. Without `--url` the deployment of the directory's data folder is used. */
 export const connectionFlags = {
   url: shared.url.pipe(Flag.withFallbackConfig(Config.String("OPENCODE_WORKER_URL")), Flag.optional),
+  context: Flag.String("context").pipe(
+    Flag.withDescription("The deployment that you signed in to under this name (opencode-worker context ls)"),
+    Flag.optional
+  ),
   data: shared.data,
   demo: shared.demo,
   directory: shared.directory
@@ -21,6 +37,7 @@ export const connectionFlags = {
 
 export interface ConnectionOptions {
   readonly url: Option.Option<string>
+  readonly context: Option.Option<string>
   readonly data: Option.Option<string>
   readonly demo: boolean
   readonly directory: Option.Option<string>
@@ -29,15 +46,54 @@ export interface ConnectionOptions {
 /** A deployment that does not respond within this time is reported as unreachable. */
 const patience = "20 seconds"
 
-const token = Config.option(Config.Redacted("OPENCODE_WORKER_TOKEN"))
+const givenToken = Config.option(Config.Redacted("OPENCODE_WORKER_TOKEN"))
 
-/** The operator of a remote deployment has a token from its identity provider. */
-const remote = Effect.fnUntraced(function* (url: string) {
-  const jwt = yield* Effect.orDie(token)
-  if (Option.isNone(jwt)) {
-    return yield* configError("Set OPENCODE_WORKER_TOKEN to a JWT that the deployment's auth.config.ts accepts.")
-  }
-  return Layer.provide(Client.layer, ConvexClient.layer({ url, auth: Effect.succeed(Redacted.value(jwt.value)) }))
+const connection = (url: string, auth: Effect.Effect<string, unknown>) => ({
+  address: url,
+  operator: Layer.provide(Client.layer, ConvexClient.layer({ url, auth }))
+})
+
+const signInAgain = ({ name, url }: Contexts.Context) =>
+  new AppError({
+    text: `This machine is no longer a device of ${url}: sign in again with opencode-worker login (context ${name}).`,
+    exitCode: exitCodes.NotAuthorised
+  })
+
+/** The device of a context. */
+const deviceOf = Effect.fnUntraced(function* (context: Contexts.Context) {
+  const { deviceId, privateKey } = yield* operatorKey(context.key)
+  if (Option.isNone(deviceId)) return yield* signInAgain(context)
+  return { deviceId: deviceId.value, privateKey }
+})
+
+const asDevice = Effect.fnUntraced(function* (context: Contexts.Context) {
+  const issue = deviceAuth({ url: context.url, device: yield* deviceOf(context) })
+  const token = Effect.tryPromise({
+    try: issue,
+    catch: (error) =>
+      isClientError(error) && error.reason._tag === "Rejected"
+        ? signInAgain(context)
+        : temporaryError(error instanceof Error ? error.message : String(error))
+  })
+  // A token source that fails is retried without end, so the first token is requested here.
+  yield* token
+  return connection(context.url, token)
+})
+
+const byUrl = Effect.fnUntraced(function* (url: string) {
+  const jwt = yield* Effect.orDie(givenToken)
+  if (Option.isSome(jwt)) return connection(url, Effect.succeed(Redacted.value(jwt.value)))
+  const context = (yield* Contexts.list).find((each) => each.url === url)
+  if (context !== undefined) return yield* asDevice(context)
+  return yield* configError(
+    `You are not signed in to ${url}: use opencode-worker login, or set OPENCODE_WORKER_TOKEN to a JWT that its auth.config.ts accepts.`
+  )
+})
+
+const byName = Effect.fnUntraced(function* (name: string) {
+  const context = yield* Contexts.read(name)
+  if (Option.isSome(context)) return yield* asDevice(context.value)
+  return yield* usageError(`There is no context ${name}: opencode-worker context ls lists yours.`)
 })
 
 const local = Effect.fnUntraced(function* ({ data, demo, directory }: ConnectionOptions) {
@@ -47,7 +103,18 @@ const local = Effect.fnUntraced(function* ({ data, demo, directory }: Connection
     directory: demo ? "" : yield* resolveDirectory(directory),
     create: false
   })
-  return Layer.provide(operatorLayer, EmbeddedDeployment.find(folder))
+  return { address: "The deployment", operator: Layer.provide(operatorLayer, EmbeddedDeployment.find(folder)) }
+})
+
+const connect = Effect.fnUntraced(function* (options: ConnectionOptions) {
+  if (Option.isSome(options.url)) return yield* byUrl(yield* resolveUrl(options.url.value))
+  if (Option.isSome(options.context)) return yield* byName(options.context.value)
+  const isLocal = options.demo || Option.isSome(options.data) || Option.isSome(options.directory)
+  const here = local(options)
+  if (isLocal) return yield* here
+  const current = yield* Contexts.current
+  if (Option.isNone(current)) return yield* here
+  return yield* Effect.catchTag(here, "AppError", () => asDevice(current.value))
 })
 
 const refusedToken = new AppError({
@@ -76,7 +143,6 @@ export const asOperator = Effect.fnUntraced(function* <A, E, R>(
   options: ConnectionOptions,
   program: Effect.Effect<A, E, R | Client>
 ) {
-  const address = Option.isSome(options.url) ? yield* resolveUrl(options.url.value) : undefined
-  const operator = address === undefined ? yield* local(options) : yield* remote(address)
-  return yield* Effect.provide(Effect.andThen(signedIn(address ?? "The deployment"), program), operator)
+  const { address, operator } = yield* connect(options)
+  return yield* Effect.provide(Effect.andThen(signedIn(address), program), operator)
 })

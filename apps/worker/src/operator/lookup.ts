@@ -7,7 +7,7 @@ import { usageError } from "../AppError.ts"
 /** Rows that are searched for a prefix, the newest first. */
 const searched = 500
 
-const unique = Effect.fnUntraced(function* <A>(options: {
+export const unique = Effect.fnUntraced(function* <A>(options: {
   readonly kind: string
   readonly given: string
   readonly found: ReadonlyArray<A>

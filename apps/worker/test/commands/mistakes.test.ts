@@ -175,7 +175,12 @@ describe("a mistake ends the command with one sentence that names the correction
     Effect.gen(function* () {
       const root = yield* command.home
       const args = ["approve", "ABCD-EFGH", "--yes", "--url", "http://127.0.0.1:9"]
-      yield* refuses({ root }, args, 78, /Set OPENCODE_WORKER_TOKEN to a JWT/)
+      yield* refuses(
+        { root },
+        args,
+        78,
+        /You are not signed in .*opencode-worker login, or set OPENCODE_WORKER_TOKEN to a JWT/
+      )
     })
   )
 

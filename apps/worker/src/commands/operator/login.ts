@@ -1,0 +1,132 @@
+/** `opencode-worker login`, `logout`, `whoami` and `context`: the deployments that this user is signed in to. */
+import { hostname } from "node:os"
+import { claimDevice } from "@opencode-worker/client"
+import { Client } from "@opencode-worker/client/effect"
+import { Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { AppError, exitCodes, temporaryError, toAppError, usageError } from "../../AppError.ts"
+import { asOperator } from "../../operator/connection.ts"
+import { json, printRows } from "../../operator/output.ts"
+import * as Contexts from "../../state/Contexts.ts"
+import { operatorKey } from "../../state/OperatorKey.ts"
+import { endWithOutput } from "../../terminal/output/endWithOutput.ts"
+import { printLine } from "../../terminal/output/Output.ts"
+import { ScreenText, screen } from "../../terminal/output/ScreenText.ts"
+import * as shared from "../shared/flags.ts"
+import { resolveUrl } from "../shared/url.ts"
+import { operatorCommand } from "./operatorCommand.ts"
+
+const named = Flag.String("context").pipe(
+  Flag.withDescription("The name of the sign-in (default: the host of the deployment)"),
+  Flag.optional
+)
+
+export const login = Command.make(
+  "login",
+  {
+    code: Argument.String("code").pipe(
+      Argument.withDescription("The code that opencode-worker devices add shows on a machine that is signed in")
+    ),
+    url: shared.url,
+    context: named
+  },
+  Effect.fn(
+    function* ({ code, context, url: given }) {
+      const url = yield* resolveUrl(given)
+      const name = Option.getOrElse(context, () => Contexts.nameOf(url))
+      const existing = yield* Contexts.read(name)
+      if (Option.isSome(existing) && existing.value.url !== url) {
+        return yield* usageError(`The context ${name} belongs to ${existing.value.url}: choose another --context.`)
+      }
+      // Stored before the claim: the same key can claim again if the response is lost.
+      const key = yield* operatorKey(yield* Contexts.prepare(name))
+      const device = yield* Effect.tryPromise({
+        try: () => claimDevice({ url, code: code.trim(), key }),
+        catch: (error) => temporaryError(error instanceof Error ? error.message : String(error))
+      })
+      yield* key.save(device.deviceId)
+      yield* Contexts.save(name, url)
+      yield* printLine(
+        screen`Signed in to ${url} as ${ScreenText.line(device.name)} (${device.scope}), on ${hostname()}. Context: ${name}`
+      )
+    },
+    Effect.mapError(toAppError),
+    endWithOutput(0)
+  )
+).pipe(Command.withDescription("Make this machine a device of a deployment"))
+
+export const logout = Command.make(
+  "logout",
+  { context: named },
+  Effect.fn(
+    function* (given) {
+      const context = Option.isSome(given.context) ? yield* Contexts.read(given.context.value) : yield* Contexts.current
+      if (Option.isNone(context)) return yield* usageError("You are not signed in there: opencode-worker context ls.")
+      const { name, url } = context.value
+      const none = { url: Option.none<string>(), data: Option.none<string>(), directory: Option.none<string>() }
+      const leave = Client.use((client) => client.call(({ devices }) => devices.leave()))
+      // The key is removed in any case; a device that the deployment still lists can be revoked from another one.
+      const left = yield* Effect.exit(asOperator({ ...none, context: Option.some(name), demo: false }, leave))
+      yield* Contexts.remove(name)
+      if (left._tag === "Success") return yield* printLine(screen`Signed out of ${url}`)
+      return yield* new AppError({
+        text: `The key of ${url} is removed from this machine, but the deployment could not be informed: revoke the device from another one (opencode-worker devices revoke).`,
+        exitCode: exitCodes.Temporary
+      })
+    },
+    Effect.mapError(toAppError),
+    endWithOutput(0)
+  )
+).pipe(Command.withDescription("Sign this machine out, and remove its key"))
+
+export const whoami = operatorCommand(
+  "whoami",
+  "Show the device that this machine is signed in as",
+  {},
+  Effect.fnUntraced(function* () {
+    const client = yield* Client
+    const own = (yield* client.call(({ devices }, options) => devices.list(options))).find(({ isCurrent }) => isCurrent)
+    yield* printLine(
+      own === undefined
+        ? screen`signed in by a login provider, with all permissions`
+        : screen`${ScreenText.line(own.name)} (${own.scope}), device ${own.deviceId}`
+    )
+  })
+)
+
+const contexts = Command.make(
+  "ls",
+  { json },
+  Effect.fn(
+    function* (given) {
+      const current = Option.getOrUndefined(yield* Contexts.current)?.name
+      const rows = (yield* Contexts.list).map(({ name, url }) => ({ name, url, isCurrent: name === current }))
+      yield* printRows({
+        rows,
+        json: given.json,
+        empty: screen`You are not signed in to a deployment: opencode-worker login does that.`,
+        columns: () => [
+          { name: "", value: ({ isCurrent }) => (isCurrent ? "*" : "") },
+          { name: "CONTEXT", value: ({ name }) => name },
+          { name: "DEPLOYMENT", value: ({ url }) => url }
+        ]
+      })
+    },
+    Effect.mapError(toAppError),
+    endWithOutput(0)
+  )
+).pipe(Command.withDescription("List the deployments that you are signed in to"))
+
+const use = Command.make(
+  "use",
+  { name: Argument.String("context") },
+  Effect.fn(function* ({ name }) {
+    yield* Contexts.use(name)
+    yield* printLine(screen`Commands now use ${name}`)
+  }, Effect.mapError(toAppError))
+).pipe(Command.withDescription("Choose the deployment that commands use by default"))
+
+export const context = Command.make("context").pipe(
+  Command.withDescription("List and choose the deployments that you are signed in to"),
+  Command.withSubcommands([contexts, use])
+)
