@@ -7,8 +7,9 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     isolate: false,
-    // Many tests start processes, which take seconds on a machine with two busy cores.
-    testTimeout: 30_000,
+    // Detects a test that never ends. Two busy cores run a test of seconds for a minute.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     // For homes of the testkit: a start of OpenCode takes a quarter less CPU time without its garbage collector.
     env: { BUN_JSC_useGC: "0" },
     coverage: {

@@ -9,7 +9,7 @@ const bench = (...args: ReadonlyArray<string>) =>
   promisify(execFile)(process.execPath, ["--expose-gc", "--conditions=@opencode-worker/source", main, ...args])
 
 describe("bench pool", () => {
-  it("keeps the bound, without overlap, with one open per key and a flat heap", { timeout: 60_000 }, async () => {
+  it("keeps the bound, without overlap, with one open per key and a flat heap", { timeout: 120_000 }, async () => {
     const { stdout } = await bench("pool", "--quick", "--json")
     const [first, distinct, contended, resident] = stdout
       .trim()

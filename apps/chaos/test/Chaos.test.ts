@@ -58,7 +58,7 @@ describe("chaos", () => {
     assert.strictEqual(new Set(rounds(7).flatMap(({ blows }) => blows.map(({ victim }) => victim))).size, 5)
   })
 
-  it("prints its usage", { timeout: 60_000 }, async () => {
+  it("prints its usage", { timeout: 120_000 }, async () => {
     const error: unknown = await chaos("--rounds", "many").catch((failure: unknown) => failure)
     assert.deepInclude(error, { code: 64, stdout: "" })
   })

@@ -23,5 +23,5 @@ describe("the type of a host's models", () => {
     })
     assert.isAbove(model.limit?.context ?? 0, 0)
     assert.strictEqual((await cache.resolve()).id, "scripted/echo")
-  }, 60_000)
+  }, 120_000)
 })

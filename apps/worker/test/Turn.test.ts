@@ -6,7 +6,7 @@ import { madeForKey } from "../src/opencode/sessions.ts"
 import { answer, ask, newSession, runWorker, schedule, send, viewOf, world } from "./support/world.ts"
 
 /** OpenCode boots twice, and slowly on a loaded machine. */
-const limit = { timeout: 90_000 }
+const limit = { timeout: 120_000 }
 
 layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => {
   it.effect(

@@ -27,7 +27,7 @@ const run = async (name: string): Promise<ReadonlyArray<string>> => {
   return stdout.trim().split("\n")
 }
 
-describe("the examples", { timeout: 30_000 }, () => {
+describe("the examples", { timeout: 120_000 }, () => {
   it("async.ts prints the answer and its end", async () => {
     assert.deepStrictEqual((await run("async")).slice(-2), ["completed Hello, world", "completed test/echo"])
   })

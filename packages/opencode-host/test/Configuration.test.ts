@@ -7,7 +7,7 @@ import { Effect, Layer, Logger, Redacted, References } from "effect"
 import { OpenCodeHost, type OpenCodeHostOptions } from "../src/index.ts"
 import { quoteFilter } from "../src/internal/redact.ts"
 
-const limit = 60_000
+const limit = 120_000
 const key = "sk-fake-0123456789"
 const withKey = (options: string) => `{\n  // mine\n  "provider": { "own": { "options": ${options} } }\n}\n`
 const broken = withKey(`{ "apiKey": "${key}" "timeout": 1 }`)

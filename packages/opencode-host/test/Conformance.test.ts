@@ -1,7 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Layer, Redacted, Schedule, Stream } from "effect"
-import { vi } from "vitest"
 import { ascendingId, OpenCodeHost, type OpenCodeRequest } from "../src/index.ts"
 import {
   endOf,
@@ -14,8 +13,6 @@ import {
   runPrompt,
   textOf
 } from "./support.ts"
-
-vi.setConfig({ testTimeout: 60_000 })
 
 const answer = "The quick brown fox jumps over the lazy dog, twice."
 const choices = [
@@ -68,7 +65,7 @@ const host = layerHost(
   { permission: { bash: "ask" }, config: { model: "scripted/other", username: key } }
 )
 
-layer(host, { timeout: "60 seconds", excludeTestServices: true })("the port", (it) => {
+layer(host, { timeout: "120 seconds", excludeTestServices: true })("the port", (it) => {
   it.effect("knows the server that it speaks to", () =>
     Effect.gen(function* () {
       const server = yield* (yield* OpenCodeHost).server

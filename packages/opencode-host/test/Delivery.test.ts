@@ -1,11 +1,8 @@
 import { assert, layer } from "@effect/vitest"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Stream } from "effect"
-import { vi } from "vitest"
 import { OpenCodeHost } from "../src/index.ts"
 import { endOf, layerHost, newSession, promptOf, runPrompt, tags } from "./support.ts"
-
-vi.setConfig({ testTimeout: 120_000 })
 
 const host = layerHost(() => Reply.text("Hello."))
 

@@ -36,7 +36,7 @@ describe("the examples", () => {
         assert.include(stdout, "[bash: completed]")
         assert.include(stdout, "Hello from the model.\ncompleted, ")
       }),
-    60_000
+    120_000
   )
 
   it.live.runIf(isFull)(
@@ -47,7 +47,7 @@ describe("the examples", () => {
         yield* Effect.promise(() => writeFile(join(home.directory, "notes.md"), "# Notes"))
         assert.include(yield* output("examples/sdk.ts", home), "file notes.md\n")
       }),
-    60_000
+    120_000
   )
 })
 

@@ -5,7 +5,7 @@ import { Effect, Result } from "effect"
 import { OpenCodeHost } from "../src/index.ts"
 import { endOf, eventually, hosted, runPrompt, setting } from "./support.ts"
 
-const limit = 60_000
+const limit = 120_000
 
 describe.skipIf(process.platform !== "linux")("faults", () => {
   it.live(

@@ -1,12 +1,9 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Reply } from "@opencode-worker/testkit"
 import { Effect, Schema } from "effect"
-import { vi } from "vitest"
 import { childSessionId, contextTokens, OpenCodeHost, type TurnEvent } from "../src/index.ts"
 import { addedTo, reported } from "../src/internal/turn/liveTools.ts"
 import { endOf, layerHost, runPrompt } from "./support.ts"
-
-vi.setConfig({ testTimeout: 120_000 })
 
 /** As OpenCode 1.18 reports an output: the last 30,000 characters. */
 const shortened = (output: string) => (output.length > 30_000 ? `...\n\n${output.slice(-30_000)}` : output)
@@ -54,7 +51,7 @@ const host = layerHost(
 
 const indexOf = (events: ReadonlyArray<TurnEvent>, holds: (event: TurnEvent) => boolean) => events.findIndex(holds)
 
-layer(host, { timeout: "60 seconds", excludeTestServices: true })("a turn", (hosted) => {
+layer(host, { timeout: "120 seconds", excludeTestServices: true })("a turn", (hosted) => {
   hosted.effect("shows the output of a tool while it runs, once and in order", () =>
     Effect.gen(function* () {
       const lines = Array.from({ length: 5 }, (_, index) => `line ${index + 1}\n`).join("")

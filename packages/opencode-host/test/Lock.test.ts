@@ -75,6 +75,6 @@ describe.runIf(process.platform === "linux")("the lock of a directory where link
         assert.strictEqual((yield* hold(root, "third", environment)).said, "held")
         assert.lengthOf(readdirSync(join(root, "state", "hosts")), 1)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 })

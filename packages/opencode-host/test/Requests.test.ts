@@ -1,13 +1,10 @@
 import { assert, layer } from "@effect/vitest"
 import { Reply } from "@opencode-worker/testkit"
 import { Deferred, Effect, Fiber, Ref, Stream } from "effect"
-import { vi } from "vitest"
 import { HostError, HostErrorReason, OpenCodeHost, type OpenCodeRequest, type TurnEvent } from "../src/index.ts"
 import { makeHub } from "../src/internal/server/hub.ts"
 import { runTurn } from "../src/internal/turn/turn.ts"
 import { endOf, eventually, isPermission, layerHost, newSession, promptOf, turnHostOver } from "./support.ts"
-
-vi.setConfig({ testTimeout: 60_000 })
 
 const bash = (command: string) => Reply.toolCall("bash", { command, description: "run" })
 const question = Reply.toolCall("question", {
@@ -55,7 +52,7 @@ const once = (request: OpenCodeRequest) => OpenCodeHost.use(({ reply }) => reply
 
 const pathOf = ({ askedBy }: OpenCodeRequest) => askedBy.map(({ agent, task }) => [agent, task])
 
-layer(host, { timeout: "60 seconds", excludeTestServices: true })("the requests of a turn", (it) => {
+layer(host, { timeout: "120 seconds", excludeTestServices: true })("the requests of a turn", (it) => {
   it.effect("name the tool call and the agent, and are closed by a reply", () =>
     Effect.gen(function* () {
       const { reply } = yield* OpenCodeHost

@@ -4,7 +4,6 @@ import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Deferred, Effect, Fiber, Stream } from "effect"
-import { vi } from "vitest"
 import { OpenCodeHost, recordedTurn, recordedTurns, type TurnEvent, usageOf } from "../src/index.ts"
 import { endOf, isPermission, layerHost, newSession, promptOf, tags, textOf } from "./support.ts"
 
@@ -20,8 +19,6 @@ const host = layerHost(
   },
   { permission: { bash: "allow", webfetch: "ask" } }
 )
-
-vi.setConfig({ testTimeout: 60_000 })
 
 const isToolRunning = (event: TurnEvent) => event._tag === "ToolUpdated" && event.part.state.status === "running"
 const isText = (event: TurnEvent) => event._tag === "TextDelta"
@@ -78,7 +75,7 @@ const tokens = (usage: { readonly input: number; readonly output: number } | und
   usage?.output ?? 0
 ]
 
-layer(host, { timeout: "60 seconds", excludeTestServices: true })("a prompt that steers", (it) => {
+layer(host, { timeout: "120 seconds", excludeTestServices: true })("a prompt that steers", (it) => {
   it.effect("ends the running turn with what it had, and takes over after its tool", () =>
     Effect.gen(function* () {
       const { client } = yield* OpenCodeHost

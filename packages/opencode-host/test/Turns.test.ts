@@ -1,7 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { Reply } from "@opencode-worker/testkit"
 import { Deferred, Effect, Fiber, Layer, Option, Redacted, Schedule, Stream } from "effect"
-import { vi } from "vitest"
 import { OpenCodeHost, type TurnEvent } from "../src/index.ts"
 import {
   endOf,
@@ -66,9 +65,7 @@ const collectUntil = (events: Stream.Stream<TurnEvent, unknown>, tag: TurnEvent[
     Effect.map(Option.getOrThrow)
   )
 
-vi.setConfig({ testTimeout: 60_000 })
-
-layer(host, { timeout: "60 seconds", excludeTestServices: true })("a turn", (it) => {
+layer(host, { timeout: "120 seconds", excludeTestServices: true })("a turn", (it) => {
   it.effect("shows a tool that really ran, from pending to completed", () =>
     Effect.gen(function* () {
       const events = yield* runPrompt("bash echo $((20 + 3))")

@@ -4,7 +4,7 @@ import { readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as command from "../support/command.ts"
 
-const limit = { timeout: 60_000 }
+const limit = { timeout: 120_000 }
 
 const version = Effect.fnUntraced(function* (root: string) {
   const { code, stderr, stdout } = yield* command.run({ root }, "--version")

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as command from "../support/command.ts"
 
-const limit = { timeout: 90_000 }
+const limit = { timeout: 120_000 }
 
 describe("a worker does not host", () => {
   for (const name of ["dev", "start"]) {

@@ -263,7 +263,7 @@ describe("the folders of a project", () => {
           [".opencode"]
         )
       }),
-    60_000
+    120_000
   )
 
   it.effect("may not hold the user's own configuration", () =>

@@ -61,7 +61,7 @@ describe("strict permissions", () => {
         }
       }
     },
-    60_000
+    120_000
   )
 
   it("grant OpenCode's built-in agents no more than OpenCode grants them", () => {
