@@ -88,6 +88,13 @@ const renderers: Readonly<Record<string, (text: string) => string>> = {
   },
   "final text": (text) => onScreen(ended(TurnView.empty, [part(0, "text", { id: "a", text })])),
   "a final part of another kind": (text) => onScreen(ended(TurnView.empty, [part(0, text, { id: "a", text })])),
+  "a sub-agent's name, task and answer": (text) => {
+    const child = { sessionId: text, agent: text, task: text }
+    const call = { tool: "task", status: "error", title: text, input: "{}", output: text, child }
+    return onScreen(
+      live(TurnView.empty, segment("tool", JSON.stringify(call)), segment("todos", JSON.stringify([text])))
+    )
+  },
   "a final tool call": (text) => {
     const call = { id: "a", tool: text, state: { status: "error", input: { text }, error: text } }
     return onScreen(ended(TurnView.empty, [part(0, "tool", call)]))
@@ -170,8 +177,8 @@ describe("hostile text", () => {
 
 describe("the source", () => {
   const root = fileURLToPath(new URL("../../src/", import.meta.url))
-  /** Modules that may write: the output itself, and the error for a Node.js that cannot load it. */
-  const writers = ["terminal/output/Output.ts", "main.ts"]
+  /** Modules that may write: the output itself, the error for a Node.js that cannot load it, and the wait for the last output. */
+  const writers = ["terminal/output/Output.ts", "main.ts", "runMain.ts"]
 
   it("writes to the terminal in one place", () => {
     const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"))

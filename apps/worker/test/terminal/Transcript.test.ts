@@ -44,6 +44,21 @@ describe("Transcript", () => {
     ])
   })
 
+  it("shows a sub-agent with its task when it starts, and its answer once", () => {
+    const child = { sessionId: "ses_1", agent: "explore", task: "find it" }
+    const task = (status: string, output = ""): Segment => ({
+      partId: "task1",
+      kind: "tool",
+      text: JSON.stringify({ tool: "task", status, title: null, input: "{}", output, child })
+    })
+    const progress: Segment = { partId: "task1", kind: "progress", text: '{"tools":2,"current":"read a.ts"}' }
+    const first = live(TurnView.empty, task("running"), progress)
+    assert.deepStrictEqual(shown(first, live(first, task("completed", "Found."))), [
+      "tool: explore (sub-agent)\n  input  find it\n",
+      "  output Found.\n"
+    ])
+  })
+
   it("adds missing text at the end, and no text twice", () => {
     const first = live(TurnView.empty, text("a", "begin"))
     const parts = [part(0, "text", { id: "a", text: "begin and end" }), part(1, "text", { id: "b", text: "more" })]
