@@ -6,12 +6,14 @@ import { makeCalls } from "./internal/calls.ts"
 import { makeApprovals } from "./resources/approvals.ts"
 import { makeCommands } from "./resources/commands.ts"
 import { makeDevices } from "./resources/devices.ts"
+import { makeInbox } from "./resources/inbox.ts"
 import { makeModels } from "./resources/models.ts"
 import { makePromptQueue } from "./resources/promptQueue.ts"
 import { makeRequests } from "./resources/requests.ts"
 import { makeSessionActions } from "./resources/sessionActions.ts"
 import { makeSessions } from "./resources/sessions.ts"
 import { makeTurns, type PromptOptions } from "./resources/turns.ts"
+import { makeUsage } from "./resources/usage.ts"
 import { makeWorkers } from "./resources/workers.ts"
 
 /** A client over a connection of your own, such as one of effect-convex. */
@@ -30,6 +32,8 @@ export const makeClient = (connection: Connection) => {
     promptQueue: makePromptQueue(calls),
     requests: makeRequests(calls),
     approvals: makeApprovals(calls),
+    inbox: makeInbox(calls),
+    usage: makeUsage(calls),
     commands: makeCommands(calls),
     devices: makeDevices(calls),
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose]()

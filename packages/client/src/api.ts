@@ -13,6 +13,7 @@ export type SessionId = Id<"sessions">
 export type TurnId = Id<"turns">
 export type RequestId = Id<"requests">
 export type CommandId = Id<"commands">
+export type InboxItemId = Id<"inbox">
 export type ApprovalId = Id<"approvals">
 
 export type DeviceId = Id<"devices">
@@ -47,4 +48,9 @@ export type Answer = FunctionArgs<typeof backendApi.requests.answer>["answer"]
 export type Approval = Page<typeof backendApi.approvals.list>
 /** The files that a turn changed, with a unified patch. */
 export type Changes = NonNullable<FunctionReturnType<typeof backendApi.changes.get>>
+/** A request, the result of a session, or a worker that is gone. */
+export type InboxItem = FunctionReturnType<typeof backendApi.inbox.list>[number]
+export type SessionUsage = FunctionReturnType<typeof backendApi.usage.session>
+/** The usage of one worker and model on one day. */
+export type UsageDay = Page<typeof backendApi.usage.days>
 export type Command = NonNullable<FunctionReturnType<typeof backendApi.commands.get>>

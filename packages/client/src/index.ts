@@ -10,6 +10,8 @@ export type {
   DeviceId,
   DeviceScope,
   FinalPart,
+  InboxItem,
+  InboxItemId,
   LiveTurn,
   OpenRequest,
   OperatorDevice,
@@ -22,8 +24,10 @@ export type {
   Session,
   SessionDetails,
   SessionId,
+  SessionUsage,
   Turn,
   TurnId,
+  UsageDay,
   Worker,
   WorkerId
 } from "./api.ts"

@@ -154,6 +154,9 @@ describe("turns.follow", () => {
       const [block] = blocks
       if (block?.kind !== "request") continue
       assert.strictEqual((await client.requests.get(block.id)).content.kind, "permission")
+      const [item] = await client.inbox.list()
+      assert.deepInclude(item, { kind: "asked", requestId: block.id, subject: "ls" })
+      assert.strictEqual(await first(client.inbox.watchCount(), () => true), 1)
       await client.requests.answer(block.request, { type: "always" })
       break
     }
@@ -162,6 +165,17 @@ describe("turns.follow", () => {
     assert.deepInclude(approval, { reach: "always", permission: "bash", label: "exactly this command" })
     if (approval !== undefined) await client.approvals.revoke(approval.approvalId)
     assert.deepStrictEqual(await collect(client.approvals.list()), [])
+    await worker.finish(turnId, ["done"])
+    const [result] = await first(client.inbox.watch(), (items) => items.length === 1)
+    assert.deepInclude(result, { kind: "finished", turnId, read: false })
+    if (result !== undefined) await client.inbox.markRead([result.itemId])
+    assert.deepStrictEqual(await client.inbox.list(), [])
+    if (result !== undefined) await client.inbox.pin(result.itemId, true)
+    assert.lengthOf(await client.inbox.list(), 1)
+    if (result !== undefined) await client.inbox.archive(result.itemId, true)
+    assert.lengthOf(await client.inbox.list({ archived: true }), 1)
+    assert.deepInclude(await client.usage.session(sessionId), { turns: 1, input: 1, output: 2, cost: 0.5 })
+    assert.lengthOf(await collect(client.usage.days("2000-01-01", "3000-01-01")), 1)
   })
 
   it("renews the watch only if it is asked to, and rejects with signal.reason after an abort", async () => {

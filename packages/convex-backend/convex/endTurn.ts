@@ -5,9 +5,11 @@ import type { Doc } from "./_generated/dataModel.ts"
 import type { MutationCtx } from "./_generated/server.ts"
 import { deleteApprovals } from "./approvals.ts"
 import { deleteDeltas } from "./deltas.ts"
+import { showResult } from "./inboxItems.ts"
 import { STALE_TURN } from "./limits.ts"
 import { closeRequests } from "./requests.ts"
 import { firstUnfinished, mayFollow } from "./turnOrder.ts"
+import { recordUsage } from "./usage.ts"
 import { moveLoad } from "./workerLoad.ts"
 
 type Ending = Pick<Doc<"turns">, "answeredBy" | "error" | "parts" | "usage"> & {
@@ -28,12 +30,15 @@ export const endTurn = async (ctx: MutationCtx, turn: Doc<"turns">, ending: Endi
   const finishedAt = Date.now()
   const [asked] = await closeRequests(ctx, turn._id)
   const error = asked !== undefined && ending.status === "interrupted" ? { error: askedNotAnswered(asked) } : {}
-  await ctx.db.patch(turn._id, { ...ending, ...error, ready: false, finished: true, finishedAt })
+  const end = { ...ending, ...error }
+  await ctx.db.patch(turn._id, { ...end, ready: false, finished: true, finishedAt })
   await moveLoad(ctx, turn.workerId, turn.status, ending.status)
   await deleteDeltas(ctx, turn._id)
   await deleteApprovals(ctx, turn._id)
+  await recordUsage(ctx, { ...turn, ...end }, finishedAt)
   const session = await ctx.db.get(turn.sessionId)
   if (session === null) return
+  if (session.status !== "deleting") await showResult(ctx, turn, end)
   const first = session.status === "deleting" ? null : await promoteNext(ctx, session)
   await ctx.db.patch(session._id, {
     lastActivityAt: finishedAt,

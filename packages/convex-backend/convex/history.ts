@@ -25,6 +25,7 @@ import {
 } from "./limits.ts"
 import { contentOf, insertContent } from "./parts.ts"
 import { insertTurn } from "./prompts.ts"
+import { recordUsage } from "./usage.ts"
 import { turnAnsweredBy, turnError, turnOutcome, turnUsage } from "./validators.ts"
 
 /** A finished turn in OpenCode. Times are milliseconds of the worker's clock. */
@@ -148,6 +149,7 @@ const insert = async (
     finishedAt: Math.min(finishedAt, now)
   })
   await insertContent(ctx, turnId, content)
+  await recordUsage(ctx, { ...said, sessionId, workerId: ctx.worker._id, ownerId }, Math.min(finishedAt, now))
 }
 
 /**

@@ -67,6 +67,10 @@ export const MAX_REQUEST_ENTRIES = 100
 export const MAX_ANSWER = 20_000
 /** Concurrently open requests of one turn. */
 export const MAX_OPEN_REQUESTS = 100
+/** Items of each kind in a list of the inbox. */
+export const MAX_INBOX = 50
+/** Devices of one operator that have read an item of the inbox. */
+export const MAX_DEVICES_READ = 200
 /** Approvals for later requests in one turn, one session, and of one worker. */
 export const MAX_APPROVALS = 200
 /** A worker's models as JSON: about 5,000 of them. */
@@ -138,6 +142,8 @@ export const RETENTION = {
   quotas: DAY,
   requests: 30 * DAY,
   commands: 30 * DAY,
+  /** Results of turns in the inbox that are not pinned, from their time. */
+  inbox: 30 * DAY,
   viewers: 7 * DAY,
   audit: 365 * DAY
 } as const

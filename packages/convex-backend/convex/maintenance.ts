@@ -8,6 +8,7 @@ import { type Infer, v } from "convex/values"
 import { internal } from "./_generated/api.ts"
 import { internalMutation, type MutationCtx } from "./_generated/server.ts"
 import { expireIfStale } from "./endTurn.ts"
+import { deleteItem } from "./inboxItems.ts"
 import { MAX_PAGE, RETENTION, SILENT_WORKER, TRIM_BATCH } from "./limits.ts"
 import { purgeSession } from "./purge.ts"
 import { deleteRequest } from "./requestContents.ts"
@@ -84,6 +85,7 @@ export const trimAll = internalMutation({
     }
     await ctx.scheduler.runAfter(0, internal.pairing.recount, {})
     await ctx.scheduler.runAfter(0, internal.maintenance.trimRequests, {})
+    await ctx.scheduler.runAfter(0, internal.maintenance.trimInbox, {})
     for (const { value: table } of trimmed.members) {
       await ctx.scheduler.runAfter(0, internal.maintenance.trim, { table })
     }
@@ -120,6 +122,25 @@ export const trimRequests = internalMutation({
     if (oldest === null) return null
     await deleteRequest(ctx, oldest._id)
     await ctx.scheduler.runAfter(0, internal.maintenance.trimRequests, {})
+    return null
+  }
+})
+
+/** Deletes old results of turns from the inbox, unless they are pinned. */
+export const trimInbox = internalMutation({
+  args: {},
+  handler: async (ctx): Promise<null> => {
+    const before = Date.now() - RETENTION.inbox
+    let deleted = 0
+    for (const kind of ["failed", "interrupted", "finished"] as const) {
+      const items = await ctx.db
+        .query("inbox")
+        .withIndex("by_kind", (q) => q.eq("kind", kind).eq("pinned", false).lt("at", before))
+        .take(MAX_PAGE)
+      for (const item of items) await deleteItem(ctx, item)
+      deleted = Math.max(deleted, items.length)
+    }
+    if (deleted === MAX_PAGE) await ctx.scheduler.runAfter(0, internal.maintenance.trimInbox, {})
     return null
   }
 })

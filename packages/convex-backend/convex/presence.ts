@@ -4,6 +4,7 @@
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
 import { appError } from "./errors.ts"
+import { showWorker } from "./inboxItems.ts"
 
 /** Every worker has a presence: approval inserts both. */
 export const presenceOf = async (ctx: QueryCtx, workerId: Id<"workers">): Promise<Doc<"presence">> => {
@@ -35,6 +36,8 @@ export const setPresence = async (
   if (presence.online !== online || presence.phase !== phase || presence.advice !== advice) {
     const seen = online ? undefined : (lastSeenAt ?? presence.lastSeenAt)
     await ctx.db.patch(presence._id, { phase, online, lastSeenAt: seen, advice })
+    // A worker that stops or is revoked names its phase.
+    if (presence.online !== online) await showWorker(ctx, workerId, !online && nextPhase === undefined)
   }
   return presence
 }

@@ -10,6 +10,8 @@ import { deleteChanges } from "./changes.ts"
 import { deletePrompt } from "./prompts.ts"
 import { deleteState } from "./sessionStates.ts"
 import { moveLoad } from "./workerLoad.ts"
+import { removeItem } from "./inboxItems.ts"
+import { deleteUsage } from "./usage.ts"
 import { deleteViewer } from "./viewers.ts"
 
 /** Rows per transaction. At maximum size (4 × 750 kB, 20 × 100 kB, 10 × 150 kB, 100 × 400 bytes) they are 6.5 MB, read to find and again to delete. */
@@ -79,6 +81,8 @@ export const session = internalMutation({
       await deleteViewer(ctx, sessionId)
       await deleteApprovals(ctx, sessionId)
       await deleteState(ctx, sessionId)
+      await removeItem(ctx, sessionId)
+      await deleteUsage(ctx, sessionId)
       if ((await ctx.db.get(sessionId)) !== null) await ctx.db.delete(sessionId)
       return null
     }

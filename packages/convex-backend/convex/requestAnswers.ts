@@ -1,11 +1,13 @@
 /**
- * The answers that a request accepts.
+ * The answers that a request accepts, and the requests that an answer covers.
  */
 import type { Infer } from "convex/values"
 import type { Doc } from "./_generated/dataModel.ts"
-import type { QueryCtx } from "./_generated/server.ts"
+import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
+import { approve, recordUse } from "./approvals.ts"
 import { appError } from "./errors.ts"
-import { checkText, MAX_ANSWER, MAX_MESSAGE } from "./limits.ts"
+import { checkText, MAX_ANSWER, MAX_MESSAGE, MAX_OPEN_REQUESTS } from "./limits.ts"
+import { removeItem } from "./inboxItems.ts"
 import { readContent } from "./requestContents.ts"
 import type { requestAnswer, requestQuestion } from "./validators.ts"
 
@@ -77,4 +79,27 @@ export const checkAnswer = async (ctx: QueryCtx, request: Doc<"requests">, given
   if (given.type !== "answers") return
   const content = await readContent(ctx, request._id)
   if (content.kind === "question") checkAnswers(content.questions, given.answers)
+}
+
+/** Stores the approval of an answer for later requests, and answers the other pending requests that it covers. */
+export const allowLater = async (
+  ctx: MutationCtx & { readonly operator: string },
+  request: Doc<"requests">,
+  { type }: RequestAnswer
+): Promise<void> => {
+  const reach = reachOf(type)
+  const { scope, sessionId, turnId, workerId } = request
+  if (reach === undefined || scope === undefined) return
+  const approval = await approve(ctx, { ...request, scope }, reach, ctx.operator)
+  const pendingOnes = await ctx.db
+    .query("requests")
+    .withIndex("by_worker_open", (q) => q.eq("workerId", workerId).eq("open", true).eq("status", "pending"))
+    .take(MAX_OPEN_REQUESTS)
+  for (const other of pendingOnes) {
+    const isIn = reach === "always" || (reach === "turn" ? other.turnId === turnId : other.sessionId === sessionId)
+    if (other._id === request._id || other.scope !== scope || !isIn) continue
+    await ctx.db.patch(other._id, { status: "answered", answer: { type: "once" }, answeredBy: ctx.operator })
+    await removeItem(ctx, other._id)
+    await recordUse(ctx, approval, other)
+  }
 }

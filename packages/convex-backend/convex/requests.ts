@@ -21,11 +21,12 @@ import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx, type QueryCtx } from "./_generated/server.ts"
-import { approve, findApproval, recordUse } from "./approvals.ts"
+import { findApproval, recordUse } from "./approvals.ts"
 import { auditOperator } from "./audit.ts"
 import { assignedTurn, ownedSession } from "./authorize.ts"
 import { approverMutation, operatorQuery, workerMutation, workerQuery } from "./builders.ts"
 import { appError } from "./errors.ts"
+import { removeItem, showItem } from "./inboxItems.ts"
 import {
   clamp,
   checkCount,
@@ -36,7 +37,7 @@ import {
   MAX_SMALL_PAGE,
   REQUEST_GRACE
 } from "./limits.ts"
-import { checkAnswer, reachOf, type RequestAnswer, sameAnswer } from "./requestAnswers.ts"
+import { allowLater, checkAnswer, reachOf, type RequestAnswer, sameAnswer } from "./requestAnswers.ts"
 import { checkCard, encodeContent, expiryOf, hashCard, insertContent, readContent } from "./requestContents.ts"
 import { requestAnswer, requestAskedBy, requestContent } from "./validators.ts"
 
@@ -46,13 +47,16 @@ const openOf = (ctx: QueryCtx, turnId: Id<"turns">): Promise<Array<Doc<"requests
     .withIndex("by_turn_open", (q) => q.eq("turnId", turnId).eq("open", true))
     .take(MAX_OPEN_REQUESTS)
 
-const cancel = (ctx: MutationCtx, { _id }: Doc<"requests">) =>
-  ctx.db.patch(_id, { status: "cancelled" as const, open: false })
+/** Ends a request that the agent has no answer to, or has the answer to. */
+const closeAs = async (ctx: MutationCtx, requestId: Id<"requests">, status: "answered" | "cancelled" | "expired") => {
+  await ctx.db.patch(requestId, { status, open: false })
+  await removeItem(ctx, requestId)
+}
 
 /** Cancels the open requests of a turn, in the transaction that ends it. Returns those that waited for an answer. */
 export const closeRequests = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<Array<Doc<"requests">>> => {
   const open = await openOf(ctx, turnId)
-  for (const request of open) await cancel(ctx, request)
+  for (const { _id } of open) await closeAs(ctx, _id, "cancelled")
   return open.filter(({ status }) => status === "pending")
 }
 
@@ -109,7 +113,7 @@ export const open = workerMutation({
       }
       return { requestId: existing._id, answer: existing.open ? (existing.answer ?? null) : null }
     }
-    if (existing?.open === true) await cancel(ctx, existing)
+    if (existing?.open === true) await closeAs(ctx, existing._id, "cancelled")
     const approval = await findApproval(ctx, { turnId, sessionId, workerId }, always?.scope)
     if (approval !== null) {
       await recordUse(ctx, approval, { turnId, subject })
@@ -137,6 +141,7 @@ export const open = workerMutation({
       expiresAt
     })
     await insertContent(ctx, requestId, json)
+    await showItem(ctx, { ownerId, kind: "asked", key: requestId, workerId, sessionId, turnId, requestId, subject })
     await scheduleExpiry(ctx, requestId, expiresAt)
     return { requestId, answer: null }
   }
@@ -172,7 +177,7 @@ export const close = workerMutation({
     if (as === "answered" && request.status !== "answered") {
       throw appError("Conflict", "This request has no answer, so it cannot be closed as answered")
     }
-    await ctx.db.patch(requestId, { status: as, open: false })
+    await closeAs(ctx, requestId, as)
     return null
   }
 })
@@ -233,28 +238,6 @@ export const get = operatorQuery({
   }
 })
 
-/** Stores the approval of an answer for later requests, and answers the other pending requests that it covers. */
-const allowLater = async (
-  ctx: MutationCtx & { readonly operator: string },
-  request: Doc<"requests">,
-  { type }: RequestAnswer
-): Promise<void> => {
-  const reach = reachOf(type)
-  const { scope, sessionId, turnId, workerId } = request
-  if (reach === undefined || scope === undefined) return
-  const approval = await approve(ctx, { ...request, scope }, reach, ctx.operator)
-  const pendingOnes = await ctx.db
-    .query("requests")
-    .withIndex("by_worker_open", (q) => q.eq("workerId", workerId).eq("open", true).eq("status", "pending"))
-    .take(MAX_OPEN_REQUESTS)
-  for (const other of pendingOnes) {
-    const isIn = reach === "always" || (reach === "turn" ? other.turnId === turnId : other.sessionId === sessionId)
-    if (other._id === request._id || other.scope !== scope || !isIn) continue
-    await ctx.db.patch(other._id, { status: "answered", answer: { type: "once" }, answeredBy: ctx.operator })
-    await recordUse(ctx, approval, other)
-  }
-}
-
 /**
  * Answers a request. `hash`: of the request as it was shown; another one fails with `Conflict`. The first answer is final;
  * the same answer again has no effect. Fails with `Expired` or `Conflict`.
@@ -277,6 +260,7 @@ export const answer = approverMutation({
       throw appError("Conflict", `This request is ${request.status} already`)
     }
     await ctx.db.patch(request._id, { status: "answered", answer: args.answer, answeredBy: ctx.operator })
+    await removeItem(ctx, request._id)
     if (request.kind === "permission") {
       const scope = reachOf(args.answer.type) === undefined ? "" : ` ${request.always?.label ?? ""}`
       const detail = `${args.answer.type}${scope}: ${request.subject}`
@@ -295,7 +279,7 @@ export const expire = internalMutation({
     if (request?.status !== "pending" || request.expiresAt === null) return null
     // A later process of the worker may have extended it.
     if (request.expiresAt + REQUEST_GRACE > Date.now()) return null
-    await ctx.db.patch(requestId, { status: "expired", open: false })
+    await closeAs(ctx, requestId, "expired")
     return null
   }
 })

@@ -11,12 +11,14 @@
 import { changesTables } from "./tables/changes.ts"
 import { commandsTables } from "./tables/commands.ts"
 import { devicesTables } from "./tables/devices.ts"
+import { inboxTables } from "./tables/inbox.ts"
 import { modelsTables } from "./tables/models.ts"
 import { quotasTables } from "./tables/quotas.ts"
 import { requestsTables } from "./tables/requests.ts"
 import { sessionsTables } from "./tables/sessions.ts"
 import { sessionStatesTables } from "./tables/sessionStates.ts"
 import { turnsTables } from "./tables/turns.ts"
+import { usageTables } from "./tables/usage.ts"
 import { workersTables } from "./tables/workers.ts"
 
 export const tables = {
@@ -29,5 +31,7 @@ export const tables = {
   ...changesTables,
   ...requestsTables,
   ...modelsTables,
-  ...commandsTables
+  ...commandsTables,
+  ...inboxTables,
+  ...usageTables
 }

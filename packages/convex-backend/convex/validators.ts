@@ -31,8 +31,32 @@ export const turnUsage = v.object({
   input: v.number(),
   output: v.number(),
   reasoning: v.number(),
-  cost: v.number()
+  cost: v.number(),
+  cacheRead: v.optional(v.number()),
+  cacheWrite: v.optional(v.number()),
+  /** In the context of the last answer. */
+  context: v.optional(v.number())
 })
+
+/** Sums of usage over turns. */
+export const usageSum = {
+  turns: v.number(),
+  input: v.number(),
+  output: v.number(),
+  reasoning: v.number(),
+  cacheRead: v.number(),
+  cacheWrite: v.number(),
+  cost: v.number()
+}
+
+/** The kinds of what waits for an operator, in the order of a list. */
+export const inboxKind = v.union(
+  v.literal("asked"),
+  v.literal("gone"),
+  v.literal("failed"),
+  v.literal("interrupted"),
+  v.literal("finished")
+)
 
 /** The model (`provider/model`) that answered a turn, its variant if one was used, and the agent. */
 export const turnAnsweredBy = v.object({ model: v.string(), agent: v.string(), variant: v.optional(v.string()) })

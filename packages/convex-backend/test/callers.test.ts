@@ -37,15 +37,32 @@ const world = async () => {
   await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
   const requestId = await openRequest(operator, { ...worker, turnId, ...permission })
   const { hash } = await operator.query(api.requests.get, { requestId })
-  const otherId = await openRequest(operator, { ...worker, turnId, ...permission, opencodeId: "per_2" })
+  const always = { scope: "another", label: "another command" }
+  const otherId = await openRequest(operator, { ...worker, turnId, ...permission, opencodeId: "per_2", always })
   await answerRequest(operator, otherId, { type: "always" })
   const [approval] = (await operator.query(api.approvals.list, { paginationOpts })).page
   if (approval === undefined) throw new Error("There is no approval")
   const { approvalId } = approval
+  const [item] = await operator.query(api.inbox.list, {})
+  if (item === undefined) throw new Error("The inbox is empty")
+  const { itemId } = item
   const queuedId = await send(operator, sessionId)
   const commandId = await operator.mutation(api.sessions.rename, { sessionId, title: "T", idempotencyKey: "rename" })
   const { deviceId } = await newDevice(deployment(), operator, "read")
-  return { operator, worker, sessionId, turnId, endedId, queuedId, requestId, hash, approvalId, commandId, deviceId }
+  return {
+    operator,
+    worker,
+    sessionId,
+    turnId,
+    endedId,
+    queuedId,
+    requestId,
+    hash,
+    approvalId,
+    itemId,
+    commandId,
+    deviceId
+  }
 }
 type World = Awaited<ReturnType<typeof world>>
 
@@ -123,6 +140,13 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
   "requests:pending": [({ sessionId }) => ({ sessionId }), "NotFound"],
   "requests:get": [({ requestId }) => ({ requestId }), "NotFound"],
   "requests:answer": [({ requestId, hash }) => ({ requestId, hash, answer: { type: "once" } }), "NotFound"],
+  "inbox:list": [() => ({}), { accepted: [] }],
+  "inbox:count": [() => ({}), { accepted: 0 }],
+  "inbox:markRead": [({ itemId }) => ({ itemIds: [itemId], read: true }), "NotFound"],
+  "inbox:pin": [({ itemId }) => ({ itemId, pinned: true }), "NotFound"],
+  "inbox:archive": [({ itemId }) => ({ itemId, archived: true }), "NotFound"],
+  "usage:session": [({ sessionId }) => ({ sessionId }), "NotFound"],
+  "usage:days": [() => ({ from: "2000-01-01", to: "3000-01-01", paginationOpts }), "empty"],
   "approvals:list": [({ worker }) => ({ workerId: worker.workerId, paginationOpts }), "NotFound"],
   "approvals:revoke": [({ approvalId }) => ({ approvalId }), "NotFound"],
   "devices:add": [() => ({ name: "phone", scope: "read" }), "own"],

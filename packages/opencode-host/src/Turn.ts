@@ -94,13 +94,16 @@ export const failureOf = (error: NonNullable<AssistantMessage["error"]>): TurnFa
 
 export const usageOf = (assistants: ReadonlyArray<AssistantWithParts>): TurnUsage =>
   assistants.reduce(
-    (sum, { info }) => ({
-      input: sum.input + info.tokens.input,
-      output: sum.output + info.tokens.output,
-      reasoning: sum.reasoning + info.tokens.reasoning,
-      cost: sum.cost + info.cost
+    (sum, { info: { cost, summary, tokens } }) => ({
+      input: sum.input + tokens.input,
+      output: sum.output + tokens.output,
+      reasoning: sum.reasoning + tokens.reasoning,
+      cacheRead: sum.cacheRead + tokens.cache.read,
+      cacheWrite: sum.cacheWrite + tokens.cache.write,
+      context: summary === true ? sum.context : tokens.input + tokens.cache.read + tokens.cache.write + tokens.output,
+      cost: sum.cost + cost
     }),
-    { input: 0, output: 0, reasoning: 0, cost: 0 }
+    { input: 0, output: 0, reasoning: 0, cacheRead: 0, cacheWrite: 0, context: 0, cost: 0 }
   )
 
 /**

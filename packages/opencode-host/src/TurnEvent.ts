@@ -25,6 +25,10 @@ export interface TurnUsage {
   readonly input: number
   readonly output: number
   readonly reasoning: number
+  readonly cacheRead: number
+  readonly cacheWrite: number
+  /** Tokens in the context of the last answer; no sum. */
+  readonly context: number
   readonly cost: number
 }
 

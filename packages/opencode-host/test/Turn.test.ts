@@ -15,7 +15,7 @@ const base: AssistantMessage = {
   agent: "build",
   path: { cwd: "/", root: "/" },
   cost: 0.5,
-  tokens: { input: 3, output: 2, reasoning: 1, cache: { read: 0, write: 0 } }
+  tokens: { input: 3, output: 2, reasoning: 1, cache: { read: 10, write: 4 } }
 }
 
 const tool = (state: ToolState): Part => ({
@@ -113,8 +113,24 @@ describe("classifyTurn", () => {
 
 describe("usageOf", () => {
   it("sums the steps", () => {
-    assert.deepStrictEqual(usageOf([message({}), message({})]), { input: 6, output: 4, reasoning: 2, cost: 1 })
-    assert.deepStrictEqual(usageOf([]), { input: 0, output: 0, reasoning: 0, cost: 0 })
+    assert.deepStrictEqual(usageOf([message({}), message({})]), {
+      input: 6,
+      output: 4,
+      reasoning: 2,
+      cacheRead: 20,
+      cacheWrite: 8,
+      context: 19,
+      cost: 1
+    })
+    assert.deepStrictEqual(usageOf([]), {
+      input: 0,
+      output: 0,
+      reasoning: 0,
+      cacheRead: 0,
+      cacheWrite: 0,
+      context: 0,
+      cost: 0
+    })
   })
 })
 

@@ -39,7 +39,12 @@ const world = async () => {
     await answerRequest(operator, await openRequest(operator, { ...worker, turnId, ...card }), { type: "always" })
   }
   const parts = [0, 1, 2].map((index) => ({ index, kind: "text", payload: JSON.stringify({ of: subject, index }) }))
-  await operator.mutation(api.queue.finish, { ...worker, turnId, outcome: "completed", parts })
+  const usage = { input: 1, output: 1, reasoning: 0, cost: 0 }
+  const answeredBy = { model: "p/one", agent: "build" }
+  await operator.mutation(api.queue.finish, { ...worker, turnId, outcome: "completed", usage, answeredBy, parts })
+  const other = await send(operator, await newSession(operator, worker.workerId))
+  await operator.mutation(api.queue.claim, { ...worker, turnId: other, ...ids })
+  await operator.mutation(api.queue.finish, { ...worker, turnId: other, outcome: "completed", usage, parts: [] })
   await operator.mutation(api.pairing.rotate, { ...worker, secretHash: sha256(subject) })
   return { operator, sessionId, subject, turnId, worker }
 }
@@ -60,6 +65,7 @@ const paginated: Record<string, (world: World) => Record<string, Value>> = {
   "turns:parts": ({ turnId }) => ({ turnId }),
   "turns:outline": ({ turnId }) => ({ turnId }),
   "devices:audit": () => ({}),
+  "usage:days": () => ({ from: "2000-01-01", to: "3000-01-01" }),
   "approvals:list": ({ worker }) => ({ workerId: worker.workerId }),
   "workers:audit": ({ worker }) => ({ workerId: worker.workerId })
 }
