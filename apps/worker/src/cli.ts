@@ -7,6 +7,7 @@ import { dev } from "./commands/dev.ts"
 import { doctor } from "./commands/doctor.ts"
 import { approve } from "./commands/approve.ts"
 import { rotate } from "./commands/rotate.ts"
+import { approvals } from "./commands/operator/approvals.ts"
 import { chat } from "./commands/operator/chat.ts"
 import { devices } from "./commands/operator/devices.ts"
 import { context, login, logout, whoami } from "./commands/operator/login.ts"
@@ -38,7 +39,8 @@ const root = Command.make("opencode-worker").pipe(
     logout,
     whoami,
     context,
-    devices
+    devices,
+    approvals
   ])
 )
 

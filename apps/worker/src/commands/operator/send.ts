@@ -41,6 +41,14 @@ const flags = {
     Flag.optional
   ),
   agent: Flag.String("agent").pipe(Flag.withDescription("The agent (default: OpenCode's choice)"), Flag.optional),
+  variant: Flag.String("variant").pipe(
+    Flag.withDescription("A variant of the model, such as a reasoning effort"),
+    Flag.optional
+  ),
+  isSteered: Flag.Boolean("steer").pipe(
+    Flag.withDescription("Deliver the prompt into the turn that runs in the session (default: after it)"),
+    Flag.withDefault(false)
+  ),
   detach: Flag.Boolean("detach").pipe(
     Flag.withDescription("Print the turn's id when the prompt is stored, and exit"),
     Flag.withDefault(false)
@@ -96,7 +104,9 @@ export const send = operatorCommand(
     const sessionId = yield* sessionOf
     const optional = {
       ...(Option.isSome(given.model) && { model: given.model.value }),
-      ...(Option.isSome(given.agent) && { agent: given.agent.value })
+      ...(Option.isSome(given.agent) && { agent: given.agent.value }),
+      ...(Option.isSome(given.variant) && { variant: given.variant.value }),
+      ...(given.isSteered && { delivery: "steer" as const })
     }
     const turnId = yield* client.call(({ turns }) => turns.send(sessionId, text, { ...optional, ...keyed }))
     const ids = { sessionId, turnId }

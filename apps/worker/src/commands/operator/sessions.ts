@@ -11,6 +11,7 @@ import { showSession } from "../../terminal/SessionTranscript.ts"
 import { confirmed, yes } from "./confirmed.ts"
 import { limit, session, worker } from "./flags.ts"
 import { operatorCommand } from "./operatorCommand.ts"
+import { compact, exportSession, fork, redo, undo } from "./sessionActions.ts"
 
 const ls = operatorCommand(
   "ls",
@@ -73,6 +74,6 @@ const rm = operatorCommand(
 )
 
 export const sessions = Command.make("sessions").pipe(
-  Command.withDescription("List, show, rename and delete sessions"),
-  Command.withSubcommands([ls, show, rename, rm])
+  Command.withDescription("List, show, rename, delete, fork, compact, undo and export sessions"),
+  Command.withSubcommands([ls, show, rename, rm, fork, compact, undo, redo, exportSession])
 )

@@ -28,13 +28,18 @@ const ls = operatorCommand(
       rows,
       json: given.json,
       empty: screen`No workers yet: opencode-worker start shows a code, which opencode-worker approve accepts.`,
-      columns: () => [
+      columns: (since) => [
         { name: "ID", value: ({ workerId }) => workerId.slice(0, length) },
         { name: "MACHINE", value: ({ machine }) => machine, shrinks: true },
         {
           name: "STATE",
           value: ({ approval, online, phase }) => (approval === "revoked" ? "revoked" : online ? phase : "offline")
         },
+        { name: "SEEN", value: ({ lastSeenAt, online }) => (online ? "now" : since(lastSeenAt)) },
+        { name: "RUNNING", value: ({ running }) => String(running) },
+        { name: "QUEUED", value: ({ queued }) => String(queued) },
+        { name: "VERSION", value: ({ info }) => info?.version ?? "" },
+        { name: "BRANCH", value: ({ info }) => info?.branch ?? "", shrinks: true },
         { name: "DIRECTORY", value: ({ directory }) => directory, shrinks: true }
       ]
     })

@@ -1,0 +1,128 @@
+/** `opencode-worker sessions fork|compact|undo|redo|export`: actions on a whole session. */
+import type { Client as Operator, CommandId, SessionId } from "@opencode-worker/client"
+import { Client } from "@opencode-worker/client/effect"
+import { Effect, Option, Predicate, Stream } from "effect"
+import { Flag } from "effect/cli"
+import { temporaryError } from "../../AppError.ts"
+import { jsonText } from "../../operator/jsonText.ts"
+import { findSession, findTurn } from "../../operator/lookup.ts"
+import { printLine } from "../../terminal/output/Output.ts"
+import { ScreenText, screen } from "../../terminal/output/ScreenText.ts"
+import { session, turn } from "./flags.ts"
+import { operatorCommand } from "./operatorCommand.ts"
+
+/** Starts an action, waits until the worker has run it, and returns its result. */
+const result = Effect.fnUntraced(function* (start: (actions: Operator["sessionActions"]) => Promise<CommandId>) {
+  const client = yield* Client
+  const command = yield* client.call(({ commands, sessionActions }, options) =>
+    start(sessionActions).then((commandId) => commands.wait(commandId, options))
+  )
+  if (command?.status !== "done") {
+    return yield* temporaryError(command?.error ?? "The worker did not do it: it was revoked or stopped.")
+  }
+  const parsed: unknown = JSON.parse(command.result ?? "null")
+  return parsed
+})
+
+const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
+const text = (value: unknown, name: string): string => (Predicate.hasProperty(value, name) ? String(value[name]) : "")
+
+/** The files of an undo or redo. */
+const printFiles = Effect.fnUntraced(function* (found: unknown, done: string) {
+  const files = Predicate.hasProperty(found, "files") ? list(found.files) : []
+  for (const file of files) {
+    const changed = text(file, "changed") === "true" ? " (changed since)" : ""
+    yield* printLine(screen`${ScreenText.line(text(file, "file"))}${changed}`)
+  }
+  yield* printLine(screen`${files.length} files, ${done}`)
+})
+
+const preview = Flag.Boolean("preview").pipe(Flag.withDescription("Only list the files"), Flag.withDefault(false))
+
+export const undo = operatorCommand(
+  "undo",
+  "Undo a turn and all later ones, with their files; refused if a file was changed since",
+  {
+    session,
+    turn,
+    skip: Flag.String("skip").pipe(
+      Flag.withMetavar("file"),
+      Flag.withDescription("Leave a file that was changed since as it is; repeatable"),
+      Flag.atLeast(0)
+    ),
+    force: Flag.String("force").pipe(
+      Flag.withMetavar("file"),
+      Flag.withDescription("Overwrite a file that was changed since; repeatable"),
+      Flag.atLeast(0)
+    ),
+    preview
+  },
+  Effect.fnUntraced(function* ({ force, preview: isPreview, session: given, skip, turn: chosen }) {
+    const { sessionId, turnId } = yield* findTurn(given, chosen)
+    const options = { force, skip, preview: isPreview }
+    const found = yield* result((actions) => actions.undo(sessionId, turnId, options))
+    yield* printFiles(found, isPreview ? "not undone" : "undone")
+  })
+)
+
+export const redo = operatorCommand(
+  "redo",
+  "Take the undo of a session back, until its next prompt",
+  {
+    session,
+    force: Flag.Boolean("force").pipe(
+      Flag.withDescription("Overwrite files that were changed since the undo"),
+      Flag.withDefault(false)
+    ),
+    preview
+  },
+  Effect.fnUntraced(function* ({ force, preview: isPreview, session: given }) {
+    const { sessionId } = yield* findSession(given)
+    const options = { force, preview: isPreview }
+    const found = yield* result((actions) => actions.redo(sessionId, options))
+    yield* printFiles(found, isPreview ? "not redone" : "redone")
+  })
+)
+
+export const fork = operatorCommand(
+  "fork",
+  "Copy a session, and print the id of the copy",
+  {
+    session,
+    before: Flag.String("before").pipe(
+      Flag.withMetavar("turn"),
+      Flag.withDescription("Copy only the turns before this one"),
+      Flag.optional
+    )
+  },
+  Effect.fnUntraced(function* ({ before, session: given }) {
+    const { sessionId } = yield* findSession(given)
+    const options = Option.isSome(before) ? { turnId: (yield* findTurn(given, before)).turnId } : {}
+    const found = yield* result((actions) => actions.fork(sessionId, options))
+    yield* printLine(screen`${text(found, "sessionId")}`)
+  })
+)
+
+export const compact = operatorCommand(
+  "compact",
+  "Replace the older part of a conversation by a summary, for the model",
+  { session },
+  Effect.fnUntraced(function* (given) {
+    const { sessionId } = yield* findSession(given.session)
+    yield* result((actions) => actions.compact(sessionId))
+    yield* printLine(screen`Compacted ${sessionId}`)
+  })
+)
+
+const exported = (sessionId: SessionId) =>
+  Stream.unwrap(Effect.map(Client, (client) => client.stream(({ sessionActions }) => sessionActions.export(sessionId))))
+
+export const exportSession = operatorCommand(
+  "export",
+  "Print a session as JSON, one turn per line, with its prompt and parts",
+  { session },
+  Effect.fnUntraced(function* (given) {
+    const { sessionId } = yield* findSession(given.session)
+    yield* Stream.runForEach(exported(sessionId), (turnOf) => printLine(jsonText(turnOf)))
+  })
+)
