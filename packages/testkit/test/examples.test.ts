@@ -14,7 +14,7 @@ const run = (name: string) =>
     })
   ).pipe(Effect.map(({ stdout }) => stdout.trim().split("\n")))
 
-describe("the examples of the README", { timeout: 60_000 }, () => {
+describe("the examples of the README", () => {
   it.live("Effect", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* run("effect"), ["The file says: hello from the disk", "model requests: 2"])

@@ -223,6 +223,6 @@ describe("WorkerLifecycle", () => {
           assert.deepStrictEqual(yield* Ref.get(alive), [])
         } while (left.length > 0)
       }),
-    { arbitrary: { runs: 20 }, timeout: 30_000 }
+    { arbitrary: { runs: 20 } }
   )
 })

@@ -63,7 +63,7 @@ export const serve = Effect.fnUntraced(function* (home: OpenCodeHome["Service"])
     child.stdout.on("data", read)
     child.stderr.on("data", read)
     child.once("exit", (code) => resume(Effect.fail(`opencode ended with ${code}: ${output}`)))
-  }).pipe(Effect.timeout("30 seconds"))
+  }).pipe(Effect.timeout("90 seconds"))
 
   const call = (method: string, path: string, body?: object) =>
     Effect.tryPromise(async (signal): Promise<unknown> => {
@@ -98,4 +98,4 @@ export const serve = Effect.fnUntraced(function* (home: OpenCodeHome["Service"])
 export const until = (
   provider: ScriptedProvider["Service"],
   condition: (stats: Effect.Success<ScriptedProvider["Service"]["stats"]>) => boolean
-) => provider.changes.pipe(Stream.filter(condition), Stream.runHead, Effect.timeout("20 seconds"))
+) => provider.changes.pipe(Stream.filter(condition), Stream.runHead, Effect.timeout("90 seconds"))
