@@ -235,8 +235,7 @@ export const finish = workerMutation({
       ...(usage !== undefined && { usage }),
       ...(answeredBy !== undefined && { answeredBy })
     })
-    const todos = todosOf(parts)
-    await storeState(ctx, turn.sessionId, { ...(context && { context }), ...(todos && { todos }) })
+    await storeState(ctx, turn.sessionId, { context, files: changes?.files, todos: todosOf(parts) })
     const session = announcesLoss === true ? await ctx.db.get(turn.sessionId) : null
     if (session?.historyLost === true) await ctx.db.patch(session._id, { historyLost: undefined })
     return null

@@ -6,7 +6,7 @@ import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
 import { MAX_PAGE, MAX_TODO, MAX_TODOS } from "./limits.ts"
 import { headOf, type Part } from "./payloads.ts"
-import type { contextUse, todo } from "./validators.ts"
+import type { changeTotals, contextUse, fileChange, todo } from "./validators.ts"
 
 type Todo = Infer<typeof todo>
 
@@ -40,17 +40,37 @@ export const todosOf = (parts: ReadonlyArray<Part>): Array<Todo> | undefined => 
   return undefined
 }
 
-/** Stores the state after a turn. Fields that are absent do not change. */
+const totalsOf = (files: ReadonlyArray<Infer<typeof fileChange>>): Infer<typeof changeTotals> => ({
+  files: files.length,
+  additions: files.reduce((sum, { additions }) => sum + additions, 0),
+  deletions: files.reduce((sum, { deletions }) => sum + deletions, 0)
+})
+
+/** Stores the state after a turn. `context` and `todos` that are absent do not change. */
 export const storeState = async (
   ctx: MutationCtx,
   sessionId: Id<"sessions">,
-  { context, todos }: { readonly context?: Infer<typeof contextUse>; readonly todos?: Array<Todo> }
+  {
+    context,
+    files,
+    todos
+  }: {
+    readonly context: Infer<typeof contextUse> | undefined
+    readonly files: ReadonlyArray<Infer<typeof fileChange>> | undefined
+    readonly todos: Array<Todo> | undefined
+  }
 ): Promise<void> => {
-  const change = { ...(context !== undefined && { context }), ...(todos !== undefined && { todos }) }
-  if (Object.keys(change).length === 0) return
+  const change = {
+    ...(context !== undefined && { context }),
+    ...(todos !== undefined && { todos }),
+    ...(files !== undefined && { changes: totalsOf(files) })
+  }
   const state = await stateOf(ctx, sessionId)
-  if (state === null) await ctx.db.insert("sessionStates", { sessionId, todos: [], ...change })
-  else await ctx.db.patch(state._id, change)
+  const isNone = Object.keys(change).length === 0
+  if (state !== null && (!isNone || state.changes !== undefined)) {
+    await ctx.db.patch(state._id, { changes: undefined, ...change })
+  }
+  if (state === null && !isNone) await ctx.db.insert("sessionStates", { sessionId, todos: [], ...change })
 }
 
 export const deleteState = async (ctx: MutationCtx, sessionId: Id<"sessions">): Promise<void> => {
@@ -69,6 +89,8 @@ export const readState = async (ctx: QueryCtx, sessionId: Id<"sessions">) => {
     todos: state?.todos ?? [],
     /** Of the last step. Null before the first answer. */
     context: state?.context ?? null,
+    /** Of the last turn; `changes.get` has the files. Null if it changed none. */
+    changes: state?.changes ?? null,
     /** The unfinished turns in their order, at most 20; the first one runs, or is the next to run. */
     queue: unfinished.map(({ _creationTime, _id, head, length, seq, status }) => ({
       turnId: _id,

@@ -72,6 +72,9 @@ export const turnOutcome = v.union(
 /** An entry of the agent's list. */
 export const todo = v.object({ content: v.string(), status: v.string(), priority: v.string() })
 
+/** Files, and lines in them, that a turn changed. */
+export const changeTotals = v.object({ files: v.number(), additions: v.number(), deletions: v.number() })
+
 /** Tokens of the last step, and the size of its model's context, if it is known. */
 export const contextUse = v.object({ tokens: v.number(), limit: v.optional(v.number()) })
 

@@ -36,7 +36,7 @@ const todoCall = (todos: unknown, more: object = {}) => ({
 describe("a session", () => {
   it("has the queue in order, the todos of its last list, and the use of its context", async () => {
     const { claim, finish, get, operator, sessionId } = await setUp()
-    assert.deepInclude(await get(), { todos: [], context: null, queue: [] })
+    assert.deepInclude(await get(), { todos: [], context: null, changes: null, queue: [] })
     const first = await send(operator, sessionId, "One")
     const second = await send(operator, sessionId, "Two")
     await claim(first)
@@ -48,11 +48,14 @@ describe("a session", () => {
       ]
     )
     const todo = { content: "Look", status: "pending", priority: "high" }
-    await finish(first, { context: { tokens: 10, limit: 100 }, parts: [todoCall([todo])] })
-    assert.deepInclude(await get(), { todos: [todo], context: { tokens: 10, limit: 100 } })
+    const files = ["a", "b"].map((file) => ({ file, status: "added" as const, additions: 2, deletions: 1, hash: null }))
+    const changes = { files, patch: "", truncated: false }
+    await finish(first, { context: { tokens: 10, limit: 100 }, parts: [todoCall([todo])], changes })
+    const totals = { files: 2, additions: 4, deletions: 2 }
+    assert.deepInclude(await get(), { todos: [todo], context: { tokens: 10, limit: 100 }, changes: totals })
     await claim(second)
     await finish(second, { context: { tokens: 20 } })
-    assert.deepInclude(await get(), { todos: [todo], context: { tokens: 20 }, queue: [] })
+    assert.deepInclude(await get(), { todos: [todo], context: { tokens: 20 }, changes: null, queue: [] })
     await operator.mutation(api.sessions.remove, { sessionId, idempotencyKey: randomUUID() })
   })
 
