@@ -67,7 +67,7 @@ describe("maintenance", () => {
     assert.deepStrictEqual([await status(running), await status(young)], ["claimed", "queued"])
   })
 
-  it("expires any number of prompts of the largest size", { timeout: 60_000 }, async () => {
+  it("expires any number of prompts of the largest size", { timeout: 120_000 }, async () => {
     const { operator, worker } = await setUp()
     const sessions = await Promise.all(Array.from({ length: 21 }, () => newSession(operator, worker.workerId)))
     const text = "€".repeat(200_000)

@@ -21,5 +21,5 @@ it.live(
         ScriptedProvider.layer(({ lastUserText }) => Reply.text(`You said: ${lastUserText}`), { models: ["echo"] })
       )
     ),
-  { timeout: 30_000 }
+  { timeout: 120_000 }
 )

@@ -214,7 +214,7 @@ describe("ConvexClient without a deployment", () => {
       socket.close()
       const scope = yield* Scope.make()
       yield* Scope.provide(ConvexClient.make({ url: `http://127.0.0.1:${port}` }), scope)
-      yield* Scope.close(scope, Exit.void).pipe(Effect.timeout("10 seconds"))
+      yield* Scope.close(scope, Exit.void).pipe(Effect.timeout("60 seconds"))
     }).pipe(Effect.scoped)
   )
 
@@ -268,7 +268,7 @@ describe("ConvexClient without a deployment", () => {
         yield* client.connection.pipe(
           Stream.filter(() => connections() > 1),
           Stream.runHead,
-          Effect.timeout("20 seconds")
+          Effect.timeout("60 seconds")
         )
         assert.isAbove(connections(), 1)
       }),

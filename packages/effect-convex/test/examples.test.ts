@@ -33,7 +33,7 @@ const inReadme = (name: string) => {
   return readme.includes(lines.filter((line) => !line.startsWith("/**")).join("\n"))
 }
 
-describe("the examples", { timeout: 30_000 }, () => {
+describe("the examples", { timeout: 120_000 }, () => {
   it("effect.ts sends a message and renders the list", async () => {
     assert.deepStrictEqual(await run("effect"), ["1 messages: hi"])
   })

@@ -42,7 +42,7 @@ const client = Effect.fnUntraced(function* (proxy: Proxy) {
 })
 
 const until = (proxy: Proxy, condition: (stats: FaultProxyStats) => boolean) =>
-  proxy.changes.pipe(Stream.filter(condition), Stream.runHead, Effect.timeout("5 seconds"))
+  proxy.changes.pipe(Stream.filter(condition), Stream.runHead, Effect.timeout("60 seconds"))
 
 /** Waits until exactly this arrived. */
 const receives = ({ received, socket }: Client, text: string) =>
