@@ -9,7 +9,7 @@ import { hashSecret, makeLongCode, readCode, showCode } from "./secrets.ts"
 /** The owner of the rows of a deployment without a login provider. */
 export const LOCAL_OWNER = "https://operator.opencode-worker.local|local-operator"
 
-type Invitation = Pick<Doc<"deviceCodes">, "ownerId" | "name" | "scope">
+type Invitation = Pick<Doc<"deviceCodes">, "ownerId" | "name" | "scope" | "addedBy">
 
 /** Creates a code. Deletes the unused ones of the same owner that have expired. */
 export const addCode = async (ctx: MutationCtx, invitation: Invitation) => {
@@ -73,7 +73,11 @@ export const claimCode = async (ctx: MutationCtx, typed: string, publicKey: Publ
     throw appError("Conflict", "Another device has used this code: revoke that device unless it is yours")
   }
   if (code.expiresAt <= Date.now()) throw appError("Expired", "This code is older than 5 minutes: create another one")
-  const { name, ownerId, scope } = code
+  const { addedBy, name, ownerId, scope } = code
+  const inviter = addedBy === undefined ? undefined : await ctx.db.get(addedBy)
+  if (inviter === null || inviter?.revokedAt !== undefined) {
+    throw appError("Revoked", "The device that created this code was revoked: create another one")
+  }
   const deviceId = await insertDevice(ctx, { name, ownerId, scope, publicKey })
   await ctx.db.patch(code._id, { deviceId })
   const device = await ctx.db.get(deviceId)

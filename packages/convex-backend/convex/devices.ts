@@ -44,7 +44,8 @@ export const add = operatorMutation({
   args: { name: v.string(), scope },
   handler: async (ctx, { name, scope: granted }) => {
     checkName("name", name)
-    const { code, expiresAt } = await addCode(ctx, { ownerId: ctx.operator, name, scope: granted })
+    const addedBy = ctx.device === null ? {} : { addedBy: ctx.device.deviceId }
+    const { code, expiresAt } = await addCode(ctx, { ownerId: ctx.operator, name, scope: granted, ...addedBy })
     await auditOperator(ctx, { action: "addDevice", ownerId: ctx.operator, detail: `${granted}: ${name}` })
     return { code, expiresAt }
   }
@@ -52,8 +53,8 @@ export const add = operatorMutation({
 
 /**
  * Makes the caller a device of the operator who created `code`, with this P-256 public key. Returns its id, name and scope.
- * The same code with the same key returns the same device. Fails with `NotFound`, `Expired`, or `Conflict` if another device
- * has used the code.
+ * The same code with the same key returns the same device. Fails with `NotFound`, `Expired`, `Revoked` if the device that
+ * created the code was revoked, or `Conflict` if another device has used the code.
  */
 export const claim = anonymousMutation({
   args: { code: v.string(), publicKey },

@@ -13,6 +13,7 @@ import { MAX_QUEUED_TURNS } from "./limits.ts"
 import { promptText, replacePrompt } from "./prompts.ts"
 import { purgeTurn } from "./purge.ts"
 import { checkPrompt } from "./turns.ts"
+import { moveLoad } from "./workerLoad.ts"
 
 /** In the order in which they will run. */
 const queuedIn = (ctx: QueryCtx, sessionId: Id<"sessions">): Promise<Array<Doc<"turns">>> =>
@@ -102,6 +103,7 @@ export const drop = operatorMutation({
   handler: async (ctx, { turnId }) => {
     const turn = await queuedTurn(ctx, turnId)
     await ctx.db.patch(turnId, { status: "aborted", ready: false, finished: true, finishedAt: Date.now() })
+    await moveLoad(ctx, turn.workerId, turn.status, "aborted")
     await purgeTurn(ctx, turnId)
     const session = await ownedSession(ctx, turn.sessionId)
     if (session.status !== "deleting") await promoteNext(ctx, session)

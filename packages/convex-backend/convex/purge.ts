@@ -50,12 +50,17 @@ const deleteSome = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<boolea
     ...contents
   ]
   for (const { _id } of rows) await ctx.db.delete(_id)
-  if (request !== null && contents.length < CONTENTS) await ctx.db.delete(request._id)
+  if (request !== null && contents.length < CONTENTS) {
+    // The turn may not have ended: its conversation was deleted in OpenCode.
+    await removeItem(ctx, request._id)
+    await ctx.db.delete(request._id)
+  }
   if (rows.length > 0 || request !== null) return false
   const turn = await ctx.db.get(turnId)
   if (turn !== null) await moveLoad(ctx, turn.workerId, turn.status, null)
   await deletePrompt(ctx, turnId)
   await deleteChanges(ctx, turnId)
+  await deleteApprovals(ctx, turnId)
   await ctx.db.delete(turnId)
   return true
 }

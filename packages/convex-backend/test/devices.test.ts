@@ -161,6 +161,16 @@ describe("a device that is revoked", () => {
     assert.isNumber(device?.revokedAt)
   })
 
+  it("lets no device join with a code that it has created", async () => {
+    const operator = await deployment().operator()
+    const { client, deviceId } = await newDevice(deployment(), operator, "operate")
+    const { code } = await client.mutation(api.devices.add, { name: "later", scope: "operate" })
+    const other = await operator.mutation(api.devices.add, { name: "other", scope: "operate" })
+    await operator.mutation(api.devices.revoke, { deviceId })
+    assert.strictEqual(await refusalOf(claim(code, await newKey())), "Revoked")
+    assert.include(await claim(other.code, await newKey()), { name: "other" })
+  })
+
   it("can be the calling one", async () => {
     const operator = await deployment().operator()
     const { client } = await newDevice(deployment(), operator, "read")

@@ -67,6 +67,31 @@ describe("the inbox", () => {
     )
   })
 
+  it("has no request of a session that was deleted in OpenCode while it asked", async () => {
+    const { operator, worker, list, kinds } = await setUp()
+    await operator.mutation(api.sync.apply, {
+      ...worker,
+      sessions: [{ opencodeSessionId: "ses_gone", title: "Theirs", updatedAt: Date.now() }]
+    })
+    const { page } = await operator.query(api.sessions.list, { paginationOpts: { numItems: 20, cursor: null } })
+    const sessionId = page.find(({ title }) => title === "Theirs")?.sessionId
+    assert.isDefined(sessionId)
+    const turnId = await send(operator, sessionId, "Do it")
+    await operator.mutation(api.queue.claim, { ...worker, turnId, ...ids })
+    const requestId = await openRequest(operator, { ...worker, turnId, ...permission })
+    await answerRequest(operator, requestId, { type: "turn" })
+    await openRequest(operator, { ...worker, turnId, ...permission, opencodeId: "per_2", always: null })
+    assert.deepStrictEqual(await kinds(), ["asked"])
+    await operator.mutation(api.sync.removeDeleted, { ...worker, opencodeSessionIds: ["ses_gone"] })
+    await eventually(
+      () => operator.query(api.sessions.get, { sessionId }),
+      (session) => session === null
+    )
+    assert.deepStrictEqual(await list(), [])
+    const approvals = await operator.query(api.approvals.list, { paginationOpts: { numItems: 20, cursor: null } })
+    assert.deepStrictEqual(approvals.page, [])
+  })
+
   it("has the latest result of a session, and none after an abort", async () => {
     const { end, list, kinds, operator, worker } = await setUp()
     const turnId = await end("failed")

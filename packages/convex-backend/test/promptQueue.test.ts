@@ -108,6 +108,16 @@ describe("a queued prompt", () => {
     assert.deepStrictEqual([await texts(), await ready()], [["b"], [b]])
   })
 
+  it("is no load of its worker after it is dropped", async () => {
+    const { operator, sessionId } = await world()
+    const turnId = await send(operator, sessionId)
+    await operator.mutation(api.promptQueue.drop, { turnId })
+    assert.deepStrictEqual(
+      (await operator.query(api.workers.list, {})).map(({ queued }) => queued),
+      [0]
+    )
+  })
+
   it("is not changed after its claim", async () => {
     const { operator, run } = await world()
     const turnId = await run("now")

@@ -25,6 +25,8 @@ export const devicesTables = {
     codeHash: v.string(),
     /** Milliseconds of the server's clock. */
     expiresAt: v.number(),
+    /** The device that created the code. Absent: an identity of a login provider, or the administrator. */
+    addedBy: v.optional(v.id("devices")),
     deviceId: v.optional(v.id("devices"))
   })
     .index("by_hash", ["codeHash"])
