@@ -18,7 +18,11 @@ describe("the type of a host's models", () => {
     assert.deepInclude(model, {
       providerID: "scripted",
       modelID: "other",
-      capabilities: { tools: true, reasoning: false },
+      capabilities: {
+        tools: true,
+        reasoning: false,
+        input: { image: false, pdf: false, audio: false, video: false }
+      },
       status: "active"
     })
     assert.isAbove(model.limit?.context ?? 0, 0)

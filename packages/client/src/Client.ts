@@ -7,6 +7,7 @@ import { makeApprovals } from "./resources/approvals.ts"
 import { makeCommands } from "./resources/commands.ts"
 import { makeDevices } from "./resources/devices.ts"
 import { makeInbox } from "./resources/inbox.ts"
+import { makeFiles } from "./resources/files.ts"
 import { makeModels } from "./resources/models.ts"
 import { makePromptQueue } from "./resources/promptQueue.ts"
 import { makeRequests } from "./resources/requests.ts"
@@ -30,6 +31,7 @@ export const makeClient = (connection: Connection) => {
     turns,
     sessionActions: makeSessionActions(calls),
     promptQueue: makePromptQueue(calls),
+    files: makeFiles(calls),
     requests: makeRequests(calls),
     approvals: makeApprovals(calls),
     inbox: makeInbox(calls),

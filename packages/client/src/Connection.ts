@@ -14,6 +14,8 @@ type Call<Kind extends "query" | "mutation" | "action"> = <F extends FunctionRef
 ) => Promise<FunctionReturnType<F>>
 
 export interface Connection extends AsyncDisposable {
+  /** The deployment's URL, under which this client reaches its files. Default: as the deployment names them. */
+  readonly url?: string
   readonly query: Call<"query">
   readonly mutation: Call<"mutation">
   readonly action: Call<"action">
@@ -141,6 +143,7 @@ export const connect = ({ auth, device, timeout = 30_000, url }: ConnectOptions)
     }
   }
   return {
+    url,
     query: (reference, args) => call(reference, () => client.query(reference, args)),
     mutation: (reference, args) => call(reference, () => client.mutation(reference, args)),
     action: (reference, args) => call(reference, () => client.action(reference, args)),

@@ -15,6 +15,8 @@ export type RequestId = Id<"requests">
 export type CommandId = Id<"commands">
 export type InboxItemId = Id<"inbox">
 export type ApprovalId = Id<"approvals">
+/** The id of a stored file. */
+export type FileId = Id<"_storage">
 
 export type DeviceId = Id<"devices">
 
@@ -36,6 +38,8 @@ export type QueuedPrompt = FunctionReturnType<typeof backendApi.promptQueue.list
 export type FinalPart = Page<typeof backendApi.turns.parts>
 /** A final part in the outline of its turn: at most 300 bytes. */
 export type OutlineEntry = Page<typeof backendApi.turns.outline>
+/** A file of a prompt or of an agent. `url` is null if it is no longer stored. */
+export type TurnFile = FunctionReturnType<typeof backendApi.files.list>[number]
 /** The status of a turn and its deltas after a cursor. */
 export type LiveTurn = FunctionReturnType<typeof backendApi.turns.live>
 export type Segment = LiveTurn["deltas"][number]["segments"][number]

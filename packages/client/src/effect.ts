@@ -8,7 +8,8 @@ import * as Stream from "effect/Stream"
 import { makeClient, type Client as PromiseClient } from "./Client.ts"
 import type { Connection } from "./Connection.ts"
 
-const connectionOf = ({ action, mutation, query, subscribe }: ConvexClient["Service"]): Connection => ({
+const connectionOf = ({ action, mutation, query, subscribe, url }: ConvexClient["Service"]): Connection => ({
+  url,
   query: (reference, args) => Effect.runPromise(query(reference, args)),
   mutation: (reference, args) => Effect.runPromise(mutation(reference, args)),
   action: (reference, args) => Effect.runPromise(action(reference, args)),

@@ -9,6 +9,7 @@ export type {
   DeviceCode,
   DeviceId,
   DeviceScope,
+  FileId,
   FinalPart,
   InboxItem,
   InboxItemId,
@@ -26,6 +27,7 @@ export type {
   SessionId,
   SessionUsage,
   Turn,
+  TurnFile,
   TurnId,
   UsageDay,
   Worker,
@@ -38,6 +40,7 @@ export { claimDevice, createDeviceKey, type Device, deviceAuth, type DeviceKey }
 export type { FollowedTurn, FollowOptions } from "./FollowedTurn.ts"
 export * as TurnView from "./TurnView.ts"
 export type { CallOptions, MutationOptions } from "./internal/calls.ts"
+export type { UploadedFile, UploadOptions } from "./resources/files.ts"
 export type { ModelCatalog } from "./resources/models.ts"
 export type { PromptChanges } from "./resources/promptQueue.ts"
 export type { ExportedTurn, RedoOptions, UndoOptions } from "./resources/sessionActions.ts"

@@ -9,6 +9,7 @@
 import { type Infer, v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
+import { fileReference, keepAgentFiles } from "./attachments.ts"
 import { assignedSession } from "./authorize.ts"
 import { workerMutation, workerQuery } from "./builders.ts"
 import { appError } from "./errors.ts"
@@ -43,6 +44,8 @@ const historyTurn = v.object({
   outcome: turnOutcome,
   error: v.optional(turnError),
   usage: v.optional(turnUsage),
+  /** Files in the parts that were uploaded to the storage. */
+  files: v.optional(v.array(fileReference)),
   parts: v.array(v.object({ index: v.number(), kind: v.string(), payload: v.string() }))
 })
 type HistoryTurn = Infer<typeof historyTurn>
@@ -125,7 +128,7 @@ const check = ({ agent, answeredBy, error, messageId, model, newerId, text }: Hi
 const insert = async (
   ctx: MutationCtx & { readonly worker: Doc<"workers"> },
   { _id: sessionId, ownerId }: Doc<"sessions">,
-  { askedAt, finishedAt, newerId, outcome, parts, ...said }: HistoryTurn,
+  { askedAt, files, finishedAt, newerId, outcome, parts, ...said }: HistoryTurn,
   runningId: string | undefined
 ): Promise<void> => {
   const now = Date.now()
@@ -150,6 +153,7 @@ const insert = async (
   })
   await insertContent(ctx, turnId, content)
   await recordUsage(ctx, { ...said, sessionId, workerId: ctx.worker._id, ownerId }, Math.min(finishedAt, now))
+  await keepAgentFiles(ctx, { _id: turnId, ownerId }, files ?? [])
 }
 
 /**

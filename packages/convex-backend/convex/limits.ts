@@ -77,6 +77,18 @@ export const MAX_APPROVALS = 200
 export const MAX_CATALOG = 3_000_000
 /** An upper bound of its rows: a row that would end inside a character is one unit shorter. */
 export const MAX_CATALOG_ROWS = 20
+/** Bytes of one file. */
+export const MAX_FILE = 10 * 1024 ** 2
+/** Characters of a file's name, and of its media type. */
+export const MAX_FILE_NAME = 255
+/** Files of one prompt. */
+export const MAX_FILES = 10
+/** Bytes of all files of one prompt, which the worker holds in memory and sends as one request. */
+export const MAX_FILES_TOTAL = 20 * 1024 ** 2
+/** Files that the agent produced in one turn. */
+export const MAX_AGENT_FILES = 50
+/** Bytes of all stored files of one owner. Convex Cloud includes 1 GB. */
+export const MAX_OWNER_FILES = 512 * 1024 ** 2
 /** Queued commands of one worker. */
 export const MAX_QUEUED_COMMANDS = 100
 /**
@@ -128,6 +140,8 @@ export const DEVICE_SEEN_INTERVAL = 10 * 60_000
 /** The age at which a queued prompt expires. Milliseconds. */
 export const STALE_TURN = 24 * 3_600_000
 export const DAY = 24 * 3_600_000
+/** The age at which an upload that no turn refers to is deleted. Milliseconds. */
+export const UNUSED_UPLOAD = DAY
 /** Turns of a worker that was silent for this time are ended. Milliseconds. */
 export const SILENT_WORKER = 7 * DAY
 /**
@@ -198,6 +212,10 @@ export const checkName = (field: string, name: string, max = MAX_NAME, min = 1):
 
 /** `name` with each control or bidirectional character replaced by a space. */
 export const printable = (name: string): string => name.replaceAll(new RegExp(unprintable, "gu"), " ")
+
+/** Whether it is a media type in lower case and without parameters, such as `image/png`. */
+export const isMediaType = (type: string): boolean =>
+  type.length <= MAX_FILE_NAME && /^[a-z0-9][a-z0-9!#$&^_.+-]*\/[a-z0-9][a-z0-9!#$&^_.+-]*$/.test(type)
 
 /** Rejects a list that is longer than `max`, and names the field. */
 export const checkCount = (field: string, count: number, max: number): void => {

@@ -86,6 +86,7 @@ export const trimAll = internalMutation({
     await ctx.scheduler.runAfter(0, internal.pairing.recount, {})
     await ctx.scheduler.runAfter(0, internal.maintenance.trimRequests, {})
     await ctx.scheduler.runAfter(0, internal.maintenance.trimInbox, {})
+    await ctx.scheduler.runAfter(0, internal.files.sweep, {})
     for (const { value: table } of trimmed.members) {
       await ctx.scheduler.runAfter(0, internal.maintenance.trim, { table })
     }

@@ -34,13 +34,14 @@ export const list = operatorQuery({
   handler: async (ctx, { sessionId }) => {
     await ownedSession(ctx, sessionId)
     const turns = await queuedIn(ctx, sessionId)
-    return turns.map(({ _creationTime, _id, agent, delivery, head, length, model, variant }) => ({
+    return turns.map(({ _creationTime, _id, agent, delivery, fileCount, head, length, model, variant }) => ({
       turnId: _id,
       head,
       length,
       model: model ?? null,
       agent: agent ?? null,
       variant: variant ?? null,
+      fileCount: fileCount ?? 0,
       delivery: delivery ?? "queue",
       createdAt: _creationTime
     }))

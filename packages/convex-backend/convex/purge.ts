@@ -7,6 +7,7 @@ import type { Id } from "./_generated/dataModel.ts"
 import { internalMutation, type MutationCtx } from "./_generated/server.ts"
 import { deleteApprovals } from "./approvals.ts"
 import { deleteChanges } from "./changes.ts"
+import { deleteFiles } from "./attachments.ts"
 import { deletePrompt } from "./prompts.ts"
 import { deleteState } from "./sessionStates.ts"
 import { moveLoad } from "./workerLoad.ts"
@@ -16,6 +17,8 @@ import { deleteViewer } from "./viewers.ts"
 
 /** Rows per transaction. At maximum size (4 × 750 kB, 20 × 100 kB, 10 × 150 kB, 100 × 400 bytes) they are 6.5 MB, read to find and again to delete. */
 const [PARTS, DELTAS, CONTENTS, OUTLINES] = [4, 20, 10, 100]
+/** Files per transaction: each is a few small rows, and a deletion in the storage. */
+const FILES = 10
 
 /** Schedules the deletion of a session, after the caller's transaction. */
 export const purgeSession = async (ctx: MutationCtx, sessionId: Id<"sessions">): Promise<void> => {
@@ -55,7 +58,8 @@ const deleteSome = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<boolea
     await removeItem(ctx, request._id)
     await ctx.db.delete(request._id)
   }
-  if (rows.length > 0 || request !== null) return false
+  const files = await deleteFiles(ctx, turnId, FILES)
+  if (rows.length > 0 || files > 0 || request !== null) return false
   const turn = await ctx.db.get(turnId)
   if (turn !== null) await moveLoad(ctx, turn.workerId, turn.status, null)
   await deletePrompt(ctx, turnId)

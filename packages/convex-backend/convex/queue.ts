@@ -13,6 +13,7 @@
 import { v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { QueryCtx } from "./_generated/server.ts"
+import { fileReference, keepAgentFiles } from "./attachments.ts"
 import { assignedTurn } from "./authorize.ts"
 import { workerMutation, workerQuery } from "./builders.ts"
 import { checkChanges, insertChanges, turnChanges } from "./changes.ts"
@@ -57,7 +58,9 @@ const toPrompt = async (ctx: QueryCtx, turn: Doc<"turns">) => ({
   text: await promptText(ctx, turn),
   model: turn.model ?? null,
   agent: turn.agent ?? null,
-  variant: turn.variant ?? null
+  variant: turn.variant ?? null,
+  /** Read them with `files.forTurn`. */
+  fileCount: turn.fileCount ?? 0
 })
 
 /**
@@ -213,9 +216,14 @@ export const finish = workerMutation({
     announcesLoss: v.optional(v.boolean()),
     context: v.optional(contextUse),
     changes: v.optional(turnChanges),
+    /** Files in the parts that were uploaded to the storage. */
+    files: v.optional(v.array(fileReference)),
     parts: v.array(v.object({ index: v.number(), kind: v.string(), payload: v.string() }))
   },
-  handler: async (ctx, { turnId, outcome, error, usage, answeredBy, announcesLoss, context, changes, parts }) => {
+  handler: async (
+    ctx,
+    { turnId, outcome, error, usage, answeredBy, announcesLoss, context, changes, files, parts }
+  ) => {
     if (error !== undefined) {
       checkText("error.name", error.name, MAX_NAME)
       checkText("error.message", error.message, MAX_MESSAGE, 0)
@@ -228,6 +236,7 @@ export const finish = workerMutation({
     if (turn.status === "queued") throw appError("Conflict", "A turn that was not claimed cannot be finished")
     await insertContent(ctx, turnId, content)
     if (changes !== undefined) await insertChanges(ctx, turnId, changes)
+    await keepAgentFiles(ctx, turn, files ?? [])
     await endTurn(ctx, turn, {
       status: outcome,
       parts: content.outline.length,

@@ -12,6 +12,7 @@ import { changesTables } from "./tables/changes.ts"
 import { commandsTables } from "./tables/commands.ts"
 import { devicesTables } from "./tables/devices.ts"
 import { inboxTables } from "./tables/inbox.ts"
+import { filesTables } from "./tables/files.ts"
 import { modelsTables } from "./tables/models.ts"
 import { quotasTables } from "./tables/quotas.ts"
 import { requestsTables } from "./tables/requests.ts"
@@ -33,5 +34,6 @@ export const tables = {
   ...modelsTables,
   ...commandsTables,
   ...inboxTables,
-  ...usageTables
+  ...usageTables,
+  ...filesTables
 }

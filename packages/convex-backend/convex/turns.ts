@@ -5,6 +5,7 @@ import { paginationOptsValidator } from "convex/server"
 import { v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
+import { attachFiles, type FileReference, fileReference, referencesOf } from "./attachments.ts"
 import { operatorMutation, operatorQuery } from "./builders.ts"
 import { deltasAfter } from "./deltas.ts"
 import { endTurn } from "./endTurn.ts"
@@ -38,6 +39,8 @@ const toTurnView = (turn: Doc<"turns">, undoneFrom = Number.POSITIVE_INFINITY) =
   variant: turn.variant ?? null,
   /** `steer`: it was sent into the turn before it. */
   delivery: turn.delivery ?? "queue",
+  /** Files attached to the prompt: read them with `files.list`. */
+  fileCount: turn.fileCount ?? 0,
   status: turn.status,
   /** Whether OpenCode has undone it: its messages and its file changes. */
   undone: turn.messageId !== undefined && turn.seq >= undoneFrom,
@@ -64,6 +67,15 @@ interface Prompt {
   readonly agent?: string | undefined
   readonly variant?: string | undefined
   readonly askTimeout?: number | null | undefined
+  readonly files?: ReadonlyArray<FileReference>
+}
+
+/** A prompt that an operator has edited since is not compared. */
+const isSame = async (ctx: QueryCtx, existing: Doc<"turns">, { files = [], text }: Prompt): Promise<boolean> => {
+  if (existing.edited === true) return true
+  if ((existing.fileCount ?? 0) !== files.length || (await promptText(ctx, existing)) !== text) return false
+  const attached = await referencesOf(ctx, existing._id)
+  return attached.every(({ storageId }, index) => storageId === files[index]?.storageId)
 }
 
 /** Rejects a prompt that cannot be stored. */
@@ -82,11 +94,12 @@ export const checkPrompt = ({ agent, askTimeout, model, text, variant }: Prompt)
 const enqueue = async (
   ctx: MutationCtx & { readonly operator: string },
   sessionId: Id<"sessions">,
-  { text, model, agent, variant, askTimeout }: Prompt,
+  prompt: Prompt,
   idempotencyKey: string,
   delivery: "queue" | "steer" = "queue"
 ): Promise<Id<"turns">> => {
-  checkPrompt({ text, model, agent, variant, askTimeout })
+  const { agent, askTimeout, files = [], model, text, variant } = prompt
+  checkPrompt(prompt)
   checkName("idempotencyKey", idempotencyKey)
   const session = await ownedSession(ctx, sessionId)
   if (session.status === "deleting") throw appError("Conflict", "This session is being deleted: create another one")
@@ -95,7 +108,7 @@ const enqueue = async (
     .withIndex("by_session_key", (q) => q.eq("sessionId", sessionId).eq("idempotencyKey", idempotencyKey))
     .unique()
   if (existing !== null) {
-    if (existing.edited === true || (await promptText(ctx, existing)) === text) return existing._id
+    if (await isSame(ctx, existing, prompt)) return existing._id
     throw appError("Conflict", "This idempotencyKey was used for another prompt: use a new one")
   }
   const { _id: workerId } = await usableWorker(ctx, session.workerId)
@@ -109,10 +122,12 @@ const enqueue = async (
     ...(agent !== undefined && { agent }),
     ...(variant !== undefined && { variant }),
     ...(askTimeout !== undefined && { askTimeout }),
+    ...(files.length > 0 && { fileCount: files.length }),
     status: "queued",
     finished: false,
     idempotencyKey
   })
+  await attachFiles(ctx, { _id: turnId, ownerId: ctx.operator }, files)
   const title = titleOf(text)
   await ctx.db.patch(sessionId, {
     lastActivityAt: Date.now(),
@@ -137,6 +152,8 @@ export const send = operatorMutation({
     variant: v.optional(v.string()),
     delivery: v.optional(v.union(v.literal("queue"), v.literal("steer"))),
     askTimeout: v.optional(v.union(v.number(), v.null())),
+    /** Uploaded before, through `files.uploadUrl`. */
+    files: v.optional(v.array(fileReference)),
     idempotencyKey: v.string()
   },
   handler: (ctx, { sessionId, idempotencyKey, delivery, ...prompt }) =>
@@ -144,7 +161,7 @@ export const send = operatorMutation({
 })
 
 /**
- * Sends the prompt of an ended turn again, with the same text, model and agent, as the last turn of the session. Returns
+ * Sends the prompt of an ended turn again, with the same text, files, model and agent, as the last turn of the session. Returns
  * the new turn's id. Idempotent by key. Fails with `Conflict` if the turn has not ended.
  */
 export const resend = operatorMutation({
@@ -158,7 +175,8 @@ export const resend = operatorMutation({
       )
     }
     const { agent, askTimeout, model, sessionId, variant } = turn
-    const prompt = { text: await promptText(ctx, turn), model, agent, variant, askTimeout }
+    const [text, files] = [await promptText(ctx, turn), await referencesOf(ctx, turnId)]
+    const prompt = { text, model, agent, variant, askTimeout, files }
     return enqueue(ctx, sessionId, prompt, idempotencyKey)
   }
 })

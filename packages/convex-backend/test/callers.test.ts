@@ -17,6 +17,7 @@ import {
   refusalOf,
   send,
   sha256,
+  uploaded,
   useDeployment
 } from "./support/deployment.ts"
 import { publicFunctions } from "./support/functions.ts"
@@ -49,6 +50,7 @@ const world = async () => {
   const queuedId = await send(operator, sessionId)
   const commandId = await operator.mutation(api.sessions.rename, { sessionId, title: "T", idempotencyKey: "rename" })
   const { deviceId } = await newDevice(deployment(), operator, "read")
+  const storageId = await uploaded(operator)
   return {
     operator,
     worker,
@@ -61,7 +63,8 @@ const world = async () => {
     approvalId,
     itemId,
     commandId,
-    deviceId
+    deviceId,
+    storageId
   }
 }
 type World = Awaited<ReturnType<typeof world>>
@@ -103,7 +106,16 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
   "sessions:create": [({ worker }) => ({ workerId: worker.workerId, idempotencyKey: "k" }), "NotFound"],
   "sessions:list": [() => ({ paginationOpts }), "empty"],
   "sessions:get": [({ sessionId }) => ({ sessionId }), { accepted: null }],
-  "turns:send": [({ sessionId }) => ({ sessionId, text: "Hi", variant: "v", idempotencyKey: "k" }), "NotFound"],
+  "turns:send": [
+    ({ sessionId, storageId }) => ({
+      sessionId,
+      text: "Hi",
+      variant: "v",
+      files: [{ storageId, name: "a.txt", type: "text/plain" }],
+      idempotencyKey: "k"
+    }),
+    "NotFound"
+  ],
   "promptQueue:list": [({ sessionId }) => ({ sessionId }), "NotFound"],
   "promptQueue:edit": [
     ({ queuedId }) => ({ turnId: queuedId, text: "Hi", model: "p/m", agent: "a", variant: "v" }),
@@ -137,6 +149,8 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
   "workers:refreshModels": [({ worker }) => ({ workerId: worker.workerId, idempotencyKey: "k" }), "NotFound"],
   "models:get": [({ worker }) => ({ workerId: worker.workerId }), "NotFound"],
   "commands:get": [({ commandId }) => ({ commandId }), { accepted: null }],
+  "files:uploadUrl": [() => ({ type: "text/plain", size: 1 }), "own"],
+  "files:list": [({ turnId }) => ({ turnId }), "NotFound"],
   "requests:pending": [({ sessionId }) => ({ sessionId }), "NotFound"],
   "requests:get": [({ requestId }) => ({ requestId }), "NotFound"],
   "requests:answer": [({ requestId, hash }) => ({ requestId, hash, answer: { type: "once" } }), "NotFound"],
@@ -192,17 +206,42 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
   ],
   "deltas:watched": [() => ({}), { accepted: [] }],
   "queue:listDeltas": [({ turnId }) => ({ turnId, after: 0 }), "NotFound"],
-  "queue:finish": [({ turnId }) => ({ turnId, outcome: "completed", error, answeredBy, changes, parts }), "NotFound"],
+  "queue:finish": [
+    ({ storageId, turnId }) => ({
+      turnId,
+      outcome: "completed",
+      error,
+      answeredBy,
+      changes,
+      parts,
+      files: [{ storageId, name: "a.txt", type: "text/plain" }]
+    }),
+    "NotFound"
+  ],
   "queue:requeue": [({ turnId }) => ({ turnId }), "NotFound"],
   "history:add": [
-    ({ sessionId }) => ({
+    ({ sessionId, storageId }) => ({
       sessionId,
-      turns: [{ messageId: "m", text: "Hi", askedAt: 1, finishedAt: 1, outcome: "completed", error, answeredBy, parts }]
+      turns: [
+        {
+          messageId: "m",
+          text: "Hi",
+          askedAt: 1,
+          finishedAt: 1,
+          outcome: "completed",
+          error,
+          answeredBy,
+          parts,
+          files: [{ storageId, name: "a.txt", type: "text/plain" }]
+        }
+      ]
     }),
     "NotFound"
   ],
   "history:currentPrompt": [({ sessionId }) => ({ sessionId }), "NotFound"],
   "history:existing": [({ sessionId }) => ({ sessionId, messageIds: ["m"] }), "NotFound"],
+  "files:forTurn": [({ turnId }) => ({ turnId }), "NotFound"],
+  "files:agentUploadUrl": [() => ({ type: "text/plain", size: 1 }), "own"],
   "sync:watermark": [() => ({}), { accepted: 0 }],
   "sync:diff": [
     () => ({ sessions: [{ opencodeSessionId: "ses_1", title: "T", updatedAt: 1 }] }),

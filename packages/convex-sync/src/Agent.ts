@@ -15,9 +15,18 @@ export interface PromptIds {
   readonly partId: string
 }
 
-/** A prompt of a turn. Attachments will be a field of this type. */
+/** A file that the operator attached. `type`: a media type without parameters, as the operator's client named it. */
+export interface PromptFile {
+  readonly name: string
+  readonly type: string
+  readonly bytes: Uint8Array
+}
+
+/** A prompt of a turn. */
 export interface Prompt extends PromptIds {
   readonly text: string
+  /** At most 10, with 20 MiB together. An agent that cannot pass one on fails before `Delivered`. */
+  readonly files: ReadonlyArray<PromptFile>
   /** `provider/model` as the operator named it. Null: the agent chooses. */
   readonly model: string | null
   /** Null: the agent chooses. */

@@ -14,13 +14,18 @@ import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import * as HistoryTurns from "./HistoryTurns.ts"
 import { retryTransient } from "@opencode-worker/effect-convex"
+import { fileStore } from "./FileStore.ts"
 import { Lease } from "./Lease.ts"
+import { truncateToLimits } from "./TurnResult.ts"
 
 /** A turn as the backend stores it, with its place next to its neighbours. */
 export type HistoryTurn = FunctionArgs<typeof backendApi.history.add>["turns"][number]
 
-/** A turn that has ended. The times are milliseconds. `text` is truncated to 200,000 characters. */
-export type EndedTurn = Omit<HistoryTurn, "messageId" | "newerId">
+/**
+ * A turn that has ended. The times are milliseconds. Text, error and parts have any length; a `url` in a part that is a
+ * `data:` URL is stored as a file.
+ */
+export type EndedTurn = Omit<HistoryTurn, "messageId" | "newerId" | "files">
 
 /** A turn as the agent lists it; see `HistoryTurns`. */
 export type ListedTurn = HistoryTurns.Listed<EndedTurn>
@@ -39,6 +44,8 @@ export interface HistoryStore {
   readonly running: Effect.Effect<string | null, ConvexSyncError>
   /** Which of these prompts, at most 10, are there already. */
   readonly known: (messageIds: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<string>, ConvexSyncError>
+  /** The turn within the limits of the deployment, its files uploaded. */
+  readonly prepare: (turn: HistoryTurn) => Effect.Effect<HistoryTurn>
   /** At most 10, the newest first. `runningId`: the running prompt, if the agent had it before the turns were listed. */
   readonly add: (
     turns: ReadonlyArray<HistoryTurn>,
@@ -83,7 +90,8 @@ export const loadBetween = Effect.fn("History.load")(function* <E>(source: Histo
   const add = Effect.fnUntraced(function* (turns: ReadonlyArray<HistoryTurns.Placed<EndedTurn>>) {
     const known = new Set(yield* retryTransient(store.known(turns.map(({ id }) => id))))
     const missing = turns.filter(({ id }) => !known.has(id))
-    for (const call of calls(missing.map(toWire))) yield* retryTransient(store.add(call, runningId))
+    const prepared = yield* Effect.forEach(missing, (placed) => store.prepare(toWire(placed)))
+    for (const call of calls(prepared)) yield* retryTransient(store.add(call, runningId))
     return missing.length
   })
   return yield* source.turns.pipe(
@@ -98,7 +106,17 @@ export const loadBetween = Effect.fn("History.load")(function* <E>(source: Histo
 })
 
 /** The store of a session over a lease. */
-export const storeOf = (lease: Lease["Service"], sessionId: Id<"sessions">): HistoryStore => ({
+export const storeOf = (
+  lease: Lease["Service"],
+  sessionId: Id<"sessions">,
+  files = fileStore(lease)
+): HistoryStore => ({
+  prepare: (turn) =>
+    Effect.map(files.keep(turn.parts), ({ files: kept, parts }) => ({
+      ...turn,
+      ...truncateToLimits({ ...turn, parts }),
+      ...(kept.length > 0 && { files: kept })
+    })),
   running: lease.query(api.history.currentPrompt, { sessionId }),
   known: (messageIds) => lease.query(api.history.existing, { sessionId, messageIds: [...messageIds] }),
   add: (turns, runningId) =>

@@ -133,6 +133,8 @@ export class Lease extends Context.Service<
   Lease,
   Omit<HeldLease, "report"> & {
     readonly workerId: WorkerCredentials["workerId"]
+    /** The deployment's URL, as this worker reaches it. */
+    readonly url: string
     readonly query: <F extends FunctionReference<"query">>(
       query: F,
       args: Own<F>
@@ -186,6 +188,7 @@ const overConvex = Effect.fnUntraced(function* (credentials: WorkerCredentials, 
     setPhase: held.setPhase,
     remaining: held.remaining,
     workerId,
+    url: convex.url,
     query: (query, args) => watched(retryTransient(convex.query(query, signed<typeof query>(args)))),
     mutation: (mutation, args) =>
       watched(convex.mutation(mutation, signed<typeof mutation>(args), { idempotent: true })),

@@ -8,7 +8,7 @@ type Finish = FunctionArgs<typeof backendApi.queue.finish>
 
 /**
  * `index`: its place in the turn. `kind`: `text`, `reasoning`, `tool` or another one of the agent, or `notice`. `payload`:
- * JSON of any length, the agent's own part, or `{ text }` for a notice.
+ * JSON of any length, the agent's own part, or `{ text }` for a notice. A `url` in it that is a `data:` URL is stored as a file.
  */
 export type FinalPart = Readonly<Finish["parts"][number]>
 
@@ -49,7 +49,7 @@ export const truncateToLimits = ({
   outcome,
   parts,
   usage
-}: TurnResult): Omit<Finish, keyof Signature | "turnId" | "announcesLoss"> => ({
+}: TurnResult): Omit<Finish, keyof Signature | "turnId" | "announcesLoss" | "files"> => ({
   outcome,
   parts: [...truncateParts(parts)],
   ...(error !== undefined && {

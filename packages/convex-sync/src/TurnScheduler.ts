@@ -29,6 +29,8 @@
  * | prompt, `Unavailable` | 0.5, 1, 2, 4 s | 4 times |
  * | prompt, `SessionGone` | none | once |
  * | prompt, `Busy` | 1 s | 1 hour |
+ * | file of a prompt, storage unreachable | 0.5 s, doubled up to 5 s | 10 minutes |
+ * | file of an answer, storage unreachable | 0.5, 1, 2, 4 s | 4 times, then it is left out |
  * | call of the agent for a request | 0.1, 0.2, 0.4, 0.8 s | 4 times |
  * | recovery of a turn | 1 s, doubled up to 1 min | it succeeds |
  * | recovery after a refused end | 1 s | each refusal |

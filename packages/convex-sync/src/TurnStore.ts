@@ -8,6 +8,7 @@ import { AgentError } from "./AgentError.ts"
 import { Deleting, Failed } from "./AgentReason.ts"
 import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
+import { type FileStore, fileStore } from "./FileStore.ts"
 import { joinDeltas } from "./internal/turns/joinDeltas.ts"
 import type { Lease } from "./Lease.ts"
 import { type RequestStore, requestStore } from "./RequestStore.ts"
@@ -33,6 +34,8 @@ export interface TurnStore {
   readonly windows: Stream.Stream<ReadonlyArray<ReadyTurn>, ConvexSyncError>
   /** The turns of this worker that an operator stopped and that have not ended: now, and at each change. */
   readonly aborts: Stream.Stream<ReadonlyArray<Id<"turns">>, ConvexSyncError>
+  /** The files of a claimed turn. */
+  readonly files: FileStore["ofTurn"]
   readonly conversation: (sessionId: Id<"sessions">) => Conversation
   /** Null: the turn is no longer ready, or another process has it. */
   readonly claim: (turnId: Id<"turns">, ids: PromptIds) => Effect.Effect<ClaimedPrompt | null, ConvexSyncError>
@@ -90,19 +93,23 @@ const readDeltas = (lease: Lease["Service"], turnId: Id<"turns">) =>
   )
 
 /** The store over a lease. `limit`: ready turns in one window, 1 to 20. */
-export const turnStore = (lease: Lease["Service"], limit = MAX_PAGE): TurnStore => ({
+export const turnStore = (lease: Lease["Service"], limit = MAX_PAGE, files = fileStore(lease)): TurnStore => ({
   windows: lease.subscribe(api.queue.listReady, { limit }),
   aborts: lease.subscribe(api.queue.aborts, { limit: MAX_PAGE }),
+  files: files.ofTurn,
   conversation: (sessionId) => conversation(lease, sessionId),
   claim: (turnId, ids) => lease.mutation(api.queue.claim, { turnId, ...ids }),
   deliver: (turnId) => lease.mutation(api.queue.markDelivered, { turnId }),
   streamed: (turnId) => Effect.map(readDeltas(lease, turnId), joinDeltas),
   finish: (turnId, result) =>
-    lease.mutation(api.queue.finish, {
-      turnId,
-      ...truncateToLimits(result),
-      ...(result.announcesLoss === true && { announcesLoss: true })
-    }),
+    Effect.flatMap(files.keep(result.parts), ({ files: kept, parts }) =>
+      lease.mutation(api.queue.finish, {
+        turnId,
+        ...truncateToLimits({ ...result, parts }),
+        ...(kept.length > 0 && { files: kept }),
+        ...(result.announcesLoss === true && { announcesLoss: true })
+      })
+    ),
   requeue: (turnId, messageId) =>
     lease.mutation(api.queue.requeue, { turnId, ...(messageId !== null && { messageId }) }),
   orphaned: (running) =>

@@ -48,6 +48,7 @@ const makeStore = (answer: (call: number) => Effect.Effect<void, ConvexSyncError
   const store: History.HistoryStore = {
     running: Effect.succeed(null),
     known: (ids) => Effect.sync(() => ids.filter((id) => turns.some(({ messageId }) => messageId === id))),
+    prepare: Effect.succeed,
     add: (added) =>
       Effect.suspend(() => answer(calls.push(added.length))).pipe(
         Effect.andThen(Effect.sync(() => turns.push(...added)))

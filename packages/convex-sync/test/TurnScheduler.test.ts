@@ -4,6 +4,7 @@ import { Deferred, Effect, Exit, Fiber, Queue, Schema, Scope, Stream } from "eff
 import { TestClock } from "effect/testing"
 import {
   type Agent,
+  AgentError,
   AgentReason,
   ConvexSyncError,
   ConvexSyncReason,
@@ -35,6 +36,7 @@ interface Options {
   readonly agent?: Agent["Service"]
   readonly claim?: (name: string) => Effect.Effect<boolean, ConvexSyncError>
   readonly finish?: (name: string) => Effect.Effect<void, ConvexSyncError>
+  readonly files?: TurnStore["files"]
   readonly orphaned?: () => ReadonlyArray<OrphanedTurn>
 }
 
@@ -42,7 +44,13 @@ interface Options {
 const obedient = () => ScriptedAgent.make({ script: ({ text }) => [{ say: text }] }).agent
 
 /** A scheduler over an in-memory store that records claims and outcomes. */
-const setUp = Effect.fnUntraced(function* ({ agent = obedient(), claim, finish, orphaned }: Options = {}) {
+const setUp = Effect.fnUntraced(function* ({
+  agent = obedient(),
+  claim,
+  files = () => Effect.succeed([]),
+  finish,
+  orphaned
+}: Options = {}) {
   const windows = yield* Queue.unbounded<ReadonlyArray<ReadyTurn> | ConvexSyncError>()
   const aborts = yield* Queue.unbounded<ReadonlyArray<Id<"turns">>>()
   const claimed: Array<string> = []
@@ -55,6 +63,7 @@ const setUp = Effect.fnUntraced(function* ({ agent = obedient(), claim, finish, 
       "operation" in window ? Effect.fail(window) : Effect.succeed(window)
     ),
     aborts: Stream.fromQueue(aborts),
+    files,
     conversation: (sessionId) => ({
       sessionId,
       read: Effect.succeed({ agentSessionId: null, title: "", historyLost: false, createdAt: 0 }),
@@ -63,7 +72,13 @@ const setUp = Effect.fnUntraced(function* ({ agent = obedient(), claim, finish, 
     claim: (turnId) =>
       Effect.suspend(() => {
         claimed.push(turnId)
-        const prompt = { text: turnId, model: null, agent: null, variant: null }
+        const prompt = {
+          text: turnId,
+          model: null,
+          agent: null,
+          variant: null,
+          fileCount: turnId.startsWith("file") ? 1 : 0
+        }
         return Effect.map(claim?.(turnId) ?? Effect.succeed(true), (isClaimed) => (isClaimed ? prompt : null))
       }),
     deliver: () => Effect.void,
@@ -140,6 +155,40 @@ describe("TurnScheduler, its window", () => {
       const { results, show } = yield* setUp()
       yield* show("a")
       assert.deepStrictEqual(results, [["a", "completed", ""]])
+    })
+  )
+
+  it.effect("passes the files of a prompt on, and reads none for a prompt without files", () =>
+    Effect.gen(function* () {
+      const { agent, delivered } = hanging()
+      const read: Array<string> = []
+      const file = { name: "a.png", type: "image/png", bytes: new Uint8Array([1]) }
+      const files = (turnId: string) => Effect.sync(() => [{ ...file, name: `${read.push(turnId)}.png` }])
+      const { show } = yield* setUp({ agent, files })
+      yield* show("file")
+      yield* show("b")
+      assert.deepStrictEqual(read, ["file"])
+      assert.deepStrictEqual(
+        delivered.map((prompt) => prompt.files),
+        [[{ ...file, name: "1.png" }], []]
+      )
+    })
+  )
+
+  it.effect("fails a turn whose file cannot be read, without its prompt, and aborts one that waits for a file", () =>
+    Effect.gen(function* () {
+      const { agent, delivered } = hanging()
+      const gone = new AgentReason.Failed({ name: "FileUnavailable", message: "a.png is gone" })
+      const { abort, results, show } = yield* setUp({
+        agent,
+        files: (turnId) => (turnId === "file a" ? Effect.fail(new AgentError({ reason: gone })) : Effect.never)
+      })
+      yield* show("file a")
+      assert.deepStrictEqual(results, [["file a", "failed", "FileUnavailable"]])
+      yield* show("file b")
+      yield* abort("file b")
+      assert.deepStrictEqual(results.at(-1), ["file b", "aborted", ""])
+      assert.deepStrictEqual(delivered, [])
     })
   )
 

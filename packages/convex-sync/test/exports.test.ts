@@ -26,6 +26,7 @@ it("the entries export these names", () => {
     "api",
     "commandStore",
     "deltaStore",
+    "fileStore",
     "isAgentError",
     "isConvexSyncError",
     "isLoss",

@@ -84,6 +84,8 @@ type Returns<F extends FunctionReference<"query" | "mutation" | "action">> = Eff
 export class ConvexClient extends Context.Service<
   ConvexClient,
   {
+    /** The deployment's URL, without a slash at its end. */
+    readonly url: string
     /** The current result. */
     readonly query: <F extends FunctionReference<"query">>(query: F, args: FunctionArgs<F>) => Returns<F>
     readonly mutation: <F extends FunctionReference<"mutation">>(
@@ -211,6 +213,7 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
   }
 
   return ConvexClient.of({
+    url,
     query: (query, args) => {
       const first = Stream.runHead(subscribe(query, args)).pipe(
         Effect.flatMap(Option.match({ onNone: () => Deferred.await(closed), onSome: Effect.succeed }))

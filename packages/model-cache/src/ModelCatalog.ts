@@ -14,7 +14,17 @@ export interface Model {
   readonly name: string
   /** In tokens. */
   readonly limit?: { readonly context?: number; readonly output?: number }
-  readonly capabilities?: { readonly tools?: boolean; readonly reasoning?: boolean; readonly attachments?: boolean }
+  readonly capabilities?: {
+    readonly tools?: boolean
+    readonly reasoning?: boolean
+    /** The kinds of files that the model accepts in a prompt. */
+    readonly input?: {
+      readonly image?: boolean
+      readonly pdf?: boolean
+      readonly audio?: boolean
+      readonly video?: boolean
+    }
+  }
   /** As the provider spells it, for example `active` or `deprecated`. */
   readonly status?: string
 }

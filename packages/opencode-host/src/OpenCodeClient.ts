@@ -36,7 +36,9 @@ export type UserMessage = Pick<ClassicUserMessage, "id" | "sessionID" | "role" |
 
 export type Message = UserMessage | AssistantMessage
 
-export type Agent = Pick<ClassicAgent, "name" | "mode"> & Partial<Pick<ClassicAgent, "description" | "hidden">>
+/** `model`: its own one, which a prompt without a model is sent to. */
+export type Agent = Pick<ClassicAgent, "name" | "mode"> &
+  Partial<Pick<ClassicAgent, "description" | "hidden" | "model">>
 
 /**
  * A message with its parts, in part order.
@@ -68,8 +70,17 @@ export interface ModelInfo {
   readonly providerName: string
   /** In tokens. */
   readonly limit: { readonly context: number; readonly output: number }
-  /** Whether the model can call tools, and whether it is known to reason. */
-  readonly capabilities: { readonly tools: boolean; readonly reasoning: boolean }
+  /** Whether the model can call tools, whether it is known to reason, and the kinds of files that it accepts in a prompt. */
+  readonly capabilities: {
+    readonly tools: boolean
+    readonly reasoning: boolean
+    readonly input: {
+      readonly image: boolean
+      readonly pdf: boolean
+      readonly audio: boolean
+      readonly video: boolean
+    }
+  }
   readonly status: "alpha" | "beta" | "deprecated" | "active"
 }
 
@@ -83,6 +94,17 @@ export interface ModelList {
 }
 
 /**
+ * A file of a prompt. OpenCode reads `text/plain` out to the model, and sends images, PDF, audio and video as they are; a model
+ * without this kind of input receives an error text instead of the file.
+ */
+export interface PromptFile {
+  readonly name: string
+  /** A media type, such as `image/png`. */
+  readonly type: string
+  readonly bytes: Uint8Array
+}
+
+/**
  * One prompt under ids that the caller made (`ascendingId`), so that it may be sent again until it is delivered.
  */
 export interface PromptInput {
@@ -92,6 +114,7 @@ export interface PromptInput {
   /** `prt_…`, unique among all sessions: the id of the text. */
   readonly partId: string
   readonly text: string
+  readonly files?: ReadonlyArray<PromptFile> | undefined
   /** `provider/model`; split at the first slash. */
   readonly model?: string | undefined
   readonly agent?: string | undefined

@@ -13,6 +13,7 @@ export type {
   OpenCodeClient,
   OpenCodeEvent,
   Part as OpenCodePart,
+  PromptFile,
   PromptInput,
   Session as OpenCodeSession,
   SessionStatus as OpenCodeSessionStatus,

@@ -1,7 +1,11 @@
 /** A chat-completions request as a script receives it. */
 import { Schema } from "effect"
 
-const Part = Schema.Struct({ type: Schema.String, text: Schema.optionalKey(Schema.String) })
+const Part = Schema.Struct({
+  type: Schema.String,
+  text: Schema.optionalKey(Schema.String),
+  image_url: Schema.optionalKey(Schema.Struct({ url: Schema.String }))
+})
 
 const Message = Schema.Struct({
   role: Schema.String,
@@ -56,6 +60,8 @@ export interface ChatRequest {
   readonly prompts: ReadonlyArray<string>
   /** The newest of `prompts`, `""` when there is none. */
   readonly lastUserText: string
+  /** The images of all messages as `data:` URLs, oldest first. */
+  readonly images: ReadonlyArray<string>
   /** Results of the tool calls made since the newest user message, oldest first. */
   readonly toolResults: ReadonlyArray<ToolResult>
   /** Names of the tools that the model may call. */
@@ -66,6 +72,9 @@ const textOf = ({ content }: typeof Message.Type): string =>
   typeof content === "string"
     ? content
     : (content ?? []).flatMap((part) => (part.text === undefined ? [] : [part.text])).join("\n")
+
+const imagesOf = ({ content }: typeof Message.Type): ReadonlyArray<string> =>
+  typeof content === "string" ? [] : (content ?? []).flatMap(({ image_url }) => image_url?.url ?? [])
 
 /** OpenCode's title agent names titles in its system prompt and offers no tools. */
 const isTitle = (body: typeof Body.Type): boolean =>
@@ -84,6 +93,7 @@ export const fromBody = (body: typeof Body.Type): Omit<ChatRequest, "ordinal"> =
     messages: body.messages.map((message) => ({ role: message.role, text: textOf(message) })),
     prompts,
     lastUserText: prompts.at(-1) ?? "",
+    images: body.messages.flatMap(imagesOf),
     toolResults: turn
       .filter(({ role }) => role === "tool")
       .map((message) => {

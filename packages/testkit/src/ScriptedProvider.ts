@@ -23,6 +23,8 @@ export type Script = (request: ChatRequest) => Reply.Reply | Effect.Effect<Reply
 export interface Options {
   /** Model ids, without the provider; they may contain slashes. The first is the default. Default: `["echo"]`. */
   readonly models?: ReadonlyArray<string>
+  /** Those of `models` that accept images. Default: none. */
+  readonly imageModels?: ReadonlyArray<string>
   /** Answers OpenCode's requests for a session title. Default: a short fixed title, without asking `script`. */
   readonly titles?: Script
   /** How many of the newest requests `requests` keeps. Default: 200. */
@@ -155,7 +157,7 @@ const make = Effect.fnUntraced(function* (initial: Script, options: Options) {
 
   return ScriptedProvider.of({
     url,
-    config: config(url, models),
+    config: config(url, models, options.imageModels ?? []),
     requests: Effect.sync(() => [...kept]),
     count: Effect.map(SubscriptionRef.get(stats), ({ chats }) => chats),
     stats: SubscriptionRef.get(stats),
@@ -167,14 +169,22 @@ const make = Effect.fnUntraced(function* (initial: Script, options: Options) {
   })
 })
 
-const config = (baseURL: string, models: ReadonlyArray<string>): ProviderConfig => ({
+const images = { attachment: true, modalities: { input: ["text", "image"], output: ["text"] } }
+
+const config = (
+  baseURL: string,
+  models: ReadonlyArray<string>,
+  imageModels: ReadonlyArray<string>
+): ProviderConfig => ({
   model: `scripted/${models[0] ?? "echo"}`,
   provider: {
     scripted: {
       npm: "@ai-sdk/openai-compatible",
       name: "Scripted",
       options: { baseURL, apiKey: "sk-none" },
-      models: Object.fromEntries(models.map((name) => [name, { name, limit }]))
+      models: Object.fromEntries(
+        models.map((name) => [name, { name, limit, ...(imageModels.includes(name) && images) }])
+      )
     }
   },
   autoupdate: false

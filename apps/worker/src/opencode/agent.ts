@@ -13,6 +13,7 @@ import { type OpenSession, openSession } from "./conversation.ts"
 import { toAgentError } from "./errors.ts"
 import { toAgentEvents } from "./events.ts"
 import { slowDelivery } from "./notices.ts"
+import { acceptedFiles, chosenModel } from "./promptFiles.ts"
 import { openCodeRecord } from "./record.ts"
 import { openCodeSessions } from "./sessions.ts"
 import { whenRunning } from "./startup.ts"
@@ -77,17 +78,20 @@ const make = Effect.gen(function* () {
       abort: Effect.suspend(() => (slot.session === undefined ? Effect.void : host.abort(slot.session.id))).pipe(
         Effect.mapError(toAgentError)
       ),
-      run: ({ agent, delivery, messageId, model, partId, text, variant }) => {
+      run: ({ agent, delivery, files, messageId, model, partId, text, variant }) => {
         let isDelivered = false
         const turn = Effect.gen(function* () {
           // OpenCode chooses the values that the prompt omits, by its configuration, the agent and the session.
           const named = model === null ? undefined : yield* models.resolve(model)
           const session = yield* opened
+          const target =
+            files.length === 0 ? undefined : (named ?? (yield* chosenModel(host.client, models.get, session.id, agent)))
           const turnEvents = host.turn({
             sessionId: session.id,
             messageId,
             partId,
             text,
+            files: yield* Effect.fromResult(acceptedFiles(files, target)),
             model: named?.id,
             agent: agent ?? undefined,
             variant: variant ?? undefined,

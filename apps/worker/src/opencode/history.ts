@@ -1,5 +1,5 @@
 /** The turns of one of OpenCode's sessions: opencode-host in the terms of convex-sync's history. */
-import { type History, TurnResult } from "@opencode-worker/convex-sync"
+import type { History } from "@opencode-worker/convex-sync"
 import {
   answeredBy,
   classifyTurn,
@@ -33,6 +33,7 @@ const ended = (turn: ObservedTurn): Option.Option<History.EndedTurn> => {
   if (incomplete && (sessionBusy || (prompt.parts.length === 0 && messages.length === 0))) return Option.none()
   const outcome = incomplete ? "interrupted" : state.outcome
   const error = incomplete ? (messages.length === 0 ? unanswered : cutShort) : state.error
+  const answerer = turn.kind === "prompt" ? answeredBy(messages) : undefined
   const last = messages.at(-1)?.info.time
   return Option.some({
     text: promptText(turn),
@@ -40,16 +41,16 @@ const ended = (turn: ObservedTurn): Option.Option<History.EndedTurn> => {
     ...(model !== undefined && { model: `${model.providerID}/${model.modelID}` }),
     askedAt: time.created,
     finishedAt: last?.completed ?? last?.created ?? time.created,
-    ...TurnResult.truncateToLimits({
-      outcome,
-      error,
-      usage: usageOf(messages),
-      answeredBy: turn.kind === "prompt" ? answeredBy(messages) : undefined,
-      parts: finalParts(messages, {
+    outcome,
+    usage: usageOf(messages),
+    ...(error !== undefined && { error: { name: error.name, message: error.message } }),
+    ...(answerer !== undefined && { answeredBy: answerer }),
+    parts: [
+      ...finalParts(messages, {
         completed: turn.kind === "prompt" && outcome === "completed",
         takenOver: turn.takenOver
       })
-    })
+    ]
   })
 }
 

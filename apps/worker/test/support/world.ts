@@ -45,7 +45,12 @@ export const worldWith = (options: Partial<OpenCodeHostOptions>, snapshot = fals
       )
     })
   ).pipe(
-    Layer.provideMerge(Layer.merge(ScriptedProvider.layer(echo, { models: ["echo", "other"] }), NodeServices.layer))
+    Layer.provideMerge(
+      Layer.merge(
+        ScriptedProvider.layer(echo, { models: ["echo", "other"], imageModels: ["other"] }),
+        NodeServices.layer
+      )
+    )
   )
 export const world = worldWith({})
 

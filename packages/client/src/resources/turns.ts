@@ -2,6 +2,7 @@ import { api, type Changes, type FinalPart, type OutlineEntry, type SessionId, t
 import { type FollowedTurn, type FollowOptions, followTurn, partsOf } from "../FollowedTurn.ts"
 import { type CallOptions, type Calls, keyed, type MutationOptions, pageSize } from "../internal/calls.ts"
 import { pages } from "../internal/pages.ts"
+import type { UploadedFile } from "./files.ts"
 import * as TurnView from "../TurnView.ts"
 
 export interface PromptOptions extends MutationOptions, FollowOptions {
@@ -17,20 +18,23 @@ export interface PromptOptions extends MutationOptions, FollowOptions {
   readonly delivery?: "queue" | "steer"
   /** Milliseconds in which requests of the turn must be answered, or null for no limit. Default: the worker's own limit. */
   readonly askTimeout?: number | null
+  /** Files that were uploaded before, at most 10 with 20 MiB together. */
+  readonly files?: ReadonlyArray<UploadedFile>
 }
 
 export const makeTurns = ({ connection, mutation, query }: Calls) => {
   const send = (
     sessionId: SessionId,
     text: string,
-    { agent, askTimeout, delivery, model, variant, ...options }: PromptOptions = {}
+    { agent, askTimeout, delivery, files, model, variant, ...options }: PromptOptions = {}
   ): Promise<TurnId> => {
     const optional = {
       ...(model !== undefined && { model }),
       ...(agent !== undefined && { agent }),
       ...(variant !== undefined && { variant }),
       ...(delivery !== undefined && { delivery }),
-      ...(askTimeout !== undefined && { askTimeout })
+      ...(askTimeout !== undefined && { askTimeout }),
+      ...(files !== undefined && { files: files.map(({ name, storageId, type }) => ({ storageId, name, type })) })
     }
     return mutation(api.turns.send, { sessionId, text, ...optional, ...keyed(options) }, options)
   }

@@ -16,6 +16,7 @@ import type {
 import { anyApi } from "convex/server";
 import type * as abandonedTurns from "../abandonedTurns.js";
 import type * as approvals from "../approvals.js";
+import type * as attachments from "../attachments.js";
 import type * as audit from "../audit.js";
 import type * as authorize from "../authorize.js";
 import type * as builders from "../builders.js";
@@ -29,6 +30,7 @@ import type * as deviceTokens from "../deviceTokens.js";
 import type * as devices from "../devices.js";
 import type * as endTurn from "../endTurn.js";
 import type * as errors from "../errors.js";
+import type * as files from "../files.js";
 import type * as history from "../history.js";
 import type * as http from "../http.js";
 import type * as inbox from "../inbox.js";
@@ -60,6 +62,7 @@ import type * as tables from "../tables.js";
 import type * as tables_changes from "../tables/changes.js";
 import type * as tables_commands from "../tables/commands.js";
 import type * as tables_devices from "../tables/devices.js";
+import type * as tables_files from "../tables/files.js";
 import type * as tables_inbox from "../tables/inbox.js";
 import type * as tables_models from "../tables/models.js";
 import type * as tables_quotas from "../tables/quotas.js";
@@ -81,6 +84,7 @@ import type * as workers from "../workers.js";
 const fullApi: ApiFromModules<{
   abandonedTurns: typeof abandonedTurns;
   approvals: typeof approvals;
+  attachments: typeof attachments;
   audit: typeof audit;
   authorize: typeof authorize;
   builders: typeof builders;
@@ -94,6 +98,7 @@ const fullApi: ApiFromModules<{
   devices: typeof devices;
   endTurn: typeof endTurn;
   errors: typeof errors;
+  files: typeof files;
   history: typeof history;
   http: typeof http;
   inbox: typeof inbox;
@@ -125,6 +130,7 @@ const fullApi: ApiFromModules<{
   "tables/changes": typeof tables_changes;
   "tables/commands": typeof tables_commands;
   "tables/devices": typeof tables_devices;
+  "tables/files": typeof tables_files;
   "tables/inbox": typeof tables_inbox;
   "tables/models": typeof tables_models;
   "tables/quotas": typeof tables_quotas;

@@ -24,6 +24,8 @@ export const turnsTables = {
     edited: v.optional(v.literal(true)),
     /** Milliseconds in which its requests must be answered; null: no limit. Absent: the worker's own limit. */
     askTimeout: v.optional(v.union(v.number(), v.null())),
+    /** Files attached to the prompt; absent if there are none. */
+    fileCount: v.optional(v.number()),
     /** Absent if there is no answer, or the turn has not ended. */
     answeredBy: v.optional(turnAnsweredBy),
     status: v.union(

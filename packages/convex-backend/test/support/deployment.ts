@@ -145,6 +145,27 @@ export const newSession = (operator: ConvexHttpClient, workerId: Id<"workers">, 
 export const send = (operator: ConvexHttpClient, sessionId: Id<"sessions">, text = "Hello") =>
   operator.mutation(api.turns.send, { sessionId, text, idempotencyKey: randomUUID() })
 
+/** Uploads a file as an operator does. */
+export const uploaded = async (
+  operator: ConvexHttpClient,
+  content: string | Uint8Array<ArrayBuffer> = "content",
+  type = "text/plain"
+): Promise<Id<"_storage">> => {
+  const { contentType, url } = await operator.mutation(api.files.uploadUrl, { type, size: content.length })
+  return post(url, content, contentType)
+}
+
+/** Uploads content to any upload URL. */
+export const post = async (
+  url: string,
+  content: string | Uint8Array<ArrayBuffer>,
+  contentType: string
+): Promise<Id<"_storage">> => {
+  const response = await fetch(url, { method: "POST", body: content, headers: { "content-type": contentType } })
+  const { storageId }: { storageId: Id<"_storage"> } = JSON.parse(await response.text())
+  return storageId
+}
+
 /** A permission to run a command. */
 export const permission = {
   opencodeId: "per_1",

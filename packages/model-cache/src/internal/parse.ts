@@ -13,7 +13,13 @@ const model: Fields = {
   required: { id: "string", providerID: "string", modelID: "string", name: "string" },
   optional: {
     limit: { optional: { context: "number", output: "number" } },
-    capabilities: { optional: { tools: "boolean", reasoning: "boolean", attachments: "boolean" } },
+    capabilities: {
+      optional: {
+        tools: "boolean",
+        reasoning: "boolean",
+        input: { optional: { image: "boolean", pdf: "boolean", audio: "boolean", video: "boolean" } }
+      }
+    },
     status: "string"
   }
 }

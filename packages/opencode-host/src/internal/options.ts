@@ -6,7 +6,7 @@ import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import { HostError } from "../HostError.ts"
 import { InvalidOption } from "../HostErrorReason.ts"
-import type { PromptInput, TurnInput } from "../OpenCodeClient.ts"
+import type { PromptFile, PromptInput, TurnInput } from "../OpenCodeClient.ts"
 import type { OpenCodeHostOptions, RecycleOptions, RestartOptions } from "../OpenCodeHostOptions.ts"
 
 /** The first fault of the value that the option has, if any. */
@@ -96,6 +96,11 @@ const count = rule(
   (value) => Predicate.isNumber(value) && (Number.isInteger(value) || value === Infinity) && value >= 1,
   shown
 )
+const mediaType = rule(
+  "a media type without parameters, as in image/png",
+  (value) => Predicate.isString(value) && /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+$/.test(value)
+)
+const bytes = rule("a Uint8Array", (value) => value instanceof Uint8Array)
 const httpUrl = rule("a URL that begins with http:// or https://", (value) => {
   const url = Predicate.isString(value) ? URL.parse(value) : null
   return url?.protocol === "http:" || url?.protocol === "https:"
@@ -139,6 +144,7 @@ const promptRules: Rules<PromptInput> = {
   messageId: filled,
   partId: filled,
   text,
+  files: optional(each(list, group<PromptFile>({ name: filled, type: mediaType, bytes }))),
   model: optional(filled),
   agent: optional(filled),
   variant: optional(filled),

@@ -44,10 +44,12 @@ const follow = Effect.fnUntraced(function* (
   { deltas, requests, store }: TurnServices,
   handle: TurnHandle,
   session: AgentSession,
-  prompt: Prompt
+  { fileCount, ...claimed }: PromptIds & ClaimedPrompt
 ) {
   const { turn } = handle
-  const { turnId } = turn
+  const { delivery, turnId } = turn
+  const files = fileCount === 0 ? [] : yield* store.files(turnId)
+  const prompt: Prompt = { ...claimed, delivery, files }
   let isBusyShown = false
   const showBusy = ({ message, reason }: AgentError) => {
     if (reason._tag !== "Busy" || isBusyShown) return Effect.void
@@ -136,7 +138,7 @@ export const runTurn = Effect.fn("TurnScheduler.turn")(function* (
   session: AgentSession,
   claimed: PromptIds & ClaimedPrompt
 ) {
-  const { delivery, turnId } = handle.turn
+  const { turnId } = handle.turn
   const { messageId } = claimed
   /** A turn that is stopped here ends as the agent's record says. False: it could not be recovered in time. */
   const recover = Effect.flatMap(session.id, (agentSessionId) =>
@@ -151,7 +153,7 @@ export const runTurn = Effect.fn("TurnScheduler.turn")(function* (
   const finishAborted = Effect.suspend(() => services.store.finish(turnId, { outcome: "aborted", parts: [] }))
 
   if (handle.aborted) return yield* finishAborted
-  const end = yield* follow(services, handle, session, { ...claimed, delivery }).pipe(
+  const end = yield* follow(services, handle, session, claimed).pipe(
     Effect.exit,
     Effect.asSome,
     Effect.raceFirst(Effect.as(Deferred.await(handle.cancelled), Option.none<Exit.Exit<Ended, AgentError>>())),

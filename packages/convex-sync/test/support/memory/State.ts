@@ -158,6 +158,7 @@ export const newTurn = (state: State, sessionId: Id<"sessions">, text: string): 
   agent: null,
   variant: null,
   delivery: "queue",
+  fileCount: 0,
   status: "queued",
   epoch: null,
   messageId: null,

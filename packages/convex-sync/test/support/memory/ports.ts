@@ -182,6 +182,7 @@ export const historyOver = ({ mutation, query }: Doors, sessionId: Id<"sessions"
   return {
     running: query((state) => head(state, sessionId)?.messageId ?? null),
     known: (messageIds) => query((state) => messageIds.filter((messageId) => place(state, messageId) !== -1)),
+    prepare: Effect.succeed,
     add: (told, runningId) =>
       mutation((state) => {
         const { turns } = state
@@ -214,6 +215,7 @@ export const turnsOver = (own: Doors, epoch: number): Process["turns"] => {
         .slice(0, window)
         .map(({ delivery, sessionId, turnId }) => ({ delivery, sessionId, turnId }))
     ),
+    files: () => Effect.succeed([]),
     claim: (turnId, { messageId }) =>
       mutation((state) => {
         const turn = turnOf(state, turnId)

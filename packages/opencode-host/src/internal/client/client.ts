@@ -1,6 +1,6 @@
 /** The client over the API of OpenCode 1.x (`/session/*`), through the v2 entry of its SDK. */
 import * as Effect from "effect/Effect"
-import type { ModelInfo, OpenCodeClient } from "../../OpenCodeClient.ts"
+import type { ModelInfo, OpenCodeClient, PromptFile } from "../../OpenCodeClient.ts"
 import { unmarkedMessage, unmarkedRequest } from "../plugin/mark.ts"
 import { splitModel } from "./model.ts"
 import { checkPrompt } from "../options.ts"
@@ -8,6 +8,14 @@ import type { Supervisor } from "../server/supervisor.ts"
 import { makeTransport } from "./transport.ts"
 
 const pageSize = 100
+
+/** The content is part of the URL: OpenCode would read any other URL from the machine's own files. */
+const filePart = ({ bytes, name, type }: PromptFile) => ({
+  type: "file" as const,
+  mime: type,
+  filename: name,
+  url: `data:${type};base64,${Buffer.from(bytes).toString("base64")}`
+})
 
 export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeClient => {
   const { ask, call, providerMetadata } = makeTransport(use)
@@ -88,14 +96,14 @@ export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeC
     },
     prompt: Effect.fnUntraced(function* (input) {
       yield* checkPrompt(input)
-      const { sessionId, messageId, partId, text, model, agent, variant, system } = input
+      const { sessionId, messageId, partId, text, files = [], model, agent, variant, system } = input
       yield* call("prompt", (sdk, options) =>
         sdk.session.promptAsync(
           {
             sessionID: sessionId,
             directory,
             messageID: messageId,
-            parts: [{ id: partId, type: "text", text }],
+            parts: [{ id: partId, type: "text", text }, ...files.map(filePart)],
             ...(model === undefined ? {} : { model: splitModel(model) }),
             ...(agent === undefined ? {} : { agent }),
             ...(variant === undefined ? {} : { variant }),
@@ -146,7 +154,16 @@ export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeC
           name: model.name,
           providerName: provider.name,
           limit: { context: model.limit.context, output: model.limit.output },
-          capabilities: { tools: model.capabilities.toolcall, reasoning: model.capabilities.reasoning },
+          capabilities: {
+            tools: model.capabilities.toolcall,
+            reasoning: model.capabilities.reasoning,
+            input: {
+              image: model.capabilities.input.image,
+              pdf: model.capabilities.input.pdf,
+              audio: model.capabilities.input.audio,
+              video: model.capabilities.input.video
+            }
+          },
           status: model.status
         }))
       )
