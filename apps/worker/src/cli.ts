@@ -11,10 +11,12 @@ import { approvals } from "./commands/operator/approvals.ts"
 import { chat } from "./commands/operator/chat.ts"
 import { devices } from "./commands/operator/devices.ts"
 import { context, login, logout, whoami } from "./commands/operator/login.ts"
-import { allow, answer, deny, inbox } from "./commands/operator/requests.ts"
+import { inbox } from "./commands/operator/inbox.ts"
+import { allow, answer, deny } from "./commands/operator/requests.ts"
 import { send } from "./commands/operator/send.ts"
 import { sessions } from "./commands/operator/sessions.ts"
 import { turns } from "./commands/operator/turns.ts"
+import { usage } from "./commands/operator/usage.ts"
 import { workers } from "./commands/operator/workers.ts"
 import { start } from "./commands/start.ts"
 
@@ -40,7 +42,8 @@ const root = Command.make("opencode-worker").pipe(
     whoami,
     context,
     devices,
-    approvals
+    approvals,
+    usage
   ])
 )
 

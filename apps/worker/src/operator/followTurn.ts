@@ -41,7 +41,7 @@ export const followTurn = Effect.fnUntraced(function* (options: FollowOptions) {
     for (const { requestId, subject } of onRequest === "wait" ? requests : []) {
       if (announced.has(requestId)) continue
       announced.add(requestId)
-      logLine(screen`The turn waits for an answer: ${subject} (opencode-worker inbox)`)
+      logLine(screen`The turn waits for an answer: ${subject} (opencode-worker inbox ls)`)
     }
   })
   const views = client.stream(({ turns }) => turns.follow(turnId))

@@ -94,7 +94,7 @@ export const findRequest = Effect.fnUntraced(function* (given: string) {
     given,
     found: waiting.filter(({ requestId }) => given !== "" && requestId.startsWith(given)),
     idOf: ({ requestId }) => requestId,
-    list: "opencode-worker inbox"
+    list: "opencode-worker inbox ls"
   })
 })
 

@@ -21,7 +21,7 @@ export const outcomeError = (turnId: TurnId, { error, isWhole, outcome }: TurnVi
 
 export const waitsForPerson = (turnId: TurnId, subject: string) =>
   new AppError({
-    text: `Turn ${turnId} waits for a person: ${subject}. Answer it (opencode-worker inbox), then wait for the turn (opencode-worker turns wait).`,
+    text: `Turn ${turnId} waits for a person: ${subject}. Answer it (opencode-worker inbox ls), then wait for the turn (opencode-worker turns wait).`,
     exitCode: exitCodes.WaitsForPerson
   })
 

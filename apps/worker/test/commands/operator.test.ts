@@ -84,7 +84,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the operator's co
         assert.match(waiting.stderr, /waits for a person: .*touch ran/)
         const lines = waiting.stdout.trim().split("\n")
         assert.include(JSON.parse(lines[0] ?? ""), { type: "status" })
-        const inbox = yield* operate("inbox", "--json", "requestId,subject")
+        const inbox = yield* operate("inbox", "ls", "--json", "requestId,subject")
         const { requestId, subject } = first(inbox.stdout)
         assert.match(subject, /touch ran/)
         const unsure = yield* operate("allow", requestId)
@@ -138,6 +138,11 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the operator's co
         const whole = yield* operate("sessions", "export", copy.stdout.trim())
         assert.include(JSON.parse(whole.stdout.split("\n")[0] ?? ""), { prompt: "Run touch ran", status: "completed" })
         assert.strictEqual((yield* operate("sessions", "rm", copy.stdout.trim(), "--yes")).code, 0)
+        assert.match(
+          (yield* operate("inbox", "ls")).stdout,
+          /^ID +KIND +AGE +SESSION +SUBJECT\n.* (?:interrupted|finished) /s
+        )
+        assert.match((yield* operate("usage", "--by", "model")).stdout, /^MODEL +TURNS .*\nscripted\/echo +\d/)
         assert.match((yield* operate("approvals", "ls")).stdout, /^No standing approvals/)
         const listed = yield* operate("sessions", "ls")
         assert.match(listed.stdout, /^ID +AGE +STATUS +TITLE\n\S+ +\d+s +(?:idle|running) +Touching$/m)

@@ -1,13 +1,32 @@
 /** `opencode-worker devices …`: the phones, browsers and machines that may act for you. */
 import { Client } from "@opencode-worker/client/effect"
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { prefixLength, unique } from "../../operator/lookup.ts"
 import { json, printRows } from "../../operator/output.ts"
 import { printLine } from "../../terminal/output/Output.ts"
 import { ScreenText, screen } from "../../terminal/output/ScreenText.ts"
+import { printAudit } from "./audit.ts"
 import { confirmed, yes } from "./confirmed.ts"
+import { limit } from "./flags.ts"
 import { operatorCommand } from "./operatorCommand.ts"
+
+const device = Argument.String("device").pipe(Argument.withDescription("Its id, the start of it, or its name"))
+
+const findDevice = Effect.fnUntraced(function* (given: string) {
+  const client = yield* Client
+  const all = yield* client.call((operator, options) => operator.devices.list(options))
+  return yield* unique({
+    kind: "device",
+    given,
+    found: all.filter(
+      ({ deviceId, name, revokedAt }) =>
+        revokedAt === null && given !== "" && (name === given || deviceId.startsWith(given))
+    ),
+    idOf: ({ deviceId }) => deviceId,
+    list: "opencode-worker devices ls"
+  })
+})
 
 const ls = operatorCommand(
   "ls",
@@ -51,26 +70,40 @@ const add = operatorCommand(
 const revoke = operatorCommand(
   "revoke",
   "Revoke a device, which loses access at once",
-  { device: Argument.String("device").pipe(Argument.withDescription("Its id, the start of it, or its name")), yes },
+  { device, yes },
   Effect.fnUntraced(function* (given) {
     const client = yield* Client
-    const active = (yield* client.call((operator, options) => operator.devices.list(options))).filter(
-      ({ revokedAt }) => revokedAt === null
-    )
-    const { deviceId, name } = yield* unique({
-      kind: "device",
-      given: given.device,
-      found: active.filter((each) => each.name === given.device || each.deviceId.startsWith(given.device)),
-      idOf: (each) => each.deviceId,
-      list: "opencode-worker devices ls"
-    })
+    const { deviceId, name } = yield* findDevice(given.device)
     yield* confirmed(given.yes, screen`? Revoke ${ScreenText.line(name)}? [y]es, [n]o\n`)
     yield* client.call((operator) => operator.devices.revoke(deviceId))
     yield* printLine(screen`Revoked: ${ScreenText.line(name)}`)
   })
 )
 
+const rename = operatorCommand(
+  "rename",
+  "Rename a device",
+  { device, name: Argument.String("name") },
+  Effect.fnUntraced(function* (given) {
+    const client = yield* Client
+    const { deviceId } = yield* findDevice(given.device)
+    yield* client.call((operator) => operator.devices.rename(deviceId, given.name))
+    yield* printLine(screen`Renamed ${deviceId}: ${ScreenText.line(given.name)}`)
+  })
+)
+
+const audit = operatorCommand(
+  "audit",
+  "List codes, sign-ins and revocations of your devices, the newest first",
+  { limit, json },
+  Effect.fnUntraced(function* (given) {
+    const client = yield* Client
+    const newest = client.stream((operator) => operator.devices.audit())
+    yield* printAudit(yield* Stream.runCollect(Stream.take(newest, given.limit)), given.json)
+  })
+)
+
 export const devices = Command.make("devices").pipe(
-  Command.withDescription("List, add and revoke the devices that may act for you"),
-  Command.withSubcommands([ls, add, revoke])
+  Command.withDescription("List, add, rename and revoke the devices that may act for you"),
+  Command.withSubcommands([ls, add, rename, revoke, audit])
 )

@@ -1,11 +1,11 @@
-/** `opencode-worker inbox`, `allow`, `deny` and `answer`: the requests of agents that wait for a person. */
+/** `opencode-worker allow`, `deny` and `answer`: the answers to requests of agents. */
 import type { Answer, OpenRequest } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { Effect, Option } from "effect"
 import { Argument, Flag } from "effect/cli"
 import { usageError } from "../../AppError.ts"
-import { findRequest, prefixLength } from "../../operator/lookup.ts"
-import { json, printRows, target } from "../../operator/output.ts"
+import { findRequest } from "../../operator/lookup.ts"
+import { target } from "../../operator/output.ts"
 import * as ChatInput from "../../terminal/input/ChatInput.ts"
 import { columns, printLine } from "../../terminal/output/Output.ts"
 import { ScreenText, screen } from "../../terminal/output/ScreenText.ts"
@@ -18,28 +18,6 @@ import { operatorCommand } from "./operatorCommand.ts"
 
 const request = Argument.String("request").pipe(
   Argument.withDescription("The id of a request, or the start of it (opencode-worker inbox lists them)")
-)
-
-export const inbox = operatorCommand(
-  "inbox",
-  "List the permissions and questions that wait for you, the oldest first",
-  { json },
-  Effect.fnUntraced(function* (given) {
-    const client = yield* Client
-    const rows = yield* client.call((operator, options) => operator.requests.list(options))
-    const length = prefixLength(rows.map(({ requestId }) => requestId))
-    yield* printRows({
-      rows,
-      json: given.json,
-      empty: screen`Nothing waits for you.`,
-      columns: (since) => [
-        { name: "ID", value: ({ requestId }) => requestId.slice(0, length) },
-        { name: "AGE", value: ({ createdAt }) => since(createdAt) },
-        { name: "KIND", value: ({ kind, permission }) => permission ?? kind },
-        { name: "SUBJECT", value: ({ subject }) => subject, shrinks: true }
-      ]
-    })
-  })
 )
 
 const read = Effect.fnUntraced(function* (given: string) {

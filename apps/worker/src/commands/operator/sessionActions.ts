@@ -114,6 +114,21 @@ export const compact = operatorCommand(
   })
 )
 
+export const loadHistory = operatorCommand(
+  "load-history",
+  "Import what OpenCode has of a session and the deployment has not",
+  { session },
+  Effect.fnUntraced(function* (given) {
+    const client = yield* Client
+    const { sessionId } = yield* findSession(given.session)
+    const command = yield* client.call(({ commands, sessions }, options) =>
+      sessions.loadHistory(sessionId, options).then((commandId) => commands.wait(commandId, options))
+    )
+    if (command?.status !== "done") return yield* temporaryError(command?.error ?? "The worker did not do it.")
+    yield* printLine(screen`Loaded ${sessionId}`)
+  })
+)
+
 const exported = (sessionId: SessionId) =>
   Stream.unwrap(Effect.map(Client, (client) => client.stream(({ sessionActions }) => sessionActions.export(sessionId))))
 

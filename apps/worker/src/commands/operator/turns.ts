@@ -6,10 +6,11 @@ import { writerFor } from "../../operator/answerWriter.ts"
 import { followTurn } from "../../operator/followTurn.ts"
 import { findSession, findTurn, prefixLength } from "../../operator/lookup.ts"
 import { json, printRows, target } from "../../operator/output.ts"
-import { printLine } from "../../terminal/output/Output.ts"
+import { print, printLine } from "../../terminal/output/Output.ts"
 import { screen } from "../../terminal/output/ScreenText.ts"
 import { format, limit, session, timeout, turn } from "./flags.ts"
 import { operatorCommand } from "./operatorCommand.ts"
+import { drop, edit, move, queue } from "./promptQueue.ts"
 
 const ls = operatorCommand(
   "ls",
@@ -72,7 +73,21 @@ const retry = operatorCommand(
   })
 )
 
+const diff = operatorCommand(
+  "diff",
+  "Show the changes of a turn as a patch",
+  { session, turn },
+  Effect.fnUntraced(function* (given) {
+    const client = yield* Client
+    const { turnId } = yield* findTurn(given.session, given.turn)
+    const changes = yield* client.call((operator, options) => operator.turns.changes(turnId, options))
+    if (changes === null) return yield* printLine(screen`This turn changed no files, or has not ended.`)
+    yield* print(screen`${changes.patch}${changes.patch.endsWith("\n") ? "" : "\n"}`)
+    if (changes.truncated) yield* printLine(screen`(The rest of the patch is left out.)`)
+  })
+)
+
 export const turns = Command.make("turns").pipe(
-  Command.withDescription("List, follow, stop and repeat turns"),
-  Command.withSubcommands([ls, wait, abort, retry])
+  Command.withDescription("List, follow, stop and repeat turns, and change the prompts that wait"),
+  Command.withSubcommands([ls, wait, abort, retry, diff, queue, edit, move, drop])
 )

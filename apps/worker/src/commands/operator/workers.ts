@@ -1,12 +1,13 @@
 /** `opencode-worker workers …`: the machines of a deployment. */
 import { Client } from "@opencode-worker/client/effect"
 import { Effect, Stream } from "effect"
-import { Argument, Command } from "effect/cli"
+import { Argument, Command, Flag } from "effect/cli"
 import { temporaryError } from "../../AppError.ts"
 import { findWorker, prefixLength } from "../../operator/lookup.ts"
 import { json, printRows } from "../../operator/output.ts"
 import { printLine } from "../../terminal/output/Output.ts"
 import { ScreenText, screen } from "../../terminal/output/ScreenText.ts"
+import { printAudit } from "./audit.ts"
 import { confirmed, yes } from "./confirmed.ts"
 import { limit } from "./flags.ts"
 import { operatorCommand } from "./operatorCommand.ts"
@@ -85,28 +86,29 @@ const audit = operatorCommand(
     const client = yield* Client
     const { workerId } = yield* findWorker(given.worker)
     const newest = client.stream((operator) => operator.workers.audit(workerId))
-    const rows = yield* Stream.runCollect(Stream.take(newest, given.limit))
-    yield* printRows({
-      rows,
-      json: given.json,
-      empty: screen`No entries yet.`,
-      columns: (since) => [
-        { name: "AGE", value: ({ createdAt }) => since(createdAt) },
-        { name: "ACTION", value: (entry) => entry.action },
-        { name: "BY", value: ({ actorId }) => actorId, shrinks: true },
-        { name: "DETAIL", value: ({ detail }) => detail ?? "", shrinks: true }
-      ]
-    })
+    yield* printAudit(yield* Stream.runCollect(Stream.take(newest, given.limit)), given.json)
   })
 )
 
 const models = operatorCommand(
   "models",
   "List the models of a worker",
-  { worker: named, json },
+  {
+    worker: named,
+    isRefreshed: Flag.Boolean("refresh").pipe(
+      Flag.withDescription("Make the worker fetch its models again first"),
+      Flag.withDefault(false)
+    ),
+    json
+  },
   Effect.fnUntraced(function* (given) {
     const client = yield* Client
     const { workerId } = yield* findWorker(given.worker)
+    if (given.isRefreshed) {
+      yield* client.call((operator, options) =>
+        operator.models.refresh(workerId, options).then((id) => operator.commands.wait(id, options))
+      )
+    }
     const catalog = yield* client.call((operator, options) => operator.models.get(workerId, options))
     yield* printRows({
       rows: catalog?.models ?? [],
