@@ -26,13 +26,12 @@ import {
   MAX_NAME,
   MAX_PAIRING_NAME,
   MAX_PENDING_PAIRINGS,
-  MAX_WRONG_CODES,
   PAIRING_LIFETIME,
-  PAIRING_MEMORY,
-  WRONG_CODES_WINDOW
+  PAIRING_MEMORY
 } from "./limits.ts"
 import { incompatibility } from "./protocol.ts"
 import { isSecretOf, makeCode, readCode, showCode } from "./secrets.ts"
+import { countWrongCode, tooManyWrongCodes } from "./wrongCodes.ts"
 
 declare const process: { readonly env: Readonly<Record<string, string | undefined>> }
 
@@ -194,23 +193,11 @@ const withPairing = async <A>(
   { code, operator }: { readonly code: string; readonly operator: string },
   use: (pairing: Doc<"pairings">) => Promise<A>
 ): Promise<A | ErrorData> => {
-  const counted = await ctx.db
-    .query("pairingFailures")
-    .withIndex("by_operator", (q) => q.eq("operatorId", operator))
-    .unique()
-  const left = counted === null ? 0 : counted.since + WRONG_CODES_WINDOW - Date.now()
-  if (counted !== null && left > 0 && counted.count >= MAX_WRONG_CODES) {
-    const minutes = Math.ceil(left / 60_000)
-    return { code: "RateLimited", message: `${MAX_WRONG_CODES} codes were wrong: try again in ${minutes} min` }
-  }
+  const refused = await tooManyWrongCodes(ctx, operator)
+  if (refused !== null) return refused
   const found = await pairingOf(ctx, operator, code)
   if ("_id" in found) return use(found)
-  if (counted !== null && left > 0) {
-    await ctx.db.patch(counted._id, { count: counted.count + 1 })
-  } else {
-    if (counted !== null) await ctx.db.delete(counted._id)
-    await ctx.db.insert("pairingFailures", { operatorId: operator, since: Date.now(), count: 1 })
-  }
+  await countWrongCode(ctx, operator)
   return found
 }
 

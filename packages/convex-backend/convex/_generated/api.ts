@@ -80,6 +80,7 @@ import type * as validators from "../validators.js";
 import type * as viewers from "../viewers.js";
 import type * as workerLoad from "../workerLoad.js";
 import type * as workers from "../workers.js";
+import type * as wrongCodes from "../wrongCodes.js";
 
 const fullApi: ApiFromModules<{
   abandonedTurns: typeof abandonedTurns;
@@ -148,6 +149,7 @@ const fullApi: ApiFromModules<{
   viewers: typeof viewers;
   workerLoad: typeof workerLoad;
   workers: typeof workers;
+  wrongCodes: typeof wrongCodes;
 }> = anyApi as any;
 
 /**
