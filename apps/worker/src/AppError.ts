@@ -83,12 +83,16 @@ const refusalExitCodes: Readonly<Record<string, number>> = {
   Incompatible: exitCodes.Configuration
 }
 
+/** A call that the deployment refused with this code. */
+export const refusal = (code: string, text: string) =>
+  new AppError({ text, exitCode: refusalExitCodes[code] ?? exitCodes.Usage })
+
 /** A failure of the deployment for the user, without the name of the failed function. */
 const explainDeployment = ({ reason }: ConvexSyncError): AppError => {
   const text = `${reason.message.replace(/[.]$/, "")}.`
   switch (reason._tag) {
     case "Rejected":
-      return new AppError({ text, exitCode: refusalExitCodes[reason.code] ?? exitCodes.Usage })
+      return refusal(reason.code, text)
     case "InvalidUrl":
     case "FunctionFailed":
       return configError(text)

@@ -1,5 +1,5 @@
 /** Actions on a session in OpenCode. None of them is repeated after a crash. */
-import { relative, resolve } from "node:path"
+import { relative } from "node:path"
 import { api } from "@opencode-worker/convex-backend/api"
 import { MAX_CHANGED_FILES } from "@opencode-worker/convex-backend/limits"
 import { CommandFailed, History, Lease, type QueuedCommand } from "@opencode-worker/convex-sync"
@@ -61,7 +61,13 @@ const undo = Effect.fnUntraced(function* (id: string, { force, preview, skip, tu
       undone: false
     })
   }
-  const restore = yield* Effect.forEach(skip, (file) => remember(resolve(directory, file)))
+  // Only files that OpenCode would rewrite: a name of an operator may lead anywhere.
+  const kept = paths.filter((path) => skip.includes(relative(directory, path)))
+  const restore = yield* Effect.forEach(kept, (path) =>
+    Effect.mapError(remember(path), (reason) =>
+      failed(`Nothing was undone, because ${relative(directory, path)} cannot be kept: ${reason}.`)
+    )
+  )
   yield* busy(client.actions.revert(id, messageId))
   yield* Effect.forEach(restore, (each) => each, { discard: true })
   return { files, undone: true }
@@ -73,11 +79,16 @@ const redo = Effect.fnUntraced(function* (id: string, { force, preview }: Comman
   if (revert === undefined) return yield* failed("Nothing is undone in this session.")
   // OpenCode wrote the session after the files.
   const changed = yield* changedAfter(directory, time.updated, MAX_CHANGED_FILES)
-  const files = changed.map((file) => ({ file, changed: true }))
-  if (preview) return { files, redone: false }
-  if (changed.length > 0 && !force) {
+  if (changed === null && !force && !preview) {
     return yield* failed(
-      `Changed since the undo, so nothing was restored: ${named(changed)}. Set force to overwrite them.`,
+      "The directory has too many files to look at, so changes since the undo are not known. Set force to overwrite them."
+    )
+  }
+  const files = (changed ?? []).map((file) => ({ file, changed: true }))
+  if (preview) return { files, redone: false }
+  if (files.length > 0 && !force) {
+    return yield* failed(
+      `Changed since the undo, so nothing was restored: ${named(changed ?? [])}. Set force to overwrite them.`,
       {
         files,
         redone: false

@@ -1,7 +1,7 @@
 /** Files of the worker's directory, and whether a person has changed them. */
 import { createHash } from "node:crypto"
-import { readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises"
-import { join } from "node:path"
+import { chmod, lstat, mkdir, readdir, readFile, readlink, rm, symlink, utimes, writeFile } from "node:fs/promises"
+import { dirname, join } from "node:path"
 import { Effect } from "effect"
 
 /** A larger file is not read: whether it was changed is not known. */
@@ -10,33 +10,75 @@ const maxSize = 10_000_000
 const maxEntries = 20_000
 const skipped: ReadonlySet<string> = new Set([".git", "node_modules"])
 
-/** SHA-256 of the content. Null: there is no such file. Empty: it cannot be read, or is too large. */
+const isMissing = (cause: unknown) => cause instanceof Error && "code" in cause && cause.code === "ENOENT"
+
+const sha256 = (content: Uint8Array | string) => createHash("sha256").update(content).digest("hex")
+
+/**
+ * SHA-256 of the content, or of the target of a link, which is not followed. Null: there is no such file. Empty: it cannot be
+ * read, or is too large.
+ */
 export const hashOf = (path: string): Effect.Effect<string | null> =>
   Effect.promise(async () => {
     try {
-      if ((await stat(path)).size > maxSize) return ""
-      return createHash("sha256")
-        .update(await readFile(path))
-        .digest("hex")
+      const entry = await lstat(path)
+      if (entry.isSymbolicLink()) return sha256(`link to ${await readlink(path)}`)
+      return entry.isFile() && entry.size <= maxSize ? sha256(await readFile(path)) : ""
     } catch (cause) {
-      return cause instanceof Error && "code" in cause && cause.code === "ENOENT" ? null : ""
+      return isMissing(cause) ? null : ""
     }
   })
 
-/** Remembers a file. Running the result restores it, with the time at which it was written. */
-export const remember = (path: string): Effect.Effect<Effect.Effect<void>> =>
-  Effect.promise(async () => {
-    const known = await Promise.all([readFile(path), stat(path)]).catch(() => null)
-    return Effect.promise(async () => {
-      if (known === null) return rm(path, { force: true })
-      const [content, { atime, mtime }] = known
-      await writeFile(path, content)
-      return utimes(path, atime, mtime)
-    })
+/** Writes what a path had. */
+const restorer = async (path: string): Promise<() => Promise<unknown>> => {
+  const entry = await lstat(path).catch((cause: unknown) => {
+    if (isMissing(cause)) return null
+    throw cause
   })
+  if (entry === null) return () => Promise.resolve()
+  const { atime, mode, mtime } = entry
+  if (entry.isSymbolicLink()) {
+    const target = await readlink(path)
+    return () => symlink(target, path)
+  }
+  if (!entry.isFile()) throw new Error("it is not a file")
+  const content = await readFile(path)
+  return async () => {
+    await writeFile(path, content, { flag: "wx" })
+    await chmod(path, mode)
+    await utimes(path, atime, mtime)
+  }
+}
 
-/** The files that were written after `since` (milliseconds since 1970), at most `limit`, relative to the directory. */
-export const changedAfter = (directory: string, since: number, limit: number): Effect.Effect<ReadonlyArray<string>> =>
+/**
+ * Remembers a file or link. Running the result restores it, with the time at which it was written. Fails with the reason if
+ * it cannot be read, because it could not be restored.
+ */
+export const remember = (path: string): Effect.Effect<Effect.Effect<void>, string> =>
+  Effect.tryPromise({
+    try: () => restorer(path),
+    catch: (cause) => (cause instanceof Error ? cause.message : String(cause))
+  }).pipe(
+    Effect.map((restore) =>
+      Effect.promise(async () => {
+        // A link in its place would be followed.
+        await rm(path, { force: true })
+        await mkdir(dirname(path), { recursive: true })
+        await restore()
+      })
+    )
+  )
+
+/**
+ * The files that were written after `since` (milliseconds since 1970), at most `limit`, relative to the directory. Null: none
+ * was found, and the directory has more entries than are looked at.
+ */
+export const changedAfter = (
+  directory: string,
+  since: number,
+  limit: number,
+  entriesAtMost = maxEntries
+): Effect.Effect<ReadonlyArray<string> | null> =>
   Effect.promise(async () => {
     const changed: Array<string> = []
     const folders = [""]
@@ -44,12 +86,13 @@ export const changedAfter = (directory: string, since: number, limit: number): E
     for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
       const found = await readdir(join(directory, folder), { withFileTypes: true }).catch(() => [])
       for (const entry of found) {
-        if (changed.length === limit || ++entries > maxEntries) return changed
+        if (changed.length === limit) return changed
+        if (++entries > entriesAtMost) return changed.length > 0 ? changed : null
         const path = join(folder, entry.name)
         if (entry.isDirectory()) {
           if (!skipped.has(entry.name)) folders.push(path)
-        } else if (entry.isFile()) {
-          const written = await stat(join(directory, path)).catch(() => undefined)
+        } else if (entry.isFile() || entry.isSymbolicLink()) {
+          const written = await lstat(join(directory, path)).catch(() => undefined)
           if (written !== undefined && written.mtimeMs > since) changed.push(path)
         }
       }

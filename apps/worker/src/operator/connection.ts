@@ -3,8 +3,8 @@
  *
  * | flags | deployment | signs in |
  * | --- | --- | --- |
- * | `--url` | that one | with OPENCODE_WORKER_TOKEN, or as the device of the context with this address |
  * | `--context` | of that context | as its device |
+ * | `--url`, OPENCODE_WORKER_URL | that one | with OPENCODE_WORKER_TOKEN, or as the device of the context with this address |
  * | `--data`, `--demo`, `--directory` | of the data folder | as the device of `dev` |
  * | none | of the current directory's data folder, or else of the current context | as above |
  */
@@ -71,7 +71,8 @@ const asDevice = Effect.fnUntraced(function* (context: Contexts.Context) {
   const token = Effect.tryPromise({
     try: issue,
     catch: (error) =>
-      isClientError(error) && error.reason._tag === "Rejected"
+      // Expired: the clock of this machine is wrong.
+      isClientError(error) && error.reason._tag === "Rejected" && error.reason.code !== "Expired"
         ? signInAgain(context)
         : temporaryError(error instanceof Error ? error.message : String(error))
   })
@@ -107,8 +108,9 @@ const local = Effect.fnUntraced(function* ({ data, demo, directory }: Connection
 })
 
 const connect = Effect.fnUntraced(function* (options: ConnectionOptions) {
-  if (Option.isSome(options.url)) return yield* byUrl(yield* resolveUrl(options.url.value))
+  // Before the address, which may come from the environment.
   if (Option.isSome(options.context)) return yield* byName(options.context.value)
+  if (Option.isSome(options.url)) return yield* byUrl(yield* resolveUrl(options.url.value))
   const isLocal = options.demo || Option.isSome(options.data) || Option.isSome(options.directory)
   const here = local(options)
   if (isLocal) return yield* here

@@ -30,8 +30,7 @@ export interface FollowOptions {
 export const followTurn = Effect.fnUntraced(function* (options: FollowOptions) {
   const { onRequest, person, sessionId, stop, timeout, turnId, writer } = options
   const client = yield* Client
-  // An abort is refused if the turn has just ended, and needs no retry.
-  const abort = Effect.ignore(client.call(({ turns }) => turns.abort(turnId)))
+  const abort = client.call(({ turns }) => turns.abort(turnId))
   const announced = new Set<string>()
   const onView = Effect.fnUntraced(function* (view: TurnView.TurnView) {
     yield* writer.write(view)
@@ -58,12 +57,14 @@ export const followTurn = Effect.fnUntraced(function* (options: FollowOptions) {
     onNone: () => Effect.never,
     onSome: (limit) =>
       Effect.sleep(limit).pipe(
-        Effect.andThen(stop ? abort : Effect.void),
-        Effect.andThen(Effect.fail(timedOut(turnId, Duration.format(limit), stop)))
+        Effect.andThen(
+          stop ? Effect.match(abort, { onFailure: () => false, onSuccess: () => true }) : Effect.succeed(false)
+        ),
+        Effect.flatMap((isStopped) => Effect.fail(timedOut(turnId, Duration.format(limit), isStopped)))
       )
   })
   const end = yield* Effect.raceAllFirst([ended, asked, limited]).pipe(
-    Effect.onInterrupt(() => (stop ? abort : Effect.void))
+    Effect.onInterrupt(() => (stop ? Effect.ignore(abort) : Effect.void))
   )
   const error = end === null ? null : outcomeError(turnId, end)
   if (error !== null) return yield* error

@@ -39,7 +39,7 @@ describe("opencode-worker login", () => {
         assert.strictEqual(unknown.code, 78)
         assert.match(unknown.stderr, /You are not signed in to http:\/\/127.*opencode-worker login/)
         const wrong = yield* there("login", "no-such-code", "--url", url)
-        assert.notStrictEqual(wrong.code, 0)
+        assert.strictEqual(wrong.code, 2, wrong.stderr)
         assert.match((yield* there("context", "ls")).stdout, /You are not signed in/)
 
         const added = yield* here("devices", "add", "laptop", "--scope", "read")
@@ -59,6 +59,13 @@ describe("opencode-worker login", () => {
         assert.strictEqual(refused.code, 77, refused.stderr)
         const stolen = yield* command.run({ root: yield* command.home }, "login", code, "--url", url)
         assert.notStrictEqual(stolen.code, 0)
+
+        const elsewhere = { root, environment: { OPENCODE_WORKER_URL: "http://127.0.0.1:9" } }
+        assert.match((yield* command.run(elsewhere, "whoami", "--context", name)).stdout, /^laptop \(read\)/)
+        const slow = `data:text/javascript,${encodeURIComponent("const now = Date.now; Date.now = () => now() - 3600000")}`
+        const late = yield* command.run({ root, environment: { NODE_OPTIONS: `--import ${slow}` } }, "whoami")
+        assert.strictEqual(late.code, 75, late.stderr)
+        assert.match(late.stderr, /clock of this device is -60 min away/)
 
         assert.match((yield* here("devices", "ls")).stdout, /laptop +read/)
         const revoked = yield* here("devices", "revoke", "laptop", "--yes")

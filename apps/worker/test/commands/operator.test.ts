@@ -67,6 +67,9 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the operator's co
         const none = yield* operate("send", "Hello")
         assert.strictEqual(none.code, 2)
         assert.match(none.stderr, /You have no worker yet: opencode-worker start shows a code/)
+        const unsure = yield* operate("send", "Hello", "--continue", "--idempotency-key", "task-0")
+        assert.strictEqual(unsure.code, 2)
+        assert.match(unsure.stderr, /--continue may choose another session/)
         yield* startWorker
 
         const text = yield* operate("send", "Hello")
@@ -87,9 +90,9 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the operator's co
         const inbox = yield* operate("inbox", "ls", "--json", "requestId,subject")
         const { requestId, subject } = first(inbox.stdout)
         assert.match(subject, /touch ran/)
-        const unsure = yield* operate("allow", requestId)
-        assert.strictEqual(unsure.code, 2, unsure.stderr)
-        assert.match(unsure.stderr, /needs a confirmation at a terminal, or --yes/)
+        const unconfirmed = yield* operate("allow", requestId)
+        assert.strictEqual(unconfirmed.code, 2, unconfirmed.stderr)
+        assert.match(unconfirmed.stderr, /needs a confirmation at a terminal, or --yes/)
         assert.isFalse(existsSync(join(directory, "ran")))
         const allowed = yield* operate("allow", requestId.slice(0, 8), "--yes")
         assert.strictEqual(allowed.code, 0, allowed.stderr)

@@ -1,10 +1,10 @@
 /** `opencode-worker login`, `logout`, `whoami` and `context`: the deployments that this user is signed in to. */
 import { hostname } from "node:os"
-import { claimDevice } from "@opencode-worker/client"
+import { claimDevice, isClientError } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { AppError, exitCodes, temporaryError, toAppError, usageError } from "../../AppError.ts"
+import { AppError, exitCodes, refusal, temporaryError, toAppError, usageError } from "../../AppError.ts"
 import { asOperator } from "../../operator/connection.ts"
 import { json, printRows } from "../../operator/output.ts"
 import * as Contexts from "../../state/Contexts.ts"
@@ -42,7 +42,10 @@ export const login = Command.make(
       const key = yield* operatorKey(yield* Contexts.prepare(name))
       const device = yield* Effect.tryPromise({
         try: () => claimDevice({ url, code: code.trim(), key }),
-        catch: (error) => temporaryError(error instanceof Error ? error.message : String(error))
+        catch: (error) =>
+          isClientError(error) && error.reason._tag === "Rejected"
+            ? refusal(error.reason.code, error.reason.message)
+            : temporaryError(error instanceof Error ? error.message : String(error))
       })
       yield* key.save(device.deviceId)
       yield* Contexts.save(name, url)

@@ -85,6 +85,11 @@ export const send = operatorCommand(
   Effect.fnUntraced(function* (given) {
     const client = yield* Client
     const text = yield* promptOf(given.prompt, given.file)
+    if (given.isContinued && Option.isSome(given.key)) {
+      return yield* usageError(
+        "--continue may choose another session when the command runs again: name one with --session, or leave out --idempotency-key."
+      )
+    }
     const isAtTerminal = yield* isInteractive
     const onRequest = Option.getOrElse(given.onRequest, () => (isAtTerminal ? "ask" : "fail"))
     if (onRequest === "ask" && !isAtTerminal) {
