@@ -8,7 +8,7 @@
  * - anonymous: unauthenticated callers. Only for pairing, which precedes an identity. Results are protected by a secret,
  *   and the size of arguments is limited.
  *
- * Mutations of operators are counted: see `quotas.ts`.
+ * Mutations of operators are counted, except those that only stop or revoke: see `quotas.ts`.
  *
  * A query checks its caller at every run, so revoking or fencing also ends open subscriptions.
  */
@@ -140,6 +140,11 @@ export const operatorQuery = customQuery(callableBy("operator", query, "read"), 
 export const readerMutation = customMutation(callableBy("operator", mutation, "read"), signedIn("read"))
 /** A mutation by an operator that answers an agent's request. Scope `approve`. */
 export const approverMutation = customMutation(callableBy("operator", mutation, "approve"), metered("approve"))
+/**
+ * A mutation by an operator that only stops or revokes. It is not counted: a device that has used up the quota must not
+ * prevent its own revocation. Scope `operate`.
+ */
+export const stoppingMutation = customMutation(callableBy("operator", mutation, "operate"), signedIn("operate"))
 /** A mutation by an operator: `ctx.operator`. Scope `operate`. */
 export const operatorMutation = customMutation(callableBy("operator", mutation, "operate"), metered("operate"))
 /** An action by an operator: `ctx.operator`. For functions that must write although they reject the call. Scope `operate`. */

@@ -23,7 +23,8 @@ import {
   operatorMutation,
   operatorOf,
   operatorQuery,
-  readerMutation
+  readerMutation,
+  stoppingMutation
 } from "./builders.ts"
 import { addCode, claimCode, enrollDevice, lastSeenAt, LOCAL_OWNER, revokeDevice } from "./deviceRows.ts"
 import type { PublicKey } from "./deviceTokens.ts"
@@ -101,7 +102,7 @@ const revokeAndAudit = async (ctx: MutationCtx & OperatorCaller, device: Doc<"de
 }
 
 /** Revokes a device: its next call is rejected, and its subscriptions end. Idempotent. */
-export const revoke = operatorMutation({
+export const revoke = stoppingMutation({
   args: { deviceId: v.id("devices") },
   handler: async (ctx, { deviceId }) => {
     const device = await ctx.db.get(deviceId)

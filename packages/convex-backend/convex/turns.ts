@@ -6,7 +6,7 @@ import { v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
 import { attachFiles, type FileReference, fileReference, referencesOf } from "./attachments.ts"
-import { operatorMutation, operatorQuery } from "./builders.ts"
+import { operatorMutation, operatorQuery, stoppingMutation } from "./builders.ts"
 import { deltasAfter } from "./deltas.ts"
 import { endTurn } from "./endTurn.ts"
 import { appError } from "./errors.ts"
@@ -186,7 +186,7 @@ export const resend = operatorMutation({
  * worker, or the next process of that worker, has stopped it; its text is kept. The prompt is not sent again. A finished
  * turn does not change, and repeating the call changes nothing.
  */
-export const abort = operatorMutation({
+export const abort = stoppingMutation({
   args: { turnId: v.id("turns") },
   handler: async (ctx, { turnId }) => {
     const turn = await ownedTurn(ctx, turnId)

@@ -5,7 +5,7 @@ import { paginationOptsValidator } from "convex/server"
 import { v } from "convex/values"
 import type { Id } from "./_generated/dataModel.ts"
 import { auditOperator, toAuditView } from "./audit.ts"
-import { operatorMutation, operatorQuery, workerMutation } from "./builders.ts"
+import { operatorMutation, operatorQuery, stoppingMutation, workerMutation } from "./builders.ts"
 import { enqueueCommand, findCommand } from "./commands.ts"
 import { appError } from "./errors.ts"
 import { checkName, clamp, MAX_SMALL_PAGE } from "./limits.ts"
@@ -71,7 +71,7 @@ export const report = workerMutation({
  * `interrupted` and keep their streamed text; its queued turns and commands fail. Sessions that it was to delete are
  * deleted here. Idempotent.
  */
-export const revoke = operatorMutation({
+export const revoke = stoppingMutation({
   args: { workerId: v.id("workers") },
   handler: async (ctx, { workerId }) => {
     const worker = await ownedWorker(ctx, workerId)

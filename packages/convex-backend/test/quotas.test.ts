@@ -31,11 +31,13 @@ describe("an operator", () => {
     const operator = await deployment().operator()
     const { workerId } = await enlist(operator)
     const sessionId = await newSession(operator, workerId)
-    const { client } = await newDevice(deployment(), operator, "operate")
+    const { client, deviceId } = await newDevice(deployment(), operator, "operate")
+    const turnId = await send(operator, sessionId)
+    const spare = await enlist(operator)
     const add = (name: string) => operator.mutation(api.devices.add, { name, scope: "read" }).catch(() => undefined)
     // Calls that fail are not counted: ten codes are accepted, and the others fail by their own limit.
     for (let index = 0; index < 20; index++) await add(`Phone ${index}`)
-    for (let index = 0; index < 48; index++) {
+    for (let index = 0; index < 47; index++) {
       await operator.mutation(api.sessions.create, { workerId, idempotencyKey: `${index}` })
     }
     const message = await refusal(send(operator, sessionId))
@@ -44,6 +46,10 @@ describe("an operator", () => {
     // Reading, and reporting that a session is being read, still work.
     assert.isNotNull(await operator.query(api.sessions.get, { sessionId }))
     await operator.mutation(api.sessions.watch, { sessionId })
+    // So do stopping and revoking: a device that was stolen must not prevent it.
+    await operator.mutation(api.turns.abort, { turnId })
+    await operator.mutation(api.devices.revoke, { deviceId })
+    await operator.mutation(api.workers.revoke, { workerId: spare.workerId })
     const other = await deployment().operator()
     await newSession(other, (await enlist(other)).workerId)
     passTime(10 * 60_000)
