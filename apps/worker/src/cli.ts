@@ -12,6 +12,7 @@ import { chat } from "./commands/operator/chat.ts"
 import { devices } from "./commands/operator/devices.ts"
 import { context, login, logout, whoami } from "./commands/operator/login.ts"
 import { inbox } from "./commands/operator/inbox.ts"
+import { notify } from "./commands/operator/notify.ts"
 import { allow, answer, deny } from "./commands/operator/requests.ts"
 import { send } from "./commands/operator/send.ts"
 import { sessions } from "./commands/operator/sessions.ts"
@@ -43,7 +44,8 @@ const root = Command.make("opencode-worker").pipe(
     context,
     devices,
     approvals,
-    usage
+    usage,
+    notify
   ])
 )
 

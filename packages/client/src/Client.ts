@@ -9,6 +9,7 @@ import { makeDevices } from "./resources/devices.ts"
 import { makeInbox } from "./resources/inbox.ts"
 import { makeFiles } from "./resources/files.ts"
 import { makeModels } from "./resources/models.ts"
+import { makeNotifications } from "./resources/notifications.ts"
 import { makePromptQueue } from "./resources/promptQueue.ts"
 import { makeRequests } from "./resources/requests.ts"
 import { makeSessionActions } from "./resources/sessionActions.ts"
@@ -35,6 +36,7 @@ export const makeClient = (connection: Connection) => {
     requests: makeRequests(calls),
     approvals: makeApprovals(calls),
     inbox: makeInbox(calls),
+    notifications: makeNotifications(calls),
     usage: makeUsage(calls),
     commands: makeCommands(calls),
     devices: makeDevices(calls),

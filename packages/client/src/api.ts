@@ -17,6 +17,7 @@ export type InboxItemId = Id<"inbox">
 export type ApprovalId = Id<"approvals">
 /** The id of a stored file. */
 export type FileId = Id<"_storage">
+export type NotifyTargetId = Id<"notifyTargets">
 
 export type DeviceId = Id<"devices">
 
@@ -54,6 +55,8 @@ export type Approval = Page<typeof backendApi.approvals.list>
 export type Changes = NonNullable<FunctionReturnType<typeof backendApi.changes.get>>
 /** A request, the result of a session, or a worker that is gone. */
 export type InboxItem = FunctionReturnType<typeof backendApi.inbox.list>[number]
+/** Where notifications are sent. */
+export type NotifyTarget = FunctionReturnType<typeof backendApi.notifications.list>[number]
 export type SessionUsage = FunctionReturnType<typeof backendApi.usage.session>
 /** The usage of one worker and model on one day. */
 export type UsageDay = Page<typeof backendApi.usage.days>

@@ -14,6 +14,8 @@ export type {
   InboxItem,
   InboxItemId,
   LiveTurn,
+  NotifyTarget,
+  NotifyTargetId,
   OpenRequest,
   OperatorDevice,
   OutlineEntry,
@@ -42,6 +44,7 @@ export * as TurnView from "./TurnView.ts"
 export type { CallOptions, MutationOptions } from "./internal/calls.ts"
 export type { UploadedFile, UploadOptions } from "./resources/files.ts"
 export type { ModelCatalog } from "./resources/models.ts"
+export type { NotifyTargetOptions } from "./resources/notifications.ts"
 export type { PromptChanges } from "./resources/promptQueue.ts"
 export type { ExportedTurn, RedoOptions, UndoOptions } from "./resources/sessionActions.ts"
 export type { PromptOptions } from "./resources/turns.ts"

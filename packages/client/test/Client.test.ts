@@ -178,6 +178,19 @@ describe("turns.follow", () => {
     assert.lengthOf(await collect(client.usage.days("2000-01-01", "3000-01-01")), 1)
   })
 
+  it("adds, tests, lists and removes targets of notifications", async () => {
+    await using client = deployment().operator()
+    // A port at which nothing listens.
+    const target = { kind: "webhook", url: "https://127.0.0.1:1/hook?token=t", wants: ["asked"] } as const
+    const targetId = await client.notifications.add(target)
+    assert.isString(await client.notifications.test(targetId))
+    const [listed] = await client.notifications.list()
+    assert.deepInclude(listed, { targetId, url: "https://127.0.0.1:1/hook", wants: ["asked"], content: false })
+    assert.isNotNull(listed?.lastError)
+    await client.notifications.remove(targetId)
+    assert.deepStrictEqual(await client.notifications.list(), [])
+  })
+
   it("renews the watch only if it is asked to, and rejects with signal.reason after an abort", async () => {
     await using there = await setUp()
     const { client, sessionId, worker } = there

@@ -136,6 +136,8 @@ const leased = {
 
 /** A query by an operator: `ctx.operator`. Scope `read`. */
 export const operatorQuery = customQuery(callableBy("operator", query, "read"), signedIn("read"))
+/** A query by an operator whose result can have secrets. Scope `operate`. */
+export const fullQuery = customQuery(callableBy("operator", query, "operate"), signedIn("operate"))
 /** A mutation by an operator that changes nothing but marks of the reader, such as `sessions.watch`. Scope `read`. */
 export const readerMutation = customMutation(callableBy("operator", mutation, "read"), signedIn("read"))
 /** A mutation by an operator that answers an agent's request. Scope `approve`. */

@@ -4,6 +4,7 @@ import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
 import type { PublicKey } from "./deviceTokens.ts"
 import { appError } from "./errors.ts"
 import { DEVICE_CODE_LIFETIME, MAX_DEVICE_CODES, MAX_DEVICES } from "./limits.ts"
+import { deleteTargets } from "./notifyTargets.ts"
 import { hashSecret, makeLongCode, readCode, showCode } from "./secrets.ts"
 
 /** The owner of the rows of a deployment without a login provider. */
@@ -114,6 +115,7 @@ export const revokeDevice = async (ctx: MutationCtx, { _id, ownerId, revokedAt }
     if (use !== null) await ctx.db.delete(use._id)
     await ctx.db.delete(oldest._id)
   }
+  await deleteTargets(ctx, _id)
   await ctx.db.patch(_id, { revokedAt: Date.now() })
   return true
 }

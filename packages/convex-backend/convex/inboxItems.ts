@@ -1,10 +1,12 @@
 /**
  * The rows of the inbox. They change in the transaction of the change that they are about, so that no list computes them.
  */
+import { internal } from "./_generated/api.ts"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
 import { headOf } from "./payloads.ts"
-import { MAX_DEVICES_READ, MAX_HEAD } from "./limits.ts"
+import { MAX_DEVICES_READ, MAX_HEAD, NOTIFY_DEBOUNCE } from "./limits.ts"
+import { isWanted } from "./notifyTargets.ts"
 
 type Item = Doc<"inbox">
 
@@ -21,8 +23,10 @@ export const showItem = async (
 ): Promise<void> => {
   const existing = await itemOf(ctx, item.key)
   const shown = { ...item, subject: headOf(subject, MAX_HEAD), at: Date.now(), archived: false }
-  if (existing === null) await ctx.db.insert("inbox", { ...shown, pinned: false })
-  else await ctx.db.patch(existing._id, shown)
+  const itemId = existing?._id ?? (await ctx.db.insert("inbox", { ...shown, pinned: false }))
+  if (existing !== null) await ctx.db.patch(itemId, shown)
+  if (!(await isWanted(ctx, item.ownerId, item.kind))) return
+  await ctx.scheduler.runAfter(NOTIFY_DEBOUNCE, internal.notifyDelivery.announce, { itemId, at: shown.at })
 }
 
 /** Deletes an item with the marks of its readers. */

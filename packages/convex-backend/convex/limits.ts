@@ -71,6 +71,9 @@ export const MAX_OPEN_REQUESTS = 100
 export const MAX_INBOX = 50
 /** Devices of one operator that have read an item of the inbox. */
 export const MAX_DEVICES_READ = 200
+/** Targets of notifications of one operator, and the characters of a URL. */
+export const MAX_NOTIFY_TARGETS = 20
+export const MAX_URL = 2_000
 /** Approvals for later requests in one turn, one session, and of one worker. */
 export const MAX_APPROVALS = 200
 /** A worker's models as JSON: about 5,000 of them. */
@@ -131,6 +134,12 @@ export const WRONG_CODES_WINDOW = 10 * 60_000
 export const QUOTA_WINDOW = 10 * 60_000
 /** What an operator may write in a window. `OPENCODE_WORKER_QUOTA` in the deployment's environment multiplies it. */
 export const QUOTA = { calls: 6_000, rows: 20_000, bytes: 100_000_000 } as const
+/** An item of the inbox that changes or is read within this time sends no notification. Milliseconds. */
+export const NOTIFY_DEBOUNCE = 5_000
+/** The time limit of one request to a target. Milliseconds. */
+export const NOTIFY_TIMEOUT = 10_000
+/** The time after each attempt until the next, above the time limit of a request. The last one ends in giving up. Milliseconds. */
+export const NOTIFY_DELAYS: ReadonlyArray<number> = [15_000, 60_000, 5 * 60_000, 30 * 60_000, 15_000]
 /** The lifetime of a code for a new device. Milliseconds. */
 export const DEVICE_CODE_LIFETIME = 5 * 60_000
 /** The lifetime of a device's token, and the accepted age of its assertion. Milliseconds. */

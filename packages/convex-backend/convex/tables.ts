@@ -14,6 +14,7 @@ import { devicesTables } from "./tables/devices.ts"
 import { inboxTables } from "./tables/inbox.ts"
 import { filesTables } from "./tables/files.ts"
 import { modelsTables } from "./tables/models.ts"
+import { notificationsTables } from "./tables/notifications.ts"
 import { quotasTables } from "./tables/quotas.ts"
 import { requestsTables } from "./tables/requests.ts"
 import { sessionsTables } from "./tables/sessions.ts"
@@ -34,6 +35,7 @@ export const tables = {
   ...modelsTables,
   ...commandsTables,
   ...inboxTables,
+  ...notificationsTables,
   ...usageTables,
   ...filesTables
 }

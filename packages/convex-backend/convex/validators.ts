@@ -58,6 +58,9 @@ export const inboxKind = v.union(
   v.literal("finished")
 )
 
+/** The protocols by which notifications are sent. */
+export const notifyKind = v.union(v.literal("webhook"), v.literal("ntfy"))
+
 /** The model (`provider/model`) that answered a turn, its variant if one was used, and the agent. */
 export const turnAnsweredBy = v.object({ model: v.string(), agent: v.string(), variant: v.optional(v.string()) })
 

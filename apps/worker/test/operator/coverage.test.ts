@@ -16,12 +16,18 @@ const commands: Readonly<Record<string, string>> = {
   "devices.list": "devices ls",
   "devices.rename": "devices rename",
   "devices.revoke": "devices revoke",
+  "files.list": "(files of a turn are shown by pages; the commands show text)",
+  "files.uploadUrl": "(files are attached by pages; the commands send text)",
   "inbox.archive": "inbox archive",
   "inbox.count": "inbox ls --watch",
   "inbox.list": "inbox ls",
   "inbox.markRead": "inbox read",
   "inbox.pin": "inbox pin",
   "models.get": "workers models",
+  "notifications.add": "notify add",
+  "notifications.list": "notify ls",
+  "notifications.remove": "notify rm",
+  "notifications.test": "notify test",
   "pairing.approve": "approve",
   "pairing.preview": "approve",
   "promptQueue.drop": "turns drop",
@@ -67,7 +73,7 @@ const operatorFunctions = readdirSync(functionsDir)
   .flatMap((name) => {
     const source = readFileSync(join(functionsDir, name), "utf8")
     const found = source.matchAll(
-      /^export const (\w+) = (?:(?:operator|reader|approver)(?:Query|Mutation|Action)|tell)\(/gm
+      /^export const (\w+) = (?:(?:operator|reader|approver|stopping|full)(?:Query|Mutation|Action)|tell)\(/gm
     )
     return Array.from(found, ([, exported]) => `${name.slice(0, -3)}.${exported}`)
   })
