@@ -1,10 +1,16 @@
 /** The client as an Effect service, over `ConvexClient` of effect-convex, whose errors it fails with. */
-import { ConvexClient, type ConvexClientError, isConvexClientError } from "@opencode-worker/effect-convex"
+import {
+  ConvexClient,
+  ConvexClientError,
+  ConvexClientReason,
+  isConvexClientError
+} from "@opencode-worker/effect-convex"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { isClientError } from "./ClientError.ts"
 import { makeClient, type Client as PromiseClient } from "./Client.ts"
 import type { Connection } from "./Connection.ts"
 
@@ -25,9 +31,14 @@ const connectionOf = ({ action, mutation, query, subscribe, url }: ConvexClient[
   [Symbol.asyncDispose]: () => Promise.resolve()
 })
 
-/** Other rejections are defects. */
+/** Rejections that are no errors of a client are defects. */
 const orDie = (error: unknown): ConvexClientError => {
   if (isConvexClientError(error)) return error
+  // Of an upload, which is no call of a function.
+  if (isClientError(error)) {
+    const { message, operation } = error
+    return new ConvexClientError({ operation, reason: new ConvexClientReason.FunctionFailed({ message }) })
+  }
   throw error
 }
 

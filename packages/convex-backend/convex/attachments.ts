@@ -169,6 +169,22 @@ export const filesOf = (ctx: QueryCtx, turnId: Id<"turns">, origin: Origin): Pro
 export const referencesOf = async (ctx: QueryCtx, turnId: Id<"turns">): Promise<Array<FileReference>> =>
   (await filesOf(ctx, turnId, "operator")).map(({ name, storageId, type }) => ({ storageId, name, type }))
 
+/** Whether a turn has these files. A repeated call may have uploaded the same content again. */
+export const hasFiles = async (
+  ctx: QueryCtx,
+  turnId: Id<"turns">,
+  files: ReadonlyArray<FileReference>
+): Promise<boolean> => {
+  const contentOf = async (storageId: Id<"_storage">) => (await ctx.db.system.get(storageId))?.sha256
+  const attached = await referencesOf(ctx, turnId)
+  const same = attached.map(async (one, index) => {
+    const other = files[index]
+    if (one.name !== other?.name || one.type !== other.type) return false
+    return one.storageId === other.storageId || (await contentOf(one.storageId)) === (await contentOf(other.storageId))
+  })
+  return attached.length === files.length && (await Promise.all(same)).every((is) => is)
+}
+
 /** Deletes at most `limit` files of a turn. Returns how many. */
 export const deleteFiles = async (ctx: MutationCtx, turnId: Id<"turns">, limit: number): Promise<number> => {
   const rows = await ctx.db

@@ -5,7 +5,7 @@ import { paginationOptsValidator } from "convex/server"
 import { v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
-import { attachFiles, type FileReference, fileReference, referencesOf } from "./attachments.ts"
+import { attachFiles, type FileReference, fileReference, hasFiles, referencesOf } from "./attachments.ts"
 import { operatorMutation, operatorQuery, stoppingMutation } from "./builders.ts"
 import { deltasAfter } from "./deltas.ts"
 import { endTurn } from "./endTurn.ts"
@@ -74,8 +74,7 @@ interface Prompt {
 const isSame = async (ctx: QueryCtx, existing: Doc<"turns">, { files = [], text }: Prompt): Promise<boolean> => {
   if (existing.edited === true) return true
   if ((existing.fileCount ?? 0) !== files.length || (await promptText(ctx, existing)) !== text) return false
-  const attached = await referencesOf(ctx, existing._id)
-  return attached.every(({ storageId }, index) => storageId === files[index]?.storageId)
+  return hasFiles(ctx, existing._id, files)
 }
 
 /** Rejects a prompt that cannot be stored. */

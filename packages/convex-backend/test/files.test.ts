@@ -74,9 +74,10 @@ describe("files of a prompt", () => {
 
   it("belong to the idempotency key, and are sent again with the prompt", async () => {
     const { operator, sessionId } = await setUp()
-    const [one, other] = [await uploaded(operator), await uploaded(operator)]
+    const [one, same, other] = [await uploaded(operator), await uploaded(operator), await uploaded(operator, "other")]
     const turnId = await send(operator, sessionId, [reference(one)], "key")
     assert.strictEqual(await send(operator, sessionId, [reference(one)], "key"), turnId)
+    assert.strictEqual(await send(operator, sessionId, [reference(same)], "key"), turnId)
     assert.strictEqual(await refusalOf(send(operator, sessionId, [reference(other)], "key")), "Conflict")
     assert.strictEqual(await refusalOf(send(operator, sessionId, [], "key")), "Conflict")
     await operator.mutation(api.turns.abort, { turnId })

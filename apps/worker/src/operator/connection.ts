@@ -20,7 +20,7 @@ import { resolveUrl } from "../commands/shared/url.ts"
 import { operatorLayer } from "../layers.ts"
 import { EmbeddedDeployment } from "../local/EmbeddedDeployment.ts"
 import * as Contexts from "../state/Contexts.ts"
-import { dataFolder } from "../state/DataFolder.ts"
+import { existingDataFolder, hasDeployment } from "../state/DataFolder.ts"
 import { operatorKey } from "../state/OperatorKey.ts"
 
 /** Flags of every operator command. Without `--url` the deployment of the directory's data folder is used. */
@@ -97,13 +97,12 @@ const byName = Effect.fnUntraced(function* (name: string) {
   return yield* usageError(`There is no context ${name}: opencode-worker context ls lists yours.`)
 })
 
-const local = Effect.fnUntraced(function* ({ data, demo, directory }: ConnectionOptions) {
-  const folder = yield* dataFolder({
-    data,
-    demo,
-    directory: demo ? "" : yield* resolveDirectory(directory),
-    create: false
-  })
+const folderOptions = Effect.fnUntraced(function* ({ data, demo, directory }: ConnectionOptions) {
+  return { data, demo, directory: demo ? "" : yield* resolveDirectory(directory) }
+})
+
+const local = Effect.fnUntraced(function* (options: ConnectionOptions) {
+  const folder = yield* existingDataFolder(yield* folderOptions(options))
   return { address: "The deployment", operator: Layer.provide(operatorLayer, EmbeddedDeployment.find(folder)) }
 })
 
@@ -112,11 +111,9 @@ const connect = Effect.fnUntraced(function* (options: ConnectionOptions) {
   if (Option.isSome(options.context)) return yield* byName(options.context.value)
   if (Option.isSome(options.url)) return yield* byUrl(yield* resolveUrl(options.url.value))
   const isLocal = options.demo || Option.isSome(options.data) || Option.isSome(options.directory)
-  const here = local(options)
-  if (isLocal) return yield* here
   const current = yield* Contexts.current
-  if (Option.isNone(current)) return yield* here
-  return yield* Effect.catchTag(here, "AppError", () => asDevice(current.value))
+  const isElsewhere = !isLocal && Option.isSome(current) && !(yield* hasDeployment(yield* folderOptions(options)))
+  return yield* isElsewhere ? asDevice(current.value) : local(options)
 })
 
 const refusedToken = new AppError({

@@ -55,28 +55,40 @@ export const dataFolders = (folder: DataFolder) =>
     onFailure: () => [folder.root]
   })
 
-/** The folder given, or one below the user's state directory: one for the demo, else one for each hosted directory. */
-export const dataFolder = Effect.fnUntraced(function* (options: {
+interface FolderOptions {
   readonly data: Option.Option<string>
   readonly directory: string
   readonly demo: boolean
-  /** False: fail if the folder has no deployment. Default: true. */
-  readonly create?: boolean
-}) {
+}
+
+const rootOf = Effect.fnUntraced(function* ({ data, demo, directory }: FolderOptions) {
   const path = yield* Path.Path
-  const root = Option.isSome(options.data)
-    ? path.resolve(options.data.value)
-    : path.join(
-        yield* Effect.mapError(stateDirectory, () => noHome),
-        options.demo ? "demo" : nameOf(path.basename(options.directory), options.directory)
-      )
-  const deployment = path.join(root, "deployment")
+  if (Option.isSome(data)) return path.resolve(data.value)
+  const state = yield* Effect.mapError(stateDirectory, () => noHome)
+  return path.join(state, demo ? "demo" : nameOf(path.basename(directory), directory))
+})
+
+const deploymentIn = (root: string) => Effect.map(Path.Path, (path) => path.join(root, "deployment"))
+
+/** Whether the folder of these options has a deployment, readable or not. */
+export const hasDeployment = Effect.fnUntraced(function* (options: FolderOptions) {
   const fs = yield* FileSystem.FileSystem
-  if (options.create === false && !(yield* Effect.orElseSucceed(fs.exists(deployment), () => false))) {
-    return yield* configError(
-      `There is no deployment in ${root}: start it with opencode-worker dev, or name another one with --url or --data.`
-    )
-  }
+  return yield* fs.exists(yield* deploymentIn(yield* rootOf(options)))
+})
+
+/** Fails if the folder of these options has no deployment. */
+export const existingDataFolder = Effect.fnUntraced(function* (options: FolderOptions) {
+  if (yield* hasDeployment(options)) return yield* dataFolder(options)
+  return yield* configError(
+    `There is no deployment in ${yield* rootOf(options)}: start it with opencode-worker dev, or name another one with --url or --data.`
+  )
+})
+
+/** The folder given, or one below the user's state directory: one for the demo, else one for each hosted directory. */
+export const dataFolder = Effect.fnUntraced(function* (options: FolderOptions) {
+  const path = yield* Path.Path
+  const root = yield* rootOf(options)
+  const deployment = yield* deploymentIn(root)
   const notice = yield* Effect.try({ try: () => makePrivateFolder(root, isOurs), catch: fromEmbeddedError })
   if (notice !== null) yield* Effect.logWarning(notice)
   return {

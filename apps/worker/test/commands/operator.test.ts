@@ -1,5 +1,5 @@
 /** The operator's commands, as processes of their own, against a deployment and a worker that run elsewhere. */
-import { existsSync } from "node:fs"
+import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
@@ -81,6 +81,16 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the operator's co
         assert.strictEqual(refused.code, 2, refused.stderr)
         assert.match(refused.stderr, /Standard input holds no prompt/)
 
+        writeFileSync(join(root, "project", "notes.txt"), "the answer is 42")
+        const attached = ["send", "Read", "--attach", "notes.txt", "--format", "json", "--idempotency-key", "task-0"]
+        const [one, other] = [yield* operate(...attached), yield* operate(...attached)]
+        assert.strictEqual(one.code, 0, one.stderr)
+        assert.include(JSON.parse(one.stdout).answer, "the answer is 42")
+        assert.strictEqual(JSON.parse(other.stdout).turnId, JSON.parse(one.stdout).turnId, other.stderr)
+        assert.strictEqual((yield* operate("send", "Read", "--attach", "none.txt")).code, 2)
+
+        assert.strictEqual((yield* operate("send", "Hi", "--model", "echo")).code, 2)
+
         const asked = ["send", "Run touch ran", "--format", "jsonl", "--idempotency-key", "task-2"]
         const waiting = yield* operate(...asked)
         assert.strictEqual(waiting.code, 5, waiting.stderr)
@@ -108,7 +118,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the operator's co
           answer: "It says: (no output)"
         })
         const sessionId: string = result.sessionId
-        const turns = yield* operate("turns", "ls", sessionId.slice(0, 10), "--json", "status,head")
+        const turns = yield* operate("turns", "ls", sessionId, "--json", "status,head")
         assert.deepStrictEqual(JSON.parse(turns.stdout), [{ status: "completed", head: "Run touch ran" }])
 
         const detached = yield* operate("send", "Go on", "--session", sessionId, "--detach")

@@ -1,9 +1,11 @@
 /** `opencode-worker send`: sends one prompt and prints its answer. For scripts, CI, and a person in a hurry. */
+import { MAX_PROMPT } from "@opencode-worker/convex-backend/limits"
 import { Client } from "@opencode-worker/client/effect"
 import { Effect, Option, Stream } from "effect"
 import { Argument, Flag } from "effect/cli"
 import { usageError } from "../../AppError.ts"
 import { writeId, writerFor } from "../../operator/answerWriter.ts"
+import { upload } from "../../operator/attachments.ts"
 import { followTurn, reactions } from "../../operator/followTurn.ts"
 import { findSession, findWorker } from "../../operator/lookup.ts"
 import { target } from "../../operator/output.ts"
@@ -45,6 +47,11 @@ const flags = {
     Flag.withDescription("A variant of the model, such as a reasoning effort"),
     Flag.optional
   ),
+  attached: Flag.String("attach").pipe(
+    Flag.withMetavar("file"),
+    Flag.withDescription("A file or an image for the prompt; repeatable"),
+    Flag.atLeast(0)
+  ),
   isSteered: Flag.Boolean("steer").pipe(
     Flag.withDescription("Deliver the prompt into the turn that runs in the session (default: after it)"),
     Flag.withDefault(false)
@@ -85,6 +92,13 @@ export const send = operatorCommand(
   Effect.fnUntraced(function* (given) {
     const client = yield* Client
     const text = yield* promptOf(given.prompt, given.file)
+    // Checked first, so that a prompt that is refused leaves no empty session.
+    if (text.length > MAX_PROMPT) {
+      return yield* usageError(`The prompt has ${text.length} characters; it takes at most ${MAX_PROMPT}.`)
+    }
+    if (Option.isSome(given.model) && !/^[^/]+\/./.test(given.model.value)) {
+      return yield* usageError("--model is written provider/model, as opencode-worker workers models lists them.")
+    }
     if (given.isContinued && Option.isSome(given.key)) {
       return yield* usageError(
         "--continue may choose another session when the command runs again: name one with --session, or leave out --idempotency-key."
@@ -113,7 +127,8 @@ export const send = operatorCommand(
       ...(Option.isSome(given.variant) && { variant: given.variant.value }),
       ...(given.isSteered && { delivery: "steer" as const })
     }
-    const turnId = yield* client.call(({ turns }) => turns.send(sessionId, text, { ...optional, ...keyed }))
+    const files = yield* upload(given.attached)
+    const turnId = yield* client.call(({ turns }) => turns.send(sessionId, text, { ...optional, files, ...keyed }))
     const ids = { sessionId, turnId }
     if (given.detach) return yield* writeId(ids)
     const { isTerminal, style } = yield* target
