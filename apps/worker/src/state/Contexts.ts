@@ -64,8 +64,9 @@ const currentFile = Effect.gen(function* () {
   return path.join(yield* folder, "current.json")
 })
 
-/** The context that commands use by default. */
+/** The context that commands use by default. A user without a home directory has none. */
 export const current = Effect.gen(function* () {
+  if (Option.isNone(yield* Effect.option(folder))) return Option.none<Context>()
   const chosen = yield* PrivateFile.read(yield* currentFile, Current)
   return Option.isNone(chosen) ? Option.none<Context>() : yield* read(chosen.value.name)
 })
