@@ -57,12 +57,16 @@ describe("a mistake ends the command with one sentence that names the correction
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
+        const folder = join(root, "config", "opencode")
+        mkdirSync(folder, { recursive: true })
+        const provider = { own: { npm: "@ai-sdk/openai-compatible", models: { large: {} } } }
+        writeFileSync(join(folder, "opencode.json"), JSON.stringify({ provider }))
         const args = ["dev", "--model", "unknown/model", "--prompt", "Hello"]
         yield* refuses(
           { root },
           args,
           78,
-          /There is no model "unknown\/model" in your OpenCode configuration\. It has /
+          /There is no model "unknown\/model" in your OpenCode configuration\. It has own\/large\./
         )
       }),
     limit
