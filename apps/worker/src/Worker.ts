@@ -20,6 +20,7 @@ import {
   Lease,
   ModelPublisher,
   Pairing,
+  QueryAnswers,
   SessionSync,
   TurnScheduler,
   type WorkerCredentials
@@ -43,6 +44,7 @@ import {
 } from "effect"
 import * as Credentials from "./state/Credentials.ts"
 import { handleCommand } from "./CommandHandler.ts"
+import { answerQuery } from "./QueryHandler.ts"
 import { type AboutWorker, reportInfo } from "./info/WorkerInfo.ts"
 import { openCodeAgent } from "./opencode/agent.ts"
 import { whenRunning } from "./opencode/startup.ts"
@@ -53,6 +55,8 @@ export interface WorkerOptions {
   readonly directory: string
   /** The file that keeps the credentials between two starts. */
   readonly credentials: string
+  /** Files and folders that no operator can read through queries. The file of the credentials is always one of them. */
+  readonly privatePaths?: ReadonlyArray<string>
   /** Identifies this process among others with the same credentials. */
   readonly processId: string
   /** Time limit for the answer to a request of OpenCode. Default 10 minutes. */
@@ -180,7 +184,7 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
       ScopedRef.set(
         leaseRef,
         Effect.tap(Layer.build(leasedServices(credentials, options)), (services) =>
-          Effect.provideContext(runBackground(actor, options.credentials, options.about), services)
+          Effect.provideContext(runBackground(actor, options), services)
         )
       ).pipe(Effect.as(credentials))
     const accepted = yield* Pairing.withValidSecret(kept, begin)
@@ -227,12 +231,11 @@ type WorkerActor = Actor.Actor<WorkerState, WorkerEvent>
 
 /**
  * Runs as long as the lease, also while the worker is paused: reports the worker's state and OpenCode's sessions, executes
- * commands, and reacts to the loss of the lease.
+ * commands, answers queries, and reacts to the loss of the lease.
  */
 const runBackground = Effect.fnUntraced(function* (
   actor: WorkerActor,
-  credentialsFile: string,
-  about: AboutWorker | undefined
+  { about, credentials, privatePaths = [] }: WorkerOptions
 ) {
   const { sessions } = yield* Agent
   const commands = yield* Commands
@@ -243,13 +246,17 @@ const runBackground = Effect.fnUntraced(function* (
   )
   // These fail only when the lease is lost, and that is handled below.
   yield* commands.run((command) => handleCommand(command, actor)).pipe(Effect.ignore, Effect.forkScoped)
+  yield* QueryAnswers.run((query) => answerQuery(query, [credentials, ...privatePaths])).pipe(
+    Effect.ignore,
+    Effect.forkScoped
+  )
   // Only an event reports a deletion, so none may be missed.
   yield* retryUnlessFenced(SessionSync.run(sessions)).pipe(Effect.ignore, Effect.forkScoped)
   if (about !== undefined) {
     yield* Effect.forkScoped(Effect.ignore(reportInfo(about)))
   }
   yield* lease.lost.pipe(
-    Effect.catch((error) => actor.send(lossOf(error, credentialsFile))),
+    Effect.catch((error) => actor.send(lossOf(error, credentials))),
     Effect.ignore,
     Effect.forkScoped
   )

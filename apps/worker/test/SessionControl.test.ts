@@ -1,11 +1,12 @@
-/** Prompts that wait or steer, and actions on sessions, through the real OpenCode and the real client. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+/** Prompts that wait or steer, actions on sessions, and queries to the worker, through the real OpenCode and the real client. */
+import { execFileSync } from "node:child_process"
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import type { UndoOptions } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
-import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
+import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Stream } from "effect"
 import {
   allSessions,
@@ -20,6 +21,7 @@ import {
   send,
   settled,
   viewOf,
+  workerWith,
   worldWith
 } from "./support/world.ts"
 
@@ -239,6 +241,65 @@ layer(worldWith({}, true), { excludeTestServices: true, timeout: 120_000 })("an 
         const { messages } = yield* client.messages.list(opencodeSessionId)
         assert.isTrue(messages.some(({ info }) => info.role === "assistant" && info.summary === true))
         assert.strictEqual((yield* ask(sessionId, "fourth")).status, "completed")
+      }),
+    limit
+  )
+
+  it.effect(
+    "asks the worker for files, changes and servers, without what is private or outside of its directory",
+    () =>
+      Effect.gen(function* () {
+        const { client, directory } = yield* OpenCodeHost
+        const { root } = yield* OpenCodeHome
+        const operator = yield* Client
+        const git = (...args: ReadonlyArray<string>) =>
+          execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@t", ...args], { cwd: directory, stdio: "pipe" })
+        const hidden = join(directory, "hidden")
+        mkdirSync(hidden)
+        writeFileSync(join(directory, "notes.txt"), "one\n")
+        git("add", "--all")
+        git("commit", "--quiet", "-m", "first")
+        writeFileSync(join(directory, "notes.txt"), "one\ntwo\n")
+        writeFileSync(join(hidden, "notes.txt"), "private\n")
+        writeFileSync(join(root, "outside.txt"), "outside\n")
+        symlinkSync(join(root, "outside.txt"), join(directory, "notes.link"))
+        const workerId = yield* workerWith({ privatePaths: [hidden] })
+        // The first start of OpenCode on a loaded machine takes longer than a query may.
+        yield* client.project.findFiles("notes", 1)
+        const read = (path: string) =>
+          operator.call(({ queries }, options) => queries.readFile(workerId, path, options))
+        const refusal = (path: string) => Effect.map(Effect.flip(read(path)), ({ reason }) => reason.message)
+
+        assert.deepStrictEqual(yield* read("notes.txt"), {
+          path: "notes.txt",
+          size: 8,
+          text: "one\ntwo\n",
+          truncated: false
+        })
+        assert.include(yield* refusal("notes.link"), "not in the worker's directory")
+        assert.include(yield* refusal("hidden/notes.txt"), "private")
+        assert.include(yield* refusal("none.txt"), "no such file")
+        const found = yield* operator.call(({ queries }) => queries.findFiles(workerId, "notes"))
+        // OpenCode also finds paths that are only similar.
+        assert.strictEqual(found.files[0], "notes.txt")
+        assert.notInclude(found.files, "hidden/notes.txt")
+        assert.notInclude(found.files, "notes.link")
+
+        const change = { file: "notes.txt", status: "modified" as const, additions: 1, deletions: 0 }
+        const changes = yield* operator.call(({ queries }) => queries.vcs(workerId))
+        assert.deepInclude(
+          changes.files.find(({ file }) => file === "notes.txt"),
+          change
+        )
+        const { files } = yield* operator.call(({ queries }) => queries.diff(workerId))
+        assert.include(files.find(({ file }) => file === "notes.txt")?.patch, "+two")
+        assert.notInclude(JSON.stringify([files, changes]), "hidden/")
+        assert.notInclude(JSON.stringify(files), "outside\\n")
+        assert.deepStrictEqual(yield* operator.call(({ queries }) => queries.status(workerId)), {
+          running: true,
+          mcp: [],
+          lsp: []
+        })
       }),
     limit
   )

@@ -11,6 +11,7 @@ import { makeFiles } from "./resources/files.ts"
 import { makeModels } from "./resources/models.ts"
 import { makeNotifications } from "./resources/notifications.ts"
 import { makePromptQueue } from "./resources/promptQueue.ts"
+import { makeQueries } from "./resources/queries.ts"
 import { makeRequests } from "./resources/requests.ts"
 import { makeSessionActions } from "./resources/sessionActions.ts"
 import { makeSessions } from "./resources/sessions.ts"
@@ -39,6 +40,7 @@ export const makeClient = (connection: Connection) => {
     notifications: makeNotifications(calls),
     usage: makeUsage(calls),
     commands: makeCommands(calls),
+    queries: makeQueries(calls),
     devices: makeDevices(calls),
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose]()
   }

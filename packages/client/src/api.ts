@@ -8,6 +8,8 @@ export const api = anyApi as unknown as typeof backendApi
 type Page<F extends { readonly _returnType: { readonly page: ReadonlyArray<unknown> } }> =
   F["_returnType"]["page"][number]
 
+export type { ChangedFile, QueryResults } from "@opencode-worker/convex-backend/api"
+
 export type WorkerId = Id<"workers">
 export type SessionId = Id<"sessions">
 export type TurnId = Id<"turns">

@@ -3,6 +3,7 @@ export type {
   Approval,
   ApprovalId,
   AuditEntry,
+  ChangedFile,
   Changes,
   Command,
   CommandId,
@@ -21,6 +22,7 @@ export type {
   OutlineEntry,
   PairingPreview,
   PendingRequest,
+  QueryResults,
   QueuedPrompt,
   RequestId,
   Segment,
@@ -46,5 +48,6 @@ export type { UploadedFile, UploadOptions } from "./resources/files.ts"
 export type { ModelCatalog } from "./resources/models.ts"
 export type { NotifyTargetOptions } from "./resources/notifications.ts"
 export type { PromptChanges } from "./resources/promptQueue.ts"
+export type { DiffOptions } from "./resources/queries.ts"
 export type { ExportedTurn, RedoOptions, UndoOptions } from "./resources/sessionActions.ts"
 export type { PromptOptions } from "./resources/turns.ts"

@@ -325,6 +325,9 @@ describe("the client", () => {
     await Promise.resolve()
     // Follows `live`, and reads requests with its first result.
     called.add(getFunctionName(api.requests.pending))
+    // Follow the answer to `ask`.
+    called.add(getFunctionName(api.queries.get))
+    called.add(getFunctionName(api.queries.close))
     const modules = readdirSync(functionsDir).filter((name) => name.endsWith(".ts"))
     const operators = await Promise.all(
       modules.map(async (name) => {

@@ -15,6 +15,7 @@ import { ConvexError } from "convex/values"
  * - `InvalidArgument`: the message names the field and the accepted values.
  * - `RateLimited`: try again later.
  * - `Expired`: the time limit has passed; start again.
+ * - `QueryFailed`: the worker could not answer the query; the message is its reason.
  * - `Disabled`: the deployment's environment turns this off.
  */
 export type ErrorCode =
@@ -29,6 +30,7 @@ export type ErrorCode =
   | "InvalidArgument"
   | "RateLimited"
   | "Expired"
+  | "QueryFailed"
   | "Disabled"
 
 /** The `data` of the `ConvexError`. */

@@ -92,6 +92,10 @@ export const MAX_FILES_TOTAL = 20 * 1024 ** 2
 export const MAX_AGENT_FILES = 50
 /** Bytes of all stored files of one owner. Convex Cloud includes 1 GB. */
 export const MAX_OWNER_FILES = 512 * 1024 ** 2
+/** Queries of one worker that are not closed. */
+export const MAX_QUERIES = 20
+/** The result of a query as JSON: at most 750 kB stored. */
+export const MAX_QUERY_RESULT = 250_000
 /** Queued commands of one worker. */
 export const MAX_QUEUED_COMMANDS = 100
 /**
@@ -140,6 +144,10 @@ export const NOTIFY_DEBOUNCE = 5_000
 export const NOTIFY_TIMEOUT = 10_000
 /** The time after each attempt until the next, above the time limit of a request. The last one ends in giving up. Milliseconds. */
 export const NOTIFY_DELAYS: ReadonlyArray<number> = [15_000, 60_000, 5 * 60_000, 30 * 60_000, 15_000]
+/** A worker answers a query within this time, or it expires. Milliseconds. */
+export const QUERY_TIME = 15_000
+/** How long a query that is not closed is kept, from the time at which it would expire. Milliseconds. */
+export const QUERY_MEMORY = 45_000
 /** The lifetime of a code for a new device. Milliseconds. */
 export const DEVICE_CODE_LIFETIME = 5 * 60_000
 /** The lifetime of a device's token, and the accepted age of its assertion. Milliseconds. */

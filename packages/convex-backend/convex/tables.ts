@@ -15,6 +15,7 @@ import { inboxTables } from "./tables/inbox.ts"
 import { filesTables } from "./tables/files.ts"
 import { modelsTables } from "./tables/models.ts"
 import { notificationsTables } from "./tables/notifications.ts"
+import { queriesTables } from "./tables/queries.ts"
 import { quotasTables } from "./tables/quotas.ts"
 import { requestsTables } from "./tables/requests.ts"
 import { sessionsTables } from "./tables/sessions.ts"
@@ -34,6 +35,7 @@ export const tables = {
   ...requestsTables,
   ...modelsTables,
   ...commandsTables,
+  ...queriesTables,
   ...inboxTables,
   ...notificationsTables,
   ...usageTables,

@@ -181,6 +181,15 @@ export const fileChange = v.object({
 /** How an undo or redo treats files that were changed since: those in neither list prevent it. */
 const changedFiles = { skip: v.array(v.string()), force: v.array(v.string()), preview: v.boolean() }
 
+/** The queries of operators to workers. `base`: the last commit, or the start of the branch. */
+export const query = v.union(
+  v.object({ kind: v.literal("findFiles"), text: v.string() }),
+  v.object({ kind: v.literal("readFile"), path: v.string() }),
+  v.object({ kind: v.literal("vcs") }),
+  v.object({ kind: v.literal("diff"), base: v.union(v.literal("commit"), v.literal("branch")) }),
+  v.object({ kind: v.literal("status") })
+)
+
 /** The commands of operators to workers. */
 export const command = v.union(
   v.object({ kind: v.literal("rename"), sessionId: v.id("sessions"), title: v.string() }),

@@ -53,6 +53,12 @@ const world = async () => {
   const commandId = await operator.mutation(api.sessions.rename, { sessionId, title: "T", idempotencyKey: "rename" })
   const { deviceId } = await newDevice(deployment(), operator, "read")
   const storageId = await uploaded(operator)
+  const query = { kind: "vcs" as const }
+  const queryId = await operator.mutation(api.queries.ask, {
+    workerId: worker.workerId,
+    query,
+    idempotencyKey: "query"
+  })
   return {
     operator,
     worker,
@@ -66,6 +72,7 @@ const world = async () => {
     itemId,
     targetId,
     commandId,
+    queryId,
     deviceId,
     storageId
   }
@@ -154,6 +161,12 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
   "commands:get": [({ commandId }) => ({ commandId }), { accepted: null }],
   "files:uploadUrl": [() => ({ type: "text/plain", size: 1 }), "own"],
   "files:list": [({ turnId }) => ({ turnId }), "NotFound"],
+  "queries:ask": [
+    ({ worker }) => ({ workerId: worker.workerId, query: { kind: "vcs" }, idempotencyKey: "k" }),
+    "NotFound"
+  ],
+  "queries:get": [({ queryId }) => ({ queryId }), "NotFound"],
+  "queries:close": [({ queryId }) => ({ queryId }), { accepted: null }],
   "requests:pending": [({ sessionId }) => ({ sessionId }), "NotFound"],
   "requests:get": [({ requestId }) => ({ requestId }), "NotFound"],
   "requests:answer": [({ requestId, hash }) => ({ requestId, hash, answer: { type: "once" } }), "NotFound"],
@@ -262,6 +275,8 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
   "commands:queued": [() => ({ limit: 10 }), { accepted: [] }],
   "commands:begin": [({ commandId }) => ({ commandId }), "NotFound"],
   "commands:settle": [({ commandId }) => ({ commandId, result: "{}" }), "NotFound"],
+  "queries:waiting": [() => ({}), { accepted: [] }],
+  "queries:answer": [({ queryId }) => ({ queryId, result: "{}" }), { accepted: null }],
   "changes:since": [({ turnId }) => ({ turnId }), "NotFound"],
   "sync:adopt": [() => ({ session: { opencodeSessionId: "ses_1", title: "T", updatedAt: 1 } }), "own"],
   "requests:open": [({ turnId }) => ({ turnId, ...permission }), "NotFound"],
@@ -311,6 +326,9 @@ describe("operators' functions", () => {
 /** Whether a device of the scope may call a function. The call may fail for another reason. */
 const permits = { read: ["read"], approve: ["read", "approve"], operate: ["read", "approve", "operate"] } as const
 
+/** Functions whose rows belong to the device that created them. */
+const ofDevice: ReadonlySet<string> = new Set(["queries:get"])
+
 describe("devices", () => {
   const scoped = functions.flatMap(({ path, scope }) => (scope === undefined ? [] : [[path, scope] as const]))
 
@@ -325,7 +343,8 @@ describe("devices", () => {
       if (isPermitted && needed !== "read") continue
       if (isPermitted && path === "devices:leave") continue
       const answer = await call(others[scope].client, path, args(there))
-      if (isPermitted) assert.property(answer, "accepted", scope)
+      if (isPermitted && ofDevice.has(path)) assert.strictEqual(answer, "NotFound", scope)
+      else if (isPermitted) assert.property(answer, "accepted", scope)
       else assert.strictEqual(answer, "Forbidden", scope)
     }
     assert.strictEqual(await call(lost.client, path, args(there)), "Revoked")

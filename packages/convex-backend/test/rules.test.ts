@@ -37,8 +37,8 @@ describe("every public function", async () => {
     }
     const mutations = functions.filter(({ caller, kind }) => caller === "operator" && kind !== "query")
     const pathsOf = (wanted: string) => mutations.filter(({ scope }) => scope === wanted).map(({ path }) => path)
-    assert.sameMembers(pathsOf("read"), ["sessions:watch", "devices:leave"])
-    assert.sameMembers(pathsOf("approve"), ["requests:answer", "approvals:revoke"])
+    assert.sameMembers(pathsOf("read"), ["sessions:watch", "inbox:markRead", "devices:leave"])
+    assert.sameMembers(pathsOf("approve"), ["requests:answer", "approvals:revoke", "inbox:pin", "inbox:archive"])
   })
 
   it("requires a caller, except for pairing", () => {

@@ -18,6 +18,7 @@ it("the entries export these names", () => {
     "Lease",
     "ModelPublisher",
     "Pairing",
+    "QueryAnswers",
     "Recovery",
     "SessionMerge",
     "SessionSync",

@@ -59,6 +59,20 @@ export interface FileDiff {
   readonly status?: "added" | "deleted" | "modified"
 }
 
+/** The state of a server of the Model Context Protocol. */
+export interface McpStatus {
+  readonly status: "connected" | "disabled" | "failed" | "needs_auth" | "needs_client_registration"
+  readonly error?: string
+}
+
+/** A language server that OpenCode has started. `root`: the folder that it serves, relative to the directory. */
+export interface LspStatus {
+  readonly id: string
+  readonly name: string
+  readonly root: string
+  readonly status: "connected" | "error"
+}
+
 /**
  * One model that OpenCode can use. `id` is `provider/model`; the model's own part may hold further slashes.
  */
@@ -189,6 +203,17 @@ export interface OpenCodeClient {
     readonly compact: (sessionId: string, model: string) => Effect.Effect<void, HostError>
     /** The files that the turn of a message of a person has changed. Empty until OpenCode has computed them. */
     readonly diff: (sessionId: string, messageId: string) => Effect.Effect<ReadonlyArray<FileDiff>, HostError>
+  }
+  readonly project: {
+    /** Files whose path matches the text, the best match first, at most `limit`. The paths are relative to the directory. */
+    readonly findFiles: (text: string, limit: number) => Effect.Effect<ReadonlyArray<string>, HostError>
+    /** Absent fields: there is no repository, or OpenCode does not know them. */
+    readonly branches: Effect.Effect<{ readonly branch?: string; readonly default_branch?: string }, HostError>
+    /** The files of the working tree that differ from the last commit, or from the start of the branch. */
+    readonly diff: (base: "commit" | "branch") => Effect.Effect<ReadonlyArray<FileDiff>, HostError>
+    /** By name. */
+    readonly mcp: Effect.Effect<Readonly<Record<string, McpStatus>>, HostError>
+    readonly lsp: Effect.Effect<ReadonlyArray<LspStatus>, HostError>
   }
   readonly messages: {
     /** The newest `limit` messages (default 100), or those before a page. */

@@ -5,6 +5,8 @@ export type {
   AssistantMessage as OpenCodeAssistantMessage,
   AssistantWithParts,
   FileDiff,
+  LspStatus,
+  McpStatus,
   Message as OpenCodeMessage,
   MessagePage,
   MessageWithParts,

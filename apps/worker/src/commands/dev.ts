@@ -82,17 +82,23 @@ const surroundings = (demo: boolean, directory: string, folder: DataFolder) =>
         deniedPaths: dataFolders(folder)
       })
 
+interface Surroundings {
+  readonly environment: AboutWorker["environment"]
+  readonly deniedPaths: ReadonlyArray<string>
+}
+
 /** Starts the worker and waits until it is Ready. It ends with the scope. */
-const readyWorker = Effect.fnUntraced(function* (folder: DataFolder, environment: AboutWorker["environment"]) {
+const readyWorker = Effect.fnUntraced(function* (folder: DataFolder, where: Surroundings) {
   const { directory } = yield* OpenCodeHost
   const client = yield* Client
   const { lifecycle, workerId } = yield* makeWorker({
     machine: hostname(),
     directory,
     credentials: folder.worker(directory),
+    privatePaths: where.deniedPaths,
     // Only one process can open the data folder, so it may take over its predecessor's lease at once.
     processId: `dev ${folder.root}`,
-    about: { version: packageVersion, permissions: "inherit", environment },
+    about: { version: packageVersion, permissions: "inherit", environment: where.environment },
     onPairingCode: (code) => client.call(({ workers }) => workers.approve(code))
   })
   const state = yield* lifecycle
@@ -142,7 +148,7 @@ const unknown = Effect.fnUntraced(function* (spec: string, nearest: ReadonlyArra
 /** Runs the worker and the chat until the prompts end. */
 const chat = Effect.fnUntraced(function* (
   folder: DataFolder,
-  environment: AboutWorker["environment"],
+  where: Surroundings,
   { model, sample, session }: Flags,
   given: ReadonlyArray<string>,
   input: ChatInput.ChatInput | undefined,
@@ -153,7 +159,7 @@ const chat = Effect.fnUntraced(function* (
   const models = yield* ModelCache
   const isTerminal = yield* Stdio.Stdio.use(({ stdoutIsTerminal }) => stdoutIsTerminal)
 
-  const worker = yield* readyWorker(folder, environment)
+  const worker = yield* readyWorker(folder, where)
   const readyMillis = process.uptime() * 1000
   // Created by the first prompt, so that a chat without a prompt leaves no empty conversation behind.
   const current = yield* conversation(worker.workerId, session).pipe(
@@ -215,7 +221,7 @@ export const dev = Command.make(
         const layer = devLayer({ ...where, start: "eager", binary: Option.getOrUndefined(given.opencode) })
         return yield* Effect.provide(
           Effect.raceFirst(
-            Effect.scoped(chat(folder, where.environment, given, texts, input, isTyped)),
+            Effect.scoped(chat(folder, where, given, texts, input, isTyped)),
             unlessHopeless(Effect.void)
           ),
           layer

@@ -141,6 +141,7 @@ const serve = Effect.fnUntraced(function* (folder: DataFolder, url: string, give
     machine: hostname(),
     directory,
     credentials,
+    privatePaths: yield* dataFolders(folder),
     // Several workers may attach to one server without a common lock.
     processId: Option.isSome(given.attach) ? `attach ${hostId}` : yield* processIdIn(directory),
     owner: Option.getOrUndefined(given.owner),

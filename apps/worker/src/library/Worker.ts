@@ -61,12 +61,16 @@ const resolve = Effect.fnUntraced(function* (options: WorkerOptions) {
 })
 type Resolved = Effect.Success<ReturnType<typeof resolve>>
 
-const make = Effect.fnUntraced(function* (options: WorkerOptions, { directory, environment, folder, url }: Resolved) {
+const make = Effect.fnUntraced(function* (
+  options: WorkerOptions,
+  { deniedPaths, directory, environment, folder, url }: Resolved
+) {
   const host = yield* OpenCodeHost
   const { lifecycle, workerId } = yield* makeWorker({
     machine: options.machine ?? hostname(),
     directory,
     credentials: folder.worker(directory, url),
+    privatePaths: deniedPaths,
     processId: yield* processIdIn(directory),
     owner: options.owner,
     about: { version: packageVersion, permissions: options.permissions ?? "careful", environment },

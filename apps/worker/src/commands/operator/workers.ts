@@ -11,6 +11,7 @@ import { printAudit } from "./audit.ts"
 import { confirmed, yes } from "./confirmed.ts"
 import { limit } from "./flags.ts"
 import { operatorCommand } from "./operatorCommand.ts"
+import { cat, diff, files, servers } from "./workerFiles.ts"
 
 const named = Argument.String("worker").pipe(
   Argument.withDescription("Its machine, the name of its directory, or the start of its id (default: the only worker)"),
@@ -124,7 +125,7 @@ const models = operatorCommand(
 )
 
 export const workers = Command.make("workers").pipe(
-  Command.withDescription("List, pause, resume, drain and revoke workers"),
+  Command.withDescription("List, pause, resume, drain and revoke workers, and read their files"),
   Command.withSubcommands([
     ls,
     action("pause", "Stop taking prompts; running turns continue", "takes no prompts until it is resumed"),
@@ -132,6 +133,10 @@ export const workers = Command.make("workers").pipe(
     action("drain", "Finish the running turns, then stop the worker", "stops when its running turns have ended"),
     revoke,
     audit,
-    models
+    models,
+    files,
+    cat,
+    diff,
+    servers
   ])
 )

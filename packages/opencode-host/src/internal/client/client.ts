@@ -77,6 +77,20 @@ export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeC
       diff: (sessionID, messageID) =>
         call("actions.diff", (sdk, options) => sdk.session.diff({ sessionID, directory, messageID }, options))
     },
+    project: {
+      findFiles: (query, limit) =>
+        call("project.findFiles", (sdk, options) =>
+          sdk.find.files({ directory, query, limit, type: "file", dirs: "false" }, options)
+        ),
+      branches: call("project.branches", (sdk, options) => sdk.vcs.get({ directory }, options)),
+      // By default OpenCode puts whole files into patches.
+      diff: (base) =>
+        call("project.diff", (sdk, options) =>
+          sdk.vcs.diff({ directory, mode: base === "commit" ? "git" : "branch", context: 3 }, options)
+        ),
+      mcp: call("project.mcp", (sdk, options) => sdk.mcp.status({ directory }, options)),
+      lsp: call("project.lsp", (sdk, options) => sdk.lsp.status({ directory }, options))
+    },
     messages: {
       list: (sessionID, { limit = pageSize, before } = {}) =>
         Effect.map(
