@@ -88,6 +88,11 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the operator's co
         assert.include(JSON.parse(one.stdout).answer, "the answer is 42")
         assert.strictEqual(JSON.parse(other.stdout).turnId, JSON.parse(one.stdout).turnId, other.stderr)
         assert.strictEqual((yield* operate("send", "Read", "--attach", "none.txt")).code, 2)
+        const { sessionId: reading } = JSON.parse(one.stdout)
+        const [file] = JSON.parse((yield* operate("turns", "files", reading, "--json", "name,url")).stdout)
+        assert.strictEqual(file.name, "notes.txt")
+        const content = yield* Effect.promise(() => fetch(file.url).then((response) => response.text()))
+        assert.strictEqual(content, "the answer is 42")
 
         assert.strictEqual((yield* operate("send", "Hi", "--model", "echo")).code, 2)
 

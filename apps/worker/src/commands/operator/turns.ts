@@ -87,7 +87,29 @@ const diff = operatorCommand(
   })
 )
 
+const files = operatorCommand(
+  "files",
+  "List the files of a turn: those of the prompt, and those that the agent produced",
+  { session, turn, json },
+  Effect.fnUntraced(function* (given) {
+    const client = yield* Client
+    const { turnId } = yield* findTurn(given.session, given.turn)
+    const rows = yield* client.call((operator, options) => operator.files.list(turnId, options))
+    yield* printRows({
+      rows,
+      json: given.json,
+      empty: screen`This turn has no files.`,
+      columns: () => [
+        { name: "NAME", value: ({ name }) => name, shrinks: true },
+        { name: "TYPE", value: ({ type }) => type },
+        { name: "FROM", value: ({ origin }) => origin },
+        { name: "ADDRESS", value: ({ url }) => url ?? "" }
+      ]
+    })
+  })
+)
+
 export const turns = Command.make("turns").pipe(
   Command.withDescription("List, follow, stop and repeat turns, and change the prompts that wait"),
-  Command.withSubcommands([ls, wait, abort, retry, diff, queue, edit, move, drop])
+  Command.withSubcommands([ls, wait, abort, retry, diff, files, queue, edit, move, drop])
 )
