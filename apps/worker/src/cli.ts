@@ -14,6 +14,7 @@ import { context, login, logout, whoami } from "./commands/operator/login.ts"
 import { inbox } from "./commands/operator/inbox.ts"
 import { notify } from "./commands/operator/notify.ts"
 import { allow, answer, deny } from "./commands/operator/requests.ts"
+import { search } from "./commands/operator/search.ts"
 import { send } from "./commands/operator/send.ts"
 import { sessions } from "./commands/operator/sessions.ts"
 import { turns } from "./commands/operator/turns.ts"
@@ -32,6 +33,7 @@ const root = Command.make("opencode-worker").pipe(
     allow,
     deny,
     answer,
+    search,
     sessions,
     turns,
     workers,

@@ -13,6 +13,7 @@ import { makeNotifications } from "./resources/notifications.ts"
 import { makePromptQueue } from "./resources/promptQueue.ts"
 import { makeQueries } from "./resources/queries.ts"
 import { makeRequests } from "./resources/requests.ts"
+import { makeSearch } from "./resources/search.ts"
 import { makeSessionActions } from "./resources/sessionActions.ts"
 import { makeSessions } from "./resources/sessions.ts"
 import { makeTurns, type PromptOptions } from "./resources/turns.ts"
@@ -27,6 +28,7 @@ export const makeClient = (connection: Connection) => {
     /** Sends a prompt and returns its turn: iterate it for the views of the answer, or await `result`. */
     prompt: (sessionId: SessionId, text: string, options?: PromptOptions): FollowedTurn =>
       followTurn(connection, turns.send(sessionId, text, options), options, sessionId),
+    search: makeSearch(calls),
     workers: makeWorkers(calls),
     models: makeModels(calls),
     sessions: makeSessions(calls),

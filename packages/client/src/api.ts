@@ -62,4 +62,6 @@ export type NotifyTarget = FunctionReturnType<typeof backendApi.notifications.li
 export type SessionUsage = FunctionReturnType<typeof backendApi.usage.session>
 /** The usage of one worker and model on one day. */
 export type UsageDay = Page<typeof backendApi.usage.days>
+/** A turn that a search found. */
+export type SearchResult = FunctionReturnType<typeof backendApi.search.find>[number]
 export type Command = NonNullable<FunctionReturnType<typeof backendApi.commands.get>>

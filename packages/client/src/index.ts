@@ -25,6 +25,7 @@ export type {
   QueryResults,
   QueuedPrompt,
   RequestId,
+  SearchResult,
   Segment,
   Session,
   SessionDetails,
@@ -50,4 +51,5 @@ export type { NotifyTargetOptions } from "./resources/notifications.ts"
 export type { PromptChanges } from "./resources/promptQueue.ts"
 export type { DiffOptions } from "./resources/queries.ts"
 export type { ExportedTurn, RedoOptions, UndoOptions } from "./resources/sessionActions.ts"
+export type { SearchOptions } from "./resources/search.ts"
 export type { PromptOptions } from "./resources/turns.ts"

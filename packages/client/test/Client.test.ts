@@ -174,6 +174,9 @@ describe("turns.follow", () => {
     assert.lengthOf(await client.inbox.list(), 1)
     if (result !== undefined) await client.inbox.archive(result.itemId, true)
     assert.lengthOf(await client.inbox.list({ archived: true }), 1)
+    const within = { sessionId, workerId: worker.workerId }
+    assert.deepInclude((await client.search("done", within))[0], { ...within, turnId })
+    assert.deepStrictEqual(await client.search("undone", { signal: AbortSignal.timeout(60_000) }), [])
     assert.deepInclude(await client.usage.session(sessionId), { turns: 1, input: 1, output: 2, cost: 0.5 })
     assert.lengthOf(await collect(client.usage.days("2000-01-01", "3000-01-01")), 1)
   })

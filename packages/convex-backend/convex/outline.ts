@@ -11,12 +11,15 @@ export type OutlineEntry = Infer<typeof outlineEntry>
 /** Parts of OpenCode that a reader does not see. */
 const invisible: ReadonlySet<string> = new Set(["step-start", "step-finish", "snapshot"])
 
+export const isVisible = (kind: string): boolean => !invisible.has(kind)
+
 type Json = Readonly<Record<string, unknown>>
 const isRecord = (value: unknown): value is Json => typeof value === "object" && value !== null
-const record = (value: unknown): Json => (isRecord(value) ? value : {})
-const text = (value: unknown): string => (typeof value === "string" ? value : "")
+export const record = (value: unknown): Json => (isRecord(value) ? value : {})
+export const text = (value: unknown): string => (typeof value === "string" ? value : "")
 
-const parse = (payload: string): Json => {
+/** A payload that is not an object has no fields. */
+export const parsePayload = (payload: string): Json => {
   try {
     return record(JSON.parse(payload))
   } catch {
@@ -50,18 +53,21 @@ const durationOf = (time: Json): number | undefined => {
 }
 
 /** The text that an entry shows of its part: of a tool the error or the arguments. */
-const contentOf = (kind: string, part: Json, state: Json): string => {
+export const contentOf = (kind: string, part: Json, state: Json): string => {
   if (kind === "tool") return text(state["error"]) || JSON.stringify(state["input"] ?? {})
   if (kind === "patch") return Array.isArray(part["files"]) ? part["files"].map(text).join("\n") : ""
   if (kind === "file") return text(part["mime"])
   return text(part["text"])
 }
 
+/** OpenCode's title of a tool call, or the name of a file. */
+export const titleOf = (part: Json, state: Json): string => text(state["title"]) || text(part["filename"])
+
 /** Room for the names of `title` and `head`, and for numbers that a deployment writes as `1.0`. */
 const reserve = 40
 
 const entryOf = ({ index, kind, payload }: Part): OutlineEntry => {
-  const part = parse(payload)
+  const part = parsePayload(payload)
   const state = record(part["state"])
   const tool = beginning(text(part["tool"]), 40)
   const status = beginning(text(state["status"]), 20)
@@ -78,11 +84,11 @@ const entryOf = ({ index, kind, payload }: Part): OutlineEntry => {
     ...(child !== undefined && { child })
   }
   const room = MAX_OUTLINE_ENTRY - reserve - sizeOf(fields)
-  const title = beginning(text(state["title"]) || text(part["filename"]), Math.min(80, room))
+  const title = beginning(titleOf(part, state), Math.min(80, room))
   const head = beginning(contentOf(kind, part, state), room - (sizeOf(title) - 2))
   return { ...fields, ...(title !== "" && { title }), head }
 }
 
 /** The entries of a turn's parts, in their order. */
 export const outlineOf = (parts: ReadonlyArray<Part>): Array<OutlineEntry> =>
-  parts.flatMap((part) => (invisible.has(part.kind) ? [] : [entryOf(part)]))
+  parts.flatMap((part) => (isVisible(part.kind) ? [entryOf(part)] : []))

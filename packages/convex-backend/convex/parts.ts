@@ -1,27 +1,33 @@
 /**
- * The final parts of turns, and their outline. Both are written once, when a turn ends.
+ * The final parts of turns, and their outline. They are written once, when a turn ends.
  */
 import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
 import { MAX_PART_CHUNKS } from "./limits.ts"
 import { type OutlineEntry, outlineOf } from "./outline.ts"
+import { extendSearchText } from "./search.ts"
+import { searchTextOfParts } from "./searchText.ts"
 import { joinParts, mayGoOn, type Part, type PartRow, splitParts } from "./payloads.ts"
 
 export interface Content {
   readonly rows: ReadonlyArray<PartRow>
   readonly outline: ReadonlyArray<OutlineEntry>
+  /** The text by which a search finds them. */
+  readonly searchText: string
 }
 
 /** The rows of a turn's parts. Rejects parts that cannot be written or read in one transaction. */
 export const contentOf = (parts: ReadonlyArray<Part>): Content => ({
   rows: splitParts(parts),
-  outline: outlineOf(parts)
+  outline: outlineOf(parts),
+  searchText: searchTextOfParts(parts)
 })
 
 /** The turn's `parts` must be the length of the outline. */
 export const insertContent = async (ctx: MutationCtx, turnId: Id<"turns">, content: Content): Promise<void> => {
   for (const row of content.rows) await ctx.db.insert("parts", { turnId, ...row })
   for (const entry of content.outline) await ctx.db.insert("outlines", { turnId, ...entry })
+  await extendSearchText(ctx, turnId, content.searchText)
 }
 
 /** The whole part that begins with `first`, and its further rows. */

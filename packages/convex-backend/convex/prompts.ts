@@ -5,6 +5,7 @@ import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
 import { MAX_HEAD } from "./limits.ts"
 import { headOf } from "./payloads.ts"
+import { insertSearchText, replaceSearchText } from "./search.ts"
 import { moveLoad } from "./workerLoad.ts"
 
 /** The fields of a turn that describe its prompt. */
@@ -32,6 +33,8 @@ export const insertTurn = async (
   const turnId = await ctx.db.insert("turns", { ...turn, ...fields })
   await moveLoad(ctx, turn.workerId, null, turn.status)
   if (fields.length > fields.head.length) await ctx.db.insert("prompts", { turnId, text })
+  const { askedAt, ownerId, sessionId, workerId } = turn
+  await insertSearchText(ctx, { ownerId, workerId, sessionId, turnId, at: askedAt ?? Date.now(), prompt: text })
   return turnId
 }
 
@@ -44,6 +47,7 @@ export const deletePrompt = async (ctx: MutationCtx, turnId: Id<"turns">): Promi
 export const replacePrompt = async (ctx: MutationCtx, turnId: Id<"turns">, text: string): Promise<void> => {
   const fields = promptFields(text)
   await ctx.db.patch(turnId, fields)
+  await replaceSearchText(ctx, turnId, text)
   await deletePrompt(ctx, turnId)
   if (fields.length > fields.head.length) await ctx.db.insert("prompts", { turnId, text })
 }

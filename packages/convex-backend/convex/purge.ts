@@ -9,6 +9,7 @@ import { deleteApprovals } from "./approvals.ts"
 import { deleteChanges } from "./changes.ts"
 import { deleteFiles } from "./attachments.ts"
 import { deletePrompt } from "./prompts.ts"
+import { deleteSearchText } from "./search.ts"
 import { deleteState } from "./sessionStates.ts"
 import { moveLoad } from "./workerLoad.ts"
 import { removeItem } from "./inboxItems.ts"
@@ -63,6 +64,7 @@ const deleteSome = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<boolea
   const turn = await ctx.db.get(turnId)
   if (turn !== null) await moveLoad(ctx, turn.workerId, turn.status, null)
   await deletePrompt(ctx, turnId)
+  await deleteSearchText(ctx, turnId)
   await deleteChanges(ctx, turnId)
   await deleteApprovals(ctx, turnId)
   await ctx.db.delete(turnId)

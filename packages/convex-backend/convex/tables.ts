@@ -18,6 +18,7 @@ import { notificationsTables } from "./tables/notifications.ts"
 import { queriesTables } from "./tables/queries.ts"
 import { quotasTables } from "./tables/quotas.ts"
 import { requestsTables } from "./tables/requests.ts"
+import { searchTables } from "./tables/search.ts"
 import { sessionsTables } from "./tables/sessions.ts"
 import { sessionStatesTables } from "./tables/sessionStates.ts"
 import { turnsTables } from "./tables/turns.ts"
@@ -32,6 +33,7 @@ export const tables = {
   ...sessionStatesTables,
   ...turnsTables,
   ...changesTables,
+  ...searchTables,
   ...requestsTables,
   ...modelsTables,
   ...commandsTables,

@@ -181,6 +181,7 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
   "notifications:test": [({ targetId }) => ({ targetId }), "NotFound"],
   "usage:session": [({ sessionId }) => ({ sessionId }), "NotFound"],
   "usage:days": [() => ({ from: "2000-01-01", to: "3000-01-01", paginationOpts }), "empty"],
+  "search:find": [() => ({ text: "Hello" }), { accepted: [] }],
   "approvals:list": [({ worker }) => ({ workerId: worker.workerId, paginationOpts }), "NotFound"],
   "approvals:revoke": [({ approvalId }) => ({ approvalId }), "NotFound"],
   "devices:add": [() => ({ name: "phone", scope: "read" }), "own"],

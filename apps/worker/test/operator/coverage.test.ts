@@ -40,6 +40,7 @@ const commands: Readonly<Record<string, string>> = {
   "requests.answer": "answer",
   "requests.get": "allow",
   "requests.pending": "deny",
+  "search.find": "search",
   "sessionActions.compact": "sessions compact",
   "sessionActions.fork": "sessions fork",
   "sessionActions.redo": "sessions redo",
