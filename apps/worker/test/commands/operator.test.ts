@@ -205,6 +205,6 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the operator's co
         const operator = yield* Client
         assert.deepInclude((yield* operator.call(({ workers }) => workers.list()))[0], { approval: "revoked" })
       }),
-    { timeout: 180_000 }
+    { timeout: 600_000 }
   )
 })

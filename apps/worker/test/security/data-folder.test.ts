@@ -234,7 +234,7 @@ describe.runIf(isRoot && process.platform === "linux")("a user without a home di
         assert.match(version.out, /^opencode-worker v/)
         assert.strictEqual(version.code, 0)
         const needy = [
-          [["sessions", "ls"], /There is no home directory for your sign-ins: set HOME/],
+          [["sessions", "ls"], /There is no home directory for .*: set HOME/],
           [["dev", "--demo", "--data", join(root, "a")], /OpenCode needs a home directory: set HOME/],
           [["start", "--url", "http://127.0.0.1:9", "--data", join(root, "b")], /needs a home directory: set HOME/]
         ] as const
