@@ -29,7 +29,8 @@ const textsOf = (message: {
 describe("the real opencode", () => {
   it.live("answers a prompt, runs a tool, and leaves no process or file", () =>
     Effect.gen(function* () {
-      const scope = yield* Scope.make()
+      // Of the test's own, so that a failure leaves no server behind.
+      const scope = yield* Scope.fork(yield* Effect.scope)
       const { home, provider, server } = yield* start((request) =>
         request.toolResults.length === 0 && request.lastUserText.includes("file")
           ? Reply.sequence([
