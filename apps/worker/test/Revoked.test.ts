@@ -30,6 +30,19 @@ const replaceSecret = Effect.fnUntraced(function* (file: string) {
 
 const Start = WorkerEvent.cases.Start.make({})
 
+/** A worker that its operator approves, with credentials of its own. */
+const optionsWith = Effect.fnUntraced(function* (file: string) {
+  const operator = yield* Client
+  const { directory, root } = yield* OpenCodeHome
+  return {
+    machine: "test",
+    directory,
+    credentials: join(root, file),
+    processId: "test",
+    onPairingCode: (code: string) => operator.call(({ workers }) => workers.approve(code))
+  }
+})
+
 layer(worldWithoutOpenCode, { excludeTestServices: true, timeout: 120_000 })(
   "a worker that is no longer authorised",
   (it) => {
@@ -37,23 +50,14 @@ layer(worldWithoutOpenCode, { excludeTestServices: true, timeout: 120_000 })(
       "stops with the remedy after its revocation, not as fenced, and so does its next start",
       () =>
         Effect.gen(function* () {
-          const operator = yield* Client
-          const { directory, root } = yield* OpenCodeHome
-          const credentials = join(root, "revoked.json")
-          const options = {
-            machine: "test",
-            directory,
-            credentials,
-            processId: "test",
-            onPairingCode: (code: string) => operator.call(({ workers }) => workers.approve(code))
-          }
+          const options = yield* optionsWith("revoked.json")
           const { lifecycle, workerId } = yield* makeWorker(options)
           yield* lifecycle.send(Start)
           yield* lifecycle.awaitState("Ready")
           yield* revoke(workerId)
           const stopped = yield* lifecycle.stopped
           assert.deepInclude(stopped, { reason: "NotAuthorised", exitCode: 77 })
-          assert.include(stopped.detail, `Remove ${credentials} and start again.`)
+          assert.include(stopped.detail, `Remove ${options.credentials} and start again.`)
 
           const next = yield* makeWorker(options)
           yield* next.lifecycle.send(Start)
@@ -88,23 +92,14 @@ layer(worldWithoutOpenCode, { excludeTestServices: true, timeout: 120_000 })(
       "stops with the remedy after its secret was replaced elsewhere, and so does its next start",
       () =>
         Effect.gen(function* () {
-          const operator = yield* Client
-          const { directory, root } = yield* OpenCodeHome
-          const credentials = join(root, "replaced.json")
-          const options = {
-            machine: "test",
-            directory,
-            credentials,
-            processId: "test",
-            onPairingCode: (code: string) => operator.call(({ workers }) => workers.approve(code))
-          }
+          const options = yield* optionsWith("replaced.json")
           const { lifecycle } = yield* makeWorker(options)
           yield* lifecycle.send(Start)
           yield* lifecycle.awaitState("Ready")
-          yield* replaceSecret(credentials)
+          yield* replaceSecret(options.credentials)
           const stopped = yield* lifecycle.stopped
           assert.deepInclude(stopped, { reason: "NotAuthorised", exitCode: 77 })
-          assert.include(stopped.detail, `Remove ${credentials} and start again.`)
+          assert.include(stopped.detail, `Remove ${options.credentials} and start again.`)
 
           const next = yield* makeWorker(options)
           yield* next.lifecycle.send(Start)

@@ -1,5 +1,5 @@
 /**
- * What waits for an operator, over all workers: open requests, results of turns, and workers that are gone.
+ * The items that wait for an operator, over all workers: open requests, results of turns, and workers that are gone.
  */
 import { v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
@@ -58,7 +58,7 @@ const toItem = async (ctx: QueryCtx, { item, read }: { readonly item: Item; read
 }
 
 /**
- * What waits for you, at most 50 of each kind: `asked` (the oldest first), then `gone`, `failed`, `interrupted`, and
+ * The items that wait for you, at most 50 of each kind: `asked` (the oldest first), then `gone`, `failed`, `interrupted`, and
  * `finished` turns that this device has not read (the newest first); pinned ones before all. One result per session.
  * `archived`: those that were archived instead.
  */

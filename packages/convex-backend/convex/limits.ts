@@ -142,7 +142,7 @@ export const MAX_WRONG_CODES = 10
 export const WRONG_CODES_WINDOW = 10 * 60_000
 /** The window of `QUOTA`. Milliseconds. */
 export const QUOTA_WINDOW = 10 * 60_000
-/** What an operator may write in a window. `OPENCODE_WORKER_QUOTA` in the deployment's environment multiplies it. */
+/** The limits of an operator's writes in a window. `OPENCODE_WORKER_QUOTA` in the deployment's environment multiplies it. */
 export const QUOTA = { calls: 6_000, rows: 20_000, bytes: 100_000_000 } as const
 /** An item of the inbox that changes or is read within this time sends no notification. Milliseconds. */
 export const NOTIFY_DEBOUNCE = 5_000

@@ -53,7 +53,7 @@ const toReadyTurn = ({ _id: turnId, askTimeout, delivery, sessionId }: Doc<"turn
   ...(askTimeout !== undefined && { askTimeout })
 })
 
-/** What the agent is asked. It may be edited until the claim, which returns it. */
+/** The prompt. It may be edited until the claim, which returns it. */
 const toPrompt = async (ctx: QueryCtx, turn: Doc<"turns">) => ({
   text: await promptText(ctx, turn),
   model: turn.model ?? null,

@@ -61,7 +61,7 @@ type Change =
   | { readonly patch: Patch; readonly sessionId: Id<"sessions"> }
 
 /**
- * The change for a session; `undefined` if there is none. A session that is being deleted is treated as any other, because
+ * The change for a session; `undefined` if there is none. A session that is being deleted is treated like any other one, because
  * the deletion may fail in OpenCode.
  */
 const changeOf = async (

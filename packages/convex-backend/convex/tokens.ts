@@ -1,7 +1,7 @@
 /**
  * The deployment as the issuer of its devices' tokens.
  *
- * A device proves its key with an assertion and receives a token that Convex verifies as any other. The device does not sign
+ * A device proves its key with an assertion and receives a token that Convex verifies like any other token. The device does not sign
  * the token itself: Convex accepts every token of an issuer that one of the issuer's keys has signed, so a device could take
  * the identity of another one.
  */

@@ -36,7 +36,7 @@ export const mayRunIn = async (ctx: QueryCtx, epoch: number, turn: Doc<"turns">)
   return mayFollow(turn, before) && before.every((other) => other.epoch === epoch)
 }
 
-/** The place of a new prompt. `steer` holds if a turn of the session runs; otherwise the prompt is queued as any other. */
+/** The place of a new prompt. `steer` holds if a turn of the session runs; otherwise the prompt is queued at the end. */
 export const placeOf = async (
   ctx: QueryCtx,
   sessionId: Id<"sessions">,

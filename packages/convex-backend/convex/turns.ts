@@ -138,7 +138,7 @@ const enqueue = async (
 /**
  * Queues a prompt, and returns the turn's id. It is durable then, with the worker online or not. Idempotent by key.
  * `delivery: "steer"`: if a turn of the session runs, the prompt is delivered into it, before all queued prompts. That turn
- * ends with what it had, and the new one takes over. If none runs, the prompt is queued as any other.
+ * ends with what it had, and the new one takes over. If none runs, the prompt is queued at the end.
  * `askTimeout`: milliseconds in which its requests must be answered (1 second to 20 days), or null for no limit; absent: the
  * worker's own limit.
  */

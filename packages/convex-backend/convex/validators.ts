@@ -128,7 +128,7 @@ export const outlineEntry = v.object({
 /** The requesting agents: the root agent first, then each sub-agent with its task. */
 export const requestAskedBy = v.array(v.object({ agent: v.string(), task: v.union(v.string(), v.null()) }))
 
-/** What an approval for later requests covers, as a phrase that completes "allow …". Null if it cannot be described. */
+/** The scope of an approval for later requests, as a phrase that completes "allow …". Null if it cannot be described. */
 export const requestAlways = v.union(v.object({ label: v.string() }), v.null())
 
 /** One complete section of a permission request. `format`: how to display `text`. */

@@ -313,7 +313,7 @@ describe("operators' functions", () => {
   })
 
   it.each(Object.entries(operatorCalls))("%s is refused to who is not signed in", async (path, [args]) => {
-    assert.strictEqual(await call(deployment().nobody(), path, args(await common())), "Unauthenticated")
+    assert.strictEqual(await call(deployment().anonymous(), path, args(await common())), "Unauthenticated")
   })
 
   it.each(Object.entries(operatorCalls))("%s does not access rows of others", async (path, [args, expected]) => {
@@ -444,8 +444,8 @@ describe("every function", () => {
 describe("anonymous functions", () => {
   it("begin takes a machine, a directory and a hash, each of a bounded length", async () => {
     const valid = { machine: "m", directory: "/d", secretHash: sha256("s") }
-    const nobody = deployment().nobody()
-    const begin = (change: object) => call(nobody, "pairing:begin", { ...valid, ...change })
+    const anonymous = deployment().anonymous()
+    const begin = (change: object) => call(anonymous, "pairing:begin", { ...valid, ...change })
     assert.strictEqual(await begin({ machine: "m".repeat(101) }), "InvalidArgument")
     assert.strictEqual(await begin({ directory: "" }), "InvalidArgument")
     assert.strictEqual(await begin({ secretHash: "the secret itself" }), "InvalidArgument")
@@ -459,14 +459,18 @@ describe("anonymous functions", () => {
       directory: "/d",
       secretHash: sha256("right")
     })
-    assert.strictEqual(await call(deployment().nobody(), "pairing:status", { pairingId, secret: "wrong" }), "NotFound")
+    assert.strictEqual(
+      await call(deployment().anonymous(), "pairing:status", { pairingId, secret: "wrong" }),
+      "NotFound"
+    )
   })
 })
 
 describe("functions for new devices", () => {
   it("claim takes a code and a key, each of a bounded length", async () => {
     const { publicKey } = await newKey()
-    const claim = (change: object) => call(deployment().nobody(), "devices:claim", { code: "0", publicKey, ...change })
+    const claim = (change: object) =>
+      call(deployment().anonymous(), "devices:claim", { code: "0", publicKey, ...change })
     assert.strictEqual(await claim({}), "NotFound")
     assert.strictEqual(await claim({ code: "0".repeat(501) }), "InvalidArgument")
     assert.strictEqual(await claim({ publicKey: { ...publicKey, x: "0".repeat(44) } }), "InvalidArgument")
@@ -475,7 +479,7 @@ describe("functions for new devices", () => {
 
   it("issue takes an assertion of a bounded length", async () => {
     for (const assertion of ["x".repeat(1_001), "x", "", "e30.e30.", "a.b.c.d"]) {
-      assert.strictEqual(await call(deployment().nobody(), "tokens:issue", { assertion }), "InvalidArgument")
+      assert.strictEqual(await call(deployment().anonymous(), "tokens:issue", { assertion }), "InvalidArgument")
     }
   })
 })
@@ -484,7 +488,7 @@ describe("internal functions", () => {
   it("cannot be called from outside", async () => {
     const { workerId } = await pair(await deployment().operator())
     const failure = await deployment()
-      .nobody()
+      .anonymous()
       .mutation(makeFunctionReference<"mutation">("lease:expire"), { workerId, epoch: 0 })
       .then(() => undefined, String)
     assert.match(failure ?? "", /lease:expire/)

@@ -23,8 +23,8 @@ afterEach(resetTime)
 
 const minutes = 60_000
 const claim = (code: string, { publicKey }: Key) =>
-  deployment().nobody().mutation(api.devices.claim, { code, publicKey })
-const issue = (token: string) => deployment().nobody().action(api.tokens.issue, { assertion: token })
+  deployment().anonymous().mutation(api.devices.claim, { code, publicKey })
+const issue = (token: string) => deployment().anonymous().action(api.tokens.issue, { assertion: token })
 const list = (client: ConvexHttpClient) => client.query(api.devices.list, {})
 
 describe("a code", () => {
@@ -117,7 +117,7 @@ describe("a token", () => {
   it("that a device signs itself is refused", async () => {
     const operator = await deployment().operator()
     const { deviceId, key } = await newDevice(deployment(), operator, "operate")
-    const client = deployment().nobody()
+    const client = deployment().anonymous()
     const own = new SignJWT({})
       .setProtectedHeader({ alg: "ES256", kid: "1", typ: "JWT" })
       .setIssuer(DEVICE_ISSUER)

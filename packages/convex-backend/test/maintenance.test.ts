@@ -212,7 +212,7 @@ describe("maintenance", () => {
   it("cannot be called by clients", async () => {
     const trimAll = makeFunctionReference<"mutation">("maintenance:trimAll")
     const failure = await deployment()
-      .nobody()
+      .anonymous()
       .mutation(trimAll, {})
       .then(() => undefined, String)
     assert.match(failure ?? "", /maintenance:trimAll/)

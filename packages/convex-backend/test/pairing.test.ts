@@ -11,12 +11,12 @@ afterEach(() => {
 const begin = async () => {
   const secret = newSecret()
   const begun = await deployment()
-    .nobody()
+    .anonymous()
     .mutation(api.pairing.begin, { machine: "laptop", directory: "/work", secretHash: sha256(secret) })
   return {
     ...begun,
     secret,
-    status: () => deployment().nobody().query(api.pairing.status, { pairingId: begun.pairingId, secret })
+    status: () => deployment().anonymous().query(api.pairing.status, { pairingId: begun.pairingId, secret })
   }
 }
 

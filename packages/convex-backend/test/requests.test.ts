@@ -189,7 +189,7 @@ describe("requests", () => {
     const other = await open({ opencodeId: "per_2", directory: "/elsewhere" })
     const wrong = operator.mutation(api.requests.answer, { requestId: other, hash, answer: { type: "once" } })
     assert.strictEqual(await refusalOf(wrong), "Conflict")
-    // A later process of the worker describes the request anew.
+    // A later process of the worker describes the request again.
     const next = await open({ content: whole(2_000) })
     assert.notStrictEqual(next, requestId)
     assert.deepStrictEqual(await pending(), [other, next])

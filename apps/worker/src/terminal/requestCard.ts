@@ -14,7 +14,7 @@ export interface Asked {
   /** The root agent first, then each sub-agent with its task. */
   readonly askedBy: ReadonlyArray<{ readonly agent: string; readonly task: string | null }>
   readonly directory: string
-  /** What an approval for later requests covers, or null if it is not offered. */
+  /** The scope of an approval for later requests, or null if it is not offered. */
   readonly always: { readonly label: string } | null
   /** Milliseconds since 1970. `expiresAt`: null if there is no time limit. */
   readonly createdAt: number

@@ -14,7 +14,7 @@ const unclear = (hint: string): Typed<never> => ({ _tag: "Unclear", hint })
 /** A shorter text is treated as a typing mistake, not as an instruction. */
 const shortestInstruction = 3
 
-/** What allows later requests, too. */
+/** Answers that also allow later requests. */
 const reaches = { t: "turn", turn: "turn", s: "session", session: "session", a: "always", always: "always" } as const
 
 /** Words for yes, for how long, and for no. Any longer text is an instruction that the model reads before it continues. */

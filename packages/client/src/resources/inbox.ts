@@ -2,7 +2,7 @@ import { api, type InboxItem, type InboxItemId } from "../api.ts"
 import { type CallOptions, type Calls } from "../internal/calls.ts"
 import { watchQuery } from "../internal/watchQuery.ts"
 
-/** What waits for you, over all workers. */
+/** The items that wait for you, over all workers. */
 export const makeInbox = ({ connection, mutation, query }: Calls) => ({
   /**
    * At most 50 of each kind: pinned items, then `asked`, `gone`, `failed`, `interrupted`, and `finished` turns that this

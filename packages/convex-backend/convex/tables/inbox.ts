@@ -3,7 +3,7 @@ import { v } from "convex/values"
 import { inboxKind } from "../validators.ts"
 
 export const inboxTables = {
-  /** What waits for an operator: one row per open request, per session with a result, and per worker that is gone. */
+  /** The items that wait for an operator: one row per open request, per session with a result, and per worker that is gone. */
   inbox: defineTable({
     ownerId: v.string(),
     kind: inboxKind,

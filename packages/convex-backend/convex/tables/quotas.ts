@@ -2,7 +2,7 @@ import { defineTable } from "convex/server"
 import { v } from "convex/values"
 
 export const quotasTables = {
-  /** What an operator has written in the current window: one row per operator, so operators do not conflict. */
+  /** The writes of an operator in the current window: one row per operator, so operators do not conflict. */
   quotas: defineTable({
     ownerId: v.string(),
     /** Start of the window. Milliseconds of the server's clock. */

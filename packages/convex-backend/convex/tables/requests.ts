@@ -22,7 +22,7 @@ export const requestsTables = {
     /** The working directory of the call. */
     directory: v.string(),
     always: requestAlways,
-    /** What an approval for later covers, as the worker computes it: equal for requests that one approval covers. */
+    /** The scope of an approval, as the worker computes it: equal for all requests that one approval covers. */
     scope: v.optional(v.string()),
     /** SHA-256 of everything that is shown, hexadecimal. An answer must carry it. */
     hash: v.string(),

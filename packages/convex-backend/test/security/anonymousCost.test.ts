@@ -13,7 +13,7 @@ afterEach(() => {
 const names = { machine: "m", directory: "/d" }
 const begin = (change: Partial<typeof names> = {}) =>
   deployment()
-    .nobody()
+    .anonymous()
     .mutation(api.pairing.begin, { ...names, ...change, secretHash: sha256("s") })
 
 /** Lets every pairing that waits expire: a deployment that starts runs what is due. */
@@ -43,7 +43,8 @@ describe("anonymous callers", () => {
 
   it("cannot have a secret of any length hashed", async () => {
     const { pairingId } = await begin()
-    const status = (secret: string) => refusalOf(deployment().nobody().query(api.pairing.status, { pairingId, secret }))
+    const status = (secret: string) =>
+      refusalOf(deployment().anonymous().query(api.pairing.status, { pairingId, secret }))
     assert.strictEqual(await status("s".repeat(201)), "NotFound")
     assert.property(await status("s"), "accepted")
   })
@@ -57,7 +58,7 @@ describe("anonymous callers", () => {
 
   it("leave no rows: expired pairings are deleted after an hour", async () => {
     const { pairingId } = await begin()
-    const status = () => refusalOf(deployment().nobody().query(api.pairing.status, { pairingId, secret: "s" }))
+    const status = () => refusalOf(deployment().anonymous().query(api.pairing.status, { pairingId, secret: "s" }))
     await expire()
     await eventually(status, (answer) => JSON.stringify(answer).includes("expired"))
     passTime(60 * 60_000)

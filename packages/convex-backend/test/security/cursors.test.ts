@@ -52,7 +52,7 @@ type World = Awaited<ReturnType<typeof world>>
 
 const signedIn = async () => {
   const subject = crypto.randomUUID()
-  const client = deployment().nobody()
+  const client = deployment().anonymous()
   const token = await deployment().token(subject)
   client.setAuth(token)
   return { client, subject }

@@ -66,11 +66,11 @@ const start = async () => {
       .setExpirationTime("3 years")
       .sign(privateKey)
 
-  const nobody = () => new ConvexHttpClient(url, { logger: false })
+  const anonymous = () => new ConvexHttpClient(url, { logger: false })
   return {
     url,
     token,
-    nobody,
+    anonymous,
     /** Changes a stored row, as if an earlier release had written it. */
     rewrite: async (table: string, id: string, change: Record<string, unknown>) => {
       const headers = { authorization: `Convex ${adminKey}` }
@@ -84,7 +84,7 @@ const start = async () => {
     run: (path: string, args: Record<string, Value>) => deployment.run(path, args),
     /** A person of their own, signed in. */
     operator: async (): Promise<ConvexHttpClient> => {
-      const client = nobody()
+      const client = anonymous()
       client.setAuth(await token(randomUUID()))
       return client
     },

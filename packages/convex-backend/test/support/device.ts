@@ -25,7 +25,7 @@ export const assertion = (deviceId: string, { privateKey }: Key, at = Date.now()
 
 /** A client that uses a device. */
 export const signIn = async (deployment: Deployment, deviceId: string, key: Key): Promise<ConvexHttpClient> => {
-  const client = deployment.nobody()
+  const client = deployment.anonymous()
   const { token } = await client.action(api.tokens.issue, { assertion: await assertion(deviceId, key) })
   client.setAuth(token)
   return client
@@ -35,7 +35,7 @@ export const signIn = async (deployment: Deployment, deviceId: string, key: Key)
 export const newDevice = async (deployment: Deployment, operator: ConvexHttpClient, scope: Scope, name = "phone") => {
   const { code } = await operator.mutation(api.devices.add, { name, scope })
   const key = await newKey()
-  const { deviceId } = await deployment.nobody().mutation(api.devices.claim, { code, publicKey: key.publicKey })
+  const { deviceId } = await deployment.anonymous().mutation(api.devices.claim, { code, publicKey: key.publicKey })
   return { deviceId, key, client: await signIn(deployment, deviceId, key) } satisfies {
     readonly deviceId: Id<"devices">
     readonly key: Key

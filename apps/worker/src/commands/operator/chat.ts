@@ -1,7 +1,7 @@
 /** `opencode-worker chat`: a conversation at the terminal with a worker that runs elsewhere. */
 import { Client } from "@opencode-worker/client/effect"
 import { Effect, Option, Ref, Stream } from "effect"
-import { Argument, Flag } from "effect/cli"
+import { Argument } from "effect/cli"
 import { usageError } from "../../AppError.ts"
 import { findSession, findWorker } from "../../operator/lookup.ts"
 import { target } from "../../operator/output.ts"
@@ -11,7 +11,7 @@ import { printLine } from "../../terminal/output/Output.ts"
 import { screen } from "../../terminal/output/ScreenText.ts"
 import { isInteractive, promptSource } from "../../terminal/PromptSource.ts"
 import { showHistory } from "../../terminal/SessionTranscript.ts"
-import { worker } from "./flags.ts"
+import { model, worker } from "./flags.ts"
 import { operatorCommand } from "./operatorCommand.ts"
 
 export const chat = operatorCommand(
@@ -23,13 +23,9 @@ export const chat = operatorCommand(
       Argument.optional
     ),
     worker,
-    model: Flag.String("model").pipe(
-      Flag.withAlias("m"),
-      Flag.withDescription("provider/model (default: OpenCode's choice)"),
-      Flag.optional
-    )
+    model
   },
-  Effect.fnUntraced(function* ({ model, session, worker: given }) {
+  Effect.fnUntraced(function* ({ model: chosen, session, worker: given }) {
     if (!(yield* isInteractive)) return yield* usageError("A chat needs a terminal: use opencode-worker send.")
     const client = yield* Client
     const input = yield* ChatInput.make
@@ -51,7 +47,9 @@ export const chat = operatorCommand(
     const tally = yield* Ref.make(noTurns)
     const conversation = promptSource({ given: [], opening: [], input }).pipe(
       Stream.runForEach((prompt) =>
-        Effect.flatMap(current, (sessionId) => ask({ sessionId, prompt, model, style, tally, input, isTyped: true }))
+        Effect.flatMap(current, (sessionId) =>
+          ask({ sessionId, prompt, model: chosen, style, tally, input, isTyped: true })
+        )
       )
     )
     yield* Effect.raceFirst(conversation, input.quit)

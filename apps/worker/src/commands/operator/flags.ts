@@ -18,6 +18,12 @@ export const worker = Flag.String("worker").pipe(
   Flag.optional
 )
 
+export const model = Flag.String("model").pipe(
+  Flag.withAlias("m"),
+  Flag.withDescription("provider/model (default: OpenCode's choice)"),
+  Flag.optional
+)
+
 export const limit = Flag.Int("limit").pipe(
   Flag.withAlias("L"),
   Flag.withDescription("The number of rows, the newest first (default: 30)"),

@@ -7,7 +7,7 @@ import { findSession, prefixLength, unique } from "../../operator/lookup.ts"
 import { json, printRows } from "../../operator/output.ts"
 import { printLine } from "../../terminal/output/Output.ts"
 import { screen } from "../../terminal/output/ScreenText.ts"
-import { session } from "./flags.ts"
+import { model, session } from "./flags.ts"
 import { operatorCommand } from "./operatorCommand.ts"
 
 const waiting = Effect.fnUntraced(function* (given: string) {
@@ -51,7 +51,7 @@ export const edit = operatorCommand(
     session,
     turn,
     text: Argument.String("prompt").pipe(Argument.withDescription("The new prompt"), Argument.optional),
-    model: Flag.String("model").pipe(Flag.withAlias("m"), Flag.withDescription("provider/model"), Flag.optional),
+    model,
     agent: Flag.String("agent").pipe(Flag.optional)
   },
   Effect.fnUntraced(function* (given) {

@@ -12,7 +12,7 @@ import { target } from "../../operator/output.ts"
 import * as ChatInput from "../../terminal/input/ChatInput.ts"
 import { columns } from "../../terminal/output/Output.ts"
 import { isInteractive, promptFile } from "../../terminal/PromptSource.ts"
-import { format, timeout, worker } from "./flags.ts"
+import { format, model, timeout, worker } from "./flags.ts"
 import { operatorCommand } from "./operatorCommand.ts"
 
 const flags = {
@@ -37,11 +37,7 @@ const flags = {
     Flag.withDescription("Continue the session with the latest activity"),
     Flag.withDefault(false)
   ),
-  model: Flag.String("model").pipe(
-    Flag.withAlias("m"),
-    Flag.withDescription("provider/model (default: OpenCode's choice)"),
-    Flag.optional
-  ),
+  model,
   agent: Flag.String("agent").pipe(Flag.withDescription("The agent (default: OpenCode's choice)"), Flag.optional),
   variant: Flag.String("variant").pipe(
     Flag.withDescription("A variant of the model, such as a reasoning effort"),

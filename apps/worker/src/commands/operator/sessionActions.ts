@@ -3,9 +3,9 @@ import type { Client as Operator, CommandId, SessionId } from "@opencode-worker/
 import { Client } from "@opencode-worker/client/effect"
 import { Effect, Option, Predicate, Stream } from "effect"
 import { Flag } from "effect/cli"
-import { temporaryError } from "../../AppError.ts"
 import { jsonText } from "../../operator/jsonText.ts"
 import { findSession, findTurn } from "../../operator/lookup.ts"
+import { runOnWorker } from "../../operator/workerCommand.ts"
 import { printLine } from "../../terminal/output/Output.ts"
 import { ScreenText, screen } from "../../terminal/output/ScreenText.ts"
 import { session, turn } from "./flags.ts"
@@ -13,13 +13,7 @@ import { operatorCommand } from "./operatorCommand.ts"
 
 /** Starts an action, waits until the worker has run it, and returns its result. */
 const result = Effect.fnUntraced(function* (start: (actions: Operator["sessionActions"]) => Promise<CommandId>) {
-  const client = yield* Client
-  const command = yield* client.call(({ commands, sessionActions }, options) =>
-    start(sessionActions).then((commandId) => commands.wait(commandId, options))
-  )
-  if (command?.status !== "done") {
-    return yield* temporaryError(command?.error ?? "The worker did not do it: it was revoked or stopped.")
-  }
+  const command = yield* runOnWorker(({ sessionActions }) => start(sessionActions))
   const parsed: unknown = JSON.parse(command.result ?? "null")
   return parsed
 })
@@ -119,12 +113,8 @@ export const loadHistory = operatorCommand(
   "Import what OpenCode has of a session and the deployment has not",
   { session },
   Effect.fnUntraced(function* (given) {
-    const client = yield* Client
     const { sessionId } = yield* findSession(given.session)
-    const command = yield* client.call(({ commands, sessions }, options) =>
-      sessions.loadHistory(sessionId, options).then((commandId) => commands.wait(commandId, options))
-    )
-    if (command?.status !== "done") return yield* temporaryError(command?.error ?? "The worker did not do it.")
+    yield* runOnWorker(({ sessions }, options) => sessions.loadHistory(sessionId, options))
     yield* printLine(screen`Loaded ${sessionId}`)
   })
 )

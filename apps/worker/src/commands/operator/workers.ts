@@ -2,9 +2,9 @@
 import { Client } from "@opencode-worker/client/effect"
 import { Effect, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { temporaryError } from "../../AppError.ts"
 import { findWorker, prefixLength } from "../../operator/lookup.ts"
 import { json, printRows } from "../../operator/output.ts"
+import { runOnWorker } from "../../operator/workerCommand.ts"
 import { printLine } from "../../terminal/output/Output.ts"
 import { ScreenText, screen } from "../../terminal/output/ScreenText.ts"
 import { printAudit } from "./audit.ts"
@@ -55,12 +55,8 @@ const action = (name: "pause" | "resume" | "drain", description: string, done: s
     description,
     { worker: named },
     Effect.fnUntraced(function* (given) {
-      const client = yield* Client
       const { machine, workerId } = yield* findWorker(given.worker)
-      const command = yield* client.call((operator, options) =>
-        operator.workers[name](workerId, options).then((id) => operator.commands.wait(id, options))
-      )
-      if (command?.status === "failed") return yield* temporaryError(command.error ?? "The worker could not do it.")
+      yield* runOnWorker((operator, options) => operator.workers[name](workerId, options))
       yield* printLine(screen`${ScreenText.line(machine)} ${done}`)
     })
   )
@@ -105,11 +101,7 @@ const models = operatorCommand(
   Effect.fnUntraced(function* (given) {
     const client = yield* Client
     const { workerId } = yield* findWorker(given.worker)
-    if (given.isRefreshed) {
-      yield* client.call((operator, options) =>
-        operator.models.refresh(workerId, options).then((id) => operator.commands.wait(id, options))
-      )
-    }
+    if (given.isRefreshed) yield* runOnWorker((operator, options) => operator.models.refresh(workerId, options))
     const catalog = yield* client.call((operator, options) => operator.models.get(workerId, options))
     yield* printRows({
       rows: catalog?.models ?? [],
