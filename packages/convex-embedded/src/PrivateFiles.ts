@@ -61,6 +61,8 @@ export const checkPrivateFile = (file: string): boolean => {
     if (isOpen(checked(file, "a file"))) chmodSync(file, FILE_MODE)
     return true
   } catch (cause) {
+    // Deleted since: SQLite deletes its journal while another start looks at it.
+    if (isCode(cause, "ENOENT")) return false
     throw systemFailure(`The file ${file} cannot be used`, cause)
   }
 }
@@ -165,7 +167,7 @@ const checked = (path: string, kind: "a folder" | "a file"): Stats => {
   if (link.isSymbolicLink() && !isTrusted(link, dirname(path))) {
     throw refusal(`${path} is a link that ${ownerOf(link)} placed`)
   }
-  const stats = statsOf(path, statSync)
+  const stats = link.isSymbolicLink() ? statsOf(path, statSync) : link
   if (stats === null) throw refusal(`${path} is a link that leads nowhere`)
   const isFolder = kind === "a folder"
   if (!(isFolder ? stats.isDirectory() : stats.isFile())) throw refusal(`${path} is not ${kind}`)

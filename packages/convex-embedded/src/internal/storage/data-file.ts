@@ -5,6 +5,7 @@ import { ConvexEmbeddedError } from "../../ConvexEmbeddedError.ts"
 import { checkPrivateFile, createPrivateFile } from "../../PrivateFiles.ts"
 import { APPLICATION_ID, FORMAT, formatOf, isFresh, OLDEST_FORMAT } from "./data-format.ts"
 import { messageOf } from "../values/errors.ts"
+import { isCode } from "../values/system-failure.ts"
 
 /** A full check reads the whole file, about 50 ms at this size. For larger files only SQLite's own checks apply. */
 const WHOLE_CHECK_BYTES = 16 * 1024 * 1024
@@ -78,12 +79,22 @@ const FRAME_HEADER_BYTES = 24
 /** The last bit is the byte order of the checksums. */
 const LOG_MAGIC = 0x377f0682
 
+/** SQLite may delete the file at any time. */
+const openIfPresent = (file: string): number | null => {
+  try {
+    return openSync(file, "r")
+  } catch (cause) {
+    if (isCode(cause, "ENOENT")) return null
+    throw cause
+  }
+}
+
 /** Ignores checksums: SQLite discards an incomplete end of the log, which was never checkpointed. */
 const readLog = (file: string): Log => {
   const pages = new Set<number>()
   let databasePages: number | null = null
-  if (!existsSync(file)) return { databasePages, pages }
-  const descriptor = openSync(file, "r")
+  const descriptor = openIfPresent(file)
+  if (descriptor === null) return { databasePages, pages }
   const { size } = fstatSync(descriptor)
   const header = Buffer.alloc(LOG_HEADER_BYTES)
   readSync(descriptor, header, 0, LOG_HEADER_BYTES, 0)
