@@ -165,6 +165,23 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the operator's co
         )
         assert.match((yield* operate("usage", "--by", "model")).stdout, /^MODEL +TURNS .*\nscripted\/echo +\d/)
         assert.match((yield* operate("approvals", "ls")).stdout, /^No standing approvals/)
+
+        assert.match((yield* operate("notify", "ls")).stdout, /^No notifications: opencode-worker notify add/)
+        const plainHttp = yield* operate("notify", "add", "http://hooks.example/x")
+        assert.strictEqual(plainHttp.code, 2, plainHttp.stderr)
+        assert.match(plainHttp.stderr, /url must begin with https:/)
+        // The discard port of this machine refuses connections.
+        const added = yield* operate("notify", "add", "https://127.0.0.1:9/hook", "--about", "asked", "--content")
+        assert.match(added.stdout, /^Added \S+: opencode-worker notify test \S+ sends a test/, added.stderr)
+        const targets = yield* operate("notify", "ls", "--json", "kind,url,wants,content")
+        assert.deepStrictEqual(JSON.parse(targets.stdout), [
+          { content: true, kind: "webhook", url: "https://127.0.0.1:9/hook", wants: ["asked"] }
+        ])
+        const targetId = /^Added (\S+):/.exec(added.stdout)?.[1] ?? ""
+        const undelivered = yield* operate("notify", "test", targetId.slice(0, 10))
+        assert.strictEqual(undelivered.code, 75, undelivered.stderr)
+        assert.match(undelivered.stderr, /The test was not delivered: /)
+        assert.match((yield* operate("notify", "rm", targetId)).stdout, /^Removed: https:/)
         const listed = yield* operate("sessions", "ls")
         assert.match(listed.stdout, /^ID +AGE +STATUS +TITLE\n\S+ +\d+s +(?:idle|running) +Touching$/m)
         const unclear = yield* operate("sessions", "show", "zzz")
