@@ -16,6 +16,11 @@ export interface AssetOptions {
   /** The page for navigations to paths without a file and without an HTTP action, such as `/index.html`. Default: none. */
   readonly fallback?: string
   /**
+   * A folder, such as `/assets/`, whose files never change, because their names contain a hash of their content. Browsers
+   * keep these for a year without a request. Default: none, so that every file is revalidated by its `ETag`.
+   */
+  readonly immutable?: string
+  /**
    * The `Content-Security-Policy` of the files. Default: scripts, styles, workers and connections of the own origin only,
    * no frames, and Trusted Types.
    */

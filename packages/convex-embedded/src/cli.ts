@@ -18,6 +18,7 @@ convex-embedded import <table> [--url <url>] [--replace]   reads JSON lines from
 --allow-host <name>      allow requests under this host name, in addition to its addresses; repeatable
 --assets <folder>        serve the static files of this folder on the same port, outside of /api/
 --fallback <path>        the asset for navigations to other paths, such as /index.html (default: not found)
+--immutable <folder>     the folder of the assets whose names contain a hash, such as /assets/ (default: none)
 --durability <level>     full: commits survive a power loss (default); normal: they survive a crash
 --oidc-discovery         fetch keys of token issuers over https (default: no network access)
 --watch                  reload the functions when a file changes
@@ -45,6 +46,7 @@ const parse = () =>
       fallback: { type: "string" },
       help: { default: false, type: "boolean" },
       host: { default: "127.0.0.1", type: "string" },
+      immutable: { type: "string" },
       "oidc-discovery": { default: false, type: "boolean" },
       port: { default: "3210", type: "string" },
       replace: { default: false, type: "boolean" },
@@ -122,7 +124,11 @@ const serve = async (functions: string, values: Values): Promise<number> => {
       // The page under development is served on another port.
       allowedOrigins: ["loopback", ...values["allow-origin"]],
       ...(values.assets !== undefined && {
-        assets: { files: values.assets, ...(values.fallback !== undefined && { fallback: values.fallback }) }
+        assets: {
+          files: values.assets,
+          ...(values.fallback !== undefined && { fallback: values.fallback }),
+          ...(values.immutable !== undefined && { immutable: values.immutable })
+        }
       }),
       auth: { discovery: values["oidc-discovery"] },
       dataDir: values.data,

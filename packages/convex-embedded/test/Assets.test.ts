@@ -1,14 +1,14 @@
 /** Static files on the deployment's own port. */
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
-import { createServer, request } from "node:http"
+import { createServer, type IncomingMessage, request } from "node:http"
 import { type AddressInfo, connect as dial } from "node:net"
 import { once } from "node:events"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { text } from "node:stream/consumers"
+import { buffer, text } from "node:stream/consumers"
+import { gunzipSync } from "node:zlib"
 import { afterAll, assert, describe, it, onTestFinished } from "vitest"
 import { ConvexEmbeddedError } from "../src/index.ts"
-import { isHashed } from "../src/internal/http/assets.ts"
 import { deploy, deployForAll } from "./deployment.ts"
 
 const page = "<!doctype html><title>Console</title>"
@@ -19,6 +19,7 @@ for (const [path, content] of Object.entries({
   "dist/.env": "the key",
   "dist/.well-known/security.txt": "Contact:",
   "dist/assets/index-DiwrgTda.js": "export {}",
+  "dist/report-20261129.html": page,
   "dist/docs/index.html": page,
   "dist/icon.svg": "<svg/>",
   "dist/index.html": page,
@@ -30,7 +31,7 @@ for (const [path, content] of Object.entries({
 }
 symlinkSync("index.html", join(folder, "linked.html"))
 
-const shared = deployForAll({ assets: { fallback: "/index.html", files: folder } })
+const shared = deployForAll({ assets: { fallback: "/index.html", files: folder, immutable: "/assets/" } })
 const get = (path: string, init?: RequestInit) => fetch(shared().url + path, init)
 
 describe("assets", () => {
@@ -46,6 +47,7 @@ describe("assets", () => {
         "public, max-age=31536000, immutable",
         "export {}"
       ],
+      ["/report-20261129.html", "text/html; charset=utf-8", "no-cache", page],
       ["/icon.svg", "image/svg+xml", "no-cache", "<svg/>"],
       ["/gr%C3%B6%C3%9Fe%201.txt", "text/plain; charset=utf-8", "no-cache", "big"],
       ["/.well-known/security.txt", "text/plain; charset=utf-8", "no-cache", "Contact:"]
@@ -56,6 +58,8 @@ describe("assets", () => {
       assert.equal(headers.get("content-type"), type, path)
       assert.equal(headers.get("cache-control"), caching, path)
       assert.equal(headers.get("x-content-type-options"), "nosniff", path)
+      assert.equal(headers.get("x-frame-options"), "DENY", path)
+      assert.equal(headers.get("referrer-policy"), "no-referrer", path)
       assert.equal(await answer.text(), content, path)
     }
     const { host } = new URL(shared().url)
@@ -124,7 +128,7 @@ describe("assets", () => {
       for (const path of ["/", "/assets/index-DiwrgTda.js", "/sessions/42"]) {
         const sent = request(url, { headers: { accept: "text/html", ...headers }, path })
         sent.end()
-        const [answer] = (await once(sent, "response")) as [import("node:http").IncomingMessage]
+        const [answer] = (await once(sent, "response")) as [IncomingMessage]
         assert.equal(answer.statusCode, 403, path)
         assert.notInclude(await text(answer), "Console")
       }
@@ -160,7 +164,8 @@ describe("assets", () => {
       [{ files: outside }, "folder"],
       [{ files: join(root, "nothing") }, "nothing"],
       [{ fallback: "/app.html", files: folder }, "/app.html"],
-      [{ files: { "a.txt": "" } }, "a.txt"]
+      [{ files: { "a.txt": "" } }, "a.txt"],
+      [{ files: folder, immutable: "assets" }, "not assets"]
     ] as const) {
       const error: unknown = await deploy({ assets }).catch((cause: unknown) => cause)
       assert.instanceOf(error, ConvexEmbeddedError, named)
@@ -169,24 +174,36 @@ describe("assets", () => {
     }
   })
 
-  it("are immutable if their name has a hash", () => {
-    for (const path of [
-      "/a/index-DiwrgTda.js",
-      "/a/index-B_3x-aQ1.css",
-      "/main.3f2a1b9c4d.js",
-      "/workbox-1d305bb8.js.map"
-    ]) {
-      assert.isTrue(isHashed(path), path)
+  it("are sent compressed to clients that accept it, except ranges and content that does not become smaller", async () => {
+    const script = "export const words = 'the same words'\n".repeat(100)
+    const { url } = await deploy({ assets: { files: { "/a.js": script, "/a.png": script, "/small.txt": "x" } } })
+    const raw = async (path: string, headers: Record<string, string>) => {
+      const sent = request(url, { headers, path })
+      sent.end()
+      const [answer] = (await once(sent, "response")) as [IncomingMessage]
+      return { headers: answer.headers, body: await buffer(answer) }
     }
-    for (const path of [
-      "/index.html",
-      "/apple-touch-icon.png",
-      "/photo-Vacation.jpg",
-      "/service-worker.js",
-      "/manifest-standalone.json"
-    ]) {
-      assert.isFalse(isHashed(path), path)
+    const whole = await raw("/a.js", { "accept-encoding": "br, gzip" })
+    assert.equal(whole.headers["content-encoding"], "gzip")
+    assert.equal(whole.headers.vary, "accept-encoding")
+    assert.isBelow(whole.body.byteLength, script.length / 10)
+    assert.equal(gunzipSync(whole.body).toString(), script)
+    for (const [path, headers] of [
+      ["/a.js", {}],
+      ["/a.js", { "accept-encoding": "gzip;q=0, identity" }],
+      ["/a.js", { "accept-encoding": "gzip", range: "bytes=0-" }],
+      ["/a.png", { "accept-encoding": "gzip" }],
+      ["/small.txt", { "accept-encoding": "gzip" }]
+    ] as const) {
+      const plain = await raw(path, headers)
+      assert.isUndefined(plain.headers["content-encoding"], path)
+      assert.equal(plain.body.toString(), path === "/small.txt" ? "x" : script)
+      // A cache must not mix the two contents.
+      assert.notEqual(plain.headers.etag, whole.headers.etag)
     }
+    const etag = whole.headers.etag!
+    const known = await raw("/a.js", { "accept-encoding": "gzip", "if-none-match": etag })
+    assert.equal(known.body.byteLength, 0)
   })
 })
 
