@@ -12,7 +12,17 @@ const allowed = {
   "packages/convex-embedded/src/effect.ts": ["effect"],
   "packages/convex-sync/": ["effect", "convex", "@opencode-worker/effect-convex", "@opencode-worker/convex-backend"],
   "packages/effect-convex/": ["effect", "convex"],
-  "packages/harness/": ["effect", "@effect/platform-node", "@opencode-worker", "convex", "esbuild", "jose", "ws"],
+  "packages/harness/": [
+    "effect",
+    "@effect/platform-node",
+    "@opencode-worker",
+    "@sparticuz/chromium",
+    "convex",
+    "esbuild",
+    "jose",
+    "playwright-core",
+    "ws"
+  ],
   "packages/model-cache/": ["effect"],
   "packages/opencode-host/": [
     "effect",
