@@ -2,7 +2,8 @@
 import type { SessionId } from "./api.ts"
 import { connect, type Connection, type ConnectOptions } from "./Connection.ts"
 import { type FollowedTurn, followTurn } from "./FollowedTurn.ts"
-import { makeCalls } from "./internal/calls.ts"
+import { type CallOptions, makeCalls } from "./internal/calls.ts"
+import { updates } from "./internal/updates.ts"
 import { makeApprovals } from "./resources/approvals.ts"
 import { makeCommands } from "./resources/commands.ts"
 import { makeDevices } from "./resources/devices.ts"
@@ -28,6 +29,9 @@ export const makeClient = (connection: Connection) => {
     /** Sends a prompt and returns its turn: iterate it for the views of the answer, or await `result`. */
     prompt: (sessionId: SessionId, text: string, options?: PromptOptions): FollowedTurn =>
       followTurn(connection, turns.send(sessionId, text, options), options, sessionId),
+    /** Whether the deployment is connected: now, and at each change. A connection of your own may not report it. */
+    watchStatus: ({ signal }: CallOptions = {}): AsyncIterable<boolean> =>
+      updates(({ emit }) => connection.watchStatus?.(emit) ?? (() => undefined), signal),
     search: makeSearch(calls),
     workers: makeWorkers(calls),
     models: makeModels(calls),

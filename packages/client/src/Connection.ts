@@ -19,6 +19,8 @@ export interface Connection extends AsyncDisposable {
   readonly query: Call<"query">
   readonly mutation: Call<"mutation">
   readonly action: Call<"action">
+  /** Calls `onChange` with whether the deployment is connected now, and at each change, until the returned function is called. */
+  readonly watchStatus?: (onChange: (isConnected: boolean) => void) => () => void
   /** Calls `onValue` with the current result and each later one, until the returned function is called, which may happen twice. */
   readonly subscribe: <F extends FunctionReference<"query">>(
     query: F,
@@ -160,6 +162,15 @@ export const connect = ({ auth, device, timeout = 30_000, url }: ConnectOptions)
       return () => {
         if (listeners.delete(listener)) unsubscribe()
       }
+    },
+    watchStatus: (onChange) => {
+      let last = client.connectionState().isWebSocketConnected
+      onChange(last)
+      return client.subscribeToConnectionState(({ isWebSocketConnected }) => {
+        if (isWebSocketConnected === last) return
+        last = isWebSocketConnected
+        onChange(last)
+      })
     },
     [Symbol.asyncDispose]: () => close("The client is closed.")
   }

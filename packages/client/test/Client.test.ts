@@ -68,6 +68,24 @@ describe("prompt", () => {
     assert.strictEqual(TurnView.answer(await result), "Hi")
   })
 
+  it("is watched in the list of its session, until it has ended", async () => {
+    await using there = await setUp()
+    const { client, sessionId, worker } = there
+    const shown = first(client.turns.watch(sessionId), (turns) => turns.at(-1)?.status === "completed")
+    await client.turns.send(sessionId, "One")
+    const turnId = await client.turns.send(sessionId, "Two")
+    const [firstTurn] = await collect(client.turns.list(sessionId))
+    if (firstTurn !== undefined) await worker.answer(firstTurn.turnId, "1")
+    await worker.answer(turnId, "2")
+    assert.deepStrictEqual(
+      (await shown).map(({ head, parts }) => [head, parts]),
+      [
+        ["One", 1],
+        ["Two", 1]
+      ]
+    )
+  })
+
   it("a refused prompt rejects turnId, result and the iteration", async () => {
     await using there = await setUp()
     const turn = there.client.prompt(there.sessionId, "")

@@ -20,6 +20,16 @@ describe("createClient", () => {
     assert.strictEqual((await reasonOf(client.workers.list()))._tag, "Unreachable")
   })
 
+  it("watchStatus reports when the deployment is connected", async () => {
+    await using client = createClient({ url: deployment().url, auth: () => deployment().token("ann") })
+    const statuses: Array<boolean> = []
+    for await (const isConnected of client.watchStatus()) {
+      statuses.push(isConnected)
+      if (isConnected) break
+    }
+    assert.deepStrictEqual(statuses, [false, true])
+  })
+
   it("a token source that fails is retried", async () => {
     let attempts = 0
     const token = await deployment().token("ann")

@@ -3,6 +3,7 @@ import { build } from "esbuild"
 import { assert, describe, expectTypeOf, it } from "vitest"
 import * as effect from "../src/effect.ts"
 import * as main from "../src/index.ts"
+import * as text from "../src/text.ts"
 
 /** The packages that an entry loads. */
 const packagesOf = async (entry: string): Promise<ReadonlyArray<string>> => {
@@ -24,6 +25,7 @@ describe("the entries", () => {
   it("export these names", () => {
     assert.deepStrictEqual(Object.keys(main).toSorted(), [
       "ClientError",
+      "RequestCard",
       "TurnView",
       "claimDevice",
       "createClient",
@@ -41,6 +43,8 @@ describe("the entries", () => {
       "partBlock",
       "requests"
     ])
+    assert.deepStrictEqual(Object.keys(main.RequestCard).toSorted(), ["agentPath", "isCommand", "reaches", "timing"])
+    assert.deepStrictEqual(Object.keys(text).toSorted(), ["cleanLine", "cleanText", "splitDecided"])
     assert.deepStrictEqual(Object.keys(effect), ["Client"])
   })
 
@@ -48,6 +52,7 @@ describe("the entries", () => {
     assert.notInclude(await packagesOf("index"), "effect")
     assert.include(await packagesOf("index"), "convex")
     assert.deepStrictEqual(await packagesOf("TurnView"), [])
+    assert.deepStrictEqual(await packagesOf("text"), [])
   })
 
   it("have these types", () => {

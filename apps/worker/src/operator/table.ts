@@ -1,6 +1,6 @@
 /** Tables for the terminal. Pure. Foreign text is cleaned, and a column that may shrink is shortened to fit the width. */
 import { columnsOf } from "../terminal/input/draftView.ts"
-import { cleanLine } from "../terminal/output/cleanText.ts"
+import { cleanLine } from "@opencode-worker/client/text"
 import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
 import type { Style } from "../terminal/output/Style.ts"
 

@@ -5,7 +5,7 @@
  * Invariant: text that was written while the turn ran is not written again. The last view adds the missing text.
  */
 import { TurnView } from "@opencode-worker/client"
-import { splitDecided } from "./output/cleanText.ts"
+import { splitDecided } from "@opencode-worker/client/text"
 import { none, ScreenText, screen } from "./output/ScreenText.ts"
 import type { Style } from "./output/Style.ts"
 import { preview } from "./ToolPreview.ts"

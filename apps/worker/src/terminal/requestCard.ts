@@ -5,7 +5,8 @@
  * Invariant: each row of foreign text starts with a bar, wrapped rows included, so that no text can look like a line of the
  * card.
  */
-import { cleanLine, cleanText } from "./output/cleanText.ts"
+import { RequestCard } from "@opencode-worker/client"
+import { cleanLine, cleanText } from "@opencode-worker/client/text"
 import { columnsOf } from "./input/draftView.ts"
 import { ScreenText, screen } from "./output/ScreenText.ts"
 import type { Style } from "./output/Style.ts"
@@ -81,7 +82,7 @@ const labelled = (label: string, text: string, columns: number): ScreenText => {
 }
 
 const whoAsks = ({ askedBy, directory }: Asked, columns: number): ScreenText => {
-  const agents = askedBy.map(({ agent, task }) => (task === null ? agent : `${agent} (${task})`)).join(" › ")
+  const agents = RequestCard.agentPath(askedBy)
   const by = agents === "" ? screen`` : labelled("asked by", agents, columns)
   const at = directory === "" ? screen`` : labelled("in", directory, columns)
   return screen`${by}${at}`
@@ -97,13 +98,13 @@ const units = [
 /** The largest unit, such as `3 h`. */
 const duration = (millis: number): string => {
   const [unit, size] = units.find(([, each]) => millis >= each) ?? (["s", 1_000] as const)
-  return `${Math.max(0, Math.floor(millis / size))} ${unit}`
+  return `${Math.floor(millis / size)} ${unit}`
 }
 
 /** The age and the time that is left. */
-const whenAsked = ({ createdAt, expiresAt }: Asked, now: number): ScreenText => {
-  const left = expiresAt === null ? "no time limit" : `${duration(expiresAt - now)} left`
-  return screen`  asked ${duration(now - createdAt)} ago, ${left}\n`
+const whenAsked = (asked: Asked, now: number): ScreenText => {
+  const { age, left } = RequestCard.timing(asked, now)
+  return screen`  asked ${duration(age)} ago, ${left === null ? "no time limit" : `${duration(left)} left`}\n`
 }
 
 /** More rows than this scroll the card's head off most screens. */
@@ -114,7 +115,7 @@ export const permissionCard = (
   { permission, sections }: Permission,
   { columns, now, position, style }: View
 ): ScreenText => {
-  const isOneCommand = sections.length === 1 && sections[0]?.format === "command"
+  const isOneCommand = RequestCard.isCommand(sections)
   const parts = sections.map(
     ({ name, text }) =>
       screen`${isOneCommand ? screen`` : screen`  ${ScreenText.line(name)}:\n`}${quoted(text, columns)}`

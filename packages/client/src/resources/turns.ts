@@ -2,6 +2,7 @@ import { api, type Changes, type FinalPart, type OutlineEntry, type SessionId, t
 import { type FollowedTurn, type FollowOptions, followTurn, partsOf } from "../FollowedTurn.ts"
 import { type CallOptions, type Calls, keyed, type MutationOptions, pageSize } from "../internal/calls.ts"
 import { pages } from "../internal/pages.ts"
+import { type Emitter, updates } from "../internal/updates.ts"
 import type { UploadedFile } from "./files.ts"
 import * as TurnView from "../TurnView.ts"
 
@@ -47,6 +48,13 @@ export const makeTurns = ({ connection, mutation, query }: Calls) => {
       { order = "asc", ...options }: CallOptions & { readonly order?: "asc" | "desc" } = {}
     ): AsyncIterable<Turn> =>
       pages(pageSize, (paginationOpts) => query(api.turns.list, { sessionId, order, paginationOpts }, options)),
+    /** The newest turns of a session, at most 20, in their order; again when one of them changes. */
+    watch: (sessionId: SessionId, { signal }: CallOptions = {}): AsyncIterable<ReadonlyArray<Turn>> => {
+      const args = { sessionId, order: "desc" as const, paginationOpts: { numItems: pageSize, cursor: null } }
+      const subscribe = ({ emit, fail }: Emitter<ReadonlyArray<Turn>>) =>
+        connection.subscribe(api.turns.list, args, ({ page }) => emit(page.toReversed()), fail)
+      return updates(subscribe, signal)
+    },
     /** The files that a turn changed, with a unified patch. Null: none, or it has not ended. */
     changes: (turnId: TurnId, options?: CallOptions): Promise<Changes | null> =>
       query(api.changes.get, { turnId }, options),

@@ -4,7 +4,7 @@
  * This module wraps the rows, not the terminal, so that their number is known. A character counts as two columns unless it
  * certainly takes one.
  */
-import { cleanText } from "../output/cleanText.ts"
+import { cleanText } from "@opencode-worker/client/text"
 import type { Draft } from "./Draft.ts"
 
 export interface View {

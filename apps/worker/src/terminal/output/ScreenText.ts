@@ -5,7 +5,7 @@
  * Invariant: a string becomes a `ScreenText` only through `cleanText`, except the literal parts of a `screen` template.
  * `Output.ts` accepts only `ScreenText`.
  */
-import { cleanLine, cleanText } from "./cleanText.ts"
+import { cleanLine, cleanText } from "@opencode-worker/client/text"
 
 export class ScreenText {
   /** Includes the escape sequences of styles. */

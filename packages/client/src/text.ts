@@ -1,6 +1,6 @@
 /**
  * Makes foreign text safe to show: text from the model, tools, files, questions, titles, providers and the command line.
- * Pure and without dependencies, so that a web page can use it too.
+ * Pure and without dependencies: terminals and pages use it.
  *
  * - Control characters, line and paragraph separators, bidirectional controls and other invisible characters become
  *   visible symbols: `␛` for C0 and DEL, `<U+202E>` for the others. `\n` and `\t` stay; `\r\n` is one line break.
