@@ -39,6 +39,8 @@ import { makePrivateFolder } from "./PrivateFiles.ts"
 export interface Deployment extends AsyncDisposable {
   /** The address for `new ConvexClient(url)`. */
   readonly url: string
+  /** The address of the option `remote`, if it is set: with the port that was chosen. */
+  readonly remoteUrl: string | null
   /**
    * Reloads the functions folder and the assets. Data and connections are kept; subscriptions run again. Requires
    * `esbuild`. Rejects with a `ConvexEmbeddedError`; the previous functions are kept then.
@@ -89,7 +91,7 @@ const DATA_FILES = /^(data\.sqlite(-wal|-shm|-journal)?|lock\.json|cache)$/
 const start = async (
   options: ConvexEmbeddedOptions,
   cleanup: Cleanup
-): Promise<Pick<Deployment, "url" | "reload" | "backup" | "run">> => {
+): Promise<Omit<Deployment, "close" | typeof Symbol.asyncDispose>> => {
   const dataDir = resolve(options.dataDir)
   const notice = makePrivateFolder(dataDir, (name) => DATA_FILES.test(name))
   if (notice !== null) (options.onWarning ?? ((message) => process.emitWarning(message)))(notice)
@@ -152,6 +154,7 @@ const start = async (
       fileUrls: new FileUrls(secret, ""),
       host,
       port,
+      remote: options.remote ?? null,
       verifyToken: (token) => verifyToken(token)
     })
   )
@@ -184,7 +187,7 @@ const start = async (
     })
   }
   const run = (path: string, args: Record<string, Value> = {}) => runFunction(executor, path, args)
-  return { backup, reload, run, url }
+  return { backup, reload, remoteUrl: server.remoteUrl, run, url }
 }
 
 /** Runs the deferred steps in reverse order, once. */

@@ -27,6 +27,16 @@ export interface AssetOptions {
   readonly contentSecurityPolicy?: string
 }
 
+/** A second address, for other machines. */
+export interface RemoteOptions {
+  /** The address to listen on, such as `0.0.0.0`. */
+  readonly host: string
+  /** Default 0: any free port. */
+  readonly port?: number
+  /** PEM texts. Without them it is plain HTTP, for a proxy that ends TLS. */
+  readonly tls?: { readonly cert: string; readonly key: string }
+}
+
 export interface ConvexEmbeddedOptions {
   /** An ordinary `convex/` folder. TypeScript in it requires the optional peer `esbuild`; JavaScript does not. */
   readonly functions: string
@@ -39,6 +49,11 @@ export interface ConvexEmbeddedOptions {
   readonly port?: number
   /** The address to listen on. Default `127.0.0.1`: only programs of this machine can connect. */
   readonly host?: string
+  /**
+   * A second address, for other machines, in addition to `host` and `port`. Programs of this machine keep their own address
+   * without TLS, whatever the name in the certificate is. Default: none.
+   */
+  readonly remote?: RemoteOptions
   /**
    * Names in URLs under which the deployment is reached, in addition to the addresses that it listens on, such as
    * `dev.example.com` behind a proxy. `*` accepts any name, which permits DNS rebinding by web pages. Default: none.
@@ -85,6 +100,8 @@ const LEAST_MEMORY = 64 * 1024 * 1024
 const invalidEntry = (option: keyof ConvexEmbeddedOptions, should: string, given: string) =>
   new ConvexEmbeddedError("InvalidOptions", `An entry of the option ${option} must be ${should}, not ${given}.`)
 
+const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 && port <= 65_535
+
 /** Fails with `InvalidOptions`. */
 export const checkOptions = (options: ConvexEmbeddedOptions): void => {
   const invalid = (option: keyof ConvexEmbeddedOptions, should: string) => {
@@ -92,12 +109,15 @@ export const checkOptions = (options: ConvexEmbeddedOptions): void => {
     return new ConvexEmbeddedError("InvalidOptions", `The option ${option} must be ${should}, not ${given}.`)
   }
   const { allowedHosts = [], allowedOrigins = [], connectionMemory = limits.connectionMemory } = options
-  const { adminKey, durability = "full", host = "127.0.0.1", port = 0, userTimeLimit = 1000 } = options
+  const { adminKey, durability = "full", host = "127.0.0.1", port = 0, remote, userTimeLimit = 1000 } = options
   for (const option of ["functions", "dataDir"] as const) {
     if (typeof options[option] !== "string" || options[option] === "") throw invalid(option, "the path of a folder")
   }
   if (typeof host !== "string" || host === "") throw invalid("host", "an address such as 127.0.0.1")
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw invalid("port", "a whole number from 0 to 65535")
+  if (!isPort(port)) throw invalid("port", "a whole number from 0 to 65535")
+  if (remote !== undefined && !(typeof remote.host === "string" && remote.host !== "" && isPort(remote.port ?? 0))) {
+    throw new ConvexEmbeddedError("InvalidOptions", "The option remote must have an address and a port.")
+  }
   if (adminKey !== undefined && (typeof adminKey !== "string" || adminKey.length < 16)) {
     // The value is not shown: it may be a secret.
     throw new ConvexEmbeddedError("InvalidOptions", "The option adminKey must be a text of at least 16 characters.")

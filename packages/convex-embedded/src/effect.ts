@@ -10,7 +10,7 @@ import type { ConvexEmbeddedOptions } from "./Options.ts"
 export class ConvexEmbedded extends Context.Service<
   ConvexEmbedded,
   /** `url` is the address for `new ConvexClient(url)`. */
-  Pick<Deployment, "backup" | "reload" | "run" | "url">
+  Pick<Deployment, "backup" | "reload" | "remoteUrl" | "run" | "url">
 >()("@opencode-worker/convex-embedded/ConvexEmbedded") {
   /** Starts a deployment, and closes it with the scope. Fails as `make` rejects. */
   static readonly layer = (options: ConvexEmbeddedOptions): Layer.Layer<ConvexEmbedded, ConvexEmbeddedError> =>

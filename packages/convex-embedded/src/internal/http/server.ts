@@ -1,9 +1,9 @@
 /** The HTTP server: accepts connections, rejects requests without access, and dispatches the others to their routes. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http"
-import type { AddressInfo, Socket } from "node:net"
+import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http"
+import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { WebSocketServer } from "ws"
-import { ConvexEmbeddedError } from "../../ConvexEmbeddedError.ts"
+import type { RemoteOptions } from "../../Options.ts"
 import { type AccessRefusal, accessRefusal, type AccessRules } from "../access/access.ts"
 import { handleHttpAction } from "./action-routes.ts"
 import { sendAsset } from "./asset.ts"
@@ -16,6 +16,7 @@ import type { Executor } from "../threads/executor.ts"
 import { handleFile } from "./file-routes.ts"
 import { FILES_PATH, type FileUrls } from "../engine/file-urls.ts"
 import { pathOf, respond, setDefaultHeaders } from "./http.ts"
+import { listen, listenForRemote } from "./listeners.ts"
 import { limits } from "../values/limits.ts"
 import { Session } from "../sync/session.ts"
 import { handleTransfer } from "./transfer-routes.ts"
@@ -23,6 +24,7 @@ import { handleTransfer } from "./transfer-routes.ts"
 export interface ServerOptions {
   readonly host: string
   readonly port: number
+  readonly remote: RemoteOptions | null
   readonly allowedHosts: ReadonlyArray<string>
   readonly allowedOrigins: ReadonlyArray<string>
   /** Bytes that all connections together may use for messages and results. */
@@ -39,14 +41,15 @@ export interface ServerOptions {
 
 export interface RunningServer {
   readonly url: string
+  readonly remoteUrl: string | null
   readonly close: () => Promise<void>
 }
 
 /** The services of all routes. */
 interface Door extends ServerOptions {
   readonly connections: Connections
-  /** The port is known once the server listens. */
-  readonly rules: () => AccessRules
+  /** Depends on the address to which the socket was connected. */
+  readonly rules: (socket: Socket) => AccessRules
 }
 
 const SYNC_PATH = /^\/api\/[^/]+\/sync$/
@@ -57,8 +60,12 @@ export const serve = async (options: ServerOptions): Promise<RunningServer> => {
     bytes: { files: limits.fileBytes, messages: options.connectionMemory },
     places: limits.connections
   })
-  let { port } = options
-  const door: Door = { ...options, connections, rules: () => ({ ...options, port }) }
+  // The ports are known once the server listens.
+  let local: AccessRules = options
+  let remote: AccessRules = options
+  const remoteSockets = new WeakSet<Socket>()
+  const rules = (socket: Socket) => (remoteSockets.has(socket) ? remote : local)
+  const door: Door = { ...options, connections, rules }
   const server = createServer(
     { connectionsCheckingInterval: 5000, headersTimeout: limits.connectMillis },
     (request, response) => {
@@ -74,42 +81,49 @@ export const serve = async (options: ServerOptions): Promise<RunningServer> => {
   })
   const sockets = new WebSocketServer({ maxPayload: limits.messageBytes, noServer: true })
   server.on("upgrade", (request, socket, head) => upgrade(door, sockets, request, socket, head))
-  await listen(server, options)
-  ;({ port } = server.address() as AddressInfo)
-  const host = options.host === "0.0.0.0" || options.host === "::" ? "127.0.0.1" : options.host
-  return {
-    close: () =>
-      new Promise((resolve) => {
-        for (const socket of sockets.clients) socket.terminate()
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
-    url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`
+  const port = await listen(server, options)
+  local = { ...options, port }
+  const close = () =>
+    new Promise<void>((resolve) => {
+      for (const socket of sockets.clients) socket.terminate()
+      server.close(() => resolve())
+      server.closeAllConnections()
+    })
+  const url = urlOf("http", options.host, port)
+  if (options.remote === null) return { close, remoteUrl: null, url }
+
+  const { host, tls } = options.remote
+  const accept = (socket: Socket) => {
+    remoteSockets.add(socket)
+    server.emit("connection", socket)
+  }
+  try {
+    const listener = await listenForRemote(options.remote, accept)
+    remote = { ...options, host, port: listener.port }
+    return {
+      close: async () => {
+        listener.stop()
+        await close()
+      },
+      remoteUrl: urlOf(tls === undefined ? "http" : "https", host, listener.port),
+      url
+    }
+  } catch (cause) {
+    await close()
+    throw cause
   }
 }
 
-const listen = (server: Server, { host, port }: ServerOptions): Promise<void> =>
-  new Promise((resolve, reject) => {
-    server.once("error", (cause: NodeJS.ErrnoException) => {
-      reject(
-        cause.code === "EADDRINUSE"
-          ? new ConvexEmbeddedError(
-              "PortInUse",
-              `Port ${port} of ${host} is in use by another program. Choose another port, or 0 for any free one.`,
-              { cause }
-            )
-          : new ConvexEmbeddedError("InvalidOptions", `Cannot listen on port ${port} of ${host}: ${cause.message}.`, {
-              cause
-            })
-      )
-    })
-    server.listen(port, host, resolve)
-  })
+/** An address for programs of this machine. */
+const urlOf = (protocol: "http" | "https", given: string, port: number): string => {
+  const host = given === "0.0.0.0" || given === "::" ? "127.0.0.1" : given
+  return `${protocol}://${host.includes(":") ? `[${host}]` : host}:${port}`
+}
 
 const accessOf = ({ rules }: Door, { headersDistinct, socket }: IncomingMessage): AccessRefusal | null => {
   const [host, ...otherHosts] = headersDistinct["host"] ?? []
   const origin = headersDistinct["origin"]?.join(", ")
-  return accessRefusal(rules(), {
+  return accessRefusal(rules(socket), {
     host: otherHosts.length > 0 ? undefined : host,
     localAddress: socket.localAddress,
     origin
