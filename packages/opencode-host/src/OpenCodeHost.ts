@@ -33,6 +33,7 @@ import { makeGuard } from "./internal/process/guard.ts"
 import { makeHub } from "./internal/server/hub.ts"
 import { assertAsks, withoutAlways } from "./internal/server/alwaysAsk.ts"
 import { defaultUsername, health, type Instance } from "./internal/server/instance.ts"
+import { removeDeadLocks } from "./internal/server/deadLocks.ts"
 import { holdDirectory } from "./internal/server/lock.ts"
 import { checkOptions, checkTurn } from "./internal/options.ts"
 import { makePaths } from "./internal/plugin/paths.ts"
@@ -166,6 +167,7 @@ const ownServer = Effect.fnUntraced(function* (options: OpenCodeHostOptions, dir
   return Effect.gen(function* () {
     // It may be gone by the time of a restart, and OpenCode would not say so.
     yield* resolveDirectory(directory)
+    yield* removeDeadLocks(environment)
     const project = yield* prepareProject(options.projectConfig ?? "all", directory, environment)
     return yield* spawnServer({
       binary,

@@ -83,6 +83,18 @@ const ps = (pid: number, column: string) =>
     execFile("ps", ["-o", column, "-p", String(pid)], (_, stdout) => resolve(stdout.trim()))
   })
 
+/** Epoch ms at which a process started. Undefined: no such process. `0`: unknown. */
+export const startTime = async (pid: number): Promise<number | undefined> => {
+  if (process.platform !== "linux") {
+    const started = await ps(pid, "lstart=")
+    return started === "" ? undefined : Date.parse(started) || 0
+  }
+  const fields = statFields(await readProc(pid, "stat"))
+  if (fields.length <= startField || fields[0] === "Z") return undefined
+  const boot = Number(/^btime (\d+)/m.exec(await readProc(".", "stat"))?.[1] ?? Number.NaN)
+  return boot * 1000 + 10 * Number(fields[startField]) || 0
+}
+
 /** Resident memory of a process, in bytes; 0 when it has gone. */
 export const residentBytes = (pid: number): Effect.Effect<number> =>
   Effect.promise(async () => {
