@@ -6,7 +6,7 @@ import { connect } from "node:net"
 import { text } from "node:stream/consumers"
 import { ConvexClient } from "convex/browser"
 import { assert, describe, it, onTestFinished } from "vitest"
-import WebSocket from "ws"
+import { WebSocket } from "ws"
 import { ConvexEmbeddedError } from "../src/index.ts"
 import { tls } from "./certificate.ts"
 import { deploy } from "./deployment.ts"
@@ -75,6 +75,7 @@ describe("a remote address", () => {
     const ended = once(waiting, "close")
     await close()
     await ended
+    assert.isTrue(waiting.destroyed)
   })
 
   it("that cannot be used is reported at the start", async () => {
