@@ -20,8 +20,10 @@ describe("files", () => {
     const { body, status } = await upload(await client.mutation(api.files.uploadUrl, {}), "content")
     assert.equal(status, 200)
     const id = body.storageId
-    const sha256 = createHash("sha256").update("content").digest("hex")
-    assert.deepEqual(await client.query(api.files.describe, { id }), { contentType: "text/x-test", sha256, size: 7 })
+    const hash = createHash("sha256").update("content").digest()
+    const described = await client.query(api.files.describe, { id })
+    assert.deepEqual(described, { contentType: "text/x-test", sha256: hash.toString("base64"), size: 7 })
+    assert.equal((await client.query(api.files.metadata, { id }))?.sha256, hash.toString("hex"))
     const url = watch(client, api.files.url, { id })
     const file = (await url.until((value) => typeof value === "string")) as string
     const answer = await fetch(file)
@@ -37,6 +39,10 @@ describe("files", () => {
 
   it("can be stored and read by actions, and survive a restart", async () => {
     const first = await deploy()
+    const empty = await connectHttp(first).action(api.files.throughAction, { text: "" })
+    assert.equal(empty.text, "")
+    assert.equal(await (await fetch(empty.url!)).text(), "")
+    assert.equal((await fetch(empty.url!, { headers: { range: "bytes=0-" } })).status, 416)
     const stored = await connectHttp(first).action(api.files.throughAction, { text: "hello" })
     assert.equal(stored.text, "HELLO")
     assert.equal(stored.type, "text/plain")

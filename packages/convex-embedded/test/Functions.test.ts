@@ -184,6 +184,7 @@ describe("functions", () => {
     assert.equal(snapshot, times[1], "the last commit before")
     assert.isTrue((commit as unknown as bigint) > snapshot)
     assert.deepEqual([nested, stored], [[commit], commit])
+    assert.deepEqual(await client.mutation(api.misc.writtenNow, {}), [1, 1, 1])
   })
 
   it("invalid values are rejected by name", async () => {
@@ -196,6 +197,23 @@ describe("functions", () => {
     ] as const) {
       assert.match((await failure(client.mutation(api.misc.put, { value }))).message, expected)
     }
+    for (const how of ["insert", "patch", "replace"] as const) {
+      const { message } = await failure(client.mutation(api.misc.putReserved, { how }))
+      assert.include(message, "Field '_x' starts with an underscore")
+    }
+  })
+
+  it("the size of a document is that of its values, not of their encoding", async () => {
+    const client = connectHttp(await emptied(shared()))
+    // In base 64 it is larger than 1 MiB.
+    const value = new Uint8Array(1_000_000).buffer
+    await client.mutation(api.misc.put, { value })
+    assert.deepEqual(await client.query(api.misc.sorted, {}), [value])
+    const numbers = Array.from({ length: 15 }, () => Array.from({ length: 8000 }, () => 1))
+    assert.match(
+      (await failure(client.mutation(api.misc.put, { value: numbers }))).message,
+      /too large \(1080\d{3} bytes/
+    )
   })
 
   it("a function that never ends is stopped and rolled back, and other calls continue", async () => {

@@ -88,7 +88,19 @@ describe("queries", () => {
     await client.mutation(api.messages.sendMany, { channel: "c", count: 20 })
     const read = (most: { maximumBytesRead?: number; maximumRowsRead?: number }) =>
       client.query(api.messages.page, { channel: "c", paginationOpts: { cursor: null, numItems: 15, ...most } })
-    assert.lengthOf((await read({ maximumRowsRead: 3 })).page, 3)
+    const three = await read({ maximumRowsRead: 3 })
+    assert.deepEqual([three.page.length, three.isDone, three.pageStatus], [3, false, "SplitRequired"])
+    const { _id } = three.page[1]!
+    const half = await client.query(api.messages.page, {
+      channel: "c",
+      paginationOpts: { cursor: null, endCursor: three.splitCursor!, numItems: 15 }
+    })
+    assert.deepEqual([half.page.length, half.page.at(-1)?._id, half.pageStatus], [2, _id, null])
+    const all = await client.query(api.messages.page, {
+      channel: "c",
+      paginationOpts: { cursor: null, maximumRowsRead: 20, numItems: 100 }
+    })
+    assert.deepEqual([all.page.length, all.isDone, all.pageStatus], [20, true, "SplitRecommended"])
     const { continueCursor: cursor, isDone, page } = await read({ maximumBytesRead: 500 })
     assert.isTrue(page.length > 1 && page.length < 6)
     assert.isFalse(isDone)

@@ -311,7 +311,11 @@ describe("search indexes", () => {
         'has more than 16 fields in the index "by_many"',
       '.index("by_name", ["name", "name"])': 'has a field twice in the index "by_name"',
       '.index("by_time", ["_creationTime"] as never)': 'has the system field _creationTime in the index "by_time"',
-      [SEARCH.replace("find", "2nd")]: 'has an index named "2nd"'
+      [SEARCH.replace("find", "2nd")]: 'has an index named "2nd"',
+      '.index("by_none", ["none"] as never)': 'has the field none in the index "by_none", but not in its documents',
+      '.index("by_part", ["name.part"] as never)': 'has the field name.part in the index "by_part", but not in its',
+      [SEARCH.replace('"other"', '"none"')]: 'has the field none in the index "find", but not in its documents',
+      [SEARCH.replace('"name"', '"none"')]: 'has the field none in the index "find", but not in its documents'
     }
     for (const [definition, why] of Object.entries(refused)) {
       writeFileSync(join(functions, "schema.ts"), SCHEMA(definition))

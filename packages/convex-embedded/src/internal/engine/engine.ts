@@ -160,8 +160,7 @@ export class Engine implements FunctionHost {
     const run = await this.#run(execution, () =>
       this.write(async (transaction) => {
         ts = transaction.ts
-        const result = await this.invoke(this.find(call, "mutation"), call.args, execution, transaction)
-        const json = transaction.withCommitTs(result)
+        const json = await this.invoke(this.find(call, "mutation"), call.args, execution, transaction)
         if (key !== null) transaction.putAnswer({ call, key }, json)
         return json
       })
@@ -227,7 +226,7 @@ export class Engine implements FunctionHost {
       const frame = transactionFrame(this, transaction, invocation)
       this.watchdog.enter()
       const work = inFrame(frame, () => found.invoke(`[${json}]`))
-      const result = await stopwatch.limit(work, () => timedOut(this.userTimeLimit))
+      const result = transaction.withCommitTs(await stopwatch.limit(work, () => timedOut(this.userTimeLimit)))
       this.watchdog.outside(() => checkResult(found, result, this.catalog.isId))
       return result
     } finally {

@@ -168,7 +168,7 @@ export const transactionFrame = (host: FunctionHost, transaction: Transaction, i
           asDeployment(
             () =>
               dispatchStorage(host.fileUrls, transaction, operation, argument) ??
-              dispatch(asyncSyscalls, operation, argument)
+              dispatch(asyncSyscalls, operation, transaction.withCommitTs(argument))
           )
         )
       } finally {
@@ -183,7 +183,7 @@ export const transactionFrame = (host: FunctionHost, transaction: Transaction, i
     kind: running.kind,
     syscall: (operation, argument) => {
       assertRunning()
-      return dispatch(syscalls, operation, argument) as string
+      return dispatch(syscalls, operation, transaction.withCommitTs(argument)) as string
     }
   }
 }

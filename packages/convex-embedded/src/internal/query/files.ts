@@ -6,7 +6,7 @@ import { type Document, parseDocument } from "../values/values.ts"
 import { insertSystem, removeSystem } from "./writes.ts"
 
 interface StoredFile extends Document {
-  /** Hexadecimal. */
+  /** In base 64, as in Convex; `getMetadata` returns it in hexadecimal. */
   readonly sha256: string
   readonly size: number
   readonly contentType?: string
@@ -26,13 +26,13 @@ export interface FileInfo {
 
 /** Stores a file and returns its id. `sha256`: the expected digest in base 64. */
 export const storeFile = (transaction: Transaction, { bytes, contentType }: FileContent, sha256?: string): string => {
-  const digest = createHash("sha256").update(bytes).digest()
-  if (sha256 !== undefined && sha256 !== digest.toString("base64")) {
-    throw new Error(`The SHA-256 of the file is ${digest.toString("base64")}, not ${sha256}.`)
+  const digest = createHash("sha256").update(bytes).digest("base64")
+  if (sha256 !== undefined && sha256 !== digest) {
+    throw new Error(`The SHA-256 of the file is ${digest}, not ${sha256}.`)
   }
   const id = insertSystem(transaction, STORAGE, {
     ...(contentType === null ? {} : { contentType }),
-    sha256: digest.toString("hex"),
+    sha256: digest,
     size: bytes.byteLength
   })
   transaction.putFile(id, bytes)
@@ -42,8 +42,7 @@ export const storeFile = (transaction: Transaction, { bytes, contentType }: File
 export const fileInfo = (transaction: Transaction, id: string): FileInfo | null => {
   const file = describeFile(transaction, id)
   if (file === null) return null
-  const sha256 = Buffer.from(file.sha256, "hex").toString("base64")
-  return { contentType: file.contentType ?? null, sha256, size: file.size }
+  return { contentType: file.contentType ?? null, sha256: file.sha256, size: file.size }
 }
 
 /** Reads a file, or its bytes from `start` to `end`, exclusive. */
@@ -75,5 +74,6 @@ export const describeFile = (transaction: Transaction, id: string): StoredFile |
 export const fileMetadata = (transaction: Transaction, id: string): object | null => {
   const file = describeFile(transaction, id)
   if (file === null) return null
-  return { contentType: file.contentType ?? null, sha256: file.sha256, size: file.size, storageId: id }
+  const sha256 = Buffer.from(file.sha256, "base64").toString("hex")
+  return { contentType: file.contentType ?? null, sha256, size: file.size, storageId: id }
 }

@@ -8,6 +8,7 @@ import { compileSearch, type SearchExpression } from "./search.ts"
 import type { Row } from "../storage/document-tables.ts"
 import type { Order } from "./ranges.ts"
 import type { Transaction } from "./transaction.ts"
+import { limits } from "../values/limits.ts"
 import { fromJson, parseDocument } from "../values/values.ts"
 
 interface RangeExpression {
@@ -91,7 +92,7 @@ export interface Page {
   readonly isDone: boolean
   readonly continueCursor: string
   readonly splitCursor: string | null
-  readonly pageStatus: "SplitRecommended" | null
+  readonly pageStatus: "SplitRecommended" | "SplitRequired" | null
 }
 
 /**
@@ -121,28 +122,40 @@ export const page = (
   const maximumBytes = end === null ? (request.maximumBytesRead ?? Infinity) : Infinity
   const reading = read(part, limit)
   const found: Array<Row> = []
-  let [rows, bytes, last, stopped]: [number, number, Position, boolean] = [0, 0, start, limit === 0]
+  const keys: Array<Key> = []
+  let [bytes, exceeded, stopped] = [0, false, limit === 0]
   if (!stopped) {
     for (const row of reading.rows) {
-      rows++
-      last = row.key
+      // Seen at the next row: a page that reads all rows is the last one, whatever its limits.
+      exceeded = keys.length >= maximumRows || bytes >= maximumBytes
+      if (exceeded) break
+      keys.push(row.key)
       if (matches(query, row)) found.push(row)
-      if (maximumBytes < Infinity) bytes += Buffer.byteLength(row.json)
-      stopped = found.length >= limit || rows >= maximumRows || bytes >= maximumBytes
+      bytes += Buffer.byteLength(row.json)
+      stopped = found.length >= limit
       if (stopped) break
     }
   }
-  if (stopped && typeof last !== "string") reading.stopAt(last)
-  const reached = end ?? (stopped ? last : "end")
-  const middle = found.length > 2 * request.pageSize ? found[Math.floor(found.length / 2)]! : null
+  const last: Position = keys.at(-1) ?? start
+  if ((stopped || exceeded) && typeof last !== "string") reading.stopAt(last)
+  const reached = end ?? (stopped || exceeded ? last : "end")
+  const isLarge =
+    keys.length > softLimit(limits.documentsRead, request.maximumRowsRead) ||
+    bytes > softLimit(limits.bytesRead, request.maximumBytesRead) ||
+    found.length > softLimit(limits.arrayElements)
+  // The parts of a search cost as much as the whole, so it is not split.
+  const middle = keys.length > 2 && query.source.type !== "Search" ? keys[Math.floor(keys.length / 2)]! : null
   return {
     continueCursor: seal(reached),
     isDone: reached === "end",
     page: found.map((row) => row.json),
-    pageStatus: middle === null ? null : "SplitRecommended",
-    splitCursor: middle === null ? null : seal(middle.key)
+    pageStatus: exceeded ? "SplitRequired" : isLarge ? "SplitRecommended" : null,
+    splitCursor: middle === null ? null : seal(middle)
   }
 }
+
+/** Beyond it, clients split a page into the parts before and after its `splitCursor`, as with Convex. */
+const softLimit = (most: number, requested?: number | null): number => Math.min(most, requested ?? most) * 0.75
 
 const matches = (query: SerializedQuery, row: Row): boolean => {
   const filters = query.operators.filter((operator) => "filter" in operator)

@@ -208,6 +208,7 @@ export class Transaction {
 
   /** Replaces placeholders of the commit time in a JSON text. With one writer the time is known from the start. */
   withCommitTs(json: string): string {
+    if (this.#mode === "read") return json
     return json.replaceAll(COMMIT_TS, () => `{"$integer":"${int64(this.ts)}"}`)
   }
 
@@ -217,7 +218,7 @@ export class Transaction {
 }
 
 /** The placeholder of a commit time. Inside a string its quotes would be escaped. */
-export const COMMIT_TS = '{"$commitTs":null}'
+const COMMIT_TS = '{"$commitTs":null}'
 
 const int64 = (value: bigint): string => {
   const bytes = Buffer.alloc(8)

@@ -5,27 +5,27 @@ import { type Existing, existing } from "../storage/documents.ts"
 import { newId } from "../values/ids.ts"
 import { limits } from "../values/limits.ts"
 import { mismatch } from "../values/validators.ts"
-import { checkStorable, type Document, type Fields, fromJson, stringify } from "../values/values.ts"
-import { COMMIT_TS, type Transaction } from "./transaction.ts"
+import { checkStorable, type Document, type Fields, fromJson, sizeOf, stringify } from "../values/values.ts"
+import type { Transaction } from "./transaction.ts"
 
 /** Returns the id of the new document. */
 export const insert = (transaction: Transaction, tableName: string, json: JSONValue): string => {
   assertWritable(tableName)
   transaction.begin()
   const table = transaction.catalog.table(tableName)
-  return create(transaction, table, checkStorable(resolve(transaction, json)))
+  return create(transaction, table, checkStorable(fromJson(json)))
 }
 
 export const patch = (transaction: Transaction, id: string, json: { readonly [field: string]: JSONValue }): void => {
   const { before, table } = find(transaction, id, "Update")
-  const changes = Object.entries(json).map(([field, value]) => [field, resolve(transaction, value)] as const)
+  const changes = Object.entries(json).map(([field, value]) => [field, fromJson(value)] as const)
   const merged = Object.entries({ ...before.document, ...Object.fromEntries(changes) })
   replaceFields(transaction, table, before, Object.fromEntries(merged.filter(([, value]) => value !== undefined)))
 }
 
 export const replace = (transaction: Transaction, id: string, json: JSONValue): void => {
   const { before, table } = find(transaction, id, "Replace")
-  replaceFields(transaction, table, before, resolve(transaction, json) as Fields)
+  replaceFields(transaction, table, before, fromJson(json) as Fields)
 }
 
 /** Returns the deleted document as JSON. */
@@ -110,18 +110,12 @@ const encode = (catalog: Catalog, table: Table, document: Document): string => {
       `Failed to insert or update a document in table "${table.name}" because it does not match the schema: ${reason}`
     )
   }
-  const json = stringify(document)
-  const size = Buffer.byteLength(json)
+  const size = sizeOf(document)
   // A scheduled function may be larger, because of its arguments.
   if (size > limits.documentBytes && !table.name.startsWith("_")) {
     throw new Error(`Value is too large (${size} bytes > maximum size ${limits.documentBytes} bytes)`)
   }
-  return json
-}
-
-const resolve = (transaction: Transaction, value: JSONValue) => {
-  const json = JSON.stringify(value)
-  return fromJson(json.includes(COMMIT_TS) ? (JSON.parse(transaction.withCommitTs(json)) as JSONValue) : value)
+  return stringify(document)
 }
 
 const assertWritable = (tableName: string): void => {

@@ -51,6 +51,8 @@ const SYSTEM_TABLES = [
 /** The first number of a user table, as in Convex. */
 const FIRST_TABLE_NUMBER = 10_001
 
+const NO_INDEXES: TableIndexes = { indexes: [] }
+
 const BUILT_IN: Record<string, ReadonlyArray<string>> = {
   by_creation_time: ["_creationTime", "_id"],
   by_id: ["_id"]
@@ -135,8 +137,10 @@ export class Catalog {
       for (const table of Array.from(this.#byName.values())) {
         if (table.name.startsWith("_")) continue
         const declaration = declared.get(table.name)
-        this.#syncIndexes(table, declaration ?? { indexes: [] })
-        this.#syncValidator(table, schema?.schemaValidation ? (declaration?.documentType ?? null) : null)
+        const validator = schema?.schemaValidation ? (declaration?.documentType ?? null) : null
+        checkIndexes(table.name, declaration ?? NO_INDEXES, validator)
+        this.#syncIndexes(table, declaration ?? NO_INDEXES)
+        this.#syncValidator(table, validator)
       }
       this.#store.commit(this.#store.nextTs())
     } catch (cause) {
@@ -148,7 +152,6 @@ export class Catalog {
   }
 
   #syncIndexes(table: Table, declared: TableIndexes): void {
-    checkIndexes(table.name, declared)
     const indexes = new Map(
       declared.indexes.map(({ fields, indexDescriptor }) => [indexDescriptor, [...fields, "_creationTime", "_id"]])
     )

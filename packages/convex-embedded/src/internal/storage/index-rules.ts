@@ -1,4 +1,5 @@
 /** The rules of Convex for the indexes of a table. */
+import type { ValidatorJSON } from "convex/values"
 import { ConvexEmbeddedError } from "../../ConvexEmbeddedError.ts"
 import { limits } from "../values/limits.ts"
 import type { SearchFields } from "./search-entries.ts"
@@ -9,8 +10,12 @@ export interface TableIndexes {
   readonly searchIndexes?: ReadonlyArray<SearchFields & { readonly indexDescriptor: string }>
 }
 
-/** Fails with `InvalidFunctions`. */
-export const checkIndexes = (table: string, { indexes, searchIndexes = [] }: TableIndexes): void => {
+/** `documents`: the validator of the documents; `null` if they are not validated. Fails with `InvalidFunctions`. */
+export const checkIndexes = (
+  table: string,
+  { indexes, searchIndexes = [] }: TableIndexes,
+  documents: ValidatorJSON | null
+): void => {
   const invalid = (why: string) =>
     new ConvexEmbeddedError("InvalidFunctions", `The schema is not valid: table "${table}" ${why}.`)
   const names = [...indexes, ...searchIndexes].map(({ indexDescriptor }) => indexDescriptor)
@@ -31,11 +36,28 @@ export const checkIndexes = (table: string, { indexes, searchIndexes = [] }: Tab
       throw invalid(`has more than ${limits.indexFields} fields in the index "${name}"`)
     }
     if (new Set(fields).size < fields.length) throw invalid(`has a field twice in the index "${name}"`)
+    checkExist(name, fields)
   }
-  for (const { filterFields, indexDescriptor } of searchIndexes) checkFields(indexDescriptor, filterFields)
+  const checkExist = (name: string, fields: ReadonlyArray<string>) => {
+    const missing = fields.find((field) => documents !== null && !canContain(documents, field.split(".")))
+    if (missing !== undefined)
+      throw invalid(`has the field ${missing} in the index "${name}", but not in its documents`)
+  }
+  for (const { filterFields, indexDescriptor, searchField } of searchIndexes) {
+    checkFields(indexDescriptor, filterFields)
+    checkExist(indexDescriptor, [searchField])
+  }
   for (const { fields, indexDescriptor } of indexes) {
-    checkFields(indexDescriptor, fields)
     const reserved = fields.find((field) => field.startsWith("_"))
     if (reserved !== undefined) throw invalid(`has the system field ${reserved} in the index "${indexDescriptor}"`)
+    checkFields(indexDescriptor, fields)
   }
+}
+
+/** Whether some valid document has this field. System fields are in all documents. */
+const canContain = (validator: ValidatorJSON, [name, ...rest]: ReadonlyArray<string>): boolean => {
+  if (name === undefined || validator.type === "any" || name.startsWith("_")) return true
+  if (validator.type === "union") return validator.value.some((member) => canContain(member, [name, ...rest]))
+  if (validator.type !== "object" || !Object.hasOwn(validator.value, name)) return false
+  return canContain(validator.value[name]!.fieldType, rest)
 }

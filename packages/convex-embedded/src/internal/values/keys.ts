@@ -74,9 +74,9 @@ const append = (value: Value | undefined, out: Array<Uint8Array>): void => {
     case "number":
       return void out.push(float64(value))
     case "string":
-      return void out.push(STRING, ...escaped(Buffer.from(value, "utf8")))
+      return void out.push(STRING, escaped(Buffer.from(value, "utf8")))
   }
-  if (value instanceof ArrayBuffer) return void out.push(BYTES, ...escaped(Buffer.from(value)))
+  if (value instanceof ArrayBuffer) return void out.push(BYTES, escaped(Buffer.from(value)))
   if (Array.isArray(value)) {
     out.push(ARRAY)
     for (const element of value) append(element, out)
@@ -111,15 +111,15 @@ const float64 = (value: number) => {
 }
 
 /** Zero bytes become `00 ff`, and `00 00` ends the value; so no content can look like the end. */
-const escaped = (content: Buffer): ReadonlyArray<Uint8Array> => {
-  const chunks: Array<Uint8Array> = []
-  let start = 0
-  for (let zero = content.indexOf(0); zero !== -1; zero = content.indexOf(0, start)) {
-    chunks.push(content.subarray(start, zero), ESCAPED_ZERO)
-    start = zero + 1
+const escaped = (content: Buffer): Buffer => {
+  if (!content.includes(0)) return Buffer.concat([content, END_OF_BYTES])
+  const zeros = content.reduce((count, byte) => (byte === 0 ? count + 1 : count), 0)
+  const escapedBytes = Buffer.alloc(content.length + zeros + END_OF_BYTES.length)
+  let end = 0
+  for (const byte of content) {
+    escapedBytes[end++] = byte
+    if (byte === 0) escapedBytes[end++] = 0xff
   }
-  chunks.push(content.subarray(start), END_OF_BYTES)
-  return chunks
+  return escapedBytes
 }
-const ESCAPED_ZERO = Buffer.from([0x00, 0xff])
 const END_OF_BYTES = Buffer.from([0x00, 0x00])

@@ -1,7 +1,8 @@
-/** The limits of Convex, so that functions that run here also run there. Sizes are bytes of the JSON encoding. */
+/** The limits of Convex, so that functions that run here also run there. Sizes are bytes of the JSON encoding, except for documents. */
 const MiB = 1024 * 1024
 
 export const limits = {
+  /** The size of the value, see `sizeOf`. */
   documentBytes: MiB,
   documentFields: 1024,
   documentNesting: 16,

@@ -13,6 +13,18 @@ export const fromJson = (json: JSONValue): Value | undefined =>
 export const parseDocument = (json: string): Document => jsonToConvex(JSON.parse(json) as JSONValue) as Document
 export const stringify = (value: Value): string => JSON.stringify(convexToJson(value))
 
+/** The size of a value as Convex counts it for limits, in bytes: independent of its encoding. */
+export const sizeOf = (value: Value | undefined): number => {
+  if (value === undefined) return 0
+  if (value === null || typeof value === "boolean") return 1
+  if (typeof value === "string") return 2 + Buffer.byteLength(value)
+  if (typeof value !== "object") return 9
+  if (value instanceof ArrayBuffer) return 2 + value.byteLength
+  if (Array.isArray(value)) return value.reduce((sum: number, element) => sum + sizeOf(element), 2)
+  const fields = Object.entries(value).filter(([, field]) => field !== undefined)
+  return fields.reduce((sum, [name, field]) => sum + Buffer.byteLength(name) + 1 + sizeOf(field), 2)
+}
+
 /** The value at a path such as `author.name`; `undefined` if a field is missing. */
 export const fieldAt = (document: Fields, path: string): Value | undefined => {
   if (!path.includes(".")) return ownField(document, path)
