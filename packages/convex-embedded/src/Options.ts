@@ -88,7 +88,10 @@ export interface ConvexEmbeddedOptions {
   readonly durability?: Durability
   /** Milliseconds that the own code of a query or mutation may take. Default 1000, as in Convex. */
   readonly userTimeLimit?: number
-  /** Permits the export and import of tables over HTTP; both are disabled by default. At least 16 characters. */
+  /**
+   * Permits clients with this key to call internal functions, to act as any user, and to export and import tables.
+   * Without it no client can. At least 16 characters.
+   */
   readonly adminKey?: string
   /** Receives warnings for the user, such as that the data folder was tightened. Default: `process.emitWarning`. */
   readonly onWarning?: (message: string) => void

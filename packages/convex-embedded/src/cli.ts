@@ -27,7 +27,7 @@ convex-embedded import <table> [--url <url>] [--replace]   reads JSON lines from
 --help                   show this text
 
 Environment:
-  CONVEX_EMBEDDED_ADMIN_KEY   admin key for export and import; set the same value for \`serve\`
+  CONVEX_EMBEDDED_ADMIN_KEY   admin key for export, import and \`convex run\`; set the same value for \`serve\`
 `
 
 const say = (text: string) => void process.stdout.write(`${text}\n`)

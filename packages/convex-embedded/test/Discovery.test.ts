@@ -37,7 +37,7 @@ describe("OpenID Connect discovery", () => {
     http.setAuth(await issuer.token())
     assert.match(
       await refusal(http.query(api.misc.whoami, {})),
-      /keys of http:\/\/127\.0\.0\.1:\d+ require OpenID Connect discovery.*auth: \{ discovery: true \}/
+      /keys of http:\/\/127\.0\.0\.1:\d+ require requests to the issuer.*auth: \{ discovery: true \}/
     )
     assert.deepEqual(issuer.asked, [])
   })
@@ -68,7 +68,7 @@ describe("OpenID Connect discovery", () => {
     const bare = makeVerifier([{ applicationID: AUDIENCE, domain: "issuer.test" }], false)
     assert.include(
       await refusal(bare(await issuer.token("https://issuer.test/"))),
-      "keys of https://issuer.test require OpenID Connect discovery"
+      "keys of https://issuer.test require requests to the issuer"
     )
   })
 
@@ -136,7 +136,7 @@ describe("OpenID Connect discovery", () => {
     assert.match(await start({ applicationID: AUDIENCE, domain: "http://issuer.test" }), /must be an https: URL/)
     assert.match(
       await start(withKeysAt("http://issuer.test/keys")),
-      /must be a data: URI, a path of an HTTP action, or a URL of this machine/
+      /must be a data: URI, a path of an HTTP action, an https: URL, or a URL of this machine/
     )
     assert.equal(await start(withKeysAt("https://issuer.test/keys")), "accepted")
 

@@ -72,7 +72,9 @@ describe("protocol", () => {
     const status = async (path: string, init: RequestInit) => (await fetch(url + path, init)).status
     assert.equal(await status("/api/query", { body: "nonsense", method: "POST" }), 400)
     assert.equal(await status("/api/query", { body: '{"args":{}}', method: "POST" }), 400)
-    assert.equal(await status("/api/query", { method: "GET" }), 405)
+    assert.equal(await status("/api/query", { method: "GET" }), 400)
+    assert.equal(await status("/api/query?path=counters:read&args={", { method: "GET" }), 400)
+    assert.equal(await status("/api/mutation?path=counters:add", { method: "GET" }), 405)
     assert.equal(await status("/api/nothing", { body: "{}", method: "POST" }), 404)
     assert.equal(await status("/api/query", { method: "OPTIONS" }), 204)
     assert.equal(await status("/api/query", { body: "{}", headers: { authorization: "Basic x" }, method: "POST" }), 400)
@@ -82,6 +84,17 @@ describe("protocol", () => {
     const refused = new WebSocket(`${url.replace("http", "ws")}/elsewhere`)
     const [cause] = (await once(refused, "error")) as [Error]
     assert.include(cause.message, "404")
+  })
+
+  it("a query is read by GET, with its path and arguments in the URL", async () => {
+    const deployment = await emptied(shared())
+    await connectHttp(deployment).mutation(api.counters.add, { name: "of GET" })
+    const read = (path: string) => {
+      const query = new URLSearchParams({ args: '{"name":"of GET"}', format: "json", path })
+      return fetch(`${deployment.url}/api/query?${query.toString()}`)
+    }
+    assert.include((await (await read("counters:read")).json()) as object, { status: "success", value: 1 })
+    assert.equal((await read("counters:add")).status, 560)
   })
 
   it("a client that does not read delays no other client", async () => {

@@ -87,25 +87,32 @@ describe("the sync protocol", () => {
     assert.equal(client.connectionState().connectionCount, 1)
   })
 
-  it("a large transition is sent in parts, which the client joins", async () => {
+  it("a large transition is sent in parts to clients that join them, and whole to others", async () => {
     const deployment = await deploy()
     const client = connect(deployment)
     const value = "é🙂".repeat(150_000)
     for (let i = 0; i < 13; i++) await client.mutation(api.misc.put, { value })
-    const raw = await openSocket(deployment.url)
-    const types = new Set<string>()
-    const complete = new Promise<void>((resolve) => {
-      raw.on("message", (data: Buffer) => {
+    const typesAt = async (path: string) => {
+      const raw = await openSocket(deployment.url, path)
+      const types = new Set<string>()
+      const add = { args: [{}], queryId: 0, type: "Add", udfPath: "misc:sorted" }
+      raw.send(JSON.stringify(messages(crypto.randomUUID())[0]))
+      raw.send(JSON.stringify({ baseVersion: 0, modifications: [add], newVersion: 1, type: "ModifyQuerySet" }))
+      for (;;) {
+        const [data] = (await once(raw, "message")) as [Buffer]
         const message = JSON.parse(data.toString()) as { partNumber?: number; totalParts?: number; type: string }
-        types.add(message.type)
-        if (message.totalParts !== undefined && message.partNumber === message.totalParts - 1) resolve()
-      })
-    })
-    const add = { args: [{}], queryId: 0, type: "Add", udfPath: "misc:sorted" }
-    raw.send(JSON.stringify(messages(crypto.randomUUID())[0]))
-    raw.send(JSON.stringify({ baseVersion: 0, modifications: [add], newVersion: 1, type: "ModifyQuerySet" }))
-    await complete
-    assert.isTrue(types.has("TransitionChunk"))
+        const { partNumber = 0, totalParts = 1, type } = message
+        types.add(type)
+        if (partNumber === totalParts - 1) return [...types]
+      }
+    }
+    for (const version of ["1.28.0", "1.49.0", "2.0.0-alpha.1"]) {
+      assert.deepEqual(await typesAt(`/api/${version}/sync`), ["TransitionChunk"], version)
+    }
+    // Clients that do not know parts, and those in other languages.
+    for (const path of ["/api/1.27.5/sync", "/api/sync", "/api/0.3.1/sync"]) {
+      assert.deepEqual(await typesAt(path), ["Transition"], path)
+    }
     const found = await connect(deployment).query(api.misc.sorted, {})
     assert.lengthOf(found, 13)
     assert.isTrue(found.every((each) => each === value))

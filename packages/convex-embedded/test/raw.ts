@@ -3,11 +3,11 @@ import { once } from "node:events"
 import { onTestFinished } from "vitest"
 import { WebSocket } from "ws"
 
-export const syncUrl = (url: string): string => `${url.replace("http", "ws")}/api/1.48.0/sync`
+export const syncUrl = (url: string, path = "/api/1.48.0/sync"): string => url.replace("http", "ws") + path
 
 /** A connection without a client behind it; it is gone when the test ends. */
-export const openSocket = async (url: string): Promise<WebSocket> => {
-  const socket = new WebSocket(syncUrl(url))
+export const openSocket = async (url: string, path?: string): Promise<WebSocket> => {
+  const socket = new WebSocket(syncUrl(url, path))
   socket.on("error", () => undefined)
   onTestFinished(() => socket.terminate())
   await once(socket, "open")

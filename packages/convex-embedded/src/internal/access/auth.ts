@@ -3,7 +3,7 @@ import { decodeJwt, type JWTPayload, jwtVerify, type JWTVerifyGetKey } from "jos
 import type { Value } from "convex/values"
 import { ConvexEmbeddedError } from "../../ConvexEmbeddedError.ts"
 import type { AuthProvider, Identity, VerifyToken } from "../values/identity.ts"
-import { canonicalIssuer, discoveredKeys, keysAt } from "./issuer-keys.ts"
+import { canonicalIssuer, discoveredKeys, keysAt, notAllowed } from "./issuer-keys.ts"
 import { nestingOf, tooNested } from "../values/json.ts"
 import { limits } from "../values/limits.ts"
 
@@ -83,13 +83,6 @@ const notAProvider = (provider: AuthProvider) =>
     'An auth provider must be { domain, applicationID } or { type: "customJwt", issuer, applicationID, jwks, algorithm } ' +
       `with ES256 or RS256, not ${JSON.stringify(provider)}.`
   )
-
-const notAllowed = (issuer: string) => () => {
-  throw new Error(
-    `The keys of ${issuer} require OpenID Connect discovery, which is disabled. ` +
-      "Enable it with `auth: { discovery: true }`."
-  )
-}
 
 const decode = (token: string): JWTPayload => {
   if (token.length > limits.tokenCharacters) {

@@ -34,11 +34,18 @@ export const keysAt = (issuer: string, jwks: string, discovery: boolean, own: ()
   }
   const url = URL.parse(jwks)
   if (url?.protocol === "data:") return createLocalJWKSet(inlineKeys(issuer, jwks))
-  if (url !== null && isSafe(url) && (discovery || isLocal(url))) return remoteKeys(url)
+  if (url !== null && isSafe(url)) return discovery || isLocal(url) ? remoteKeys(url) : notAllowed(issuer)
   throw new ConvexEmbeddedError(
     "InvalidOptions",
-    `The jwks of the auth provider ${issuer} must be a data: URI, a path of an HTTP action, or a URL of this machine, such as http://127.0.0.1:8080/jwks.json` +
-      `; with discovery allowed also an https: URL.`
+    `The jwks of the auth provider ${issuer} must be a data: URI, a path of an HTTP action, an https: URL, or a URL of this machine, such as http://127.0.0.1:8080/jwks.json.`
+  )
+}
+
+/** A provider may be configured without the permission to fetch its keys: only its tokens are rejected. */
+export const notAllowed = (issuer: string) => (): never => {
+  throw new Error(
+    `The keys of ${issuer} require requests to the issuer, which are disabled. ` +
+      "Enable them with `auth: { discovery: true }`."
   )
 }
 

@@ -1,6 +1,7 @@
 /** HTTP actions: the routes of `http.ts` receive every request outside of `/api/`. */
 import { once } from "node:events"
 import type { IncomingMessage, ServerResponse } from "node:http"
+import { ANONYMOUS } from "../values/calls.ts"
 import type { VerifyToken } from "../values/identity.ts"
 import { identify } from "./call-routes.ts"
 import type { Connection } from "../access/connections.ts"
@@ -9,6 +10,7 @@ import { readBody, respond, setDefaultHeaders } from "./http.ts"
 import { limits } from "../values/limits.ts"
 
 interface ActionOptions {
+  readonly adminKey: string | null
   readonly executor: Executor
   readonly verifyToken: VerifyToken
 }
@@ -20,8 +22,9 @@ export const handleHttpAction = async (
   request: IncomingMessage,
   response: ServerResponse
 ): Promise<boolean> => {
-  const identity = await identify(options, request).catch(() => null)
-  if (identity !== null) connection.standing = "authenticated"
+  // The header may belong to the action.
+  const caller = await identify(options, request).catch(() => ANONYMOUS)
+  if (caller !== ANONYMOUS) connection.standing = "authenticated"
   const hold = connection.holder("messages")
   response.once("close", () => hold(0))
   const body = await readBody(request, { hold })
@@ -37,7 +40,7 @@ export const handleHttpAction = async (
       headers: Object.entries(request.headersDistinct).flatMap(([name, values = []]) =>
         values.map((value): [string, string] => [name, value])
       ),
-      identity,
+      identity: caller.identity,
       method: request.method ?? "GET",
       url: `http://${request.headers.host ?? "localhost"}${request.url}`
     },

@@ -1,8 +1,9 @@
 /** The HTTP API for functions: `/api/query`, `/api/mutation`, `/api/action` and `/api/run/…`. */
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { JSONValue } from "convex/values"
-import type { Identity, VerifyToken } from "../values/identity.ts"
-import type { Call, Run } from "../values/calls.ts"
+import type { VerifyToken } from "../values/identity.ts"
+import { adminOfHeader } from "../access/admin.ts"
+import { ANONYMOUS, type Call, type Caller, type Run } from "../values/calls.ts"
 import type { Connection } from "../access/connections.ts"
 import { errorPayload, failureOf, messageOf, missingFunction } from "../values/errors.ts"
 import type { Executor } from "../threads/executor.ts"
@@ -15,6 +16,7 @@ import { parsedBytes } from "../values/parsed-bytes.ts"
 import { encodeTs } from "../sync/protocol.ts"
 
 interface CallOptions {
+  readonly adminKey: string | null
   readonly executor: Executor
   readonly verifyToken: VerifyToken
 }
@@ -29,7 +31,10 @@ export const handleCall = async (
   response: ServerResponse
 ): Promise<void> => {
   const path = pathOf(request)
-  if (request.method !== "POST") return respond(response, 405, { code: "MethodNotAllowed", message: "Use POST." })
+  const isRead = request.method === "GET" && path === "/api/query"
+  if (request.method !== "POST" && !isRead) {
+    return respond(response, 405, { code: "MethodNotAllowed", message: "Use POST." })
+  }
   if (path === "/api/query_ts") return respond(response, 200, { ts: encodeTs(options.executor.ts) })
   // `/api/run/folder/module/name` is `folder/module:name`.
   const named = path.startsWith(RUN_PATH) ? path.slice(RUN_PATH.length).replace(/\/([^/]*)$/, ":$1") : null
@@ -37,14 +42,14 @@ export const handleCall = async (
   if (kind === undefined) return respond(response, 404, { code: "NotFound", message: `There is nothing at ${path}.` })
 
   // Before the body: authenticated connections are not dropped for memory.
-  let identity: Identity | null = null
+  let caller = ANONYMOUS
   let refused: string | null = null
   try {
-    identity = await identify(options, request)
+    caller = await identify(options, request)
   } catch (cause) {
     refused = messageOf(cause)
   }
-  if (identity !== null) connection.standing = "authenticated"
+  if (caller !== ANONYMOUS) connection.standing = "authenticated"
   const hold = connection.holder("messages")
   response.once("close", () => hold(0))
   const body = await readBody(request, { hold })
@@ -55,13 +60,14 @@ export const handleCall = async (
     return respond(response, 413, { code: "PayloadTooLarge", message })
   }
   hold(bytes)
-  const called = decodeCall(body.toString("utf8"), named)
+  const called = decodeCall(isRead ? textOfUrl(request) : body.toString("utf8"), named)
   if (called === null) {
-    const message = 'The body must be JSON such as {"path": "messages:list", "args": {}}.'
+    const example = isRead ? "?path=messages:list&args={}" : '{"path": "messages:list", "args": {}}'
+    const message = `The ${isRead ? "query string" : "body"} must have a path, and arguments as JSON: ${example}.`
     return respond(response, 400, { code: "BadJsonBody", message })
   }
   if (refused !== null) return respond(response, 401, { code: "InvalidAuthHeader", message: refused })
-  const { logLines, outcome } = await call(options.executor, kind, { ...called, caller: "client", identity })
+  const { logLines, outcome } = await call(options.executor, kind, { ...called, ...caller })
   if ("failure" in outcome) {
     return respond(response, FUNCTION_FAILED, { status: "error", ...errorPayload(outcome.failure), logLines })
   }
@@ -97,13 +103,21 @@ const decodeCall = (text: string, named: string | null): { readonly path: string
   }
 }
 
+/** The same content in a query string, with the arguments as JSON. */
+const textOfUrl = (request: IncomingMessage): string => {
+  const { searchParams } = new URL(request.url ?? "", "http://localhost")
+  const path = JSON.stringify(searchParams.get("path") ?? undefined)
+  return `{"args":${searchParams.get("args") ?? "{}"},"path":${path}}`
+}
+
 export const identify = async (
-  { verifyToken }: Pick<CallOptions, "verifyToken">,
+  { adminKey, verifyToken }: Pick<CallOptions, "adminKey" | "verifyToken">,
   request: IncomingMessage
-): Promise<Identity | null> => {
+): Promise<Caller> => {
   const header = request.headers.authorization
-  if (header === undefined) return null
-  const [scheme, token = ""] = header.split(" ")
+  if (header === undefined) return ANONYMOUS
+  const [, scheme, token = ""] = /^(\S*) ?(.*)$/.exec(header) ?? []
+  if (scheme === "Convex") return adminOfHeader(token, adminKey)
   if (scheme !== "Bearer") throw new Error("The Authorization header must be Bearer and a token.")
-  return (await verifyToken(token)).identity
+  return { caller: "client", identity: (await verifyToken(token)).identity }
 }

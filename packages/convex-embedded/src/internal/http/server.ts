@@ -52,7 +52,8 @@ interface Door extends ServerOptions {
   readonly rules: (socket: Socket) => AccessRules
 }
 
-const SYNC_PATH = /^\/api\/[^/]+\/sync$/
+/** The npm client adds its version; clients in other languages may not. */
+const SYNC_PATH = /^\/api\/(?:([^/]+)\/)?sync$/
 
 /** Fails with `PortInUse` or `InvalidOptions`. */
 export const serve = async (options: ServerOptions): Promise<RunningServer> => {
@@ -222,13 +223,21 @@ const upgrade = (
   if (connection === undefined) return void socket.destroy()
   const refusal = accessOf(door, request)
   if (refusal !== null) return refuse(socket, 403, refusal.code, refusal.message)
-  if (!SYNC_PATH.test(pathOf(request))) return refuse(socket, 404, "NotFound", "Sync is at /api/<version>/sync.")
+  const path = SYNC_PATH.exec(pathOf(request))
+  if (path === null) return refuse(socket, 404, "NotFound", "Sync is at /api/<version>/sync.")
   sockets.handleUpgrade(
     request,
     socket,
     head,
-    (accepted) => new Session({ ...door, connection, socket: accepted, stream: request.socket })
+    (accepted) =>
+      new Session({ ...door, connection, isChunked: acceptsChunks(path[1]), socket: accepted, stream: request.socket })
   )
+}
+
+/** The npm client of version 1.28 or later understands a transition in parts. */
+const acceptsChunks = (version = ""): boolean => {
+  const [, major = 0, minor = 0] = /^(\d+)\.(\d+)\./.exec(version)?.map(Number) ?? []
+  return major > 1 || (major === 1 && minor >= 28)
 }
 
 /** Responds on a socket that has no response object. */

@@ -17,13 +17,18 @@ export class Outbox {
   #waitingBytes = 0
   #inParts = false
   readonly #hold: (bytes: number) => void
+  readonly #isChunked: boolean
   #held = 0
 
-  /** `stream`: the TCP socket of the WebSocket; `hold` receives the number of unsent bytes. */
-  constructor(socket: WebSocket, stream: Duplex, hold: (bytes: number) => void) {
+  /**
+   * `stream`: the TCP socket of the WebSocket; `hold` receives the number of unsent bytes; `isChunked`: whether the client
+   * understands a transition in parts.
+   */
+  constructor(socket: WebSocket, stream: Duplex, hold: (bytes: number) => void, isChunked: boolean) {
     this.#socket = socket
     this.#stream = stream
     this.#hold = hold
+    this.#isChunked = isChunked
   }
 
   /**
@@ -42,7 +47,7 @@ export class Outbox {
    * a connection buffers one part at a time. To be called for one transition at a time.
    */
   async sendTransition(message: string): Promise<void> {
-    if (message.length <= limits.transitionCharacters) return this.send(message)
+    if (!this.#isChunked || message.length <= limits.transitionCharacters) return this.send(message)
     this.#cutOffIfUnread()
     return this.#count(message, this.#sendParts(message))
   }

@@ -4,7 +4,14 @@ import { parseJson } from "../values/json.ts"
 
 export type ClientMessage =
   | { readonly type: "Connect"; readonly sessionId: string; readonly maxObservedTimestamp: bigint | null }
-  | { readonly type: "Authenticate"; readonly baseVersion: number; readonly tokenType: string; readonly value: string }
+  | {
+      readonly type: "Authenticate"
+      readonly baseVersion: number
+      readonly tokenType: string
+      readonly value: string
+      /** Of an admin: the attributes of the user to act as. */
+      readonly impersonating?: unknown
+    }
   | {
       readonly type: "ModifyQuerySet"
       readonly baseVersion: number
@@ -49,6 +56,7 @@ export const decodeClientMessage = (text: string): ClientMessage => {
     case "Authenticate":
       return {
         baseVersion: count(message, "baseVersion"),
+        impersonating: message["impersonating"],
         tokenType: string(message, "tokenType"),
         type: "Authenticate",
         value: message["tokenType"] === "None" ? "" : string(message, "value")

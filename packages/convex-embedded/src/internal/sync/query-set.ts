@@ -6,7 +6,7 @@
  * - A result is sent once, and again only if it has changed.
  */
 import type { JSONValue } from "convex/values"
-import type { Identity } from "../values/identity.ts"
+import { ANONYMOUS, type Caller } from "../values/calls.ts"
 import { limits } from "../values/limits.ts"
 import { type ClientMessage, encodeVersion, type QueryModification, type Version } from "./protocol.ts"
 import { describeOutcome } from "./responses.ts"
@@ -25,10 +25,10 @@ interface Query {
   sent: string | null
 }
 
-const toWatchedQuery = ({ args, journal, path }: Query, identity: Identity | null): WatchedQuery => ({
-  call: () => ({ args: JSON.parse(args) as JSONValue, caller: "client", identity, path }),
+const toWatchedQuery = ({ args, journal, path }: Query, { caller, identity }: Caller): WatchedQuery => ({
+  call: () => ({ args: JSON.parse(args) as JSONValue, caller, identity, path }),
   journal,
-  key: JSON.stringify([path, args, identity, journal])
+  key: JSON.stringify([path, args, caller, identity, journal])
 })
 
 /** The subscriptions of a connection exceed `limits.subscriptionBytes`. */
@@ -56,7 +56,7 @@ export class QuerySet {
   #paidBytes = 0
   #disposed = false
   #removed: Array<number> = []
-  #identity: Identity | null = null
+  #caller = ANONYMOUS
   /** The version that the client has, and the one that it has requested. */
   #version: Version = { identity: 0, querySet: 0, ts: 0n }
   #requested = { identity: 0, querySet: 0 }
@@ -67,8 +67,8 @@ export class QuerySet {
     this.#options = options
   }
 
-  get identity(): Identity | null {
-    return this.#identity
+  get caller(): Caller {
+    return this.#caller
   }
 
   /** The number of times the client has authenticated. */
@@ -77,8 +77,8 @@ export class QuerySet {
   }
 
   /** Changes the identity of the client: all results are computed again. */
-  identify(identity: Identity | null): void {
-    this.#identity = identity
+  identify(caller: Caller): void {
+    this.#caller = caller
     this.#requested.identity++
     for (const query of this.#queries.values()) this.#forget(query)
   }
@@ -142,7 +142,7 @@ export class QuerySet {
   /** The next transition, to `ts`, the time of the last commit; no commit may happen meanwhile. `null` if none is due. */
   async transition(ts: bigint): Promise<string | null> {
     const [requested, owed, removed] = [{ ...this.#requested }, this.#owesTransition, this.#removed]
-    const identity = this.#identity
+    const caller = this.#caller
     this.#owesTransition = false
     this.#removed = []
     const modifications = removed.map((queryId) => JSON.stringify({ queryId, type: "QueryRemoved" }))
@@ -151,7 +151,7 @@ export class QuerySet {
     const current = Array.from(this.#queries.values()).filter(({ live }) => live !== null && !live.invalidated)
     const currentBytes = this.#queryBytes + current.reduce((sum, { live }) => sum + live!.bytes, 0)
     const results = await this.#subscriptions.watch(
-      stale.map(([, query]) => toWatchedQuery(query, identity)),
+      stale.map(([, query]) => toWatchedQuery(query, caller)),
       stale.map(([, { watcher }]) => watcher),
       (bytes) => {
         if (this.#disposed) throw new Error("The connection is closed.")
@@ -161,7 +161,7 @@ export class QuerySet {
       }
     )
     for (const [i, [queryId, query]] of stale.entries()) {
-      const changed = this.#take(queryId, query, results[i]!, identity)
+      const changed = this.#take(queryId, query, results[i]!, caller)
       if (changed !== null) modifications.push(changed)
     }
     const end: Version = { ...requested, ts }
@@ -177,12 +177,12 @@ export class QuerySet {
   }
 
   /** The modification to send for a query; `null` if the client has the current result. */
-  #take(queryId: number, query: Query, live: LiveResult, identity: Identity | null): string | null {
+  #take(queryId: number, query: Query, live: LiveResult, caller: Caller): string | null {
     const { run } = live
     if (query.live !== null && query.live !== live) this.#forget(query)
     query.live = live
     // Meanwhile the query may have been removed, or the identity may have changed.
-    if (this.#queries.get(queryId) !== query || this.#identity !== identity) this.#forget(query)
+    if (this.#queries.get(queryId) !== query || this.#caller !== caller) this.#forget(query)
     if (this.#queries.get(queryId) !== query) return null
     query.journal = run.journal
     const result = describeOutcome(run)

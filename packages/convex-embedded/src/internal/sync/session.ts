@@ -9,7 +9,9 @@
  */
 import type { Socket } from "node:net"
 import { WebSocket } from "ws"
+import { ANONYMOUS, type Caller } from "../values/calls.ts"
 import type { VerifyToken } from "../values/identity.ts"
+import { admin } from "../access/admin.ts"
 import { Backlog } from "./backlog.ts"
 import type { Connection } from "../access/connections.ts"
 import { failureOf, messageOf } from "../values/errors.ts"
@@ -47,6 +49,9 @@ export interface SessionOptions {
   readonly connection: Connection
   readonly executor: Executor
   readonly verifyToken: VerifyToken
+  readonly adminKey: string | null
+  /** Whether the client understands `TransitionChunk`. */
+  readonly isChunked: boolean
 }
 
 export class Session {
@@ -54,6 +59,7 @@ export class Session {
   readonly #outbox: Outbox
   readonly #executor: Executor
   readonly #verifyToken: VerifyToken
+  readonly #adminKey: string | null
   readonly #queries: QuerySet
   readonly #connection: Connection
   readonly #backlog: Backlog
@@ -70,10 +76,11 @@ export class Session {
     this.#socket = options.socket
     const { connection, socket, stream } = options
     this.#connection = connection
-    this.#outbox = new Outbox(socket, stream, connection.holder("messages"))
+    this.#outbox = new Outbox(socket, stream, connection.holder("messages"), options.isChunked)
     this.#backlog = new Backlog(socket, stream, connection)
     this.#executor = options.executor
     this.#verifyToken = options.verifyToken
+    this.#adminKey = options.adminKey
     this.#queries = new QuerySet(options.executor.subscriptions, {
       hold: connection.holder("messages"),
       onInvalidated: () => this.#update()
@@ -161,16 +168,26 @@ export class Session {
       throw new Error("baseVersion is not the current identity version")
     // The previous identity stays until the new token is verified.
     try {
-      if (message.tokenType === "Admin") throw new Error("Admin keys are not supported by convex-embedded.")
-      const verified = message.tokenType === "None" ? null : await this.#verifyToken(message.value)
-      this.#queries.identify(verified?.identity ?? null)
-      this.#connection.standing = verified === null ? "anonymous" : "authenticated"
+      const caller = await this.#callerOf(message)
+      this.#queries.identify(caller)
+      this.#connection.standing = caller === ANONYMOUS ? "anonymous" : "authenticated"
       clearTimeout(this.#expiry)
-      if (verified !== null) this.#expireAt(verified.expiresAt)
+      if (caller.expiresAt !== undefined) this.#expireAt(caller.expiresAt)
     } catch (cause) {
       return this.#authError(messageOf(cause), true)
     }
     this.#update()
+  }
+
+  async #callerOf({
+    impersonating,
+    tokenType,
+    value
+  }: ClientMessage & { type: "Authenticate" }): Promise<Caller & { readonly expiresAt?: number }> {
+    if (tokenType === "None") return ANONYMOUS
+    if (tokenType === "Admin") return admin(value, this.#adminKey, impersonating)
+    const { expiresAt, identity } = await this.#verifyToken(value)
+    return { caller: "client", expiresAt, identity }
   }
 
   #expireAt(expiresAt: number): void {
@@ -192,7 +209,8 @@ export class Session {
     sessionId: string
   ): Promise<void> {
     try {
-      const call = { args, caller: "client", identity: this.#queries.identity, path } as const
+      const { caller, identity } = this.#queries.caller
+      const call = { args, caller, identity, path }
       const run = await this.#executor.mutation(call, { requestId, sessionId })
       void this.#outbox.send(response("MutationResponse", requestId, run, { ts: encodeTs(run.ts) }))
       if ("failure" in run.outcome) return
@@ -205,7 +223,8 @@ export class Session {
 
   async #action({ args, requestId, udfPath: path }: ClientMessage & { type: "Mutation" | "Action" }): Promise<void> {
     try {
-      const run = await this.#executor.action({ args, caller: "client", identity: this.#queries.identity, path })
+      const { caller, identity } = this.#queries.caller
+      const run = await this.#executor.action({ args, caller, identity, path })
       void this.#outbox.send(response("ActionResponse", requestId, run, {}))
     } catch (cause) {
       this.#refuse("ActionResponse", requestId, cause)

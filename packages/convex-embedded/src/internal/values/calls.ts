@@ -3,12 +3,17 @@ import type { JSONValue } from "convex/values"
 import type { Identity } from "./identity.ts"
 import { type FailureJson, revive } from "./errors.ts"
 
-/** Clients can call public functions only; functions can call all. */
-export interface Call {
-  readonly path: string
-  readonly args: JSONValue
+/** Clients can call public functions only; functions, and clients with the admin key, can call all. */
+export interface Caller {
   readonly identity: Identity | null
   readonly caller: "client" | "function"
+}
+
+export const ANONYMOUS: Caller = { caller: "client", identity: null }
+
+export interface Call extends Caller {
+  readonly path: string
+  readonly args: JSONValue
 }
 
 /** The client's identifier of a mutation: the idempotency key. */
