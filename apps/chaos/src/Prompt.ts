@@ -110,12 +110,16 @@ const refusal = Reply.status(429, { retryAfter: "3 seconds", message: tooMany })
 
 const callTool = (command: string) => Reply.toolCall("bash", { command, description: "Does what was asked" })
 
-/** OpenCode's internal requests contain no prompt. They belong to the newest prompt that they mention. */
-const newestPrompt = ({ messages }: ChatRequest) =>
-  messages
+/**
+ * OpenCode's internal requests contain no prompt. They belong to the newest prompt that they mention: by its number,
+ * because the request for a second summary ends with the first one.
+ */
+const newestPrompt = ({ messages }: ChatRequest) => {
+  const mentioned = messages
     .filter(({ role }) => role !== "system")
-    .flatMap(({ text }) => text.match(/\bprompt-\d+/g) ?? [])
-    .at(-1)
+    .flatMap(({ text }) => [...text.matchAll(/\bprompt-(\d+)/g)].map(([, number]) => Number(number)))
+  return `prompt-${Math.max(...mentioned)}`
+}
 
 const askedFor = ({ id, kind, requests }: Plan, { lastUserText, messages, toolResults }: ChatRequest): Asked => {
   const hasBegun = messages.some(({ text }) => text.includes(openingOf(id)))
@@ -154,7 +158,7 @@ const replyTo = (plan: Plan, asked: Exclude<Asked, "refused">): Reply.Streamed =
 export const script =
   (plans: ReadonlyMap<string, Plan>): Script =>
   (request) => {
-    const plan = plans.get(newestPrompt(request) ?? "")
+    const plan = plans.get(newestPrompt(request))
     if (plan === undefined) return Reply.status(400, { message: `No such prompt: ${request.lastUserText}` })
     const asked = askedFor(plan, request)
     plan.requests.set(asked, (plan.requests.get(asked) ?? 0) + 1)
