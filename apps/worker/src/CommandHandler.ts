@@ -6,6 +6,7 @@ import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { WorkerEvent, type WorkerState } from "@opencode-worker/worker-fsm"
 import type { Actor } from "@opencode-worker/worker-fsm/machine"
 import { Data, Effect, Option } from "effect"
+import { Catalog } from "./opencode/catalog.ts"
 import { findUnlinked } from "./opencode/conversation.ts"
 import { sessionAction } from "./SessionActions.ts"
 import { openCodeHistory } from "./opencode/history.ts"
@@ -66,7 +67,7 @@ export const handleCommand = Effect.fn("Worker.handleCommand")(function* (
     case "delete":
       return yield* deleteSession(command.sessionId)
     case "refreshModels":
-      yield* models.refresh
+      yield* Effect.all([models.refresh, Effect.flatMap(Catalog, ({ refresh }) => refresh)], { concurrency: 2 })
       return
     case "pause":
       yield* actor.send(Pause.make({}))

@@ -18,7 +18,6 @@ import {
   isConvexSyncError,
   isLoss,
   Lease,
-  ModelPublisher,
   Pairing,
   QueryAnswers,
   SessionSync,
@@ -46,8 +45,9 @@ import * as Credentials from "./state/Credentials.ts"
 import { handleCommand } from "./CommandHandler.ts"
 import { answerQuery } from "./QueryHandler.ts"
 import { type AboutWorker, reportInfo } from "./info/WorkerInfo.ts"
+import { Catalog } from "./opencode/catalog.ts"
 import { openCodeAgent } from "./opencode/agent.ts"
-import { whenRunning } from "./opencode/startup.ts"
+import { publishCatalog, publishModels } from "./opencode/publish.ts"
 
 export interface WorkerOptions {
   /** The name of the machine that operators see. */
@@ -112,7 +112,7 @@ const leasedServices = (credentials: WorkerCredentials, { processId, requestTime
 type LeasedServices = Context.Context<Layer.Success<ReturnType<typeof leasedServices>>>
 
 /** Services that a worker requires. */
-type WorkerRequirements = ConvexClient | FileSystem.FileSystem | ModelCache | OpenCodeHost
+type WorkerRequirements = Catalog | ConvexClient | FileSystem.FileSystem | ModelCache | OpenCodeHost
 
 /** Starts a worker, which ends with the scope. Send it `Start`; `lifecycle` reports its state, and accepts `Stop`. */
 export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
@@ -196,9 +196,10 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
   const serve = Effect.gen(function* () {
     const services = yield* current
     const { recover, run } = Context.get(services, TurnScheduler)
-    yield* Effect.all([retryUnlessFenced(recover), run, retryUnlessFenced(publishModels)], concurrently).pipe(
-      Effect.provideContext(services)
-    )
+    yield* Effect.all(
+      [retryUnlessFenced(recover), run, retryUnlessFenced(publishModels), retryUnlessFenced(publishCatalog)],
+      concurrently
+    ).pipe(Effect.provideContext(services))
   })
 
   const drain = Effect.flatMap(current, (services) => Context.get(services, TurnScheduler).idle)
@@ -270,19 +271,3 @@ const retryUnlessFenced = <A, R>(work: Effect.Effect<A, ConvexSyncError, R>) =>
     Effect.tapError(({ message }) => Effect.logWarning(message)),
     Effect.retry({ while: (error) => !isLoss(error), schedule: Schedule.spaced("5 seconds") })
   )
-
-/** Publishes the models for operators. The cache retries a list that cannot be fetched. */
-const publishModels = Effect.gen(function* () {
-  const models = yield* ModelCache
-  yield* Effect.forkChild(Effect.ignore(Effect.andThen(whenRunning, models.get)))
-  yield* ModelPublisher.publish(
-    Stream.map(
-      Stream.unwrap(Effect.map(models.subscribe, Stream.fromSubscription)),
-      ({ hash, models: all, default: chosen }) => ({
-        hash,
-        models: all,
-        default: chosen ?? undefined
-      })
-    )
-  )
-})

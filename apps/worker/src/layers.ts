@@ -4,7 +4,7 @@
  * ```
  *   Client ── a connection with the operator's token ────┐
  *   ConvexClient, the worker's own connection ───────────┴── Deployment (embedded)
- *   ModelCache ── OpenCodeHost
+ *   ModelCache, Catalog ── OpenCodeHost
  * ```
  */
 import { Client } from "@opencode-worker/client/effect"
@@ -14,6 +14,7 @@ import { Effect, Layer } from "effect"
 import { UserDirectories } from "effect/persistence"
 import { configError } from "./AppError.ts"
 import { EmbeddedDeployment } from "./local/EmbeddedDeployment.ts"
+import { catalogLayer } from "./opencode/catalog.ts"
 import { models } from "./opencode/models.ts"
 
 /** The operator's client, over a separate connection. */
@@ -32,9 +33,9 @@ const hasHome = UserDirectories.make()
   .state("opencode-worker")
   .pipe(Effect.mapError(() => configError("OpenCode needs a home directory: set HOME.")))
 
-/** A hosted OpenCode server, and the models that it offers. */
+/** A hosted OpenCode server, and the models, agents, commands and skills that it offers. */
 export const openCodeLayer = (options: OpenCodeHostOptions) =>
-  Layer.unwrap(Effect.as(hasHome, Layer.provideMerge(models, OpenCodeHost.layer(options))))
+  Layer.unwrap(Effect.as(hasHome, Layer.provideMerge(Layer.merge(models, catalogLayer), OpenCodeHost.layer(options))))
 
 /** The services of a chat with a worker in this process, over a deployment. */
 export const devLayer = (options: OpenCodeHostOptions) =>

@@ -5,6 +5,7 @@ import { type FollowedTurn, followTurn } from "./FollowedTurn.ts"
 import { type CallOptions, makeCalls } from "./internal/calls.ts"
 import { updates } from "./internal/updates.ts"
 import { makeApprovals } from "./resources/approvals.ts"
+import { makeCatalog } from "./resources/catalog.ts"
 import { makeCommands } from "./resources/commands.ts"
 import { makeDevices } from "./resources/devices.ts"
 import { makeInbox } from "./resources/inbox.ts"
@@ -35,6 +36,7 @@ export const makeClient = (connection: Connection) => {
     search: makeSearch(calls),
     workers: makeWorkers(calls),
     models: makeModels(calls),
+    catalog: makeCatalog(calls),
     sessions: makeSessions(calls),
     turns,
     sessionActions: makeSessionActions(calls),

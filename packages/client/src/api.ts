@@ -53,6 +53,8 @@ export type OpenRequest = FunctionReturnType<typeof backendApi.requests.get>
 export type Answer = FunctionArgs<typeof backendApi.requests.answer>["answer"]
 /** A permission that is allowed for later requests of the same scope. */
 export type Approval = Page<typeof backendApi.approvals.list>
+/** The agents, commands and skills of a worker's directory. */
+export type Catalog = NonNullable<FunctionReturnType<typeof backendApi.catalog.get>>
 /** The files that a turn changed, with a unified patch. */
 export type Changes = NonNullable<FunctionReturnType<typeof backendApi.changes.get>>
 /** A request, the result of a session, or a worker that is gone. */

@@ -3,6 +3,7 @@ export type {
   Approval,
   ApprovalId,
   AuditEntry,
+  Catalog,
   ChangedFile,
   Changes,
   Command,
@@ -47,7 +48,7 @@ export * as RequestCard from "./RequestCard.ts"
 export * as TurnView from "./TurnView.ts"
 export type { CallOptions, MutationOptions } from "./internal/calls.ts"
 export type { UploadedFile, UploadOptions } from "./resources/files.ts"
-export type { ModelCatalog } from "./resources/models.ts"
+export type { Model, ModelCatalog } from "./resources/models.ts"
 export type { NotifyTargetOptions } from "./resources/notifications.ts"
 export type { PromptChanges } from "./resources/promptQueue.ts"
 export type { DiffOptions } from "./resources/queries.ts"

@@ -86,6 +86,14 @@ export const MAX_APPROVALS = 200
 export const MAX_CATALOG = 3_000_000
 /** An upper bound of its rows: a row that would end inside a character is one unit shorter. */
 export const MAX_CATALOG_ROWS = 20
+/** The agents, commands and skills of a worker as JSON: one row of at most 750 kB. */
+export const MAX_CATALOG_ENTRIES = 250_000
+/** Models with variants, by which prompts are checked: a row of about 60 kB. */
+export const MAX_MODEL_VARIANTS = 1_000
+/** Variants of one model. */
+export const MAX_VARIANTS = 20
+/** Names in the message of a refusal. */
+export const MAX_NAMED = 20
 /** Bytes of one file. */
 export const MAX_FILE = 10 * 1024 ** 2
 /** Characters of a file's name, and of its media type. */

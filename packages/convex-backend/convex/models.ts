@@ -7,6 +7,7 @@ import type { QueryCtx } from "./_generated/server.ts"
 import { operatorQuery, workerMutation, workerQuery } from "./builders.ts"
 import { appError } from "./errors.ts"
 import { checkText, MAX_CATALOG, MAX_CATALOG_ROWS, MAX_NAME, MAX_PART_ROW } from "./limits.ts"
+import { storeVariants } from "./modelVariants.ts"
 import { splitText } from "./payloads.ts"
 
 /** In the order of their chunks. */
@@ -46,6 +47,7 @@ export const publish = workerMutation({
     for (const [chunk, piece] of splitText(models, MAX_PART_ROW).entries()) {
       await ctx.db.insert("modelCatalogs", { workerId, hash, default: chosen, chunk, models: piece })
     }
+    await storeVariants(ctx, workerId, models)
     return null
   }
 })

@@ -18,14 +18,17 @@ const isRecord = (value: unknown): value is Json => typeof value === "object" &&
 export const record = (value: unknown): Json => (isRecord(value) ? value : {})
 export const text = (value: unknown): string => (typeof value === "string" ? value : "")
 
-/** A payload that is not an object has no fields. */
-export const parsePayload = (payload: string): Json => {
+/** Undefined: it is not JSON. */
+export const parseJson = (json: string): unknown => {
   try {
-    return record(JSON.parse(payload))
+    return JSON.parse(json)
   } catch {
-    return {}
+    return undefined
   }
 }
+
+/** A payload that is not an object has no fields. */
+export const parsePayload = (payload: string): Json => record(parseJson(payload))
 
 const encoder = new TextEncoder()
 const sizeOf = (value: unknown): number => encoder.encode(JSON.stringify(value)).length

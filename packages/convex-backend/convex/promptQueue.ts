@@ -7,6 +7,7 @@ import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { QueryCtx } from "./_generated/server.ts"
 import { ownedSession, ownedTurn } from "./authorize.ts"
 import { operatorMutation, operatorQuery } from "./builders.ts"
+import { checkNames } from "./catalogNames.ts"
 import { promoteNext } from "./endTurn.ts"
 import { appError } from "./errors.ts"
 import { MAX_QUEUED_TURNS } from "./limits.ts"
@@ -67,6 +68,7 @@ export const edit = operatorMutation({
     }
     checkPrompt(prompt)
     const { text, ...names } = prompt
+    await checkNames(ctx, turn.workerId, names)
     await ctx.db.patch(turnId, { ...names, edited: true })
     await replacePrompt(ctx, turnId, text)
     return null

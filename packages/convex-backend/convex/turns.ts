@@ -7,6 +7,7 @@ import type { Doc, Id } from "./_generated/dataModel.ts"
 import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
 import { attachFiles, type FileReference, fileReference, hasFiles, referencesOf } from "./attachments.ts"
 import { operatorMutation, operatorQuery, stoppingMutation } from "./builders.ts"
+import { checkNames } from "./catalogNames.ts"
 import { deltasAfter } from "./deltas.ts"
 import { endTurn } from "./endTurn.ts"
 import { appError } from "./errors.ts"
@@ -111,6 +112,7 @@ const enqueue = async (
     throw appError("Conflict", "This idempotencyKey was used for another prompt: use a new one")
   }
   const { _id: workerId } = await usableWorker(ctx, session.workerId)
+  await checkNames(ctx, workerId, prompt)
   const turnId = await insertTurn(ctx, {
     sessionId,
     workerId,
@@ -141,6 +143,8 @@ const enqueue = async (
  * ends with what it had, and the new one takes over. If none runs, the prompt is queued at the end.
  * `askTimeout`: milliseconds in which its requests must be answered (1 second to 20 days), or null for no limit; absent: the
  * worker's own limit.
+ *
+ * Fails with `InvalidArgument`, and lists what exists, if an online worker does not have the agent or the variant.
  */
 export const send = operatorMutation({
   args: {

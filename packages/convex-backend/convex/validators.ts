@@ -58,6 +58,32 @@ export const inboxKind = v.union(
   v.literal("finished")
 )
 
+/** What the directory of a worker offers to prompts. Absent fields: OpenCode knows none. */
+export const catalogEntries = {
+  /** `mode`: `primary` for prompts, `subagent` for the task tool, or `all`. `model`: `provider/model`. */
+  agents: v.array(
+    v.object({
+      name: v.string(),
+      mode: v.string(),
+      description: v.optional(v.string()),
+      model: v.optional(v.string()),
+      hidden: v.optional(v.boolean())
+    })
+  ),
+  /** `source`: `command`, `mcp` or `skill`. `subtask`: a sub-agent runs it. */
+  commands: v.array(
+    v.object({
+      name: v.string(),
+      description: v.optional(v.string()),
+      agent: v.optional(v.string()),
+      model: v.optional(v.string()),
+      source: v.optional(v.string()),
+      subtask: v.optional(v.boolean())
+    })
+  ),
+  skills: v.array(v.object({ name: v.string(), description: v.optional(v.string()) }))
+}
+
 /** The protocols by which notifications are sent. */
 export const notifyKind = v.union(v.literal("webhook"), v.literal("ntfy"))
 

@@ -158,6 +158,7 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
   "workers:drain": [({ worker }) => ({ workerId: worker.workerId, idempotencyKey: "k" }), "NotFound"],
   "workers:refreshModels": [({ worker }) => ({ workerId: worker.workerId, idempotencyKey: "k" }), "NotFound"],
   "models:get": [({ worker }) => ({ workerId: worker.workerId }), "NotFound"],
+  "catalog:get": [({ worker }) => ({ workerId: worker.workerId }), "NotFound"],
   "commands:get": [({ commandId }) => ({ commandId }), { accepted: null }],
   "files:uploadUrl": [() => ({ type: "text/plain", size: 1 }), "own"],
   "files:list": [({ turnId }) => ({ turnId }), "NotFound"],
@@ -272,6 +273,11 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
   "sync:removePrompts": [() => ({ messages: [{ opencodeSessionId: "ses_1", messageId: "m" }] }), { accepted: null }],
   "sync:removeDeleted": [() => ({ opencodeSessionIds: ["ses_1"] }), { accepted: null }],
   "models:published": [() => ({}), { accepted: null }],
+  "catalog:published": [() => ({}), { accepted: null }],
+  "catalog:publish": [
+    () => ({ hash: "h", agents: [{ name: "a", mode: "m" }], commands: [{ name: "c" }], skills: [{ name: "s" }] }),
+    "own"
+  ],
   "models:publish": [() => ({ hash: "h", models: "[]", default: null }), "own"],
   "commands:queued": [() => ({ limit: 10 }), { accepted: [] }],
   "commands:begin": [({ commandId }) => ({ commandId }), "NotFound"],

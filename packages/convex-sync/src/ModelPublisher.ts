@@ -1,8 +1,8 @@
 /** Shows operators the models that a worker offers, at the cost of a write only when they changed. */
-import { Effect, Stream } from "effect"
+import { Effect, type Stream } from "effect"
 import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
-import { retryTransient } from "@opencode-worker/effect-convex"
+import { publishChanges, type PublishedStore } from "./internal/publishChanges.ts"
 import { Lease } from "./Lease.ts"
 
 export interface PublishedModels {
@@ -34,17 +34,12 @@ export const publishTo = Effect.fn("ModelPublisher.publish")(function* <E, R>(
   port: ModelStore,
   catalogs: Stream.Stream<PublishedModels, E, R>
 ) {
-  let known = yield* retryTransient(port.published)
-  const publish = Effect.fnUntraced(function* ({ default: chosen, hash, models }: PublishedModels) {
-    if (hash === known) return
-    yield* retryTransient(port.publish({ hash, models: JSON.stringify(models), default: chosen ?? null }))
-    known = hash
-  })
-  yield* Stream.runForEach(catalogs, (catalog) =>
-    publish(catalog).pipe(
-      Effect.catch((error) => Effect.logWarning("The models could not be published", error.message))
-    )
-  )
+  const store: PublishedStore<PublishedModels> = {
+    published: port.published,
+    publish: ({ default: chosen, hash, models }) =>
+      port.publish({ hash, models: JSON.stringify(models), default: chosen ?? null })
+  }
+  yield* publishChanges("models", store, catalogs)
 })
 
 /** The store over a lease. */

@@ -7,6 +7,7 @@ it("the entries export these names", () => {
     "Agent",
     "AgentError",
     "AgentReason",
+    "CatalogPublisher",
     "CommandFailed",
     "Commands",
     "ConvexSyncError",

@@ -24,7 +24,18 @@ export interface Model {
       readonly audio?: boolean
       readonly video?: boolean
     }
+    /** The kinds of files that it can answer with. */
+    readonly output?: { readonly image?: boolean; readonly audio?: boolean; readonly video?: boolean }
   }
+  /** US dollars for a million tokens. Absent: not known. */
+  readonly cost?: {
+    readonly input: number
+    readonly output: number
+    readonly cacheRead?: number
+    readonly cacheWrite?: number
+  }
+  /** The names of its variants, such as reasoning efforts. */
+  readonly variants?: ReadonlyArray<string>
   /** As the provider spells it, for example `active` or `deprecated`. */
   readonly status?: string
 }

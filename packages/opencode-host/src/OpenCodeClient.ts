@@ -4,6 +4,7 @@
 import type {
   Agent as ClassicAgent,
   AssistantMessage,
+  Command as ClassicCommand,
   Part,
   PermissionRequest,
   QuestionRequest,
@@ -38,7 +39,17 @@ export type Message = UserMessage | AssistantMessage
 
 /** `model`: its own one, which a prompt without a model is sent to. */
 export type Agent = Pick<ClassicAgent, "name" | "mode"> &
-  Partial<Pick<ClassicAgent, "description" | "hidden" | "model">>
+  Partial<Pick<ClassicAgent, "description" | "hidden" | "model" | "variant">>
+
+/** A prompt template that a person sends as `/name`. `subtask`: a sub-agent runs it. */
+export type Command = Pick<ClassicCommand, "name" | "template"> &
+  Partial<Pick<ClassicCommand, "description" | "agent" | "model" | "source" | "subtask">>
+
+/** Instructions that the model loads when it needs them. */
+export interface Skill {
+  readonly name: string
+  readonly description?: string
+}
 
 /**
  * A message with its parts, in part order.
@@ -94,7 +105,18 @@ export interface ModelInfo {
       readonly audio: boolean
       readonly video: boolean
     }
+    /** The kinds of files that it can answer with. */
+    readonly output: { readonly image: boolean; readonly audio: boolean; readonly video: boolean }
   }
+  /** US dollars for a million tokens. */
+  readonly cost: {
+    readonly input: number
+    readonly output: number
+    readonly cacheRead: number
+    readonly cacheWrite: number
+  }
+  /** The names of its variants, such as reasoning efforts. */
+  readonly variants: ReadonlyArray<string>
   readonly status: "alpha" | "beta" | "deprecated" | "active"
 }
 
@@ -256,4 +278,6 @@ export interface OpenCodeClient {
    */
   readonly models: Effect.Effect<ModelList, HostError>
   readonly agents: Effect.Effect<ReadonlyArray<Agent>, HostError>
+  readonly commands: Effect.Effect<ReadonlyArray<Command>, HostError>
+  readonly skills: Effect.Effect<ReadonlyArray<Skill>, HostError>
 }

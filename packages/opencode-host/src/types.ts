@@ -2,6 +2,7 @@
 export type { HostEvent } from "./HostEvent.ts"
 export type {
   Agent as OpenCodeAgent,
+  Command as OpenCodeCommand,
   AssistantMessage as OpenCodeAssistantMessage,
   AssistantWithParts,
   FileDiff,
@@ -18,6 +19,7 @@ export type {
   PromptFile,
   PromptInput,
   Session as OpenCodeSession,
+  Skill as OpenCodeSkill,
   SessionStatus as OpenCodeSessionStatus,
   Todo as OpenCodeTodo,
   ToolPart as OpenCodeToolPart,

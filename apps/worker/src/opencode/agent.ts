@@ -9,6 +9,7 @@ import { ModelCache } from "@opencode-worker/model-cache"
 import { ascendingId, OpenCodeHost } from "@opencode-worker/opencode-host"
 import { SessionPool } from "@opencode-worker/session-pool"
 import { Effect, type FileSystem, Layer, Stream } from "effect"
+import { Catalog, checkName, checkVariant } from "./catalog.ts"
 import { type OpenSession, openSession } from "./conversation.ts"
 import { toAgentError } from "./errors.ts"
 import { toAgentEvents } from "./events.ts"
@@ -59,7 +60,7 @@ const makeSlots = Effect.gen(function* () {
 const make = Effect.gen(function* () {
   const host = yield* OpenCodeHost
   const models = yield* ModelCache
-  const context = yield* Effect.context<FileSystem.FileSystem | ModelCache | OpenCodeHost>()
+  const context = yield* Effect.context<Catalog | FileSystem.FileSystem | ModelCache | OpenCodeHost>()
   const openSlot = yield* makeSlots
   const pool = yield* SessionPool.make({ open: () => openSlot, capacity, idleTimeToLive, name: "opencode" })
 
@@ -84,8 +85,12 @@ const make = Effect.gen(function* () {
           // OpenCode chooses the values that the prompt omits, by its configuration, the agent and the session.
           const named = model === null ? undefined : yield* models.resolve(model)
           const session = yield* opened
-          const target =
-            files.length === 0 ? undefined : (named ?? (yield* chosenModel(host.client, models.get, session.id, agent)))
+          if (agent !== null) yield* checkName("agent", agent)
+          const isModelNeeded = files.length > 0 || variant !== null
+          const target = isModelNeeded
+            ? (named ?? (yield* chosenModel(host.client, models.get, session.id, agent)))
+            : undefined
+          if (variant !== null) yield* checkVariant(target, variant)
           const turnEvents = host.turn({
             sessionId: session.id,
             messageId,
@@ -108,7 +113,7 @@ const make = Effect.gen(function* () {
           })
         })
         const notDelivered = Stream.fromEffect(Effect.delay(Effect.succeed([slowDelivery]), slowDeliveryAfter))
-        return Stream.unwrap(turn).pipe(
+        return Stream.unwrap(Effect.provideContext(turn, context)).pipe(
           Stream.merge(
             Stream.filter(notDelivered, () => !isDelivered),
             { haltStrategy: "left" }
@@ -142,7 +147,5 @@ const make = Effect.gen(function* () {
 })
 
 /** Requires the lease. */
-export const openCodeAgent: Layer.Layer<Agent, never, FileSystem.FileSystem | ModelCache | OpenCodeHost> = Layer.effect(
-  Agent,
-  make
-)
+export const openCodeAgent: Layer.Layer<Agent, never, Catalog | FileSystem.FileSystem | ModelCache | OpenCodeHost> =
+  Layer.effect(Agent, make)

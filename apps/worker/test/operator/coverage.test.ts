@@ -8,6 +8,7 @@ import { assert, it } from "vitest"
 const commands: Readonly<Record<string, string>> = {
   "approvals.list": "approvals ls",
   "approvals.revoke": "approvals revoke",
+  "catalog.get": "workers agents",
   "changes.get": "turns diff",
   "commands.get": "workers pause",
   "devices.add": "devices add",

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import type { OpenCodeHostOptions } from "@opencode-worker/opencode-host"
-import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
+import { OpenCodeHome, type ProviderConfig, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
 import { WorkerEvent } from "@opencode-worker/worker-fsm"
 import { Effect, Layer, Option, Schedule, Stream } from "effect"
 import type { DataFolder } from "../../src/state/DataFolder.ts"
@@ -30,13 +30,17 @@ export const folderIn = ({ root }: OpenCodeHome["Service"]): DataFolder => ({
 })
 
 /** An embedded deployment and the real OpenCode, which requests permission for web access and `rm`. */
-export const worldWith = (options: Partial<OpenCodeHostOptions>, snapshot = false) =>
+export const worldWith = (
+  options: Partial<OpenCodeHostOptions>,
+  snapshot = false,
+  configured: (config: ProviderConfig) => object = (config) => config
+) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const { config } = yield* ScriptedProvider
       const home = yield* OpenCodeHome.make({
         // Snapshots triple the processor time of a prompt.
-        config: { ...config, snapshot, permission: { webfetch: "ask", bash: { "rm *": "ask" } } }
+        config: { ...configured(config), snapshot, permission: { webfetch: "ask", bash: { "rm *": "ask" } } }
       })
       const { directory, environment } = home
       return devLayer({ directory, environment, start: "eager", ...options }).pipe(

@@ -3,7 +3,7 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import type { ModelCatalog } from "../ModelCatalog.ts"
 
-type Shape = "string" | "number" | "boolean" | Fields
+type Shape = "string" | "number" | "boolean" | "strings" | Fields
 interface Fields {
   readonly required?: Readonly<Record<string, Shape>>
   readonly optional?: Readonly<Record<string, Shape>>
@@ -17,15 +17,25 @@ const model: Fields = {
       optional: {
         tools: "boolean",
         reasoning: "boolean",
-        input: { optional: { image: "boolean", pdf: "boolean", audio: "boolean", video: "boolean" } }
+        input: { optional: { image: "boolean", pdf: "boolean", audio: "boolean", video: "boolean" } },
+        output: { optional: { image: "boolean", audio: "boolean", video: "boolean" } }
       }
     },
+    cost: {
+      required: { input: "number", output: "number" },
+      optional: { cacheRead: "number", cacheWrite: "number" }
+    },
+    variants: "strings",
     status: "string"
   }
 }
 
 /** Fails with the path of the first value that has another shape. Unknown fields are dropped. */
 const pick = (value: unknown, shape: Shape, path: string): Result.Result<unknown, string> => {
+  if (shape === "strings") {
+    const isList = Array.isArray(value) && value.every((each) => typeof each === "string")
+    return isList ? Result.succeed([...value]) : Result.fail(`${path} must be an array of strings`)
+  }
   const expected = typeof shape === "string" ? shape : "object"
   if (typeof value !== expected || value === null || (expected === "number" && !Number.isFinite(value))) {
     return Result.fail(`${path} must be ${expected === "object" ? "an" : "a"} ${expected}`)

@@ -87,15 +87,41 @@ const audit = operatorCommand(
   })
 )
 
+const refresh = Flag.Boolean("refresh").pipe(
+  Flag.withDescription("Make the worker read them from OpenCode again first"),
+  Flag.withDefault(false)
+)
+
+/** Tokens, such as `200k` or `1M`. */
+const contextOf = (tokens = 0): string => {
+  if (tokens === 0) return ""
+  return tokens < 1_000_000 ? `${Math.round(tokens / 1_000)}k` : `${Math.round(tokens / 100_000) / 10}M`
+}
+
+/** US dollars for a million tokens. */
+const priceOf = (price?: number): string => (price === undefined ? "" : price.toFixed(2))
+
+const kindsOf = (kinds: object = {}): string =>
+  Object.entries(kinds)
+    .filter(([, isRead]) => isRead === true)
+    .map(([kind]) => kind)
+    .join(" ")
+
+interface Entry {
+  readonly name: string
+  readonly description?: string | undefined
+  readonly mode?: string | undefined
+  readonly agent?: string | undefined
+  readonly model?: string | undefined
+  readonly subtask?: boolean | undefined
+}
+
 const models = operatorCommand(
   "models",
-  "List the models of a worker",
+  "List the models of a worker, with context and price",
   {
     worker: named,
-    isRefreshed: Flag.Boolean("refresh").pipe(
-      Flag.withDescription("Make the worker fetch its models again first"),
-      Flag.withDefault(false)
-    ),
+    isRefreshed: refresh,
     json
   },
   Effect.fnUntraced(function* (given) {
@@ -109,12 +135,44 @@ const models = operatorCommand(
       empty: screen`The worker has published no models yet.`,
       columns: () => [
         { name: "", value: ({ id }) => (id === catalog?.default ? "*" : "") },
-        { name: "ID", value: ({ id }) => String(id) },
-        { name: "NAME", value: ({ name }) => (typeof name === "string" ? name : ""), shrinks: true }
+        { name: "ID", value: ({ id }) => id },
+        { name: "NAME", value: ({ name }) => name, shrinks: true },
+        { name: "CONTEXT", value: ({ limit: limits }) => contextOf(limits?.context) },
+        { name: "$/M IN", value: ({ cost }) => priceOf(cost?.input) },
+        { name: "$/M OUT", value: ({ cost }) => priceOf(cost?.output) },
+        { name: "READS", value: ({ capabilities }) => kindsOf(capabilities?.input), shrinks: true },
+        { name: "VARIANTS", value: ({ variants = [] }) => variants.join(" "), shrinks: true }
       ]
     })
   })
 )
+
+/** A list of the worker's directory. */
+const entries = (kind: "agents" | "commands" | "skills", description: string) =>
+  operatorCommand(
+    kind,
+    description,
+    { worker: named, isRefreshed: refresh, json },
+    Effect.fnUntraced(function* (given) {
+      const client = yield* Client
+      const { workerId } = yield* findWorker(given.worker)
+      if (given.isRefreshed) yield* runOnWorker((operator, options) => operator.models.refresh(workerId, options))
+      const catalog = yield* client.call((operator, options) => operator.catalog.get(workerId, options))
+      const rows: ReadonlyArray<Entry> = catalog?.[kind] ?? []
+      const hints = ({ agent, mode, model, subtask }: Entry) =>
+        [mode, agent, model, subtask === true ? "sub-task" : ""].filter(Boolean).join(" ")
+      yield* printRows({
+        rows,
+        json: given.json,
+        empty: screen`The directory of the worker has no ${kind}, or the worker has published none yet.`,
+        columns: () => [
+          { name: "NAME", value: ({ name }) => name },
+          ...(kind === "skills" ? [] : [{ name: kind === "agents" ? "MODE" : "RUN BY", value: hints, shrinks: true }]),
+          { name: "DESCRIPTION", value: (entry) => entry.description ?? "", shrinks: true }
+        ]
+      })
+    })
+  )
 
 export const workers = Command.make("workers").pipe(
   Command.withDescription("List, pause, resume, drain and revoke workers, and read their files"),
@@ -126,6 +184,9 @@ export const workers = Command.make("workers").pipe(
     revoke,
     audit,
     models,
+    entries("agents", "List the agents of a worker's directory"),
+    entries("commands", "List the commands (/name) of a worker's directory"),
+    entries("skills", "List the skills of a worker's directory"),
     files,
     cat,
     diff,

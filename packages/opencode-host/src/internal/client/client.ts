@@ -176,14 +176,28 @@ export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeC
               pdf: model.capabilities.input.pdf,
               audio: model.capabilities.input.audio,
               video: model.capabilities.input.video
+            },
+            output: {
+              image: model.capabilities.output.image,
+              audio: model.capabilities.output.audio,
+              video: model.capabilities.output.video
             }
           },
+          cost: {
+            input: model.cost.input,
+            output: model.cost.output,
+            cacheRead: model.cost.cache.read,
+            cacheWrite: model.cost.cache.write
+          },
+          variants: Object.keys(model.variants ?? {}),
           status: model.status
         }))
       )
       // `/config/providers` lists a default for each provider, and OpenCode's choice need not be one of them.
       return { models, default: configured ?? null }
     }),
-    agents: call("agents", (sdk, options) => sdk.app.agents({ directory }, options))
+    agents: call("agents", (sdk, options) => sdk.app.agents({ directory }, options)),
+    commands: call("commands", (sdk, options) => sdk.command.list({ directory }, options)),
+    skills: call("skills", (sdk, options) => sdk.app.skills({ directory }, options))
   }
 }

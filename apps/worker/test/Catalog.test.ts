@@ -1,0 +1,91 @@
+import { assert, layer } from "@effect/vitest"
+import type { SessionId } from "@opencode-worker/client"
+import { Client } from "@opencode-worker/client/effect"
+import { Effect } from "effect"
+import { answer, limit, newSession, runWorker, schedule, worldWith } from "./support/world.ts"
+
+/** Prices, a variant, an agent and a command in OpenCode's configuration. */
+const limits = { context: 100_000, output: 4096 }
+const configured = worldWith({}, false, (config) => ({
+  ...config,
+  provider: {
+    scripted: {
+      ...config.provider["scripted"],
+      models: {
+        echo: {
+          name: "echo",
+          limit: limits,
+          cost: { input: 1, output: 2, cache_read: 0.5 },
+          variants: { high: { reasoningEffort: "high" } }
+        },
+        other: {
+          name: "other",
+          limit: limits,
+          attachment: true,
+          modalities: { input: ["text", "image"], output: ["text"] }
+        }
+      }
+    }
+  },
+  agent: { poet: { mode: "primary", description: "Writes verse", prompt: "Write verse." } },
+  command: { greet: { template: "Greet $ARGUMENTS", description: "Greets someone" } }
+}))
+
+/** Waits until the worker has published. */
+const published = <A>(read: Effect.Effect<A | null, unknown>) =>
+  Effect.repeat(Effect.orDie(read), { until: (row) => row !== null, schedule })
+
+layer(configured, { excludeTestServices: true, timeout: 120_000 })("the catalogue of a worker", (it) => {
+  it.effect(
+    "has the models with context, price, kinds of files and variants, and the agents, commands and skills",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Client
+        yield* newSession
+        const workerId = yield* runWorker
+        const models = yield* published(operator.call(({ models: all }) => all.get(workerId)))
+        const model = (wanted: string) => models?.models.find(({ id }) => id === wanted)
+        assert.deepInclude(model("scripted/echo"), {
+          limit: limits,
+          cost: { input: 1, output: 2, cacheRead: 0.5, cacheWrite: 0 }
+        })
+        assert.deepStrictEqual(model("scripted/echo")?.variants, ["high"])
+        assert.strictEqual(model("scripted/echo")?.capabilities?.input?.image, false)
+        assert.strictEqual(model("scripted/other")?.capabilities?.input?.image, true)
+        const catalog = yield* published(operator.call(({ catalog: all }) => all.get(workerId)))
+        assert.deepInclude(catalog?.agents ?? [], { name: "poet", mode: "primary", description: "Writes verse" })
+        assert.deepInclude(catalog?.commands ?? [], { name: "greet", description: "Greets someone", source: "command" })
+        assert.isArray(catalog?.skills)
+      }),
+    limit
+  )
+
+  it.effect(
+    "is checked before a prompt is sent, by the deployment and by the worker",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Client
+        const sessionId = yield* newSession
+        const send = (session: SessionId, names: { agent?: string; model?: string; variant?: string }) =>
+          operator.call(({ turns }) => turns.send(session, "hello", names))
+        // The worker is offline: it checks these itself.
+        const waiting = [
+          [yield* send(sessionId, { agent: "poett" }), 'no agent "poett". It has build, plan, poet'],
+          [yield* send(sessionId, { model: "scripted/echo", variant: "hig" }), 'no variant "hig". It has'],
+          [yield* send(sessionId, { variant: "hig" }), 'scripted/echo has no variant "hig".']
+        ] as const
+        const workerId = yield* runWorker
+        yield* published(operator.call(({ catalog }) => catalog.get(workerId)))
+        for (const [turnId, message] of waiting) {
+          const { error, status } = yield* answer(turnId)
+          assert.strictEqual(status, "failed")
+          assert.include(error, message)
+        }
+        const refused = yield* Effect.flip(send(sessionId, { agent: "poett" }))
+        assert.include(refused.message, 'The worker has no agent "poett". It has build, plan, poet.')
+        const wanted = yield* send(sessionId, { agent: "poet", model: "scripted/echo", variant: "high" })
+        assert.deepInclude(yield* answer(wanted), { status: "completed", text: "1: hello" })
+      }),
+    limit
+  )
+})
