@@ -220,6 +220,10 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
   )
   return {
     lifecycle: Context.get(lifecycle, WorkerLifecycle),
+    /** Of the lease, while it is held. */
+    epoch: Effect.map(ScopedRef.get(leaseRef), (services) =>
+      services === undefined ? Option.none() : Option.some(Context.get(services, Lease).epoch)
+    ),
     /** Known once the worker is approved. */
     workerId: Effect.map(
       Ref.get(known),

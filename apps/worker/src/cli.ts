@@ -21,6 +21,7 @@ import { turns } from "./commands/operator/turns.ts"
 import { usage } from "./commands/operator/usage.ts"
 import { workers } from "./commands/operator/workers.ts"
 import { start } from "./commands/start.ts"
+import { status } from "./commands/status.ts"
 
 const root = Command.make("opencode-worker").pipe(
   Command.withDescription("Drive an OpenCode agent from anywhere: one server, many sessions, synced through Convex"),
@@ -40,6 +41,7 @@ const root = Command.make("opencode-worker").pipe(
     approve,
     rotate,
     doctor,
+    status,
     login,
     logout,
     whoami,

@@ -1,6 +1,6 @@
 /** Runs the command with the services of the machine. */
 import { NodeServices } from "@effect/platform-node"
-import { Cause, Effect, Layer, Runtime } from "effect"
+import { Cause, Effect, Layer, References, Runtime } from "effect"
 import { UserDirectories } from "effect/persistence"
 import { run } from "./cli.ts"
 import { useProxies } from "./proxy.ts"
@@ -26,4 +26,11 @@ const report = (cause: Cause.Cause<unknown>) =>
     ? Effect.void
     : Effect.logError(cause)
 
-run.pipe(Effect.provide(services), Effect.tapCause(report), Effect.provide(logger.layer), runMain)
+run.pipe(
+  Effect.provide(services),
+  Effect.tapCause(report),
+  // A service logs more: `start` sets its level.
+  Effect.provideService(References.MinimumLogLevel, "Warn"),
+  Effect.provide(logger.layer),
+  runMain
+)

@@ -11,6 +11,7 @@ import { Clock, Context, Deferred, type Duration, Effect, Exit, Layer, Queue, ty
 import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import * as DeltaBuffer from "./DeltaBuffer.ts"
+import { countWrite } from "./internal/metrics.ts"
 import { resubscribe } from "./internal/resubscribe.ts"
 import { Lease } from "./Lease.ts"
 import { retryTransient } from "@opencode-worker/effect-convex"
@@ -119,18 +120,21 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
     buffer.size > 0 &&
     (flushes.length > 0 || DeltaBuffer.shouldPiggyback(buffer, now, flushPolicyOf(watched !== false)))
 
-  const takeBatches = (now: number): Array<Batch> => {
+  /** The batches of the next write, and when the oldest text in them was appended. */
+  const takeBatches = (now: number) => {
     const batches: Array<Batch> = []
+    let oldest = now
     for (const [turnId, entry] of entries) {
       if (!isIncluded(entry, now)) continue
       if (batches.length === maxBatches) break
       const [segments, rest] = DeltaBuffer.take(entry.buffer)
       batches.push({ turnId, seq: entry.buffer.seq, segments })
+      oldest = Math.min(oldest, entry.buffer.since)
       waiting -= entry.buffer.size - rest.size
       entry.buffer = rest
       entry.writing = true
     }
-    return batches
+    return { batches, oldest }
   }
 
   const attempt = (batches: ReadonlyArray<Batch>) =>
@@ -179,8 +183,10 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
 
   const writeAt = Effect.fnUntraced(function* (now: number) {
     lastWrite = now
-    const batches = takeBatches(now)
-    yield* complete(batches, yield* attempt(batches))
+    const { batches, oldest } = takeBatches(now)
+    const exit = yield* attempt(batches)
+    if (Exit.isSuccess(exit)) yield* countWrite(oldest)
+    yield* complete(batches, exit)
   })
 
   const step = Effect.gen(function* () {

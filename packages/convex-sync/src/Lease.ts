@@ -73,7 +73,12 @@ const hold = Effect.fnUntraced(function* (port: LeaseStore, options: LeaseOption
   const lost = yield* Deferred.make<never, ConvexSyncError>()
   const phase = yield* Ref.make(options.phase ?? "connecting")
   const wake = yield* Queue.sliding<void>(1)
-  const report = (error: ConvexSyncError) => (isLoss(error) ? Deferred.fail(lost, error) : Effect.void)
+  const report = (error: ConvexSyncError) =>
+    isLoss(error)
+      ? Effect.flatMap(Deferred.fail(lost, error), (isFirst) =>
+          isFirst ? Effect.logWarning(`The lease is lost: ${error.message}`) : Effect.void
+        )
+      : Effect.void
 
   const release = (epoch: number) =>
     Effect.flatMap(Deferred.isDone(lost), (is) => (is ? Effect.void : port.release(epoch))).pipe(
@@ -87,6 +92,7 @@ const hold = Effect.fnUntraced(function* (port: LeaseStore, options: LeaseOption
     { interruptible: true }
   )
   const { epoch } = acquired.term
+  yield* Effect.logInfo("The lease is acquired", { epoch })
   const endsAt = yield* Ref.make(acquired.endsAt)
 
   const beat = Effect.gen(function* () {

@@ -14,6 +14,7 @@ import type { Id } from "@opencode-worker/convex-backend/api"
 import { Cause, Effect, Schedule } from "effect"
 import type { Agent, AgentEnd, PromptRecord, PromptState } from "./Agent.ts"
 import type { AgentError } from "./AgentError.ts"
+import { countRecovery } from "./internal/metrics.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import type { OrphanedTurn, TurnStore } from "./TurnStore.ts"
 
@@ -39,14 +40,19 @@ export const decide = (
     : { outcome: "interrupted", error: workerStopped }
 }
 
+const sentence = (outcome: RecoveryOutcome, count: number) =>
+  `${count === 1 ? "1 turn of an earlier process was" : `${count} turns of an earlier process were`} ${outcome}`
+
 /** Delay before turns that could not be recovered are tried again: the agent's server may be restarting. */
 const retryDelay = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("1 minute")])
 
 const absent: PromptRecord = { state: { _tag: "Absent" }, parts: () => [] }
 
+export type RecoveryOutcome = AgentEnd["outcome"] | "requeued"
+
 export interface Recovery {
-  /** Recovers one turn. Safe to repeat: a turn that has ended does not change. */
-  readonly recover: (turn: OrphanedTurn) => Effect.Effect<void, AgentError | ConvexSyncError>
+  /** Recovers one turn, and returns its outcome. Safe to repeat: a turn that has ended does not change. */
+  readonly recover: (turn: OrphanedTurn) => Effect.Effect<RecoveryOutcome, AgentError | ConvexSyncError>
   /**
    * Recovers every unfinished turn that is not `running` in this process. One query and no call of the agent if there is
    * none. A turn that cannot be recovered now delays no other, and is retried until it can be.
@@ -63,23 +69,33 @@ export const make = (
     const isKnown = messageId !== null && agentSessionId !== null
     const record = isKnown ? yield* agent.record({ agentSessionId, messageId }) : absent
     const decision = decide(turn, record.state)
-    if (decision === "requeue") return yield* Effect.asVoid(store.requeue(turnId, messageId))
+    if (decision === "requeue") {
+      yield* store.requeue(turnId, messageId)
+      yield* countRecovery("requeued")
+      return "requeued"
+    }
     const { answeredBy, changes, context, usage } = record
     const parts = record.parts(yield* store.streamed(turnId))
     yield* store.finish(turnId, { ...decision, usage, answeredBy, context, changes, parts })
+    yield* countRecovery(decision.outcome)
+    return decision.outcome
   })
 
   /** One pass. Returns the number of turns that could not be recovered. */
   const pass = Effect.fnUntraced(function* (running: Effect.Effect<ReadonlyArray<Id<"turns">>>) {
     const failed = new Set<string>()
+    const outcomes = new Map<RecoveryOutcome, number>()
     const next = Effect.gen(function* () {
       const turns = yield* store.orphaned(yield* running)
       // A turn may have been claimed here while the query ran.
       const claimed = new Set(yield* running)
       return turns.filter(({ turnId }) => !failed.has(turnId) && !claimed.has(turnId))
     })
+    const recovered = (outcome: RecoveryOutcome) => {
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+    }
     const attempt = (turn: OrphanedTurn) =>
-      Effect.catchCause(recover(turn), (cause) => {
+      Effect.catchCause(Effect.map(recover(turn), recovered), (cause) => {
         if (Cause.hasInterrupts(cause)) return Effect.interrupt
         failed.add(turn.turnId)
         return Effect.logWarning("An unfinished turn could not be recovered", cause)
@@ -87,6 +103,7 @@ export const make = (
     for (let turns = yield* next; turns.length > 0; turns = yield* next) {
       yield* Effect.forEach(turns, attempt, { discard: true })
     }
+    for (const [outcome, count] of outcomes) yield* Effect.logInfo(sentence(outcome, count))
     return failed.size
   })
 

@@ -41,11 +41,12 @@
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { MAX_PAGE } from "@opencode-worker/convex-backend/limits"
-import { Cause, Context, Deferred, Effect, Fiber, FiberSet, Layer, Queue, Semaphore, Stream } from "effect"
+import { Cause, Clock, Context, Deferred, Effect, Fiber, FiberSet, Layer, Queue, Semaphore, Stream } from "effect"
 import { Agent } from "./Agent.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import { DeltaWriter } from "./DeltaWriter.ts"
 import { resubscribe } from "./internal/resubscribe.ts"
+import { countClaim, registerGauges } from "./internal/metrics.ts"
 import { makePlace, type Place, useIn } from "./internal/turns/Place.ts"
 import { makeRequests, type RequestsOptions } from "./internal/turns/requests.ts"
 import { runTurn } from "./internal/turns/runTurn.ts"
@@ -104,6 +105,20 @@ export class TurnScheduler extends Context.Service<
     // Closing interrupts all turns at once, so that none waits for the recovery of another.
     const fibers = yield* FiberSet.make<void>()
 
+    const phases = (...wanted: ReadonlyArray<TurnHandle["phase"]>) =>
+      [...handles.values()].filter(({ phase }) => wanted.includes(phase)).length
+    yield* registerGauges({
+      turns_running: { description: "Turns that are claimed", value: () => phases("claimed", "delivered") },
+      turns_queued: {
+        description: "Ready turns that wait for their claim; the deployment shows at most 20",
+        value: () => phases("waiting")
+      },
+      requests_open: {
+        description: "Requests of the agent that wait for an answer",
+        value: () => [...handles.values()].reduce((sum, handle) => sum + handle.requests.size, 0)
+      }
+    })
+
     const claimAndRun = (handle: TurnHandle, place: Place) =>
       Effect.suspend(() => {
         if (handle.phase !== "waiting") return Effect.void
@@ -113,7 +128,12 @@ export class TurnScheduler extends Context.Service<
         handle.place = place
         return Effect.flatMap(agent.promptIds, (ids) =>
           Effect.flatMap(store.claim(handle.turn.turnId, ids), (prompt) =>
-            prompt === null ? Effect.void : runTurn(services, handle, place.session, { ...ids, ...prompt })
+            prompt === null
+              ? Effect.void
+              : Effect.andThen(
+                  countClaim(handle.shownAt),
+                  runTurn(services, handle, place.session, { ...ids, ...prompt })
+                )
           )
         ).pipe(
           Effect.tapCause((cause) =>
@@ -158,7 +178,7 @@ export class TurnScheduler extends Context.Service<
     const attend = Effect.fnUntraced(function* (handle: TurnHandle) {
       const { turnId } = handle.turn
       while (shown.has(turnId)) {
-        yield* logged(admit(handle))
+        yield* logged(admit(handle)).pipe(Effect.annotateLogs({ turnId, sessionId: handle.turn.sessionId }))
         if (shown.has(turnId)) yield* Effect.sleep(claimRetryDelay)
       }
       // In one step with the look before it: a window either was seen there, or finds the handle removed.
@@ -166,9 +186,9 @@ export class TurnScheduler extends Context.Service<
     })
 
     const start = (turn: ReadyTurn) =>
-      Effect.suspend(() => {
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
         if (handles.has(turn.turnId)) return Effect.void
-        const handle = makeHandle(turn)
+        const handle = makeHandle(turn, now)
         handles.set(turn.turnId, handle)
         const attended = Effect.ensuring(
           attend(handle),

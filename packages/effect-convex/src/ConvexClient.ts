@@ -19,7 +19,9 @@ import { ConvexClientError } from "./ConvexClientError.ts"
 import { Closed, InvalidUrl } from "./ConvexClientReason.ts"
 import { makeCalls } from "./internal/calls.ts"
 import { fromCause } from "./internal/fromCause.ts"
+import { followConnection } from "./internal/followConnection.ts"
 import { guardedSocket } from "./internal/guardedSocket.ts"
+import { countCall, registerConnected } from "./internal/metrics.ts"
 import { reconnectingClient } from "./internal/reconnectingClient.ts"
 
 /** `connecting` before the first connection, `reconnecting` after a lost one, `closed` after the scope closed. */
@@ -179,7 +181,9 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
   )
   yield* Effect.forkScoped(clients.run)
 
-  const subscribe: ConvexClient["Service"]["subscribe"] = (query, args) => {
+  yield* registerConnected(clients.isConnected)
+
+  const results: ConvexClient["Service"]["subscribe"] = (query, args) => {
     const operation = getFunctionName(query)
     return Stream.callback<FunctionReturnType<typeof query>, ConvexClientError>(
       Effect.fnUntraced(function* (queue) {
@@ -212,41 +216,48 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
     )
   }
 
+  const connection = Stream.callback<Connection>(
+    Effect.fnUntraced(function* (queue) {
+      yield* clients.withEach((client) => {
+        const offer = () => Queue.offerUnsafe(queue, connectionOf(client))
+        offer()
+        return client.client.subscribeToConnectionState(offer)
+      })
+      yield* Deferred.await(closed).pipe(
+        Effect.catch(() => Effect.andThen(Queue.offer(queue, "closed"), Queue.end(queue))),
+        Effect.forkScoped
+      )
+    }),
+    { bufferSize: 1, strategy: "sliding" }
+  ).pipe(Stream.changes)
+  yield* Effect.forkScoped(followConnection(url, connection))
+
   return ConvexClient.of({
     url,
     query: (query, args) => {
-      const first = Stream.runHead(subscribe(query, args)).pipe(
+      const first = Stream.runHead(results(query, args)).pipe(
         Effect.flatMap(Option.match({ onNone: () => Deferred.await(closed), onSome: Effect.succeed }))
       )
-      return withTimeout(getFunctionName(query), options.queryTimeout ?? "30 seconds", first)
+      const name = getFunctionName(query)
+      return withTimeout(name, options.queryTimeout ?? "30 seconds", Effect.andThen(countCall("query", name), first))
     },
     mutation: (mutation, args, { idempotent = false } = {}) => {
       const operation = getFunctionName(mutation)
       const limit = options.mutationTimeout ?? "30 seconds"
       const start = (client: Client) => client.mutation(mutation, args)
-      return idempotent
+      const sent = idempotent
         ? sendUntilAnswered(limit, operation, args, start)
         : withTimeout(operation, limit, sendOnce(operation, args, start))
+      return Effect.andThen(countCall("mutation", operation), sent)
     },
     action: (action, args) => {
       const operation = getFunctionName(action)
       const sent = sendOnce(operation, args, (client) => client.action(action, args))
-      return withTimeout(operation, options.actionTimeout ?? "10 minutes", sent)
+      const limited = withTimeout(operation, options.actionTimeout ?? "10 minutes", sent)
+      return Effect.andThen(countCall("action", operation), limited)
     },
-    subscribe,
-    connection: Stream.callback<Connection>(
-      Effect.fnUntraced(function* (queue) {
-        yield* clients.withEach((client) => {
-          const offer = () => Queue.offerUnsafe(queue, connectionOf(client))
-          offer()
-          return client.client.subscribeToConnectionState(offer)
-        })
-        yield* Deferred.await(closed).pipe(
-          Effect.catch(() => Effect.andThen(Queue.offer(queue, "closed"), Queue.end(queue))),
-          Effect.forkScoped
-        )
-      }),
-      { bufferSize: 1, strategy: "sliding" }
-    ).pipe(Stream.changes)
+    subscribe: (query, args) =>
+      Stream.tap(results(query, args), () => countCall("subscription", getFunctionName(query))),
+    connection
   })
 })

@@ -27,7 +27,7 @@ export const startWorker = ({
   url
 }: WorkerOptions): Running => {
   const where = ["--url", url, "--directory", directory, "--data", data]
-  const how = ["--permissions", "inherit", "--print-pairing-code", ...flags]
+  const how = ["--permissions", "inherit", "--print-pairing-code", "--log-format", "pretty", ...flags]
   const running = startProcess({
     program: process.execPath,
     args: [...nodeFlags, workerProgram, "start", ...where, ...how],

@@ -83,11 +83,11 @@ const backoff = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced(
 
 const counter = (id: string) => Metric.counter(id, { incremental: true })
 const metrics: { readonly [Key in keyof Stats]: Metric.Counter<number> } = {
-  fetches: counter("swr_cache_fetches"),
-  failures: counter("swr_cache_failures"),
-  hits: counter("swr_cache_hits"),
-  staleHits: counter("swr_cache_stale_hits"),
-  misses: counter("swr_cache_misses")
+  fetches: counter("swr_cache_fetches_total"),
+  failures: counter("swr_cache_failures_total"),
+  hits: counter("swr_cache_hits_total"),
+  staleHits: counter("swr_cache_stale_hits_total"),
+  misses: counter("swr_cache_misses_total")
 }
 
 /**

@@ -360,7 +360,9 @@ describe("ModelCache", () => {
   it.effect("counts in metrics as well", () =>
     Effect.gen(function* () {
       const source = new ScriptedSource()
-      const hits = Metric.withAttributes(Metric.counter("swr_cache_hits", { incremental: true }), { cache: "models" })
+      const hits = Metric.withAttributes(Metric.counter("swr_cache_hits_total", { incremental: true }), {
+        cache: "models"
+      })
       const before = (yield* Metric.value(hits)).count
       const cache = yield* source.cache()
       yield* warm(cache)

@@ -24,7 +24,7 @@ const afterASecond = <A, E>(effect: Effect.Effect<A, E>) =>
 const upTo = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 1, maximum }))
 
 const hits = (cache: string) =>
-  Metric.value(Metric.withAttributes(Metric.counter("swr_cache_hits", { incremental: true }), { cache }))
+  Metric.value(Metric.withAttributes(Metric.counter("swr_cache_hits_total", { incremental: true }), { cache }))
 
 describe("SwrCache", () => {
   it("has the value, error and services of its lookup", () => {

@@ -2,7 +2,7 @@
 import type { Id } from "@opencode-worker/convex-backend/api"
 import type { Conversation } from "@opencode-worker/convex-sync"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
-import { Clock, Effect, Option } from "effect"
+import { Clock, Effect, Metric, Option } from "effect"
 import { createdForSessionId, metadataFor } from "./sessions.ts"
 
 export interface OpenSession {
@@ -26,6 +26,13 @@ export const findUnlinked = Effect.fnUntraced(function* (sessionId: Id<"sessions
   return Option.fromUndefinedOr(sessions.find((session) => createdForSessionId(session) === sessionId))
 })
 
+const sessionsOpened = Metric.counter("opencode_sessions_opened_total", {
+  description: "Sessions that a turn opened in OpenCode: restored, or created",
+  incremental: true
+})
+
+const countOpened = (how: "created" | "restored") => Metric.update(Metric.withAttributes(sessionsOpened, { how }), 1)
+
 const opened = (id: string, isLost: boolean): OpenSession => ({
   id,
   lossNotice: isLost ? Option.some(sessionLost) : Option.none()
@@ -41,6 +48,7 @@ export const openSession = Effect.fn("OpenCode.openSession")(function* ({ link, 
       : yield* Effect.asSome(client.sessions.get(known)).pipe(
           Effect.catchReason("HostError", "NotFound", () => Effect.succeedNone)
         )
+  yield* countOpened(Option.isSome(existing) ? "restored" : "created")
   if (Option.isSome(existing) && existing.value.id === known && !historyLost) return opened(known, false)
   const create = Effect.flatMap(Clock.currentTimeMillis, (now) =>
     client.sessions.create({ title, metadata: metadataFor(sessionId, now) })

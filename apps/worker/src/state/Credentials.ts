@@ -1,7 +1,8 @@
 /** The file that keeps a worker's credentials between two starts. */
 import type { Id } from "@opencode-worker/convex-backend/api"
 import type { ConvexSyncError, Pairing } from "@opencode-worker/convex-sync"
-import { Schema } from "effect"
+import { Effect, Option, Redacted, Schema } from "effect"
+import { addSecret } from "../terminal/output/redact.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 
 const isWorkerId = (value: unknown): value is Id<"workers"> => typeof value === "string" && value !== ""
@@ -14,11 +15,20 @@ const Credentials = Schema.Struct({
   previous: Schema.optionalKey(Secret)
 })
 
+const addSecrets = ({ previous, secret }: Pairing.StoredCredentials) => {
+  addSecret(Redacted.value(secret))
+  if (previous !== undefined) addSecret(Redacted.value(previous))
+}
+
 /** None if there is no worker yet. */
-export const read = (file: string) => PrivateFile.read(file, Credentials)
+export const read = (file: string) =>
+  Effect.tap(PrivateFile.read(file, Credentials), (known) => Effect.sync(() => Option.map(known, addSecrets)))
 
 export const write = (file: string, credentials: Pairing.StoredCredentials) =>
-  PrivateFile.write(file, Credentials, credentials)
+  Effect.andThen(
+    Effect.sync(() => addSecrets(credentials)),
+    PrivateFile.write(file, Credentials, credentials)
+  )
 
 /** Refusals that a retry cannot change. The worker must be paired again. */
 const final: ReadonlySet<string> = new Set(["NotFound", "Revoked", "WrongSecret"])

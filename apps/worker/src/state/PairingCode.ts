@@ -4,7 +4,7 @@
  */
 import { Effect, FileSystem, Option, Stdio } from "effect"
 import { temporaryError } from "../AppError.ts"
-import { printLine } from "../terminal/output/Output.ts"
+import { announce } from "../terminal/output/announce.ts"
 import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
 
 export interface PairingCodeOptions {
@@ -33,14 +33,14 @@ export const make = Effect.fnUntraced(function* ({ defaultFile, file, print, url
     screen`To own this worker, approve it within 10 minutes, on any machine:\n  OPENCODE_WORKER_TOKEN=<your JWT> opencode-worker approve ${code} --url ${url}`
   const show = (code: string) =>
     Option.match(path, {
-      onNone: () => printLine(screen`Pairing code  ${code}\n${approve(code)}`),
+      onNone: () => announce("Pairing code", screen`${code}\n${approve(code)}`),
       onSome: (target) =>
         write(target, code).pipe(
           Effect.provideService(FileSystem.FileSystem, fs),
           Effect.mapError(({ message }) =>
             temporaryError(`The pairing code cannot be written to ${target}: ${message}`)
           ),
-          Effect.andThen(printLine(screen`Pairing file  ${ScreenText.line(target)}\n${approve("<code>")}`))
+          Effect.andThen(announce("Pairing file", screen`${ScreenText.line(target)}\n${approve("<code>")}`))
         )
     })
   const forget = Option.match(path, {

@@ -12,7 +12,7 @@ import {
 import { Effect, FileSystem, Option, Path, Schema } from "effect"
 import { configError } from "../AppError.ts"
 import * as PrivateFile from "./PrivateFile.ts"
-import { printLine } from "../terminal/output/Output.ts"
+import { announce } from "../terminal/output/announce.ts"
 import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
 
 const Trusted = Schema.Struct({ directory: Schema.String, files: Schema.Record(Schema.String, Schema.String) })
@@ -42,8 +42,9 @@ export const projectConfig = Effect.fn("ProjectTrust.projectConfig")(function* (
   if (wanted === true) {
     const files = yield* fingerprintProject(directory)
     yield* PrivateFile.write(file, Trusted, { directory, files })
-    yield* printLine(
-      screen`project       its configuration has all effect: ${Object.keys(files).length} files are trusted as they are now`
+    yield* announce(
+      "project",
+      screen`its configuration has all effect: ${Object.keys(files).length} files are trusted as they are now`
     )
     return { trusted: files } satisfies ProjectConfig
   }
@@ -58,7 +59,9 @@ export const projectConfig = Effect.fn("ProjectTrust.projectConfig")(function* (
       ).text
     )
   }
-  yield* Effect.forEach(summaries((yield* inspectProject(options)).ignored), printLine, { discard: true })
+  yield* Effect.forEach(summaries((yield* inspectProject(options)).ignored), ([label, text]) => announce(label, text), {
+    discard: true
+  })
   return "harmless" satisfies ProjectConfig
 })
 
@@ -69,14 +72,15 @@ const some = (all: ReadonlyArray<string>) =>
   all.length <= shown ? all.join(", ") : `${all.slice(0, shown).join(", ")} and ${all.length - shown} more`
 
 /** One line per kind. */
-const summaries = (ignored: ReadonlyArray<IgnoredConfig>): ReadonlyArray<ScreenText> => {
+const summaries = (ignored: ReadonlyArray<IgnoredConfig>): ReadonlyArray<readonly [string, ScreenText]> => {
   const kinds = Map.groupBy(ignored, ({ kind }) => kind)
   const lines = [...kinds].map(([kind, all]) => {
     const [first] = all
     const places = new Set(all.map(({ file, name }) => (name === undefined ? file : `${file}: ${name}`)))
-    return ScreenText.line(`ignored       ${kind.slice(0, 50)} (${some([...places])}): ${first?.reason ?? ""}`)
+    const text = ScreenText.line(`${kind.slice(0, 50)} (${some([...places])}): ${first?.reason ?? ""}`)
+    return ["ignored", text] as const
   })
   return lines.length === 0
     ? []
-    : [...lines, screen`              start with --trust-project to give the project's configuration all effect`]
+    : [...lines, ["", screen`start with --trust-project to give the project's configuration all effect`]]
 }

@@ -50,7 +50,7 @@ export const showHistory = Effect.fnUntraced(function* (sessionId: SessionId, st
     .call(({ commands, sessions }) => sessions.loadHistory(sessionId).then((command) => commands.wait(command)))
     .pipe(
       Effect.timeout(historyTimeout),
-      Effect.catch(({ message }) => Effect.logInfo(`Turns at OpenCode's own terminal are not loaded: ${message}`))
+      Effect.catch(({ message }) => Effect.logWarning(`Turns at OpenCode's own terminal are not loaded: ${message}`))
     )
   yield* showSession(sessionId, style)
 })

@@ -45,6 +45,8 @@ const environment = (root: string, extra: Readonly<Record<string, string>>) => (
   OPENCODE_DISABLE_LSP_DOWNLOAD: "1",
   OPENCODE_DISABLE_MODELS_FETCH: "1",
   npm_config_offline: "true",
+  // The tests read the lines that people see.
+  OPENCODE_WORKER_LOG_FORMAT: "pretty",
   BUN_JSC_useGC: process.env["BUN_JSC_useGC"] ?? "1",
   ...extra
 })

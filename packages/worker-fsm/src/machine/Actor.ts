@@ -107,8 +107,9 @@ const transitions = Metric.counter("machine_transitions_total", {
   description: "Transitions by machine, state left, event and state reached",
   incremental: true
 })
-const durations = Metric.timer("machine_state_duration", {
-  description: "Time that a machine spent in a state, recorded when it leaves"
+const durations = Metric.histogram("machine_state_seconds", {
+  description: "Time that a machine spent in a state, recorded when it leaves",
+  boundaries: [0.01, 0.1, 1, 10, 60, 600, 3_600, 86_400]
 })
 
 /** One activity for all states, from either form. */
@@ -197,8 +198,7 @@ const run = Effect.fnUntraced(function* <S extends Machine.Tagged, E extends Mac
     yield* Metric.update(Metric.withAttributes(transitions, labels), 1)
     if (entered) {
       const inState = { machine: machine.name, state: from._tag }
-      const time = Duration.millis(at - enteredAt)
-      yield* Metric.update(Metric.withAttributes(durations, inState), time)
+      yield* Metric.update(Metric.withAttributes(durations, inState), (at - enteredAt) / 1000)
       enteredAt = at
     }
     if (to !== from) {

@@ -297,8 +297,8 @@ describe("Actor observation", () => {
       const find = (id: string, attributes: object) =>
         metrics.find((m) => m.id === id && Object.entries(attributes).every(([k, v]) => m.attributes?.[k] === v))?.state
       assert.deepInclude(find("machine_transitions_total", { from: "Idle", event: "Begin", to: "Busy" }), { count: 1 })
-      assert.deepInclude(find("machine_state_duration", { machine: "job", state: "Idle" }), { sum: 3000 })
-      assert.isUndefined(find("machine_state_duration", { machine: "job", state: "Busy" }))
+      assert.deepInclude(find("machine_state_seconds", { machine: "job", state: "Idle" }), { sum: 3 })
+      assert.isUndefined(find("machine_state_seconds", { machine: "job", state: "Busy" }))
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 

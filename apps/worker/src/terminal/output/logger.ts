@@ -1,9 +1,13 @@
 /**
- * Writes log lines to standard error. Each value is cleaned here, so no log call can omit it. Only the first line of a
- * message starts at the left edge.
+ * Writes log lines to standard error, as text or as JSON. Each value is cleaned and freed of secrets here, so no log call can
+ * omit it. Only the first line of a message starts at the left edge.
  */
+import { fstatSync } from "node:fs"
 import { Cause, Inspectable, type Layer, Logger, Redactable, References } from "effect"
+import { isJournal, journalPrefix, jsonEntry } from "./jsonEntry.ts"
+import { LogFormat } from "./LogFormat.ts"
 import { logLine } from "./Output.ts"
+import { withoutSecrets } from "./redact.ts"
 import { ScreenText, screen } from "./ScreenText.ts"
 import { type Style, styleFor } from "./Style.ts"
 
@@ -23,16 +27,31 @@ export const format = (
 ) => {
   const messages = Array.isArray(entry.message) ? entry.message : [entry.message]
   const causes = entry.cause.reasons.length === 0 ? [] : [Cause.pretty(entry.cause)]
-  const text = ScreenText.indent(screen`${[...messages.map(shown), ...causes].join("\n")}`, "  ")
+  const text = ScreenText.indent(screen`${withoutSecrets([...messages.map(shown), ...causes].join("\n"))}`, "  ")
   const level = screen`${entry.logLevel.toUpperCase()}`
   const isAlarm = entry.logLevel === "Error" || entry.logLevel === "Fatal" || entry.logLevel === "Warn"
   return screen`${style.faint(screen`[${time(entry.date)}]`)} ${isAlarm ? style.alarm(level) : level}: ${text}`
 }
 
+/** Whether standard error is the journal of systemd. */
+const isJournalled = (): boolean => {
+  try {
+    return isJournal(process.env["JOURNAL_STREAM"], fstatSync(2))
+  } catch {
+    return false
+  }
+}
+
 const toStderr = (isTerminal: boolean) => {
   const style = styleFor(isTerminal)
+  const hasPriorities = isJournalled()
   return Logger.make((entry) => {
-    const annotations = Object.entries(entry.fiber.getRef(References.CurrentLogAnnotations))
+    const fields = entry.fiber.getRef(References.CurrentLogAnnotations)
+    if (entry.fiber.getRef(LogFormat) === "json") {
+      const prefix = hasPriorities ? journalPrefix(entry.logLevel) : ""
+      return logLine(screen`${prefix}${withoutSecrets(jsonEntry(entry, fields))}`)
+    }
+    const annotations = Object.entries(fields)
     const more = annotations.map(([name, value]) => `${name}=${shown(value)}`)
     const message = [entry.message].flat()
     logLine(format(style, { ...entry, message: more.length === 0 ? message : [...message, more.join(" ")] }))

@@ -15,6 +15,8 @@ type Phase = "waiting" | "withdrawn" | "claimed" | "delivered" | "lending"
 
 export interface TurnHandle {
   readonly turn: ReadyTurn
+  /** When this process saw the turn, in milliseconds since 1970. */
+  readonly shownAt: number
   phase: Phase
   /** An operator requested an abort. */
   aborted: boolean
@@ -28,8 +30,9 @@ export interface TurnHandle {
   fiber?: Fiber.Fiber<void>
 }
 
-export const makeHandle = (turn: ReadyTurn): TurnHandle => ({
+export const makeHandle = (turn: ReadyTurn, shownAt: number): TurnHandle => ({
   turn,
+  shownAt,
   phase: "waiting",
   aborted: false,
   cancelled: Deferred.makeUnsafe(),

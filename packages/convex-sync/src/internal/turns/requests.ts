@@ -21,6 +21,7 @@ import { isLoss } from "../../ConvexSyncError.ts"
 import type { AnsweredRequest, Answer, RequestStore } from "../../RequestStore.ts"
 import { retryTransient } from "@opencode-worker/effect-convex"
 import type { ReadyTurn } from "../../TurnStore.ts"
+import { countRequest } from "../metrics.ts"
 import { resubscribe } from "../resubscribe.ts"
 
 /** Retries of a call to the agent, which runs on this machine. */
@@ -91,7 +92,9 @@ export const makeRequests = Effect.fnUntraced(function* (
     const close = (as: "answered" | "expired" | "cancelled") =>
       Effect.flatMap(Ref.get(stored), Effect.fromOption).pipe(
         Effect.flatMap((requestId) => retryTransient(store.close(requestId, as))),
-        Effect.ignore
+        Effect.ignore,
+        Effect.andThen(countRequest(as)),
+        Effect.andThen(Effect.logInfo(`Request ${as}`, { requestId: request.id }))
       )
     const timeLimit = limitOf(turn)
     /** The time limit also runs while the deployment is unreachable. */
@@ -110,6 +113,9 @@ export const makeRequests = Effect.fnUntraced(function* (
     })
     const ended = yield* retryTransient(open).pipe(
       Effect.tap(({ requestId }) => Ref.set(stored, Option.fromNullOr(requestId))),
+      Effect.tap(({ answer }) =>
+        answer === null ? Effect.logInfo("Request opened", { requestId: request.id }) : Effect.void
+      ),
       Effect.flatMap(({ answer }) =>
         answer === null ? Deferred.await(outcome) : Effect.succeed<Outcome>({ _tag: "Answered", answer })
       ),

@@ -1,5 +1,5 @@
 /** One claimed turn, from the delivery of its prompt to its result. */
-import { Cause, Deferred, Effect, Exit, Option, Predicate, Schedule, type Scope, Stream } from "effect"
+import { Cause, Clock, Deferred, Effect, Exit, Option, Predicate, Schedule, type Scope, Stream } from "effect"
 import type { AgentEvent, AgentSession, Ended, Prompt, PromptIds } from "../../Agent.ts"
 import { type AgentError, isAgentError } from "../../AgentError.ts"
 import type { AgentReason } from "../../AgentReason.ts"
@@ -7,6 +7,7 @@ import type { DeltaWriter } from "../../DeltaWriter.ts"
 import type { Recovery } from "../../Recovery.ts"
 import type { TurnResult } from "../../TurnResult.ts"
 import type { ClaimedPrompt, TurnStore } from "../../TurnStore.ts"
+import { countTurn } from "../metrics.ts"
 import type { makeRequests } from "./requests.ts"
 import type { TurnHandle } from "./TurnHandle.ts"
 
@@ -150,8 +151,16 @@ export const runTurn = Effect.fn("TurnScheduler.turn")(function* (
       abortRequested: handle.aborted
     })
   ).pipe(Effect.timeoutOption(stopTimeout), Effect.match({ onFailure: () => false, onSuccess: Option.isSome }))
-  const finishAborted = Effect.suspend(() => services.store.finish(turnId, { outcome: "aborted", parts: [] }))
+  const startedAt = yield* Clock.currentTimeMillis
+  const finish = Effect.fnUntraced(function* (result: TurnResult) {
+    yield* services.store.finish(turnId, result)
+    yield* countTurn(result.outcome)
+    const millis = (yield* Clock.currentTimeMillis) - startedAt
+    yield* Effect.logInfo(`Turn ended: ${result.outcome}`, { millis })
+  })
+  const finishAborted = Effect.suspend(() => finish({ outcome: "aborted", parts: [] }))
 
+  yield* Effect.logInfo("Turn started")
   if (handle.aborted) return yield* finishAborted
   const end = yield* follow(services, handle, session, claimed).pipe(
     Effect.exit,
@@ -164,5 +173,5 @@ export const runTurn = Effect.fn("TurnScheduler.turn")(function* (
   if (Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause)) return yield* Effect.failCause(exit.cause)
   const result = Exit.isSuccess(exit) ? yield* toResult(services, handle, exit.value) : yield* failed(exit.cause)
   yield* services.deltas.discard(turnId)
-  yield* services.store.finish(turnId, result)
+  yield* finish(result)
 })

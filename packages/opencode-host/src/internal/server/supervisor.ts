@@ -36,6 +36,7 @@ import type { OpenCodeEvent } from "../../OpenCodeClient.ts"
 import type { OpenCodeServer } from "../../OpenCodeServer.ts"
 import { warmUp } from "./warmUp.ts"
 import { hasBusySession, type Instance } from "./instance.ts"
+import { countEnd, countFailure, countStart, registerRunning } from "./metrics.ts"
 import { type Failure, recent, type RestartPolicy, restartDecision } from "./restarts.ts"
 import { type RecyclingReason, type RecyclingOptions, recycling, type Usage } from "./recycling.ts"
 import { rememberProviderMetadata, type ProviderMetadata } from "./providerMetadata.ts"
@@ -86,6 +87,7 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
   let failures: ReadonlyArray<Failure> = []
   let closing = false
   let started = 0
+  yield* registerRunning(() => current !== undefined && Deferred.isDoneUnsafe(current))
 
   const touch = Effect.map(Clock.currentTimeMillis, (now) => {
     usage.lastAt = now
@@ -164,9 +166,11 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
     )
     if ("died" in end) {
       yield* failed(end.died)
+      yield* countEnd("died")
       yield* Effect.logWarning(`OpenCode has ended: ${end.died}`)
       return true
     }
+    yield* countEnd(end.retired === "idle" ? "idle" : "recycled")
     yield* Effect.logInfo(`OpenCode is stopped (${end.retired})`)
     return end.retired !== "idle"
   })
@@ -182,6 +186,9 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
       )
       let again = false
       if (Exit.isSuccess(exit)) {
+        yield* countStart
+        const { pid, version } = exit.value.server
+        if (started > 1) yield* Effect.logInfo(`OpenCode ${version} runs again`, { pid })
         yield* Deferred.succeed(deferred, exit.value)
         again = yield* superviseOne(deferred, exit.value)
       }
@@ -190,7 +197,7 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
       if (Exit.isFailure(exit)) {
         const error = Exit.findErrorOption(exit)
         const gaveUp = error._tag === "Some" && error.value.reason._tag === "GaveUp"
-        if (error._tag === "Some" && !gaveUp) yield* failed(error.value.message)
+        if (error._tag === "Some" && !gaveUp) yield* Effect.andThen(countFailure, failed(error.value.message))
         if (byItself && error._tag === "Some") yield* Effect.logError(error.value.message)
         yield* Deferred.done(deferred, exit)
         again = byItself && !gaveUp
