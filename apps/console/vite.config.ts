@@ -8,6 +8,7 @@ export default defineConfig({
     target: "es2023",
     // The content security policy of the page allows no inline script, style or data.
     modulePreload: { polyfill: false },
-    assetsInlineLimit: 0
+    assetsInlineLimit: 0,
+    license: { fileName: "THIRD-PARTY-NOTICES.md" }
   }
 })

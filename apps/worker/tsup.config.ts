@@ -1,9 +1,12 @@
+import { cp } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { defineConfig, type Options } from "tsup"
 import { thirdPartyNotices } from "./thirdPartyNotices.ts"
 
-const backend = dirname(fileURLToPath(import.meta.resolve("@opencode-worker/convex-backend/package.json")))
+const folderOf = (name: string) => dirname(fileURLToPath(import.meta.resolve(`${name}/package.json`)))
+const backend = folderOf("@opencode-worker/convex-backend")
+const consolePage = join(folderOf("@opencode-worker/console"), "dist")
 
 const notices = thirdPartyNotices("dist/THIRD-PARTY-NOTICES.txt")
 
@@ -19,13 +22,14 @@ const common: Options = {
 }
 const requireBanner = 'import { createRequire as __cr } from "node:module"; const require = __cr(import.meta.url);'
 
-// The command in one folder, and next to it the functions that its embedded deployment serves: `functionsDir` of
-// convex-backend is `../convex` from the file that it is bundled into.
+// The command in one folder, and next to it what its embedded deployment serves: the functions (`functionsDir` of
+// convex-backend is `../convex` from the file that it is bundled into) and the web console.
 export default defineConfig([
   {
     ...common,
     entry: { "bin/main": "src/main.ts" },
     clean: true,
+    onSuccess: () => cp(consolePage, "dist/console", { recursive: true }),
     banner: { js: `#!/usr/bin/env node\n${requireBanner}` },
     esbuildOptions: (options) => {
       options.chunkNames = "bin/[name]-[hash]"

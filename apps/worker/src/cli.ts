@@ -20,6 +20,7 @@ import { sessions } from "./commands/operator/sessions.ts"
 import { turns } from "./commands/operator/turns.ts"
 import { usage } from "./commands/operator/usage.ts"
 import { workers } from "./commands/operator/workers.ts"
+import { serve } from "./commands/serve.ts"
 import { start } from "./commands/start.ts"
 import { status } from "./commands/status.ts"
 
@@ -28,6 +29,7 @@ const root = Command.make("opencode-worker").pipe(
   Command.withSubcommands([
     dev,
     start,
+    serve,
     chat,
     send,
     inbox,

@@ -16,6 +16,7 @@ import { ask, noTurns } from "../terminal/Chat.ts"
 import { findSession, showHistory } from "../terminal/SessionTranscript.ts"
 import { type DataFolder, dataFolder, dataFolders } from "../state/DataFolder.ts"
 import { demoHome } from "../local/Demo.ts"
+import { openConsole } from "../local/Console.ts"
 import { EmbeddedDeployment } from "../local/EmbeddedDeployment.ts"
 import { packageVersion } from "../info/version.ts"
 import type { AboutWorker } from "../info/WorkerInfo.ts"
@@ -33,16 +34,14 @@ import { makeWorker } from "../Worker.ts"
 import { resolveDirectory } from "./shared/directory.ts"
 import { shellEnvironment } from "./shared/environment.ts"
 import * as shared from "./shared/flags.ts"
+import { listeningFlags, listeningOf } from "./shared/listening.ts"
 
 const flags = {
   directory: shared.directory,
   allowHome: shared.allowHome,
   data: shared.data,
   demo: shared.demo,
-  port: Flag.Int("port").pipe(
-    Flag.withDescription("Port of the embedded deployment (default: a free one)"),
-    Flag.optional
-  ),
+  ...listeningFlags,
   opencode: shared.opencode,
   model: Flag.String("model").pipe(
     Flag.withAlias("m"),
@@ -171,6 +170,14 @@ const chat = Effect.fnUntraced(function* (
   yield* printLine(screen`data        ${ScreenText.line(folder.root)}`)
   yield* printLine(screen`directory   ${ScreenText.line(host.directory)}`)
   yield* printLine(screen`deployment  ${deployment.url} (embedded)`)
+  if (Option.isSome(deployment.consoleUrl)) {
+    const how = input === undefined ? screen`` : screen` (Ctrl-O opens it, signed in)`
+    yield* printLine(screen`console     ${deployment.consoleUrl.value}${how}`)
+  }
+  if (input !== undefined) {
+    const services = yield* Effect.context<Client | EmbeddedDeployment | Stdio.Stdio>()
+    yield* input.onOpen(Effect.provide(openConsole, services))
+  }
   const style = styleFor(isTerminal)
   if (Option.isSome(session)) {
     const sessionId = yield* current
@@ -211,6 +218,7 @@ export const dev = Command.make(
           "--demo answers with a model of its own: leave out --model, or --demo to use your models."
         )
       }
+      const listening = yield* listeningOf(given)
       const here = given.demo ? "" : yield* resolveDirectory(given.directory)
       const folder = yield* dataFolder({ data: given.data, demo: given.demo, directory: here })
       const allowed = given.demo || given.allowHome
@@ -228,7 +236,7 @@ export const dev = Command.make(
         )
       }).pipe(
         Effect.scoped,
-        Effect.provide(EmbeddedDeployment.serve(folder, given.port)),
+        Effect.provide(EmbeddedDeployment.serve(folder, listening)),
         Effect.raceFirst(input?.quit ?? Effect.never)
       )
       yield* printLine(summary(run, yield* listProcesses(run.hostId)))

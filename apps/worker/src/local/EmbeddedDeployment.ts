@@ -4,24 +4,27 @@
 import { hostname } from "node:os"
 import { deviceAuth, type DeviceId, isClientError } from "@opencode-worker/client"
 import { functionsDir } from "@opencode-worker/convex-backend"
-import { ConvexEmbedded, type Deployment, isConvexEmbeddedError } from "@opencode-worker/convex-embedded"
+import {
+  ConvexEmbedded,
+  type ConvexEmbeddedOptions,
+  type Deployment,
+  isConvexEmbeddedError
+} from "@opencode-worker/convex-embedded"
 import { Context, Effect, Layer, Option } from "effect"
 import { AppError, exitCodes, temporaryError } from "../AppError.ts"
 import type { DataFolder } from "../state/DataFolder.ts"
 import { nextOperatorKey, operatorKey } from "../state/OperatorKey.ts"
+import * as Port from "../state/Port.ts"
+import { consolePage } from "./consolePage.ts"
 import { fromEmbeddedError } from "./EmbeddedError.ts"
+import { consoleAddress, type Listening, loopback } from "./Listening.ts"
 
 type OperatorKey = Effect.Success<ReturnType<typeof operatorKey>>
 
-const start = (folder: DataFolder, port: Option.Option<number>) =>
+const open = (folder: DataFolder, options: Partial<ConvexEmbeddedOptions> = {}) =>
   Effect.acquireRelease(
     Effect.tryPromise({
-      try: () =>
-        ConvexEmbedded.make({
-          functions: functionsDir,
-          dataDir: folder.deployment,
-          port: Option.getOrElse(port, () => 0)
-        }),
+      try: () => ConvexEmbedded.make({ functions: functionsDir, dataDir: folder.deployment, ...options }),
       catch: (cause) => (isConvexEmbeddedError(cause) ? cause : fromEmbeddedError(cause))
     }),
     (embedded) => Effect.promise(() => embedded.close())
@@ -49,7 +52,8 @@ const signedIn = Effect.fnUntraced(function* (
   url: string,
   file: string,
   { privateKey }: OperatorKey,
-  deviceId: DeviceId
+  deviceId: DeviceId,
+  consoleUrl: Option.Option<string> = Option.none()
 ) {
   const issue = deviceAuth({ url, device: { deviceId, privateKey } })
   const operatorToken = Effect.tryPromise({
@@ -60,13 +64,17 @@ const signedIn = Effect.fnUntraced(function* (
         : temporaryError(error instanceof Error ? error.message : String(error))
   })
   yield* operatorToken
-  return EmbeddedDeployment.of({ url, operatorToken })
+  return EmbeddedDeployment.of({ url, operatorToken, consoleUrl })
 })
 
-const serving = Effect.fnUntraced(function* (deployment: Deployment, folder: DataFolder) {
+const serving = Effect.fnUntraced(function* (
+  deployment: Deployment,
+  folder: DataFolder,
+  consoleUrl?: Option.Option<string>
+) {
   const key = yield* operatorKey(folder.operator)
   const deviceId = Option.isSome(key.deviceId) ? key.deviceId.value : yield* enroll(deployment, key)
-  return yield* signedIn(deployment.url, folder.operator, key, deviceId)
+  return yield* signedIn(deployment.url, folder.operator, key, deviceId, consoleUrl)
 })
 
 /** Another process serves the folder. */
@@ -78,12 +86,46 @@ const connected = Effect.fnUntraced(function* (url: string, folder: DataFolder) 
   return yield* signedIn(url, folder.operator, key, key.deviceId.value)
 })
 
-const serve = Effect.fnUntraced(function* (folder: DataFolder, port: Option.Option<number>) {
-  return yield* serving(yield* Effect.mapError(start(folder, port), fromEmbeddedError), folder)
+/** The options of a port. It is the one for other machines, if there are others. */
+const at = ({ names, publicUrl, remote }: Listening, port: number): Partial<ConvexEmbeddedOptions> => ({
+  allowedHosts: names,
+  // A proxy may send its own address as `Host`.
+  allowedOrigins: Option.toArray(publicUrl),
+  ...(consolePage !== undefined && { assets: consolePage }),
+  ...Option.match(remote, {
+    onNone: () => ({ port }),
+    onSome: ({ host, tls }) => ({ remote: { host, port, ...(Option.isSome(tls) && { tls: tls.value }) } })
+  })
+})
+
+/** A browser keeps its key by the address of the page, so the port of the last start is used again if it is free. */
+const openAtPort = Effect.fnUntraced(function* (folder: DataFolder, listening: Listening) {
+  if (Option.isSome(listening.port)) return yield* open(folder, at(listening, listening.port.value))
+  const last = yield* Port.read(folder.port)
+  return yield* open(
+    folder,
+    at(
+      listening,
+      Option.getOrElse(last, () => 0)
+    )
+  ).pipe(
+    Effect.catchIf(
+      (cause) => isConvexEmbeddedError(cause) && cause.code === "PortInUse" && Option.isSome(last),
+      () => open(folder, at(listening, 0))
+    )
+  )
+})
+
+const serve = Effect.fnUntraced(function* (folder: DataFolder, listening: Listening) {
+  const deployment = yield* Effect.mapError(openAtPort(folder, listening), fromEmbeddedError)
+  const { remoteUrl, url } = deployment
+  yield* Port.write(folder.port, Number(new URL(remoteUrl ?? url).port))
+  const consoleUrl = consoleAddress(listening, url, remoteUrl)
+  return yield* serving(deployment, folder, consolePage === undefined ? Option.none() : Option.some(consoleUrl))
 })
 
 const find = Effect.fnUntraced(function* (folder: DataFolder) {
-  const found = yield* start(folder, Option.none()).pipe(
+  const found = yield* open(folder).pipe(
     Effect.catch((cause) =>
       isConvexEmbeddedError(cause) && cause.holder !== null
         ? Effect.succeed(cause.holder.url)
@@ -99,7 +141,7 @@ const find = Effect.fnUntraced(function* (folder: DataFolder) {
  */
 export const rotateOperatorKey = Effect.fnUntraced(function* (folder: DataFolder) {
   const old = yield* operatorKey(folder.operator)
-  const deployment = yield* Effect.mapError(start(folder, Option.none()), fromEmbeddedError)
+  const deployment = yield* Effect.mapError(open(folder), fromEmbeddedError)
   if (Option.isSome(old.deviceId)) {
     const deviceId = old.deviceId.value
     yield* Effect.promise(() => deployment.run("devices:expel", { deviceId }))
@@ -113,11 +155,13 @@ export class EmbeddedDeployment extends Context.Service<
     readonly url: string
     /** A fresh token of the local operator's device, valid for 5 minutes. */
     readonly operatorToken: Effect.Effect<string, AppError>
+    /** The address of the web console, if this process serves it. */
+    readonly consoleUrl: Option.Option<string>
   }
 >()("opencode-worker/EmbeddedDeployment") {
-  /** Serves the folder; fails if another process serves it. `port`: any free one by default. */
-  static readonly serve = (folder: DataFolder, port: Option.Option<number>) =>
-    Layer.effect(EmbeddedDeployment, serve(folder, port))
+  /** Serves the folder; fails if another process serves it. */
+  static readonly serve = (folder: DataFolder, listening: Listening = loopback) =>
+    Layer.effect(EmbeddedDeployment, serve(folder, listening))
 
   /** Connects to the process that serves the folder; serves it in this process if there is none. */
   static readonly find = (folder: DataFolder) => Layer.effect(EmbeddedDeployment, find(folder))

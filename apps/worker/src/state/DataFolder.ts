@@ -7,6 +7,7 @@
  *        operator.json       the local operator's device and its private key
  *        worker-<hash>.json  a worker's id and secret, one file per hosted directory and deployment
  *        trusted-<hash>.json the OpenCode configuration of a directory that its user trusts
+ *        port.json           the port of the last start
  *        demo/               the offline demo's own OpenCode home and sample project
  * ```
  */
@@ -26,6 +27,8 @@ export interface DataFolder {
   /** The trust in the configuration of a directory. */
   readonly trust: (directory: string) => string
   readonly demo: string
+  /** The port of the last start. */
+  readonly port: string
 }
 
 /** Eight hex digits that distinguish directories of the same name. */
@@ -41,7 +44,7 @@ const nameOf = (name: string, directory: string) =>
 const noHome = configError("There is no home directory for the data folder: set HOME, or give a folder with --data.")
 
 /** Entries by which a folder is recognised as a data folder. */
-const isOurs = (name: string) => /^(deployment|demo|operator\.json|worker-[0-9a-f]{8}\.json)$/.test(name)
+const isOurs = (name: string) => /^(deployment|demo|operator\.json|port\.json|worker-[0-9a-f]{8}\.json)$/.test(name)
 
 /** The parent of the data folders without `--data`. */
 const stateDirectory = Effect.flatMap(UserDirectories.UserDirectories, (directories) =>
@@ -98,6 +101,7 @@ export const dataFolder = Effect.fnUntraced(function* (options: FolderOptions) {
     worker: (directory, url) =>
       path.join(root, `worker-${fingerprint(url === undefined ? directory : `${directory} ${url}`)}.json`),
     trust: (directory) => path.join(root, `trusted-${fingerprint(directory)}.json`),
-    demo: path.join(root, "demo")
+    demo: path.join(root, "demo"),
+    port: path.join(root, "port.json")
   } satisfies DataFolder
 })

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Option } from "effect"
+import { Effect, Layer } from "effect"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
 import * as command from "../support/command.ts"
 
@@ -15,7 +15,8 @@ const folderAt = (root: string) => ({
   operator: join(root, "operator.json"),
   worker: () => join(root, "worker.json"),
   trust: () => join(root, "trusted.json"),
-  demo: root
+  demo: root,
+  port: join(root, "port.json")
 })
 
 describe("opencode-worker login", () => {
@@ -25,7 +26,7 @@ describe("opencode-worker login", () => {
       Effect.gen(function* () {
         const first = yield* command.home
         const services = yield* Layer.build(
-          Layer.provideMerge(EmbeddedDeployment.serve(folderAt(first), Option.none()), NodeServices.layer)
+          Layer.provideMerge(EmbeddedDeployment.serve(folderAt(first)), NodeServices.layer)
         )
         const { operatorToken, url } = yield* Effect.provide(EmbeddedDeployment, services)
         const here = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {

@@ -5,7 +5,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Client } from "@opencode-worker/client/effect"
 import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
-import { Effect, Layer, Option } from "effect"
+import { Effect, Layer } from "effect"
 import { operatorLayer } from "../../src/layers.ts"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
 import * as command from "../support/command.ts"
@@ -25,7 +25,7 @@ const world = Layer.unwrap(
     const { config } = yield* ScriptedProvider
     const home = yield* OpenCodeHome.make({ config: { ...config, snapshot: false } })
     return operatorLayer.pipe(
-      Layer.provideMerge(EmbeddedDeployment.serve(folderIn(home), Option.none())),
+      Layer.provideMerge(EmbeddedDeployment.serve(folderIn(home))),
       Layer.merge(Layer.succeed(OpenCodeHome, home))
     )
   })

@@ -3,7 +3,7 @@ import { basename, join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
-import { Effect, Layer, Option } from "effect"
+import { Effect, Layer } from "effect"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
 import { Client } from "@opencode-worker/client/effect"
 import { operatorLayer } from "../../src/layers.ts"
@@ -17,7 +17,7 @@ const world = Layer.unwrap(
     const { config } = yield* ScriptedProvider
     const home = yield* OpenCodeHome.make({ config: { ...config, snapshot: false } })
     return operatorLayer.pipe(
-      Layer.provideMerge(EmbeddedDeployment.serve(folderIn(home), Option.none())),
+      Layer.provideMerge(EmbeddedDeployment.serve(folderIn(home))),
       Layer.merge(Layer.succeed(OpenCodeHome, home))
     )
   })

@@ -2,7 +2,7 @@ import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
-import { Effect, Layer, Option, Stream } from "effect"
+import { Effect, Layer, Stream } from "effect"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
 import { Client } from "@opencode-worker/client/effect"
 import { operatorLayer } from "../../src/layers.ts"
@@ -27,7 +27,7 @@ const world = Layer.unwrap(
     const allowed = { bash: { "*": "allow", "touch *": "deny" } }
     const home = yield* OpenCodeHome.make({ config: { ...config, snapshot: false, permission: allowed } })
     return operatorLayer.pipe(
-      Layer.provideMerge(EmbeddedDeployment.serve(folderIn(home), Option.none())),
+      Layer.provideMerge(EmbeddedDeployment.serve(folderIn(home))),
       Layer.merge(Layer.succeed(OpenCodeHome, home))
     )
   })

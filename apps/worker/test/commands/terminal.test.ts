@@ -90,7 +90,10 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
         () =>
           Effect.gen(function* () {
             const chat = yield* Chat
-            yield* chat.says(/Esc stops an answer.*> $/s)
+            yield* chat.says(/^console +http.*Ctrl-O.*Esc stops an answer.*> $/ms)
+            // This machine has no browser: the link that signs one in is printed.
+            yield* chat.type("\u000f")
+            yield* chat.says(/http:\/\/127\.0\.0\.1:\d+\/#pair=\S+\r?\n.*> $/s)
             yield* chat.type("Go on\n")
             yield* chat.says(/and on and on/)
             yield* chat.type(`never sent${escape}`)

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
-import { Effect, Layer, Option } from "effect"
+import { Effect, Layer } from "effect"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
 import { Client } from "@opencode-worker/client/effect"
@@ -18,7 +18,7 @@ const world = Layer.unwrap(
     const { config } = yield* ScriptedProvider
     const home = yield* OpenCodeHome.make({ config: { ...config, snapshot: false } })
     return operatorLayer.pipe(
-      Layer.provideMerge(EmbeddedDeployment.serve(folderIn(home), Option.none())),
+      Layer.provideMerge(EmbeddedDeployment.serve(folderIn(home))),
       Layer.merge(Layer.succeed(OpenCodeHome, home))
     )
   })

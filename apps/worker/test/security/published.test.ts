@@ -16,6 +16,17 @@ describe("the published command", () => {
     }
   })
 
+  it("contains the built web console, with the licences of its packages", () => {
+    for (const file of ["index.html", "manifest.webmanifest", "THIRD-PARTY-NOTICES.md"]) {
+      assert.include(files, join("console", file))
+    }
+    // Cached for a year: every name has a hash of the content.
+    const assets = files.filter((file) => file.startsWith(join("console", "assets")) && /\.\w+$/.test(file))
+    assert.isNotEmpty(assets)
+    for (const file of assets) assert.match(file, /-[\w-]{8,}\.\w+$/)
+    assert.match(readFileSync(join(dist, "console/THIRD-PARTY-NOTICES.md"), "utf8"), /^## react - /m)
+  })
+
   it("contains no source map", () => {
     assert.deepStrictEqual(
       files.filter((file) => file.endsWith(".map")),

@@ -17,7 +17,7 @@ const services = Layer.merge(NodeServices.layer, UserDirectories.layer)
 
 /** Runs as the operator of a folder, in a process that serves it. */
 const asOperator = <A, E>(folder: DataFolder, use: Effect.Effect<A, E, Client>) =>
-  Effect.provide(use, Layer.fresh(Layer.provide(operatorLayer, EmbeddedDeployment.serve(folder, Option.none()))))
+  Effect.provide(use, Layer.fresh(Layer.provide(operatorLayer, EmbeddedDeployment.serve(folder))))
 
 const call = <A>(use: (client: PromiseClient) => Promise<A>) => Client.use((client) => client.call(use))
 const devices = call((operator) => operator.devices.list())

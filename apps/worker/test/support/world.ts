@@ -6,7 +6,7 @@ import { ConvexClient } from "@opencode-worker/effect-convex"
 import type { OpenCodeHostOptions } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, type ProviderConfig, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
 import { WorkerEvent } from "@opencode-worker/worker-fsm"
-import { Effect, Layer, Option, Schedule, Stream } from "effect"
+import { Effect, Layer, Schedule, Stream } from "effect"
 import type { DataFolder } from "../../src/state/DataFolder.ts"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
 import type { CommandId, PendingRequest, SessionId, TurnId, TurnView } from "@opencode-worker/client"
@@ -26,7 +26,8 @@ export const folderIn = ({ root }: OpenCodeHome["Service"]): DataFolder => ({
   operator: join(root, "operator.json"),
   worker: () => join(root, "worker.json"),
   trust: () => join(root, "trusted.json"),
-  demo: root
+  demo: root,
+  port: join(root, "port.json")
 })
 
 /** An embedded deployment and the real OpenCode, which requests permission for web access and `rm`. */
@@ -44,7 +45,7 @@ export const worldWith = (
       })
       const { directory, environment } = home
       return devLayer({ directory, environment, start: "eager", ...options }).pipe(
-        Layer.provideMerge(EmbeddedDeployment.serve(folderIn(home), Option.none())),
+        Layer.provideMerge(EmbeddedDeployment.serve(folderIn(home))),
         Layer.merge(Layer.succeed(OpenCodeHome, home))
       )
     })

@@ -12,7 +12,7 @@
  * - A line that was entered while an answer streams is the next prompt, or a draft if a request is shown first.
  * - While a request is shown, no other text is written, so no text can imitate the request.
  */
-import { Deferred, Effect, Option, Semaphore } from "effect"
+import { Deferred, Effect, Option, type Scope, Semaphore } from "effect"
 import * as Draft from "./Draft.ts"
 import { draw, erase, type View, viewOf } from "./draftView.ts"
 import { type Input, keyboard } from "./Keyboard.ts"
@@ -28,6 +28,8 @@ export interface ChatInput {
   ) => Effect.Effect<A, E, R>
   /** Runs an effect at each Esc while `program` runs. */
   readonly onEscape: (stop: Effect.Effect<void>) => <A, E, R>(program: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Runs an effect at each Ctrl-O until the scope closes. */
+  readonly onOpen: (open: Effect.Effect<void>) => Effect.Effect<void, never, Scope.Scope>
   /** Interrupts at Ctrl-C, and when the terminal closes. */
   readonly quit: Effect.Effect<never>
 }
@@ -64,6 +66,7 @@ export const make = Effect.gen(function* () {
   let line: Line | undefined
   let shown: View = { rows: [], cursorRow: 0, cursorColumn: 0, endColumn: 0 }
   let stop: (() => void) | undefined
+  let open: (() => void) | undefined
 
   const look = ({ draft, label }: Line) =>
     viewOf(draft, label, { columns: Output.columns(), rows: process.stdout.rows || 24 })
@@ -112,6 +115,8 @@ export const make = Effect.gen(function* () {
       case "Interrupt":
       case "InputLost":
         return void Deferred.doneUnsafe(quit, Effect.interrupt)
+      case "Open":
+        return open?.()
       case "Suspend":
         return keys.suspend()
       case "Resumed":
@@ -200,6 +205,13 @@ export const make = Effect.gen(function* () {
         Effect.sync(() => void (stop = () => void runFork(effect))),
         () => program,
         () => Effect.sync(() => void (stop = undefined))
+      ),
+    onOpen: (effect) =>
+      Effect.asVoid(
+        Effect.acquireRelease(
+          Effect.sync(() => void (open = () => void runFork(effect))),
+          () => Effect.sync(() => void (open = undefined))
+        )
       ),
     quit: Deferred.await(quit)
   }

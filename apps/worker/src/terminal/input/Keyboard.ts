@@ -13,7 +13,7 @@ import { makeReportFilter } from "./terminalReports.ts"
 
 export type Input =
   | Edit
-  | { readonly _tag: "Enter" | "Escape" | "Interrupt" | "EndOfInput" | "Suspend" | "Resumed" | "InputLost" }
+  | { readonly _tag: "Enter" | "Escape" | "Interrupt" | "EndOfInput" | "Open" | "Suspend" | "Resumed" | "InputLost" }
 
 /** Milliseconds to wait for the rest of an escape sequence. Without it, Esc is a key. */
 const escapeCodeTimeout = 50
@@ -33,6 +33,7 @@ const byName: Readonly<Record<string, Input["_tag"]>> = {
 const byCtrl: Readonly<Record<string, Input["_tag"]>> = {
   c: "Interrupt",
   d: "EndOfInput",
+  o: "Open",
   z: "Suspend",
   h: "DeleteBefore",
   w: "DeleteWord",
