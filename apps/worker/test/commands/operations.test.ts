@@ -5,7 +5,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { processesOf, signal } from "@opencode-worker/harness"
 import { FaultProxy, OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
-import { Effect, Layer, Option, Schedule } from "effect"
+import { Effect, Layer, Schedule } from "effect"
 import { Client } from "@opencode-worker/client/effect"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
 import { operatorLayer } from "../../src/layers.ts"
@@ -28,7 +28,7 @@ const world = Layer.unwrap(
       config: { ...config, snapshot: false, permission: { bash: { "rm *": "ask" } } }
     })
     return operatorLayer.pipe(
-      Layer.provideMerge(EmbeddedDeployment.serve(folderIn(home), Option.none())),
+      Layer.provideMerge(EmbeddedDeployment.serve(folderIn(home))),
       Layer.merge(Layer.succeed(OpenCodeHome, home))
     )
   })
