@@ -20,7 +20,7 @@ export const observe = Effect.fn("observe")(function* (prompt: Prompt, spared: b
   const record = yield* recordOf(home.environment["XDG_DATA_HOME"] ?? "", prompt.id)
   const unended = Option.isSome(status)
     ? ""
-    : `a query reads ${yield* operator.readStatus(prompt.turnId)}; last line of the worker: ${yield* worker.lastWords}`
+    : `a query reads ${yield* operator.readStatus(prompt.turnId)}; last lines of the worker: ${yield* worker.lastWords}`
   const violations = judge({
     prompt,
     status: Option.getOrUndefined(status),

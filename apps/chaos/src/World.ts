@@ -40,6 +40,9 @@ import {
   traceOf
 } from "./Prompt.ts"
 
+/** Lines. Enough for an error with its stack. */
+const linesOfLastWords = 30
+
 /** Runs a promise of the harness. */
 const reached = <A>(wait: () => Promise<A>) =>
   Effect.tryPromise({ try: wait, catch: (cause) => new NotReached({ problem: String(cause) }) })
@@ -158,7 +161,9 @@ const make = Effect.gen(function* () {
       kill: end("SIGKILL"),
       stop: end("SIGTERM"),
       isAlive: Effect.map(running, (child) => child.isAlive()),
-      lastWords: Effect.map(running, (child) => `${child.stdout()}${child.stderr()}`.trim().split("\n").at(-1) ?? ""),
+      lastWords: Effect.map(running, (child) =>
+        `${child.stdout()}${child.stderr()}`.trim().split("\n").slice(-linesOfLastWords).join("\n")
+      ),
       pid: Effect.map(running, ({ pid }) => pid)
     },
     /** The server's process. */
