@@ -30,6 +30,7 @@ import { sweep } from "./internal/scheduling/sweep.ts"
 import { readHolder, removeHolder, writeHolder } from "./internal/storage/holder.ts"
 import { Executor } from "./internal/threads/executor.ts"
 import { messageOf } from "./internal/values/errors.ts"
+import type { VerifyToken } from "./internal/values/identity.ts"
 import { limits } from "./internal/values/limits.ts"
 import { systemFailure } from "./internal/values/system-failure.ts"
 import { checkOptions, type ConvexEmbeddedOptions } from "./Options.ts"
@@ -116,7 +117,6 @@ const start = async (
     durability: options.durability ?? "full",
     file: join(dataDir, "data.sqlite"),
     modules: await modules(),
-    origin: "",
     secret,
     userTimeLimit: options.userTimeLimit ?? 1000
   }).catch((cause: unknown) => {
@@ -129,19 +129,14 @@ const start = async (
     if (!(startedAt - Number.parseInt(name, 10) < START_MILLIS)) remove(join(caches, name))
   }
 
-  const verifier = () =>
-    makeVerifier(options.auth?.providers ?? executor.info.authProviders, options.auth?.discovery ?? false, () => url)
-  let url = ""
-  let verifyToken = verifier()
   const scheduler = new Scheduler(executor)
   cleanup.defer(() => scheduler.close())
   const crons = new CronTimer(executor)
   cleanup.defer(() => crons.close())
-  await executor.call("recoverJobs")
-
   const { allowedHosts = [], allowedOrigins = [], connectionMemory = limits.connectionMemory } = options
   const { host = "127.0.0.1", port = 0 } = options
-  // Functions can read the URL, so none runs before it is known.
+  // Requests that arrive before the functions are loaded wait.
+  const ready = Promise.withResolvers<void>()
   const server = await executor.serving(() =>
     serve({
       adminKey: options.adminKey ?? null,
@@ -154,12 +149,17 @@ const start = async (
       fileUrls: new FileUrls(secret, ""),
       host,
       port,
+      ready: ready.promise,
       remote: options.remote ?? null,
       verifyToken: (token) => verifyToken(token)
     })
   )
-  url = server.url
   cleanup.defer(() => server.close())
+  const { url } = server
+  const verifier = () =>
+    makeVerifier(options.auth?.providers ?? executor.info.authProviders, options.auth?.discovery ?? false, url)
+  let verifyToken: VerifyToken = verifier()
+  ready.resolve()
   executor.onJobs = () => scheduler.wake()
   scheduler.wake()
   await crons.sync()

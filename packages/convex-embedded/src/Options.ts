@@ -5,7 +5,7 @@ import type { Durability } from "./internal/storage/store.ts"
 import type { AuthProvider } from "./internal/values/identity.ts"
 import { limits } from "./internal/values/limits.ts"
 
-/** Static files of a web page, on the deployment's own port. Paths below `/api/` and `/version` are never served. */
+/** Static files of a web page, on the deployment's own port. Paths below `/api/` and `/http/`, and `/version` are never served. */
 export interface AssetOptions {
   /**
    * A folder, or the content of each file by its path, such as `/index.html`. `/` is `/index.html`. Read at the start and

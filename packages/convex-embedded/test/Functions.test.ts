@@ -1,6 +1,6 @@
 import { anyApi } from "convex/server"
 import { ConvexError } from "convex/values"
-import { assert, describe, it } from "vitest"
+import { assert, describe, it, onTestFinished, vi } from "vitest"
 import { connect, connectHttp, deploy, deployForAll, emptied, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 import type { Id } from "./fixtures/convex/_generated/dataModel.js"
@@ -307,7 +307,19 @@ describe("functions", () => {
     assert.deepEqual(await answer.json(), { stored: "hooked" })
     const [stored] = await connectHttp(deployment).query(api.messages.list, { channel: "http" })
     assert.equal(stored?.text, "hooked")
-    assert.equal((await fetch(`${deployment.url}/nothing`)).status, 404)
+    // As `/api/auth/…` of auth libraries, and as in a deployment of Convex without a second address.
+    for (const path of ["/api/mine/environment", "/http/api/mine/environment", "/http/api/query"]) {
+      const read = await fetch(`${deployment.url}${path}?of=PATH`)
+      assert.deepEqual(await read.json(), [
+        deployment.url,
+        deployment.url,
+        `${deployment.url}${path}`.replace("/http/", "/")
+      ])
+      assert.isNull(read.headers.get("content-security-policy"), "headers are set by the action")
+    }
+    for (const path of ["/nothing", "/api/nothing", "/http/nothing", "/http/api/counters"]) {
+      assert.equal((await fetch(deployment.url + path, { method: "POST" })).status, 404, path)
+    }
   })
 
   it("the program that serves the deployment runs internal functions, too", async () => {
@@ -327,5 +339,14 @@ describe("functions", () => {
     await Promise.all(Array.from({ length: 20 }, (_, i) => (i % 2 ? a : b).mutation(api.counters.add, { name: "n" })))
     assert.equal(await a.query(api.counters.read, { name: "n" }), 10)
     assert.equal(await b.query(api.counters.read, { name: "n" }), 10)
+    for (const [client, { url }] of [[a, first] as const, [b, second] as const]) {
+      for (const name of ["CONVEX_CLOUD_URL", "CONVEX_SITE_URL"]) {
+        assert.equal(await client.query(api.misc.environment, { name }), url)
+        assert.isUndefined(process.env[name])
+      }
+    }
+    vi.stubEnv("EMBEDDED_TEST_LATER", "set after the start")
+    onTestFinished(() => void vi.unstubAllEnvs())
+    assert.equal(await a.query(api.misc.environment, { name: "EMBEDDED_TEST_LATER" }), "set after the start")
   })
 })

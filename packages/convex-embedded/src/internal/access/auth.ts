@@ -15,14 +15,10 @@ interface Issuer {
 }
 
 /**
- * `discovery`: whether keys may be fetched from issuers on other machines. `own`: the URL of the deployment, for keys that its
- * own routes serve; it is read when the first token arrives. Fails with `InvalidOptions`.
+ * `discovery`: whether keys may be fetched from issuers on other machines. `own`: the URL of the deployment, which may be
+ * an issuer itself, and whose routes may serve keys. Fails with `InvalidOptions`.
  */
-export const makeVerifier = (
-  providers: ReadonlyArray<AuthProvider>,
-  discovery: boolean,
-  own: () => string = () => ""
-): VerifyToken => {
+export const makeVerifier = (providers: ReadonlyArray<AuthProvider>, discovery: boolean, own = ""): VerifyToken => {
   const issuers = providers.map((provider) => issuerOf(provider, discovery, own))
   return async (token) => {
     const claims = decode(token)
@@ -56,7 +52,7 @@ export const makeVerifier = (
   }
 }
 
-const issuerOf = (provider: AuthProvider, discovery: boolean, own: () => string): Issuer => {
+const issuerOf = (provider: AuthProvider, discovery: boolean, own: string): Issuer => {
   const audience = provider.applicationID
   if ("type" in provider) {
     const { algorithm, issuer, jwks, type } = provider
@@ -72,8 +68,9 @@ const issuerOf = (provider: AuthProvider, discovery: boolean, own: () => string)
   // Without an audience, tokens for any other application of the issuer would be accepted.
   if (typeof provider.domain !== "string" || typeof audience !== "string") throw notAProvider(provider)
   const name = canonicalIssuer(provider.domain)
+  const keys = discovery || name === own ? discoveredKeys(name) : notAllowed(name)
   // The algorithms that Convex accepts from such issuers.
-  return { algorithms: ["RS256", "EdDSA"], audience, keys: discovery ? discoveredKeys(name) : notAllowed(name), name }
+  return { algorithms: ["RS256", "EdDSA"], audience, keys, name }
 }
 
 /** Providers are checked at run time: their values may come from environment variables. */

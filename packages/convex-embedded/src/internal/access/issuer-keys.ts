@@ -27,11 +27,8 @@ const COOLDOWN_MILLIS = 30_000
 const DISCOVERED_MILLIS = 3_600_000
 
 /** The keys of a provider's `jwks`. `own`: the URL of the deployment. Fails with `InvalidOptions`. */
-export const keysAt = (issuer: string, jwks: string, discovery: boolean, own: () => string): JWTVerifyGetKey => {
-  if (/^\/(?!\/)/.test(jwks)) {
-    let keys: JWTVerifyGetKey | null = null
-    return (header, token) => (keys ??= remoteKeys(new URL(jwks, own())))(header, token)
-  }
+export const keysAt = (issuer: string, jwks: string, discovery: boolean, own: string): JWTVerifyGetKey => {
+  if (/^\/(?!\/)/.test(jwks)) return remoteKeys(new URL(jwks, own))
   const url = URL.parse(jwks)
   if (url?.protocol === "data:") return createLocalJWKSet(inlineKeys(issuer, jwks))
   if (url !== null && isSafe(url)) return discovery || isLocal(url) ? remoteKeys(url) : notAllowed(issuer)

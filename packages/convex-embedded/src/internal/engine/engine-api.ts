@@ -37,12 +37,10 @@ export interface FunctionsInfo {
   readonly hasHttp: boolean
 }
 
-/** Opens the store first, so that a data folder in use is reported before any function is loaded. */
-export const openEngine = async (settings: EngineSettings, watchdog: WatchdogState) => {
-  const store = Store.open(settings.file, settings.durability)
+/** Loads the functions. If that fails, the store is closed. */
+export const openEngine = async (settings: EngineSettings, watchdog: WatchdogState, store: Store) => {
   try {
-    const functions = await loadFunctions(settings.modules)
-    return startEngine(settings, watchdog, store, functions)
+    return startEngine(settings, watchdog, store, await loadFunctions(settings.modules))
   } catch (cause) {
     store.close()
     throw cause
@@ -106,7 +104,6 @@ const engineApi = (engine: Engine, store: Store) => ({
   syncCrons: () => syncCrons(engine),
   runCrons: () => runCrons(engine),
 
-  setOrigin: (origin: string) => void (engine.fileUrls.origin = origin),
   reload: async (modules: ModuleList): Promise<FunctionsInfo> => {
     const functions = await loadFunctions(modules)
     engine.catalog.sync(functions.schema)

@@ -6,8 +6,7 @@ const UPLOAD_MILLIS = 3_600_000
 /** Upload URLs are valid for an hour, and only until the deployment stops. */
 export class FileUrls {
   readonly #secret: Uint8Array
-  /** Set when the deployment listens, before any function runs. */
-  origin: string
+  readonly origin: string
 
   constructor(secret: Uint8Array, origin: string) {
     this.#secret = secret

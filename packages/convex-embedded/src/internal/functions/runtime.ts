@@ -79,6 +79,17 @@ export const install = (kind: "engine" | "actions"): void => {
   Math.random = () => (frames.getStore()?.determinism?.random ?? random)()
 }
 
+/** Sets the variables of Convex for the functions of this thread. `process.env` itself belongs to the program. */
+export const setUrls = (origin: string): void => {
+  const own: NodeJS.ProcessEnv = { CONVEX_CLOUD_URL: origin, CONVEX_SITE_URL: origin }
+  process.env = new Proxy(process.env, {
+    get: (env, name: string) => own[name] ?? env[name],
+    getOwnPropertyDescriptor: (env, name) => Object.getOwnPropertyDescriptor(name in own ? own : env, name),
+    has: (env, name) => name in own || name in env,
+    ownKeys: (env) => [...new Set([...Reflect.ownKeys(env), ...Reflect.ownKeys(own)])]
+  })
+}
+
 /** Queries and mutations may run repeatedly, so they must have no side effects. */
 const refuse = (name: "fetch" | "setTimeout" | "setInterval" | "setImmediate", shown: string): void => {
   const guarded = new Proxy(globalThis[name], {

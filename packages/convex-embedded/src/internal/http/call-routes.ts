@@ -35,11 +35,10 @@ export const handleCall = async (
   if (request.method !== "POST" && !isRead) {
     return respond(response, 405, { code: "MethodNotAllowed", message: "Use POST." })
   }
-  if (path === "/api/query_ts") return respond(response, 200, { ts: encodeTs(options.executor.ts) })
+  if (path === TS_PATH) return respond(response, 200, { ts: encodeTs(options.executor.ts) })
   // `/api/run/folder/module/name` is `folder/module:name`.
   const named = path.startsWith(RUN_PATH) ? path.slice(RUN_PATH.length).replace(/\/([^/]*)$/, ":$1") : null
-  const kind = named === null ? KINDS[path] : "any"
-  if (kind === undefined) return respond(response, 404, { code: "NotFound", message: `There is nothing at ${path}.` })
+  const kind = named === null ? KINDS[path]! : "any"
 
   // Before the body: authenticated connections are not dropped for memory.
   let caller = ANONYMOUS
@@ -76,6 +75,11 @@ export const handleCall = async (
 }
 
 const RUN_PATH = "/api/run/"
+const TS_PATH = "/api/query_ts"
+
+/** Whether `handleCall` handles this path. */
+export const isCallPath = (path: string): boolean =>
+  path === TS_PATH || path.startsWith(RUN_PATH) || Object.hasOwn(KINDS, path)
 
 const KINDS: Record<string, FunctionKind | "any"> = {
   "/api/action": "action",

@@ -9,7 +9,7 @@ import { handleHttpAction } from "./action-routes.ts"
 import { sendAsset } from "./asset.ts"
 import type { Assets } from "./assets.ts"
 import type { VerifyToken } from "../values/identity.ts"
-import { handleCall } from "./call-routes.ts"
+import { handleCall, isCallPath } from "./call-routes.ts"
 import { type Connection, Connections } from "../access/connections.ts"
 import { messageOf } from "../values/errors.ts"
 import type { Executor } from "../threads/executor.ts"
@@ -30,6 +30,8 @@ export interface ServerOptions {
   /** Bytes that all connections together may use for messages and results. */
   readonly connectionMemory: number
   readonly executor: Executor
+  /** Settles when the functions are loaded; requests wait until then. */
+  readonly ready: Promise<void>
   readonly fileUrls: FileUrls
   readonly verifyToken: VerifyToken
   /** Changes with each reload. */
@@ -70,7 +72,8 @@ export const serve = async (options: ServerOptions): Promise<RunningServer> => {
   const server = createServer(
     { connectionsCheckingInterval: 5000, headersTimeout: limits.connectMillis },
     (request, response) => {
-      handle(door, request, response).catch((cause: unknown) => {
+      const handled = options.ready.then(() => handle(door, request, response))
+      handled.catch((cause: unknown) => {
         if (response.headersSent) response.destroy()
         else respond(response, 500, { code: "InternalServerError", message: messageOf(cause) })
       })
@@ -81,7 +84,10 @@ export const serve = async (options: ServerOptions): Promise<RunningServer> => {
       refuse(socket, 503, "TooManyConnections", "All places are taken. Try again.")
   })
   const sockets = new WebSocketServer({ maxPayload: limits.messageBytes, noServer: true })
-  server.on("upgrade", (request, socket, head) => upgrade(door, sockets, request, socket, head))
+  server.on("upgrade", (request, socket, head) => {
+    socket.on("error", () => socket.destroy())
+    void options.ready.then(() => upgrade(door, sockets, request, socket, head))
+  })
   const port = await listen(server, options)
   local = { ...options, port }
   const close = () =>
@@ -131,13 +137,17 @@ const accessOf = ({ rules }: Door, { headersDistinct, socket }: IncomingMessage)
   })
 }
 
+/** Other paths below `/api/`, such as those of auth libraries, can be routes of HTTP actions. */
+const isApiPath = (path: string): boolean =>
+  path.startsWith(FILES_PATH) || path === "/api/export" || path === "/api/import" || isCallPath(path)
+
 const handle = async (door: Door, request: IncomingMessage, response: ServerResponse): Promise<void> => {
   const connection = door.connections.of(request.socket)
   // The connection was dropped meanwhile.
   if (connection === undefined) return void response.destroy()
   attend(connection, response)
   const path = pathOf(request)
-  const isApi = path.startsWith("/api/")
+  const isApi = isApiPath(path)
   if (isApi || path === "/version") setDefaultHeaders(response)
   const refusal = accessOf(door, request)
   if (refusal !== null) {
@@ -160,7 +170,10 @@ const handle = async (door: Door, request: IncomingMessage, response: ServerResp
   return handleCall(door, connection, request, response)
 }
 
-/** Assets come before HTTP actions, and the fallback of the assets after them. */
+/**
+ * Assets come before HTTP actions, and the fallback of the assets after them. Below `/http/` there are HTTP actions only,
+ * whose routes do not have this prefix, as in a deployment of Convex without a second address for them.
+ */
 const handlePage = async (
   door: Door,
   connection: Connection,
@@ -168,7 +181,8 @@ const handlePage = async (
   response: ServerResponse
 ): Promise<void> => {
   const path = pathOf(request)
-  const isRead = request.method === "GET" || request.method === "HEAD"
+  const isRead = (request.method === "GET" || request.method === "HEAD") && !/^\/(api|http)\//.test(path)
+  if (path.startsWith("/http/")) request.url = request.url!.slice("/http".length)
   const asset = isRead ? door.assets().find(path) : null
   if (asset !== null) return sendAsset(request, response, asset)
   if (await handleHttpAction(door, connection, request, response)) return
@@ -218,7 +232,6 @@ const upgrade = (
   socket: Duplex,
   head: Buffer
 ): void => {
-  socket.on("error", () => socket.destroy())
   const connection = door.connections.of(request.socket)
   if (connection === undefined) return void socket.destroy()
   const refusal = accessOf(door, request)

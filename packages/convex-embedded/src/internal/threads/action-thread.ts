@@ -31,11 +31,11 @@ export class ActionThread {
   #requests = 0
   #retired = false
 
-  constructor(host: Omit<ActionHost, "chunk" | "head">, modules: ModuleList) {
+  constructor(host: Omit<ActionHost, "chunk" | "head">, modules: ModuleList, origin: string) {
     const memory = WatchdogState.memory()
     this.#watchdog = new WatchdogState(memory)
     this.#thread = startThread(
-      { kind: "actions", modules, watchdog: memory },
+      { kind: "actions", modules, origin, watchdog: memory },
       {
         ...host,
         chunk: (request: number, bytes: Uint8Array) => this.#sink(request).chunk(bytes),

@@ -10,11 +10,17 @@ import { loadFunctions } from "../functions/load.ts"
 import type { ModuleList } from "../functions/modules.ts"
 import { WatchdogState } from "../engine/watchdog-state.ts"
 import { type Api, Peer } from "./rpc.ts"
-import { install } from "../functions/runtime.ts"
+import { install, setUrls } from "../functions/runtime.ts"
+import { Store } from "../storage/store.ts"
 
 export type ThreadData =
   | { readonly kind: "engine"; readonly watchdog: SharedArrayBuffer }
-  | { readonly kind: "actions"; readonly watchdog: SharedArrayBuffer; readonly modules: ModuleList }
+  | {
+      readonly kind: "actions"
+      readonly watchdog: SharedArrayBuffer
+      readonly modules: ModuleList
+      readonly origin: string
+    }
 
 /** An answer of the engine thread: a result, and the commits since the last answer. */
 export interface Answer<A> {
@@ -23,10 +29,15 @@ export interface Answer<A> {
 }
 
 const engineThread = (watchdog: WatchdogState) => {
+  let store: Store | undefined
   let engine: EngineApi | undefined
   return {
-    open: async (settings: EngineSettings): Promise<FunctionsInfo> => {
-      const opened = await openEngine(settings, watchdog)
+    /** Opens the data file; then, when the URL of the deployment is known, loads the functions, which may read it. */
+    open: async (settings: EngineSettings): Promise<FunctionsInfo | null> => {
+      store ??= Store.open(settings.file, settings.durability)
+      if (settings.origin === "") return null
+      setUrls(settings.origin)
+      const opened = await openEngine(settings, watchdog, store)
       engine = opened.api
       return opened.info
     },
@@ -59,6 +70,7 @@ const actionsThread = (watchdog: WatchdogState, modules: ModuleList): ActionsApi
 
 const data = workerData as ThreadData
 install(data.kind)
+if (data.kind === "actions") setUrls(data.origin)
 // An unhandled rejection of one function must not end the thread and the functions of others.
 for (const event of ["uncaughtException", "unhandledRejection"] as const) {
   process.on(event, (cause: unknown) => console.error(cause))

@@ -35,7 +35,6 @@ class NotBegun extends Error {}
 interface Running {
   readonly thread: Thread<EngineThreadApi>
   readonly watchdog: WatchdogState
-  readonly info: FunctionsInfo
 }
 
 export interface EngineThreadOptions {
@@ -58,12 +57,19 @@ export class EngineThread {
     this.#settings = options.settings
   }
 
-  /** Rejects if the store cannot be opened or the functions cannot be loaded. */
-  static async start(options: EngineThreadOptions): Promise<{ engine: EngineThread; info: FunctionsInfo }> {
+  /** Rejects if the store cannot be opened. `load` comes before the first request. */
+  static async start(options: EngineThreadOptions): Promise<EngineThread> {
     const engine = new EngineThread(options)
     engine.#running = engine.#start()
-    const { info } = await engine.#running
-    return { engine, info }
+    await engine.#running
+    return engine
+  }
+
+  /** Loads the functions, which may read the URL of the deployment. */
+  async load(origin: string): Promise<FunctionsInfo> {
+    this.#settings = { ...this.#settings, origin }
+    const { thread } = await this.#current()
+    return (await this.#open(thread))!
   }
 
   /** Sends one request at a time. Rejects as the method does, with `HungFunctionError` or with `ThreadEnded`. */
@@ -85,11 +91,6 @@ export class EngineThread {
         if (!(cause instanceof NotBegun)) throw cause
       }
     }
-  }
-
-  async setOrigin(origin: string): Promise<void> {
-    this.#settings = { ...this.#settings, origin }
-    await this.request("setOrigin", origin)
   }
 
   async reload(modules: ModuleList): Promise<FunctionsInfo> {
@@ -130,13 +131,20 @@ export class EngineThread {
   async #start(): Promise<Running> {
     const memory = WatchdogState.memory()
     const thread = startThread<EngineThreadApi>({ kind: "engine", watchdog: memory }, {})
-    const tooLong = `The functions in ${this.#settings.modules.folder} did not load within ${LOAD_MILLIS / 1000} s.`
-    const timer = setTimeout(() => void thread.end(new ConvexEmbeddedError("InvalidFunctions", tooLong)), LOAD_MILLIS)
     try {
-      return { info: await thread.peer.call("open", this.#settings), thread, watchdog: new WatchdogState(memory) }
+      await this.#open(thread)
+      return { thread, watchdog: new WatchdogState(memory) }
     } catch (cause) {
       await thread.end(new ThreadEnded("it did not start"))
       throw cause
+    }
+  }
+
+  async #open(thread: Thread<EngineThreadApi>): Promise<FunctionsInfo | null> {
+    const tooLong = `The functions in ${this.#settings.modules.folder} did not load within ${LOAD_MILLIS / 1000} s.`
+    const timer = setTimeout(() => void thread.end(new ConvexEmbeddedError("InvalidFunctions", tooLong)), LOAD_MILLIS)
+    try {
+      return await thread.peer.call("open", this.#settings)
     } finally {
       clearTimeout(timer)
     }

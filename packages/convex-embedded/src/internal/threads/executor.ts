@@ -36,6 +36,7 @@ export class Executor {
   onJobs: () => void = () => undefined
   info: FunctionsInfo = { authProviders: [], hasHttp: false }
   readonly #engine: EngineThread
+  #origin = ""
   #modules: ModuleList
   /** The last one takes new actions; the others finish theirs. */
   #actions: Array<ActionThread> = []
@@ -54,9 +55,9 @@ export class Executor {
     })
   }
 
-  /** Rejects if the store cannot be opened or the functions cannot be loaded. */
-  static async start(settings: EngineSettings): Promise<Executor> {
-    const { engine, info } = await EngineThread.start({
+  /** Rejects if the store cannot be opened. The functions are loaded by `serving`. */
+  static async start(settings: Omit<EngineSettings, "origin">): Promise<Executor> {
+    const engine = await EngineThread.start({
       onCommit: (commit) => executor.#onCommit(commit),
       onReplaced: () => {
         // A query that took its thread down would do so again: it is retried with a delay.
@@ -64,10 +65,9 @@ export class Executor {
         // The terminated thread may have committed jobs that it has not reported.
         executor.onJobs()
       },
-      settings
+      settings: { ...settings, origin: "" }
     })
     const executor = new Executor(engine, settings.modules)
-    executor.info = info
     return executor
   }
 
@@ -188,11 +188,23 @@ export class Executor {
     return this.info.hasHttp ? this.#actionThread().http(call, sink) : Promise.resolve(false)
   }
 
-  /** Starts a server, and makes its URL known to the functions before the first of them runs. */
-  serving<A extends { readonly url: string }>(listen: () => Promise<A>): Promise<A> {
+  /**
+   * Starts a server, then loads the functions, which may read its URL. Rejects if the server cannot listen or the functions
+   * cannot be loaded; nothing listens then.
+   */
+  serving<A extends { readonly close: () => Promise<void>; readonly url: string }>(
+    listen: () => Promise<A>
+  ): Promise<A> {
     return this.exclusive(async () => {
       const listening = await listen()
-      await this.#engine.setOrigin(listening.url)
+      try {
+        this.#origin = listening.url
+        this.info = await this.#engine.load(listening.url)
+        await this.#engine.request("recoverJobs")
+      } catch (cause) {
+        await listening.close()
+        throw cause
+      }
       return listening
     })
   }
@@ -211,7 +223,7 @@ export class Executor {
     const last = this.#actions.at(-1)
     if (last?.isOpen()) return last
     last?.retire()
-    const next = new ActionThread(this.#actionHost, this.#modules)
+    const next = new ActionThread(this.#actionHost, this.#modules, this.#origin)
     this.#actions = [...this.#actions.filter((thread) => !thread.hasEnded()), next]
     return next
   }
