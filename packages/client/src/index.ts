@@ -49,7 +49,12 @@ export * as TurnView from "./TurnView.ts"
 export type { CallOptions, MutationOptions } from "./internal/calls.ts"
 export type { UploadedFile, UploadOptions } from "./resources/files.ts"
 export type { Model, ModelCatalog } from "./resources/models.ts"
-export type { NotifyTargetOptions } from "./resources/notifications.ts"
+export type {
+  NotifyTargetOptions,
+  PushMessage,
+  PushSubscriptionLike,
+  SubscribePushOptions
+} from "./resources/notifications.ts"
 export type { PromptChanges } from "./resources/promptQueue.ts"
 export type { DiffOptions } from "./resources/queries.ts"
 export type { ExportedTurn, RedoOptions, UndoOptions } from "./resources/sessionActions.ts"

@@ -151,6 +151,8 @@ export const stoppingMutation = customMutation(callableBy("operator", mutation, 
 export const operatorMutation = customMutation(callableBy("operator", mutation, "operate"), metered("operate"))
 /** An action by an operator: `ctx.operator`. For functions that must write although they reject the call. Scope `operate`. */
 export const operatorAction = customAction(callableBy("operator", action, "operate"), signedInAction("operate"))
+/** An action by an operator that concerns only the reader. Scope `read`. */
+export const readerAction = customAction(callableBy("operator", action, "read"), signedInAction("read"))
 /** A query by the worker that holds the lease: `ctx.worker`. */
 export const workerQuery = customQuery(callableBy("worker", query), leased)
 /** A mutation by the worker that holds the lease: `ctx.worker`. */

@@ -158,6 +158,12 @@ export const NOTIFY_DEBOUNCE = 5_000
 export const NOTIFY_TIMEOUT = 10_000
 /** The time after each attempt until the next, above the time limit of a request. The last one ends in giving up. Milliseconds. */
 export const NOTIFY_DELAYS: ReadonlyArray<number> = [15_000, 60_000, 5 * 60_000, 30 * 60_000, 15_000]
+/** How long a push service keeps a message for a device that is off. Seconds. */
+export const NOTIFY_TTL = 24 * 3_600
+/** Characters of the title and of the subject in a push message, which has at most 3,993 bytes. */
+export const MAX_PUSH_TEXT = 400
+/** The lifetime of the token for a push service, which accepts 24 hours. Milliseconds. */
+export const PUSH_TOKEN_LIFETIME = 12 * 3_600_000
 /** A worker answers a query within this time, or it expires. Milliseconds. */
 export const QUERY_TIME = 15_000
 /** How long a query that is not closed is kept, from the time at which it would expire. Milliseconds. */

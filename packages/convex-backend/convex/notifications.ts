@@ -9,7 +9,8 @@ import { internalQuery, type QueryCtx } from "./_generated/server.ts"
 import { fullQuery, type OperatorCaller, operatorAction, operatorMutation, stoppingMutation } from "./builders.ts"
 import { appError } from "./errors.ts"
 import { checkCount, checkText, MAX_NOTIFY_TARGETS, MAX_SECRET } from "./limits.ts"
-import { checkUrl, post, shownUrl } from "./notifyMessages.ts"
+import { deliver } from "./notifyDelivery.ts"
+import { checkUrl, shownUrl } from "./notifyMessages.ts"
 import { targetsOf } from "./notifyTargets.ts"
 import { inboxKind, notifyKind } from "./validators.ts"
 
@@ -69,7 +70,7 @@ export const add = operatorMutation({
   }
 })
 
-/** Your targets. `url` has no query, and the secret is not shown. Times in milliseconds. */
+/** Your targets. `url` has no query (of a `push` target: no path), and the secret is not shown. Times in milliseconds. */
 export const list = fullQuery({
   args: {},
   handler: async (ctx) =>
@@ -77,7 +78,7 @@ export const list = fullQuery({
       ({ _creationTime, _id, content, device, kind, lastError, lastSentAt, secret, url, wants }) => ({
         targetId: _id,
         kind,
-        url: shownUrl(url),
+        url: shownUrl(url, kind),
         hasSecret: secret !== undefined,
         wants,
         content,
@@ -119,8 +120,8 @@ export const test = operatorAction({
     const to = await ctx.runQuery(internal.notifications.target, { operator: ctx.operator, targetId })
     const at = Date.now()
     const about = { sessionId: null, turnId: null, requestId: null, workerId: null }
-    const error = await post(to, { id: `test-${targetId}-${at}`, kind: "test", at, ...about })
-    await ctx.runMutation(internal.notifyDelivery.settle, { targetId, notificationId: null, error })
+    const { error, isGone } = await deliver(ctx, to, { id: `test-${targetId}-${at}`, kind: "test", at, ...about })
+    await ctx.runMutation(internal.notifyDelivery.settle, { targetId, notificationId: null, error, isGone })
     return { error }
   }
 })

@@ -15,9 +15,9 @@
 import { v } from "convex/values"
 import { internal } from "./_generated/api.ts"
 import type { Doc } from "./_generated/dataModel.ts"
-import { internalAction, internalMutation, internalQuery, type QueryCtx } from "./_generated/server.ts"
+import { type ActionCtx, internalAction, internalMutation, internalQuery, type QueryCtx } from "./_generated/server.ts"
 import { MAX_DEVICES_READ, NOTIFY_DELAYS } from "./limits.ts"
-import { type Notification, post } from "./notifyMessages.ts"
+import { type Notification, post, type Posted } from "./notifyMessages.ts"
 import { targetsOf } from "./notifyTargets.ts"
 
 /** The item, if this state of it still waits and no device has read it. */
@@ -88,6 +88,20 @@ export const compose = internalQuery({
   }
 })
 
+/** Posts a notification by the protocol of its target. */
+export const deliver = (
+  ctx: Pick<ActionCtx, "runAction">,
+  target: Doc<"notifyTargets">,
+  message: Notification
+): Promise<Posted> =>
+  target.push === undefined
+    ? post(target, message)
+    : ctx.runAction(internal.pushDelivery.post, {
+        endpoint: target.url,
+        ...target.push,
+        notification: JSON.stringify(message)
+      })
+
 /** Sends a notification, and stores the result. */
 export const send = internalAction({
   args: { notificationId: v.id("notifications") },
@@ -95,8 +109,8 @@ export const send = internalAction({
     const composed = await ctx.runQuery(internal.notifyDelivery.compose, { notificationId })
     if (composed === null) return null
     const { message, target } = composed
-    const error = await post(target, message)
-    await ctx.runMutation(internal.notifyDelivery.settle, { targetId: target._id, notificationId, error })
+    const { error, isGone } = await deliver(ctx, target, message)
+    await ctx.runMutation(internal.notifyDelivery.settle, { targetId: target._id, notificationId, error, isGone })
     return null
   }
 })
@@ -106,11 +120,16 @@ export const settle = internalMutation({
   args: {
     targetId: v.id("notifyTargets"),
     notificationId: v.union(v.id("notifications"), v.null()),
-    error: v.union(v.string(), v.null())
+    error: v.union(v.string(), v.null()),
+    isGone: v.boolean()
   },
-  handler: async (ctx, { error, notificationId, targetId }): Promise<null> => {
+  handler: async (ctx, { error, isGone, notificationId, targetId }): Promise<null> => {
     const at = Date.now()
-    if ((await ctx.db.get(targetId)) !== null) {
+    const target = await ctx.db.get(targetId)
+    if (target?.kind === "push" && isGone) {
+      // The browser has ended the subscription. The next attempt deletes the notification.
+      await ctx.db.delete(targetId)
+    } else if (target !== null) {
       const result = error === null ? { lastError: undefined, lastSentAt: at } : { lastError: { at, message: error } }
       await ctx.db.patch(targetId, result)
     }

@@ -3,11 +3,24 @@
  */
 import type { Doc } from "./_generated/dataModel.ts"
 import { appError } from "./errors.ts"
-import { checkText, MAX_NAME, MAX_URL, NOTIFY_TIMEOUT, printable } from "./limits.ts"
+import { checkText, MAX_NAME, MAX_PUSH_TEXT, MAX_URL, NOTIFY_TIMEOUT, printable } from "./limits.ts"
 
 declare const process: { readonly env: Readonly<Record<string, string | undefined>> }
 
-type Target = Pick<Doc<"notifyTargets">, "kind" | "url" | "secret">
+/** Of a webhook or an ntfy topic. */
+export type Target = Pick<Doc<"notifyTargets">, "kind" | "url" | "secret">
+
+/** `error`: why a request failed, or null. `isGone`: the receiver does not exist any longer, as push services report it. */
+export interface Posted {
+  readonly error: string | null
+  readonly isGone: boolean
+}
+
+/** The body and headers of a request. */
+export interface Message {
+  readonly body: string | Uint8Array<ArrayBuffer>
+  readonly headers: Readonly<Record<string, string>>
+}
 
 /** `title` and `subject` only for targets that receive the content. */
 export interface Notification {
@@ -44,10 +57,10 @@ export const checkUrl = (text: string): string => {
   )
 }
 
-/** A URL as it may be shown: its query can have secrets. */
-export const shownUrl = (url: string): string => {
+/** A URL as it may be shown: its query can have secrets. The path of a push endpoint is one. */
+export const shownUrl = (url: string, kind?: Doc<"notifyTargets">["kind"]): string => {
   const { origin, pathname } = new URL(url)
-  return origin + pathname
+  return kind === "push" ? origin : origin + pathname
 }
 
 const encode = (text: string) => new TextEncoder().encode(text)
@@ -70,7 +83,26 @@ const ntfy: Record<Notification["kind"], readonly [title: string, priority: stri
   test: ["A test", "3", "bell"]
 }
 
-const requestOf = async ({ kind, secret }: Target, notification: Notification) => {
+/** A surrogate without the other half of its character cannot be sent. */
+const short = (text: string) =>
+  printable(text)
+    .slice(0, MAX_PUSH_TEXT)
+    .replaceAll(/\p{Surrogate}/gu, "\ufffd")
+
+/**
+ * The text of a push message: everything that a page needs to show it without a request, because a browser ends a
+ * subscription whose messages show nothing. `heading` needs no content.
+ */
+export const pushPayload = ({ subject, title, ...notification }: Notification): string => {
+  return JSON.stringify({
+    ...notification,
+    heading: ntfy[notification.kind][0],
+    ...(typeof title === "string" && { title: short(title) }),
+    ...(subject !== undefined && { subject: short(subject) })
+  })
+}
+
+const requestOf = async ({ kind, secret }: Target, notification: Notification): Promise<Message> => {
   const { id, subject, title } = notification
   const content = [title ?? "", subject ?? ""].filter((line) => line !== "").map(printable)
   if (kind === "ntfy") {
@@ -103,21 +135,26 @@ const describe = (error: unknown, url: string): string => {
   return printable(`${error.message}${cause}`.replaceAll(url, shownUrl(url))).slice(0, MAX_NAME)
 }
 
-/** Posts a notification. Returns why it failed, or null. A redirect is a failure: it would lead to an unchecked URL. */
-export const post = async (target: Target, notification: Notification): Promise<string | null> => {
+/** Posts a message. A redirect is a failure: it would lead to an unchecked URL. */
+export const postTo = async (url: string, compose: () => Promise<Message>): Promise<Posted> => {
   const controller = new AbortController()
   const timer = setTimeout(() => {
     controller.abort(new Error(`There was no answer in ${NOTIFY_TIMEOUT / 1_000} s`))
   }, NOTIFY_TIMEOUT)
   try {
-    const { body, headers } = await requestOf(target, notification)
+    const { body, headers } = await compose()
     const { signal } = controller
-    const response = await fetch(checkUrl(target.url), { method: "POST", redirect: "manual", headers, body, signal })
+    const response = await fetch(checkUrl(url), { method: "POST", redirect: "manual", headers, body, signal })
     await response.body?.cancel()
-    return response.ok ? null : `The answer was ${response.status}`
+    const error = response.ok ? null : `The answer was ${response.status}`
+    return { error, isGone: response.status === 404 || response.status === 410 }
   } catch (error) {
-    return describe(error, target.url)
+    return { error: describe(error, url), isGone: false }
   } finally {
     clearTimeout(timer)
   }
 }
+
+/** Posts a notification to a webhook or a topic. */
+export const post = (target: Target, notification: Notification): Promise<Posted> =>
+  postTo(target.url, () => requestOf(target, notification))

@@ -84,7 +84,7 @@ export const catalogEntries = {
   skills: v.array(v.object({ name: v.string(), description: v.optional(v.string()) }))
 }
 
-/** The protocols by which notifications are sent. */
+/** The protocols by which notifications are sent, except to subscriptions of browsers (`push`). */
 export const notifyKind = v.union(v.literal("webhook"), v.literal("ntfy"))
 
 /** The model (`provider/model`) that answered a turn, its variant if one was used, and the agent. */

@@ -180,6 +180,12 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
   "notifications:add": [() => ({ kind: "webhook", url: "https://127.0.0.1:1/a", secret: "s", wants: ["gone"] }), "own"],
   "notifications:remove": [({ targetId }) => ({ targetId }), "NotFound"],
   "notifications:test": [({ targetId }) => ({ targetId }), "NotFound"],
+  "pushSubscriptions:key": [() => ({}), "own"],
+  "pushSubscriptions:subscribe": [
+    () => ({ endpoint: "https://127.0.0.1:1/p", p256dh: `B${"A".repeat(86)}`, auth: "A".repeat(22), wants: ["gone"] }),
+    "own"
+  ],
+  "pushSubscriptions:unsubscribe": [() => ({ endpoint: "https://127.0.0.1:1/p" }), { accepted: null }],
   "usage:session": [({ sessionId }) => ({ sessionId }), "NotFound"],
   "usage:days": [() => ({ from: "2000-01-01", to: "3000-01-01", paginationOpts }), "empty"],
   "search:find": [() => ({ text: "Hello" }), { accepted: [] }],

@@ -8,8 +8,11 @@ export const notificationsTables = {
     ownerId: v.string(),
     /** The device that it belongs to: it is removed when the device is revoked. Null: the operator's. */
     device: v.union(v.id("devices"), v.null()),
-    kind: notifyKind,
+    kind: v.union(...notifyKind.members, v.literal("push")),
+    /** Of a webhook or a topic; the endpoint of a subscription. */
     url: v.string(),
+    /** The keys of a subscription (`push`). */
+    push: v.optional(v.object({ p256dh: v.string(), auth: v.string() })),
     /** The key of a webhook's signature, or an access token of ntfy. */
     secret: v.optional(v.string()),
     /** The kinds of inbox items that it receives. */
@@ -22,6 +25,9 @@ export const notificationsTables = {
   })
     .index("by_owner", ["ownerId"])
     .index("by_device", ["device"]),
+
+  /** The key by which push services know the deployment: one row. No public function reads the private key. */
+  pushKeys: defineTable({ privateKey: v.string(), publicKey: v.string() }),
 
   /** Notifications that are not delivered yet: one per target and inbox item, about its newest state. */
   notifications: defineTable({

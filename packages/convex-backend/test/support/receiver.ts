@@ -6,6 +6,7 @@ interface Received {
   readonly path: string
   readonly headers: IncomingHttpHeaders
   readonly body: string
+  readonly bytes: Buffer
 }
 
 /** In place of a status: the request gets no answer. */
@@ -19,7 +20,8 @@ export const newReceiver = async () => {
     const chunks: Array<Buffer> = []
     request.on("data", (chunk: Buffer) => chunks.push(chunk))
     request.on("end", () => {
-      received.push({ path: request.url ?? "", headers: request.headers, body: Buffer.concat(chunks).toString() })
+      const bytes = Buffer.concat(chunks)
+      received.push({ path: request.url ?? "", headers: request.headers, body: bytes.toString(), bytes })
       const status = answers.shift() ?? 200
       if (status !== never) response.writeHead(status, { location: "/elsewhere" }).end("an answer")
     })
