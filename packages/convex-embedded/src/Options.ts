@@ -38,7 +38,10 @@ export interface RemoteOptions {
 }
 
 export interface ConvexEmbeddedOptions {
-  /** An ordinary `convex/` folder. TypeScript in it requires the optional peer `esbuild`; JavaScript does not. */
+  /**
+   * An ordinary `convex/` folder. TypeScript in it requires the optional peer `esbuild`, and so does
+   * JavaScript that imports files without their extension, as for Convex.
+   */
   readonly functions: string
   /**
    * The folder of the data; created if missing. One process at a time can use it. Only its owner can read it: a folder

@@ -94,7 +94,12 @@ describe("modules", () => {
         import { httpRouter } from "convex/server"
         import { query } from "./_generated/server"
         export const helper = query(() => "of http.ts")
-        export default httpRouter()`
+        export default httpRouter()`,
+      "crons.ts": `
+        import { cronJobs } from "convex/server"
+        import { query } from "./_generated/server"
+        export const helper = query(() => "of crons.ts")
+        export default cronJobs()`
     })
     const deployment = await deploy({ functions })
     const call = async (path: string) =>
@@ -111,6 +116,7 @@ describe("modules", () => {
     }
     assert.include(await call("countered:leak"), '"value":"secret"')
     assert.include(await call("http:helper"), '"value":"of http.ts"')
+    assert.include(await call("crons:helper"), '"value":"of crons.ts"')
   })
 
   it("auth.config.js is read like auth.config.ts", async () => {
@@ -132,6 +138,21 @@ describe("modules", () => {
     })
     const client = connectHttp(await deploy({ functions }))
     assert.equal(await client.mutation(api.counters.add, { name: "n" }), 1)
+  })
+
+  it("a folder of JavaScript that Node cannot load is bundled", async () => {
+    const functions = project({
+      "a.js": `
+        import "server-only"
+        import { query } from "./_generated/server"
+        import { text } from "./lib/text"
+        import data from "./data.json"
+        export const get = query(() => text + data.text)`,
+      "data.json": '{ "text": " and data" }',
+      "lib/text.js": `export const text = "shared text"`
+    })
+    const client = connectHttp(await deploy({ functions }))
+    assert.equal(await client.query(anyApi["a"]!["get"]!, {}), "shared text and data")
   })
 
   it("new indexes are filled, and removed ones are deleted", async () => {

@@ -1,7 +1,7 @@
-/** Finds the modules of a `convex/` folder. JavaScript is used as it is; otherwise they are bundled as Convex does. */
-import { closeSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
+/** Finds the modules of a `convex/` folder. JavaScript that Node can load is used as it is; the rest is bundled as by Convex. */
+import { closeSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { dirname, join, relative, sep } from "node:path"
-import type { BuildFailure, OutputFile } from "esbuild"
+import type { BuildFailure, OutputFile, Plugin } from "esbuild"
 import { ConvexEmbeddedError } from "../../ConvexEmbeddedError.ts"
 import { createPrivateFile, makePrivateFolder } from "../../PrivateFiles.ts"
 import { messageOf } from "../values/errors.ts"
@@ -9,6 +9,8 @@ import { systemFailure } from "../values/system-failure.ts"
 
 const SOURCE = /\.[cm]?[jt]sx?$/
 const NEEDS_BUNDLING = /\.([cm]?ts|tsx|jsx)$/
+/** Imports that only a bundler resolves: of a relative path without the extension of a script, or of a stub. */
+const BUNDLER_IMPORT = /\b(?:from|import)\s*\(?\s*["'](?:\.\.?\/(?![^"']*\.[cm]?js["'])[^"']*|server-only)["']/
 /** At the top of the folder: the only modules with a dot in their names. */
 const CONFIGURATION = /^(auth|convex)\.config\.[cm]?[jt]s$/
 const COMPONENT = /^(.+\/)convex\.config\.[cm]?[jt]s$/
@@ -35,7 +37,8 @@ export interface ModuleList {
 /** Fails with `FunctionsNotFound` or `InvalidFunctions`. */
 export const findModules = async ({ cacheDir, folder, isReload }: ModuleOptions): Promise<ModuleList> => {
   const paths = listModules(folder)
-  const bundled = isReload || paths.some((path) => NEEDS_BUNDLING.test(path))
+  const mustBundle = isReload || paths.some((path) => NEEDS_BUNDLING.test(path))
+  const bundled = mustBundle || (importsNeedBundler(folder, paths) && (await isEsbuildInstalled(folder)))
   if (bundled) await bundle(folder, paths, cacheDir)
   const modules = paths.map((path) => {
     const name = path.replace(SOURCE, "")
@@ -44,6 +47,15 @@ export const findModules = async ({ cacheDir, folder, isReload }: ModuleOptions)
   })
   return { folder, modules }
 }
+
+const importsNeedBundler = (folder: string, paths: ReadonlyArray<string>): boolean =>
+  paths.some((path) => BUNDLER_IMPORT.test(readFileSync(join(folder, path), "utf8")))
+
+const isEsbuildInstalled = (folder: string): Promise<boolean> =>
+  importEsbuild(folder).then(
+    () => true,
+    () => false
+  )
 
 /** Paths of modules, relative to the folder, with `/` between names. */
 const listModules = (folder: string): ReadonlyArray<string> => {
@@ -90,6 +102,7 @@ const bundle = async (folder: string, paths: ReadonlyArray<string>, cacheDir: st
       outbase: folder,
       outdir: cacheDir,
       platform: "node",
+      plugins: [SERVER_ONLY],
       sourcemap: "linked",
       splitting: true,
       target: "node24",
@@ -113,6 +126,15 @@ const writeOutput = ({ contents, path }: OutputFile): void => {
     throw systemFailure(`The file ${path} cannot be written`, cause)
   } finally {
     closeSync(file)
+  }
+}
+
+/** The package `server-only` throws outside of React; Convex replaces it with an empty module, too. */
+const SERVER_ONLY: Plugin = {
+  name: "server-only",
+  setup: (build) => {
+    build.onResolve({ filter: /^server-only$/ }, ({ path }) => ({ namespace: path, path }))
+    build.onLoad({ filter: /./, namespace: "server-only" }, () => ({ contents: "" }))
   }
 }
 
