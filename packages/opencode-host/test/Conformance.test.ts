@@ -1,6 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
-import { Effect, Layer, Redacted, Schedule, Stream } from "effect"
+import { ConfigProvider, Effect, Layer, Redacted, Schedule, Stream } from "effect"
 import { ascendingId, OpenCodeHost, type OpenCodeRequest } from "../src/index.ts"
 import {
   endOf,
@@ -40,6 +40,9 @@ const timesAsked = Effect.fnUntraced(function* (text: string) {
   return (yield* requests).filter(({ kind, lastUserText }) => kind === "chat" && lastUserText === text).length
 })
 
+/** Without the `OPENCODE_BIN` of the tests: the host finds the installed package. */
+const packagedBinary = ConfigProvider.layer(ConfigProvider.fromUnknown({ ...process.env, OPENCODE_BIN: "" }))
+
 const host = layerHost(
   ({ results, prompt }) => {
     if (results > 0) return Reply.text("All right.")
@@ -63,7 +66,7 @@ const host = layerHost(
     }
   },
   { permission: { bash: "ask" }, config: { model: "scripted/other", username: key } }
-)
+).pipe(Layer.provide(packagedBinary))
 
 layer(host, { timeout: "120 seconds", excludeTestServices: true })("the port", (it) => {
   it.effect("knows the server that it speaks to", () =>

@@ -7,7 +7,7 @@ import * as command from "../support/command.ts"
 const limit = { timeout: 120_000 }
 
 const version = Effect.fnUntraced(function* (root: string) {
-  const { code, stderr, stdout } = yield* command.run({ root }, "--version")
+  const { code, stderr, stdout } = yield* command.run({ root, environment: command.ownCompileCache }, "--version")
   assert.strictEqual(code, 0, stderr)
   assert.match(stdout, /^opencode-worker v/)
 })

@@ -118,10 +118,11 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
   )
 
   it.effect(
-    "excludes a second machine with its identity, is fenced after that takes over, and answers nothing twice",
+    "excludes a second machine with its identity, is fenced after that takes over, answers nothing twice, and continues when the reader of its log leaves",
     () =>
       Effect.gen(function* () {
         const { root } = yield* OpenCodeHome
+        const operator = yield* Client
         const provider = yield* ScriptedProvider
         const args = ["--data", join(root, "identity"), "--permissions", "inherit"]
         const first = yield* ready(args)
@@ -143,34 +144,19 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         const { code, stderr } = yield* Effect.promise(() => first.ended)
         assert.strictEqual(code, 79, stderr)
 
+        second.closeOutput()
+        // Both are written to the closed log.
+        const { workerId } =
+          (yield* operator.call(({ sessions }) => sessions.get(sessionId))) ??
+          (yield* Effect.die("There is no session"))
+        yield* operator.call(({ workers }) => workers.pause(workerId))
+        yield* operator.call(({ workers }) => workers.resume(workerId))
         assert.strictEqual((yield* ask(sessionId, "echo again")).text, "It says: again\n")
         // A tool call and its answer for each of two prompts.
         assert.strictEqual((yield* provider.stats).chats - chats, 4)
         second.kill("SIGTERM")
         assert.strictEqual((yield* Effect.promise(() => second.ended)).code, 0)
         yield* command.untilEnded(root)
-      }),
-    limit
-  )
-
-  it.effect(
-    "continues when the reader of its log leaves",
-    () =>
-      Effect.gen(function* () {
-        const { root } = yield* OpenCodeHome
-        const operator = yield* Client
-        const running = yield* ready(["--data", join(root, "log"), "--permissions", "inherit"])
-        const sessionId = yield* newSession
-        const { workerId } =
-          (yield* operator.call(({ sessions }) => sessions.get(sessionId))) ??
-          (yield* Effect.die("There is no session"))
-        running.closeOutput()
-        // Both are written to the closed log.
-        yield* operator.call(({ workers }) => workers.pause(workerId))
-        yield* operator.call(({ workers }) => workers.resume(workerId))
-        assert.strictEqual((yield* ask(sessionId, "echo still here")).text, "It says: still here\n")
-        running.kill("SIGTERM")
-        assert.strictEqual((yield* Effect.promise(() => running.ended)).code, 0)
       }),
     limit
   )

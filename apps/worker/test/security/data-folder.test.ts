@@ -186,7 +186,7 @@ describe("a data folder", () => {
         const project = join(root, "hosted")
         mkdirSync(project)
         for (const value of ["", "relative"]) {
-          const environment = { XDG_CACHE_HOME: value, XDG_STATE_HOME: value }
+          const environment = { ...command.ownCompileCache, XDG_CACHE_HOME: value, XDG_STATE_HOME: value }
           const ended = yield* command.run(
             { root, environment },
             "dev",

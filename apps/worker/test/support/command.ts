@@ -33,6 +33,12 @@ export const sleepingOpenCode = (root: string) =>
     return program
   })
 
+/** What makes tests cheaper: `vitest.config.ts`. */
+const passed = ["OPENCODE_BIN", "NODE_COMPILE_CACHE"]
+
+/** The command then uses its own compile cache in place of that of the tests. */
+export const ownCompileCache = { NODE_COMPILE_CACHE: "" }
+
 const environment = (root: string, extra: Readonly<Record<string, string>>) => ({
   PATH: process.env["PATH"] ?? "",
   HOME: root,
@@ -47,7 +53,7 @@ const environment = (root: string, extra: Readonly<Record<string, string>>) => (
   npm_config_offline: "true",
   // The tests read the lines that people see.
   OPENCODE_WORKER_LOG_FORMAT: "pretty",
-  BUN_JSC_useGC: process.env["BUN_JSC_useGC"] ?? "1",
+  ...Object.fromEntries(passed.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
   ...extra
 })
 
