@@ -10,6 +10,7 @@ import { Catalog } from "./opencode/catalog.ts"
 import { findUnlinked } from "./opencode/conversation.ts"
 import { sessionAction } from "./SessionActions.ts"
 import { openCodeHistory } from "./opencode/history.ts"
+import type { Undos } from "./undo/Undos.ts"
 
 const { Drain, Pause, Resume } = WorkerEvent.cases
 
@@ -50,7 +51,8 @@ const deleteSession = Effect.fnUntraced(function* (sessionId: Id<"sessions">) {
 /** Executes one command. `actor` is the worker's lifecycle. */
 export const handleCommand = Effect.fn("Worker.handleCommand")(function* (
   { command }: QueuedCommand,
-  actor: Actor.Actor<WorkerState, WorkerEvent>
+  actor: Actor.Actor<WorkerState, WorkerEvent>,
+  undos: Undos
 ) {
   const { client } = yield* OpenCodeHost
   const models = yield* ModelCache
@@ -91,6 +93,6 @@ export const handleCommand = Effect.fn("Worker.handleCommand")(function* (
     case "redo":
     case "fork":
     case "compact":
-      return yield* sessionAction(command)
+      return yield* sessionAction(command, undos)
   }
 })

@@ -48,6 +48,7 @@ import { type AboutWorker, reportInfo } from "./info/WorkerInfo.ts"
 import { Catalog } from "./opencode/catalog.ts"
 import { openCodeAgent } from "./opencode/agent.ts"
 import { publishCatalog, publishModels } from "./opencode/publish.ts"
+import { makeUndos, type Undos } from "./undo/Undos.ts"
 
 export interface WorkerOptions {
   /** The name of the machine that operators see. */
@@ -55,7 +56,7 @@ export interface WorkerOptions {
   readonly directory: string
   /** The file that keeps the credentials between two starts. */
   readonly credentials: string
-  /** Files and folders that no operator can read through queries. The file of the credentials is always one of them. */
+  /** Files and folders that no operator can read through queries. The file of the credentials and its `.undo` folder always are. */
   readonly privatePaths?: ReadonlyArray<string>
   /** Identifies this process among others with the same credentials. */
   readonly processId: string
@@ -121,6 +122,7 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
   const leaseRef = yield* ScopedRef.make((): LeasedServices | undefined => undefined)
   const releaseLease = ScopedRef.set(leaseRef, Effect.succeed<LeasedServices | undefined>(undefined))
   const current = Effect.flatMap(ScopedRef.get(leaseRef), Effect.fromNullishOr).pipe(Effect.orDie)
+  const undos = makeUndos(`${options.credentials}.undo`)
   const context = yield* Effect.context<WorkerRequirements>()
   /** A refusal of the deployment becomes an event; the lifecycle handles other errors. */
   const toWorkerEvent = <A, E>(work: Effect.Effect<A, E, WorkerRequirements>) =>
@@ -184,7 +186,7 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
       ScopedRef.set(
         leaseRef,
         Effect.tap(Layer.build(leasedServices(credentials, options)), (services) =>
-          Effect.provideContext(runBackground(actor, options), services)
+          Effect.provideContext(runBackground(actor, options, undos), services)
         )
       ).pipe(Effect.as(credentials))
     const accepted = yield* Pairing.withValidSecret(kept, begin)
@@ -196,6 +198,8 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
   const serve = Effect.gen(function* () {
     const services = yield* current
     const { recover, run } = Context.get(services, TurnScheduler)
+    // Files that are half reverted are restored before a turn reads them.
+    yield* undos.settle
     yield* Effect.all(
       [retryUnlessFenced(recover), run, retryUnlessFenced(publishModels), retryUnlessFenced(publishCatalog)],
       concurrently
@@ -240,7 +244,8 @@ type WorkerActor = Actor.Actor<WorkerState, WorkerEvent>
  */
 const runBackground = Effect.fnUntraced(function* (
   actor: WorkerActor,
-  { about, credentials, privatePaths = [] }: WorkerOptions
+  { about, credentials, privatePaths = [] }: WorkerOptions,
+  undos: Undos
 ) {
   const { sessions } = yield* Agent
   const commands = yield* Commands
@@ -250,8 +255,8 @@ const runBackground = Effect.fnUntraced(function* (
     Effect.forkScoped
   )
   // These fail only when the lease is lost, and that is handled below.
-  yield* commands.run((command) => handleCommand(command, actor)).pipe(Effect.ignore, Effect.forkScoped)
-  yield* QueryAnswers.run((query) => answerQuery(query, [credentials, ...privatePaths])).pipe(
+  yield* commands.run((command) => handleCommand(command, actor, undos)).pipe(Effect.ignore, Effect.forkScoped)
+  yield* QueryAnswers.run((query) => answerQuery(query, [credentials, `${credentials}.undo`, ...privatePaths])).pipe(
     Effect.ignore,
     Effect.forkScoped
   )

@@ -1,13 +1,24 @@
 /** Prompts that wait or steer, actions on sessions, and queries to the worker, through the real OpenCode and the real client. */
 import { execFileSync } from "node:child_process"
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync
+} from "node:fs"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
-import type { UndoOptions } from "@opencode-worker/client"
+import type { CommandId, UndoOptions } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
-import { Effect, Stream } from "effect"
+import { Effect, Option, Stream } from "effect"
+import { makeJournal } from "../src/undo/journal.ts"
+import { keep } from "../src/undo/kept.ts"
 import {
   allSessions,
   answer,
@@ -29,6 +40,10 @@ const steer = (sessionId: Parameters<typeof send>[0], text: string) =>
   Client.use((operator) => operator.call(({ turns }) => turns.send(sessionId, text, { delivery: "steer" })))
 
 const write = (filePath: string) => Reply.toolCall("write", { filePath, content: `${filePath}\n` })
+
+/** Runs a worker until there is none of these. */
+const settledBy = <E, R>(state: Effect.Effect<Option.Option<unknown>, E, R>) =>
+  Effect.scoped(Effect.andThen(runWorker, Effect.repeat(state, { until: Option.isNone, schedule })))
 
 layer(worldWith({}, true), { excludeTestServices: true, timeout: 120_000 })("an operator of a session", (it) => {
   it.effect(
@@ -197,6 +212,112 @@ layer(worldWith({}, true), { excludeTestServices: true, timeout: 120_000 })("an 
         assert.strictEqual((yield* redo(true))?.status, "done")
         assert.deepStrictEqual([readFileSync(a, "utf8"), readFileSync(b, "utf8")], ["a person's line\n", `${b}\n`])
         yield* Effect.repeat(undone, { until: ([, second]) => second === false, schedule })
+      }),
+    limit
+  )
+
+  it.effect(
+    "compares every file of an undo, and the content of the directory before a redo",
+    () =>
+      Effect.gen(function* () {
+        const { directory } = yield* OpenCodeHost
+        const operator = yield* Client
+        const many = join(directory, "many")
+        const fileOf = (index: number) => join(many, `${index}.txt`)
+        const command = `mkdir ${many}; for i in $(seq 250); do echo $i > ${many}/$i.txt; done; echo wrote`
+        const tool = Reply.toolCall("bash", { command, description: "writes" })
+        yield* script((request) => (request.toolResults.length === 0 ? tool : Reply.text("done")))
+        const sessionId = yield* newSession
+        yield* runWorker
+        const turnId = yield* send(sessionId, "write many")
+        assert.strictEqual((yield* answer(turnId)).status, "completed")
+        const act = (start: Parameters<typeof operator.call<CommandId>>[0]) =>
+          Effect.flatMap(operator.call(start), settled)
+        const undo = (options: UndoOptions) =>
+          act(({ sessionActions }) => sessionActions.undo(sessionId, turnId, options))
+
+        // Most files have a hash in the deployment, and this one has not, or was changed.
+        writeFileSync(fileOf(249), "a person's line\n")
+        const refused = yield* undo({ force: ["many/1.txt"] })
+        assert.deepInclude(refused, { status: "failed" })
+        assert.strictEqual(readFileSync(fileOf(249), "utf8"), "a person's line\n")
+        assert.isTrue(JSON.parse(refused?.result ?? "").truncated)
+        const undone = yield* undo({ force: ["many"], skip: ["many/249.txt"] })
+        assert.deepInclude(undone, { status: "done", error: null })
+        assert.deepStrictEqual(readdirSync(many), ["249.txt"])
+
+        // A tool that keeps the times of the files that it writes.
+        const other = join(directory, "notes.md")
+        writeFileSync(other, "a person's notes\n")
+        utimesSync(other, 1_000, 1_000)
+        const redo = (force: boolean) => act(({ sessionActions }) => sessionActions.redo(sessionId, { force }))
+        assert.include((yield* redo(false))?.error, "notes.md")
+        rmSync(other)
+        // A session that is written after the change of a person.
+        writeFileSync(fileOf(249), "another line\n")
+        yield* act(({ sessions }) => sessions.rename(sessionId, "renamed"))
+        assert.include((yield* redo(false))?.error, "249.txt")
+        writeFileSync(fileOf(249), "a person's line\n")
+        assert.deepInclude(yield* redo(false), { status: "done", error: null })
+        assert.lengthOf(readdirSync(many), 250)
+      }),
+    limit
+  )
+
+  it.effect(
+    "leaves no file half reverted if the worker ends in the middle of an undo",
+    () =>
+      Effect.gen(function* () {
+        const { client, directory } = yield* OpenCodeHost
+        const { root } = yield* OpenCodeHome
+        const undos = join(root, "worker.json.undo")
+        const [one, two] = [join(directory, "one.txt"), join(directory, "two.txt")]
+        yield* script((request) =>
+          request.toolResults.length > 1 ? Reply.text("done") : write(request.toolResults.length === 0 ? one : two)
+        )
+        const sessionId = yield* newSession
+        yield* Effect.scoped(Effect.andThen(runWorker, ask(sessionId, "write")))
+        const { id } = (yield* client.sessions.list({ limit: 1 }))[0] ?? { id: "" }
+        const { messages } = yield* client.messages.list(id)
+        const messageId = messages.find(({ info }) => info.role === "user")?.info.id ?? ""
+
+        writeFileSync(one, "a person's line\n")
+        const journal = makeJournal(undos, id)
+        const begun = Effect.gen(function* () {
+          yield* journal.prepare
+          const files = yield* Effect.forEach([one, two], (path, index) =>
+            keep(path, path === one, journal.copies, String(index))
+          )
+          yield* journal.begin({ messageId, at: Date.now(), files })
+        })
+
+        const restarted = settledBy(journal.readUndoing)
+
+        // OpenCode had reverted one of them.
+        yield* begun
+        rmSync(one)
+        yield* restarted
+        assert.deepStrictEqual(
+          [readFileSync(one, "utf8"), readFileSync(two, "utf8")],
+          ["a person's line\n", `${two}\n`]
+        )
+
+        // OpenCode had reverted all of them.
+        yield* begun
+        yield* client.actions.revert(id, messageId)
+        assert.isFalse(existsSync(one))
+        yield* restarted
+        assert.deepStrictEqual([readFileSync(one, "utf8"), existsSync(two)], ["a person's line\n", false])
+        assert.isFalse(existsSync(journal.copies))
+
+        // A redo that OpenCode had begun.
+        const undone = yield* Effect.flatMap(journal.readUndone, Effect.fromOption)
+        yield* journal.remember({ ...undone, isRedoing: true })
+        yield* settledBy(journal.readUndone)
+        assert.deepStrictEqual(
+          [readFileSync(one, "utf8"), readFileSync(two, "utf8")],
+          ["a person's line\n", `${two}\n`]
+        )
       }),
     limit
   )

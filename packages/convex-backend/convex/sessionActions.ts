@@ -3,6 +3,7 @@
  *
  * An undo takes back the files of a turn and of all later ones, and OpenCode rewrites whole files. So the worker compares
  * them first, and fails with the list if a person changed one since: `skip` leaves such a file as it is, `force` overwrites it.
+ * Both name files or folders of the worker's directory, at most 200; a file in both is left.
  */
 import { v } from "convex/values"
 import type { Id } from "./_generated/dataModel.ts"
@@ -33,7 +34,7 @@ const checkTurn = async (
 
 /**
  * Undoes a turn and all later ones in OpenCode, with the files that they changed. The result lists the files:
- * `{ files: [{ file, status, changed }], undone }`. `preview`: only lists them.
+ * `{ files: [{ file, status, changed }], undone, truncated? }`, changed files first. `preview`: only lists them.
  */
 export const undo = operatorMutation({
   args: {
@@ -54,7 +55,8 @@ export const undo = operatorMutation({
 
 /**
  * Takes the undo of a session back, until its next prompt. OpenCode restores the whole directory as it was before the undo, so
- * this fails if files were changed since, unless `force` is set. The result: `{ files: [{ file, changed }], redone }`.
+ * this fails if files were changed since, unless `force` is set. The result:
+ * `{ files: [{ file, changed }], redone, truncated? }`.
  */
 export const redo = operatorMutation({
   args: { ...action, force: v.optional(v.boolean()), preview: v.optional(v.boolean()) },

@@ -9,7 +9,7 @@
  * - Every command that was begun is settled: as done, or as failed with the reason.
  */
 import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
-import { MAX_MESSAGE, MAX_PAGE } from "@opencode-worker/convex-backend/limits"
+import { MAX_MESSAGE, MAX_PAGE, MAX_RESULT } from "@opencode-worker/convex-backend/limits"
 import type { FunctionReturnType } from "convex/server"
 import { Cause, Context, Data, Duration, Effect, Fiber, Layer, Stream } from "effect"
 import { api } from "./Backend.ts"
@@ -87,6 +87,13 @@ const interrupted =
 const tooLong = (limit: Duration.Duration) =>
   `It took longer than ${Duration.format(limit)} and was stopped. Completed steps stay: send the command again to continue.`
 
+/** JSON that the deployment stores. A result that is too long becomes one that says so: its effects cannot be taken back. */
+const resultOf = (value: unknown): string | undefined => {
+  if (value === undefined) return undefined
+  const text = JSON.stringify(value)
+  return text.length <= MAX_RESULT ? text : JSON.stringify({ truncated: true })
+}
+
 /** Commands with the same one are carried out one after another. */
 const laneOf = ({ command }: QueuedCommand): string => {
   if (command.kind === "refreshModels") return "models"
@@ -117,13 +124,13 @@ const run = Effect.fnUntraced(function* <E extends Error, R>(
   const executed = (queued: QueuedCommand): Effect.Effect<CommandOutcome, never, R> => {
     const limit = Duration.fromInputUnsafe(options.timeLimit ?? "2 minutes")
     return Effect.suspend(() => execute(queued)).pipe(
-      Effect.map((value): CommandOutcome => ({ result: value === undefined ? undefined : JSON.stringify(value) })),
+      Effect.map((value): CommandOutcome => ({ result: resultOf(value) })),
       Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.succeed({ error: tooLong(limit) }) }),
       Effect.catchCause((cause) => {
         if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause).pipe(Effect.orDie)
         const failed = Cause.squash(cause)
         const message = failed instanceof Error ? failed.message : String(failed)
-        const result = failed instanceof CommandFailed ? JSON.stringify(failed.result) : undefined
+        const result = failed instanceof CommandFailed ? resultOf(failed.result) : undefined
         return Effect.succeed({ error: message.slice(0, MAX_MESSAGE).toWellFormed(), result })
       }),
       Effect.withSpan("Commands.execute", { attributes: { kind: queued.command.kind } })

@@ -1,5 +1,6 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import type { Id } from "@opencode-worker/convex-backend/api"
+import { MAX_RESULT } from "@opencode-worker/convex-backend/limits"
 import { Data, Deferred, Effect, Exit, Fiber, Layer, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import {
@@ -121,6 +122,18 @@ describe("Commands", () => {
       assert.deepStrictEqual(begun, ["2"])
       assert.match(settled[0]?.[1] ?? "", /stopped in the middle/)
       assert.deepStrictEqual(settled[1], ["2", undefined])
+    })
+  )
+
+  it.effect("bounds a result that is longer than the deployment stores", () =>
+    Effect.gen(function* () {
+      const { results, show } = yield* setUp((name) =>
+        name === "1"
+          ? Effect.succeed("x".repeat(MAX_RESULT))
+          : new CommandFailed({ message: "No", result: ["x".repeat(MAX_RESULT)] })
+      )
+      yield* show(rename("1"), rename("2"))
+      assert.deepStrictEqual(results, ['{"truncated":true}', '{"truncated":true}'])
     })
   )
 

@@ -4,7 +4,7 @@ import type { TurnResult } from "@opencode-worker/convex-sync"
 import { MAX_CHANGED_FILES, MAX_NAME, MAX_PATCH } from "@opencode-worker/convex-backend/limits"
 import { type AssistantWithParts, OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Effect, Schedule } from "effect"
-import { hashOf } from "./files.ts"
+import { hashOf } from "../undo/hashes.ts"
 
 /** OpenCode computes the patches of a turn shortly after its end. */
 const whileComputing = Schedule.spaced("100 millis").pipe(Schedule.upTo({ duration: "3 seconds" }))

@@ -6,6 +6,7 @@
  * <data>/deployment/         the embedded Convex deployment (SQLite)
  *        operator.json       the local operator's device and its private key
  *        worker-<hash>.json  a worker's id and secret, one file per hosted directory and deployment
+ *        worker-<hash>.json.undo/  undos that a redo takes back, or that a process left in the middle
  *        trusted-<hash>.json the OpenCode configuration of a directory that its user trusts
  *        port.json           the port of the last start
  *        demo/               the offline demo's own OpenCode home and sample project

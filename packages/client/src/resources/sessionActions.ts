@@ -5,9 +5,9 @@ import { pages } from "../internal/pages.ts"
 
 /** How to treat files that were changed since the turn. Those in neither list prevent the undo. */
 export interface UndoOptions extends MutationOptions {
-  /** Leave these as they are. */
+  /** Files or folders, at most 200: leave these as they are, also if `force` names them. */
   readonly skip?: ReadonlyArray<string>
-  /** Overwrite these. */
+  /** Files or folders, at most 200: overwrite these, although a person changed them. */
   readonly force?: ReadonlyArray<string>
   /** Only list the files. */
   readonly preview?: boolean

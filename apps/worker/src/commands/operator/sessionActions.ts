@@ -28,7 +28,8 @@ const printFiles = Effect.fnUntraced(function* (found: unknown, done: string) {
     const changed = text(file, "changed") === "true" ? " (changed since)" : ""
     yield* printLine(screen`${ScreenText.line(text(file, "file"))}${changed}`)
   }
-  yield* printLine(screen`${files.length} files, ${done}`)
+  const more = text(found, "truncated") === "true" ? " and more" : ""
+  yield* printLine(screen`${files.length} files${more}, ${done}`)
 })
 
 const preview = Flag.Boolean("preview").pipe(Flag.withDescription("Only list the files"), Flag.withDefault(false))
@@ -40,13 +41,13 @@ export const undo = operatorCommand(
     session,
     turn,
     skip: Flag.String("skip").pipe(
-      Flag.withMetavar("file"),
-      Flag.withDescription("Leave a file that was changed since as it is; repeatable"),
+      Flag.withMetavar("path"),
+      Flag.withDescription("Leave a file, or the files of a folder, as they are; repeatable"),
       Flag.atLeast(0)
     ),
     force: Flag.String("force").pipe(
-      Flag.withMetavar("file"),
-      Flag.withDescription("Overwrite a file that was changed since; repeatable"),
+      Flag.withMetavar("path"),
+      Flag.withDescription("Overwrite a file, or the files of a folder, that were changed since; repeatable"),
       Flag.atLeast(0)
     ),
     preview

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
 import { assert, describe, it, onTestFinished } from "vitest"
-import { changedAfter, hashOf, remember } from "../../src/opencode/files.ts"
+import { directoryFingerprints, hashOf } from "../../src/undo/hashes.ts"
+import { keep, restore } from "../../src/undo/kept.ts"
 
 const folder = async () => {
   const root = await mkdtemp(join(tmpdir(), "files-"))
@@ -26,10 +27,14 @@ describe("the hash of a file", () => {
   })
 })
 
-const keep = async (path: string, undo: () => Promise<unknown>) => {
-  const restore = await Effect.runPromise(remember(path))
+/** Keeps a file as an earlier process did at `keptAt`, undoes it, and restores it. Returns the reason of a refusal. */
+const around = async (path: string, undo: () => Promise<unknown>, keptAt = Date.now()) => {
+  const copies = await folder()
+  const kept = await Effect.runPromise(keep(path, true, copies, "0"))
   await undo()
-  await Effect.runPromise(restore)
+  return Effect.runPromise(
+    Effect.match(restore(kept, copies, keptAt), { onSuccess: () => "", onFailure: (why) => why })
+  )
 }
 
 describe("a file that an undo leaves as it is", () => {
@@ -38,7 +43,7 @@ describe("a file that an undo leaves as it is", () => {
     await mkdir(join(path, ".."))
     await writeFile(path, "echo\n", { mode: 0o755 })
     await utimes(path, 1_000, 1_000)
-    await keep(path, () => rm(join(path, ".."), { recursive: true }))
+    await around(path, () => rm(join(path, ".."), { recursive: true }))
     const { mode, mtimeMs } = await stat(path)
     assert.deepStrictEqual([await readFile(path, "utf8"), mode & 0o777, mtimeMs], ["echo\n", 0o755, 1_000_000])
   })
@@ -48,7 +53,7 @@ describe("a file that an undo leaves as it is", () => {
     const [path, outside] = [join(root, "conf"), join(root, "outside")]
     await writeFile(outside, "theirs")
     await writeFile(path, "mine")
-    await keep(path, async () => {
+    await around(path, async () => {
       await rm(path)
       await symlink(outside, path)
     })
@@ -59,27 +64,46 @@ describe("a file that an undo leaves as it is", () => {
     const root = await folder()
     const [link, missing] = [join(root, "link"), join(root, "missing")]
     await symlink("nowhere", link)
-    await keep(link, () => writeFile(link, "", { flag: "w" }).then(() => rm(link)))
+    await around(link, () => rm(link))
     assert.strictEqual(await readlink(link), "nowhere")
-    await keep(missing, () => writeFile(missing, "restored"))
+    await around(missing, () => writeFile(missing, "restored"))
     assert.isNull(await Effect.runPromise(hashOf(missing)))
+  })
+
+  it("is kept in a copy that only its owner can read", async () => {
+    const root = await folder()
+    const copies = await folder()
+    await writeFile(join(root, "open"), "mine", { mode: 0o644 })
+    await Effect.runPromise(keep(join(root, "open"), true, copies, "0"))
+    assert.strictEqual((await stat(join(copies, "0"))).mode & 0o777, 0o600)
+  })
+
+  it("is left alone if a person changed it after the process had ended", async () => {
+    const path = join(await folder(), "notes")
+    await writeFile(path, "mine")
+    const why = await around(path, () => writeFile(path, "mine, an hour later"), Date.now() - 3_600_000)
+    assert.include(why, "changed since")
+    assert.strictEqual(await readFile(path, "utf8"), "mine, an hour later")
   })
 
   it("prevents the undo if it cannot be read", async () => {
     const root = await folder()
-    const exit = await Effect.runPromise(Effect.result(remember(root)))
+    const exit = await Effect.runPromise(Effect.result(keep(root, true, await folder(), "0")))
     assert.strictEqual(exit._tag, "Failure")
     assert.isTrue((await stat(root)).isDirectory())
   })
 })
 
-describe("the files that were changed since an undo", () => {
-  it("are not known if there are too many entries to look at", async () => {
+describe("the state of a directory", () => {
+  it("has the content of each file, without the excluded folder, and is not known if there are too many", async () => {
     const root = await folder()
-    for (const name of ["a", "b", "c"]) await writeFile(join(root, name), name)
-    const changed = (entries: number) => Effect.runPromise(changedAfter(root, 0, 10, entries))
-    assert.sameMembers([...((await changed(3)) ?? [])], ["a", "b", "c"])
-    const past = await Effect.runPromise(changedAfter(root, Date.now() + 60_000, 10, 2))
-    assert.isNull(past)
+    await mkdir(join(root, "data"))
+    for (const name of ["a", "b", join("data", "c")]) await writeFile(join(root, name), name)
+    const state = (entries: number) =>
+      Effect.runPromise(directoryFingerprints(root, join(root, "data"), entries)).then(
+        (found) => found && [...found.keys()]
+      )
+    assert.sameMembers((await state(3)) ?? [], [join(root, "a"), join(root, "b")])
+    assert.isNull(await state(2))
   })
 })

@@ -1,0 +1,32 @@
+/** The undos and redos of a worker, one at a time, because each looks at the whole directory. */
+import { Effect, Semaphore } from "effect"
+import type { ActionOf } from "../actionFailure.ts"
+import { prune, sessionsOf } from "./journal.ts"
+import { redo, settleRedo } from "./redo.ts"
+import { settle, undo } from "./undo.ts"
+
+const settleOne = (root: string, id: string) => Effect.andThen(settle(root, id), settleRedo(root, id))
+
+/** Settles what an earlier process left in the middle. A session that cannot be settled now is settled by its next undo. */
+const settleAll = Effect.fnUntraced(function* (root: string) {
+  for (const id of yield* sessionsOf(root)) {
+    yield* settleOne(root, id).pipe(
+      Effect.catch(({ message }) => Effect.logWarning(`An undo could not be completed: ${message}`))
+    )
+  }
+  yield* prune(root)
+})
+
+/** `root`: a folder that only this user can read. */
+export const makeUndos = (root: string) => {
+  const alone = Semaphore.withPermit(Semaphore.makeUnsafe(1))
+  return {
+    undo: (id: string, command: ActionOf<"undo">) =>
+      alone(Effect.andThen(settleOne(root, id), undo(root, id, command))),
+    redo: (id: string, command: ActionOf<"redo">) =>
+      alone(Effect.andThen(settleOne(root, id), redo(root, id, command))),
+    /** Before the first turn of a process. It starts no OpenCode unless there is something to settle. */
+    settle: alone(settleAll(root))
+  }
+}
+export type Undos = ReturnType<typeof makeUndos>
