@@ -200,7 +200,7 @@ export class Agent extends Context.Service<
       conversation: Conversation,
       f: (session: AgentSession) => Effect.Effect<A, E, R>
     ) => Effect.Effect<A, E | AgentError, R>
-    /** Reads what the agent has stored of a prompt. Stops the session first if it is still at work on it. */
+    /** Reads what the agent has stored of a prompt. Stops the session first if it is still at work on it, and not on a later one. */
     readonly record: (prompt: PromptRef) => Effect.Effect<PromptRecord, AgentError>
     readonly sessions: SessionSource
   }

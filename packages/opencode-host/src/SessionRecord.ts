@@ -11,17 +11,17 @@ import { isSteered, type RecordedTurn, type TurnRemainder, turnsOf, turnsOfPage 
 
 /**
  * The turn of a prompt; undefined: OpenCode does not have the prompt. It costs what was written since the prompt, not the
- * whole session.
+ * whole session. `isNewest`: no later prompt is stored, so a busy session is at work on this one.
  */
 export const recordedTurn = (
   client: OpenCodeClient,
   prompt: Pick<PromptInput, "sessionId" | "messageId">
-): Effect.Effect<(RecordedTurn & { readonly takenOver: boolean }) | undefined, HostError> =>
+): Effect.Effect<(RecordedTurn & { readonly takenOver: boolean; readonly isNewest: boolean }) | undefined, HostError> =>
   Effect.map(chainSince(client, prompt), (chain) => {
     const turns = turnsOf(chain, prompt.messageId)
     const at = turns.findIndex((turn) => turn.prompt.info.id === prompt.messageId)
     const turn = turns[at]
-    return turn && { ...turn, takenOver: isSteered(turn, turns[at + 1]) }
+    return turn && { ...turn, takenOver: isSteered(turn, turns[at + 1]), isNewest: at === turns.length - 1 }
   })
 
 /**

@@ -6,6 +6,13 @@ import { toAgentError } from "./errors.ts"
 import { turnChanges } from "./changes.ts"
 import { finalParts } from "./finalParts.ts"
 
+/** The session is at work on a later prompt, which must not be stopped: one that steered this turn, or a person's. */
+const isOver = (turn: Effect.Success<ReturnType<typeof recordedTurn>>): boolean => {
+  if (turn === undefined || turn.isNewest) return false
+  const state = classifyTurn(turn.messages, { sessionBusy: false, takenOver: turn.takenOver })
+  return state._tag === "Ended" && (state.outcome === "completed" || state.outcome === "failed")
+}
+
 const read = Effect.fn("OpenCode.record")(function* ({ agentSessionId: sessionId, messageId }: PromptRef) {
   const { abort, client } = yield* OpenCodeHost
   // OpenCode was killed while it stored a message without parts, so the prompt did not run.
@@ -14,8 +21,10 @@ const read = Effect.fn("OpenCode.record")(function* ({ agentSessionId: sessionId
     Effect.catchReason("HostError", "NotFound", () => Effect.succeed(false))
   )
   const isBusy = isStored && (yield* client.sessions.status)[sessionId] !== undefined
-  if (isBusy) yield* abort(sessionId)
-  const turn = isStored ? yield* recordedTurn(client, { sessionId, messageId }) : undefined
+  const found = isStored ? yield* recordedTurn(client, { sessionId, messageId }) : undefined
+  const isAtWork = isBusy && !isOver(found)
+  if (isAtWork) yield* abort(sessionId)
+  const turn = isAtWork ? yield* recordedTurn(client, { sessionId, messageId }) : found
   const { messages, takenOver } = turn ?? { messages: [], takenOver: false }
   const state = classifyTurn(messages, { sessionBusy: false, takenOver })
   return {

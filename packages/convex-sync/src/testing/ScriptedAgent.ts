@@ -55,6 +55,8 @@ export const make = ({ capacity = 20, script }: ScriptedAgentOptions): ScriptedA
   const records = new Map<string, Record>()
   /** How to stop the newest turn of a session: by an abort, or by a prompt that steers it. */
   const running = new Map<string, Deferred.Deferred<"aborted" | "completed">>()
+  /** The prompt of that turn. */
+  const newest = new Map<string, string>()
   const places = Semaphore.makeUnsafe(capacity)
   let ids = 0
 
@@ -125,7 +127,10 @@ export const make = ({ capacity = 20, script }: ScriptedAgentOptions): ScriptedA
       const stopped = yield* Deferred.make<"aborted" | "completed">()
       const events = yield* Queue.unbounded<AgentEvent, AgentError | Cause.Done>()
       yield* Effect.acquireRelease(
-        Effect.sync(() => running.set(sessionId, stopped)),
+        Effect.sync(() => {
+          running.set(sessionId, stopped)
+          newest.set(sessionId, messageId)
+        }),
         () =>
           Effect.sync(() => {
             if (running.get(sessionId) === stopped) running.delete(sessionId)
@@ -176,7 +181,8 @@ export const make = ({ capacity = 20, script }: ScriptedAgentOptions): ScriptedA
       record: ({ agentSessionId, messageId }) =>
         Effect.sync(() => {
           const record = records.get(messageId)
-          const stopped = running.get(agentSessionId)
+          // Another prompt has taken over.
+          const stopped = newest.get(agentSessionId) === messageId ? running.get(agentSessionId) : undefined
           if (stopped !== undefined) Deferred.doneUnsafe(stopped, Exit.succeed("aborted"))
           return {
             state: record === undefined ? { _tag: "Absent" } : (record.end ?? { _tag: "Unfinished" }),

@@ -216,6 +216,27 @@ export const agentConformance: ReadonlyArray<AgentCheck> = [
     })
   },
   {
+    title: "record of a turn that was steered leaves the prompt that steers it running",
+    check: Effect.fnUntraced(function* ({ agent, ask, hang, steerable = hang }) {
+      const conversation = newConversation()
+      const [first, second] = [yield* promptOf(agent, steerable), yield* promptOf(agent, ask, "steer")]
+      const [state, reply, after] = yield* agent.use(conversation, (session) =>
+        Effect.gen(function* () {
+          const steered = yield* started(session.run(first), isText)
+          const { event, fiber, seen } = yield* started(session.run(second), ({ _tag }) => _tag === "RequestOpened")
+          yield* Fiber.join(steered.fiber)
+          const agentSessionId = yield* Effect.flatMap(session.id, Effect.fromNullishOr)
+          const record = yield* agent.record({ agentSessionId, messageId: first.messageId })
+          const replied = event._tag === "RequestOpened" ? yield* event.request.reply({ type: "once" }) : "closed"
+          yield* Fiber.join(fiber)
+          return [record.state, replied, seen] as const
+        })
+      )
+      deepStrictEqual([state._tag, state._tag === "Ended" && state.outcome], ["Ended", "completed"])
+      deepStrictEqual([reply, endOf(after).outcome], ["replied", "completed"])
+    })
+  },
+  {
     title: "a prompt that steers runs as any other if nothing runs",
     check: Effect.fnUntraced(function* (harness) {
       const prompt = yield* promptOf(harness.agent, harness.echo("alone"), "steer")
