@@ -9,8 +9,9 @@
  */
 import { paginationOptsValidator } from "convex/server"
 import { v } from "convex/values"
+import { internal } from "./_generated/api.ts"
 import type { Doc, Id } from "./_generated/dataModel.ts"
-import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
+import { internalMutation, type MutationCtx, type QueryCtx } from "./_generated/server.ts"
 import { ownedWorker } from "./authorize.ts"
 import { auditOperator } from "./audit.ts"
 import { approverMutation, operatorQuery } from "./builders.ts"
@@ -89,6 +90,27 @@ export const deleteApprovals = async (ctx: MutationCtx, within: Approval["within
     .take(MAX_APPROVALS)
   for (const { _id } of approvals) await ctx.db.delete(_id)
 }
+
+/** Deletes all approvals of a worker, in as many transactions as needed. */
+export const deleteApprovalsOf = async (ctx: MutationCtx, ownerId: string, workerId: Id<"workers">): Promise<void> => {
+  const approvals = await ctx.db
+    .query("approvals")
+    .withIndex("by_owner_worker", (q) => q.eq("ownerId", ownerId).eq("workerId", workerId))
+    .take(MAX_APPROVALS)
+  for (const { _id } of approvals) await ctx.db.delete(_id)
+  if (approvals.length === MAX_APPROVALS) {
+    await ctx.scheduler.runAfter(0, internal.approvals.ofRevoked, { ownerId, workerId })
+  }
+}
+
+/** Deletes further approvals of a worker that was revoked. */
+export const ofRevoked = internalMutation({
+  args: { ownerId: v.string(), workerId: v.id("workers") },
+  handler: async (ctx, { ownerId, workerId }): Promise<null> => {
+    await deleteApprovalsOf(ctx, ownerId, workerId)
+    return null
+  }
+})
 
 /** A page of your approvals (up to 100), of one worker or of all, the newest first. */
 export const list = operatorQuery({

@@ -18,9 +18,6 @@ export const addCode = async (ctx: MutationCtx, invitation: Invitation) => {
     .query("devices")
     .withIndex("by_owner_revoked", (q) => q.eq("ownerId", invitation.ownerId).eq("revokedAt", undefined))
     .take(MAX_DEVICES)
-  if (active.length === MAX_DEVICES) {
-    throw appError("RateLimited", `You have ${MAX_DEVICES} devices: revoke one that you no longer use`)
-  }
   const now = Date.now()
   const unused = await ctx.db
     .query("deviceCodes")
@@ -28,7 +25,12 @@ export const addCode = async (ctx: MutationCtx, invitation: Invitation) => {
     .take(MAX_DEVICE_CODES)
   const expired = unused.filter(({ expiresAt }) => expiresAt <= now)
   for (const { _id } of expired) await ctx.db.delete(_id)
-  if (unused.length - expired.length === MAX_DEVICE_CODES) {
+  const open = unused.length - expired.length
+  if (active.length + open >= MAX_DEVICES) {
+    const waiting = open === 0 ? "" : ` and ${open} unused codes`
+    throw appError("RateLimited", `You have ${active.length} devices${waiting}: revoke one that you no longer use`)
+  }
+  if (open === MAX_DEVICE_CODES) {
     throw appError("RateLimited", `${MAX_DEVICE_CODES} codes wait for their devices: try again in 5 minutes`)
   }
   const code = makeLongCode()

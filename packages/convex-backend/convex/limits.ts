@@ -129,7 +129,7 @@ export const MAX_PENDING_PAIRINGS = 1_000
 export const MAX_PAIRING_NAME = 100
 /** Characters of a secret; a worker's secret has 43. A longer one is not hashed. */
 export const MAX_SECRET = 200
-/** Active devices of an operator; as many revoked ones are kept in the list. */
+/** Active devices and unused codes of an operator; as many revoked devices are kept in the list. */
 export const MAX_DEVICES = 100
 /** Unused codes for new devices of an operator. */
 export const MAX_DEVICE_CODES = 10
@@ -193,6 +193,7 @@ export const RETENTION = {
   quotas: DAY,
   requests: 30 * DAY,
   commands: 30 * DAY,
+  usedKeys: 30 * DAY,
   /** Results of turns in the inbox that are not pinned, from their time. */
   inbox: 30 * DAY,
   viewers: 7 * DAY,

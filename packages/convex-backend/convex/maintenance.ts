@@ -64,6 +64,7 @@ const trimmed = v.union(
   v.literal("deviceCodes"),
   v.literal("quotas"),
   v.literal("commands"),
+  v.literal("usedKeys"),
   v.literal("viewers"),
   v.literal("audit")
 )

@@ -14,6 +14,7 @@ import { deleteState } from "./sessionStates.ts"
 import { moveLoad } from "./workerLoad.ts"
 import { removeItem } from "./inboxItems.ts"
 import { deleteUsage } from "./usage.ts"
+import { rememberKey } from "./usedKeys.ts"
 import { deleteViewer } from "./viewers.ts"
 
 /** Rows per transaction. At maximum size (4 × 750 kB, 20 × 100 kB, 10 × 150 kB, 100 × 400 bytes) they are 6.5 MB, read to find and again to delete. */
@@ -26,9 +27,11 @@ export const purgeSession = async (ctx: MutationCtx, sessionId: Id<"sessions">):
   await ctx.scheduler.runAfter(0, internal.purge.session, { sessionId })
 }
 
-/** Deletes a finished turn, in as many transactions as needed. */
+/** Deletes a finished turn of a session that stays, in as many transactions as needed. */
 export const purgeTurn = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<void> => {
-  if (!(await deleteSome(ctx, turnId))) await ctx.scheduler.runAfter(0, internal.purge.turn, { turnId })
+  const row = await ctx.db.get(turnId)
+  if (await deleteSome(ctx, turnId)) await rememberKey(ctx, row?.sessionId ?? "", row?.idempotencyKey)
+  else await ctx.scheduler.runAfter(0, internal.purge.turn, { turnId })
 }
 
 /** Deletes some rows of a turn, and the turn itself when no other row is left. Returns whether the turn is deleted. */
@@ -94,7 +97,10 @@ export const session = internalMutation({
       await deleteState(ctx, sessionId)
       await removeItem(ctx, sessionId)
       await deleteUsage(ctx, sessionId)
-      if ((await ctx.db.get(sessionId)) !== null) await ctx.db.delete(sessionId)
+      const row = await ctx.db.get(sessionId)
+      if (row === null) return null
+      await rememberKey(ctx, row.ownerId, row.idempotencyKey)
+      await ctx.db.delete(sessionId)
       return null
     }
     await deleteSome(ctx, first._id)

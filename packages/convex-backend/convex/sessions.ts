@@ -12,6 +12,7 @@ import { clamp, checkName, checkText, MAX_NAME, MAX_SMALL_PAGE } from "./limits.
 import { purgeSession } from "./purge.ts"
 import { readState } from "./sessionStates.ts"
 import { firstUnfinished } from "./turnOrder.ts"
+import { checkUnused, keyOfDeleted } from "./usedKeys.ts"
 import { markWatched } from "./viewers.ts"
 
 const toSessionView = (session: Doc<"sessions">) => ({
@@ -24,7 +25,10 @@ const toSessionView = (session: Doc<"sessions">) => ({
   lastActivityAt: session.lastActivityAt
 })
 
-/** Creates a session on a worker, which need not be online, and returns its id. Idempotent by key. */
+/**
+ * Creates a session on a worker, which need not be online, and returns its id. Idempotent by key. Fails with `NotFound` if the
+ * session of this key is deleted; keys of deleted sessions are known for 30 days.
+ */
 export const create = operatorMutation({
   args: { workerId: v.id("workers"), title: v.optional(v.string()), idempotencyKey: v.string() },
   handler: async (ctx, { workerId, title, idempotencyKey }) => {
@@ -35,9 +39,11 @@ export const create = operatorMutation({
       .withIndex("by_owner_key", (q) => q.eq("ownerId", ctx.operator).eq("idempotencyKey", idempotencyKey))
       .unique()
     if (existing !== null) {
+      if (existing.status === "deleting") throw keyOfDeleted("session")
       if (existing.workerId === workerId) return existing._id
       throw appError("Conflict", "This idempotencyKey was used for a session of another worker: use a new one")
     }
+    await checkUnused(ctx, ctx.operator, idempotencyKey, "session")
     await usableWorker(ctx, workerId)
     return ctx.db.insert("sessions", {
       ownerId: ctx.operator,

@@ -26,6 +26,7 @@ import { partAt, wholePart } from "./parts.ts"
 import { insertTurn, promptText } from "./prompts.ts"
 import { ownedSession, ownedTurn, usableWorker } from "./authorize.ts"
 import { placeOf } from "./turnOrder.ts"
+import { checkUnused } from "./usedKeys.ts"
 
 const toTurnView = (turn: Doc<"turns">, undoneFrom = Number.POSITIVE_INFINITY) => ({
   turnId: turn._id,
@@ -111,6 +112,7 @@ const enqueue = async (
     if (await isSame(ctx, existing, prompt)) return existing._id
     throw appError("Conflict", "This idempotencyKey was used for another prompt: use a new one")
   }
+  await checkUnused(ctx, sessionId, idempotencyKey, "prompt")
   const { _id: workerId } = await usableWorker(ctx, session.workerId)
   await checkNames(ctx, workerId, prompt)
   const turnId = await insertTurn(ctx, {
@@ -138,7 +140,8 @@ const enqueue = async (
 }
 
 /**
- * Queues a prompt, and returns the turn's id. It is durable then, with the worker online or not. Idempotent by key.
+ * Queues a prompt, and returns the turn's id. It is durable then, with the worker online or not. Idempotent by key, also for
+ * 30 days after the turn was deleted, by an undo or `promptQueue.drop`: then it fails with `NotFound`.
  * `delivery: "steer"`: if a turn of the session runs, the prompt is delivered into it, before all queued prompts. That turn
  * ends with what it had, and the new one takes over. If none runs, the prompt is queued at the end.
  * `askTimeout`: milliseconds in which its requests must be answered (1 second to 20 days), or null for no limit; absent: the

@@ -15,6 +15,7 @@ import { incompatibility } from "./protocol.ts"
 import { workerInfo } from "./validators.ts"
 import { loadOf } from "./workerLoad.ts"
 import { endWorkOf } from "./abandonedTurns.ts"
+import { deleteApprovalsOf } from "./approvals.ts"
 
 /**
  * Lists your workers, at most 100: approved before revoked ones, the newest first. `lastSeenAt`: of an offline worker, in
@@ -69,7 +70,7 @@ export const report = workerMutation({
 /**
  * Revokes the approval of a worker: its next call is rejected, and its subscriptions end. Its running turns become
  * `interrupted` and keep their streamed text; its queued turns and commands fail. Sessions that it was to delete are
- * deleted here. Idempotent.
+ * deleted here, and so are approvals of its later requests. Idempotent.
  */
 export const revoke = stoppingMutation({
   args: { workerId: v.id("workers") },
@@ -80,6 +81,7 @@ export const revoke = stoppingMutation({
     await setPresence(ctx, workerId, { phase: "revoked", online: false, lastSeenAt: Date.now() })
     await auditOperator(ctx, { action: "revoke", workerId })
     await endWorkOf(ctx, workerId)
+    await deleteApprovalsOf(ctx, ctx.operator, workerId)
     return null
   }
 })

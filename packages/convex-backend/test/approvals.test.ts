@@ -91,6 +91,16 @@ describe("an approval for later requests", () => {
     await eventually(list, (approvals) => approvals.length === 0)
   })
 
+  it("is deleted when its worker is revoked", async () => {
+    const { operator, worker, turns, open, list } = await setUp()
+    for (const type of ["always", "session"] as const) {
+      await answerRequest(operator, await open(turns.one, { always: { scope: type, label: type } }), { type })
+    }
+    assert.lengthOf(await list(), 2)
+    await operator.mutation(api.workers.revoke, { workerId: worker.workerId })
+    await eventually(list, (approvals) => approvals.length === 0)
+  })
+
   it("that is standing is valid in all sessions of its worker, until it is revoked", async () => {
     const { operator, worker, turns, open, isCovered, list, audit } = await setUp()
     const other = await setUp()

@@ -74,6 +74,16 @@ describe("a code", () => {
     await (await deployment().operator()).mutation(api.devices.add, { name: "Phone", scope: "read" })
   })
 
+  it("counts as a device, so that no operator has more than 100", async () => {
+    const operator = await deployment().operator()
+    const add = () => operator.mutation(api.devices.add, { name: "Phone", scope: "read" })
+    const key = await newKey()
+    for (let count = 0; count < 91; count++) await claim((await add()).code, key)
+    for (let count = 0; count < 9; count++) await add()
+    assert.strictEqual(await refusalOf(add()), "RateLimited")
+    assert.lengthOf(await list(operator), 91)
+  })
+
   it("of the administrator makes the first device of a deployment without a login provider", async () => {
     const invited = await deployment().run("devices:invite", { name: "laptop" })
     const key = await newKey()

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto"
 import type { ConvexHttpClient } from "convex/browser"
 import { assert, describe, it } from "vitest"
 import { api, type Id } from "../src/api.ts"
-import { enlist, ids, newSession, pair, refusalOf, send, useDeployment } from "./support/deployment.ts"
+import { enlist, eventually, ids, newSession, pair, refusalOf, send, useDeployment } from "./support/deployment.ts"
 
 const deployment = useDeployment()
 
@@ -99,6 +99,33 @@ describe("sessions", () => {
     assert.strictEqual(await status(), "running")
     await operator.mutation(api.queue.finish, { ...worker, turnId, outcome: "completed", parts: [] })
     assert.strictEqual(await status(), "idle")
+  })
+
+  it("a key whose session or prompt was deleted creates nothing again, and is known for 30 days", async () => {
+    const { operator, worker } = await setUp()
+    const create = () => operator.mutation(api.sessions.create, { workerId: worker.workerId, idempotencyKey: "k" })
+    const sessionId = await create()
+    const ask = () => operator.mutation(api.turns.send, { sessionId, text: "Once", idempotencyKey: "k" })
+    const turnId = await ask()
+    await operator.mutation(api.promptQueue.drop, { turnId })
+    assert.strictEqual(await refusalOf(ask()), "NotFound")
+    await operator.mutation(api.sessions.remove, { sessionId, idempotencyKey: "remove" })
+    assert.strictEqual(await refusalOf(create()), "NotFound")
+    await eventually(
+      () => operator.query(api.sessions.get, { sessionId }),
+      (found) => found === null
+    )
+    assert.strictEqual(await refusalOf(create()), "NotFound")
+  })
+
+  it("a key of a session that is being deleted returns no session", async () => {
+    const { operator, worker } = await setUp()
+    const create = () => operator.mutation(api.sessions.create, { workerId: worker.workerId, idempotencyKey: "k" })
+    const sessionId = await create()
+    await operator.mutation(api.queue.claim, { ...worker, turnId: await send(operator, sessionId), ...ids })
+    await operator.mutation(api.sessions.remove, { sessionId, idempotencyKey: "remove" })
+    assert.strictEqual((await operator.query(api.sessions.get, { sessionId }))?.status, "deleting")
+    assert.strictEqual(await refusalOf(create()), "NotFound")
   })
 
   it("rejects over-long input and names the field", async () => {

@@ -93,6 +93,7 @@ import type * as tokens from "../tokens.js";
 import type * as turnOrder from "../turnOrder.js";
 import type * as turns from "../turns.js";
 import type * as usage from "../usage.js";
+import type * as usedKeys from "../usedKeys.js";
 import type * as validators from "../validators.js";
 import type * as viewers from "../viewers.js";
 import type * as webPush from "../webPush.js";
@@ -180,6 +181,7 @@ const fullApi: ApiFromModules<{
   turnOrder: typeof turnOrder;
   turns: typeof turns;
   usage: typeof usage;
+  usedKeys: typeof usedKeys;
   validators: typeof validators;
   viewers: typeof viewers;
   webPush: typeof webPush;

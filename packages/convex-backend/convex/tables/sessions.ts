@@ -27,6 +27,12 @@ export const sessionsTables = {
     .index("by_owner_key", ["ownerId", "idempotencyKey"])
     .index("by_worker_opencode", ["workerId", "opencodeSessionId"]),
 
+  /** The idempotency keys of deleted sessions (`within`: the owner) and prompts (`within`: the session), for 30 days. */
+  usedKeys: defineTable({
+    within: v.string(),
+    key: v.string()
+  }).index("by_within_key", ["within", "key"]),
+
   /** Until when a client watches the session, in milliseconds. In no list, because it is written repeatedly. */
   viewers: defineTable({
     sessionId: v.id("sessions"),

@@ -66,7 +66,9 @@ const flags = {
   format,
   key: Flag.String("idempotency-key").pipe(
     Flag.withMetavar("key"),
-    Flag.withDescription("The same key sends one prompt, however often the command runs"),
+    Flag.withDescription(
+      "The same key sends one prompt, however often the command runs, also after its session was deleted: then it fails with exit code 2"
+    ),
     Flag.optional
   )
 }
