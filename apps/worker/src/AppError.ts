@@ -48,9 +48,6 @@ export const temporaryError = (text: string) => new AppError({ text, exitCode: e
 /** The command line or a prompt is invalid. */
 export const usageError = (text: string) => new AppError({ text, exitCode: exitCodes.Usage })
 
-export const noSuchSession = (given: string) =>
-  configError(`There is no session ${given}: opencode-worker sessions ls lists yours.`)
-
 type Reason = (HostError | ModelCacheError | ConvexSyncError)["reason"]
 
 /** Reasons that are mistakes in the user's options or installation. */

@@ -26,11 +26,17 @@ export interface FollowOptions {
   readonly stop: boolean
 }
 
+/** The deployment records an abort within this time, or the command ends without it. */
+const stopLimit = "3 seconds"
+
 /** Ends when the turn has ended whole; fails with the exit code of any other end. */
 export const followTurn = Effect.fnUntraced(function* (options: FollowOptions) {
   const { onRequest, person, sessionId, stop, timeout, turnId, writer } = options
   const client = yield* Client
-  const abort = client.call(({ turns }) => turns.abort(turnId))
+  // A call waits for a deployment that is away. The user does not.
+  const abort = Effect.interruptible(client.call(({ turns }, calls) => turns.abort(turnId, calls))).pipe(
+    Effect.timeoutOption(stopLimit)
+  )
   const announced = new Set<string>()
   const onView = Effect.fnUntraced(function* (view: TurnView.TurnView) {
     yield* writer.write(view)
@@ -58,7 +64,7 @@ export const followTurn = Effect.fnUntraced(function* (options: FollowOptions) {
     onSome: (limit) =>
       Effect.sleep(limit).pipe(
         Effect.andThen(
-          stop ? Effect.match(abort, { onFailure: () => false, onSuccess: () => true }) : Effect.succeed(false)
+          stop ? Effect.match(abort, { onFailure: () => false, onSuccess: Option.isSome }) : Effect.succeed(false)
         ),
         Effect.flatMap((isStopped) => Effect.fail(timedOut(turnId, Duration.format(limit), isStopped)))
       )

@@ -1,11 +1,23 @@
-/** Rows by what a person types: a whole id, or a prefix that only one row has. */
-import type { PendingRequest, Session, Turn, Worker } from "@opencode-worker/client"
+/** Rows by what a person types: a whole id, however old the row is, or a prefix that only one of the newest rows has. */
+import type { PendingRequest, RequestId, Session, SessionId, Turn, Worker } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
+import { isConvexClientError } from "@opencode-worker/effect-convex"
 import { Effect, Option, Stream } from "effect"
 import { usageError } from "../AppError.ts"
 
 /** Rows that are searched for a prefix, the newest first. */
 const searched = 500
+
+/** An id of the deployment as a whole, and not the start of one. */
+const isWhole = <Id extends string>(given: string | Id): given is Id => /^[0-9a-z]{31,37}$/.test(given)
+
+/** Null for a refusal: there is no such row, or it is not yours, or the text is no id of this table. */
+const orNull = <A, E extends { readonly _tag: string }, R>(row: Effect.Effect<A, E, R>) =>
+  Effect.catchIf(
+    row,
+    (error) => isConvexClientError(error) && ["FunctionFailed", "Rejected"].includes(error.reason._tag),
+    () => Effect.succeed(null)
+  )
 
 export const unique = Effect.fnUntraced(function* <A>(options: {
   readonly kind: string
@@ -13,19 +25,27 @@ export const unique = Effect.fnUntraced(function* <A>(options: {
   readonly found: ReadonlyArray<A>
   readonly idOf: (row: A) => string
   readonly list: string
+  /** Older rows were not searched. */
+  readonly isPartial?: boolean
 }) {
-  const { found, given, idOf, kind, list } = options
+  const { found, given, idOf, isPartial = false, kind, list } = options
   const [first, ...others] = found
   if (first !== undefined && others.length === 0) return first
   return yield* usageError(
     first === undefined
-      ? `There is no ${kind} ${given}: ${list} lists yours.`
+      ? isPartial
+        ? `None of your newest ${searched} ${kind}s begins with ${given}: give the whole id, which ${list} --json shows.`
+        : `There is no ${kind} ${given}: ${list} lists yours.`
       : `${given} names ${found.length} of your ${kind}s: ${found.slice(0, 5).map(idOf).join(", ")}. Give more of the id.`
   )
 })
 
 export const findSession = Effect.fnUntraced(function* (given: string) {
   const client = yield* Client
+  if (isWhole<SessionId>(given)) {
+    const session = yield* orNull(client.call(({ sessions }, options) => sessions.get(given, options)))
+    if (session !== null) return session
+  }
   const sessions = yield* Stream.runCollect(
     Stream.take(
       client.stream((operator) => operator.sessions.list()),
@@ -38,7 +58,8 @@ export const findSession = Effect.fnUntraced(function* (given: string) {
     given,
     found,
     idOf: ({ sessionId }) => sessionId,
-    list: "opencode-worker sessions ls"
+    list: "opencode-worker sessions ls",
+    isPartial: sessions.length === searched
   })
 })
 
@@ -74,20 +95,32 @@ export const findTurn = Effect.fnUntraced(function* (session: string, given: Opt
   const client = yield* Client
   const { sessionId } = yield* findSession(session)
   const newest = client.stream(({ turns }) => turns.list(sessionId, { order: "desc" }))
-  const turns = yield* Stream.runCollect(Stream.take(newest, Option.isNone(given) ? 1 : searched))
   const prefix = Option.getOrElse(given, () => "")
+  // A whole id is the only one with this start, in the whole session.
+  const looked = isWhole(prefix)
+    ? Stream.take(
+        Stream.filter(newest, ({ turnId }) => turnId === prefix),
+        1
+      )
+    : Stream.take(newest, Option.isNone(given) ? 1 : searched)
+  const turns = yield* Stream.runCollect(looked)
   const found = turns.filter(({ turnId }) => turnId.startsWith(prefix))
   return yield* unique<Turn>({
     kind: "turn",
     given: prefix,
     found,
     idOf: ({ turnId }) => turnId,
-    list: `opencode-worker turns ls ${session}`
+    list: `opencode-worker turns ls ${session}`,
+    isPartial: turns.length === searched
   })
 })
 
 export const findRequest = Effect.fnUntraced(function* (given: string) {
   const client = yield* Client
+  if (isWhole<RequestId>(given)) {
+    const request = yield* orNull(client.call(({ requests }, options) => requests.get(given, options)))
+    if (request !== null) return request
+  }
   const waiting = yield* client.call(({ requests }, options) => requests.list(options))
   return yield* unique<PendingRequest>({
     kind: "request",

@@ -4,7 +4,7 @@
  * ```
  * <state>/contexts/<name>/context.json   the address of the deployment
  *                         device.json    the key of this device, readable only by its owner
- *         contexts/current.json          the context that commands use by default
+ *         current-context.json           the context that commands use by default
  * ```
  */
 import { makePrivateFolder } from "@opencode-worker/convex-embedded/private-files"
@@ -26,16 +26,19 @@ const Current = Schema.Struct({ name: Schema.String })
 
 const noHome = configError("There is no home directory for your sign-ins: set HOME.")
 
+const stateFolder = Effect.flatMap(UserDirectories.UserDirectories, ({ state }) =>
+  Effect.mapError(state("opencode-worker"), () => noHome)
+)
 const folder = Effect.gen(function* () {
   const path = yield* Path.Path
-  const { state } = yield* UserDirectories.UserDirectories
-  return path.join(yield* Effect.mapError(state("opencode-worker"), () => noHome), "contexts")
+  return path.join(yield* stateFolder, "contexts")
 })
 
 const isName = (name: string) => /^[\w.-]{1,80}$/.test(name) && !/^\.+$/.test(name)
 
 /** The name of a deployment's context: its host, and its port if it has one. */
-export const nameOf = (url: string): string => new URL(url).host.replace(":", "-")
+export const nameOf = (url: string): string =>
+  new URL(url).host.replace("[", "ip6-").replace("]", "").replaceAll(":", "-")
 
 const pathsOf = Effect.fnUntraced(function* (name: string) {
   if (!isName(name))
@@ -55,13 +58,13 @@ export const read = Effect.fnUntraced(function* (name: string) {
 export const list = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const names = yield* Effect.orElseSucceed(fs.readDirectory(yield* folder), (): ReadonlyArray<string> => [])
-  const found = yield* Effect.forEach(names.filter((name) => isName(name) && !name.endsWith(".json")).toSorted(), read)
+  const found = yield* Effect.forEach(names.filter(isName).toSorted(), read)
   return found.flatMap(Option.toArray)
 })
 
 const currentFile = Effect.gen(function* () {
   const path = yield* Path.Path
-  return path.join(yield* folder, "current.json")
+  return path.join(yield* stateFolder, "current-context.json")
 })
 
 /** The context that commands use by default. A user without a home directory has none. */

@@ -2,23 +2,10 @@
 import type { SessionId } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { Effect, Stream } from "effect"
-import { noSuchSession } from "../AppError.ts"
 import { printLine } from "./output/Output.ts"
 import { screen } from "./output/ScreenText.ts"
 import type { Style } from "./output/Style.ts"
 import * as Transcript from "./Transcript.ts"
-
-const isSessionId = (text: string): text is SessionId => text !== ""
-
-/** The session of an id that a person typed. The deployment rejects text that is not an id. */
-export const findSession = Effect.fnUntraced(function* (given: string) {
-  if (!isSessionId(given)) return yield* noSuchSession(given)
-  const client = yield* Client
-  const found = yield* client
-    .call(({ sessions }, options) => sessions.get(given, options))
-    .pipe(Effect.catchReason("ConvexClientError", "FunctionFailed", () => Effect.succeed(null)))
-  return found ?? (yield* noSuchSession(given))
-})
 
 /** Writes the turns of the deployment. */
 export const showSession = Effect.fnUntraced(function* (sessionId: SessionId, style: Style) {

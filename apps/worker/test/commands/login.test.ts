@@ -50,7 +50,7 @@ describe("opencode-worker login", () => {
         assert.strictEqual(signedIn.code, 0, signedIn.stderr)
         assert.match(signedIn.stdout, /^Signed in to http.* as laptop \(read\)/)
         const contexts = join(root, "state", "opencode-worker", "contexts")
-        const [name = ""] = readdirSync(contexts).filter((entry) => !entry.endsWith(".json"))
+        const [name = ""] = readdirSync(contexts)
         assert.strictEqual(statSync(join(contexts, name, "device.json")).mode & 0o777, 0o600)
 
         assert.match((yield* there("whoami")).stdout, /^laptop \(read\), device /)
