@@ -2,6 +2,7 @@ import { api, type CommandId, type Session, type SessionDetails, type SessionId,
 import { type CallOptions, type Calls, keyed, type MutationOptions, pageSize } from "../internal/calls.ts"
 import { pages } from "../internal/pages.ts"
 import { type Emitter, updates } from "../internal/updates.ts"
+import { watchQuery } from "../internal/watchQuery.ts"
 
 export const makeSessions = ({ connection, mutation, query }: Calls) => ({
   /** All sessions, or those of a worker, the latest activity first; pages are read as you iterate. */
@@ -25,6 +26,9 @@ export const makeSessions = ({ connection, mutation, query }: Calls) => ({
   /** Null if there is no such session of yours. */
   get: (sessionId: SessionId, options?: CallOptions): Promise<SessionDetails | null> =>
     query(api.sessions.get, { sessionId }, options),
+  /** As `get`, now and at each change: the todos, the use of the context, and the queue. */
+  follow: (sessionId: SessionId, { signal }: CallOptions = {}): AsyncIterable<SessionDetails | null> =>
+    watchQuery(connection, api.sessions.get, { sessionId }, signal),
   /** Creates a session on a worker, which may be offline. */
   create: (
     workerId: WorkerId,
