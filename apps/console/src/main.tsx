@@ -1,13 +1,19 @@
 import { StrictMode } from "react"
 import { createRoot } from "react-dom/client"
+import { App } from "./app/App.tsx"
+import { pairingCode } from "./app/router.ts"
+import { applyTheme } from "./app/theme.ts"
+
+// The code leaves the address bar, and the history, before anything else can read it.
+const code = pairingCode(location.hash)
+if (code !== null) history.replaceState(null, "", `${location.pathname}#/`)
+applyTheme()
 
 const root = document.querySelector("#root")
 if (root !== null) {
   createRoot(root).render(
     <StrictMode>
-      <main>
-        <h1>opencode-worker</h1>
-      </main>
+      <App code={code} />
     </StrictMode>
   )
 }

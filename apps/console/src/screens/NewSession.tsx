@@ -1,0 +1,92 @@
+/** Starts a session on a machine, which may be off. */
+import type { WorkerId } from "@opencode-worker/client"
+import { type FormEvent, useState } from "react"
+import { go } from "../app/navigation.ts"
+import { useAction, useServices } from "../app/Services.ts"
+import { useWorkers } from "../data/lists.ts"
+import { shortPath } from "../text/format.ts"
+import { t } from "../text/messages.ts"
+import { Empty, Foreign, Head, Loaded, Problem } from "../ui/parts.tsx"
+
+export default function NewSessionScreen({ workerId }: { readonly workerId: string | null }) {
+  const workers = useWorkers()
+  const { client, outbox } = useServices()
+  const { error, isRunning, run } = useAction()
+  const [text, setText] = useState("")
+  const [chosen, choose] = useState<WorkerId | null>(null)
+  /** Of the session and of its first prompt: a repeated attempt creates neither again. */
+  const [keys] = useState(() => ({ session: crypto.randomUUID(), prompt: crypto.randomUUID() }))
+  const usable = (workers.value ?? [])
+    .filter(({ approval }) => approval === "approved")
+    .toSorted((a, b) => Number(b.online) - Number(a.online))
+  const selected = usable.find((worker) => worker.workerId === (chosen ?? workerId)) ?? usable[0]
+
+  const onSubmit = (event: FormEvent) => {
+    event.preventDefault()
+    if (selected === undefined) return
+    void run(async () => {
+      const sessionId = await client.sessions.create(selected.workerId, { idempotencyKey: keys.session })
+      if (text.trim() !== "") {
+        await outbox.add({ key: keys.prompt, sessionId, text, delivery: "queue", files: [] })
+      }
+      go({ name: "session", sessionId }, { replace: true })
+    })
+  }
+  return (
+    <section className="pane" aria-label={t("sessions.new")}>
+      <Head title={t("sessions.new")} back={{ name: "sessions" }} />
+      <div className="pane-body narrow">
+        <Loaded result={workers}>
+          {() =>
+            selected === undefined ? (
+              <Empty icon="machines" title={t("sessions.noMachine")} text={t("machines.emptyText")}>
+                <a className="button" href="#/machines">
+                  {t("nav.machines")}
+                </a>
+              </Empty>
+            ) : (
+              <form className="form" onSubmit={onSubmit}>
+                <fieldset className="question">
+                  <legend>{t("sessions.on")}</legend>
+                  {usable.map((worker) => (
+                    <label className="option" key={worker.workerId}>
+                      <input
+                        type="radio"
+                        name="worker"
+                        checked={worker === selected}
+                        onChange={() => choose(worker.workerId)}
+                      />
+                      <span className="grow">
+                        <b>
+                          <Foreign>{worker.machine}</Foreign>
+                        </b>{" "}
+                        <span className="sub">
+                          <Foreign>{shortPath(worker.directory)}</Foreign>
+                          {!worker.online && ` · ${t("machines.offlineUnknown")}`}
+                        </span>
+                      </span>
+                    </label>
+                  ))}
+                </fieldset>
+                <div className="field">
+                  <label htmlFor="first-prompt">{t("sessions.prompt")}</label>
+                  <textarea
+                    id="first-prompt"
+                    className="input"
+                    rows={5}
+                    value={text}
+                    onChange={({ target }) => setText(target.value)}
+                  />
+                </div>
+                {error !== null && <Problem error={error} />}
+                <button type="submit" className="button primary" disabled={isRunning}>
+                  {t("sessions.start")}
+                </button>
+              </form>
+            )
+          }
+        </Loaded>
+      </div>
+    </section>
+  )
+}

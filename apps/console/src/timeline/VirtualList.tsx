@@ -1,0 +1,212 @@
+/**
+ * A list of which only the rows in view are mounted, at most 40. Rows that are added, measured or grown above the view do not
+ * move it. At its end the list stays at the end.
+ */
+import {
+  type ReactNode,
+  type RefObject,
+  useCallback,
+  useImperativeHandle,
+  useLayoutEffect,
+  useRef,
+  useState
+} from "react"
+import { type Anchor, anchorAt, heightOf, type Layout, layoutOf, rangeOf, type Range, topFor } from "./layout.ts"
+
+const overscan = 300
+const mostRows = 40
+/** Pixels from the end within which the list counts as at its end. */
+const endSlack = 24
+
+export interface VirtualListHandle {
+  readonly scrollToEnd: () => void
+  readonly scrollTo: (key: string) => void
+}
+
+export interface VirtualListProps {
+  readonly keys: ReadonlyArray<string>
+  readonly renderRow: (key: string) => ReactNode
+  readonly estimate: (key: string) => number
+  readonly label: string
+  /** The first rows are near the view: add earlier ones. */
+  readonly onNearStart: () => void
+  readonly onAtEnd: (isAtEnd: boolean) => void
+  readonly handle: RefObject<VirtualListHandle | null>
+  readonly before?: ReactNode
+}
+
+export const VirtualList = ({
+  before,
+  estimate,
+  handle,
+  keys,
+  label,
+  onAtEnd,
+  onNearStart,
+  renderRow
+}: VirtualListProps) => {
+  const viewport = useRef<HTMLDivElement>(null)
+  const content = useRef<HTMLDivElement>(null)
+  const state = useRef({ heights: new Map<string, number>(), anchor: null as Anchor | null, isAtEnd: true, top: 0 })
+  const [, redraw] = useState(0)
+  const rows = useRef(new Map<Element, string>())
+  const observer = useRef<ResizeObserver | null>(null)
+
+  const { heights } = state.current
+  const layout = layoutOf(keys, (key) => heights.get(key) ?? estimate(key))
+  const total = heightOf(layout)
+  const shown = useRef<{ layout: Layout; range: Range }>({ layout, range: { start: 0, end: 0 } })
+
+  const height = viewport.current?.clientHeight ?? 800
+  const { anchor, isAtEnd } = state.current
+  const top = isAtEnd ? total - height : ((anchor && topFor(layout, anchor)) ?? viewport.current?.scrollTop ?? 0)
+  const range = rangeOf(layout, Math.max(0, top), height, overscan, mostRows)
+  shown.current = { layout, range }
+
+  /** Puts the anchor row, or the end, where it was. Reads the real positions, because rows differ from their estimates. */
+  const restore = useCallback(() => {
+    const view = viewport.current
+    if (view === null) return
+    if (state.current.isAtEnd) {
+      view.scrollTop = view.scrollHeight
+      state.current.top = view.scrollTop
+      return
+    }
+    const { anchor: kept } = state.current
+    const row = kept && [...rows.current].find(([, key]) => key === kept.key)?.[0]
+    if (kept === null || row === null || row === undefined) return
+    const shift = row.getBoundingClientRect().top - view.getBoundingClientRect().top - kept.offset
+    if (Math.abs(shift) >= 1) view.scrollTop += shift
+  }, [])
+
+  /** Remembers the anchor from the real position of the first visible row. */
+  const remember = useCallback(() => {
+    const view = viewport.current
+    if (view === null) return
+    const edge = view.getBoundingClientRect().top
+    state.current.anchor = anchorAt(shown.current.layout, view.scrollTop)
+    for (const element of content.current?.children ?? []) {
+      const key = rows.current.get(element)
+      const box = element.getBoundingClientRect()
+      if (key === undefined || box.bottom <= edge) continue
+      state.current.anchor = { key, offset: box.top - edge }
+      break
+    }
+  }, [])
+
+  const measure = useCallback(() => {
+    let isChanged = false
+    for (const [element, key] of rows.current) {
+      const { height: measured } = element.getBoundingClientRect()
+      if (measured === 0 || Math.abs((state.current.heights.get(key) ?? -1) - measured) < 0.5) continue
+      state.current.heights.set(key, measured)
+      isChanged = true
+    }
+    return isChanged
+  }, [])
+
+  useLayoutEffect(() => {
+    const isChanged = measure()
+    restore()
+    if (isChanged) redraw((count) => count + 1)
+  })
+
+  useLayoutEffect(() => {
+    const resized = new ResizeObserver(() => {
+      const isChanged = measure()
+      restore()
+      if (isChanged) redraw((count) => count + 1)
+    })
+    observer.current = resized
+    if (viewport.current !== null) resized.observe(viewport.current)
+    for (const [element] of rows.current) resized.observe(element)
+    return () => resized.disconnect()
+  }, [measure, restore])
+
+  const onScroll = () => {
+    const view = viewport.current
+    if (view === null) return
+    // Rows that were added since the list went to its end do not count as a move away from it.
+    const isUp = view.scrollTop < state.current.top - 1
+    const isNear = view.scrollHeight - view.scrollTop - view.clientHeight <= endSlack
+    const atEnd = isNear || (state.current.isAtEnd && !isUp)
+    state.current.top = view.scrollTop
+    if (atEnd !== state.current.isAtEnd) onAtEnd(atEnd)
+    state.current.isAtEnd = atEnd
+    remember()
+    const next = rangeOf(shown.current.layout, view.scrollTop, view.clientHeight, overscan, mostRows)
+    const { end, start } = shown.current.range
+    if (next.start !== start || next.end !== end) redraw((count) => count + 1)
+    if (view.scrollTop < 2 * view.clientHeight) onNearStart()
+  }
+
+  const register = useCallback(
+    (key: string) => (element: HTMLDivElement | null) => {
+      if (element === null) return
+      rows.current.set(element, key)
+      observer.current?.observe(element)
+      return () => {
+        rows.current.delete(element)
+        observer.current?.unobserve(element)
+      }
+    },
+    []
+  )
+
+  useImperativeHandle(handle, () => ({
+    scrollToEnd: () => {
+      state.current.isAtEnd = true
+      onAtEnd(true)
+      redraw((count) => count + 1)
+    },
+    scrollTo: (key) => {
+      state.current.isAtEnd = false
+      state.current.anchor = { key, offset: 8 }
+      onAtEnd(false)
+      redraw((count) => count + 1)
+    }
+  }))
+
+  const { tops } = layout
+  return (
+    <div
+      className="viewport"
+      ref={viewport}
+      onScroll={onScroll}
+      tabIndex={0}
+      role="log"
+      aria-live="off"
+      aria-label={label}
+    >
+      {before}
+      <div
+        ref={content}
+        className="rows"
+        style={{ paddingTop: tops[range.start] ?? 0, paddingBottom: total - (tops[range.end] ?? 0) }}
+      >
+        {keys.slice(range.start, range.end).map((key) => (
+          <Row key={key} rowKey={key} register={register}>
+            {renderRow(key)}
+          </Row>
+        ))}
+      </div>
+    </div>
+  )
+}
+
+const Row = ({
+  children,
+  register,
+  rowKey
+}: {
+  readonly children: ReactNode
+  readonly register: (key: string) => (element: HTMLDivElement | null) => (() => void) | undefined
+  readonly rowKey: string
+}) => {
+  const ref = useCallback((element: HTMLDivElement | null) => register(rowKey)(element), [register, rowKey])
+  return (
+    <div ref={ref} className="row-slot">
+      {children}
+    </div>
+  )
+}

@@ -1,0 +1,109 @@
+/**
+ * The rows of a session's timeline: prompts, the blocks of their answers, and their ends. Pure.
+ *
+ * Invariant: a row that did not change is the same object, so that only changed rows are rendered again. A block has the same
+ * key while it streams and afterwards.
+ */
+import type { OutlineEntry, Turn } from "@opencode-worker/client"
+import type { TurnView } from "@opencode-worker/client"
+import type { OutboxItem } from "../data/Outbox.ts"
+
+export type Block = TurnView.Block
+
+export type Row =
+  | { readonly kind: "prompt"; readonly key: string; readonly turn: Turn }
+  | {
+      readonly kind: "block"
+      readonly key: string
+      readonly turn: Turn
+      readonly block: Block
+      /** Of the whole part, if `block` has only its head. */
+      readonly index: number | null
+      /** It may still grow. */
+      readonly isLive: boolean
+    }
+  | { readonly kind: "end"; readonly key: string; readonly turn: Turn }
+  | { readonly kind: "sending"; readonly key: string; readonly item: OutboxItem }
+
+/** The known part of a turn's answer. */
+export interface TurnContent {
+  readonly turn: Turn
+  /** Of a turn that runs, or ended while it was shown. */
+  readonly view: TurnView.TurnView | null
+  /** The last entries of a turn that has ended, in their order. */
+  readonly entries: ReadonlyArray<OutlineEntry>
+  /** `entries` has all of them. */
+  readonly isComplete: boolean
+}
+
+/** The block that an entry of the outline allows to show. */
+const entryBlock = ({ child, duration, head, id, kind, status, title, tool }: OutlineEntry): Block => {
+  if (kind === "text" || kind === "reasoning") return { kind, id, text: head }
+  if (kind === "notice") return { kind, id, name: null, text: head, until: null }
+  if (kind !== "tool") return { kind: "other", id, type: kind, part: { filename: title ?? head } }
+  const common = {
+    id,
+    state: status === "error" ? ("error" as const) : ("completed" as const),
+    duration: duration ?? null
+  }
+  if (child !== undefined) {
+    return { kind: "agent", ...common, sessionId: child, agent: "", task: title ?? head, progress: null, output: "" }
+  }
+  return { kind, ...common, tool: tool ?? "", title: title ?? null, input: "", output: status === "error" ? head : "" }
+}
+
+/** Todos and requests have places of their own, and empty text needs none. */
+const isShown = (block: Block): boolean =>
+  block.kind !== "todos" &&
+  block.kind !== "request" &&
+  !((block.kind === "text" || block.kind === "reasoning") && block.text.trim() === "")
+
+const blockRows = ({ entries, turn, view }: TurnContent): ReadonlyArray<Row> => {
+  const isLive = view !== null && view.end === null
+  if (view !== null) {
+    return view.blocks
+      .filter(isShown)
+      .map((block) => ({ kind: "block", key: `${turn.turnId}:${block.id}`, turn, block, index: null, isLive }))
+  }
+  return entries.flatMap((entry) => {
+    const block = entryBlock(entry)
+    if (!isShown(block)) return []
+    return [{ kind: "block", key: `${turn.turnId}:${entry.id}`, turn, block, index: entry.index, isLive: false }]
+  })
+}
+
+/** The rows of one turn. Without its first entries it has no prompt yet, which is above them. */
+export const turnRows = (content: TurnContent): ReadonlyArray<Row> => {
+  const { isComplete, turn } = content
+  return [
+    ...(isComplete ? [{ kind: "prompt" as const, key: `${turn.turnId}:prompt`, turn }] : []),
+    ...blockRows(content),
+    ...(turn.version === null ? [] : [{ kind: "end" as const, key: `${turn.turnId}:end`, turn }])
+  ]
+}
+
+const isSame = (one: Row, other: Row): boolean => {
+  const a: Readonly<Record<string, unknown>> = { ...one }
+  const b: Readonly<Record<string, unknown>> = { ...other }
+  const names = Object.keys(a)
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name])
+}
+
+/** Whether blocks are equal although they were parsed separately, as those of an outline are. */
+const isSameBlock = (one: Row, other: Row): boolean =>
+  one.kind === "block" &&
+  other.kind === "block" &&
+  one.index === other.index &&
+  one.index !== null &&
+  one.turn === other.turn &&
+  JSON.stringify(one.block) === JSON.stringify(other.block)
+
+/** `rows` with the objects of `before` where nothing changed. */
+export const reuse = (before: ReadonlyMap<string, Row>, rows: ReadonlyArray<Row>): ReadonlyArray<Row> =>
+  rows.map((row) => {
+    const known = before.get(row.key)
+    return known !== undefined && (isSame(known, row) || isSameBlock(known, row)) ? known : row
+  })
+
+export const sameKeys = (one: ReadonlyArray<string>, other: ReadonlyArray<string>): boolean =>
+  one.length === other.length && one.every((key, index) => key === other[index])
