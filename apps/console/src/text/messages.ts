@@ -249,6 +249,7 @@ export const en = {
   "settings.addTarget": "Add a target",
   "settings.kind": "Kind",
   "settings.webhook": "Webhook",
+  "settings.push": "This or another browser",
   "settings.ntfy": "ntfy topic",
   "settings.url": "URL",
   "settings.content": "Send titles and subjects also",

@@ -93,7 +93,7 @@ const Target = ({ onChange, target }: { readonly target: NotifyTarget; readonly 
 const AddTarget = ({ onClose }: { readonly onClose: () => void }) => {
   const { client } = useServices()
   const { error, isRunning, run } = useAction()
-  const [kind, setKind] = useState<NotifyTarget["kind"]>("ntfy")
+  const [kind, setKind] = useState<"ntfy" | "webhook">("ntfy")
   const [url, setUrl] = useState("")
   const [content, setContent] = useState(false)
   const onSubmit = (event: FormEvent) => {
