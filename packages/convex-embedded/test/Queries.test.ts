@@ -8,6 +8,12 @@ interface Pages {
   readonly loadMore: (count: number) => boolean
 }
 
+const failure = (call: Promise<unknown>): Promise<Error> =>
+  call.then(
+    (value) => assert.fail(`It should have failed, and returned ${JSON.stringify(value)}`),
+    (cause: Error) => cause
+  )
+
 const shared = deployForAll()
 
 describe("queries", () => {
@@ -139,5 +145,98 @@ describe("queries", () => {
       ["new", ...Array.from({ length: 20 }, (_, i) => `text ${29 - i}`)]
     )
     stop()
+  })
+})
+
+describe("values and limits", () => {
+  it("all kinds of values are stored and sorted as Convex sorts them", async () => {
+    const client = connectHttp(await emptied(shared()))
+    const bytes = new Uint8Array([1, 2]).buffer
+    const ordered = [
+      null,
+      -5n,
+      3n,
+      -Infinity,
+      -0,
+      0,
+      1.5,
+      NaN,
+      false,
+      true,
+      "",
+      "a",
+      "b",
+      bytes,
+      [1],
+      [1, 2],
+      {},
+      { a: 1 }
+    ]
+    for (const value of ordered.toReversed()) await client.mutation(api.misc.put, { value })
+    assert.deepEqual(await client.query(api.misc.sorted, {}), ordered)
+  })
+
+  it("commit times increase, and are later than each mutation's snapshot", async () => {
+    const client = connectHttp(await emptied(shared()))
+    const times = [await client.mutation(api.misc.commitTime, {}), await client.mutation(api.misc.commitTime, {})]
+    assert.isTrue(times[0]! < times[1]!)
+    const { commit, nested, snapshot, stored } = await client.mutation(api.misc.commitTimes, {})
+    assert.equal(snapshot, times[1], "the last commit before")
+    assert.isTrue((commit as unknown as bigint) > snapshot)
+    assert.deepEqual([nested, stored], [[commit], commit])
+    assert.deepEqual(await client.mutation(api.misc.writtenNow, {}), [1, 1, 1])
+  })
+
+  it("invalid values are rejected by name", async () => {
+    const client = connectHttp(await emptied(shared()))
+    const nest = (depth: number): unknown => (depth === 0 ? 1 : [nest(depth - 1)])
+    for (const [value, expected] of [
+      [nest(17), /too nested/],
+      [Array.from({ length: 8193 }, () => 0), /Array length is too long/],
+      ["x".repeat(1024 * 1024), /Value is too large/]
+    ] as const) {
+      assert.match((await failure(client.mutation(api.misc.put, { value }))).message, expected)
+    }
+    for (const how of ["insert", "patch", "replace"] as const) {
+      const { message } = await failure(client.mutation(api.misc.putReserved, { how }))
+      assert.include(message, "Field '_x' starts with an underscore")
+    }
+  })
+
+  it("the size of a document is that of its values, not of their encoding", async () => {
+    const client = connectHttp(await emptied(shared()))
+    // In base 64 it is larger than 1 MiB.
+    const value = new Uint8Array(1_000_000).buffer
+    await client.mutation(api.misc.put, { value })
+    assert.deepEqual(await client.query(api.misc.sorted, {}), [value])
+    const numbers = Array.from({ length: 15 }, () => Array.from({ length: 8000 }, () => 1))
+    assert.match(
+      (await failure(client.mutation(api.misc.put, { value: numbers }))).message,
+      /too large \(1080\d{3} bytes/
+    )
+  })
+
+  it("reads and writes have the limits of Convex", async () => {
+    const client = connectHttp(await emptied(shared()))
+    await client.mutation(api.messages.sendMany, { channel: "many", count: 1000 })
+    assert.equal(await client.query(api.misc.readMany, { times: 32 }), 32_000)
+    assert.include((await failure(client.query(api.misc.readMany, { times: 33 }))).message, "Too many documents read")
+    assert.include((await failure(client.query(api.misc.rangeMany, { count: 4097 }))).message, "Too many reads")
+    assert.include((await failure(client.mutation(api.misc.putLarge, { count: 17 }))).message, "Too many bytes written")
+    assert.deepEqual(await client.query(api.misc.sorted, {}), [])
+  })
+
+  it("arguments have the limits of Convex, also of scheduled functions", async () => {
+    const client = connect(await emptied(shared()))
+    const MiB = 1024 * 1024
+    const pass = (size: number, times?: number) =>
+      client.mutation(api.misc.passLarge, { size, ...(times === undefined ? {} : { times }) })
+    assert.equal(await pass(15 * MiB), 15 * MiB)
+    assert.include((await failure(pass(16 * MiB))).message, "misc:lengthOf arguments size is too large")
+    assert.include((await failure(pass(4 * MiB, 1))).message, "misc:keepLength are too large")
+    assert.include((await failure(pass(3.5 * MiB, 5))).message, "Too large total size of the arguments")
+    const lengths = watch(client, api.misc.sorted, {})
+    assert.equal(await pass(3 * MiB, 2), 2)
+    assert.deepEqual(await lengths.until((seen) => Array.isArray(seen) && seen.length === 2), [3 * MiB, 3 * MiB])
   })
 })
