@@ -1,7 +1,8 @@
-import { cp } from "node:fs/promises"
+import { cp, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { defineConfig, type Options } from "tsup"
+import { configJsonSchema } from "./src/config/ConfigFile.ts"
 import { thirdPartyNotices } from "./thirdPartyNotices.ts"
 
 const folderOf = (name: string) => dirname(fileURLToPath(import.meta.resolve(`${name}/package.json`)))
@@ -29,10 +30,15 @@ export default defineConfig([
     ...common,
     entry: { "bin/main": "src/main.ts" },
     clean: true,
-    onSuccess: () => cp(consolePage, "dist/console", { recursive: true }),
     banner: { js: `#!/usr/bin/env node\n${requireBanner}` },
     esbuildOptions: (options) => {
       options.chunkNames = "bin/[name]-[hash]"
+      // Its CommonJS build loads its parts in a way that a bundler cannot follow.
+      options.alias = { "jsonc-parser": "jsonc-parser/lib/esm/main.js" }
+    },
+    onSuccess: async () => {
+      await cp(consolePage, "dist/console", { recursive: true })
+      await writeFile("dist/config.schema.json", `${JSON.stringify(configJsonSchema(), null, 2)}\n`)
     }
   },
   // The threads of the embedded deployment: a file of this name next to the one that starts them.

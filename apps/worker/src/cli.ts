@@ -5,6 +5,7 @@ import { packageVersion } from "./info/version.ts"
 import { exitCodes } from "./AppError.ts"
 import { dev } from "./commands/dev.ts"
 import { doctor } from "./commands/doctor.ts"
+import { config } from "./commands/config.ts"
 import { approve } from "./commands/approve.ts"
 import { rotate } from "./commands/rotate.ts"
 import { approvals } from "./commands/operator/approvals.ts"
@@ -44,6 +45,7 @@ const root = Command.make("opencode-worker").pipe(
     rotate,
     doctor,
     status,
+    config,
     login,
     logout,
     whoami,

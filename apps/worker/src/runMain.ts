@@ -2,7 +2,7 @@
  * Runs the program of a command: signals, exit code, and the last output.
  *
  * SIGINT, SIGTERM and SIGHUP interrupt the program, so that its scopes are closed. A service handles the first ones itself
- * (`atSignals`) and finishes its work.
+ * (`atSignals`) and finishes its work. A service with a configuration file reads it again at SIGHUP (`atReload`).
  */
 import { Effect, Runtime, type Scope } from "effect"
 
@@ -10,6 +10,22 @@ const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
 
 /** Returns whether it has handled a signal. */
 let handle: (() => boolean) | undefined
+
+let reload: (() => void) | undefined
+
+/** Runs `request` at each SIGHUP, in place of an interruption, until the scope closes. */
+export const atReload = (request: Effect.Effect<unknown>): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.asVoid(
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        reload = () => void Effect.runFork(request)
+      }),
+      () =>
+        Effect.sync(() => {
+          reload = undefined
+        })
+    )
+  )
 
 /** Runs `request` at each of the first `count` signals, in place of an interruption, until the scope closes. */
 export const atSignals = (count: number, request: Effect.Effect<unknown>): Effect.Effect<void, never, Scope.Scope> =>
@@ -45,7 +61,8 @@ const exitAfterOutput = (code: number) => {
 }
 
 const run = Runtime.makeRunMain(({ fiber, teardown }) => {
-  const onSignal = () => {
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (signal === "SIGHUP" && reload !== undefined) return reload()
     if (handle?.() !== true) fiber.interruptUnsafe(fiber.id)
   }
   for (const signal of signals) process.on(signal, onSignal)

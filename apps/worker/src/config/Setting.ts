@@ -36,13 +36,14 @@ interface TextOptions {
 
 export const text = (description: string, options: TextOptions = {}): Setting<string> => {
   const { alias, check, fallback, metavar } = options
+  const described = Schema.String.annotate({ description })
   return {
     description,
     fallback,
     schema:
       check === undefined
-        ? Schema.String
-        : Schema.String.check(Schema.makeFilter((value) => (check.accepts(value) ? undefined : check.message(value)))),
+        ? described
+        : described.check(Schema.makeFilter((value) => (check.accepts(value) ? undefined : check.message(value)))),
     flag: (name) => {
       const plain = Flag.String(name).pipe(Flag.withDescription(description))
       const named = metavar === undefined ? plain : Flag.withMetavar(plain, metavar)
@@ -67,7 +68,7 @@ export const choice = <const A extends string>(
 ): Setting<A> => ({
   description,
   fallback,
-  schema: Schema.Literals(values),
+  schema: Schema.Literals(values).annotate({ description }),
   flag: (name) => Flag.Literals(name, values).pipe(Flag.withDescription(description), Flag.optional),
   parse: (value) => Option.fromUndefinedOr(values.find((one) => one === value))
 })
@@ -77,7 +78,7 @@ const booleans: Readonly<Record<string, boolean>> = { "1": true, true: true, "0"
 export const toggle = (description: string, fallback?: boolean): Setting<boolean> => ({
   description,
   fallback,
-  schema: Schema.Boolean,
+  schema: Schema.Boolean.annotate({ description }),
   flag: (name) => Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.optional),
   parse: (value) => Option.fromUndefinedOr(booleans[value.toLowerCase()])
 })

@@ -3,7 +3,7 @@ import { Option, Result } from "effect"
 import { flagOf, type Settings, type Values, variableOf } from "./Setting.ts"
 
 /** A part of the configuration file. */
-interface FilePart {
+export interface FilePart {
   /** The place that `config print` shows. */
   readonly origin: string
   readonly values: Readonly<Record<string, unknown>>

@@ -5,7 +5,7 @@ import { printLine } from "./Output.ts"
 import { none, type ScreenText, screen } from "./ScreenText.ts"
 
 /** Before each line, if several workers run in one process. */
-const LinePrefix = Context.Reference<ScreenText>("opencode-worker/LinePrefix", { defaultValue: () => none })
+export const LinePrefix = Context.Reference<ScreenText>("opencode-worker/LinePrefix", { defaultValue: () => none })
 
 const width = 14
 
