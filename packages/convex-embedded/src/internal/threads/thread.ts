@@ -25,6 +25,9 @@ export interface Thread<Remote extends Api> {
   readonly hasEnded: () => boolean
 }
 
+/** Node.js can lose a termination that arrives during a native call of a busy thread, so it is repeated until it has an effect. */
+const TERMINATE_MILLIS = 500
+
 export const startThread = <Remote extends Api>(data: ThreadData, local: Api): Thread<Remote> => {
   if (!existsSync(ENTRY)) {
     throw new ConvexEmbeddedError(
@@ -35,6 +38,8 @@ export const startThread = <Remote extends Api>(data: ThreadData, local: Api): T
   }
   // Functions read the environment of the program.
   const worker = new Worker(ENTRY, { env: SHARE_ENV, name: `convex ${data.kind}`, workerData: data })
+  // Each termination adds a listener.
+  worker.setMaxListeners(0)
   const peer = new Peer<Remote>(worker, local)
   let ended = false
   let reason: Error | undefined
@@ -47,7 +52,9 @@ export const startThread = <Remote extends Api>(data: ThreadData, local: Api): T
   return {
     end: async (cause) => {
       reason ??= cause
+      const again = setInterval(() => void worker.terminate(), TERMINATE_MILLIS)
       await worker.terminate()
+      clearInterval(again)
       over(cause)
     },
     hasEnded: () => ended,
