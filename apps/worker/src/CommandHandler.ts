@@ -8,9 +8,8 @@ import type { Actor } from "@opencode-worker/worker-fsm/machine"
 import { Data, Effect, Option } from "effect"
 import { Catalog } from "./opencode/catalog.ts"
 import { findUnlinked } from "./opencode/conversation.ts"
-import { sessionAction } from "./SessionActions.ts"
+import { type ActionOptions, sessionAction } from "./SessionActions.ts"
 import { openCodeHistory } from "./opencode/history.ts"
-import type { Undos } from "./undo/Undos.ts"
 
 const { Drain, Pause, Resume } = WorkerEvent.cases
 
@@ -48,11 +47,11 @@ const deleteSession = Effect.fnUntraced(function* (sessionId: Id<"sessions">) {
   )
 })
 
-/** Executes one command. `actor` is the worker's lifecycle. */
+/** Executes one command. `actor` is the worker's lifecycle, `options`: for actions on a session. */
 export const handleCommand = Effect.fn("Worker.handleCommand")(function* (
   { command }: QueuedCommand,
   actor: Actor.Actor<WorkerState, WorkerEvent>,
-  undos: Undos
+  options: ActionOptions
 ) {
   const { client } = yield* OpenCodeHost
   const models = yield* ModelCache
@@ -93,6 +92,7 @@ export const handleCommand = Effect.fn("Worker.handleCommand")(function* (
     case "redo":
     case "fork":
     case "compact":
-      return yield* sessionAction(command, undos)
+    case "shell":
+      return yield* sessionAction(command, options)
   }
 })

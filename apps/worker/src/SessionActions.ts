@@ -5,9 +5,16 @@ import { OpenCodeHost, type OpenCodeMessage } from "@opencode-worker/opencode-ho
 import { Effect, Schedule } from "effect"
 import { openCodeHistory } from "./opencode/history.ts"
 import { type ActionOf, busy, failed, notInOpenCode } from "./actionFailure.ts"
+import { runShell } from "./ShellAction.ts"
 import type { Undos } from "./undo/Undos.ts"
 
-type Action = ActionOf<"undo" | "redo" | "fork" | "compact">
+type Action = ActionOf<"undo" | "redo" | "fork" | "compact" | "shell">
+
+export interface ActionOptions {
+  readonly undos: Undos
+  /** See `WorkerOptions`. */
+  readonly allowShell: boolean
+}
 
 const fork = Effect.fnUntraced(function* (id: string, { turnId }: ActionOf<"fork">) {
   const { client } = yield* OpenCodeHost
@@ -40,7 +47,7 @@ const compact = Effect.fnUntraced(function* (id: string) {
   return undefined
 })
 
-export const sessionAction = Effect.fnUntraced(function* (command: Action, undos: Undos) {
+export const sessionAction = Effect.fnUntraced(function* (command: Action, { allowShell, undos }: ActionOptions) {
   const lease = yield* Lease
   const { opencodeSessionId: id } = yield* lease.query(api.sessions.getForWorker, { sessionId: command.sessionId })
   if (id === null) return yield* notInOpenCode
@@ -53,5 +60,7 @@ export const sessionAction = Effect.fnUntraced(function* (command: Action, undos
       return yield* fork(id, command)
     case "compact":
       return yield* compact(id)
+    case "shell":
+      return yield* runShell(command.sessionId, id, command.line, allowShell)
   }
 })

@@ -62,6 +62,8 @@ export interface WorkerOptions {
   readonly processId: string
   /** Time limit for the answer to a request of OpenCode. Default 10 minutes. */
   readonly requestTimeLimit?: Duration.Input
+  /** Whether operators may run shell commands, which need no approval. Default: false. */
+  readonly allowShell?: boolean | undefined
   /** Shows the code that an operator must approve at the first start. After 10 minutes without approval, shows another code. */
   readonly onPairingCode: (code: string) => Effect.Effect<unknown, ConvexSyncError>
   /** Called once an operator has approved the worker. */
@@ -244,7 +246,7 @@ type WorkerActor = Actor.Actor<WorkerState, WorkerEvent>
  */
 const runBackground = Effect.fnUntraced(function* (
   actor: WorkerActor,
-  { about, credentials, privatePaths = [] }: WorkerOptions,
+  { about, allowShell = false, credentials, privatePaths = [] }: WorkerOptions,
   undos: Undos
 ) {
   const { sessions } = yield* Agent
@@ -255,7 +257,8 @@ const runBackground = Effect.fnUntraced(function* (
     Effect.forkScoped
   )
   // These fail only when the lease is lost, and that is handled below.
-  yield* commands.run((command) => handleCommand(command, actor, undos)).pipe(Effect.ignore, Effect.forkScoped)
+  const options = { undos, allowShell }
+  yield* commands.run((command) => handleCommand(command, actor, options)).pipe(Effect.ignore, Effect.forkScoped)
   yield* QueryAnswers.run((query) => answerQuery(query, [credentials, `${credentials}.undo`, ...privatePaths])).pipe(
     Effect.ignore,
     Effect.forkScoped

@@ -1,8 +1,20 @@
 import { assert, layer } from "@effect/vitest"
 import type { SessionId } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
-import { Effect } from "effect"
-import { answer, limit, newSession, runWorker, schedule, worldWith } from "./support/world.ts"
+import { Reply } from "@opencode-worker/testkit"
+import { Effect, Stream } from "effect"
+import {
+  answer,
+  ask,
+  limit,
+  newSession,
+  runWorker,
+  schedule,
+  script,
+  settled,
+  workerWith,
+  worldWith
+} from "./support/world.ts"
 
 /** Prices, a variant, an agent and a command in OpenCode's configuration. */
 const limits = { context: 100_000, output: 4096 }
@@ -85,6 +97,44 @@ layer(configured, { excludeTestServices: true, timeout: 120_000 })("the catalogu
         assert.include(refused.message, 'The worker has no agent "poett". It has build, plan, poet.')
         const wanted = yield* send(sessionId, { agent: "poet", model: "scripted/echo", variant: "high" })
         assert.deepInclude(yield* answer(wanted), { status: "completed", text: "1: hello" })
+      }),
+    limit
+  )
+
+  it.effect(
+    "a shell command of an operator is refused by default; a worker that allows it shows its output and its turn",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Client
+        const sessionId = yield* newSession
+        const shell = (line: string) =>
+          Effect.flatMap(
+            operator.call(({ sessionActions }) => sessionActions.shell(sessionId, line)),
+            settled
+          )
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* runWorker
+            yield* ask(sessionId, "hello")
+            const refused = yield* shell("echo no")
+            assert.strictEqual(refused?.status, "failed")
+            assert.include(refused?.error, "--allow-shell")
+          })
+        )
+        yield* workerWith({ allowShell: true })
+        const done = yield* shell("echo one; echo two >&2")
+        assert.deepInclude(done, { status: "done", error: null })
+        assert.deepStrictEqual(JSON.parse(done?.result ?? ""), { output: "one\ntwo\n", truncated: false })
+        const turns = yield* Stream.runCollect(operator.stream(({ turns: all }) => all.list(sessionId)))
+        assert.deepStrictEqual(
+          turns.map(({ head }) => head),
+          ["hello", "!echo one; echo two >&2"]
+        )
+        // The model reads the output with the next prompt.
+        yield* script(({ messages }) =>
+          Reply.text(messages.some(({ text }) => text.includes("one\ntwo")) ? "read" : "not read")
+        )
+        assert.deepInclude(yield* ask(sessionId, "again"), { status: "completed", text: "read" })
       }),
     limit
   )

@@ -6,7 +6,7 @@
  * ```
  *
  * A command is executed at least once: a worker that dies before it reports the outcome executes it again. Commands that are
- * not idempotent (undo, redo, fork, compact) are begun in the deployment first, and executed at most once.
+ * not idempotent (undo, redo, fork, compact, shell) are begun in the deployment first, and executed at most once.
  */
 import { type Infer, v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
@@ -22,10 +22,12 @@ import type { command } from "./validators.ts"
 type What = Infer<typeof command>
 
 /** The purpose of a command: the same key for another purpose is a conflict. */
-type Purpose = Pick<What, "kind"> & { readonly sessionId?: Id<"sessions"> }
+type Purpose = Pick<What, "kind"> & { readonly sessionId?: Id<"sessions">; readonly line?: string }
 
-const isFor = (command: What, { kind, sessionId }: Purpose): boolean =>
-  command.kind === kind && (!("sessionId" in command) || command.sessionId === sessionId)
+const isFor = (command: What, { kind, line, sessionId }: Purpose): boolean =>
+  command.kind === kind &&
+  (!("sessionId" in command) || command.sessionId === sessionId) &&
+  (!("line" in command) || command.line === line)
 
 /**
  * The command with this key of the operator, or null. Functions that write more than the command call this first. Fails

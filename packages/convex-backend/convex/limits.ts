@@ -110,6 +110,8 @@ export const MAX_OWNER_FILES = 512 * 1024 ** 2
 export const MAX_QUERIES = 20
 /** The result of a query as JSON: at most 750 kB stored. */
 export const MAX_QUERY_RESULT = 250_000
+/** A shell command of an operator. */
+export const MAX_SHELL = 10_000
 /** Queued commands of one worker. */
 export const MAX_QUEUED_COMMANDS = 100
 /**

@@ -8,11 +8,12 @@
 import { v } from "convex/values"
 import type { Id } from "./_generated/dataModel.ts"
 import type { QueryCtx } from "./_generated/server.ts"
+import { auditOperator } from "./audit.ts"
 import { ownedSession, ownedTurn } from "./authorize.ts"
 import { operatorMutation } from "./builders.ts"
-import { enqueueCommand } from "./commands.ts"
+import { enqueueCommand, findCommand } from "./commands.ts"
 import { appError } from "./errors.ts"
-import { checkCount, checkText, MAX_CHANGED_FILES, MAX_NAME } from "./limits.ts"
+import { checkCount, checkText, MAX_CHANGED_FILES, MAX_NAME, MAX_SHELL, printable } from "./limits.ts"
 
 const action = { sessionId: v.id("sessions"), idempotencyKey: v.string() }
 
@@ -83,5 +84,25 @@ export const compact = operatorMutation({
   handler: async (ctx, { sessionId, idempotencyKey }) => {
     const { workerId } = await ownedSession(ctx, sessionId)
     return enqueueCommand(ctx, workerId, { kind: "compact", sessionId }, idempotencyKey)
+  }
+})
+
+/**
+ * Runs a shell command on the machine of the worker, as if a person typed it in OpenCode's terminal: the model reads the
+ * command and its output with the next prompt. Without approval, and outside the limits of the agent's tools, so a worker
+ * refuses it unless its settings allow it; the audit has each one. The result: `{ output, truncated }`, the last 20,000
+ * characters. The session has had a turn, and works on none.
+ */
+export const shell = operatorMutation({
+  args: { ...action, line: v.string() },
+  handler: async (ctx, { sessionId, line, idempotencyKey }) => {
+    checkText("line", line, MAX_SHELL)
+    const { workerId } = await ownedSession(ctx, sessionId)
+    const what = { kind: "shell" as const, sessionId, line }
+    const existing = await findCommand(ctx, idempotencyKey, what, workerId)
+    if (existing !== null) return existing
+    const commandId = await enqueueCommand(ctx, workerId, what, idempotencyKey)
+    await auditOperator(ctx, { action: "shell", workerId, detail: printable(line).slice(0, MAX_NAME) })
+    return commandId
   }
 })

@@ -225,6 +225,7 @@ export const command = v.union(
   v.object({ kind: v.literal("redo"), sessionId: v.id("sessions"), force: v.boolean(), preview: v.boolean() }),
   v.object({ kind: v.literal("fork"), sessionId: v.id("sessions"), turnId: v.optional(v.id("turns")) }),
   v.object({ kind: v.literal("compact"), sessionId: v.id("sessions") }),
+  v.object({ kind: v.literal("shell"), sessionId: v.id("sessions"), line: v.string() }),
   v.object({ kind: v.literal("refreshModels") }),
   v.object({ kind: v.literal("pause") }),
   v.object({ kind: v.literal("resume") }),

@@ -152,6 +152,7 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
   "sessionActions:redo": [({ sessionId }) => ({ sessionId, idempotencyKey: "k" }), "NotFound"],
   "sessionActions:fork": [({ sessionId, turnId }) => ({ sessionId, turnId, idempotencyKey: "k" }), "NotFound"],
   "sessionActions:compact": [({ sessionId }) => ({ sessionId, idempotencyKey: "k" }), "NotFound"],
+  "sessionActions:shell": [({ sessionId }) => ({ sessionId, line: "ls", idempotencyKey: "k" }), "NotFound"],
   "changes:get": [({ turnId }) => ({ turnId }), "NotFound"],
   "workers:pause": [({ worker }) => ({ workerId: worker.workerId, idempotencyKey: "k" }), "NotFound"],
   "workers:resume": [({ worker }) => ({ workerId: worker.workerId, idempotencyKey: "k" }), "NotFound"],

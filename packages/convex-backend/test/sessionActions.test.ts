@@ -106,6 +106,25 @@ describe("an action on a session", () => {
     assert.strictEqual(await refusalOf(undo(await send(operator, sessionId))), "Conflict")
   })
 
+  it("that is a shell command is in the audit once, and another command with its key is rejected", async () => {
+    const { operator, sessionId, worker } = await world()
+    const shell = (line: string) =>
+      operator.mutation(api.sessionActions.shell, { sessionId, line, idempotencyKey: "k" })
+    const commandId = await shell("ls\u0007")
+    assert.strictEqual(await shell("ls\u0007"), commandId)
+    assert.strictEqual(await refusalOf(shell("rm -rf .")), "Conflict")
+    const { workerId } = worker
+    const { page } = await operator.query(api.workers.audit, {
+      workerId,
+      paginationOpts: { numItems: 10, cursor: null }
+    })
+    const entries = page.filter((entry) => entry.action === "shell")
+    assert.deepStrictEqual(
+      entries.map(({ detail }) => detail),
+      ["ls "]
+    )
+  })
+
   it("returns the mirror of a fork, which is a session of its own", async () => {
     const { operator, sessionId, worker } = await world()
     await operator.mutation(api.sessions.linkOpenCodeSession, { ...worker, sessionId, opencodeSessionId: "ses_1" })

@@ -3,7 +3,7 @@
  *
  * Invariants
  * - A process begins each command once. A command that an earlier process left is begun again, if it is idempotent; otherwise
- *   it fails (undo, redo, fork, compact).
+ *   it fails (undo, redo, fork, compact, shell).
  * - The commands of one session are carried out one after another, in their order; so are those of the worker's life, and
  *   its refreshes of the models, which may take long.
  * - Every command that was begun is settled: as done, or as failed with the reason.
@@ -78,7 +78,7 @@ export class Commands extends Context.Service<
 const ofProcess: ReadonlySet<string> = new Set(["pause", "resume", "drain"])
 
 /** Commands that must not run twice. */
-const once: ReadonlySet<string> = new Set(["undo", "redo", "fork", "compact"])
+const once: ReadonlySet<string> = new Set(["undo", "redo", "fork", "compact", "shell"])
 
 const interrupted =
   "The worker stopped in the middle of this. It is not repeated by itself: look at the result, and send it again."

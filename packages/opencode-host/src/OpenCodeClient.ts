@@ -223,6 +223,16 @@ export interface OpenCodeClient {
     ) => Effect.Effect<Session, HostError>
     /** Ends with the run, or fails with `Timeout` while it goes on. `model`: `provider/model`. */
     readonly compact: (sessionId: string, model: string) => Effect.Effect<void, HostError>
+    /**
+     * Runs a shell command for a person, who sends it under a message id of their own. No permission is asked. Ends with
+     * the command, or fails with `Timeout` while it goes on.
+     */
+    readonly shell: (input: {
+      readonly sessionId: string
+      readonly messageId: string
+      readonly agent: string
+      readonly command: string
+    }) => Effect.Effect<void, HostError>
     /** The files that the turn of a message of a person has changed. Empty until OpenCode has computed them. */
     readonly diff: (sessionId: string, messageId: string) => Effect.Effect<ReadonlyArray<FileDiff>, HostError>
   }

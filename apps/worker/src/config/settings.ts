@@ -61,6 +61,10 @@ export const directorySettings = {
     metavar: "path"
   }),
   printPairingCode: toggle("Print the pairing code even without a terminal, such as to a service's log", false),
+  allowShell: toggle(
+    "Let operators run shell commands on this machine (sessions shell), without approval and with all rights of your user",
+    false
+  ),
   allowHome: toggle(
     "Host your home directory, the data folder, or a directory that contains one of them. The agent can then read every file in it without approval, including SSH keys and API keys",
     false

@@ -73,6 +73,8 @@ const make = Effect.fnUntraced(function* (
     privatePaths: deniedPaths,
     processId: yield* processIdIn(directory),
     owner: options.owner,
+    requestTimeLimit: options.askTimeout ?? "24 hours",
+    allowShell: options.allowShell,
     about: { version: packageVersion, permissions: options.permissions ?? "careful", environment },
     onPairingCode: options.onPairingCode
   })

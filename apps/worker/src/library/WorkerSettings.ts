@@ -19,6 +19,10 @@ export interface WorkerSettings {
   readonly environment?: Readonly<Record<string, string>> | undefined
   /** Milliseconds without use after which OpenCode stops until the next prompt. Default: it keeps running. */
   readonly idleTimeout?: number | undefined
+  /** Milliseconds in which a request of OpenCode must be answered; `Infinity`: no limit. Default: 24 hours. */
+  readonly askTimeout?: number | undefined
+  /** Let operators run shell commands, which need no approval. Default: false. */
+  readonly allowShell?: boolean | undefined
 }
 
 export interface WorkerStatus {

@@ -102,6 +102,7 @@ const serve = Effect.fnUntraced(function* (
       environment: isAttached ? undefined : { ...process.env }
     },
     requestTimeLimit: askTimeout,
+    allowShell: given.allowShell,
     // A code that cannot be shown cannot be approved.
     onPairingCode: (code) => Effect.orDie(pairingCode.show(code)),
     onApproved: (owner) => Effect.andThen(pairingCode.forget, announce("Owner", ScreenText.line(owner)))

@@ -48,6 +48,7 @@ const commands: Readonly<Record<string, string>> = {
   "sessionActions.compact": "sessions compact",
   "sessionActions.fork": "sessions fork",
   "sessionActions.redo": "sessions redo",
+  "sessionActions.shell": "sessions shell",
   "sessionActions.undo": "sessions undo",
   "sessions.create": "send",
   "sessions.get": "dev --session",

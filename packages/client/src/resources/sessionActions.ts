@@ -60,6 +60,12 @@ export const makeSessionActions = ({ connection, mutation, query }: Calls) => ({
   /** Replaces the older part of the conversation by a summary, for the model only. */
   compact: (sessionId: SessionId, options?: MutationOptions): Promise<CommandId> =>
     mutation(api.sessionActions.compact, { sessionId, ...keyed(options) }, options),
+  /**
+   * Runs a shell command on the machine of the worker, without approval: a worker refuses it unless it was started to allow
+   * it. `{ output, truncated }`, the last 20,000 characters. The model reads both with the next prompt.
+   */
+  shell: (sessionId: SessionId, line: string, options?: MutationOptions): Promise<CommandId> =>
+    mutation(api.sessionActions.shell, { sessionId, line, ...keyed(options) }, options),
   /** The whole session as the deployment has it, turn by turn, read as you iterate. It needs no worker. */
   export: async function* (sessionId: SessionId, options?: CallOptions): AsyncGenerator<ExportedTurn> {
     const turns = pages(pageSize, (paginationOpts) =>

@@ -81,6 +81,7 @@ export const workersTables = {
       v.literal("answer"),
       v.literal("apply"),
       v.literal("revokeApproval"),
+      v.literal("shell"),
       v.literal("rotate"),
       v.literal("addDevice"),
       v.literal("claimDevice"),

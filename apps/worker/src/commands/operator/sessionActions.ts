@@ -1,8 +1,8 @@
-/** `opencode-worker sessions fork|compact|undo|redo|export`: actions on a whole session. */
+/** `opencode-worker sessions fork|compact|shell|undo|redo|export`: actions on a whole session. */
 import type { Client as Operator, CommandId, SessionId } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { Effect, Option, Predicate, Stream } from "effect"
-import { Flag } from "effect/cli"
+import { Argument, Flag } from "effect/cli"
 import { jsonText } from "../../operator/jsonText.ts"
 import { findSession, findTurn } from "../../operator/lookup.ts"
 import { runOnWorker } from "../../operator/workerCommand.ts"
@@ -106,6 +106,18 @@ export const compact = operatorCommand(
     const { sessionId } = yield* findSession(given.session)
     yield* result((actions) => actions.compact(sessionId))
     yield* printLine(screen`Compacted ${sessionId}`)
+  })
+)
+
+export const shell = operatorCommand(
+  "shell",
+  "Run a shell command on the machine of a session's worker, if it was started with --allow-shell, and print the output",
+  { session, line: Argument.String("command").pipe(Argument.withDescription("The command line, as one argument")) },
+  Effect.fnUntraced(function* (given) {
+    const { sessionId } = yield* findSession(given.session)
+    const found = yield* result((actions) => actions.shell(sessionId, given.line))
+    if (text(found, "truncated") === "true") yield* printLine(screen`…`)
+    yield* printLine(screen`${text(found, "output").trimEnd()}`)
   })
 )
 

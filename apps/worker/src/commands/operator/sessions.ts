@@ -11,7 +11,7 @@ import { showSession } from "../../terminal/SessionTranscript.ts"
 import { confirmed, yes } from "./confirmed.ts"
 import { limit, session, worker } from "./flags.ts"
 import { operatorCommand } from "./operatorCommand.ts"
-import { compact, exportSession, fork, loadHistory, redo, undo } from "./sessionActions.ts"
+import { compact, exportSession, fork, loadHistory, redo, shell, undo } from "./sessionActions.ts"
 
 const ls = operatorCommand(
   "ls",
@@ -74,6 +74,8 @@ const rm = operatorCommand(
 )
 
 export const sessions = Command.make("sessions").pipe(
-  Command.withDescription("List, show, rename, delete, fork, compact, undo and export sessions"),
-  Command.withSubcommands([ls, show, rename, rm, fork, compact, undo, redo, exportSession, loadHistory])
+  Command.withDescription(
+    "List, show, rename, delete, fork, compact, undo and export sessions, and run shell commands in them"
+  ),
+  Command.withSubcommands([ls, show, rename, rm, fork, compact, shell, undo, redo, exportSession, loadHistory])
 )

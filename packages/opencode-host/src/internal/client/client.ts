@@ -74,6 +74,12 @@ export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeC
             sdk.session.summarize({ sessionID, directory, ...splitModel(model) }, options)
           )
         ),
+      shell: ({ agent, command, messageId, sessionId }) =>
+        Effect.asVoid(
+          call("actions.shell", (sdk, options) =>
+            sdk.session.shell({ sessionID: sessionId, directory, messageID: messageId, agent, command }, options)
+          )
+        ),
       diff: (sessionID, messageID) =>
         call("actions.diff", (sdk, options) => sdk.session.diff({ sessionID, directory, messageID }, options))
     },
