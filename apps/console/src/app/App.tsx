@@ -7,6 +7,7 @@ import { Outbox, type OutboxItem, sendWith } from "../data/Outbox.ts"
 import { openStore } from "../data/storage.ts"
 import { PairScreen } from "../screens/Pair.tsx"
 import { isSignedOut, makeServices, type Services, ServicesProvider } from "./Services.ts"
+import { renewPush } from "./serviceWorker.ts"
 import { Shell } from "./Shell.tsx"
 
 type State =
@@ -26,6 +27,7 @@ const connect = ({ deployment, device, scope }: Identity, onSignedOut: (isRevoke
   client.workers.list().catch((error: unknown) => {
     if (isSignedOut(error)) onSignedOut(true)
   })
+  renewPush(client).catch(() => undefined)
   const signOut = async () => {
     await client.devices.leave()
     await forget()

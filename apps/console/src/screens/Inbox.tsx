@@ -55,7 +55,7 @@ export const InboxScreen = ({ selected }: { readonly selected: string | null }) 
                       requestId={item.requestId}
                       isSelected={item.requestId === selected}
                       place={place}
-                      onAnswered={() => setAnswered((known) => new Set([...known, item.itemId]))}
+                      onAnswer={() => setAnswered((known) => new Set([...known, item.itemId]))}
                     />
                   ) : (
                     <Result key={item.itemId} item={item} />

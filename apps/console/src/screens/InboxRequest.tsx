@@ -39,7 +39,7 @@ const choiceOf = ({ content }: OpenRequest) => {
 export const InboxRequest = ({
   isSelected,
   item,
-  onAnswered,
+  onAnswer,
   place,
   requestId
 }: {
@@ -47,10 +47,10 @@ export const InboxRequest = ({
   readonly requestId: RequestId
   readonly isSelected: boolean
   readonly place: string
-  readonly onAnswered: () => void
+  readonly onAnswer: () => void
 }) => {
   const { value: request } = useRequest(requestId)
-  const { answer, answered, error, isSending, ref } = useAnswer(request, { onAnswered, place })
+  const { answer, answered, error, isSending, ref } = useAnswer(request, { onAnswer, place })
   const mayAnswer = useMay("approve")
   const now = useNow()
   const command = request === undefined ? null : commandOf(request)

@@ -1,21 +1,32 @@
 /** Starts a session on a machine, which may be off. */
 import type { WorkerId } from "@opencode-worker/client"
-import { type FormEvent, useState } from "react"
+import { type FormEvent, useEffect, useState } from "react"
 import { go } from "../app/navigation.ts"
 import { useAction, useServices } from "../app/Services.ts"
 import { useWorkers } from "../data/lists.ts"
 import { shortPath } from "../text/format.ts"
 import { t } from "../text/messages.ts"
 import { Empty, Foreign, Head, Loaded, Problem } from "../ui/parts.tsx"
+import { takeShared } from "../worker/shared.ts"
 
 export default function NewSessionScreen({ workerId }: { readonly workerId: string | null }) {
   const workers = useWorkers()
   const { client, outbox } = useServices()
   const { error, isRunning, run } = useAction()
   const [text, setText] = useState("")
+  const [files, setFiles] = useState<ReadonlyArray<File>>([])
   const [chosen, choose] = useState<WorkerId | null>(null)
   /** Of the session and of its first prompt: a repeated attempt creates neither again. */
   const [keys] = useState(() => ({ session: crypto.randomUUID(), prompt: crypto.randomUUID() }))
+  useEffect(() => {
+    const take = async () => {
+      const shared = await takeShared()
+      if (shared === undefined) return
+      setText((before) => (before === "" ? shared.text : before))
+      setFiles(shared.files)
+    }
+    take().catch(() => undefined)
+  }, [])
   const usable = (workers.value ?? [])
     .filter(({ approval }) => approval === "approved")
     .toSorted((a, b) => Number(b.online) - Number(a.online))
@@ -27,7 +38,7 @@ export default function NewSessionScreen({ workerId }: { readonly workerId: stri
     void run(async () => {
       const sessionId = await client.sessions.create(selected.workerId, { idempotencyKey: keys.session })
       if (text.trim() !== "") {
-        await outbox.add({ key: keys.prompt, sessionId, text, delivery: "queue", files: [] })
+        await outbox.add({ key: keys.prompt, sessionId, text, delivery: "queue", files })
       }
       go({ name: "session", sessionId }, { replace: true })
     })
@@ -78,6 +89,7 @@ export default function NewSessionScreen({ workerId }: { readonly workerId: stri
                     onChange={({ target }) => setText(target.value)}
                   />
                 </div>
+                {files.length > 0 && <p className="sub">{files.map(({ name }) => name).join(", ")}</p>}
                 {error !== null && <Problem error={error} />}
                 <button type="submit" className="button primary" disabled={isRunning}>
                   {t("sessions.start")}

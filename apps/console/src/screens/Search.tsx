@@ -1,5 +1,5 @@
 /** Finds turns in all sessions. */
-import { useState } from "react"
+import { useEffect, useState } from "react"
 import { go } from "../app/navigation.ts"
 import { href } from "../app/router.ts"
 import { useNow, useSource } from "../app/Services.ts"
@@ -13,6 +13,8 @@ import { Place } from "./Place.tsx"
 
 export default function SearchScreen({ text: given }: { readonly text: string }) {
   const [text, setText] = useState(given)
+  // Going back shows the search before.
+  useEffect(() => setText(given), [given])
   const sought = useSettled(text.trim())
   return (
     <section className="pane" aria-label={t("nav.search")}>

@@ -8,6 +8,7 @@ import { Head, Segmented } from "../ui/parts.tsx"
 import { Approvals } from "./settings/Approvals.tsx"
 import { Devices } from "./settings/Devices.tsx"
 import { Notifications } from "./settings/Notifications.tsx"
+import { Push } from "./settings/Push.tsx"
 import { SignOut } from "./settings/SignOut.tsx"
 
 export default function SettingsScreen() {
@@ -52,6 +53,7 @@ export default function SettingsScreen() {
         </div>
         <Devices />
         <Approvals />
+        <Push />
         {mayOperate && <Notifications />}
         <SignOut />
       </div>

@@ -245,7 +245,11 @@ export const en = {
   "settings.reach.session": "in one session",
   "settings.reach.always": "always with one machine",
   "settings.notifications": "Notifications",
-  "settings.noTargets": "Notifications are sent nowhere.",
+  "settings.noTargets": "No other target receives notifications.",
+  "settings.pushOn": "Notify this browser",
+  "settings.pushContent": "Show titles and subjects in notifications",
+  "settings.pushNone":
+    "This browser cannot receive notifications. On an iPhone, add the page to the home screen first.",
   "settings.addTarget": "Add a target",
   "settings.kind": "Kind",
   "settings.webhook": "Webhook",

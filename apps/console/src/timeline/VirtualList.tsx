@@ -3,6 +3,7 @@
  * move it. At its end the list stays at the end.
  */
 import {
+  memo,
   type ReactNode,
   type RefObject,
   useCallback,
@@ -20,7 +21,6 @@ const endSlack = 24
 
 export interface VirtualListHandle {
   readonly scrollToEnd: () => void
-  readonly scrollTo: (key: string) => void
 }
 
 export interface VirtualListProps {
@@ -67,28 +67,34 @@ export const VirtualList = ({
   const restore = useCallback(() => {
     const view = viewport.current
     if (view === null) return
-    if (state.current.isAtEnd) {
-      view.scrollTop = view.scrollHeight
-      state.current.top = view.scrollTop
-      return
+    // The list was scrolled, and the event follows: it counts, not the place before.
+    if (Math.abs(view.scrollTop - state.current.top) > 1) return
+    const { anchor: kept, isAtEnd: mustEnd } = state.current
+    if (mustEnd) view.scrollTop = view.scrollHeight
+    else {
+      const row = kept && [...rows.current].find(([, key]) => key === kept.key)?.[0]
+      if (kept === null) return
+      if (row === null || row === undefined) {
+        view.scrollTop = topFor(shown.current.layout, kept) ?? view.scrollTop
+        state.current.top = view.scrollTop
+        return
+      }
+      const shift = row.getBoundingClientRect().top - view.getBoundingClientRect().top - kept.offset
+      if (Math.abs(shift) >= 1) view.scrollTop += shift
     }
-    const { anchor: kept } = state.current
-    const row = kept && [...rows.current].find(([, key]) => key === kept.key)?.[0]
-    if (kept === null || row === null || row === undefined) return
-    const shift = row.getBoundingClientRect().top - view.getBoundingClientRect().top - kept.offset
-    if (Math.abs(shift) >= 1) view.scrollTop += shift
+    state.current.top = view.scrollTop
   }, [])
 
   /** Remembers the anchor from the real position of the first visible row. */
   const remember = useCallback(() => {
     const view = viewport.current
     if (view === null) return
-    const edge = view.getBoundingClientRect().top
+    const { bottom: end, top: edge } = view.getBoundingClientRect()
     state.current.anchor = anchorAt(shown.current.layout, view.scrollTop)
     for (const element of content.current?.children ?? []) {
       const key = rows.current.get(element)
       const box = element.getBoundingClientRect()
-      if (key === undefined || box.bottom <= edge) continue
+      if (key === undefined || box.bottom <= edge || box.top >= end) continue
       state.current.anchor = { key, offset: box.top - edge }
       break
     }
@@ -156,13 +162,8 @@ export const VirtualList = ({
   useImperativeHandle(handle, () => ({
     scrollToEnd: () => {
       state.current.isAtEnd = true
+      state.current.top = viewport.current?.scrollTop ?? 0
       onAtEnd(true)
-      redraw((count) => count + 1)
-    },
-    scrollTo: (key) => {
-      state.current.isAtEnd = false
-      state.current.anchor = { key, offset: 8 }
-      onAtEnd(false)
       redraw((count) => count + 1)
     }
   }))
@@ -185,28 +186,29 @@ export const VirtualList = ({
         style={{ paddingTop: tops[range.start] ?? 0, paddingBottom: total - (tops[range.end] ?? 0) }}
       >
         {keys.slice(range.start, range.end).map((key) => (
-          <Row key={key} rowKey={key} register={register}>
-            {renderRow(key)}
-          </Row>
+          <Row key={key} rowKey={key} register={register} render={renderRow} />
         ))}
       </div>
     </div>
   )
 }
 
-const Row = ({
-  children,
-  register,
-  rowKey
-}: {
-  readonly children: ReactNode
-  readonly register: (key: string) => (element: HTMLDivElement | null) => (() => void) | undefined
-  readonly rowKey: string
-}) => {
-  const ref = useCallback((element: HTMLDivElement | null) => register(rowKey)(element), [register, rowKey])
-  return (
-    <div ref={ref} className="row-slot">
-      {children}
-    </div>
-  )
-}
+/** It renders once: its content subscribes to what it shows. */
+const Row = memo(
+  ({
+    register,
+    render,
+    rowKey
+  }: {
+    readonly register: (key: string) => (element: HTMLDivElement | null) => (() => void) | undefined
+    readonly render: (key: string) => ReactNode
+    readonly rowKey: string
+  }) => {
+    const ref = useCallback((element: HTMLDivElement | null) => register(rowKey)(element), [register, rowKey])
+    return (
+      <div ref={ref} className="row-slot">
+        {render(rowKey)}
+      </div>
+    )
+  }
+)

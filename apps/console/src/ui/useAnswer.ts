@@ -18,10 +18,10 @@ export interface Answering {
 type State = Pick<Answering, "isSending" | "answered" | "error">
 const idle: State = { isSending: false, answered: null, error: null }
 
-/** `place`: changes when the request moves on the screen. */
+/** `onAnswer`: an answer is sent. `place`: changes when the request moves on the screen. */
 export const useAnswer = (
   request: Pick<OpenRequest, "requestId" | "hash"> | undefined,
-  { onAnswered, place = 0 }: { readonly onAnswered?: () => void; readonly place?: unknown } = {}
+  { onAnswer, place = 0 }: { readonly onAnswer?: () => void; readonly place?: unknown } = {}
 ): Answering => {
   const { client } = useServices()
   const [state, set] = useState(idle)
@@ -66,11 +66,11 @@ export const useAnswer = (
       if (request === undefined || !guard.current.take(performance.now())) return
       const own = guard.current
       set({ ...idle, isSending: true })
+      onAnswer?.()
       const send = async () => {
         try {
           await client.requests.answer(request, given)
           set({ ...idle, answered: given.type })
-          onAnswered?.()
         } catch (error) {
           own.release()
           const isOutdated =
@@ -80,7 +80,7 @@ export const useAnswer = (
       }
       void send()
     },
-    [client, onAnswered, request]
+    [client, onAnswer, request]
   )
   return { ref, answer, ...state }
 }

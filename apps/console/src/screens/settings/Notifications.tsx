@@ -15,7 +15,6 @@ export const Notifications = () => {
   const [isAdding, setAdding] = useState(false)
   return (
     <>
-      <h2 className="section-title">{t("settings.notifications")}</h2>
       <Loaded result={targets} rows={1}>
         {(shown) =>
           shown.length === 0 ? (

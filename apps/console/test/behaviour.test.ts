@@ -1,0 +1,252 @@
+/** What the page does in a real browser, over a scripted deployment. */
+import { launchBrowser, type TestBrowser } from "@opencode-worker/harness/browser"
+import type { Page } from "playwright-core"
+import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, it } from "vitest"
+import type { Outbox } from "../src/data/Outbox.ts"
+import { serveScripted } from "./scripted/serve.ts"
+import type { makeWorld } from "./scripted/world.ts"
+
+let served: Awaited<ReturnType<typeof serveScripted>>
+let launched: TestBrowser
+let page: Page
+const requested: Array<string> = []
+const failures: Array<string> = []
+
+beforeAll(async () => {
+  ;[served, launched] = await Promise.all([serveScripted(), launchBrowser()])
+})
+afterAll(async () => {
+  await launched[Symbol.asyncDispose]()
+  await served[Symbol.asyncDispose]()
+})
+beforeEach(async () => {
+  page = await launched.browser.newPage({ viewport: { width: 390, height: 844 } })
+  requested.length = 0
+  failures.length = 0
+  page.on("request", (request) => requested.push(request.url()))
+  page.on("pageerror", ({ message }) => failures.push(message))
+  page.on("dialog", (dialog) => failures.push(dialog.message()))
+  page.on("console", (message) => {
+    if (message.type() === "error") failures.push(message.text())
+  })
+})
+afterEach(async () => {
+  await page.close()
+  if (failures.length > 0) throw new Error(failures.join("\n"))
+})
+
+const open = async (path: string, shown: string) => {
+  await page.goto(`${served.url}/${path}`)
+  await page.locator(shown).first().waitFor({ state: "visible" })
+}
+
+/** Two busy cores need seconds for a frame. */
+const patient = { timeout: 30_000 }
+
+/** In the page: a function that is passed to `page.evaluate` may use it. */
+declare const scripted: ReturnType<typeof makeWorld> & { readonly outbox: Outbox }
+
+const answers = () =>
+  page.evaluate(() => scripted.script.calls.filter(({ name }) => name === "requests:answer").map(({ args }) => args))
+const sent = () => page.evaluate(() => scripted.script.calls.filter(({ name }) => name === "turns:send").length)
+
+describe("a request", () => {
+  it("takes no answer before it was visible for a moment, and one of two taps", async () => {
+    await open("#/inbox", "text=Allow once")
+    const allow = page.getByRole("button", { name: "Allow once" })
+    // Both clicks are in one task, directly after the card has appeared.
+    await page.reload()
+    await allow.waitFor()
+    await allow.evaluate((button: HTMLElement) => button.click())
+    await expect
+      .poll(async () => {
+        await allow.evaluate((button: HTMLElement) => {
+          button.click()
+          button.click()
+        })
+        return (await answers()).length
+      }, patient)
+      .toBe(1)
+    await page.getByText("Allowed once").waitFor()
+    expect(await answers()).toEqual([{ requestId: "request1", hash: "hash-request1", answer: { type: "once" } }])
+    // The others stay where they are.
+    expect(await page.locator("article").first().textContent()).toContain("Allowed once")
+  })
+
+  it("is answered by keys, with the hash of what was shown", async () => {
+    await open("#/inbox/request3", ".request-actions")
+    await page.keyboard.press("y")
+    expect(await answers()).toEqual([])
+    await expect
+      .poll(async () => {
+        await page.keyboard.press("a")
+        return (await answers()).length
+      }, patient)
+      .toBe(1)
+    expect(await answers()).toEqual([{ requestId: "request3", hash: "hash-request3", answer: { type: "always" } }])
+    await page.keyboard.press("n")
+    expect(await answers()).toHaveLength(1)
+  })
+
+  it("is denied with a reason, in which keys are text", async () => {
+    await open("#/inbox/request1", ".request-actions")
+    await page.getByRole("button", { name: "Deny, with why" }).click()
+    await page.keyboard.type("yes but any other day")
+    expect(await answers()).toEqual([])
+    await expect
+      .poll(async () => {
+        await page.getByRole("button", { name: "Deny", exact: true }).evaluate((button: HTMLElement) => button.click())
+        return (await answers()).length
+      }, patient)
+      .toBe(1)
+    expect(await answers()).toMatchObject([{ answer: { type: "reject", message: "yes but any other day" } }])
+  })
+
+  it("with questions is answered by options and own words", async () => {
+    await open("#/inbox/request4", ".question")
+    await page.getByRole("checkbox", { name: "Checkout" }).click()
+    await page.getByLabel("Your own answer").fill("and the mail")
+    await expect
+      .poll(async () => {
+        await page.getByRole("button", { name: "Send answer" }).evaluate((button: HTMLElement) => button.click())
+        return (await answers()).length
+      }, patient)
+      .toBe(1)
+    expect(await answers()).toMatchObject([{ answer: { type: "answers", answers: [["Checkout", "and the mail"]] } }])
+  })
+})
+
+describe("a prompt", () => {
+  it("that is written without a connection is shown, and sent once when the connection is back", async () => {
+    await open("#/sessions/session3", "text=gave up after 6 tries")
+    await page.evaluate(() => scripted.script.setConnected(false))
+    await page.getByText("Offline.").waitFor()
+    await page.getByLabel("Prompt", { exact: true }).fill("Try once more")
+    await page.getByRole("button", { name: "Send", exact: true }).click()
+    await page.getByText("Sending").waitFor()
+    expect(await page.getByText("Try once more").count()).toBe(1)
+    await page.evaluate(() => {
+      scripted.script.setConnected(true)
+      scripted.outbox.flush()
+    })
+    await page.getByText("Queued").waitFor()
+    expect(await page.getByText("Try once more").count()).toBe(1)
+    expect(await sent()).toBe(1)
+    await page.getByText("Offline.").waitFor({ state: "detached" })
+  })
+
+  it("is sent by Enter, and steers a running turn if that is chosen", async () => {
+    await open("#/sessions/session1", "text=Now run all tests.")
+    await page.getByText("Steer", { exact: true }).click()
+    await page.getByLabel("Prompt", { exact: true }).fill("Only the cart")
+    await page.keyboard.press("Enter")
+    await page.getByText("Steered").waitFor()
+    const calls = await page.evaluate(() => scripted.script.calls.filter(({ name }) => name === "turns:send"))
+    expect(calls).toMatchObject([{ args: { delivery: "steer", text: "Only the cart" } }])
+    await page.keyboard.press("Escape")
+    await expect
+      .poll(() => page.evaluate(() => scripted.script.calls.some(({ name }) => name === "turns:abort")))
+      .toBe(true)
+  })
+})
+
+describe("hostile text", () => {
+  it("shows as text: nothing runs, nothing is loaded, no link leads elsewhere than it says", async () => {
+    await open("#/sessions/session1", "text=Run the linter too.")
+    await page.locator(".viewport").evaluate((view) => {
+      view.scrollTop = 0
+    })
+    await page.getByText("alert(2)").waitFor()
+    expect(await page.locator(".rows img, .rows script, .rows iframe").count()).toBe(0)
+    const links = await page
+      .locator(".rows .markdown a")
+      .evaluateAll((all) => all.map((link) => link.getAttribute("href")))
+    expect(new Set(links)).toEqual(new Set(["https://example.com/rules", "https://tracker.test/p.png"]))
+    expect(await page.locator(".rows").textContent()).toMatch(/<U\+202E>gnp\.exe.*␇/s)
+    expect(requested.filter((url) => !url.startsWith(served.url))).toEqual([])
+  })
+})
+
+/** The first row in view, and its place. */
+const anchor = () =>
+  page.evaluate(() => {
+    const view = document.querySelector(".viewport")
+    const edge = view?.getBoundingClientRect().top ?? 0
+    const slots = [...document.querySelectorAll(".row-slot")]
+    const first = slots.find((slot) => slot.getBoundingClientRect().bottom > edge + 40)
+    return { text: first?.textContent, top: Math.round(first?.getBoundingClientRect().top ?? 0), rows: slots.length }
+  })
+
+describe("a session of 10,000 parts", () => {
+  it("mounts at most 40 rows, and does not move when earlier pages are added", async () => {
+    await open("?scenario=long#/sessions/session1", ".row-slot")
+    await page.locator(".viewport").evaluate((view) => {
+      view.scrollTop -= 2_000
+    })
+    await page.waitForFunction(() => (document.querySelector(".viewport")?.scrollTop ?? 0) > 0)
+    const height = () => page.locator(".viewport").evaluate((view) => view.scrollHeight)
+    for (let step = 0; step < 5; step += 1) {
+      // Near the start, so that another page is read, and then at rest.
+      const tall = await height()
+      await page.locator(".viewport").evaluate((view) => {
+        view.scrollTop = 700
+      })
+      const before = await anchor()
+      expect(before.rows).toBeLessThanOrEqual(40)
+      await expect.poll(height, patient).toBeGreaterThan(tall + 1_000)
+      const after = await anchor()
+      expect(after.rows).toBeLessThanOrEqual(40)
+      expect([after.text, Math.abs(after.top - before.top) <= 1]).toEqual([before.text, true])
+    }
+  })
+
+  it("changes one row while text streams in", async () => {
+    await open("#/sessions/session1", "text=Now run all tests.")
+    await page.evaluate(() => scripted.append("turn3", { partId: "s1", kind: "text", text: "It" }))
+    const leaf = page.locator(".row-slot", { has: page.locator(".live") })
+    await leaf.waitFor()
+    // The first lines of the answer were laid out.
+    await page.evaluate(() => new Promise(requestAnimationFrame).then(() => new Promise(requestAnimationFrame)))
+    const changed = await page.evaluate(async () => {
+      const touched = new Set<string>()
+      const observer = new MutationObserver((records) => {
+        for (const { target } of records) {
+          const element = target instanceof Element ? target : target.parentElement
+          touched.add(element?.closest(".row-slot")?.querySelector(".live") ? "leaf" : (element?.className ?? "?"))
+        }
+      })
+      observer.observe(document.body, { subtree: true, childList: true, characterData: true })
+      for (let word = 0; word < 10; word += 1) {
+        scripted.append("turn3", { partId: "s1", kind: "text", text: ` w${word}` })
+        await new Promise(requestAnimationFrame)
+      }
+      await new Promise(requestAnimationFrame)
+      observer.disconnect()
+      return [...touched]
+    })
+    await page.getByText("w9").waitFor()
+    expect(changed).toEqual(["leaf"])
+  })
+})
+
+describe("the keyboard", () => {
+  it("opens the palette, finds a session and goes there", async () => {
+    await open("#/inbox", "text=Allow once")
+    await page.keyboard.press("Control+k")
+    await page.getByRole("combobox").waitFor()
+    await page.keyboard.type("pricing")
+    await page.keyboard.press("Enter")
+    await page.getByRole("heading", { name: "New pricing page" }).waitFor()
+    expect(await page.evaluate(() => location.hash)).toBe("#/sessions/session2")
+  })
+
+  it("moves through a list by j and k", async () => {
+    await open("#/sessions", ".items .item")
+    const focused = () => page.evaluate(() => document.activeElement?.textContent ?? "")
+    await page.keyboard.press("j")
+    await page.keyboard.press("j")
+    expect(await focused()).toContain("New pricing page")
+    await page.keyboard.press("k")
+    expect(await focused()).toContain("Fix checkout rounding")
+  })
+})
