@@ -22,6 +22,8 @@ const violationsOf = ({ prompt, violations }: Outcome) =>
 interface Ran {
   readonly outcomes: ReadonlyArray<Outcome>
   readonly memoryGrowthBytes?: number
+  /** The status and the violations of an undo. */
+  readonly undone?: { readonly status: string; readonly violations: ReadonlyArray<Violation> }
 }
 
 /** A worker that stopped without a request. */
@@ -41,9 +43,9 @@ const timed = Effect.fnUntraced(function* <E>(name: string, run: Effect.Effect<R
   const stopped = yield* unexpectedStop
   if (Exit.isFailure(exit) || stopped.length > 0) yield* repair
   if (Exit.isSuccess(exit)) {
-    const { outcomes, ...more } = exit.value
-    const statuses = outcomes.map(({ status }) => status)
-    const violations = [...outcomes.flatMap(violationsOf), ...stopped]
+    const { outcomes, undone, ...more } = exit.value
+    const statuses = [...outcomes, ...(undone === undefined ? [] : [undone])].map(({ status }) => status)
+    const violations = [...outcomes.flatMap(violationsOf), ...(undone?.violations ?? []), ...stopped]
     return { name, turns: outcomes.length, statuses, violations, milliseconds, ...more } satisfies Case
   }
   const why = Cause.prettyErrors(exit.cause)
@@ -76,12 +78,12 @@ export const run = Effect.fn("Chaos.run")(function* <E, R>(
   }
   for (const [index, round] of (yield* drawRounds(rounds, seed)).entries()) {
     const name = `round ${index + 1}: ${describe(round)}`
-    yield* report(
-      yield* timed(
-        name,
-        Effect.map(runRound(round), (outcomes) => ({ outcomes }))
-      )
-    )
+    yield* report(yield* timed(name, runRound(round)))
+  }
+  const { violations, ...notified } = yield* world.notifications
+  if (rounds > 0) {
+    const name = `${notified.expected} notifications, ${notified.repeats} repeated`
+    yield* report({ name, turns: 0, statuses: [], violations, milliseconds: 0 })
   }
   const { orphans, strangers } = yield* world.finish
   if (strangers > 0) {

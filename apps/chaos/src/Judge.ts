@@ -4,7 +4,10 @@ import { asks, openingOf, type Prompt } from "./Prompt.ts"
 
 /** The observations of a prompt after its case. */
 export interface Observed {
-  readonly prompt: Pick<Prompt, "id" | "kind" | "answer" | "requests" | "followsCompaction" | "ends"> & {
+  readonly prompt: Pick<
+    Prompt,
+    "id" | "kind" | "answer" | "requests" | "followsCompaction" | "ends" | "fileMistakes" | "steer"
+  > & {
     readonly shown: { readonly text: string }
   }
   /** Undefined if it did not end in time. */
@@ -15,6 +18,8 @@ export interface Observed {
   /** The final parts: texts, and the states of tools. */
   readonly texts: ReadonlyArray<string>
   readonly tools: ReadonlyArray<string>
+  /** A prompt that steered it took over: it ended with what it had. */
+  readonly takenOver: boolean
   /** Requests to a person that are still open. */
   readonly pending: number
   readonly record: OpenCodeRecord
@@ -51,13 +56,39 @@ const repeats = ({ prompt, ran, record }: Observed): ReadonlyArray<Violation> =>
   ...(record.prompts > 1 ? [duplicated(`OpenCode has the prompt ${record.prompts} times`)] : [])
 ]
 
-const losses = ({ error, prompt, ran, record, spared, status, texts }: Observed): ReadonlyArray<Violation> => {
+/** Whether a text is the beginning of the answer, and after it that of the answer to the prompt that steered. */
+const isOf = ({ answer, steer }: Observed["prompt"], text: string): boolean => {
+  for (let length = 0; length <= text.length && answer.startsWith(text.slice(0, length)); length++) {
+    if (steer.answer.startsWith(text.slice(length))) return true
+  }
+  return answer.startsWith(text)
+}
+
+/** The model was given two prompts at once, and its answer to the later one is in the turn of the earlier one. */
+const isShared = ({ answer, steer }: Observed["prompt"], text: string): boolean =>
+  steer.answer !== "" && text !== answer && text.endsWith(steer.answer)
+
+const losses = ({
+  error,
+  prompt,
+  ran,
+  record,
+  spared,
+  status,
+  takenOver,
+  texts
+}: Observed): ReadonlyArray<Violation> => {
   const text = texts.join("")
   const shown = prompt.shown.text
   const unasked = asks[prompt.kind].filter((asked) => !prompt.requests.has(asked))
   const opening = openingOf(prompt.id)
   switch (status) {
     case "completed":
+      if (takenOver || isShared(prompt, text)) {
+        return isOf(prompt, text) && text.startsWith(shown)
+          ? []
+          : [lost(`"${shown}" was shown, and it was taken over with "${text}"`)]
+      }
       if (text === prompt.answer) {
         return [
           ...(asks[prompt.kind].includes("tool") && ran === 0 ? [lost("its command never ran")] : []),
@@ -85,6 +116,7 @@ export const judge = (observed: Observed): ReadonlyArray<Violation> => {
   return [
     ...repeats(observed),
     ...losses(observed),
+    ...Array.from(observed.prompt.fileMistakes).map(lost),
     ...(open.length > 0 ? [unsettled(`a tool of it is left ${open.join()}`)] : []),
     ...(pending > 0 ? [unsettled("what it asked is left open")] : [])
   ]

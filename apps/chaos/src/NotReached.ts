@@ -9,10 +9,10 @@ export class NotReached extends Schema.TaggedError<NotReached>()("NotReached", {
 }
 
 /** A loaded machine boots OpenCode slowly. A condition that does not hold by then never holds. */
-const patience: Duration.Input = "60 seconds"
+const patience: Duration.Input = "3 minutes"
 
 export interface Waiting {
-  /** Default: 60 seconds. */
+  /** Default: 3 minutes. */
   readonly limit?: Duration.Input | undefined
   /** Interval of the checks. Default: 20 milliseconds. */
   readonly every?: Duration.Input | undefined

@@ -2,6 +2,7 @@
 import { TurnView } from "@opencode-worker/client"
 import { Effect, Option } from "effect"
 import { judge, type Violation } from "./Judge.ts"
+import { textOf } from "./Operator.ts"
 import { recordOf } from "./OpenCodeRecord.ts"
 import type { Prompt } from "./Prompt.ts"
 import { World } from "./World.ts"
@@ -11,6 +12,9 @@ export interface Outcome {
   readonly status: string
   readonly violations: ReadonlyArray<Violation>
 }
+
+/** Part of the notice of a turn that was steered. */
+const takeover = "took over"
 
 /** Waits for the end of a prompt, and judges it. */
 export const observe = Effect.fn("observe")(function* (prompt: Prompt, spared: boolean) {
@@ -28,6 +32,7 @@ export const observe = Effect.fn("observe")(function* (prompt: Prompt, spared: b
     error: view.end?.error ? `${view.end.error.name}: ${view.end.error.message}` : "",
     texts: view.blocks.flatMap((block) => (block.kind === "text" ? [block.text] : [])),
     tools: view.blocks.flatMap((block) => (block.kind === "tool" ? [block.state] : [])),
+    takenOver: textOf(view, "notice").includes(takeover),
     pending: (yield* operator.pending(prompt.sessionId)).length,
     record,
     ran: yield* traces(prompt),

@@ -7,8 +7,9 @@ import type { Id } from "@opencode-worker/convex-backend/api"
  * `text`: the model answers with text only. `tool`: it runs a short command. `blocked`: a command that waits for a release.
  * `permission`: a command that an operator must allow. `compaction`: the context is full after the command, so OpenCode
  * requests a summary in the middle of the turn. `retry`: the provider refuses the first request, with a time to wait.
+ * `writes`: a command writes files.
  */
-export type Kind = "text" | "tool" | "blocked" | "permission" | "compaction" | "retry"
+export type Kind = "text" | "tool" | "blocked" | "permission" | "compaction" | "retry" | "writes"
 
 /** A request to the model, by its place in the turn. `earlier summary`: OpenCode resumes an interrupted compaction. */
 export type Asked = "refused" | "tool" | "summary" | "answer" | "earlier summary"
@@ -20,7 +21,8 @@ export const asks: Readonly<Record<Kind, ReadonlyArray<Asked>>> = {
   blocked: ["tool", "answer"],
   permission: ["tool", "answer"],
   compaction: ["tool", "summary", "answer"],
-  retry: ["refused", "answer"]
+  retry: ["refused", "answer"],
+  writes: ["tool", "answer"]
 }
 
 export interface Prompt {
@@ -38,6 +40,12 @@ export interface Prompt {
   readonly answer: string
   /** Number of requests to the model. */
   readonly requests: ReadonlyMap<Asked, number>
+  /** The answer to the prompt that steers its session, if one does. OpenCode may give both prompts to the model at once. */
+  readonly steer: { answer: string }
+  /** A file is attached. */
+  readonly hasFile: boolean
+  /** Mistakes with attached files in the requests for this prompt. */
+  readonly fileMistakes: ReadonlySet<string>
   /** An earlier prompt of the session makes OpenCode compact. If that is interrupted, this prompt resumes the compaction. */
   readonly followsCompaction: boolean
   /** Text that the operator received while it ran. */
@@ -64,21 +72,29 @@ const answerOf = (id: string, { padding = 0, words }: Length) => {
 /** The file to which each run of a prompt's command appends a line. */
 export const traceOf = (id: string) => `ran-${id}`
 export const fifoOf = (id: string) => `fifo-${id}`
+/** The names of files that are no part of a turn's changes. */
+export const ignoredFiles = "ran-*\nfifo-*\n"
+/** The files that a `writes` prompt writes. */
+export const filesOf = (id: string) => ["one", "two", "three", "four"].map((name) => `${name}-${id}`)
+/** The content of an attached file. */
+export const fileOf = (id: string) => `file-of-${id}`
 
 const runsTool = (id: string) => `echo ran >> ${traceOf(id)}; sleep 0.3`
 const commands: Readonly<Record<Exclude<Kind, "text" | "retry">, (id: string) => string>> = {
   tool: runsTool,
   compaction: runsTool,
   blocked: (id) => `echo ran >> ${traceOf(id)}; cat ${fifoOf(id)}`,
-  permission: (id) => `echo ran | tee -a ${traceOf(id)}`
+  permission: (id) => `echo ran | tee -a ${traceOf(id)}`,
+  writes: (id) => `${runsTool(id)}; for name in ${filesOf(id).join(" ")}; do echo ${id} > $name; done`
 }
 
 /** OpenCode's permissions: only the command of `permission` is asked. */
 export const permissions = { bash: { "*": "allow", "tee *": "ask" } }
 
 /** The part of a prompt that the model uses. */
-export type Plan = Omit<Prompt, "sessionId" | "turnId" | "requests" | "ends"> & {
+export type Plan = Omit<Prompt, "sessionId" | "turnId" | "requests" | "ends" | "fileMistakes"> & {
   readonly requests: Map<Asked, number>
+  readonly fileMistakes: Set<string>
   readonly ends: Set<string>
 }
 
@@ -87,12 +103,29 @@ export const makePlan = Effect.fnUntraced(function* (
   kind: Kind,
   {
     followsCompaction,
+    hasFile,
     length = { words: 0 }
-  }: { readonly followsCompaction: boolean; readonly length?: Length | undefined }
+  }: { readonly followsCompaction: boolean; readonly hasFile: boolean; readonly length?: Length | undefined }
 ) {
   const [begin, end, asked] = yield* Effect.all([Latch.make(), Latch.make(), Latch.make()])
-  const seen = { requests: new Map(), shown: { text: "", notices: "" }, ends: new Set<string>() }
-  return { id, kind, begin, end, asked, answer: answerOf(id, length), followsCompaction, ...seen } satisfies Plan
+  const seen = {
+    requests: new Map(),
+    fileMistakes: new Set<string>(),
+    steer: { answer: "" },
+    shown: { text: "", notices: "" },
+    ends: new Set<string>()
+  }
+  return {
+    id,
+    kind,
+    begin,
+    end,
+    asked,
+    answer: answerOf(id, length),
+    followsCompaction,
+    hasFile,
+    ...seen
+  } satisfies Plan
 })
 
 const open = ({ id }: Plan) => Reply.text(openingOf(id), { chunks: 1 })
@@ -154,6 +187,25 @@ const replyTo = (plan: Plan, asked: Exclude<Asked, "refused">): Reply.Streamed =
   }
 }
 
+/** A file is in the message of its own prompt, and in no other one. */
+const mistakesOf = ({ followsCompaction, hasFile, id }: Plan, { messages }: ChatRequest): ReadonlyArray<string> => {
+  const users = messages.filter(({ role }) => role === "user")
+  const found = users.flatMap(({ text }) =>
+    [...new Set(text.match(/file-of-prompt-\d+/g))].map((file) => ({ file, text }))
+  )
+  const strangers = found.filter(({ file, text }) => {
+    const ids = text.replaceAll(/file-of-prompt-\d+/g, "").match(/\bprompt-\d+/g)
+    return !ids?.includes(file.replace("file-of-", ""))
+  })
+  const own = found.filter(({ file }) => file === fileOf(id)).length
+  const isMissing = hasFile && !followsCompaction && own === 0
+  return [
+    ...(isMissing ? ["its file is not in a request"] : []),
+    ...(own > 1 ? [`its file is in ${own} messages`] : []),
+    ...strangers.map(({ file }) => `${file} is in the message of another prompt`)
+  ]
+}
+
 /** The model: it answers planned prompts and counts requests. */
 export const script =
   (plans: ReadonlyMap<string, Plan>): Script =>
@@ -163,6 +215,7 @@ export const script =
     const asked = askedFor(plan, request)
     plan.requests.set(asked, (plan.requests.get(asked) ?? 0) + 1)
     plan.asked.openUnsafe()
+    for (const mistake of mistakesOf(plan, request)) plan.fileMistakes.add(`${asked}: ${mistake}`)
     if (asked === "refused") return refusal
     const { usage = little, ...reply } = replyTo(plan, asked)
     return Reply.withUsage(Reply.sequence([Reply.wait(plan.begin.await), reply]), usage)

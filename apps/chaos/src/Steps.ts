@@ -118,7 +118,9 @@ const delivered = Effect.fnUntraced(function* (sessionId: Session) {
 
 /** The model has streamed its opening, and waits. */
 export const streaming = Effect.fnUntraced(function* (sessionId: Session, length?: Length) {
-  const prompt = yield* Effect.flatMap(World, (world) => world.send(sessionId, "text", length))
+  const prompt = yield* Effect.flatMap(World, (world) =>
+    world.send(sessionId, "text", length === undefined ? {} : { length })
+  )
   yield* prompt.begin.open
   yield* shows(prompt, openingOf(prompt.id))
   return { prompt }

@@ -10,7 +10,7 @@
  */
 import { execFile } from "node:child_process"
 import { constants } from "node:fs"
-import { open, readFile } from "node:fs/promises"
+import { open, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { type SessionId, TurnView } from "@opencode-worker/client"
@@ -27,9 +27,12 @@ import {
 import { FaultProxy, OpenCodeHome, ScriptedProvider } from "@opencode-worker/testkit"
 import { Context, Effect, Layer, Option, Schedule, Scope, Stream } from "effect"
 import { NotReached, until, within } from "./NotReached.ts"
+import { makeNotifications } from "./Notifications.ts"
 import { makeOperator, textOf } from "./Operator.ts"
 import {
   fifoOf,
+  fileOf,
+  ignoredFiles,
   type Kind,
   type Length,
   makePlan,
@@ -43,6 +46,13 @@ import {
 /** Lines. Enough for an error with its stack. */
 const linesOfLastWords = 30
 
+interface SendOptions {
+  readonly delivery?: "queue" | "steer"
+  /** A file is attached. */
+  readonly hasFile?: boolean
+  readonly length?: Length
+}
+
 /** Runs a promise of the harness. */
 const reached = <A>(wait: () => Promise<A>) =>
   Effect.tryPromise({ try: wait, catch: (cause) => new NotReached({ problem: String(cause) }) })
@@ -54,10 +64,13 @@ const killed = (start: () => Running) =>
 const make = Effect.gen(function* () {
   const plans = new Map<string, Plan>()
   const provider = yield* ScriptedProvider.make(script(plans))
-  const config = { ...provider.config, permission: permissions, snapshot: false }
+  const notifications = yield* makeNotifications
+  // An undo needs OpenCode's snapshots.
+  const config = { ...provider.config, permission: permissions, snapshot: true }
   const home = yield* OpenCodeHome.make({ config })
+  yield* Effect.promise(() => writeFile(join(home.directory, ".gitignore"), ignoredFiles))
   const deployment = yield* Effect.acquireRelease(
-    Effect.promise(() => startDeployment(join(home.root, "deployment"))),
+    Effect.promise(() => startDeployment(join(home.root, "deployment"), { OPENCODE_WORKER_NOTIFY_LOCAL: "1" })),
     ({ kill }) => Effect.promise(kill)
   )
   const token = Effect.promise(deployment.token)
@@ -98,6 +111,7 @@ const make = Effect.gen(function* () {
     yield* reached(() => child.prints(/^Ready/m))
   })
   yield* launch
+  yield* operator.call(({ notifications: { add } }) => add({ kind: "webhook", url: notifications.url }))
 
   const processes = Effect.promise(() => processesOf(home.root))
   const openCode = Effect.map(processes, (all) =>
@@ -108,17 +122,27 @@ const make = Effect.gen(function* () {
   /** Sessions that had a prompt which makes OpenCode compact. */
   const compacting = new Set<string>()
   let prompts = 0
-  const send = Effect.fnUntraced(function* (sessionId: SessionId, kind: Kind, length?: Length) {
+  const send = Effect.fnUntraced(function* (
+    sessionId: SessionId,
+    kind: Kind,
+    { delivery = "queue", hasFile = false, length }: SendOptions = {}
+  ) {
     const id = `prompt-${++prompts}`
     const followsCompaction = compacting.has(sessionId)
     if (kind === "compaction") compacting.add(sessionId)
-    const plan = yield* makePlan(id, kind, { followsCompaction, length })
+    const plan = yield* makePlan(id, kind, { followsCompaction, hasFile, length })
     plans.set(id, plan)
     if (kind === "blocked") {
       yield* Effect.promise(() => promisify(execFile)("mkfifo", [join(home.directory, fifoOf(id))]))
     }
     yield* operator.call(({ sessions: { keepWatched } }) => keepWatched(sessionId))
-    const turnId = yield* operator.call(({ turns }) => turns.send(sessionId, id, { idempotencyKey: id }))
+    const name = { name: `${id}.txt`, type: "text/plain" }
+    const files = hasFile
+      ? [yield* operator.call((client) => client.files.upload(new TextEncoder().encode(fileOf(id)), name))]
+      : []
+    const turnId = yield* operator.call(({ turns }) =>
+      turns.send(sessionId, id, { idempotencyKey: id, delivery, files })
+    )
     const prompt: Prompt = { ...plan, sessionId, turnId }
     yield* operator.views(turnId).pipe(
       Stream.filter(({ end: ended }) => ended === null),
@@ -154,6 +178,13 @@ const make = Effect.gen(function* () {
     home,
     proxy,
     provider,
+    /** Expects the notification of the last turn of a session, unless it was aborted. */
+    expectNotification: Effect.fnUntraced(function* (sessionId: SessionId) {
+      const items = yield* operator.call(({ inbox }) => inbox.list())
+      const item = items.find((each) => each.sessionId === sessionId)
+      if (item !== undefined) yield* notifications.expect(item)
+    }),
+    notifications: notifications.check,
     operator,
     deployment: { kill: Effect.promise(deployment.kill), start: Effect.promise(deployment.restart) },
     worker: {

@@ -36,7 +36,7 @@ describe("chaos", () => {
       lines.flatMap(({ case: name, violations }) => violations.map((each: object) => ({ name, ...each }))),
       []
     )
-    assert.strictEqual(lines.length, some.length + 2)
+    assert.strictEqual(lines.length, some.length + 3)
     const { turns, ...counts } = total
     assert.deepStrictEqual(counts, {
       chaos: true,

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "vitest"
 import { judge, type Observed } from "../src/Judge.ts"
+import { judgeFiles } from "../src/Undo.ts"
 import { type Asked, asks, type Kind, openingOf } from "../src/Prompt.ts"
 
 const answer = `${openingOf("p")}and the rest.`
@@ -15,6 +16,8 @@ const whole: Observed = {
       ["answer", 1]
     ]),
     followsCompaction: false,
+    fileMistakes: new Set(),
+    steer: { answer: "" },
     ends: new Set(["completed"]),
     shown: { text: openingOf("p") }
   },
@@ -23,6 +26,7 @@ const whole: Observed = {
   error: "",
   texts: [answer],
   tools: ["completed"],
+  takenOver: false,
   pending: 0,
   record: { prompts: 1, answers: 2, finished: true },
   ran: 1,
@@ -50,6 +54,9 @@ const of = (kind: Kind, ...asked: ReadonlyArray<Asked>): Observed => ({
     finished: true
   }
 })
+
+const judged = (status: string | undefined, person: string | null, ...others: ReadonlyArray<string | null>) =>
+  judgeFiles("p", status, { person, others }).map(({ kind }) => kind)
 
 describe("judge", () => {
   it("finds no violation in a whole answer, nor in one that was cut short with its worker", () => {
@@ -93,6 +100,33 @@ describe("judge", () => {
     assert.deepStrictEqual(kinds({ ...whole, record }), ["duplicated"])
     const ends = new Set(["interrupted", "completed"])
     assert.deepStrictEqual(kinds({ ...whole, prompt: { ...whole.prompt, ends } }), ["duplicated"])
+  })
+
+  it("lets a turn that was steered end with what it had, and with all that was shown", () => {
+    const steered = { ...whole, takenOver: true, record: { prompts: 1, answers: 1, finished: false } }
+    assert.deepStrictEqual(judge({ ...steered, texts: [openingOf("p")] }), [])
+    assert.deepStrictEqual(kinds({ ...steered, texts: [] }), ["lost"])
+    const another = `${openingOf("q")}and its rest.`
+    const both = { ...whole, prompt: { ...whole.prompt, steer: { answer: another }, shown: { text: "" } } }
+    assert.deepStrictEqual(judge({ ...both, texts: [`${openingOf("p")}${another}`] }), [])
+    assert.deepStrictEqual(judge({ ...both, texts: [another] }), [])
+    assert.deepStrictEqual(kinds({ ...whole, texts: [`${openingOf("p")}Another answer.`] }), ["lost"])
+    assert.deepStrictEqual(kinds({ ...steered, texts: [`${openingOf("p")} of another prompt`] }), ["lost"])
+  })
+
+  it("calls lost a file that is not in its turn", () => {
+    const fileMistakes = new Set(["answer: its file is not in a request"])
+    assert.deepStrictEqual(kinds({ ...whole, prompt: { ...whole.prompt, fileMistakes } }), ["lost"])
+  })
+
+  it("calls lost an undo that is half done, or that took what a person wrote", () => {
+    const mine = "a person's line\n"
+    assert.deepStrictEqual(judged("done", mine, null, null), [])
+    assert.deepStrictEqual(judged("failed", mine, "p\n", "p\n"), [])
+    assert.deepStrictEqual(judged("failed", mine, null, "p\n"), ["lost"])
+    assert.deepStrictEqual(judged("done", "p\n", null, null), ["lost"])
+    assert.deepStrictEqual(judged("done", mine, "p\n", "p\n"), ["lost"])
+    assert.deepStrictEqual(judged(undefined, mine, null, null), ["unsettled"])
   })
 
   it("calls unsettled what did not end, or left a tool or a request open", () => {

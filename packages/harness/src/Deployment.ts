@@ -17,15 +17,15 @@ interface Addresses {
   readonly counted: string
 }
 
-/** Serves the backend's functions from `dataDir`. Disposal ends it and keeps the data. */
-export const startDeployment = async (dataDir: string) => {
+/** Serves the backend's functions from `dataDir`. Disposal ends it and keeps the data. `environment`: what the functions read. */
+export const startDeployment = async (dataDir: string, environment: Readonly<Record<string, string>> = {}) => {
   const { provider, token } = await makeOperatorKey()
   const serve = async (port: number) => {
     const settings: Settings = { dataDir, port, adminKey, provider }
     const running = startProcess({
       program: process.execPath,
       args: ["--conditions=@opencode-worker/source", program, JSON.stringify(settings)],
-      environment: { PATH: process.env["PATH"] ?? "" },
+      environment: { ...environment, PATH: process.env["PATH"] ?? "" },
       stdio: ["ignore", "inherit", "inherit", "ipc"]
     })
     return { running, ...(await received<Addresses>(running)) }
