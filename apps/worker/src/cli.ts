@@ -1,61 +1,49 @@
-/** The command tree. */
+/** The command tree. A command is loaded when it is needed, because loading all of them takes several times longer. */
 import { Effect, Runtime } from "effect"
 import { CliError, Command } from "effect/cli"
 import { packageVersion } from "./info/version.ts"
 import { exitCodes } from "./AppError.ts"
-import { dev } from "./commands/dev.ts"
-import { doctor } from "./commands/doctor.ts"
-import { config } from "./commands/config.ts"
-import { approve } from "./commands/approve.ts"
-import { rotate } from "./commands/rotate.ts"
-import { approvals } from "./commands/operator/approvals.ts"
-import { chat } from "./commands/operator/chat.ts"
-import { devices } from "./commands/operator/devices.ts"
-import { context, login, logout, whoami } from "./commands/operator/login.ts"
-import { inbox } from "./commands/operator/inbox.ts"
-import { notify } from "./commands/operator/notify.ts"
-import { allow, answer, deny } from "./commands/operator/requests.ts"
-import { search } from "./commands/operator/search.ts"
-import { send } from "./commands/operator/send.ts"
-import { sessions } from "./commands/operator/sessions.ts"
-import { turns } from "./commands/operator/turns.ts"
-import { usage } from "./commands/operator/usage.ts"
-import { workers } from "./commands/operator/workers.ts"
-import { serve } from "./commands/serve.ts"
-import { start } from "./commands/start.ts"
-import { status } from "./commands/status.ts"
 
-const root = Command.make("opencode-worker").pipe(
-  Command.withDescription("Drive an OpenCode agent from anywhere: one server, many sessions, synced through Convex"),
-  Command.withSubcommands([
-    dev,
-    start,
-    serve,
-    chat,
-    send,
-    inbox,
-    allow,
-    deny,
-    answer,
-    search,
-    sessions,
-    turns,
-    workers,
-    approve,
-    rotate,
-    doctor,
-    status,
-    config,
-    login,
-    logout,
-    whoami,
-    context,
-    devices,
-    approvals,
-    usage,
-    notify
-  ])
-)
+/** In the order of the help. */
+const commands = {
+  dev: () => import("./commands/dev.ts").then(({ dev }) => dev),
+  start: () => import("./commands/start.ts").then(({ start }) => start),
+  serve: () => import("./commands/serve.ts").then(({ serve }) => serve),
+  chat: () => import("./commands/operator/chat.ts").then(({ chat }) => chat),
+  send: () => import("./commands/operator/send.ts").then(({ send }) => send),
+  inbox: () => import("./commands/operator/inbox.ts").then(({ inbox }) => inbox),
+  allow: () => import("./commands/operator/requests.ts").then(({ allow }) => allow),
+  deny: () => import("./commands/operator/requests.ts").then(({ deny }) => deny),
+  answer: () => import("./commands/operator/requests.ts").then(({ answer }) => answer),
+  search: () => import("./commands/operator/search.ts").then(({ search }) => search),
+  sessions: () => import("./commands/operator/sessions.ts").then(({ sessions }) => sessions),
+  turns: () => import("./commands/operator/turns.ts").then(({ turns }) => turns),
+  workers: () => import("./commands/operator/workers.ts").then(({ workers }) => workers),
+  approve: () => import("./commands/approve.ts").then(({ approve }) => approve),
+  rotate: () => import("./commands/rotate.ts").then(({ rotate }) => rotate),
+  doctor: () => import("./commands/doctor.ts").then(({ doctor }) => doctor),
+  status: () => import("./commands/status.ts").then(({ status }) => status),
+  config: () => import("./commands/config.ts").then(({ config }) => config),
+  service: () => import("./commands/service.ts").then(({ service }) => service),
+  login: () => import("./commands/operator/login.ts").then(({ login }) => login),
+  logout: () => import("./commands/operator/login.ts").then(({ logout }) => logout),
+  whoami: () => import("./commands/operator/login.ts").then(({ whoami }) => whoami),
+  context: () => import("./commands/operator/login.ts").then(({ context }) => context),
+  devices: () => import("./commands/operator/devices.ts").then(({ devices }) => devices),
+  approvals: () => import("./commands/operator/approvals.ts").then(({ approvals }) => approvals),
+  usage: () => import("./commands/operator/usage.ts").then(({ usage }) => usage),
+  notify: () => import("./commands/operator/notify.ts").then(({ notify }) => notify)
+}
+
+const isCommand = (word: string | undefined): word is keyof typeof commands =>
+  word !== undefined && Object.hasOwn(commands, word)
+
+/** The command that the command line names. All commands for help, completions and mistakes. */
+const load = Effect.suspend(() => {
+  const word = process.argv.slice(2).find((argument) => !argument.startsWith("-"))
+  const names = isCommand(word) ? [word] : Object.keys(commands).filter(isCommand)
+  return Effect.promise(() => Promise.all(names.map((name) => commands[name]())))
+})
 
 /** An invalid command line, which was already reported. */
 const withUsageCode = <E>(error: E): E =>
@@ -64,4 +52,11 @@ const withUsageCode = <E>(error: E): E =>
     : error
 
 /** Runs the command that the arguments name. */
-export const run = Effect.mapError(Command.run(root, { version: packageVersion }), withUsageCode)
+export const run = Effect.flatMap(load, (subcommands) =>
+  Command.make("opencode-worker").pipe(
+    Command.withDescription("Drive an OpenCode agent from anywhere: one server, many sessions, synced through Convex"),
+    Command.withSubcommands(subcommands),
+    Command.run({ version: packageVersion }),
+    Effect.mapError(withUsageCode)
+  )
+)

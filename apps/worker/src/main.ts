@@ -27,4 +27,10 @@ const cacheFolder = (): string | null => {
 }
 const cache = cacheFolder()
 if (cache !== null) module.enableCompileCache(join(cache, "opencode-worker"))
-await import("./program.ts")
+if (process.argv.length === 3 && process.argv[2] === "--version") {
+  // Needs nothing else of the program.
+  const { packageVersion } = await import("./info/version.ts")
+  process.stdout.write(`opencode-worker v${packageVersion}\n`)
+} else {
+  await import("./program.ts")
+}

@@ -126,6 +126,7 @@ export class TurnScheduler extends Context.Service<
         handle.phase = "claimed"
         handle.ended = Deferred.makeUnsafe()
         handle.place = place
+        const { sessionId, turnId } = handle.turn
         return Effect.flatMap(agent.promptIds, (ids) =>
           Effect.flatMap(store.claim(handle.turn.turnId, ids), (prompt) =>
             prompt === null
@@ -144,7 +145,11 @@ export class TurnScheduler extends Context.Service<
               handle.phase = "lending"
               return Deferred.succeed(handle.ended, undefined)
             })
-          )
+          ),
+          // One trace from the claim to the stored result.
+          Effect.withSpan("Turn", { root: true, attributes: { turnId, sessionId } }),
+          // Here, because an agent may run a turn with a context of its own.
+          Effect.annotateLogs({ turnId, sessionId })
         )
       }).pipe((run) => useIn(place, Semaphore.withPermits(turnsAtOnce, 1)(run)))
 

@@ -11,7 +11,7 @@ import { RunningWorkers } from "../health/RunningWorkers.ts"
 import { atReload } from "../runMain.ts"
 import { logged } from "../running/LoggedError.ts"
 import { supervise } from "../running/supervise.ts"
-import { withLog } from "../running/withLog.ts"
+import { withLog, withTelemetry } from "../running/withLog.ts"
 import { announce } from "../terminal/output/announce.ts"
 import { screen } from "../terminal/output/ScreenText.ts"
 
@@ -75,7 +75,7 @@ export const start = Command.make(
     function* (given) {
       const options = yield* loadOptions(given)
       const loaded = yield* load(options)
-      yield* run(options, loaded).pipe(logged, withLog(loaded.process))
+      yield* run(options, loaded).pipe(logged, withTelemetry, withLog(loaded.process))
     },
     Effect.provide(RunningWorkers.layer),
     Effect.mapError((error) => (error._tag === "LoggedError" ? error : toAppError(error)))

@@ -8,7 +8,7 @@ import { Agent, AgentError, AgentReason, type AgentSession, type Conversation } 
 import { ModelCache } from "@opencode-worker/model-cache"
 import { ascendingId, OpenCodeHost } from "@opencode-worker/opencode-host"
 import { SessionPool } from "@opencode-worker/session-pool"
-import { Effect, type FileSystem, Layer, Stream } from "effect"
+import { Context, Effect, FileSystem, Layer, Stream } from "effect"
 import { Catalog, checkName, checkVariant } from "./catalog.ts"
 import { type OpenSession, openSession } from "./conversation.ts"
 import { toAgentError } from "./errors.ts"
@@ -60,7 +60,9 @@ const makeSlots = Effect.gen(function* () {
 const make = Effect.gen(function* () {
   const host = yield* OpenCodeHost
   const models = yield* ModelCache
-  const context = yield* Effect.context<Catalog | FileSystem.FileSystem | ModelCache | OpenCodeHost>()
+  const all = yield* Effect.context<Catalog | FileSystem.FileSystem | ModelCache | OpenCodeHost>()
+  // Only the services: a turn keeps its own span and its own annotations.
+  const context = Context.pick(Catalog, FileSystem.FileSystem, ModelCache, OpenCodeHost)(all)
   const openSlot = yield* makeSlots
   const pool = yield* SessionPool.make({ open: () => openSlot, capacity, idleTimeToLive, name: "opencode" })
 

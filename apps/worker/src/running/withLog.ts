@@ -20,3 +20,17 @@ export const withLog =
       Effect.provideService(References.MinimumLogLevel, levels[logLevel ?? "info"]),
       Effect.provideService(LogFormat, logFormat ?? (process.stderr.isTTY ? "pretty" : "json"))
     )
+
+const endpoints = [
+  "OTEL_EXPORTER_OTLP_ENDPOINT",
+  ...["TRACES", "METRICS", "LOGS"].map((name) => `OTEL_EXPORTER_OTLP_${name}_ENDPOINT`)
+]
+
+/** Exports what the service does to the collector that the variables of OpenTelemetry name, if there is one. */
+export const withTelemetry = <A, E, R>(service: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+  if (endpoints.every((name) => (process.env[name] ?? "") === "")) return service
+  return Effect.flatMap(
+    Effect.promise(() => import("./telemetry.ts")),
+    ({ telemetryLayer }) => Effect.provide(service, telemetryLayer(process.env))
+  )
+}
