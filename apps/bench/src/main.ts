@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util"
+import { bill } from "./bill.ts"
 import { embeddedBench as embedded } from "./embedded.ts"
 import { imports } from "./imports.ts"
 import { models } from "./models.ts"
@@ -10,6 +11,7 @@ import { sync } from "./sync.ts"
 
 /** Each benchmark yields lines. `quick` makes it small enough for CI, with the same names and fields. */
 const benchmarks: Readonly<Record<string, (quick: boolean) => AsyncIterable<Line>>> = {
+  bill,
   embedded,
   imports,
   models,

@@ -12,6 +12,8 @@ export interface Traffic {
   readonly results: Readonly<Record<string, number>>
   /** Bytes of the client's messages. */
   readonly bytes: number
+  /** Bytes of the deployment's messages. */
+  readonly received: number
   /** Bytes of its mutations, by the name of the function. */
   readonly mutationBytes: Readonly<Record<string, number>>
 }
@@ -28,6 +30,7 @@ const nothing = () => ({
   mutations: {} as Record<string, number>,
   results: {} as Record<string, number>,
   bytes: 0,
+  received: 0,
   mutationBytes: {} as Record<string, number>
 })
 const add = (counts: Record<string, number>, name = "?", count = 1) => (counts[name] = (counts[name] ?? 0) + count)
@@ -54,6 +57,7 @@ export const openRelay = async (target: string) => {
     }
     const fromDeployment = (data: Buffer) => {
       const text = data.toString("utf8")
+      traffic.received += data.byteLength
       client.send(text)
       const { modifications = [] } = read(text)
       for (const { queryId, type } of modifications) {
