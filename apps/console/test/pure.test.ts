@@ -57,15 +57,11 @@ describe("the router", () => {
 })
 
 describe("the configuration", () => {
-  it("is the origin of the page without a file", () => {
-    expect(readConfig(undefined, "https://a.test")).toEqual({ deployment: "https://a.test", oidc: null })
-    expect(readConfig("<html>", "https://a.test").deployment).toBe("https://a.test")
-  })
-
-  it("names another deployment, and a login provider if it is complete", () => {
-    const json = { deployment: "https://b.test/", oidc: { issuer: "https://i.test", clientId: "console" } }
-    expect(readConfig(json, "https://a.test")).toEqual({ deployment: "https://b.test", oidc: json.oidc })
-    expect(readConfig({ oidc: { issuer: "https://i.test" } }, "https://a.test").oidc).toBeNull()
+  it("is the origin of the page without a file, and may name another deployment", () => {
+    for (const json of [undefined, "<html>", {}, { deployment: "" }, { deployment: 1 }]) {
+      expect(readConfig(json, "https://a.test")).toEqual({ deployment: "https://a.test" })
+    }
+    expect(readConfig({ deployment: "https://b.test/" }, "https://a.test")).toEqual({ deployment: "https://b.test" })
   })
 })
 

@@ -85,7 +85,7 @@ afterAll(async () => {
   await served[Symbol.asyncDispose]()
 })
 
-/** What the page did that it must not: errors, and violations of its policy. */
+/** The failures of a page: errors, requests to other hosts, and violations of its policy. */
 const watch = async (page: Page): Promise<Array<string>> => {
   const problems: Array<string> = []
   page.on("pageerror", ({ message }) => problems.push(message))

@@ -1,6 +1,8 @@
 import { makeClient, type SessionId } from "@opencode-worker/client"
 import { describe, expect, it, vi } from "vitest"
 import { MarkdownBlocks, closingMarks } from "../src/text/blocks.ts"
+import { memoryStore } from "../src/data/storage.ts"
+import { timelineCopies } from "../src/timeline/copies.ts"
 import { anchorAt, heightOf, layoutOf, rangeOf, rowAt, topFor } from "../src/timeline/layout.ts"
 import { Timeline } from "../src/timeline/Timeline.ts"
 import { makeWorld } from "./scripted/world.ts"
@@ -88,11 +90,13 @@ describe("Markdown blocks", () => {
   })
 })
 
-const open = (scenario: "full" | "long") => {
+const open = (scenario: "full" | "long", { isAway = false, store = memoryStore<unknown>() } = {}) => {
   const scripted = makeWorld(scenario)
+  if (isAway) scripted.script.setConnected(false)
   const frames: Array<() => void> = []
   const timeline = new Timeline(makeClient(scripted.script.connection), session, {
-    frame: (run) => void frames.push(run)
+    frame: (run) => void frames.push(run),
+    copies: timelineCopies(store)
   })
   const draw = () => {
     for (const run of frames.splice(0)) run()
@@ -167,6 +171,41 @@ describe("Timeline", () => {
     await until(() => keys().length > 1_500)
     expect(keys().slice(-shown.length)).toEqual(shown)
     expect(new Set(keys()).size).toBe(keys().length)
+    timeline.close()
+  })
+
+  it("shows the turns that have ended without a connection, and takes over from the copy when it is back", async () => {
+    const store = memoryStore<unknown>()
+    const before = open("full", { store })
+    await before.until(() => before.keys().length > 10)
+    const ended = before.keys().filter((key) => /^turn[12]:/.test(key))
+    before.timeline.close()
+    const { keys, script, timeline, until } = open("full", { isAway: true, store })
+    await until(() => keys().length > 0)
+    expect(keys()).toEqual(ended)
+    script.setConnected(true)
+    await until(() => keys().includes("turn3:prompt"))
+    expect(keys().slice(0, ended.length)).toEqual(ended)
+    expect(new Set(keys()).size).toBe(keys().length)
+    timeline.close()
+  })
+
+  it("reads the turns that ended after the copy was made", async () => {
+    const store = memoryStore<unknown>()
+    const before = open("full", { store })
+    await before.until(() => before.keys().length > 10)
+    before.timeline.close()
+    const { keys, script, timeline, until, world } = open("full", { isAway: true, store })
+    await until(() => keys().length > 0)
+    world.endTurn("turn3")
+    script.setConnected(true)
+    await until(() => keys().includes("turn3:s2"))
+    expect(keys().filter((key) => key.startsWith("turn3:"))).toEqual([
+      "turn3:prompt",
+      "turn3:s1",
+      "turn3:s2",
+      "turn3:end"
+    ])
     timeline.close()
   })
 })

@@ -7,12 +7,14 @@ import { PartCache } from "../data/PartCache.ts"
 import { type Read, type Result, Sources } from "../data/Sources.ts"
 import { openStore, type Store } from "../data/storage.ts"
 import { t } from "../text/messages.ts"
+import { timelineCopies, type TimelineCopies } from "../timeline/copies.ts"
 
 export interface Services {
   readonly client: Client
   readonly sources: Sources
   readonly outbox: Outbox
   readonly parts: PartCache
+  readonly copies: TimelineCopies
   /** Of this device: null with a login provider. */
   readonly scope: DeviceScope | null
   readonly deviceId: string | null
@@ -20,10 +22,25 @@ export interface Services {
   readonly signOut: () => Promise<void>
 }
 
+/** Copies that are kept between visits. A part may have megabytes, and most have some kB. */
+const mostCopies = 3_000
+
+const limitCopies = async (copies: Store<unknown>): Promise<void> => {
+  if ((await copies.size()) > mostCopies) await copies.clear()
+}
+
 export const makeServices = (
   given: Pick<Services, "client" | "outbox" | "scope" | "deviceId" | "deployment" | "signOut">,
   copies: Store<unknown> = openStore<unknown>("cache")
-): Services => ({ ...given, sources: new Sources(given.client, copies), parts: new PartCache(given.client, copies) })
+): Services => {
+  limitCopies(copies).catch(() => undefined)
+  return {
+    ...given,
+    sources: new Sources(given.client, copies),
+    parts: new PartCache(given.client, copies),
+    copies: timelineCopies(copies)
+  }
+}
 
 const Context = createContext<Services | null>(null)
 export const ServicesProvider = Context.Provider

@@ -6,6 +6,8 @@ export interface Store<A> {
   readonly remove: (key: string) => Promise<void>
   /** In the order of the keys. */
   readonly all: () => Promise<ReadonlyArray<A>>
+  /** The number of keys. */
+  readonly size: () => Promise<number>
   readonly clear: () => Promise<void>
 }
 
@@ -38,6 +40,7 @@ export const memoryStore = <A>(): Store<A> => {
     set: (key, value) => Promise.resolve(void values.set(key, value)),
     remove: (key) => Promise.resolve(void values.delete(key)),
     all: () => Promise.resolve([...values].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value)),
+    size: () => Promise.resolve(values.size),
     clear: () => Promise.resolve(values.clear())
   }
 }
@@ -87,6 +90,12 @@ export const openStore = <A>(name: StoreName): Store<A> => {
         "readonly",
         (store) => settled<Array<A>>(store.getAll()),
         (store) => store.all()
+      ),
+    size: () =>
+      use(
+        "readonly",
+        (store) => settled(store.count()),
+        (store) => store.size()
       ),
     clear: () =>
       write(

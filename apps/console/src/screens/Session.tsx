@@ -15,15 +15,15 @@ import { Composer } from "./Composer.tsx"
 const SessionActions = lazy(() => import("./SessionActions.tsx"))
 
 const useTimeline = (sessionId: SessionId): Timeline | null => {
-  const { client, outbox } = useServices()
+  const { client, copies, outbox } = useServices()
   const [timeline, set] = useState<Timeline | null>(null)
   const items = useOutbox(sessionId)
   useEffect(() => {
-    const opened = new Timeline(client, sessionId)
+    const opened = new Timeline(client, sessionId, { copies })
     set(opened)
     opened.open()
     return () => opened.close()
-  }, [client, sessionId])
+  }, [client, copies, sessionId])
   useEffect(() => {
     if (timeline === null) return undefined
     timeline.setOutbox(items)

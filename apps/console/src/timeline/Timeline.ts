@@ -10,8 +10,9 @@
  */
 import { type Client, type OutlineEntry, type SessionId, type Turn } from "@opencode-worker/client"
 import type { OutboxItem } from "../data/Outbox.ts"
-import { type Row, turnRows, type TurnContent } from "./rows.ts"
-import { withEarlier } from "./outline.ts"
+import { type Row, type TimelineState, turnRows, type TurnContent } from "./rows.ts"
+import type { TimelineCopies } from "./copies.ts"
+import { newestFirst, withEarlier } from "./outline.ts"
 import { RowStore } from "./RowStore.ts"
 
 interface Loaded {
@@ -24,18 +25,11 @@ interface Loaded {
 
 /** Rows that are read at the start, and at least with each earlier page. */
 const pageRows = 60
-export interface TimelineState {
-  readonly keys: ReadonlyArray<string>
-  /** The newest rows were read. */
-  readonly isLoaded: boolean
-  /** There are earlier rows. */
-  readonly hasMore: boolean
-  readonly error: unknown
-}
-
 export interface TimelineOptions {
   /** Runs a function before the next frame is drawn. */
   readonly frame?: (run: () => void) => void
+  /** Shown until the deployment responds. */
+  readonly copies?: TimelineCopies
 }
 
 const nextFrame = (run: () => void) => void requestAnimationFrame(run)
@@ -50,6 +44,7 @@ export class Timeline {
   readonly #sessionId: SessionId
   readonly #frame: (run: () => void) => void
   readonly #listeners = new Set<() => void>()
+  readonly #copies: TimelineCopies | undefined
   readonly #store = new RowStore()
   /** The content of which the rows of a turn were made. */
   readonly #shown = new WeakMap<Loaded, TurnContent>()
@@ -63,10 +58,11 @@ export class Timeline {
   #isReading: Promise<void> | null = null
   #state: TimelineState = { keys: [], isLoaded: false, hasMore: true, error: undefined }
 
-  constructor(client: Client, sessionId: SessionId, { frame = nextFrame }: TimelineOptions = {}) {
+  constructor(client: Client, sessionId: SessionId, { copies, frame = nextFrame }: TimelineOptions = {}) {
     this.#client = client
     this.#sessionId = sessionId
     this.#frame = frame
+    this.#copies = copies
   }
 
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -82,6 +78,7 @@ export class Timeline {
 
   /** Follows the session until `close`. */
   open(): void {
+    void this.#restore()
     void this.#watch()
   }
 
@@ -107,6 +104,16 @@ export class Timeline {
         this.#isReading = null
       })
     return this.#isReading
+  }
+
+  async #restore(): Promise<void> {
+    const contents = (await this.#copies?.restore(this.#sessionId)) ?? []
+    if (this.#order.length > 0 || this.#stop.signal.aborted) return
+    for (const content of contents) {
+      this.#turns.set(content.turn.turnId, { content, rows: [], outline: null, follow: null })
+    }
+    this.#sort()
+    this.#schedule()
   }
 
   async #watch(): Promise<void> {
@@ -141,10 +148,11 @@ export class Timeline {
     this.#sort()
     await Promise.all(ended)
     if (isFirst) {
-      this.#older = this.#olderTurns(turns)
+      this.#older = newestFirst(this.#client, this.#sessionId, turns, this.#stop.signal)
       await this.loadOlder()
       this.#state = { ...this.#state, isLoaded: true }
     }
+    this.#copies?.keepTurns(this.#sessionId, turns)
     this.#notify()
     this.#schedule()
   }
@@ -154,13 +162,6 @@ export class Timeline {
     this.#turns.clear()
     this.#order = []
     this.#state = { ...this.#state, isLoaded: false, hasMore: true }
-  }
-
-  /** The turns before the shown ones, the newest first: those that were watched, then pages. */
-  async *#olderTurns(watched: ReadonlyArray<Turn>): AsyncGenerator<Turn, undefined> {
-    yield* watched.toReversed()
-    const { signal } = this.#stop
-    for await (const turn of this.#client.turns.list(this.#sessionId, { order: "desc", signal })) yield turn
   }
 
   #setTurn(loaded: Loaded, turn: Turn): void {
@@ -188,6 +189,7 @@ export class Timeline {
       const { signal } = this.#stop
       for await (const entry of this.#client.turns.outline(turnId, { signal })) entries.push(entry)
       loaded.content = { ...loaded.content, view: null, entries, isComplete: true }
+      this.#copies?.keepOutline(loaded.content)
       this.#schedule()
     } catch (error) {
       this.#fail(error)
@@ -216,10 +218,13 @@ export class Timeline {
     const shown = this.#store.keys.length
     let added = 0
     while (added < pageRows && !this.#stop.signal.aborted) {
-      const first = this.#turns.get(this.#order[0] ?? "")
-      if (first !== undefined && !first.content.isComplete) {
+      const first = this.#order
+        .map((turnId) => this.#turns.get(turnId))
+        .findLast((loaded) => loaded?.content.isComplete === false)
+      if (first !== undefined) {
         const before = first.content.entries.length
         first.content = await withEarlier(first.content, first.outline)
+        this.#copies?.keepOutline(first.content)
         added += first.content.entries.length - before
         continue
       }

@@ -1,5 +1,5 @@
-/** Reads the outline of a turn page by page, the last entries first. */
-import type { OutlineEntry } from "@opencode-worker/client"
+/** Reads a session backwards: turns and their outlines page by page, the last first. */
+import type { Client, OutlineEntry, SessionId, Turn } from "@opencode-worker/client"
 import type { TurnContent } from "./rows.ts"
 
 /** Entries of one page of the deployment. */
@@ -23,4 +23,15 @@ export const withEarlier = async (
   }
   const entries = [...earlier.toReversed(), ...content.entries]
   return { ...content, entries, isComplete: isComplete || entries.length >= content.turn.parts }
+}
+
+/** All turns of a session, the newest first: those that were watched, then pages, which have some of them again. */
+export async function* newestFirst(
+  { turns }: Client,
+  sessionId: SessionId,
+  watched: ReadonlyArray<Turn>,
+  signal: AbortSignal
+): AsyncGenerator<Turn, undefined> {
+  yield* watched.toReversed()
+  yield* turns.list(sessionId, { order: "desc", signal })
 }

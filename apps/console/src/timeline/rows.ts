@@ -107,3 +107,12 @@ export const reuse = (before: ReadonlyMap<string, Row>, rows: ReadonlyArray<Row>
 
 export const sameKeys = (one: ReadonlyArray<string>, other: ReadonlyArray<string>): boolean =>
   one.length === other.length && one.every((key, index) => key === other[index])
+
+export interface TimelineState {
+  readonly keys: ReadonlyArray<string>
+  /** The newest rows were read. */
+  readonly isLoaded: boolean
+  /** There are earlier rows. */
+  readonly hasMore: boolean
+  readonly error: unknown
+}
