@@ -34,7 +34,7 @@ import {
 import { contentOf, insertContent } from "./parts.ts"
 import { promptText } from "./prompts.ts"
 import { moveLoad } from "./workerLoad.ts"
-import { closeRequests } from "./requests.ts"
+import { closeRequests, hasPending } from "./requests.ts"
 import { storeState, todosOf } from "./sessionStates.ts"
 import { mayRunIn } from "./turnOrder.ts"
 import { contextUse, segment, turnAnsweredBy, turnError, turnOutcome, turnUsage } from "./validators.ts"
@@ -81,7 +81,7 @@ export const listReady = workerQuery({
 
 /**
  * Turns that an earlier process left unfinished, at most `limit` (up to 20). With `running`, the turns that this process
- * runs (up to 20), also turns that it claimed and no longer runs. The process may have claimed a turn since the call, so
+ * runs (up to 20), also turns that it claimed and no longer runs. `asks`: a request of it waits for an answer. The process may have claimed a turn since the call, so
  * compare the result with the turns that run now. Recover each, and call again until none is left.
  */
 export const listOrphaned = workerQuery({
@@ -106,6 +106,7 @@ export const listOrphaned = workerQuery({
         opencodeSessionId: (await sessionOf(ctx, turn)).opencodeSessionId ?? null,
         delivered: turn.status === "running",
         abortRequested: turn.abortRequested ?? false,
+        asks: await hasPending(ctx, turn._id),
         epoch: turn.epoch ?? 0,
         messageId: turn.messageId ?? null,
         partId: turn.partId ?? null

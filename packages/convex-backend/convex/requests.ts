@@ -47,6 +47,10 @@ const openOf = (ctx: QueryCtx, turnId: Id<"turns">): Promise<Array<Doc<"requests
     .withIndex("by_turn_open", (q) => q.eq("turnId", turnId).eq("open", true))
     .take(MAX_OPEN_REQUESTS)
 
+/** Whether a request of a turn waits for an answer. */
+export const hasPending = async (ctx: QueryCtx, turnId: Id<"turns">): Promise<boolean> =>
+  (await openOf(ctx, turnId)).some(({ status }) => status === "pending")
+
 /** Ends a request that the agent has no answer to, or has the answer to. */
 const closeAs = async (ctx: MutationCtx, requestId: Id<"requests">, status: "answered" | "cancelled" | "expired") => {
   await ctx.db.patch(requestId, { status, open: false })

@@ -4,10 +4,13 @@ import { ConvexError } from "convex/values"
 import { afterEach, assert, describe, it } from "vitest"
 import { api, type Id } from "../src/api.ts"
 import {
+  answerRequest,
   enlist,
   eventually,
   ids,
   newSession,
+  openRequest,
+  permission,
   refusalOf,
   send,
   type Signature,
@@ -406,6 +409,20 @@ describe("recovery", () => {
         [delivered, true, "msg_1", "prt_1", worker.epoch]
       ]
     )
+  })
+
+  it("an unfinished turn whose request waits for an answer is listed as one that asks", async () => {
+    const { operator, worker, sessionId, claim, deliver, next } = await setUp()
+    const turnId = await send(operator, sessionId)
+    await claim(turnId)
+    await deliver(turnId)
+    const requestId = await openRequest(operator, { ...worker, turnId, ...permission, opencodeId: "per_1" })
+    const later = await next()
+    const asks = async () =>
+      (await operator.query(api.queue.listOrphaned, { ...later, limit: 10 })).map((turn) => turn.asks)
+    assert.deepStrictEqual(await asks(), [true])
+    await answerRequest(operator, requestId, { type: "once" })
+    assert.deepStrictEqual(await asks(), [false])
   })
 
   it("lists claimed turns of this process that are not among the reported running ones", async () => {

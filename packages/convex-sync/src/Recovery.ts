@@ -7,7 +7,7 @@
  * | no such prompt, and it was never delivered | queued again |
  * | no such prompt, although it was delivered | interrupted, with the streamed text |
  * | the prompt and the end of its turn | as the record says, with its parts |
- * | the prompt without an end, or aborted | interrupted, with the streamed text |
+ * | the prompt without an end, or aborted | interrupted, with the streamed text; the error shows whether it waited for an answer |
  * | any, and an operator requested an abort | aborted, with the streamed text |
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
@@ -25,19 +25,25 @@ const workerStopped = {
     "The worker stopped in the middle of this turn. It is not run again by itself: send the prompt again if it is still wanted."
 }
 
+const notAnswered = {
+  name: "NotAnswered",
+  message:
+    "The worker stopped while this turn waited for your answer: it was asked, and not answered. Send the prompt again if it is still wanted."
+}
+
 /** A worker that stops or recovers aborts its session: these ends say nothing about the prompt. */
 const inconclusive: ReadonlySet<string> = new Set(["interrupted", "aborted"])
 
 /** The decision of the table above. */
 export const decide = (
-  { abortRequested, delivered }: Pick<OrphanedTurn, "abortRequested" | "delivered">,
+  { abortRequested, asks, delivered }: Pick<OrphanedTurn, "abortRequested" | "asks" | "delivered">,
   state: PromptState
 ): "requeue" | AgentEnd => {
   if (abortRequested) return { outcome: "aborted" }
   if (state._tag === "Absent") return delivered ? { outcome: "interrupted", error: sessionGone } : "requeue"
   return state._tag === "Ended" && !inconclusive.has(state.outcome)
     ? { outcome: state.outcome, error: state.error }
-    : { outcome: "interrupted", error: workerStopped }
+    : { outcome: "interrupted", error: asks ? notAnswered : workerStopped }
 }
 
 const sentence = (outcome: RecoveryOutcome, count: number) =>

@@ -27,6 +27,8 @@ export interface OrphanedTurn {
   readonly agentSessionId: string | null
   readonly delivered: boolean
   readonly abortRequested: boolean
+  /** A request of it waits for an answer of the operator. */
+  readonly asks: boolean
 }
 
 export interface TurnStore {

@@ -18,7 +18,7 @@ import {
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import { connection, Deployment, pair } from "./support/deployment.ts"
 
-const turn = { delivered: true, abortRequested: false }
+const turn = { delivered: true, abortRequested: false, asks: false }
 const absent: PromptState = { _tag: "Absent" }
 
 describe("the decision", () => {
@@ -52,11 +52,18 @@ describe("the decision", () => {
     }
   })
 
+  it("reports that it was asked and not answered", () => {
+    const decision = decide({ ...turn, asks: true }, { _tag: "Unfinished" })
+    assert.deepNestedInclude(decision, { outcome: "interrupted", "error.name": "NotAnswered" })
+    const ended = decide({ ...turn, asks: true }, { _tag: "Ended", outcome: "completed", error: undefined })
+    assert.deepStrictEqual(ended, { outcome: "completed", error: undefined })
+  })
+
   it("is aborted when an operator stopped it, whatever the agent recorded", () => {
     const states: ReadonlyArray<PromptState> = [absent, { _tag: "Unfinished" }, { _tag: "Ended", outcome: "completed" }]
     for (const state of states) {
       for (const delivered of [true, false]) {
-        assert.deepStrictEqual(decide({ delivered, abortRequested: true }, state), { outcome: "aborted" })
+        assert.deepStrictEqual(decide({ ...turn, delivered, abortRequested: true }, state), { outcome: "aborted" })
       }
     }
   })

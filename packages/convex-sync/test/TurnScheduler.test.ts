@@ -11,6 +11,7 @@ import {
   type DeltaWriter,
   type OrphanedTurn,
   type ReadyTurn,
+  type RequestCard,
   type TurnResult,
   TurnScheduler,
   type TurnStore
@@ -563,11 +564,36 @@ describe("TurnScheduler, abort", () => {
 })
 
 describe("TurnScheduler, recovery", () => {
+  it.effect("reports a turn as asked and not answered if the process ends while it waits", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const card: RequestCard = {
+        subject: "bash: touch a.txt",
+        askedBy: [{ agent: "build", task: null }],
+        directory: "/work",
+        always: null,
+        content: { kind: "permission", permission: "bash", sections: [] }
+      }
+      const { agent } = ScriptedAgent.make({ script: () => [{ ask: card }] })
+      const { results, settle, show } = yield* Scope.provide(setUp({ agent }), scope)
+      yield* show("a")
+      yield* settle
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(results, [["a", "interrupted", "NotAnswered"]])
+    })
+  )
+
   it.effect("recovers a turn whose outcome the deployment rejected", () =>
     Effect.gen(function* () {
       const calls: Array<string> = []
       const left: Array<OrphanedTurn> = []
-      const orphan = { messageId: "message_1", agentSessionId: "session_a", delivered: true, abortRequested: false }
+      const orphan = {
+        messageId: "message_1",
+        agentSessionId: "session_a",
+        delivered: true,
+        abortRequested: false,
+        asks: false
+      }
       const { results, scheduler, show } = yield* setUp({
         finish: (name) => {
           calls.push(name)

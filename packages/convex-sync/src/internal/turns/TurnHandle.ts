@@ -27,6 +27,8 @@ export interface TurnHandle {
   /** Of a turn that is claimed. */
   place?: Place
   readonly requests: TurnRequests
+  /** It was interrupted while a request waited for an answer. */
+  wasAsking: boolean
   fiber?: Fiber.Fiber<void>
 }
 
@@ -37,7 +39,8 @@ export const makeHandle = (turn: ReadyTurn, shownAt: number): TurnHandle => ({
   aborted: false,
   cancelled: Deferred.makeUnsafe(),
   ended: Deferred.makeUnsafe(),
-  requests: new Map()
+  requests: new Map(),
+  wasAsking: false
 })
 
 /** The turn is claimed by this process, or is about to be: recovery leaves it alone. */

@@ -105,7 +105,13 @@ const follow = Effect.fnUntraced(function* (
     Effect.retry({ schedule: whileBusy, while: reasonIs("Busy") }),
     Effect.retry({ times: 1, while: reasonIs("SessionGone") }),
     Effect.tapError(showResend),
-    Effect.retry({ schedule: whileUnavailable, while: reasonIs("Unavailable") })
+    Effect.retry({ schedule: whileUnavailable, while: reasonIs("Unavailable") }),
+    // The end of the scope forgets the requests.
+    Effect.onInterrupt(() =>
+      Effect.sync(() => {
+        handle.wasAsking = handle.requests.size > 0
+      })
+    )
   )
 }, Effect.scoped)
 
@@ -148,7 +154,8 @@ export const runTurn = Effect.fn("TurnScheduler.turn")(function* (
       messageId,
       agentSessionId,
       delivered: handle.phase === "delivered",
-      abortRequested: handle.aborted
+      abortRequested: handle.aborted,
+      asks: handle.wasAsking
     })
   ).pipe(Effect.timeoutOption(stopTimeout), Effect.match({ onFailure: () => false, onSuccess: Option.isSome }))
   const startedAt = yield* Clock.currentTimeMillis

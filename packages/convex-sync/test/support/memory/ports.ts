@@ -258,6 +258,7 @@ export const turnsOver = (own: Doors, epoch: number): Process["turns"] => {
               messageId,
               agentSessionId: opencodeSessionId,
               abortRequested,
+              asks: state.requests.some((request) => request.turnId === turnId && request.status === "pending"),
               delivered: status === "running"
             }
           })
