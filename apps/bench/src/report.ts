@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises"
 import { availableParallelism, totalmem } from "node:os"
 import { dirname, join } from "node:path"
 import { promisify } from "node:util"
-import { openCodeProgram } from "@opencode-worker/harness"
+import { pinnedOpenCode } from "@opencode-worker/harness"
 
 /** One result. Times in milliseconds, sizes in bytes, exact counts. An object is a peer. */
 export type Line = Readonly<
@@ -24,7 +24,7 @@ export const machine = async (quick: boolean) => ({
 
 /** From the package of the program, which takes a CPU second to print it. */
 const openCodeVersion = (): Promise<string | null> =>
-  readFile(join(dirname(openCodeProgram), "..", "package.json"), "utf8").then(
+  readFile(join(dirname(pinnedOpenCode), "..", "package.json"), "utf8").then(
     (text) => JSON.parse(text).version,
     () => null
   )

@@ -115,7 +115,7 @@ const make = Effect.gen(function* () {
 
   const processes = Effect.promise(() => processesOf(home.root))
   const openCode = Effect.map(processes, (all) =>
-    Option.fromUndefinedOr(all.find(({ command }) => command.startsWith(`${openCodeProgram} serve`)))
+    Option.fromUndefinedOr(all.find(({ command }) => command.includes("/opencode serve ")))
   )
 
   const sessions = new Set<string>()

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util"
 import { NodeRuntime } from "@effect/platform-node"
 import { openCodeProgram } from "@opencode-worker/harness"
-import { Console, Effect, Runtime } from "effect"
+import { Console, Effect, Logger, Runtime } from "effect"
 import { run } from "./Chaos.ts"
 import { cells, nameOf } from "./Matrix.ts"
 import { makeReport } from "./Report.ts"
@@ -54,6 +54,7 @@ const chaos = Effect.gen(function* () {
 })
 
 // Without `exit`, Node.js 26 sometimes never ends (https://github.com/nodejs/node/issues/47748).
-NodeRuntime.runMain(chaos, {
+// Standard output is the report.
+NodeRuntime.runMain(Effect.provide(chaos, Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])), {
   teardown: (exit) => Runtime.defaultTeardown(exit, (code) => process.exit(code || process.exitCode))
 })

@@ -10,14 +10,7 @@ const chaos = (...args: ReadonlyArray<string>) =>
   promisify(execFile)(process.execPath, ["--conditions=@opencode-worker/source", main, ...args])
 
 /** One of each kind; `pnpm test:full` runs all. */
-const some = [
-  "worker / streaming",
-  "worker / compacting",
-  "opencode / claimed, the server cold",
-  "opencode / a tool running",
-  "worker / a permission open",
-  "socket / ended, before the write"
-]
+const some = ["worker / a permission open", "opencode / a tool running", "socket / ended, before the write"]
 
 const rounds = (seed: number) => Effect.runSync(drawRounds(20, seed))
 

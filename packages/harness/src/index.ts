@@ -1,5 +1,5 @@
 export { type Deployment, type Row, startDeployment } from "./Deployment.ts"
-export { openCodeProgram } from "./openCodeProgram.ts"
+export { openCodeProgram, pinnedOpenCode } from "./openCodeProgram.ts"
 export { type Found, processesOf, residentBytes, signal } from "./processes.ts"
 export { type Ended, type Running, startProcess } from "./Running.ts"
 export { limitMillis, until } from "./until.ts"

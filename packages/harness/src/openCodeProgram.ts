@@ -1,7 +1,10 @@
 import { fileURLToPath } from "node:url"
 
-const packaged = `opencode-${process.platform}-${process.arch}/package.json`
+/** The OpenCode binary of the package that this workspace pins. */
+export const pinnedOpenCode = fileURLToPath(
+  new URL("bin/opencode", import.meta.resolve(`opencode-${process.platform}-${process.arch}/package.json`))
+)
 
-/** The OpenCode binary: `OPENCODE_BIN`, which tests set, otherwise that of the package that this workspace pins. */
+/** What starts OpenCode: that binary, or in tests `OPENCODE_BIN`, a script that becomes it. */
 export const openCodeProgram =
-  process.env["OPENCODE_BIN"] ?? fileURLToPath(new URL("bin/opencode", import.meta.resolve(packaged)))
+  process.env["VITEST"] === undefined ? pinnedOpenCode : (process.env["OPENCODE_BIN"] ?? pinnedOpenCode)
