@@ -9,7 +9,7 @@ import { ModelCache } from "@opencode-worker/model-cache"
 import { listProcesses, OpenCodeHost } from "@opencode-worker/opencode-host"
 import { demoPrompt } from "@opencode-worker/testkit"
 import { WorkerEvent } from "@opencode-worker/worker-fsm"
-import { Effect, Option, Ref, Stdio, Stream } from "effect"
+import { Duration, Effect, Option, Ref, Stdio, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { AppError, configError, exitCodes, toAppError, usageError } from "../AppError.ts"
 import { ask, noTurns } from "../terminal/Chat.ts"
@@ -32,6 +32,7 @@ import { printLine } from "../terminal/output/Output.ts"
 import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
 import { styleFor } from "../terminal/output/Style.ts"
 import { makeWorker } from "../Worker.ts"
+import { directorySettings, durationOf } from "../config/settings.ts"
 import { resolveDirectory } from "./shared/directory.ts"
 import { shellEnvironment } from "./shared/environment.ts"
 import * as shared from "./shared/flags.ts"
@@ -43,6 +44,7 @@ const flags = {
   data: shared.data,
   demo: shared.demo,
   ...listeningFlags,
+  askTimeout: directorySettings.askTimeout.flag("ask-timeout"),
   opencode: shared.opencode,
   model: Flag.String("model").pipe(
     Flag.withAlias("m"),
@@ -88,7 +90,11 @@ interface Surroundings {
 }
 
 /** Starts the worker and waits until it is Ready. It ends with the scope. */
-const readyWorker = Effect.fnUntraced(function* (folder: DataFolder, where: Surroundings) {
+const readyWorker = Effect.fnUntraced(function* (
+  folder: DataFolder,
+  where: Surroundings,
+  askTimeout: Flags["askTimeout"]
+) {
   const { directory } = yield* OpenCodeHost
   const client = yield* Client
   const { lifecycle, workerId } = yield* makeWorker({
@@ -96,6 +102,7 @@ const readyWorker = Effect.fnUntraced(function* (folder: DataFolder, where: Surr
     directory,
     credentials: folder.worker(directory),
     privatePaths: where.deniedPaths,
+    requestTimeLimit: Option.getOrElse(Option.flatMap(askTimeout, durationOf), () => Duration.hours(24)),
     // Only one process can open the data folder, so it may take over its predecessor's lease at once.
     processId: `dev ${folder.root}`,
     about: { version: packageVersion, permissions: "inherit", environment: where.environment },
@@ -149,7 +156,7 @@ const unknown = Effect.fnUntraced(function* (spec: string, nearest: ReadonlyArra
 const chat = Effect.fnUntraced(function* (
   folder: DataFolder,
   where: Surroundings,
-  { model, sample, session }: Flags,
+  { askTimeout, model, sample, session }: Flags,
   given: ReadonlyArray<string>,
   input: ChatInput.ChatInput | undefined,
   isTyped: boolean
@@ -159,7 +166,7 @@ const chat = Effect.fnUntraced(function* (
   const models = yield* ModelCache
   const isTerminal = yield* Stdio.Stdio.use(({ stdoutIsTerminal }) => stdoutIsTerminal)
 
-  const worker = yield* readyWorker(folder, where)
+  const worker = yield* readyWorker(folder, where, askTimeout)
   const readyMillis = process.uptime() * 1000
   // Created by the first prompt, so that a chat without a prompt leaves no empty conversation behind.
   const current = yield* conversation(worker.workerId, session).pipe(
