@@ -1,21 +1,9 @@
 /** Checks of the machine: Node.js, disk, temporary folder, the directory and git. */
-import { execFile } from "node:child_process"
 import { accessSync, constants, statfsSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { promisify } from "node:util"
 import { Effect } from "effect"
+import { outputOf } from "../info/outputOf.ts"
 import { bytes, check, type Finding, ok, problem, warning } from "./Finding.ts"
-
-const run = promisify(execFile)
-
-/** The output of a program, or none if it fails or does not end in 10 s. */
-export const outputOf = (program: string, args: ReadonlyArray<string>, cwd?: string) =>
-  Effect.promise(() =>
-    run(program, [...args], { timeout: 10_000, ...(cwd !== undefined && { cwd }) }).then(
-      ({ stdout }) => stdout.trim(),
-      () => null
-    )
-  )
 
 const node = Effect.sync(() => ok("node", process.version))
 

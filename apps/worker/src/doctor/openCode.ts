@@ -1,11 +1,11 @@
 /** Checks of OpenCode: it is started as a worker would, and its database is measured. */
-import { access, constants, stat } from "node:fs/promises"
+import { stat } from "node:fs/promises"
 import { homedir } from "node:os"
-import { delimiter, isAbsolute, join } from "node:path"
+import { isAbsolute, join } from "node:path"
 import { OpenCodeHost, type OpenCodeHostOptions } from "@opencode-worker/opencode-host"
 import { Data, Effect } from "effect"
+import { isOlder, ownOpenCode } from "../opencode/ownOpenCode.ts"
 import { bytes, check, type Finding, ok, warning } from "./Finding.ts"
-import { outputOf } from "./machine.ts"
 
 const byHand = "Run opencode serve there to see all of its output, and check --opencode and OPENCODE_BIN."
 
@@ -22,36 +22,12 @@ const boot = (options: OpenCodeHostOptions) =>
     })
   )
 
-const numbers = (version: string) => version.split(".").map(Number)
-
-/** Whether the first version is older. */
-const isOlder = (one: string, other: string): boolean => {
-  const [left, right] = [numbers(one), numbers(other)]
-  const at = left.findIndex((part, index) => part !== right[index])
-  return at !== -1 && (left[at] ?? 0) < (right[at] ?? 0)
-}
-
-const inPath = async (): Promise<string | undefined> => {
-  for (const folder of (process.env["PATH"] ?? "").split(delimiter)) {
-    const path = join(folder, "opencode")
-    if (
-      folder !== "" &&
-      (await access(path, constants.X_OK).then(
-        () => true,
-        () => false
-      ))
-    )
-      return path
-  }
-  return undefined
-}
-
 /** Two versions share one database, and the older one cannot open it after the newer one has migrated it. */
-const ownOpenCode = Effect.fnUntraced(function* (hosted: string | null) {
-  const path = yield* Effect.promise(inPath)
-  if (path === undefined) return []
-  const version = yield* outputOf(path, ["--version"])
-  const isBefore = version !== null && hosted !== null && /^\d+\.\d+\.\d+$/.test(version) && isOlder(version, hosted)
+const examineOwn = Effect.fnUntraced(function* (hosted: string | null) {
+  const own = yield* ownOpenCode
+  if (own === undefined) return []
+  const { path, version } = own
+  const isBefore = version !== null && hosted !== null && isOlder(version, hosted)
   return isBefore
     ? [
         warning(
@@ -82,7 +58,7 @@ export const openCodeChecks = (options: OpenCodeHostOptions) => [
   check(
     "OpenCode",
     Effect.flatMap(boot(options), ({ detail, version }) =>
-      Effect.map(ownOpenCode(version), (own): ReadonlyArray<Finding> => [ok("OpenCode", detail), ...own])
+      Effect.map(examineOwn(version), (own): ReadonlyArray<Finding> => [ok("OpenCode", detail), ...own])
     )
   ),
   check("OpenCode's database", database)

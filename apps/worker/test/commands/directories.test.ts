@@ -63,7 +63,14 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
           const [good, broken] = [join(root, "good"), join(root, "broken")]
           yield* Effect.promise(() => mkdir(good))
           yield* write({ ...base, directories: [{ directory: "good" }, { directory: "./broken" }] })
-          const running = yield* command.start({ root }, "start", "--config", file)
+          const own = join(root, "own")
+          yield* Effect.promise(async () => {
+            await mkdir(own)
+            await writeFile(join(own, "opencode"), "#!/bin/sh\necho 1.17.9\n", { mode: 0o755 })
+          })
+          const environment = { PATH: `${own}:${process.env["PATH"] ?? ""}` }
+          const running = yield* command.start({ root, environment }, "start", "--config", file)
+          yield* prints(running, /own\/opencode is 1\.17\.9, older than the OpenCode of this worker/, "stderr")
 
           yield* approve(running, /^\[good\] Pairing code +(\S+)/m)
           yield* prints(running, /^\[good\] Ready/m)

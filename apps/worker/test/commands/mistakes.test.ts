@@ -156,7 +156,7 @@ describe("a mistake ends the command with one sentence that names the correction
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
-        yield* refuses({ root }, ["dev", "--demo", "--session", "jn0", "--prompt", "Hello"], 78, /no session jn0/)
+        yield* refuses({ root }, ["dev", "--demo", "--session", "jn0", "--prompt", "Hello"], 2, /no session jn0/)
       }),
     limit
   )
