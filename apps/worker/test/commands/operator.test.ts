@@ -206,7 +206,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the operator's co
         assert.match((yield* operate("workers", "pause")).stdout, /takes no prompts until it is resumed/)
         assert.match((yield* operate("workers", "ls")).stdout, / paused +/)
         assert.match((yield* operate("workers", "resume")).stdout, /takes prompts again/)
-        assert.match((yield* operate("workers", "models")).stdout, /^\* +scripted\/echo +echo$/m)
+        assert.match((yield* operate("workers", "models")).stdout, /^\* +scripted\/echo +echo +/m)
         writeFileSync(join(directory, "notes.txt"), "from \u001b[31mafar\n")
         assert.strictEqual((yield* operate("workers", "cat", "notes.txt")).stdout, "from ␛[31mafar\n")
         const found = yield* operate("workers", "files", "notes", "--json", "all")
