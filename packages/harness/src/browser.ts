@@ -11,6 +11,8 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { type Browser, chromium, type LaunchOptions } from "playwright-core"
 
+export type { BrowserContext, BrowserContextOptions, Page } from "playwright-core"
+
 export interface TestBrowser extends AsyncDisposable {
   readonly browser: Browser
 }

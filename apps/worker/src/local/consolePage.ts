@@ -3,10 +3,10 @@ import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import type { AssetOptions } from "@opencode-worker/convex-embedded"
 
-/** Next to the folder of the bundle. The sources have no built page. */
-const folder = fileURLToPath(new URL("../console", import.meta.url))
+/** The same from this file and from a bundle: `src/local` and `dist/bin` are two folders below the package. */
+const folder = fileURLToPath(new URL("../../dist/console", import.meta.url))
 
-/** Undefined without a built page. */
+/** Undefined before the first build. */
 export const consolePage: AssetOptions | undefined = existsSync(folder)
   ? { files: folder, fallback: "/index.html", immutable: "/assets/" }
   : undefined
