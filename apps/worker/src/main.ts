@@ -30,6 +30,12 @@ if (cache !== null) module.enableCompileCache(join(cache, "opencode-worker"))
 if (process.argv.length === 3 && process.argv[2] === "--version") {
   // Needs nothing else of the program.
   const { packageVersion } = await import("./info/version.ts")
+  process.stdout.once("error", ({ code }: NodeJS.ErrnoException) => {
+    // A reader that leaves has read enough.
+    if (code === "EPIPE") return
+    console.error(`Standard output cannot be written: ${code}`)
+    process.exitCode = 75
+  })
   process.stdout.write(`opencode-worker v${packageVersion}\n`)
 } else {
   await import("./program.ts")
