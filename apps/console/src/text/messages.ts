@@ -265,7 +265,7 @@ export const en = {
   "settings.forget": "Prompts that were not sent are deleted also.",
   "pair.title": "Pair this device",
   "pair.text":
-    "Run “opencode-worker devices add --qr” on a machine, then scan the code or enter it here. A code is valid for 5 minutes.",
+    "Open the link that “opencode-worker serve” shows, or run “opencode-worker devices add phone” and enter its code here. A code is valid for 5 minutes.",
   "pair.code": "Pairing code",
   "pair.pair": "Pair",
   "pair.pairing": "Pairing…",
