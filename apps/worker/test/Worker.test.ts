@@ -4,8 +4,9 @@ import { assert, layer } from "@effect/vitest"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Deferred, Effect, Option, Schedule, Stream } from "effect"
-import { promptForRequests } from "../src/terminal/PermissionPrompt.ts"
+import { watchTurn } from "../src/terminal/watchTurn.ts"
 import { madeForKey } from "../src/opencode/sessions.ts"
+import { TurnView } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { capacity } from "../src/opencode/agent.ts"
 import {
@@ -162,10 +163,11 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
             ? Reply.toolCall("webfetch", { url: "http://127.0.0.1:9/", format: "text" })
             : echo(request)
         )
-        yield* Effect.forkScoped(promptForRequests(sessionId, undefined))
-        const { status, text } = yield* ask(sessionId, "look it up")
-        assert.strictEqual(status, "completed")
-        assert.match(text, /No person can be asked for permission here/)
+        const operator = yield* Client
+        const turnId = yield* operator.call(({ turns }) => turns.send(sessionId, "look it up"))
+        const view = yield* watchTurn({ turnId, write: () => Effect.void, requests: "deny" })
+        assert.strictEqual(view.status, "completed")
+        assert.match(TurnView.answer(view), /No person can be asked for permission here/)
       }),
     limit
   )

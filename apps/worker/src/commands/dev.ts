@@ -3,22 +3,23 @@
  * and opens a chat with it.
  */
 import { hostname } from "node:os"
-import type { WorkerId } from "@opencode-worker/client"
+import type { SessionId, WorkerId } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { ModelCache } from "@opencode-worker/model-cache"
 import { listProcesses, OpenCodeHost } from "@opencode-worker/opencode-host"
 import { demoPrompt } from "@opencode-worker/testkit"
 import { WorkerEvent } from "@opencode-worker/worker-fsm"
-import { Duration, Effect, Option, Ref, Stdio, Stream } from "effect"
+import { Duration, Effect, Option, Ref, type Stdio, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { AppError, configError, exitCodes, toAppError, usageError } from "../AppError.ts"
 import { ask, noTurns } from "../terminal/Chat.ts"
 import { findSession } from "../operator/lookup.ts"
-import { showHistory } from "../terminal/SessionTranscript.ts"
 import { type DataFolder, dataFolder, dataFolders } from "../state/DataFolder.ts"
 import { demoHome } from "../local/Demo.ts"
 import { openConsole } from "../local/Console.ts"
 import { EmbeddedDeployment } from "../local/EmbeddedDeployment.ts"
+import { chatLoop } from "../operator/chat/chatLoop.ts"
+import { pageFor, plain } from "../operator/output.ts"
 import { packageVersion } from "../info/version.ts"
 import type { AboutWorker } from "../info/WorkerInfo.ts"
 import { hostable } from "./shared/hostable.ts"
@@ -30,7 +31,7 @@ import * as ChatInput from "../terminal/input/ChatInput.ts"
 import { endWithOutput } from "../terminal/output/endWithOutput.ts"
 import { printLine } from "../terminal/output/Output.ts"
 import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
-import { styleFor } from "../terminal/output/Style.ts"
+import { plain as noStyle } from "../terminal/output/Style.ts"
 import { makeWorker } from "../Worker.ts"
 import { directorySettings, durationOf } from "../config/settings.ts"
 import { resolveDirectory } from "./shared/directory.ts"
@@ -67,6 +68,7 @@ const flags = {
     Flag.withDescription("A file that is one prompt, with its line breaks; - for standard input"),
     Flag.optional
   ),
+  plain,
   sample: Flag.Boolean("sample-prompt").pipe(
     Flag.withDescription("Begin with a sample prompt, unless --prompt is given"),
     Flag.withDefault(false)
@@ -152,11 +154,13 @@ const unknown = Effect.fnUntraced(function* (spec: string, nearest: ReadonlyArra
   )
 })
 
+const announce = (sessionId: SessionId) => printLine(screen`session     ${sessionId} (--session continues it)`)
+
 /** Runs the worker and the chat until the prompts end. */
 const chat = Effect.fnUntraced(function* (
   folder: DataFolder,
   where: Surroundings,
-  { askTimeout, model, sample, session }: Flags,
+  { askTimeout, model, plain: isPlain, sample, session }: Flags,
   given: ReadonlyArray<string>,
   input: ChatInput.ChatInput | undefined,
   isTyped: boolean
@@ -164,16 +168,12 @@ const chat = Effect.fnUntraced(function* (
   const deployment = yield* EmbeddedDeployment
   const host = yield* OpenCodeHost
   const models = yield* ModelCache
-  const isTerminal = yield* Stdio.Stdio.use(({ stdoutIsTerminal }) => stdoutIsTerminal)
 
   const worker = yield* readyWorker(folder, where, askTimeout)
   const readyMillis = process.uptime() * 1000
+  const client = yield* Client
   // Created by the first prompt, so that a chat without a prompt leaves no empty conversation behind.
-  const current = yield* conversation(worker.workerId, session).pipe(
-    Effect.tap((sessionId) => printLine(screen`session     ${sessionId} (--session continues it)`)),
-    Effect.cached
-  )
-  const prompts = promptSource({ given, opening: sample ? [demoPrompt] : [], input })
+  const current = yield* conversation(worker.workerId, session).pipe(Effect.tap(announce), Effect.cached)
 
   yield* printLine(screen`data        ${ScreenText.line(folder.root)}`)
   yield* printLine(screen`directory   ${ScreenText.line(host.directory)}`)
@@ -186,21 +186,30 @@ const chat = Effect.fnUntraced(function* (
     const services = yield* Effect.context<Client | EmbeddedDeployment | Stdio.Stdio>()
     yield* input.onOpen(Effect.provide(openConsole, services))
   }
-  const style = styleFor(isTerminal)
-  if (Option.isSome(session)) {
-    const sessionId = yield* current
-    if (isTyped) yield* showHistory(sessionId, style)
+  const page = (yield* pageFor(isPlain)) ?? { style: noStyle, width: null }
+  if (isTyped) {
+    yield* printLine(screen`Type a prompt; Esc stops an answer, /help lists commands, /exit or Ctrl-D leaves.`)
   }
-  if (isTyped) yield* printLine(screen`Type a prompt; Esc stops an answer, /exit or Ctrl-D leaves.`)
 
   if (Option.isSome(model)) yield* knownModel(model.value)
 
   const tally = yield* Ref.make(noTurns)
-  yield* prompts.pipe(
-    Stream.runForEach((text) =>
-      Effect.flatMap(current, (sessionId) => ask({ sessionId, prompt: text, model, style, tally, input, isTyped }))
+  const opening = sample ? [demoPrompt] : []
+  if (input !== undefined && isTyped) {
+    const settings = { model: Option.getOrUndefined(model), agent: undefined, attached: [] }
+    const { workerId } = worker
+    const create = Effect.tap(
+      client.call(({ sessions }) => sessions.create(workerId)),
+      announce
     )
-  )
+    const sessionId = Option.isSome(session) ? yield* current : undefined
+    yield* chatLoop({ workerId, sessionId, create, input, page, settings, tally, opening, finishes: true })
+  } else {
+    const prompts = promptSource(given.length > 0 ? given : opening)
+    yield* Stream.runForEach(prompts, (prompt) =>
+      Effect.flatMap(current, (sessionId) => ask({ sessionId, prompt, model, page, tally, input }))
+    )
+  }
   yield* Effect.orDie(worker.lifecycle.send(WorkerEvent.cases.Stop.make({})))
   yield* worker.lifecycle.stopped
 

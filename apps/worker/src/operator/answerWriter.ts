@@ -4,7 +4,7 @@ import { TurnView } from "@opencode-worker/client"
 import { Effect } from "effect"
 import { print, printLine } from "../terminal/output/Output.ts"
 import { screen } from "../terminal/output/ScreenText.ts"
-import { plain, type Style } from "../terminal/output/Style.ts"
+import { plain } from "../terminal/output/Style.ts"
 import * as Transcript from "../terminal/Transcript.ts"
 import { jsonText } from "./jsonText.ts"
 
@@ -13,12 +13,15 @@ export interface AnswerWriter {
   readonly write: (view: TurnView.TurnView) => Effect.Effect<void>
 }
 
-const transcriptWriter = (style: Style, shown: (view: TurnView.TurnView) => TurnView.TurnView): AnswerWriter => {
+const transcriptWriter = (
+  page: Transcript.Page,
+  shown: (view: TurnView.TurnView) => TurnView.TurnView
+): AnswerWriter => {
   let transcript = Transcript.empty
   return {
     write: (view) =>
       Effect.suspend(() => {
-        const [next, text] = Transcript.render(transcript, style, shown(view))
+        const [next, text] = Transcript.render(transcript, page, shown(view))
         transcript = next
         return text.isEmpty ? Effect.void : print(text)
       })
@@ -26,11 +29,11 @@ const transcriptWriter = (style: Style, shown: (view: TurnView.TurnView) => Turn
 }
 
 /** Everything that a person at a terminal sees of a turn. */
-const transcript = (style: Style): AnswerWriter => transcriptWriter(style, (view) => view)
+const transcript = (page: Transcript.Page): AnswerWriter => transcriptWriter(page, (view) => view)
 
 /** Only the text of the answer, as it arrives. */
 const answerText = (): AnswerWriter =>
-  transcriptWriter(plain, (view) => ({
+  transcriptWriter({ style: plain, width: null }, (view) => ({
     ...view,
     blocks: view.blocks.filter(({ kind }) => kind === "text"),
     end: view.end && { ...view.end, outcome: "completed", error: null, answeredBy: null }
@@ -86,11 +89,15 @@ const jsonLines = (ids: Ids): AnswerWriter => {
 /** The formats of `--format`. */
 export const formats = ["text", "json", "jsonl"] as const
 
-/** `style`: of a terminal, or undefined if standard output is none. */
-export const writerFor = (format: (typeof formats)[number], style: Style | undefined, ids: Ids): AnswerWriter => {
+/** `page`: of a terminal, or undefined if standard output is none. */
+export const writerFor = (
+  format: (typeof formats)[number],
+  page: Transcript.Page | undefined,
+  ids: Ids
+): AnswerWriter => {
   if (format === "json") return jsonResult(ids)
   if (format === "jsonl") return jsonLines(ids)
-  return style === undefined ? answerText() : transcript(style)
+  return page === undefined ? answerText() : transcript(page)
 }
 
 export const writeId = ({ turnId }: Ids) => printLine(screen`${turnId}`)

@@ -1,12 +1,13 @@
 /** Follows a turn at the command line until it ends, waits for a person, or exceeds a time limit. */
-import type { SessionId, TurnId, TurnView } from "@opencode-worker/client"
+import type { TurnId, TurnView } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import type { ConvexClientError } from "@opencode-worker/effect-convex"
-import { Duration, Effect, Option, Stream } from "effect"
+import { Duration, Effect, Option } from "effect"
 import type { AppError } from "../AppError.ts"
 import { logLine } from "../terminal/output/Output.ts"
 import { screen } from "../terminal/output/ScreenText.ts"
-import { type Person, promptForRequests } from "../terminal/PermissionPrompt.ts"
+import type { Person } from "../terminal/PermissionPrompt.ts"
+import { watchTurn } from "../terminal/watchTurn.ts"
 import type { AnswerWriter } from "./answerWriter.ts"
 import { outcomeError, timedOut, waitsForPerson } from "./outcome.ts"
 
@@ -15,7 +16,6 @@ export const reactions = ["ask", "fail", "deny", "wait"] as const
 type Reaction = (typeof reactions)[number]
 
 export interface FollowOptions {
-  readonly sessionId: SessionId
   readonly turnId: TurnId
   readonly writer: AnswerWriter
   readonly onRequest: Reaction
@@ -31,7 +31,7 @@ const stopLimit = "3 seconds"
 
 /** Ends when the turn has ended whole; fails with the exit code of any other end. */
 export const followTurn = Effect.fnUntraced(function* (options: FollowOptions) {
-  const { onRequest, person, sessionId, stop, timeout, turnId, writer } = options
+  const { onRequest, person, stop, timeout, turnId, writer } = options
   const client = yield* Client
   // A call waits for a deployment that is away. The user does not.
   const abort = Effect.interruptible(client.call(({ turns }, calls) => turns.abort(turnId, calls))).pipe(
@@ -49,16 +49,16 @@ export const followTurn = Effect.fnUntraced(function* (options: FollowOptions) {
       logLine(screen`The turn waits for an answer: ${subject} (opencode-worker inbox ls)`)
     }
   })
-  const views = client.stream(({ turns }) => turns.follow(turnId))
-  const ended: Effect.Effect<TurnView.TurnEnd | null, AppError | ConvexClientError> = views.pipe(
-    Stream.tap(onView),
-    Stream.runLast,
-    Effect.map((last) => Option.getOrNull(last)?.end ?? null)
+  const requests =
+    onRequest === "ask" && person !== undefined
+      ? { ask: person }
+      : onRequest === "deny"
+        ? ("deny" as const)
+        : ("leave" as const)
+  const ended: Effect.Effect<TurnView.TurnEnd | null, AppError | ConvexClientError, Client> = Effect.map(
+    watchTurn({ turnId, write: onView, requests }),
+    ({ end }) => end
   )
-  const asked =
-    onRequest === "ask" || onRequest === "deny"
-      ? Effect.andThen(promptForRequests(sessionId, onRequest === "ask" ? person : undefined), Effect.never)
-      : Effect.never
   const limited = Option.match(timeout, {
     onNone: () => Effect.never,
     onSome: (limit) =>
@@ -69,7 +69,7 @@ export const followTurn = Effect.fnUntraced(function* (options: FollowOptions) {
         Effect.flatMap((isStopped) => Effect.fail(timedOut(turnId, Duration.format(limit), isStopped)))
       )
   })
-  const end = yield* Effect.raceAllFirst([ended, asked, limited]).pipe(
+  const end = yield* Effect.raceFirst(ended, limited).pipe(
     Effect.onInterrupt(() => (stop ? Effect.ignore(abort) : Effect.void))
   )
   const error = end === null ? null : outcomeError(turnId, end)

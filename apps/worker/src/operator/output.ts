@@ -3,17 +3,31 @@ import { Clock, Effect, Option, Stdio } from "effect"
 import { Flag } from "effect/cli"
 import { usageError } from "../AppError.ts"
 import { columns, print, printLine } from "../terminal/output/Output.ts"
-import type { ScreenText } from "../terminal/output/ScreenText.ts"
+import { type ScreenText, screen } from "../terminal/output/ScreenText.ts"
 import { styleFor } from "../terminal/output/Style.ts"
 import { age } from "./age.ts"
+import { jq } from "./jq.ts"
 import { jsonText } from "./jsonText.ts"
 import { type Column, table } from "./table.ts"
 
-export const json = Flag.String("json").pipe(
-  Flag.withMetavar("fields"),
-  Flag.withDescription("Print JSON with these fields, separated by commas; all for every field"),
-  Flag.optional
-)
+/** The flags of every list. */
+export const json = {
+  fields: Flag.String("json").pipe(
+    Flag.withMetavar("fields"),
+    Flag.withDescription("Print JSON with these fields, separated by commas; all for every field"),
+    Flag.optional
+  ),
+  filter: Flag.String("jq").pipe(
+    Flag.withMetavar("filter"),
+    Flag.withDescription("Print the results of a jq filter of that JSON, texts without quotes (alone: of every field)"),
+    Flag.optional
+  )
+}
+
+export interface Json {
+  readonly fields: Option.Option<string>
+  readonly filter: Option.Option<string>
+}
 
 /** The fields of a row that `--json` names. */
 const selectFields = Effect.fnUntraced(function* (row: object, given: string) {
@@ -35,18 +49,35 @@ export const target = Effect.map(
   (isTerminal) => ({ style: styleFor(isTerminal), width: isTerminal ? columns() : null, isTerminal })
 )
 
+export const plain = Flag.Boolean("plain").pipe(
+  Flag.withDescription("Show Markdown as it was written"),
+  Flag.withDefault(false)
+)
+
+/**
+ * The page of a transcript at a terminal, or undefined if standard output is none. A terminal that cannot move its cursor
+ * shows the source of Markdown, because it cannot show a block that is not complete.
+ */
+export const pageFor = (isPlain: boolean) =>
+  Effect.map(target, ({ isTerminal, style, width }) => {
+    const isSource = isPlain || process.env["TERM"] === "dumb"
+    return isTerminal ? { style, width: isSource ? null : width } : undefined
+  })
+
 /** Prints rows. `columns` receives a function for ages. */
 export const printRows = Effect.fnUntraced(function* <Row extends object>(options: {
   readonly rows: ReadonlyArray<Row>
   readonly columns: (since: (millis: number | null) => string) => ReadonlyArray<Column<Row>>
-  readonly json: Option.Option<string>
+  readonly json: Json
   readonly empty: ScreenText
 }) {
-  const { rows } = options
-  if (Option.isSome(options.json)) {
-    const fields = options.json.value
+  const { json: asked, rows } = options
+  if (Option.isSome(asked.fields) || Option.isSome(asked.filter)) {
+    const fields = Option.getOrElse(asked.fields, () => "all")
     const selected = yield* Effect.forEach(rows, (row) => selectFields(row, fields))
-    return yield* printLine(jsonText(selected))
+    if (Option.isNone(asked.filter)) return yield* printLine(jsonText(selected))
+    const results = yield* jq(selected, asked.filter.value)
+    return results === "" ? undefined : yield* printLine(screen`${results}`)
   }
   if (rows.length === 0) return yield* printLine(options.empty)
   const now = yield* Clock.currentTimeMillis

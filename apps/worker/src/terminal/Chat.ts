@@ -1,14 +1,13 @@
 /** A conversation at the terminal: sends prompts, and writes each answer as it arrives through the deployment. */
-import { type SessionId, TurnView } from "@opencode-worker/client"
+import type { SessionId, TurnId, TurnView } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import type { ConvexClientError } from "@opencode-worker/effect-convex"
-import { Clock, Effect, Option, Ref, Stream } from "effect"
-import { promptForRequests } from "./PermissionPrompt.ts"
+import { Clock, Effect, Option, Ref } from "effect"
 import type { ChatInput } from "./input/ChatInput.ts"
 import { columns, print, printLine } from "./output/Output.ts"
 import { screen } from "./output/ScreenText.ts"
-import type { Style } from "./output/Style.ts"
 import * as Transcript from "./Transcript.ts"
+import { watchTurn } from "./watchTurn.ts"
 
 /** Counts of the turns of one run. */
 export interface Tally {
@@ -27,7 +26,9 @@ export interface Tally {
 export const noTurns: Tally = { turns: 0, completed: 0, stopped: 0, refused: 0, firstText: Option.none(), pieces: 0 }
 
 /** A rejected prompt, for example one that is too long, does not end the chat. */
-const accepted = <A>(sending: Effect.Effect<A, ConvexClientError>) =>
+export const accepted = <A>(
+  sending: Effect.Effect<A, ConvexClientError>
+): Effect.Effect<Option.Option<A>, ConvexClientError> =>
   Effect.asSome(sending).pipe(
     Effect.catchReason("ConvexClientError", "Rejected", ({ code, message }, error) =>
       code === "InvalidArgument"
@@ -36,62 +37,63 @@ const accepted = <A>(sending: Effect.Effect<A, ConvexClientError>) =>
     )
   )
 
-interface Seen {
-  readonly transcript: Transcript.Transcript
-  readonly view: TurnView.TurnView
-}
-
-/** Sends one prompt and writes its answer, which a person at the terminal can stop with Esc; adds to the tally. */
+/** Sends one prompt and writes its answer; adds to the tally. */
 export const ask = Effect.fn("Chat.ask")(function* (options: {
   readonly sessionId: SessionId
   readonly prompt: string
   readonly model: Option.Option<string>
-  readonly style: Style
+  readonly page: Transcript.Page
   readonly tally: Ref.Ref<Tally>
-  /** Defined if a person is at the terminal: they can answer requests. */
+  /** Defined if a person is at the terminal: they can answer requests, and stop the answer with Esc. */
   readonly input: ChatInput | undefined
-  /** Whether the person typed the prompt, and has seen it. */
-  readonly isTyped: boolean
 }) {
-  const { input, isTyped, model, prompt, sessionId, style, tally } = options
+  const { input, model, page, prompt, sessionId, tally } = options
   const client = yield* Client
-  if (!isTyped) yield* print(screen`\n> ${prompt}\n`)
+  yield* print(screen`\n> ${prompt}\n`)
   const sentAt = yield* Clock.currentTimeMillis
   const sent = yield* accepted(
     client.call(({ turns }) => turns.send(sessionId, prompt, Option.isSome(model) ? { model: model.value } : {}))
   )
   if (Option.isNone(sent)) return yield* Ref.update(tally, (sum) => ({ ...sum, refused: sum.refused + 1 }))
-  const turnId = sent.value
-
-  const answer = client
-    .stream(({ turns }) => turns.follow(turnId))
-    .pipe(
-      Stream.runFoldEffect(
-        (): Seen => ({ transcript: Transcript.empty, view: TurnView.empty }),
-        Effect.fnUntraced(function* ({ transcript }, view) {
-          const [next, text] = Transcript.render(transcript, style, view)
-          // A notice names the cause of the wait.
-          const isAnswer = view.blocks.some(({ kind }) => kind !== "notice" && kind !== "request")
-          if (!text.isEmpty && view.end === null) {
-            const now = yield* Clock.currentTimeMillis
-            yield* Ref.update(tally, (sum) => ({
-              ...sum,
-              pieces: sum.pieces + 1,
-              firstText: isAnswer ? Option.orElseSome(sum.firstText, () => now - sentAt) : sum.firstText
-            }))
-          }
-          if (!text.isEmpty) yield* print(text)
-          return { transcript: next, view }
-        })
-      )
-    )
-  const asked = promptForRequests(sessionId, input && { input, style, columns: columns() })
-  const turn = Effect.raceFirst(answer, Effect.andThen(asked, Effect.never))
+  const turn = showTurn({ turnId: sent.value, page, tally, input, sentAt, onView: () => Effect.void })
   // An abort is refused if the turn has just ended, and needs no retry.
-  const stop = Effect.ignore(client.call(({ turns }) => turns.abort(turnId)))
-  const { view } = yield* input === undefined ? turn : input.onEscape(stop)(turn)
-  // A chat shows the notice of an incomplete answer; `--prompt` also has the exit code.
-  const isAnswered = view.status === "completed" && (isTyped || view.end?.isWhole === true)
+  const stop = Effect.ignore(client.call(({ turns }) => turns.abort(sent.value)))
+  yield* input === undefined ? turn : input.onEscape(stop)(turn)
+})
+
+/** Writes a turn until its end, and adds it to the tally. */
+export const showTurn = Effect.fnUntraced(function* (options: {
+  readonly turnId: TurnId
+  readonly page: Transcript.Page
+  readonly tally: Ref.Ref<Tally>
+  readonly input: ChatInput | undefined
+  /** Milliseconds since 1970, or undefined for a turn of another operator. */
+  readonly sentAt: number | undefined
+  /** `pending`: the Markdown that is not written yet. */
+  readonly onView: (view: TurnView.TurnView, pending: string) => Effect.Effect<void>
+}) {
+  const { input, onView, page, sentAt, tally, turnId } = options
+  let transcript = Transcript.empty
+  const write = Effect.fnUntraced(function* (view: TurnView.TurnView) {
+    const [next, text] = Transcript.render(transcript, page, view)
+    transcript = next
+    yield* onView(view, next.pending)
+    // A notice names the cause of the wait.
+    const isAnswer = view.blocks.some(({ kind }) => kind !== "notice" && kind !== "request")
+    if ((!text.isEmpty || next.pending !== "") && view.end === null) {
+      const now = yield* Clock.currentTimeMillis
+      yield* Ref.update(tally, (sum) => ({
+        ...sum,
+        pieces: sum.pieces + 1,
+        firstText:
+          isAnswer && sentAt !== undefined ? Option.orElseSome(sum.firstText, () => now - sentAt) : sum.firstText
+      }))
+    }
+    if (!text.isEmpty) yield* print(text)
+  })
+  const requests = input === undefined ? "deny" : { ask: { input, style: page.style, columns: columns() } }
+  const view = yield* watchTurn({ turnId, write, requests })
+  const isAnswered = view.status === "completed" && view.end?.isWhole === true
   yield* Ref.update(tally, (sum) => ({
     ...sum,
     turns: sum.turns + 1,

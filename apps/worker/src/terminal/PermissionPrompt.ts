@@ -1,11 +1,12 @@
 /** Shows the requests of a running turn at the terminal, and returns the answers. */
-import type { Answer, OpenRequest, PendingRequest, RequestId, SessionId } from "@opencode-worker/client"
+import type { Answer, OpenRequest, PendingRequest, RequestId } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { Clock, Effect, Option, Stream, SubscriptionRef } from "effect"
 import type { ChatInput } from "./input/ChatInput.ts"
-import { permissionCard, questionCard } from "./requestCard.ts"
+import { page } from "./pager.ts"
+import { permissionCard, questionCard, quoted } from "./requestCard.ts"
 import { printHeld, printLine } from "./output/Output.ts"
-import { type ScreenText, screen } from "./output/ScreenText.ts"
+import { ScreenText, screen } from "./output/ScreenText.ts"
 import type { Style } from "./output/Style.ts"
 import { permissionAnswer, questionAnswer, type Typed } from "./typedAnswer.ts"
 
@@ -41,7 +42,16 @@ export const askPerson = (
       const view = { ...person, now: yield* Clock.currentTimeMillis }
       if (content.kind === "permission") {
         const card = permissionCard(request, content, { ...view, position })
-        return yield* untilClear(ask, card, (typed) => permissionAnswer(typed, always !== null))
+        const whole = ScreenText.join(content.sections.map(({ text }) => quoted(text, person.columns)))
+        const askOrView: Ask = Effect.fnUntraced(function* (shown) {
+          let typed = yield* ask(shown)
+          while (/^\s*v(?:iew)?\s*$/i.test(typed)) {
+            yield* page(input, whole)
+            typed = yield* ask(screen`  (That was the request above. Answer it as it says there.)\n`)
+          }
+          return typed
+        })
+        return yield* untilClear(askOrView, card, (typed) => permissionAnswer(typed, always !== null))
       }
       const answers: Array<Array<string>> = []
       for (const [index, question] of content.questions.entries()) {
@@ -62,15 +72,18 @@ const unattendedAnswer = ({ content }: OpenRequest): Answer => {
 }
 
 /**
- * Answers the requests of a session one after another: through the person at the terminal or, without a person, in a way
- * that lets the model continue. A request that was closed elsewhere is removed from the screen.
+ * Answers requests one after another: through the person at the terminal or, without a person, in a way that lets the model
+ * continue. `waiting`: the requests that wait now. A request that was closed elsewhere is removed from the screen.
  */
-export const promptForRequests = Effect.fnUntraced(function* (sessionId: SessionId, person: Person | undefined) {
+export const promptForRequests = Effect.fnUntraced(function* (
+  waiting: SubscriptionRef.SubscriptionRef<ReadonlyArray<PendingRequest>>,
+  person: Person | undefined
+) {
   const client = yield* Client
-  const waiting = yield* SubscriptionRef.make<ReadonlyArray<PendingRequest>>([])
   const seen = new Set<string>()
   const next = SubscriptionRef.changes(waiting).pipe(
-    Stream.filter((requests) => requests.some(({ requestId }) => !seen.has(requestId))),
+    Stream.map((requests) => requests.filter(({ requestId }) => !seen.has(requestId))),
+    Stream.filter((requests) => requests.length > 0),
     Stream.runHead,
     Effect.flatMap(Effect.fromOption),
     Effect.orDie
@@ -84,7 +97,7 @@ export const promptForRequests = Effect.fnUntraced(function* (sessionId: Session
       Effect.as(Option.none<Answer>())
     )
   const answerNext = Effect.gen(function* () {
-    const requests = (yield* next).filter(({ requestId }) => !seen.has(requestId))
+    const requests = yield* next
     const [pending] = requests
     if (pending === undefined) return
     const { requestId } = pending
@@ -106,9 +119,5 @@ export const promptForRequests = Effect.fnUntraced(function* (sessionId: Session
       }
     )
   })
-  const feed = Stream.runForEach(
-    client.stream(({ requests }) => requests.watch({ sessionId })),
-    (requests) => SubscriptionRef.set(waiting, requests)
-  )
-  yield* Effect.raceFirst(feed, Effect.forever(answerNext))
+  return yield* Effect.forever(answerNext)
 })

@@ -1,7 +1,6 @@
 /** The source of prompts: the command line, a file, a person at the terminal, or the lines of standard input. */
-import { Effect, FileSystem, Option, type PlatformError, Stdio, Stream } from "effect"
+import { Effect, FileSystem, type PlatformError, Stdio, Stream } from "effect"
 import { type AppError, usageError } from "../AppError.ts"
-import type { ChatInput } from "./input/ChatInput.ts"
 
 const isPrompt = (line: string) => line.trim() !== ""
 
@@ -9,10 +8,6 @@ const isPrompt = (line: string) => line.trim() !== ""
 const piped = Stream.unwrap(
   Effect.map(Stdio.Stdio, (stdio) => stdio.stdin.pipe(Stream.decodeText(), Stream.splitLines, Stream.filter(isPrompt)))
 )
-
-/** Asks until the person leaves. */
-const typed = ({ prompt }: ChatInput) =>
-  Stream.fromEffectRepeat(prompt).pipe(Stream.takeWhile(Option.isSome), Stream.map(Option.getOrThrow))
 
 const decode = (name: string, bytes: Uint8Array): Effect.Effect<string, AppError> =>
   Effect.try({
@@ -43,17 +38,5 @@ export const isInteractive = Effect.flatMap(Stdio.Stdio, ({ stdinIsTerminal, std
   Effect.zipWith(stdinIsTerminal, stdoutIsTerminal, (stdin, stdout) => stdin && stdout)
 )
 
-/**
- * Only the `given` prompts, if any; otherwise those of `opening`, then those that the person types. Without prompts and
- * without a person, each line of standard input is a prompt.
- */
-export const promptSource = (options: {
-  readonly given: ReadonlyArray<string>
-  readonly opening: ReadonlyArray<string>
-  readonly input: ChatInput | undefined
-}) => {
-  const { given, input, opening } = options
-  if (given.length > 0) return Stream.fromIterable(given)
-  if (input !== undefined) return Stream.concat(Stream.fromIterable(opening), typed(input))
-  return opening.length > 0 ? Stream.fromIterable(opening) : piped
-}
+/** The `given` prompts, or else each line of standard input. */
+export const promptSource = (given: ReadonlyArray<string>) => (given.length > 0 ? Stream.fromIterable(given) : piped)

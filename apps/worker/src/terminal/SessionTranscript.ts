@@ -1,22 +1,24 @@
 /** Prints the history of a session: every turn with its answer, oldest first. */
-import type { SessionId } from "@opencode-worker/client"
+import type { SessionId, TurnId } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { Effect, Stream } from "effect"
 import { printLine } from "./output/Output.ts"
 import { screen } from "./output/ScreenText.ts"
-import type { Style } from "./output/Style.ts"
 import * as Transcript from "./Transcript.ts"
 
-/** Writes the turns of the deployment. */
-export const showSession = Effect.fnUntraced(function* (sessionId: SessionId, style: Style) {
+/** Writes the turns of the deployment that have ended, and returns their ids. */
+export const showSession = Effect.fnUntraced(function* (sessionId: SessionId, page: Transcript.Page) {
   const client = yield* Client
+  const written = new Set<TurnId>()
   yield* client
     .stream(({ turns }) => turns.list(sessionId))
     .pipe(
+      Stream.filter(({ finishedAt }) => finishedAt !== null),
       Stream.runForEach(
         Effect.fnUntraced(function* (turn) {
           const view = yield* client.call(({ turns }) => turns.view(turn))
-          const [, answer] = Transcript.render(Transcript.empty, style, view)
+          written.add(turn.turnId)
+          const [, answer] = Transcript.render(Transcript.empty, page, view)
           const prompt =
             turn.head.length === turn.length
               ? turn.head
@@ -25,13 +27,14 @@ export const showSession = Effect.fnUntraced(function* (sessionId: SessionId, st
         })
       )
     )
+  return written
 })
 
 /** Enough to load a thousand messages. Turns that are loaded later are shown the next time. */
 const historyTimeout = "30 seconds"
 
 /** Imports the turns of OpenCode's own terminal, then writes all turns. */
-export const showHistory = Effect.fnUntraced(function* (sessionId: SessionId, style: Style) {
+export const showHistory = Effect.fnUntraced(function* (sessionId: SessionId, page: Transcript.Page) {
   const client = yield* Client
   yield* client
     .call(({ commands, sessions }) => sessions.loadHistory(sessionId).then((command) => commands.wait(command)))
@@ -39,5 +42,5 @@ export const showHistory = Effect.fnUntraced(function* (sessionId: SessionId, st
       Effect.timeout(historyTimeout),
       Effect.catch(({ message }) => Effect.logWarning(`Turns at OpenCode's own terminal are not loaded: ${message}`))
     )
-  yield* showSession(sessionId, style)
+  return yield* showSession(sessionId, page)
 })

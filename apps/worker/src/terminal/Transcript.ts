@@ -5,7 +5,8 @@
  * Invariant: text that was written while the turn ran is not written again. The last view adds the missing text.
  */
 import { TurnView } from "@opencode-worker/client"
-import { splitDecided } from "@opencode-worker/client/text"
+import { cleanText, splitDecided } from "@opencode-worker/client/text"
+import * as Markdown from "./markdown/stream.ts"
 import { none, ScreenText, screen } from "./output/ScreenText.ts"
 import type { Style } from "./output/Style.ts"
 import { preview } from "./ToolPreview.ts"
@@ -15,6 +16,15 @@ interface Written {
   readonly characters: number
   /** The end of the written text. */
   readonly before: string
+  readonly markdown: Markdown.Progress
+}
+
+const unwritten: Written = { characters: 0, before: "", markdown: Markdown.start }
+
+/** The properties of the output. `width`: columns for Markdown, or null to write text as it is. */
+export interface Page {
+  readonly style: Style
+  readonly width: number | null
 }
 
 export interface Transcript {
@@ -22,22 +32,34 @@ export interface Transcript {
   readonly open: string | undefined
   readonly written: ReadonlyMap<string, Written>
   readonly tools: ReadonlyMap<string, TurnView.ToolBlock["state"]>
+  /** The source of Markdown that is not written yet, because later text may change it. Not cleaned. */
+  readonly pending: string
 }
 
-export const empty: Transcript = { open: undefined, written: new Map(), tools: new Map() }
+export const empty: Transcript = { open: undefined, written: new Map(), tools: new Map(), pending: "" }
 
 type Step = readonly [Transcript, ScreenText]
 
 const newLine = screen`\n`
 
+/** Writes an answer as Markdown, in whole lines. */
+const markdown = (state: Transcript, page: Markdown.Page, id: string, whole: string, isLast: boolean): Step => {
+  const before = state.written.get(id) ?? unwritten
+  const source = cleanText(isLast ? whole : splitDecided(whole)[0])
+  const { pending, progress, text: added } = Markdown.write(page, source, before.markdown, isLast)
+  const written = new Map(state.written).set(id, { ...before, markdown: progress })
+  if (added.isEmpty) return [{ ...state, written, pending }, none]
+  return [{ ...state, open: undefined, written, pending }, screen`${state.open === undefined ? none : newLine}${added}`]
+}
+
 /** Writes a block's text so far. `isLast`: no text follows, so an incomplete last character is written too. */
-const text = (state: Transcript, style: Style, kind: string, id: string, whole: string, isLast: boolean): Step => {
-  const { before, characters } = state.written.get(id) ?? { before: "", characters: 0 }
+const text = (state: Transcript, { style }: Page, kind: string, id: string, whole: string, isLast: boolean): Step => {
+  const { before, characters, markdown: progress } = state.written.get(id) ?? unwritten
   const missing = whole.slice(characters)
   const shown = isLast ? missing : splitDecided(missing)[0]
   if (shown === "") return [state, none]
   const written = new Map(state.written)
-  written.set(id, { characters: characters + shown.length, before: (before + shown).slice(-4) })
+  written.set(id, { characters: characters + shown.length, before: (before + shown).slice(-4), markdown: progress })
   const label =
     kind === "text" ? none : style.faint(kind === "reasoning" ? screen`thinking: ` : screen`${ScreenText.line(kind)}: `)
   const heading = state.open === id ? none : screen`${state.open === undefined ? none : newLine}${label}`
@@ -79,7 +101,8 @@ const subAgent = (
     duration: null
   })
 
-const block = (state: Transcript, style: Style, shown: TurnView.Block, isLast: boolean): Step => {
+const block = (state: Transcript, page: Page, shown: TurnView.Block, isLast: boolean): Step => {
+  const { style, width } = page
   switch (shown.kind) {
     case "tool":
       return tool(state, style, shown)
@@ -90,15 +113,22 @@ const block = (state: Transcript, style: Style, shown: TurnView.Block, isLast: b
       return [state, none]
     case "other": {
       const content = shown.part["text"]
-      return text(state, style, shown.type, shown.id, typeof content === "string" ? content : "", isLast)
+      return text(state, page, shown.type, shown.id, typeof content === "string" ? content : "", isLast)
     }
     case "notice":
       // One id may have several notices in sequence.
-      return text(state, style, shown.kind, `${shown.id} ${shown.text}`, shown.text, true)
-    default:
-      return text(state, style, shown.kind, shown.id, shown.text, isLast)
+      return text(state, page, shown.kind, `${shown.id} ${shown.text}`, shown.text, true)
+    case "reasoning":
+      return text(state, page, shown.kind, shown.id, shown.text, isLast)
+    case "text":
+      return width === null
+        ? text(state, page, shown.kind, shown.id, shown.text, isLast)
+        : markdown(state, { style, width }, shown.id, shown.text, isLast)
   }
 }
+
+/** The kinds of blocks that begin only when the text before them is complete. */
+const follows: ReadonlySet<TurnView.Block["kind"]> = new Set(["text", "reasoning", "tool", "agent"])
 
 /** The outcome of a turn that did not complete, and the model and agent. */
 const closing = (style: Style, { answeredBy, error, outcome }: TurnView.TurnEnd): ScreenText => {
@@ -111,14 +141,15 @@ const closing = (style: Style, { answeredBy, error, outcome }: TurnView.TurnEnd)
 }
 
 /** Writes the part of a view that is not written yet. */
-export const render = (state: Transcript, style: Style, { blocks, end }: TurnView.TurnView): Step => {
+export const render = (state: Transcript, page: Page, { blocks, end }: TurnView.TurnView): Step => {
+  const newest = blocks.findLastIndex(({ kind }) => follows.has(kind))
   const [last, added] = blocks.reduce<Step>(
-    ([current, out], shown) => {
-      const [next, more] = block(current, style, shown, end !== null)
-      return more.isEmpty ? [current, out] : [next, screen`${out}${more}`]
+    ([current, out], shown, index) => {
+      const [next, more] = block(current, page, shown, end !== null || index < newest)
+      return [next, more.isEmpty ? out : screen`${out}${more}`]
     },
-    [state, none]
+    [{ ...state, pending: "" }, none]
   )
   if (end === null) return [last, added]
-  return [last, screen`${added}${last.open === undefined ? none : newLine}${closing(style, end)}`]
+  return [last, screen`${added}${last.open === undefined ? none : newLine}${closing(page.style, end)}`]
 }

@@ -129,7 +129,8 @@ export const permissionCard = (
     rows > tall ? screen`${style.strong(title)} the ${rows} rows above\n${whoAsks(asked, columns)}` : screen``
   const covered = asked.always === null ? screen`` : labelled("later requests would cover", asked.always.label, columns)
   const later = asked.always === null ? "" : "and later in this [t]urn, in this [s]ession, [a]lways, "
-  return screen`\n${style.strong(title)}\n${whoAsks(asked, columns)}${whenAsked(asked, now)}${content}${again}${covered}  [y]es once, ${later}[n]o and stop, or type what to do instead, then Enter\n`
+  const view = rows > tall ? "[v]iew in a pager, " : ""
+  return screen`\n${style.strong(title)}\n${whoAsks(asked, columns)}${whenAsked(asked, now)}${content}${again}${covered}  ${view}[y]es once, ${later}[n]o and stop, or type what to do instead, then Enter\n`
 }
 
 const howToAnswer = ({ custom, multiple, options }: Question): ScreenText => {

@@ -17,6 +17,12 @@ const shortestInstruction = 3
 /** Answers that also allow later requests. */
 const reaches = { t: "turn", turn: "turn", s: "session", session: "session", a: "always", always: "always" } as const
 
+/** Whether a text that was entered as a prompt may be meant as the answer to a permission request. */
+export const isShortAnswer = (text: string): boolean => {
+  const word = text.trim().toLowerCase()
+  return /^(?:y|yes|once|n|no)$/.test(word) || Object.hasOwn(reaches, word)
+}
+
 /** Words for yes, for how long, and for no. Any longer text is an instruction that the model reads before it continues. */
 export const permissionAnswer = (typed: string, isAlwaysOffered: boolean): Typed<Answer> => {
   const word = typed.trim()

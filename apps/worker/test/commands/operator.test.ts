@@ -183,7 +183,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the operator's co
         assert.match(undelivered.stderr, /The test was not delivered: /)
         assert.match((yield* operate("notify", "rm", targetId)).stdout, /^Removed: https:/)
         const listed = yield* operate("sessions", "ls")
-        assert.match(listed.stdout, /^ID +AGE +STATUS +TITLE\n\S+ +\d+s +(?:idle|running) +Touching$/m)
+        assert.match(listed.stdout, /^ID +AGE +STATUS +TITLE\n\S+ +\d+[smh] +(?:idle|running) +Touching$/m)
         const unclear = yield* operate("sessions", "show", "zzz")
         assert.strictEqual(unclear.code, 2, unclear.stderr)
         assert.match(unclear.stderr, /There is no session zzz: opencode-worker sessions ls lists yours/)

@@ -70,7 +70,7 @@ const assertUsable = (stdout: string) => {
   for (const setting of [/\sicanon\s/, /\secho\s/, /\sisig\s/]) assert.match(settings, setting)
 }
 
-const sessionOf = (stdout: string) => /^session +(\S+)/m.exec(stdout)?.[1] ?? "none"
+const sessionOf = (stdout: string) => /session {5}(\S+)/.exec(stdout)?.[1] ?? "none"
 
 /** One chat for the tests that only type into it. */
 class Chat extends Context.Service<Chat, Effect.Success<ReturnType<typeof openChat>>>()("Chat") {
@@ -99,7 +99,7 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
             yield* chat.type(`never sent${escape}`)
             yield* chat.says(/aborted.*> $/s)
             yield* chat.type("Still there?\n")
-            yield* chat.says(/^2: Still there\? .*> $/ms)
+            yield* chat.says(/2: Still there\? .*> $/ms)
           }),
         limit
       )
@@ -112,10 +112,10 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
             yield* chat.type("Slowly\n")
             yield* chat.says(/one by one/)
             yield* chat.type("Next\nand a be")
-            yield* chat.says(/> Next\r?\n4: Next .*> and a be$/s)
+            yield* chat.says(/> Next\r?\n.*4: Next .*> and a be$/s)
             // Editing keys: a word, a character, the line.
             yield* chat.type("ginning\u0017\u007f\u007f\u0015Some words\u001b[D\u001b[D\u007f\n")
-            yield* chat.says(/^5: Some wods .*> $/ms)
+            yield* chat.says(/5: Some wods .*> $/ms)
           }),
         limit
       )
@@ -147,7 +147,7 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
             yield* chat.type("yes\n")
             yield* chat.says(/It says: done.*> y\r?\n {2}and the$/s)
             yield* chat.type(" rest\n")
-            yield* chat.says(/^8: y\r?\nand the rest .*> $/ms)
+            yield* chat.says(/8: y\r?\nand the rest .*> $/ms)
           }),
         limit
       )
@@ -188,8 +188,8 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
 
             const again = yield* openChat(home, ["--session", sessionOf(stdout)])
             yield* again.says(/Esc stops an answer.*> $/s)
-            const before = again.stdout().slice(0, again.stdout().indexOf("Type a prompt")).replaceAll("\r", "")
-            assert.match(before, /^> Go on\nand on and on\n.*aborted.*\n> Still there\?\n2: Still there\? /ms)
+            const history = again.stdout().slice(again.stdout().indexOf("Type a prompt")).replaceAll("\r", "")
+            assert.match(history, /^> Go on\nand on and on\n.*aborted.*\n> Still there\?\n2: Still there\? /ms)
             yield* again.type("Go on\n")
             yield* again.says(/and on and on/)
             yield* again.type(ctrlC)

@@ -1,6 +1,6 @@
 /** The end of a command that follows a turn of a deployment that no longer responds. */
 import { assert, describe, it } from "@effect/vitest"
-import type { SessionId, TurnId } from "@opencode-worker/client"
+import type { TurnId } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { Duration, Effect, Exit, Fiber, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -10,8 +10,6 @@ const away = Client.of({ call: () => Effect.never, stream: () => Stream.never })
 
 const followed = (timeout: Option.Option<Duration.Duration>) =>
   followTurn({
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only a deployment makes real ones
-    sessionId: "session" as SessionId,
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only a deployment makes real ones
     turnId: "turn" as TurnId,
     writer: { write: () => Effect.void },

@@ -51,7 +51,7 @@ const hostile: Readonly<Record<string, string>> = {
 /** Characters that must not reach a terminal, after the styles are removed. */
 const forbidden = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]/u
 // oxlint-disable-next-line no-control-regex -- the only sequences that the program itself writes
-const styles = /\u001b\[(?:1|2|22|31|39)m/g
+const styles = /\u001b\[(?:1|2|22|3|23|4|24|9|29|31|32|35|36|39)m/g
 
 /** The first forbidden character, if any. */
 const dangerIn = (shown: string): string | undefined => {
@@ -60,15 +60,32 @@ const dangerIn = (shown: string): string | undefined => {
 }
 
 /** The terminal output for a sequence of views. */
-const onScreen = (...views: ReadonlyArray<TurnView.TurnView>): string => {
-  let state = Transcript.empty
-  return views
-    .map((view) => {
-      const [next, added] = Transcript.render(state, colored, view)
-      state = next
-      return added.text
-    })
-    .join("")
+const onScreenOf =
+  (width: number | null) =>
+  (...views: ReadonlyArray<TurnView.TurnView>): string => {
+    let state = Transcript.empty
+    return views
+      .map((view) => {
+        const [next, added] = Transcript.render(state, { style: colored, width }, view)
+        state = next
+        return added.text
+      })
+      .join("")
+  }
+const onScreen = onScreenOf(null)
+const asMarkdown = onScreenOf(80)
+/** A text in each kind of block and span. */
+const inMarkdown = (text: string): string => {
+  const line = text.replaceAll(/[\n\r]/g, " ")
+  return [
+    `# ${line}`,
+    `- **${line}** _${line}_ ~~${line}~~ \`${line}\` [${line}](${line}) ![${line}](x) <${line}>\n  1. ${text}`,
+    `| ${line} | b |\n| - | - |\n| ${line} | &#27;&#x9b;&#x202e; |`,
+    ...["ts", "diff", "py", line].map((language) => `\`\`\`${language}\n${text}\n\`\`\``),
+    `> ${text}`,
+    `<b title="${text}">${text}</b>`,
+    text
+  ].join("\n\n")
 }
 const segment = (kind: Segment["kind"], text: string): Segment => ({ partId: "a", kind, text })
 
@@ -79,6 +96,14 @@ const renderers: Readonly<Record<string, (text: string) => string>> = {
     const views: Array<TurnView.TurnView> = []
     for (const unit of text.split("")) views.push(live(views.at(-1) ?? TurnView.empty, segment("text", unit)))
     return onScreen(...views)
+  },
+  Markdown: (text) => asMarkdown(ended(TurnView.empty, [part(0, "text", { id: "a", text: inMarkdown(text) })])),
+  "Markdown in pieces": (text) => {
+    const views: Array<TurnView.TurnView> = []
+    for (const unit of inMarkdown(text).match(/[^]{1,17}/g) ?? []) {
+      views.push(live(views.at(-1) ?? TurnView.empty, segment("text", unit)))
+    }
+    return asMarkdown(...views, ended(views.at(-1) ?? TurnView.empty, []))
   },
   reasoning: (text) => onScreen(live(TurnView.empty, segment("reasoning", text))),
   "a notice": (text) => onScreen(live(TurnView.empty, segment("notice", text))),
@@ -185,7 +210,9 @@ describe("the source", () => {
     const writing = files.filter((file) => {
       // Doc comments have examples, and a sample file of the demo contains a program.
       const code = readFileSync(join(root, file), "utf8").replaceAll(/^\s*\* .*$|'[^'\n]*'/gm, "''")
-      return /\bConsole\.|\bconsole\.|\bdisplay\(|(?:stdout|stderr)\.(?:write|pipe)|Stdio\.(?:stdout|stderr)/.test(code)
+      return /\bConsole\.(?!ts")|\bconsole\.\w+\(|\bdisplay\(|(?:stdout|stderr)\.(?:write|pipe)|Stdio\.(?:stdout|stderr)/.test(
+        code
+      )
     })
     assert.sameMembers(writing, writers)
   })

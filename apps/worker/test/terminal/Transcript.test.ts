@@ -19,7 +19,7 @@ const call = (status: ToolPreview.ToolPreview["status"], output = ""): Segment =
 const shown = (...views: ReadonlyArray<TurnView.TurnView>): ReadonlyArray<string> => {
   let state = empty
   return views.map((view) => {
-    const [next, added] = render(state, plain, view)
+    const [next, added] = render(state, { style: plain, width: null }, view)
     state = next
     return added.text
   })

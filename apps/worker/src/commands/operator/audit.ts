@@ -1,10 +1,9 @@
 /** Prints entries of the security audit. */
 import type { AuditEntry } from "@opencode-worker/client"
-import type { Option } from "effect"
-import { printRows } from "../../operator/output.ts"
+import { type Json, printRows } from "../../operator/output.ts"
 import { screen } from "../../terminal/output/ScreenText.ts"
 
-export const printAudit = (rows: ReadonlyArray<AuditEntry>, json: Option.Option<string>) =>
+export const printAudit = (rows: ReadonlyArray<AuditEntry>, json: Json) =>
   printRows({
     rows,
     json,

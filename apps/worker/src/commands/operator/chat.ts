@@ -1,16 +1,17 @@
 /** `opencode-worker chat`: a conversation at the terminal with a worker that runs elsewhere. */
 import { Client } from "@opencode-worker/client/effect"
-import { Effect, Option, Ref, Stream } from "effect"
+import { Effect, Option, Ref } from "effect"
 import { Argument } from "effect/cli"
 import { usageError } from "../../AppError.ts"
+import { chatLoop } from "../../operator/chat/chatLoop.ts"
+import type { Settings } from "../../operator/chat/slashCommands.ts"
 import { findSession, findWorker } from "../../operator/lookup.ts"
-import { target } from "../../operator/output.ts"
-import { ask, noTurns } from "../../terminal/Chat.ts"
+import { pageFor, plain } from "../../operator/output.ts"
+import { noTurns } from "../../terminal/Chat.ts"
 import * as ChatInput from "../../terminal/input/ChatInput.ts"
 import { printLine } from "../../terminal/output/Output.ts"
 import { screen } from "../../terminal/output/ScreenText.ts"
-import { isInteractive, promptSource } from "../../terminal/PromptSource.ts"
-import { showHistory } from "../../terminal/SessionTranscript.ts"
+import { isInteractive } from "../../terminal/PromptSource.ts"
 import { model, worker } from "./flags.ts"
 import { operatorCommand } from "./operatorCommand.ts"
 
@@ -23,35 +24,36 @@ export const chat = operatorCommand(
       Argument.optional
     ),
     worker,
-    model
+    model,
+    plain
   },
-  Effect.fnUntraced(function* ({ model: chosen, session, worker: given }) {
+  Effect.fnUntraced(function* ({ model: chosen, plain: isPlain, session, worker: given }) {
     if (!(yield* isInteractive)) return yield* usageError("A chat needs a terminal: use opencode-worker send.")
     const client = yield* Client
+    const page = yield* pageFor(isPlain)
+    if (page === undefined) return yield* usageError("A chat needs a terminal: use opencode-worker send.")
     const input = yield* ChatInput.make
-    const { style } = yield* target
+    const settings: Settings = { model: Option.getOrUndefined(chosen), agent: undefined, attached: [] }
     const found = Option.isSome(session) ? yield* findSession(session.value) : undefined
-    const { machine, workerId } = found === undefined ? yield* findWorker(given) : { machine: "", ...found }
-    // Created by the first prompt, so that a chat without a prompt leaves no empty session behind.
-    const current = yield* Effect.cached(
-      found === undefined
-        ? Effect.tap(
-            client.call(({ sessions }) => sessions.create(workerId)),
-            (sessionId) => printLine(screen`session     ${sessionId}`)
-          )
-        : Effect.succeed(found.sessionId)
+    const { workerId } = found ?? (yield* findWorker(given))
+    const host = (yield* client.call(({ workers }, options) => workers.list(options))).find(
+      (each) => each.workerId === workerId
     )
-    if (found === undefined) yield* printLine(screen`worker      ${machine}`)
-    else yield* showHistory(found.sessionId, style)
-    yield* printLine(screen`Type a prompt; Esc stops an answer, /exit or Ctrl-D leaves.`)
-    const tally = yield* Ref.make(noTurns)
-    const conversation = promptSource({ given: [], opening: [], input }).pipe(
-      Stream.runForEach((prompt) =>
-        Effect.flatMap(current, (sessionId) =>
-          ask({ sessionId, prompt, model: chosen, style, tally, input, isTyped: true })
-        )
-      )
-    )
-    yield* Effect.raceFirst(conversation, input.quit)
+    yield* printLine(screen`worker      ${host?.machine ?? ""}, ${host?.directory ?? ""}`)
+    yield* printLine(screen`Type a prompt; Esc stops an answer, /help lists commands, /exit or Ctrl-D leaves.`)
+    const chatting = chatLoop({
+      workerId,
+      sessionId: found?.sessionId,
+      create: client.call(({ sessions }) => sessions.create(workerId)),
+      input,
+      page,
+      settings,
+      tally: yield* Ref.make(noTurns),
+      opening: [],
+      finishes: false
+    })
+    const { isRunning, sessionId } = yield* Effect.raceFirst(chatting, input.quit)
+    if (sessionId === undefined) return
+    yield* printLine(screen`${isRunning ? "The turn goes on. " : ""}To continue: opencode-worker chat ${sessionId}`)
   })
 )

@@ -8,7 +8,7 @@ import { writeId, writerFor } from "../../operator/answerWriter.ts"
 import { upload } from "../../operator/attachments.ts"
 import { followTurn, reactions } from "../../operator/followTurn.ts"
 import { findSession, findWorker } from "../../operator/lookup.ts"
-import { target } from "../../operator/output.ts"
+import { pageFor, plain, target } from "../../operator/output.ts"
 import * as ChatInput from "../../terminal/input/ChatInput.ts"
 import { columns } from "../../terminal/output/Output.ts"
 import { isInteractive, promptFile } from "../../terminal/PromptSource.ts"
@@ -64,6 +64,7 @@ const flags = {
   ),
   timeout,
   format,
+  plain,
   key: Flag.String("idempotency-key").pipe(
     Flag.withMetavar("key"),
     Flag.withDescription(
@@ -129,10 +130,10 @@ export const send = operatorCommand(
     const turnId = yield* client.call(({ turns }) => turns.send(sessionId, text, { ...optional, files, ...keyed }))
     const ids = { sessionId, turnId }
     if (given.detach) return yield* writeId(ids)
-    const { isTerminal, style } = yield* target
+    const { style } = yield* target
     const person = onRequest === "ask" ? { input: yield* ChatInput.make, style, columns: columns() } : undefined
-    const writer = writerFor(given.format, isTerminal ? style : undefined, ids)
-    const followed = followTurn({ ...ids, writer, onRequest, person, timeout: given.timeout, stop: true })
+    const writer = writerFor(given.format, yield* pageFor(given.plain), ids)
+    const followed = followTurn({ turnId, writer, onRequest, person, timeout: given.timeout, stop: true })
     yield* person === undefined ? followed : Effect.raceFirst(followed, person.input.quit)
   })
 )

@@ -4,9 +4,10 @@ import { Effect, Option, Stream } from "effect"
 import { Argument, Command } from "effect/cli"
 import { usageError } from "../../AppError.ts"
 import { findSession, findWorker, prefixLength } from "../../operator/lookup.ts"
-import { json, printRows, target } from "../../operator/output.ts"
+import { json, pageFor, plain, printRows } from "../../operator/output.ts"
 import { printLine } from "../../terminal/output/Output.ts"
 import { ScreenText, screen } from "../../terminal/output/ScreenText.ts"
+import { plain as noStyle } from "../../terminal/output/Style.ts"
 import { showSession } from "../../terminal/SessionTranscript.ts"
 import { confirmed, yes } from "./confirmed.ts"
 import { limit, session, worker } from "./flags.ts"
@@ -40,10 +41,10 @@ const ls = operatorCommand(
 const show = operatorCommand(
   "show",
   "Print the prompts and answers of a session",
-  { session },
+  { session, plain },
   Effect.fnUntraced(function* (given) {
     const { sessionId } = yield* findSession(given.session)
-    yield* showSession(sessionId, (yield* target).style)
+    yield* showSession(sessionId, (yield* pageFor(given.plain)) ?? { style: noStyle, width: null })
   })
 )
 

@@ -5,7 +5,7 @@ import { Command, Flag } from "effect/cli"
 import { writerFor } from "../../operator/answerWriter.ts"
 import { followTurn } from "../../operator/followTurn.ts"
 import { findSession, findTurn, prefixLength } from "../../operator/lookup.ts"
-import { json, printRows, target } from "../../operator/output.ts"
+import { json, pageFor, plain, printRows } from "../../operator/output.ts"
 import { print, printLine } from "../../terminal/output/Output.ts"
 import { screen } from "../../terminal/output/ScreenText.ts"
 import { format, limit, session, timeout, turn } from "./flags.ts"
@@ -39,13 +39,12 @@ const ls = operatorCommand(
 const wait = operatorCommand(
   "wait",
   "Wait for a turn, and print its answer; the exit code is its outcome",
-  { session, turn, format, timeout },
+  { session, turn, format, timeout, plain },
   Effect.fnUntraced(function* (given) {
     const { sessionId, turnId } = yield* findTurn(given.session, given.turn)
-    const { isTerminal, style } = yield* target
-    const writer = writerFor(given.format, isTerminal ? style : undefined, { sessionId, turnId })
+    const writer = writerFor(given.format, yield* pageFor(given.plain), { sessionId, turnId })
     const way = { onRequest: "wait", person: undefined, stop: false } as const
-    yield* followTurn({ sessionId, turnId, writer, timeout: given.timeout, ...way })
+    yield* followTurn({ turnId, writer, timeout: given.timeout, ...way })
   })
 )
 

@@ -4,7 +4,7 @@ import { Client } from "@opencode-worker/client/effect"
 import { DateTime, Effect, Option, Stream } from "effect"
 import { Flag } from "effect/cli"
 import { findSession } from "../../operator/lookup.ts"
-import { json, printRows } from "../../operator/output.ts"
+import { type Json, json, printRows } from "../../operator/output.ts"
 import { screen } from "../../terminal/output/ScreenText.ts"
 import { operatorCommand } from "./operatorCommand.ts"
 
@@ -37,7 +37,7 @@ interface Sum {
   readonly cost: number
 }
 
-const printSums = (by: string, rows: ReadonlyArray<Sum>, asJson: Option.Option<string>) =>
+const printSums = (by: string, rows: ReadonlyArray<Sum>, asJson: Json) =>
   printRows({
     rows,
     json: asJson,

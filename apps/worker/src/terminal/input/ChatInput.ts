@@ -1,27 +1,24 @@
 /**
- * The input of a chat: a line for prompts, a line for the answer to a request, and the keys that stop an answer or exit.
- *
- * ```
- *   away ── prompt ──▶ composing ── Enter ──▶ away
- *     └──── talk ────▶ answering ── Enter ──▶ away
- * ```
+ * The input of a chat: a line for prompts, which stays at the bottom of the screen, a line for the answer to a request, and
+ * the keys that stop an answer or exit.
  *
  * Invariants
- * - Text typed or pasted before a request was shown never answers it. It goes to the draft of the next prompt, which is
- *   shown when the line for prompts returns.
- * - A line that was entered while an answer streams is the next prompt, or a draft if a request is shown first.
+ * - Text typed or pasted before a request was shown never answers it. It stays in the line for prompts, which is shown again
+ *   after the answer.
+ * - A prompt that was entered and not taken yet returns to that line if a request is shown.
  * - While a request is shown, no other text is written, so no text can imitate the request.
  */
 import { Deferred, Effect, Option, type Scope, Semaphore } from "effect"
 import * as Draft from "./Draft.ts"
-import { draw, erase, type View, viewOf } from "./draftView.ts"
-import { type Input, keyboard } from "./Keyboard.ts"
+import { addedTo, below, draw, erase, type View, viewOf } from "./draftView.ts"
+import * as History from "./History.ts"
+import { drained, type Input, keyboard } from "./Keyboard.ts"
 import * as Output from "../output/Output.ts"
-import { none, type ScreenText, screen } from "../output/ScreenText.ts"
+import { type ScreenText, screen } from "../output/ScreenText.ts"
 
 export interface ChatInput {
-  /** The next prompt, or none when the person exits. */
-  readonly prompt: Effect.Effect<Option.Option<string>>
+  /** The next entered text, or none when the person exits. It is not on the screen any longer. */
+  readonly entered: Effect.Effect<Option.Option<string>>
   /** Shows texts and reads the typed line after each, without other output in between. */
   readonly talk: <A, E, R>(
     conversation: (ask: (shown: ScreenText) => Effect.Effect<string>) => Effect.Effect<A, E, R>
@@ -32,6 +29,19 @@ export interface ChatInput {
   readonly onOpen: (open: Effect.Effect<void>) => Effect.Effect<void, never, Scope.Scope>
   /** Interrupts at Ctrl-C, and when the terminal closes. */
   readonly quit: Effect.Effect<never>
+  /**
+   * Shows rows above the line for prompts, each at most as wide as the terminal. Call it again when they change. `typed`: the
+   * text of the line.
+   */
+  readonly setRows: (rows: (columns: number, typed: string) => ReadonlyArray<ScreenText>) => void
+  /** Puts a text that was entered before the one that is being typed. */
+  readonly giveBack: (text: string) => void
+  /** Completes the typed text at Tab: the texts that may replace it. */
+  readonly setCompletion: (complete: (text: string) => ReadonlyArray<string>) => void
+  /** Adds texts to those that the keys Up and Down show. */
+  readonly remember: (texts: ReadonlyArray<string>) => void
+  /** Gives the terminal to a program, such as a pager. */
+  readonly handOver: <A, E, R>(program: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
 const promptLabel = "> "
@@ -39,75 +49,122 @@ const answerLabel = "  your answer: "
 
 const kept = screen`  (Your text from before this question is kept for your next prompt.)\n`
 
-const isExit = (text: string) => text.trim() === "/exit"
-const leave = Option.none<string>()
-
-/** Two rounds of the event loop, after which all input before the request has arrived. */
-const drained = Effect.callback<void>((resume) => {
-  setImmediate(() => setImmediate(() => resume(Effect.void)))
-})
-
-/** The editable line at the bottom of the terminal. */
-interface Line {
-  readonly label: string
-  draft: Draft.Draft
-  readonly enter: (text: string) => void
-}
+const noRows = () => []
 
 /** Owns the keyboard until the scope closes. */
 export const make = Effect.gen(function* () {
   const quit = yield* Deferred.make<never>()
   const runFork = Effect.runForkWith(yield* Effect.context())
   const oneAtATime = yield* Semaphore.make(1)
-  /** The text typed while no line is shown. */
-  let ahead = Draft.empty
-  const entered: Array<string> = []
+  const isDumb = process.env["TERM"] === "dumb"
+  /** Whether prompts are read: a command that only asks questions shows no line for them. */
+  let isComposing = false
+  let prompt = Draft.empty
+  let history = History.empty
+  /** The line for an answer, while a request is shown. */
+  let answer: { draft: Draft.Draft; readonly enter: (text: string) => void } | undefined
+  const waiting: Array<string> = []
+  let take: ((text: Option.Option<string>) => void) | undefined
   let hasLeft = false
-  let line: Line | undefined
+  let rowsAbove: (columns: number, typed: string) => ReadonlyArray<ScreenText> = noRows
+  let complete: (text: string) => ReadonlyArray<string> = noRows
   let shown: View = { rows: [], cursorRow: 0, cursorColumn: 0, endColumn: 0 }
   let stop: (() => void) | undefined
   let open: (() => void) | undefined
 
-  const look = ({ draft, label }: Line) =>
-    viewOf(draft, label, { columns: Output.columns(), rows: process.stdout.rows || 24 })
-  const isDumb = process.env["TERM"] === "dumb"
-  const footerOf = (of: Line): Output.Footer => ({
+  const look = (): View => {
+    const columns = Output.columns()
+    const height = process.stdout.rows || 24
+    if (answer !== undefined) return viewOf(answer.draft, answerLabel, { columns, rows: height })
+    const above = isDumb ? [] : rowsAbove(columns, prompt.text).slice(0, Math.max(0, height - 6))
+    const line = isComposing ? prompt : Draft.empty
+    const view = viewOf(line, isComposing ? promptLabel : "", { columns, rows: height - above.length })
+    return below(
+      above.map(({ text }) => text),
+      view
+    )
+  }
+  const footer: Output.Footer = {
     // A terminal that cannot move its cursor shows the line again, below.
     erase: () => (isDumb ? "\n" : erase(shown)),
     draw: () => {
-      shown = look(of)
+      shown = look()
       return isDumb ? shown.rows.join("\n") : draw(shown)
     }
-  })
+  }
+  /** Shows the line, in place of the one before, of which `left` stays. A simple terminal shows it only if it is awaited. */
+  /** A terminal that cannot move its cursor shows the line only while nothing is written. */
+  const isWanted = () => {
+    if (answer !== undefined) return true
+    const isBusy = rowsAbove(80, prompt.text).length > 0
+    return isDumb ? take !== undefined && !isBusy : isComposing || isBusy
+  }
+  let isShown = false
+  const show = () => {
+    isShown = isWanted()
+    Output.setFooter(isShown ? footer : undefined)
+  }
 
-  const show = (next: Line) => {
-    line = next
-    Output.setFooter(footerOf(next))
-  }
-  /** Removes the line from the screen, and leaves `left` in its place. */
-  const hide = (left: ScreenText) => {
-    line = undefined
-    Output.setFooter(undefined, isDumb ? none : left)
-  }
-  const redraw = (from: Line, before: View) => {
-    const after = look(from)
-    const [last = "", now = ""] = [before.rows.at(-1), after.rows.at(-1)]
-    const isAppended =
-      before.rows.length === after.rows.length &&
-      now.startsWith(last) &&
-      from.draft.cursor === from.draft.text.length &&
-      before.cursorRow === before.rows.length - 1 &&
-      before.rows.slice(0, -1).every((row, index) => row === after.rows[index])
-    if (!isAppended) return Output.redraw()
+  const redraw = (isTyped = false) => {
+    const before = shown
+    const after = look()
+    const added = isTyped ? addedTo(before, after, answer?.draft ?? prompt) : undefined
+    if (added === undefined) return Output.redraw()
     shown = after
-    return Output.redraw(now.slice(last.length))
+    return Output.redraw(added)
   }
 
-  const editLine = (of: Line, change: Draft.Edit) => {
-    const wasAtEnd = of.draft.cursor === of.draft.text.length
-    of.draft = Draft.edit(of.draft, change)
-    if (wasAtEnd) redraw(of, shown)
-    else Output.redraw()
+  const set = (draft: Draft.Draft) => {
+    const wasAtEnd = (answer?.draft ?? prompt).cursor === (answer?.draft ?? prompt).text.length
+    if (answer === undefined) prompt = draft
+    else answer.draft = draft
+    redraw(wasAtEnd)
+  }
+
+  const give = () => {
+    if (take === undefined) return
+    const next = waiting.shift()
+    if (next === undefined && !hasLeft) return
+    const taken = take
+    take = undefined
+    taken(Option.fromUndefinedOr(next))
+  }
+
+  const enterPrompt = () => {
+    if (prompt.text.endsWith("\\")) return set(Draft.of(`${prompt.text.slice(0, -1)}\n`))
+    if (prompt.text.trim() === "") return
+    waiting.push(prompt.text)
+    history = History.add(history, prompt.text)
+    prompt = Draft.empty
+    if (isDumb) Output.setFooter(undefined)
+    else show()
+    return give()
+  }
+
+  const recall = (by: -1 | 1) => {
+    const { cursor, text } = prompt
+    const isInside = by < 0 ? text.slice(0, cursor).includes("\n") : text.slice(cursor).includes("\n")
+    if (answer !== undefined || isInside) return
+    const found = History.move(history, by, text)
+    if (found === undefined) return
+    history = found[0]
+    set(Draft.of(found[1]))
+  }
+
+  const completePrompt = () => {
+    const found = answer === undefined ? complete(prompt.text) : []
+    const start = Draft.commonStart(found)
+    if (start.length > prompt.text.length) return set(Draft.of(start))
+    if (found.length === 0) set(Draft.edit(answer?.draft ?? prompt, { _tag: "Insert", text: "\t" }))
+  }
+
+  const escape = () => {
+    waiting.length = 0
+    history = History.add(history, prompt.text)
+    prompt = Draft.empty
+    if (answer !== undefined) answer.draft = Draft.empty
+    Output.redraw()
+    stop?.()
   }
 
   const onInput = (input: Input): void => {
@@ -120,85 +177,82 @@ export const make = Effect.gen(function* () {
       case "Suspend":
         return keys.suspend()
       case "Resumed":
-        return line === undefined ? undefined : Output.redraw()
+      case "Redraw":
+        return Output.redraw()
       case "Escape":
-        ahead = Draft.empty
-        entered.length = 0
-        if (line !== undefined) {
-          line.draft = Draft.empty
-          Output.redraw()
-        }
-        return stop?.()
+        return escape()
       case "EndOfInput":
-        if (line === undefined) hasLeft ||= ahead.text === ""
-        else if (line.label === promptLabel && line.draft.text === "") line.enter("/exit")
-        return
+        if (answer !== undefined || prompt.text !== "") return
+        hasLeft = true
+        return give()
       case "Enter":
-        if (line !== undefined) return line.enter(line.draft.text)
-        if (ahead.text.trim() !== "") entered.push(ahead.text)
-        ahead = Draft.empty
-        return
+        return answer === undefined ? enterPrompt() : answer.enter(answer.draft.text)
+      case "Up":
+        return recall(-1)
+      case "Down":
+        return recall(1)
+      case "Tab":
+        return completePrompt()
       default:
-        if (line === undefined) ahead = Draft.edit(ahead, input)
-        else editLine(line, input)
+        return set(Draft.edit(answer?.draft ?? prompt, input))
     }
   }
   const keys = yield* keyboard(onInput)
-  yield* Effect.addFinalizer(() => Effect.sync(Output.startLine))
-
-  const compose = Effect.callback<Option.Option<string>>((resume) => {
-    const next = entered.shift()
-    if (next !== undefined) {
-      const isLast = isExit(next)
-      return resume(Effect.as(Output.print(screen`> ${next}\n`), isLast ? leave : Option.some(next)))
-    }
-    if (hasLeft) return resume(Effect.succeed(leave))
-    const started: Line = {
-      label: promptLabel,
-      draft: ahead,
-      enter: (text) => {
-        if (text.trim() === "") return
-        hide(screen`> ${text}\n`)
-        resume(Effect.succeed(isExit(text) ? leave : Option.some(text)))
-      }
-    }
-    ahead = Draft.empty
-    show(started)
-    return Effect.sync(() => {
-      if (line === started) hide(none)
+  show()
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      Output.setFooter(undefined)
+      Output.startLine()
     })
+  )
+
+  const entered = Effect.callback<Option.Option<string>>((resume) => {
+    take = (text) => resume(Effect.succeed(text))
+    isComposing = true
+    if (waiting.length === 0) show()
+    give()
+    return Effect.sync(() => void (take = undefined))
   })
 
   /** Shows a request, and reads the text that is typed afterwards. */
   const ask = Effect.fnUntraced(function* (asked: ScreenText) {
     yield* Output.printHeld(asked)
     yield* drained
-    ahead = Draft.of([...entered, ahead.text].filter((text) => text !== "").join("\n"))
-    entered.length = 0
-    if (ahead.text !== "") yield* Output.printHeld(kept)
+    const early = [...waiting.splice(0), prompt.text].filter((text) => text !== "").join("\n")
+    prompt = Draft.of(early)
+    if (early !== "") yield* Output.printHeld(kept)
     return yield* Effect.callback<string>((resume) => {
-      const started: Line = {
-        label: answerLabel,
+      const line = {
         draft: Draft.empty,
-        enter: (text) => {
-          hide(screen`${answerLabel}${text}\n`)
+        enter: (text: string) => {
+          answer = undefined
+          Output.setFooter(undefined, isDumb ? screen`\n` : screen`${answerLabel}${text}\n`)
           resume(Effect.succeed(text))
         }
       }
-      show(started)
+      answer = line
+      show()
       return Effect.sync(() => {
-        if (line === started) hide(none)
+        if (answer === line) answer = undefined
       })
     })
   })
 
   const input: ChatInput = {
-    prompt: Effect.andThen(Output.print(screen`\n`), compose),
+    entered,
     talk: (conversation) =>
       Effect.acquireUseRelease(
-        Effect.sync(Output.hold),
+        Effect.sync(() => {
+          Output.hold()
+          Output.setFooter(undefined)
+        }),
         () => conversation(ask),
-        () => Effect.sync(Output.release)
+        () =>
+          Effect.sync(() => {
+            answer = undefined
+            show()
+            Output.release()
+          })
       ).pipe(oneAtATime.withPermits(1)),
     onEscape: (effect) => (program) =>
       Effect.acquireUseRelease(
@@ -213,7 +267,34 @@ export const make = Effect.gen(function* () {
           () => Effect.sync(() => void (open = undefined))
         )
       ),
-    quit: Deferred.await(quit)
+    quit: Deferred.await(quit),
+    setRows: (rows) => {
+      rowsAbove = rows
+      if (answer !== undefined) return
+      if (isDumb) return isWanted() === isShown ? undefined : show()
+      const next = look()
+      const isSame = next.rows.length === shown.rows.length && next.rows.every((row, at) => row === shown.rows[at])
+      if (!isSame) show()
+    },
+    giveBack: (text) => {
+      prompt = Draft.of([text, prompt.text].filter((each) => each !== "").join("\n"))
+      if (answer === undefined) show()
+    },
+    setCompletion: (next) => void (complete = next),
+    remember: (texts) => void (history = texts.reduce(History.add, history)),
+    handOver: (program) =>
+      Effect.acquireUseRelease(
+        Effect.sync(() => {
+          Output.setFooter(undefined)
+          keys.release()
+        }),
+        () => program,
+        () =>
+          Effect.sync(() => {
+            keys.takeBack()
+            show()
+          })
+      )
   }
   return input
 })

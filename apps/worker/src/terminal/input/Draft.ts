@@ -69,3 +69,10 @@ export const edit = (draft: Draft, change: Edit): Draft => {
       return { text, cursor: lineEnd(draft) }
   }
 }
+
+/** The start that all texts share. */
+export const commonStart = ([first = "", ...others]: ReadonlyArray<string>): string => {
+  let length = first.length
+  for (const other of others) while (!other.startsWith(first.slice(0, length))) length--
+  return first.slice(0, length)
+}

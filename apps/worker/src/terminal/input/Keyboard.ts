@@ -14,6 +14,7 @@ import { makeReportFilter } from "./terminalReports.ts"
 export type Input =
   | Edit
   | { readonly _tag: "Enter" | "Escape" | "Interrupt" | "EndOfInput" | "Open" | "Suspend" | "Resumed" | "InputLost" }
+  | { readonly _tag: "Up" | "Down" | "Tab" | "Redraw" }
 
 /** Milliseconds to wait for the rest of an escape sequence. Without it, Esc is a key. */
 const escapeCodeTimeout = 50
@@ -26,6 +27,9 @@ const byName: Readonly<Record<string, Input["_tag"]>> = {
   delete: "DeleteAfter",
   left: "Left",
   right: "Right",
+  up: "Up",
+  down: "Down",
+  tab: "Tab",
   home: "Home",
   end: "End"
 }
@@ -42,7 +46,10 @@ const byCtrl: Readonly<Record<string, Input["_tag"]>> = {
   a: "Home",
   e: "End",
   b: "Left",
-  f: "Right"
+  f: "Right",
+  p: "Up",
+  n: "Down",
+  l: "Redraw"
 }
 
 const insert = (text: string): Input => ({ _tag: "Insert", text })
@@ -50,7 +57,6 @@ const insert = (text: string): Input => ({ _tag: "Insert", text })
 /** Ignores keys that are neither text nor known. */
 const inputOf = (text: string | undefined, { ctrl, meta, name }: Key): Input | undefined => {
   if (meta && (name === "return" || name === "enter")) return insert("\n")
-  if (name === "tab") return insert("\t")
   const tag = ctrl ? byCtrl[name ?? ""] : byName[name ?? ""]
   if (tag !== undefined && tag !== "Insert") return { _tag: tag }
   // oxlint-disable-next-line no-control-regex -- text has no control characters
@@ -113,12 +119,26 @@ export const keyboard = (onInput: (input: Input) => void) =>
         leave()
         settings.close()
       }
+      /** Gives the terminal to another program until `takeBack`. */
+      const release = () => {
+        stdin.pause()
+        leave()
+      }
+      const takeBack = () => {
+        enter()
+        stdin.resume()
+      }
       /** Suspends all processes of the job, like Ctrl-Z outside raw mode. */
       const suspend = () => {
         leave()
         process.kill(0, "SIGTSTP")
       }
-      return { close, suspend }
+      return { close, release, suspend, takeBack }
     }),
     ({ close }) => Effect.sync(close)
   )
+
+/** Two rounds of the event loop, after which all input before the request has arrived. */
+export const drained = Effect.callback<void>((resume) => {
+  setImmediate(() => setImmediate(() => resume(Effect.void)))
+})

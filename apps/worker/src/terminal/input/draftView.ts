@@ -4,7 +4,7 @@
  * This module wraps the rows, not the terminal, so that their number is known. A character counts as two columns unless it
  * certainly takes one.
  */
-import { cleanText } from "@opencode-worker/client/text"
+import { cleanLine, cleanText } from "@opencode-worker/client/text"
 import type { Draft } from "./Draft.ts"
 
 export interface View {
@@ -73,6 +73,39 @@ export const viewOf = (draft: Draft, label: string, size: Size): View => {
   const rows = whole.rows.slice(first, first + height)
   if (first > 0) rows[0] = `  … ${first} more rows above`
   return { ...whole, rows, cursorRow: whole.cursorRow - first }
+}
+
+/** A view below other rows, each of which takes one row of the terminal. */
+export const below = (above: ReadonlyArray<string>, view: View): View => ({
+  ...view,
+  rows: [...above, ...view.rows],
+  cursorRow: above.length + view.cursorRow
+})
+
+/** The start of a text on one line, of at most `width` columns. */
+export const fitted = (text: string, width: number): string => {
+  const line = cleanLine(text)
+  if (columnsOf(line) <= width) return line
+  let start = ""
+  let used = 1
+  for (const { segment } of segmenter.segment(line)) {
+    used += columnsOf(segment)
+    if (used > width) break
+    start += segment
+  }
+  return `${start}…`
+}
+
+/** The text that makes one view from another, if that is all that a terminal needs: typed at the end of the last row. */
+export const addedTo = (before: View, after: View, { cursor, text }: Draft): string | undefined => {
+  const [last = "", now = ""] = [before.rows.at(-1), after.rows.at(-1)]
+  const isAppended =
+    before.rows.length === after.rows.length &&
+    now.startsWith(last) &&
+    cursor === text.length &&
+    before.cursorRow === before.rows.length - 1 &&
+    before.rows.slice(0, -1).every((row, index) => row === after.rows[index])
+  return isAppended ? now.slice(last.length) : undefined
 }
 
 /** Escape sequences that draw a view from the start of a row, and place the cursor. */

@@ -99,9 +99,9 @@ export const startLine = (): void => {
   if (!isAtLineStart) toStdout(screen`\n`, nothing)
 }
 
-/** Replaces the footer, and leaves `left` in place of the previous one. */
-export const setFooter = (next: Footer | undefined, left: ScreenText = none): void => {
-  const erased = footer?.erase() ?? ""
+/** Replaces the footer, and leaves `left` in place of the previous one. `stays`: the previous one stays above. */
+export const setFooter = (next: Footer | undefined, left: ScreenText = none, stays = false): void => {
+  const erased = footer === undefined ? "" : stays ? "\n" : footer.erase()
   footer = next
   process.stdout.write(`${erased}${left.text}${next?.draw() ?? ""}`, nothing)
   isAtLineStart = true

@@ -29,8 +29,8 @@ export class ScreenText {
   /** Text on one line. */
   static readonly line = (text: string): ScreenText => new ScreenText(cleanLine(text))
 
-  static readonly join = (texts: ReadonlyArray<ScreenText>, separator = ""): ScreenText =>
-    new ScreenText(texts.map(({ text }) => text).join(cleanText(separator)))
+  static readonly join = (texts: ReadonlyArray<ScreenText>, separator: string | ScreenText = ""): ScreenText =>
+    new ScreenText(texts.map(({ text }) => text).join(screen`${separator}`.text))
 
   /** Puts `by` in front of each line but the first. */
   static readonly indent = ({ text }: ScreenText, by: string): ScreenText =>

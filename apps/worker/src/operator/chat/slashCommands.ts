@@ -1,0 +1,209 @@
+/** The commands of a chat, which begin with a slash. */
+import type { Client as Operator, CommandId, Session, SessionId, Turn, WorkerId } from "@opencode-worker/client"
+import { Client } from "@opencode-worker/client/effect"
+import type { ConvexClientError } from "@opencode-worker/effect-convex"
+import { Clock, Effect, Option, Stream } from "effect"
+import { type AppError, usageError } from "../../AppError.ts"
+import type { ChatInput } from "../../terminal/input/ChatInput.ts"
+import { highlight } from "../../terminal/markdown/highlight.ts"
+import { columns, print, printLine } from "../../terminal/output/Output.ts"
+import { ScreenText, screen } from "../../terminal/output/ScreenText.ts"
+import { page } from "../../terminal/pager.ts"
+import type { Page } from "../../terminal/Transcript.ts"
+import { age } from "../age.ts"
+import { upload } from "../attachments.ts"
+import { findSession, prefixLength } from "../lookup.ts"
+import { table } from "../table.ts"
+import { runOnWorker } from "../workerCommand.ts"
+
+/** The step after a command that leaves the conversation. */
+export type Next = { readonly to: "exit" | "new" } | { readonly to: "session"; readonly session: Session }
+
+/** The choices for the next prompts. */
+export interface Settings {
+  model: string | undefined
+  agent: string | undefined
+  readonly attached: Array<{ readonly path: string; readonly file: Effect.Success<ReturnType<typeof upload>>[number] }>
+}
+
+export interface ChatContext {
+  readonly workerId: WorkerId
+  /** Undefined before the first prompt of a new conversation. */
+  readonly sessionId: SessionId | undefined
+  /** The newest turns, in their order. */
+  readonly turns: ReadonlyArray<Turn>
+  readonly input: ChatInput
+  readonly page: Page
+  readonly settings: Settings
+  /** Ids of the worker's models. */
+  readonly models: ReadonlyArray<string>
+  readonly steer: (text: string) => Effect.Effect<void, AppError | ConvexClientError, Client>
+}
+
+type Run = (context: ChatContext, rest: string) => Effect.Effect<Next | void, AppError | ConvexClientError, Client>
+
+export interface SlashCommand {
+  readonly name: string
+  readonly argument?: string
+  readonly description: string
+  readonly run: Run
+}
+
+const sessionOf = ({ sessionId }: ChatContext) =>
+  sessionId === undefined ? usageError("Send a prompt first: this conversation is new.") : Effect.succeed(sessionId)
+
+/** An action of the worker on the conversation. */
+const onSession = (done: string, start: (actions: Operator, sessionId: SessionId) => Promise<CommandId>): Run =>
+  Effect.fnUntraced(function* (context) {
+    const sessionId = yield* sessionOf(context)
+    yield* runOnWorker((operator) => start(operator, sessionId))
+    yield* printLine(screen`  (${done})`)
+  })
+
+/** Sets a choice, or without an argument shows it. */
+const choose = (name: "model" | "agent", check: (context: ChatContext, text: string) => string | undefined): Run =>
+  Effect.fnUntraced(function* (context, rest) {
+    const { settings } = context
+    if (rest === "") return yield* printLine(screen`  (${name}: ${settings[name] ?? "OpenCode's choice"})`)
+    const problem = check(context, rest)
+    if (problem !== undefined) return yield* usageError(problem)
+    settings[name] = rest === "default" ? undefined : rest
+  })
+
+const lastTurn = (context: ChatContext) => {
+  const ended = context.turns.findLast(({ finishedAt }) => finishedAt !== null)
+  return ended === undefined ? usageError("No turn has ended in this conversation.") : Effect.succeed(ended)
+}
+
+const listSessions: Run = Effect.fnUntraced(function* ({ page: { style }, workerId }) {
+  const client = yield* Client
+  const latest = client.stream(({ sessions }) => sessions.list({ workerId }))
+  const rows = yield* Stream.runCollect(Stream.take(latest, 10))
+  const now = yield* Clock.currentTimeMillis
+  const length = prefixLength(rows.map(({ sessionId }) => sessionId))
+  const shown = table(
+    [
+      { name: "ID", value: ({ sessionId }) => sessionId.slice(0, length) },
+      { name: "AGE", value: ({ lastActivityAt }) => age(now - lastActivityAt) },
+      { name: "TITLE", value: ({ title }) => title, shrinks: true }
+    ],
+    rows,
+    { style, width: columns() }
+  )
+  yield* print(screen`${shown}  (/open ID continues one)\n`)
+})
+
+const showDiff: Run = Effect.fnUntraced(function* (context) {
+  const client = yield* Client
+  const turn = yield* lastTurn(context)
+  const changes = yield* client.call(({ turns }, options) => turns.changes(turn.turnId, options))
+  if (changes === null) return yield* printLine(screen`  (The last turn changed no files.)`)
+  const lines = highlight(context.page.style, changes.patch, "diff")
+  yield* page(context.input, ScreenText.join(lines, "\n"))
+})
+
+const slashCommands: ReadonlyArray<SlashCommand> = [
+  { name: "/help", description: "List these commands", run: () => print(help()) },
+  {
+    name: "/steer",
+    argument: "prompt",
+    description: "Send a prompt into the turn that runs",
+    run: (context, rest) => (rest === "" ? usageError("Write the prompt after /steer.") : context.steer(rest))
+  },
+  {
+    name: "/model",
+    argument: "provider/model",
+    description: "Choose the model of the next prompts; default: OpenCode's choice",
+    run: choose("model", ({ models }, text) =>
+      text === "default" || models.length === 0 || models.includes(text)
+        ? undefined
+        : `The worker has no model ${text}: Tab completes the names.`
+    )
+  },
+  {
+    name: "/agent",
+    argument: "name",
+    description: "Choose the agent of the next prompts; default: OpenCode's choice",
+    run: choose("agent", () => undefined)
+  },
+  {
+    name: "/attach",
+    argument: "file",
+    description: "Attach a file of this machine to the next prompt",
+    run: Effect.fnUntraced(function* ({ settings }, rest) {
+      if (rest === "") return yield* usageError("Write the path of the file after /attach.")
+      const [file] = yield* upload([rest])
+      if (file !== undefined) settings.attached.push({ path: rest, file })
+    })
+  },
+  { name: "/diff", description: "Show the changes of the last turn", run: showDiff },
+  {
+    name: "/undo",
+    description: "Undo the last turn, with its changes of files",
+    run: Effect.fnUntraced(function* (context) {
+      const sessionId = yield* sessionOf(context)
+      const { turnId } = yield* lastTurn({ ...context, turns: context.turns.filter(({ undone }) => !undone) })
+      yield* runOnWorker(({ sessionActions }) => sessionActions.undo(sessionId, turnId))
+      yield* printLine(screen`  (The last turn is undone; /redo takes that back.)`)
+    })
+  },
+  {
+    name: "/redo",
+    description: "Take an undo back",
+    run: onSession("The undo is taken back.", ({ sessionActions }, id) => sessionActions.redo(id))
+  },
+  {
+    name: "/compact",
+    description: "Replace the older part of the conversation by a summary, for the model",
+    run: onSession("The conversation is compacted.", ({ sessionActions }, id) => sessionActions.compact(id))
+  },
+  {
+    name: "/rename",
+    argument: "title",
+    description: "Rename the conversation",
+    run: (context, rest) =>
+      rest === ""
+        ? usageError("Write the title after /rename.")
+        : onSession("Renamed.", ({ sessions }, id) => sessions.rename(id, rest))(context, rest)
+  },
+  { name: "/new", description: "Begin a new conversation", run: () => Effect.succeed({ to: "new" as const }) },
+  { name: "/sessions", description: "List the latest conversations", run: listSessions },
+  {
+    name: "/open",
+    argument: "id",
+    description: "Continue another conversation",
+    run: (_, rest) => Effect.map(findSession(rest), (session) => ({ to: "session" as const, session }))
+  },
+  { name: "/exit", description: "Leave; a turn that runs goes on", run: () => Effect.succeed({ to: "exit" as const }) }
+]
+
+const help = (): ScreenText =>
+  ScreenText.join([
+    ...slashCommands.map(
+      ({ argument = "", description, name }) => screen`  ${`${name} ${argument}`.padEnd(24)} ${description}\n`
+    ),
+    screen`  Alt-Enter, or \\ before Enter, begins a new line. Up and Down recall prompts. Esc stops, Ctrl-D leaves.\n`
+  ])
+
+const word = /^(\/[a-z][a-z-]*)(?:\s+([^]*))?$/
+
+/** The command of a text, or none if it is a prompt. An unknown command is no prompt, but a path is one. */
+export const commandOf = (text: string): Option.Option<{ readonly run: Run; readonly rest: string }> => {
+  const [, name = "", rest = ""] = word.exec(text.trim()) ?? []
+  if (name === "") return Option.none()
+  const found = slashCommands.find((each) => each.name === name)
+  const unknown: Run = () =>
+    usageError(`There is no command ${name}: /help lists them. A space before it sends it as a prompt.`)
+  return Option.some({ run: found?.run ?? unknown, rest: rest.trim() })
+}
+
+/** The commands that begin with a typed text. */
+export const hintsFor = (text: string): ReadonlyArray<SlashCommand> =>
+  /^\/[a-z-]*$/.test(text) ? slashCommands.filter(({ name }) => name.startsWith(text)) : []
+
+/** The texts that may replace a typed one. */
+export const completionsOf = (text: string, models: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const [, model] = /^\/model\s+(\S*)$/.exec(text) ?? []
+  if (model !== undefined) return models.filter((id) => id.startsWith(model)).map((id) => `/model ${id}`)
+  return hintsFor(text).map(({ argument, name }) => (argument === undefined ? name : `${name} `))
+}
