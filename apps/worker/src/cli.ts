@@ -1,6 +1,6 @@
 /** The command tree. A command is loaded when it is needed, because loading all of them takes several times longer. */
 import { Effect, Runtime } from "effect"
-import { CliError, Command } from "effect/cli"
+import { CliError, Command, Completions } from "effect/cli"
 import { packageVersion } from "./info/version.ts"
 import { exitCodes } from "./AppError.ts"
 
@@ -12,6 +12,7 @@ const commands = {
   chat: () => import("./commands/operator/chat.ts").then(({ chat }) => chat),
   send: () => import("./commands/operator/send.ts").then(({ send }) => send),
   inbox: () => import("./commands/operator/inbox.ts").then(({ inbox }) => inbox),
+  watch: () => import("./commands/operator/watch.ts").then(({ watch }) => watch),
   allow: () => import("./commands/operator/requests.ts").then(({ allow }) => allow),
   deny: () => import("./commands/operator/requests.ts").then(({ deny }) => deny),
   answer: () => import("./commands/operator/requests.ts").then(({ answer }) => answer),
@@ -32,7 +33,8 @@ const commands = {
   devices: () => import("./commands/operator/devices.ts").then(({ devices }) => devices),
   approvals: () => import("./commands/operator/approvals.ts").then(({ approvals }) => approvals),
   usage: () => import("./commands/operator/usage.ts").then(({ usage }) => usage),
-  notify: () => import("./commands/operator/notify.ts").then(({ notify }) => notify)
+  notify: () => import("./commands/operator/notify.ts").then(({ notify }) => notify),
+  completion: () => import("./commands/completion.ts").then(({ completion }) => completion)
 }
 
 const isCommand = (word: string | undefined): word is keyof typeof commands =>
@@ -42,7 +44,13 @@ const isCommand = (word: string | undefined): word is keyof typeof commands =>
 const load = Effect.suspend(() => {
   const word = process.argv.slice(2).find((argument) => !argument.startsWith("-"))
   const names = isCommand(word) ? [word] : Object.keys(commands).filter(isCommand)
-  return Effect.promise(() => Promise.all(names.map((name) => commands[name]())))
+  return Effect.promise(async () => {
+    const found = await Promise.all(names.map((name) => commands[name]()))
+    if (word !== "complete") return found
+    const { complete } = await import("./commands/completion.ts")
+    const all = Command.make("opencode-worker").pipe(Command.withSubcommands(found))
+    return [...found, complete(() => Completions.fromCommand(all))]
+  })
 })
 
 /** An invalid command line, which was already reported. */

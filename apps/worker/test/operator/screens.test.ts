@@ -1,0 +1,145 @@
+/**
+ * The screens of the documentation. `vitest run -u test/operator/screens.test.ts` writes them again; without `-u` this fails
+ * if they differ from the program.
+ */
+import type { InboxItem, PendingRequest, QueuedPrompt, Segment, Worker } from "@opencode-worker/client"
+import { TurnView } from "@opencode-worker/client"
+import { expect, it } from "vitest"
+import { rowsOf } from "../../src/operator/chat/footer.ts"
+import { watchRows } from "../../src/operator/watchView.ts"
+import { plain } from "../../src/terminal/output/Style.ts"
+import { permissionCard } from "../../src/terminal/requestCard.ts"
+import * as ToolPreview from "../../src/terminal/ToolPreview.ts"
+import * as Transcript from "../../src/terminal/Transcript.ts"
+import { live } from "../support/views.ts"
+
+const columns = 96
+const now = 10_000_000
+const page = { style: plain, width: columns }
+const fileOf = (name: string) => `../../../../docs/screens/${name}.txt`
+
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion, typescript/no-unnecessary-type-parameters -- only the shown fields
+const row = <A>(fields: unknown): A => fields as A
+
+const text = (partId: string, content: string): Segment => ({ partId, kind: "text", text: content })
+const call = (status: "running" | "completed", output: string): Segment => ({
+  partId: "t1",
+  kind: "tool",
+  text: ToolPreview.encode({ tool: "bash", status, title: "Run the tests", input: '{"command":"pnpm test"}', output })
+})
+const todos: Segment = {
+  partId: "todos",
+  kind: "todos",
+  text: JSON.stringify([
+    { content: "Find the slow tests", status: "completed", priority: "high" },
+    { content: "Replace the sleeps by conditions", status: "in_progress", priority: "high" },
+    { content: "Run them 100 times", status: "pending", priority: "low" }
+  ])
+}
+
+it("a chat", async () => {
+  const first = live(TurnView.empty, text("a", "I look at the **tests** first.\n\n"), call("running", ""))
+  const answer =
+    "## Slow tests\n\n| Test | Seconds | Cause |\n|---|--:|---|\n| `login` | 12.1 | waits 10 s |\n| `日本語` | 3.4 | a real clock |\n\n- both *sleep*\n- none needs it\n\nThe fix is "
+  const second = live(first, call("completed", "2 slow tests"), text("b", answer), todos)
+  const [begun, one] = Transcript.render(Transcript.empty, page, first)
+  const [{ pending }, two] = Transcript.render(begun, page, second)
+  const footer = rowsOf(
+    {
+      style: plain,
+      running: { view: second, pending, since: now - 42_000 },
+      queued: [row<QueuedPrompt>({ head: "Then open a pull request" })],
+      worker: row<Worker>({ machine: "build-server", online: true, phase: "Ready" }),
+      isConnected: true,
+      model: "anthropic/claude-sonnet-4-5",
+      agent: undefined,
+      attached: ["screenshot.png"],
+      hints: [],
+      now
+    },
+    columns
+  )
+  const rows = footer.map((each) => each.text).join("\n")
+  await expect(`> Which tests are slow?\n${one.text}${two.text}${rows}\n> Also check the\n`).toMatchFileSnapshot(
+    fileOf("chat")
+  )
+})
+
+it("a request", async () => {
+  const asked = {
+    askedBy: [
+      { agent: "build", task: null },
+      { agent: "general", task: "Look for leftovers" }
+    ],
+    directory: "/home/me/app",
+    always: { label: "exactly this command in /home/me/app" },
+    createdAt: now - 5_000,
+    expiresAt: now + 3_600_000
+  }
+  const sections = [{ name: "command", format: "command", text: "rm -rf dist coverage\npnpm build" }]
+  const card = permissionCard(
+    asked,
+    { permission: "bash", sections },
+    { style: plain, columns, position: " (1 of 2)", now }
+  )
+  await expect(`${card.text}  your answer: \n`).toMatchFileSnapshot(fileOf("request"))
+})
+
+it("watch", async () => {
+  const worker = (fields: Partial<Worker>) =>
+    row<Worker>({
+      approval: "approved",
+      lastSeenAt: now,
+      running: 0,
+      queued: 0,
+      phase: "Ready",
+      online: true,
+      ...fields
+    })
+  const item = (
+    fields: Partial<InboxItem> & { readonly itemId: string; readonly requestId?: PendingRequest["requestId"] }
+  ) => row<InboxItem>({ requestId: null, pinned: false, ...fields })
+  const rows = watchRows(
+    {
+      isConnected: true,
+      workers: [
+        worker({
+          machine: "build-server",
+          directory: "/home/me/app",
+          running: 2,
+          queued: 1,
+          info: row({ branch: "main" })
+        }),
+        worker({ machine: "laptop", directory: "/home/me/site", info: row({ branch: "redesign" }) }),
+        worker({ machine: "old-desktop", directory: "/srv/tools", online: false, lastSeenAt: now - 7_200_000 })
+      ],
+      inbox: [
+        item({
+          itemId: row("k57a3c9d"),
+          kind: "asked",
+          at: now - 5_000,
+          title: "Slow tests",
+          subject: "bash: rm -rf dist coverage"
+        }),
+        item({
+          itemId: row("k57b8e1f"),
+          kind: "gone",
+          at: now - 7_200_000,
+          title: null,
+          subject: "old-desktop, /srv/tools"
+        }),
+        item({
+          itemId: row("k58c2d4a"),
+          kind: "finished",
+          at: now - 90_000,
+          title: "Release notes",
+          subject: "Write the notes"
+        })
+      ]
+    },
+    plain,
+    { columns, rows: 30 },
+    now
+  )
+  await expect(`${rows.join("\n")}\n`).toMatchFileSnapshot(fileOf("watch"))
+})
