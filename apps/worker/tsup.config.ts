@@ -33,6 +33,8 @@ export default defineConfig([
     banner: { js: `#!/usr/bin/env node\n${requireBanner}` },
     esbuildOptions: (options) => {
       options.chunkNames = "bin/[name]-[hash]"
+      // jq looks for its files, of which it needs none.
+      options.define = { ...options.define, __dirname: "import.meta.dirname" }
       // Its CommonJS build loads its parts in a way that a bundler cannot follow.
       options.alias = { "jsonc-parser": "jsonc-parser/lib/esm/main.js" }
     },

@@ -6,7 +6,7 @@ import { usageError } from "../AppError.ts"
 export const jq = (value: unknown, filter: string) =>
   Effect.tryPromise({
     try: async () => {
-      const { raw } = await import("jq-wasm")
+      const { raw } = await import("./jqProgram.ts")
       return raw(JSON.stringify(value), filter, ["-r", "-c"])
     },
     catch: (error) => {

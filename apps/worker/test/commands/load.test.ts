@@ -41,4 +41,18 @@ describe("the code of the command", () => {
       }),
     limit
   )
+
+  it.live(
+    "includes jq, whose mistakes are reported",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        const counted = yield* command.run({ root }, "context", "ls", "--jq", "length")
+        assert.strictEqual(counted.stdout, "0\n", counted.stderr)
+        const invalid = yield* command.run({ root }, "context", "ls", "--jq", ".[")
+        assert.strictEqual(invalid.code, 2, invalid.stderr)
+        assert.match(invalid.stderr, /--jq \.\[: syntax error/)
+      }),
+    limit
+  )
 })
