@@ -1,5 +1,5 @@
 /** The composed worker for `async`/`await`. This entry needs no other package. */
-import { Context, Effect, Exit, Layer, Option, Scope, Stream } from "effect"
+import { Context, Effect, Exit, Layer, Logger, Option, Scope, Stream } from "effect"
 import { Worker } from "./library/Worker.ts"
 import type { WorkerEnd, WorkerSettings, WorkerStatus } from "./library/WorkerSettings.ts"
 
@@ -44,7 +44,9 @@ export const createWorker = async ({
   const scope = Effect.runSync(Scope.make())
   const close = () => Effect.runPromise(Scope.close(scope, Exit.void))
   const layer = Worker.layer({ ...settings, onPairingCode: (code) => Effect.sync(() => onPairingCode(code)) })
-  const services = await Effect.runPromise(Layer.buildWithScope(layer, scope)).catch(async (cause: unknown) => {
+  // Without it, the log entries of the worker would be printed.
+  const silent = Effect.provide(Layer.buildWithScope(layer, scope), Logger.layer([]))
+  const services = await Effect.runPromise(silent).catch(async (cause: unknown) => {
     await close()
     throw cause
   })

@@ -43,6 +43,7 @@ describe("the published library", () => {
       }
       example.kill("SIGTERM")
       assert.strictEqual((await example.ended).code, 0, example.stderr())
+      if (name === "async.ts") assert.notMatch(example.stdout() + example.stderr(), /INFO|Turn started/)
     }
   )
 })
