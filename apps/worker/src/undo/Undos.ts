@@ -1,5 +1,5 @@
 /** The undos and redos of a worker, one at a time, because each looks at the whole directory. */
-import { Effect, Semaphore } from "effect"
+import { Effect, Exit, Schedule, Semaphore } from "effect"
 import type { ActionOf } from "../actionFailure.ts"
 import { prune, sessionsOf } from "./journal.ts"
 import { redo, settleRedo } from "./redo.ts"
@@ -17,12 +17,20 @@ const settleAll = Effect.fnUntraced(function* (root: string) {
   yield* prune(root)
 })
 
+/** OpenCode may be restarting. */
+const settleRetries = Schedule.spaced("5 seconds").pipe(Schedule.upTo({ times: 24 }))
+
 /** `root`: a folder that only this user can read. */
 export const makeUndos = (root: string) => {
   const alone = Semaphore.withPermit(Semaphore.makeUnsafe(1))
+  /** An undo that failed, or that its time limit stopped, is settled by this process and not only by the next one. */
+  const settledLater = (id: string) =>
+    Effect.forkDetach(Effect.ignore(Effect.retry(alone(settleOne(root, id)), settleRetries)))
   return {
     undo: (id: string, command: ActionOf<"undo">) =>
-      alone(Effect.andThen(settleOne(root, id), undo(root, id, command))),
+      alone(Effect.andThen(settleOne(root, id), undo(root, id, command))).pipe(
+        Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : settledLater(id)))
+      ),
     redo: (id: string, command: ActionOf<"redo">) =>
       alone(Effect.andThen(settleOne(root, id), redo(root, id, command))),
     /** Before the first turn of a process. It starts no OpenCode unless there is something to settle. */

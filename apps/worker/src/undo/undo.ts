@@ -124,14 +124,14 @@ export const undo = Effect.fnUntraced(function* (
       ),
     { concurrency: 8 }
   )
-  // OpenCode may still revert: its record says when it has ended.
+  // OpenCode may still revert: its record says when it has ended. A server that was killed never does.
   const recorded = Effect.repeat(client.sessions.get(id), {
     until: ({ revert }) => revert?.messageID === messageId,
     schedule: Schedule.spaced("1 second")
   })
   yield* journal.begin({ messageId, at: Date.now(), files: kept })
   yield* busy(client.actions.revert(id, messageId)).pipe(
-    Effect.catchReason("HostError", "Timeout", () => recorded),
+    Effect.catchReason("HostError", "Timeout", () => Effect.timeoutOption(recorded, "1 minute")),
     Effect.tapError(() => Effect.ignore(settle(root, id)))
   )
   yield* settle(root, id)
