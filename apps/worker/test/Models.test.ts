@@ -21,7 +21,8 @@ describe("the type of a host's models", () => {
       capabilities: {
         tools: true,
         reasoning: false,
-        input: { image: false, pdf: false, audio: false, video: false }
+        input: { image: false, pdf: false, audio: false, video: false },
+        output: { image: false, audio: false, video: false }
       },
       status: "active"
     })

@@ -2,9 +2,12 @@ import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
-import { Effect, Stream } from "effect"
+import { Effect, Latch, Stream } from "effect"
+import type { TurnView } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { answer, limit, newSession, runWorker, script, send, worldWith } from "./support/world.ts"
+
+const isRunning = (block: TurnView.Block) => block.kind === "agent" && block.state === "running"
 
 // OpenCode reports changed files only with snapshots.
 layer(worldWith({}, true), { excludeTestServices: true, timeout: 120_000 })("the parts of an answer", (it) => {
@@ -73,11 +76,20 @@ layer(worldWith({}, true), { excludeTestServices: true, timeout: 120_000 })("the
           }),
           Reply.toolCall("task", { description: "find it", prompt: "look around", subagent_type: "general" })
         ]
+        /** Opens when the operator has received the running sub-agent. */
+        const seen = yield* Latch.make()
         yield* script(({ lastUserText, toolResults }) =>
-          lastUserText === "look around" ? Reply.text("Found.") : (calls[toolResults.length] ?? Reply.text("Done."))
+          lastUserText === "look around"
+            ? Reply.sequence([Reply.wait(seen.await), Reply.text("Found.")])
+            : (calls[toolResults.length] ?? Reply.text("Done."))
         )
         const turnId = yield* send(sessionId, "go")
-        const views = yield* Stream.runCollect(operator.stream(({ turns }) => turns.follow(turnId)))
+        const views = yield* operator
+          .stream(({ turns }) => turns.follow(turnId))
+          .pipe(
+            Stream.tap(({ blocks: shown }) => (shown.some(isRunning) ? seen.open : Effect.void)),
+            Stream.runCollect
+          )
         const blocks = views.filter(({ end }) => end === null).flatMap((view) => view.blocks)
         const outputs = blocks.flatMap((block) =>
           block.kind === "tool" && block.tool === "bash" && block.state === "running" ? [block.output] : []
@@ -85,7 +97,7 @@ layer(worldWith({}, true), { excludeTestServices: true, timeout: 120_000 })("the
         const grown = new Set(outputs.filter((output) => output !== ""))
         assert.isAbove(grown.size, 1)
         for (const output of grown) assert.isTrue("line 1\nline 2\nline 3\nline 4\nline 5\nline 6\n".startsWith(output))
-        assert.isTrue(blocks.some((block) => block.kind === "agent" && block.state === "running"))
+        assert.isTrue(blocks.some(isRunning))
         assert.isTrue(blocks.some((block) => block.kind === "todos"))
         const ended = views.at(-1)?.blocks ?? []
         const child = ended.find((block) => block.kind === "agent")

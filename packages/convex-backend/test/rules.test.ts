@@ -38,7 +38,14 @@ describe("every public function", async () => {
     }
     const mutations = functions.filter(({ caller, kind }) => caller === "operator" && kind !== "query")
     const pathsOf = (wanted: string) => mutations.filter(({ scope }) => scope === wanted).map(({ path }) => path)
-    assert.sameMembers(pathsOf("read"), ["sessions:watch", "inbox:markRead", "devices:leave"])
+    assert.sameMembers(pathsOf("read"), [
+      "sessions:watch",
+      "inbox:markRead",
+      "devices:leave",
+      "pushSubscriptions:key",
+      "pushSubscriptions:subscribe",
+      "pushSubscriptions:unsubscribe"
+    ])
     assert.sameMembers(pathsOf("approve"), ["requests:answer", "approvals:revoke", "inbox:pin", "inbox:archive"])
   })
 

@@ -10,7 +10,7 @@
  * A reload stops the workers whose settings changed, waits for their turns, and starts them with the new settings.
  */
 import { basename } from "node:path"
-import { Clock, Deferred, Effect, Exit, Fiber, Option, Queue, type Scope } from "effect"
+import { Cause, Clock, Deferred, Effect, Exit, Fiber, Option, Queue, type Scope } from "effect"
 import { type AppError, exitCodes, toAppError } from "../AppError.ts"
 import type { Loaded } from "../config/load.ts"
 import type { DirectoryValues } from "../config/settings.ts"
@@ -148,11 +148,10 @@ export const supervise = Effect.fnUntraced(function* (
       })
     )
   )
-  let failure: AppError | undefined
-  while (entries.size + reloading.size > 0) {
+  let result: Exit.Exit<void, AppError> = Exit.void
+  while (entries.size + reloading.size + (yield* Queue.size(results)) > 0) {
     const exit = yield* Queue.take(results)
-    const error = Option.getOrUndefined(Exit.findErrorOption(exit))
-    if (error !== undefined) failure = error
+    if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) result = exit
   }
-  if (failure !== undefined) return yield* failure
+  return yield* result
 })

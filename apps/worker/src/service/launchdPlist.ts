@@ -6,11 +6,12 @@ const string = (text: string): string => `<string>${escape(text)}</string>`
 
 /**
  * launchd cannot prevent a restart by the exit code, but it does not restart after success: final codes become 0. The shell
- * passes the signal of a stop on, so that the worker drains.
+ * passes the signal of a stop on, so that the worker drains. It does so from before the worker runs, because a signal that
+ * ends the shell alone would leave the worker running.
  */
-export const wrapper = `"$@" & pid=$!
-trap 'kill -TERM $pid' TERM
-trap 'kill -HUP $pid' HUP
+export const wrapper = `trap 'kill -TERM $! 2>/dev/null || exit 0' TERM
+trap 'kill -HUP $! 2>/dev/null' HUP
+"$@" & pid=$!
 while :; do
   wait $pid; code=$?
   kill -0 $pid 2>/dev/null || break
