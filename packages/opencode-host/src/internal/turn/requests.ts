@@ -3,13 +3,15 @@
  *
  * ```
  *  asked event, or listed with a running tool ──▶ RequestOpened ── replied, or its tool ended ──▶ RequestClosed
- *  listed without a running tool (zombie) ──▶ taken off OpenCode's list
+ *  listed without a running tool (zombie) ──▶ taken off OpenCode's list when its session is idle
  * ```
  *
  * Invariants
  * - A request is opened at most once, and closed before the turn ends.
- * - A zombie is never opened and never rejected: OpenCode would reject the live requests of its session, too.
- *   `once` takes a permission off OpenCode's list and runs nothing. A question cannot be taken off.
+ * - A zombie is never opened and never approved: OpenCode stores the end of an aborted tool before the tool stops, so an
+ *   approval could still run it.
+ * - A zombie is rejected only when its session is idle: OpenCode rejects the live requests of the session with it. A
+ *   question cannot be taken off the list.
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -17,11 +19,12 @@ import type { HostError } from "../../HostError.ts"
 import type { OpenCodeClient, OpenCodeEvent, ToolPart } from "../../OpenCodeClient.ts"
 import type { OpenCodeRequest, OpenCodeRequestRef, RequestReply } from "../../OpenCodeRequest.ts"
 import type { TurnEvent } from "../../TurnEvent.ts"
+import { isBusy } from "./record.ts"
 import { type AskedRequest, readOrigin, requestingPart } from "./requestOrigin.ts"
 
 /** OpenCode runs on this machine: a failure that outlasts these retries is repaired by the next refresh. */
 const retryPolicy = Schedule.exponential("100 millis").pipe(Schedule.upTo({ times: 4 }))
-/** An abort ends a tool shortly after its session: until then its request seems to wait. */
+/** An abort ends a tool shortly after its session, and the session is busy until then. */
 const whileEnding = Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: "10 seconds" }))
 
 /** OpenCode may run a tool, which asks, before it stores that the tool runs. */
@@ -34,18 +37,19 @@ const isWaiting = Effect.fnUntraced(function* (client: OpenCodeClient, request: 
   return part !== undefined && !hasEnded(part)
 })
 
-/** Takes a permission that no tool waits for off OpenCode's list. */
-const clearZombie = (client: OpenCodeClient, { id, kind }: OpenCodeRequestRef) =>
-  kind === "question"
-    ? Effect.void
-    : Effect.catchReason(client.permissions.reply(id, "once"), "HostError", "NotFound", () => Effect.void)
+/** Whether a request is a zombie that can be rejected without effect on another request. */
+const isClearable = Effect.fnUntraced(function* (client: OpenCodeClient, request: OpenCodeRequestRef) {
+  return !(yield* isWaiting(client, request)) && !(yield* isBusy(client, request.sessionID))
+})
 
-/** Clears a request of a session that was stopped, as soon as its tool has ended. Never fails. */
-export const clearWhenEnded = (client: OpenCodeClient, request: OpenCodeRequestRef): Effect.Effect<void> =>
-  Effect.repeat(isWaiting(client, request), { while: (waits) => waits, schedule: whileEnding }).pipe(
-    Effect.flatMap((waits) => (waits ? Effect.void : clearZombie(client, request))),
+/** Takes a permission that no tool waits for off OpenCode's list, as soon as its session is idle. Never fails. */
+export const clearZombie = (client: OpenCodeClient, request: OpenCodeRequestRef): Effect.Effect<void> => {
+  if (request.kind === "question") return Effect.void
+  return Effect.repeat(isClearable(client, request), { until: (is) => is, schedule: whileEnding }).pipe(
+    Effect.flatMap((is) => (is ? client.permissions.reply(request.id, "reject") : Effect.void)),
     Effect.catch((error) => Effect.logDebug(error.message))
   )
+}
 
 const send = (client: OpenCodeClient, id: string, reply: RequestReply): Effect.Effect<void, HostError> => {
   switch (reply.type) {
@@ -66,10 +70,7 @@ export const replyTo = Effect.fn("OpenCodeHost.reply")(function* (
   request: OpenCodeRequestRef,
   reply: RequestReply
 ) {
-  if (!(yield* isWaiting(client, request))) {
-    yield* clearZombie(client, request)
-    return "closed" as const
-  }
+  if (!(yield* isWaiting(client, request))) return "closed" as const
   return yield* send(client, request.id, reply).pipe(
     Effect.as("replied" as const),
     Effect.catchReason("HostError", "NotFound", () => Effect.succeed("closed" as const))
@@ -102,7 +103,7 @@ const sessionTree = (client: OpenCodeClient, rootId: string) => {
 export const clearZombies = Effect.fnUntraced(function* (client: OpenCodeClient, rootId: string) {
   const tree = sessionTree(client, rootId)
   const left = yield* Effect.filter(yield* listRequests(client), ({ sessionID }) => tree.includes(sessionID))
-  yield* Effect.forEach(left, (request) => clearWhenEnded(client, request), { concurrency: "unbounded", discard: true })
+  yield* Effect.forEach(left, (request) => clearZombie(client, request), { concurrency: "unbounded", discard: true })
 })
 
 /** Follows the requests of a turn. No effect of it fails: what could not be read is read by the next `refresh`. */
@@ -110,8 +111,8 @@ export const requestTracker = (client: OpenCodeClient, rootId: string) => {
   const tree = sessionTree(client, rootId)
   const open = new Map<string, OpenCodeRequest>()
   const opened = new Set<string>()
-  /** Closed by the end of the turn. */
-  const left: Array<OpenCodeRequest> = []
+  /** Zombies, and requests that the end of the turn has closed. */
+  const left = new Map<string, OpenCodeRequestRef>()
   /** Not emitted yet. */
   let events: Array<TurnEvent> = []
   /** Requests may have been opened or closed unnoticed. */
@@ -131,14 +132,14 @@ export const requestTracker = (client: OpenCodeClient, rootId: string) => {
 
   const onZombie = (request: AskedRequest) => {
     onClose(request.id)
-    return clearZombie(client, request)
+    left.set(request.id, request)
   }
 
   /** A tool that ends while its request is open was aborted. */
   const onToolEnded = Effect.fnUntraced(function* ({ callID, messageID }: ToolPart) {
     for (const request of open.values()) {
       const isItsTool = request.tool?.callID === callID && request.tool.messageID === messageID
-      if (isItsTool && !(yield* isWaiting(client, request))) yield* onZombie(request)
+      if (isItsTool && !(yield* isWaiting(client, request))) onZombie(request)
     }
   })
 
@@ -167,7 +168,8 @@ export const requestTracker = (client: OpenCodeClient, rootId: string) => {
     for (const id of open.keys()) if (!ids.has(id)) onClose(id)
     for (const request of listed) {
       if (!(yield* tree.includes(request.sessionID))) continue
-      yield* (yield* isWaiting(client, request)) ? onOpen(request) : onZombie(request)
+      if (yield* isWaiting(client, request)) yield* onOpen(request)
+      else onZombie(request)
     }
     isStale = false
   })
@@ -198,7 +200,7 @@ export const requestTracker = (client: OpenCodeClient, rootId: string) => {
     refresh: Effect.suspend(() => emit(isStale ? list : Effect.void)),
     /** At the end of the turn. */
     closeAll: (): ReadonlyArray<TurnEvent> => {
-      left.push(...open.values())
+      for (const request of open.values()) left.set(request.id, request)
       for (const id of open.keys()) onClose(id)
       return taken()
     },
@@ -206,6 +208,6 @@ export const requestTracker = (client: OpenCodeClient, rootId: string) => {
      * The requests that the turn left behind. From memory, because OpenCode fails to list a permission that it cannot
      * encode, such as the one of a web access without a time limit.
      */
-    abandoned: () => [...left, ...open.values()]
+    abandoned: (): ReadonlyArray<OpenCodeRequestRef> => [...left.values(), ...open.values()]
   }
 }

@@ -28,7 +28,7 @@ import { classifyTurn, type TurnState, usageOf } from "../../Turn.ts"
 import type { Ended, TurnEvent, TurnFailure } from "../../TurnEvent.ts"
 import { makeDeadline } from "./deadline.ts"
 import { deliver, isDelivered } from "./delivery.ts"
-import { clearWhenEnded, requestTracker } from "./requests.ts"
+import { clearZombie, requestTracker } from "./requests.ts"
 import { rejectionOf, turnReader } from "./turnReader.ts"
 import { isBusy, notTakenOver, turnInRecord } from "./record.ts"
 import { register } from "./runningTurns.ts"
@@ -105,7 +105,7 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
   /** The requests of a session are those of the prompt that the model answers. */
   const tracksRequests = () => !reader.isTakenOver() && (reader.hasBegun() || Deferred.isDoneUnsafe(turn.isOldest))
   const abandoned = Effect.suspend(() =>
-    Effect.forEach(requests.abandoned(), (request) => host.background(clearWhenEnded(client, request)))
+    Effect.forEach(requests.abandoned(), (request) => host.background(clearZombie(client, request)))
   )
   yield* Effect.addFinalizer(() => abandoned)
   const deadline = yield* makeDeadline(input.deadline)
