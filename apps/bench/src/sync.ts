@@ -8,7 +8,7 @@ import { ConvexClient } from "@opencode-worker/effect-convex"
 import { type AsyncOpenCodeHost, createOpenCodeHost } from "@opencode-worker/opencode-host/async"
 import { type Deployment, startDeployment } from "@opencode-worker/harness"
 import { openCodeHome } from "@opencode-worker/testkit"
-import { Context, Effect, Layer, Queue, Stream } from "effect"
+import { Context, Effect, Layer, Logger, Queue, Stream } from "effect"
 import { countRequests, type RequestCount } from "./countRequests.ts"
 import { makeSessions, type OpenCode, serveOpenCode } from "./product/opencode.ts"
 import { connectTo } from "./product/operator.ts"
@@ -23,7 +23,9 @@ export async function* sync(quick: boolean): AsyncGenerator<Line> {
   await using host = await createOpenCodeHost({ directory: home.directory, attach: { url, password } })
   await host.client.agents()
   using requests = countRequests("/session")
-  yield* await Effect.runPromise(Effect.scoped(passes({ deployed, host, ids, openCode, quick, requests })))
+  const measured = Effect.scoped(passes({ deployed, host, ids, openCode, quick, requests }))
+  // Standard output is the report.
+  yield* await Effect.runPromise(Effect.provide(measured, Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])))
 }
 
 interface World {

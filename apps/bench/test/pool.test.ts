@@ -62,7 +62,8 @@ describe("bench pool", () => {
     const error: unknown = await bench("nothing").catch((failure: unknown) => failure)
     assert.deepInclude(error, {
       code: 64,
-      stderr: "usage: pnpm bench <embedded | imports | models | pool | startup | stream | sync> [--quick] [--json]\n"
+      stderr:
+        "usage: pnpm bench <bill | embedded | imports | models | pool | startup | stream | sync> [--quick] [--json]\n"
     })
   })
 })
