@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import { PrometheusMetrics } from "effect/observability"
 import { packageVersion } from "../info/version.ts"
+import { processStart } from "./processStart.ts"
 import { RunningWorkers, type WorkerReport } from "./RunningWorkers.ts"
 
 /** One process, as `status --json` prints it. */
@@ -19,13 +20,11 @@ export interface HealthResponse {
   readonly body: string
 }
 
-const startedAt = Math.round(Date.now() - process.uptime() * 1000)
-
 const text = (status: number, body: string): HealthResponse => ({ status, type: "text/plain; charset=utf-8", body })
 
 const processReport = Effect.map(
   RunningWorkers.use(({ reports }) => reports),
-  (workers): ProcessReport => ({ pid: process.pid, version: packageVersion, startedAt, workers })
+  (workers): ProcessReport => ({ pid: process.pid, version: packageVersion, startedAt: processStart, workers })
 )
 
 const readiness = Effect.map(

@@ -1,11 +1,10 @@
 /** Metrics of this process, by the names that Prometheus clients use. */
 import { Effect, Metric } from "effect"
 import { packageVersion } from "../info/version.ts"
-
-const startedAt = Date.now() / 1000 - process.uptime()
+import { processStart } from "./processStart.ts"
 
 const gauges: Readonly<Record<string, readonly [description: string, value: () => number]>> = {
-  process_start_time_seconds: ["Start of the process, in seconds since 1970", () => startedAt],
+  process_start_time_seconds: ["Start of the process, in seconds since 1970", () => processStart / 1000],
   process_cpu_seconds_total: [
     "Processor time of the process",
     () => {

@@ -129,6 +129,7 @@ export const undo = Effect.fnUntraced(function* (
     until: ({ revert }) => revert?.messageID === messageId,
     schedule: Schedule.spaced("1 second")
   })
+  // Not Effect's clock: it is compared with the times of files.
   yield* journal.begin({ messageId, at: Date.now(), files: kept })
   yield* busy(client.actions.revert(id, messageId)).pipe(
     Effect.catchReason("HostError", "Timeout", () => Effect.timeoutOption(recorded, "1 minute")),

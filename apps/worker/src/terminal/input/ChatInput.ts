@@ -40,7 +40,7 @@ export interface ChatInput {
   readonly setCompletion: (complete: (text: string) => ReadonlyArray<string>) => void
   /** Adds texts to those that the keys Up and Down show. */
   readonly remember: (texts: ReadonlyArray<string>) => void
-  /** Gives the terminal to a program, such as a pager. */
+  /** Lets a program, such as a pager, use the terminal until it ends. */
   readonly handOver: <A, E, R>(program: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 

@@ -119,7 +119,7 @@ export const keyboard = (onInput: (input: Input) => void) =>
         leave()
         settings.close()
       }
-      /** Gives the terminal to another program until `takeBack`. */
+      /** Lets another program use the terminal until `takeBack`. */
       const release = () => {
         stdin.pause()
         leave()
