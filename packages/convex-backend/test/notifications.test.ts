@@ -2,7 +2,7 @@
 import { createHmac } from "node:crypto"
 import { afterAll, afterEach, assert, beforeAll, describe, it } from "vitest"
 import { api, type Id } from "../src/api.ts"
-import { passTime, resetTime } from "./support/clock.ts"
+import { endSlowTime, passTime, resetTime, slowTime } from "./support/clock.ts"
 import {
   answerRequest,
   enlist,
@@ -18,6 +18,7 @@ import {
 import { newDevice } from "./support/device.ts"
 import { never, newReceiver } from "./support/receiver.ts"
 
+slowTime()
 const deployment = useDeployment()
 const variable = "OPENCODE_WORKER_NOTIFY_LOCAL"
 let receiver: Awaited<ReturnType<typeof newReceiver>>
@@ -28,6 +29,7 @@ beforeAll(async () => {
 afterAll(() => {
   delete process.env[variable]
   receiver.close()
+  endSlowTime()
 })
 afterEach(() => {
   resetTime()
@@ -65,14 +67,17 @@ const setUp = async (options: { readonly content?: boolean; readonly secret?: st
     end,
     received,
     other: () => newSession(operator, worker.workerId),
-    /** The bodies, when there are `count` of them. */
-    bodies: async (count: number): Promise<ReadonlyArray<Record<string, unknown>>> => {
+    /** The bodies of all notifications, or of one kind, when there are `count` of them. */
+    bodies: async (count: number, kind?: string): Promise<ReadonlyArray<Record<string, unknown>>> => {
       const all = await eventually(
-        async () => received(),
+        async () =>
+          received()
+            .map(({ body }): Record<string, unknown> => JSON.parse(body))
+            .filter((body) => kind === undefined || body["kind"] === kind),
         ({ length }) => length >= count
       )
       assert.lengthOf(all, count)
-      return all.map(({ body }) => JSON.parse(body))
+      return all
     },
     target: async () => {
       const [target] = await operator.query(api.notifications.list, {})
@@ -179,7 +184,8 @@ describe("a webhook", () => {
     await bodies(3)
     await deployment().restart()
     await pass(5 * 60_000)
-    const sent = await bodies(4)
+    // The machine is gone by now, which is a notification too.
+    const sent = await bodies(4, "finished")
     assert.lengthOf(new Set(sent.map(({ id }) => id)), 1)
     const last = await eventually(target, ({ lastSentAt }) => lastSentAt !== null)
     assert.isNull(last.lastError)

@@ -7,19 +7,39 @@ import { join } from "node:path"
 import { vi } from "vitest"
 import { functionsDir } from "../../src/index.ts"
 
-const variable = "CONVEX_BACKEND_TEST_CLOCK"
+const moved = "CONVEX_BACKEND_TEST_CLOCK"
+const slowSince = "CONVEX_BACKEND_TEST_CLOCK_SLOW_SINCE"
 const real = (): number => Math.trunc(performance.timeOrigin + performance.now())
+
+const install = (): void => {
+  vi.spyOn(Date, "now").mockImplementation(() => {
+    const at = real()
+    const since = Number(process.env[slowSince] ?? at)
+    return Math.trunc(since + (at - since) / 10) + Number(process.env[moved] ?? 0)
+  })
+}
 
 /** Moves the time on, for this process and its deployment. */
 export const passTime = (millis: number): void => {
-  const moved = Number(process.env[variable] ?? 0) + millis
-  process.env[variable] = String(moved)
-  vi.spyOn(Date, "now").mockImplementation(() => real() + moved)
+  process.env[moved] = String(Number(process.env[moved] ?? 0) + millis)
+  install()
 }
 
 export const resetTime = (): void => {
-  delete process.env[variable]
+  delete process.env[moved]
   vi.restoreAllMocks()
+  if (process.env[slowSince] !== undefined) install()
+}
+
+/** Time passes ten times slower, so that a slow machine stays within a period of seconds. Call it before the start. */
+export const slowTime = (): void => {
+  process.env[slowSince] = String(real())
+  install()
+}
+
+export const endSlowTime = (): void => {
+  delete process.env[slowSince]
+  resetTime()
 }
 
 /** Fills `folder` with the package's functions, under this clock. */
@@ -32,7 +52,11 @@ export const functionsUnderClock = (folder: string): void => {
   // By the clock of the process: the other ones stand still within a function, at a time that has the move in it already.
   const source = `const millis = () => Number(process.hrtime.bigint()) / 1e6
 const origin = performance.timeOrigin + performance.now() - millis()
-Date.now = () => Math.trunc(origin + millis()) + Number(process.env["${variable}"] ?? 0)
+Date.now = () => {
+  const at = origin + millis()
+  const since = Number(process.env["${slowSince}"] ?? at)
+  return Math.trunc(since + (at - since) / 10) + Number(process.env["${moved}"] ?? 0)
+}
 export {}`
   writeFileSync(join(folder, "clock.ts"), source)
 }
