@@ -226,6 +226,13 @@ describe("a session of 10,000 parts", () => {
     await page.evaluate(() => scripted.append("turn3", { partId: "s1", kind: "text", text: "It" }))
     const leaf = page.locator(".row-slot", { has: page.locator(".live") })
     await leaf.waitFor()
+    // The parts of the page are read one by one, and each of these takes room from the rows.
+    for (const part of [".badge", ".waiting-request", ".strip", ".pane.list .item"])
+      await page
+        .locator(part)
+        .first()
+        .waitFor({ ...patient, state: "attached" })
+    await page.waitForLoadState("networkidle", patient)
     await settled()
     const changed = await page.evaluate(async () => {
       const touched = new Set<string>()
