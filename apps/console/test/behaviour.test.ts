@@ -239,7 +239,9 @@ describe("a session of 10,000 parts", () => {
       const observer = new MutationObserver((records) => {
         for (const { target } of records) {
           const element = target instanceof Element ? target : target.parentElement
-          touched.add(element?.closest(".row-slot")?.querySelector(".live") ? "leaf" : (element?.className ?? "?"))
+          touched.add(
+            element?.closest(".row-slot")?.querySelector(".live") ? "leaf" : (element?.outerHTML.slice(0, 300) ?? "?")
+          )
         }
       })
       observer.observe(document.body, { subtree: true, childList: true, characterData: true })
