@@ -25,6 +25,8 @@ export interface AssetOptions {
    * no frames, and Trusted Types.
    */
   readonly contentSecurityPolicy?: string
+  /** Names of the Trusted Types policies that scripts may create, for the default policy. Default: any. */
+  readonly trustedTypes?: ReadonlyArray<string>
 }
 
 /** A second address, for other machines. */
@@ -137,6 +139,9 @@ export const checkOptions = (options: ConvexEmbeddedOptions): void => {
   }
   if (!(Number.isInteger(connectionMemory) && connectionMemory >= LEAST_MEMORY)) {
     throw invalid("connectionMemory", `a whole number of bytes, at least ${LEAST_MEMORY}`)
+  }
+  for (const name of options.assets?.trustedTypes ?? []) {
+    if (!/^[\w\-#=/@.%]+$/.test(name)) throw invalidEntry("assets", "a name of a policy in trustedTypes", name)
   }
   if (!(userTimeLimit > 0)) throw invalid("userTimeLimit", "a number of milliseconds above 0")
   if (durability !== "full" && durability !== "normal") throw invalid("durability", '"full" or "normal"')

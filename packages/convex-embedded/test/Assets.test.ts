@@ -34,6 +34,11 @@ symlinkSync("index.html", join(folder, "linked.html"))
 const shared = deployForAll({ assets: { fallback: "/index.html", files: folder, immutable: "/assets/" } })
 const get = (path: string, init?: RequestInit) => fetch(shared().url + path, init)
 
+const policyWith = async (trustedTypes: ReadonlyArray<string>) => {
+  const { url } = await deploy({ assets: { files: { "/index.html": page }, trustedTypes } })
+  return (await fetch(url)).headers.get("content-security-policy") ?? ""
+}
+
 describe("assets", () => {
   it("have the type, the caching and the policy of their names", async () => {
     for (const [path, type, caching, content] of [
@@ -144,6 +149,11 @@ describe("assets", () => {
     assert.equal(answer.headers.get("content-security-policy"), "default-src 'self'")
   })
 
+  it("let scripts create the Trusted Types policies that are named, and no others", async () => {
+    assert.match(await policyWith(["app", "lib#2"]), /; require-trusted-types-for 'script'; trusted-types app lib#2$/)
+    assert.match(await policyWith([]), /; trusted-types 'none'$/)
+  })
+
   it("are read again by reload", async () => {
     const own = mkdtempSync(join(root, "own-"))
     writeFileSync(join(own, "a.txt"), "one")
@@ -165,7 +175,8 @@ describe("assets", () => {
       [{ files: join(root, "nothing") }, "nothing"],
       [{ fallback: "/app.html", files: folder }, "/app.html"],
       [{ files: { "a.txt": "" } }, "a.txt"],
-      [{ files: folder, immutable: "assets" }, "not assets"]
+      [{ files: folder, immutable: "assets" }, "not assets"],
+      [{ files: folder, trustedTypes: ["app; script-src *"] }, "script-src"]
     ] as const) {
       const error: unknown = await deploy({ assets }).catch((cause: unknown) => cause)
       assert.instanceOf(error, ConvexEmbeddedError, named)

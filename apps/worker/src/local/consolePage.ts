@@ -8,5 +8,5 @@ const folder = fileURLToPath(new URL("../../dist/console", import.meta.url))
 
 /** Undefined before the first build. */
 export const consolePage: AssetOptions | undefined = existsSync(folder)
-  ? { files: folder, fallback: "/index.html", immutable: "/assets/" }
+  ? { files: folder, fallback: "/index.html", immutable: "/assets/", trustedTypes: ["opencode-worker"] }
   : undefined

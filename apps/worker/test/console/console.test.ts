@@ -198,7 +198,8 @@ layer(worker.pipe(Layer.provideMerge(network), Layer.provideMerge(world)), {
           "frame-ancestors 'none'",
           "base-uri 'none'",
           "form-action 'none'",
-          "require-trusted-types-for 'script'"
+          "require-trusted-types-for 'script'",
+          "trusted-types opencode-worker"
         ]) {
           assert.include(policy, directive)
         }

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { promisify } from "node:util"
 import { gzip } from "node:zlib"
+import { type AssetPolicy, policyText } from "./asset-policy.ts"
 import { planContent, sendContent } from "./content.ts"
 import { mediaTypeOf } from "./media-types.ts"
 
@@ -12,14 +13,14 @@ export interface Asset {
   /** Without quotes. */
   readonly hash: string
   readonly cacheControl: string
-  readonly policy: string | undefined
+  readonly policy: AssetPolicy
   /** The compressed content, made at the first call; `null` if compression does not help. */
   readonly compressed: () => Promise<Uint8Array | null>
 }
 
 interface AssetRules {
   readonly isImmutable: boolean
-  readonly policy: string | undefined
+  readonly policy: AssetPolicy
 }
 
 export const makeAsset = (path: string, bytes: Uint8Array, { isImmutable, policy }: AssetRules): Asset => {
@@ -48,24 +49,6 @@ const acceptsGzip = (header: string | string[] | undefined): boolean =>
     .split(",")
     .some((each) => /^\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*$).*)?$/i.test(each))
 
-/** Scripts, styles and connections of the own origin. `host`: not all browsers count WebSockets to it as `'self'`. */
-const defaultPolicy = (host: string | undefined): string => {
-  const sockets = host !== undefined && /^[\w.:[\]-]+$/.test(host) ? ` ws://${host} wss://${host}` : ""
-  return [
-    "default-src 'none'",
-    "script-src 'self'",
-    `connect-src 'self'${sockets}`,
-    "img-src 'self' blob: data:",
-    "style-src 'self'",
-    "worker-src 'self'",
-    "manifest-src 'self'",
-    "frame-ancestors 'none'",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "require-trusted-types-for 'script'"
-  ].join("; ")
-}
-
 export const sendAsset = async (request: IncomingMessage, response: ServerResponse, asset: Asset): Promise<void> => {
   const { "accept-encoding": encodings, host, range } = request.headers
   // A range is one of the plain content, because that is what a client with a part of the file has.
@@ -79,7 +62,7 @@ export const sendAsset = async (request: IncomingMessage, response: ServerRespon
       "cache-control": asset.cacheControl,
       ...(compressed !== null && { "content-encoding": "gzip" }),
       // Also of scripts: a worker has the policy of its own file.
-      "content-security-policy": asset.policy ?? defaultPolicy(host),
+      "content-security-policy": policyText(asset.policy, host),
       "content-type": asset.type,
       "cross-origin-opener-policy": "same-origin",
       "cross-origin-resource-policy": "same-origin",

@@ -12,6 +12,7 @@ import type { AssetOptions } from "../../Options.ts"
 import { messageOf } from "../values/errors.ts"
 import { limits } from "../values/limits.ts"
 import { type Asset, makeAsset } from "./asset.ts"
+import { defaultPolicy } from "./asset-policy.ts"
 
 export class Assets {
   readonly #byPath: ReadonlyMap<string, Asset>
@@ -25,7 +26,8 @@ export class Assets {
   /** Fails with `InvalidOptions`. */
   static load(options: AssetOptions | undefined): Assets {
     if (options === undefined) return new Assets(new Map(), null)
-    const { contentSecurityPolicy: policy, fallback, files, immutable } = options
+    const { contentSecurityPolicy, fallback, files, immutable, trustedTypes } = options
+    const policy = contentSecurityPolicy ?? defaultPolicy(trustedTypes)
     if (immutable !== undefined && !/^\/.+\/$/.test(immutable))
       throw invalid(`The option immutable must be the path of a folder, such as /assets/, not ${immutable}.`)
     const contents = typeof files === "string" ? readFolder(files) : contentsOf(files)
