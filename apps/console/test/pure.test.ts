@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { href, pairingCode, parentOf, parse, type Route, sectionOf } from "../src/app/router.ts"
+import { href, loginResponse, pairingCode, parentOf, parse, type Route, sectionOf } from "../src/app/router.ts"
 import { readConfig } from "../src/auth/config.ts"
 import { answersOf, isAnswered, noChoice } from "../src/data/choices.ts"
 import { emptyDraft, typed } from "../src/data/drafts.ts"
@@ -56,12 +56,31 @@ describe("the router", () => {
   })
 })
 
+const responseIn = (url: string) => loginResponse(new URL(url, "https://a.test"))?.toString() ?? null
+
+describe("the response of a login provider", () => {
+  it("is in the fragment or the query of the address", () => {
+    expect(responseIn("/#code=c&state=s")).toBe("code=c&state=s")
+    expect(responseIn("/?error=access_denied&state=s")).toBe("error=access_denied&state=s")
+    for (const url of ["/", "/#/search?code=1&state=2", "/#pair=ABCD", "/?code=c"]) expect(responseIn(url)).toBeNull()
+  })
+})
+
 describe("the configuration", () => {
   it("is the origin of the page without a file, and may name another deployment", () => {
     for (const json of [undefined, "<html>", {}, { deployment: "" }, { deployment: 1 }]) {
-      expect(readConfig(json, "https://a.test")).toEqual({ deployment: "https://a.test" })
+      expect(readConfig(json, "https://a.test")).toEqual({ deployment: "https://a.test", login: null })
     }
-    expect(readConfig({ deployment: "https://b.test/" }, "https://a.test")).toEqual({ deployment: "https://b.test" })
+    expect(readConfig({ deployment: "https://b.test/" }, "https://a.test").deployment).toBe("https://b.test")
+  })
+
+  it("names a login provider by its URL and a client", () => {
+    const login = { issuer: "https://login.test/tenant", clientId: "console" }
+    expect(readConfig({ login }, "https://a.test").login).toEqual({ ...login, scope: "openid" })
+    expect(readConfig({ login: { ...login, scope: "openid email" } }, "").login?.scope).toBe("openid email")
+    for (const wrong of [null, {}, { issuer: "login", clientId: "console" }, { ...login, clientId: 1 }]) {
+      expect(readConfig({ login: wrong }, "https://a.test").login).toBeNull()
+    }
   })
 })
 

@@ -35,7 +35,8 @@ const screens: Readonly<Record<string, readonly [path: string, shown: string]>> 
   usage: ["#/usage", ".bars"],
   "usage, empty": ["?scenario=empty#/usage", "text=No usage in these days"],
   settings: ["#/settings", "text=every edit in this project"],
-  pair: ["?pair=1#/", "text=Pair this device"]
+  pair: ["?pair=1#/", "text=Pair this device"],
+  "pair, login": ["?pair=login#/", "text=Sign in with login.test"]
 }
 
 const phone = { width: 390, height: 844 }

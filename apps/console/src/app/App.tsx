@@ -1,22 +1,23 @@
 /** The start of the page: the configuration, the identity of this browser, and the connection. */
 import { createClient } from "@opencode-worker/client"
 import { useCallback, useEffect, useState } from "react"
-import { type Config, loadConfig } from "../auth/config.ts"
-import { forget, type Identity, loadIdentity, pair } from "../auth/identity.ts"
+import { type Config, loadConfig, type LoginProvider } from "../auth/config.ts"
+import { enroll, forget, type Identity, loadIdentity, pair } from "../auth/identity.ts"
 import { Outbox, type OutboxItem, sendWith } from "../data/Outbox.ts"
 import { openStore } from "../data/storage.ts"
 import { PairScreen } from "../screens/Pair.tsx"
-import { isSignedOut, makeServices, type Services, ServicesProvider } from "./Services.ts"
+import { t } from "../text/messages.ts"
+import { explain, isSignedOut, makeServices, type Services, ServicesProvider } from "./Services.ts"
 import { renewPush } from "./serviceWorker.ts"
 import { Shell } from "./Shell.tsx"
 
 type State =
   | { readonly name: "starting" }
-  | { readonly name: "signedOut"; readonly config: Config; readonly isRevoked: boolean }
+  | { readonly name: "signedOut"; readonly config: Config; readonly problem: string | null }
   | { readonly name: "signedIn"; readonly services: Services }
 
-/** The services of an identity. `onRevoked`: the deployment no longer accepts the device. */
-const connect = ({ deployment, device, scope }: Identity, onSignedOut: (isRevoked: boolean) => void): Services => {
+/** The services of an identity. */
+const connect = ({ deployment, device, scope }: Identity, onSignedOut: (problem: string | null) => void): Services => {
   const client = createClient({ url: deployment, device })
   const outbox = new Outbox(openStore<OutboxItem>("outbox"), sendWith(client))
   void outbox.load()
@@ -25,24 +26,43 @@ const connect = ({ deployment, device, scope }: Identity, onSignedOut: (isRevoke
   }
   watch().catch(() => undefined)
   client.workers.list().catch((error: unknown) => {
-    if (isSignedOut(error)) onSignedOut(true)
+    if (isSignedOut(error)) onSignedOut(t("pair.revoked"))
   })
   renewPush(client).catch(() => undefined)
   const signOut = async () => {
     await client.devices.leave()
     await forget()
-    onSignedOut(false)
+    onSignedOut(null)
     await client[Symbol.asyncDispose]()
   }
   return makeServices({ client, outbox, scope, deviceId: device.deviceId, deployment, signOut })
 }
 
-export const App = ({ code }: { readonly code: string | null }) => {
+/** The identity that a login provider has confirmed; otherwise the one that this browser has. */
+const identityOf = async (
+  { deployment, login }: Config,
+  response: URLSearchParams | null
+): Promise<Identity | undefined> => {
+  if (login !== null && response !== null) {
+    const { finishLogin } = await import("../auth/login.ts")
+    const token = await finishLogin(login, response)
+    if (token !== null) return enroll(deployment, token, t("pair.deviceName"))
+  }
+  return loadIdentity(deployment)
+}
+
+const startLogin = async (provider: LoginProvider) => {
+  const { beginLogin } = await import("../auth/login.ts")
+  location.assign(await beginLogin(provider))
+}
+
+/** `code`: of a pairing link. `login`: the response of a login provider. */
+export const App = ({ code, login }: { readonly code: string | null; readonly login: URLSearchParams | null }) => {
   const [state, set] = useState<State>({ name: "starting" })
   const [waitingCode, setWaitingCode] = useState(code)
 
   const signIn = useCallback((config: Config, identity: Identity) => {
-    const services = connect(identity, (isRevoked) => set({ name: "signedOut", config, isRevoked }))
+    const services = connect(identity, (problem) => set({ name: "signedOut", config, problem }))
     setWaitingCode(null)
     set({ name: "signedIn", services })
   }, [])
@@ -51,9 +71,15 @@ export const App = ({ code }: { readonly code: string | null }) => {
     let isLeft = false
     const start = async () => {
       const config = await loadConfig()
-      const identity = waitingCode === null ? await loadIdentity(config.deployment) : undefined
+      let identity: Identity | undefined
+      let problem: string | null = null
+      try {
+        identity = waitingCode === null ? await identityOf(config, login) : undefined
+      } catch (error) {
+        problem = t("pair.loginFailed", { reason: explain(error) })
+      }
       if (isLeft) return
-      if (identity === undefined) set({ name: "signedOut", config, isRevoked: false })
+      if (identity === undefined) set({ name: "signedOut", config, problem })
       else signIn(config, identity)
     }
     void start()
@@ -65,11 +91,13 @@ export const App = ({ code }: { readonly code: string | null }) => {
 
   if (state.name === "starting") return null
   if (state.name === "signedOut") {
-    const { config, isRevoked } = state
+    const { config, problem } = state
+    const provider = config.login
     return (
       <PairScreen
         code={waitingCode}
-        isRevoked={isRevoked}
+        problem={problem}
+        login={provider && { name: new URL(provider.issuer).host, start: () => startLogin(provider) }}
         pair={async (given) => signIn(config, await pair(config.deployment, given))}
       />
     )

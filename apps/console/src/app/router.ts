@@ -105,6 +105,15 @@ export const parentOf = (route: Route): Route | null => {
   }
 }
 
+/** The response of a login provider in the address of the page, or null. */
+export const loginResponse = ({ hash, search }: Pick<URL, "hash" | "search">): URLSearchParams | null => {
+  for (const text of [hash.replace(/^#/, ""), search]) {
+    const given = new URLSearchParams(text)
+    if (given.has("state") && (given.has("code") || given.has("error"))) return given
+  }
+  return null
+}
+
 /** The pairing code in a fragment such as `#pair=ABCD-EFGH`, or null. */
 export const pairingCode = (hash: string): string | null => {
   const code = new URLSearchParams(hash.replace(/^#/, "")).get("pair")?.trim() ?? ""

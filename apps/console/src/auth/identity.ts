@@ -1,5 +1,12 @@
 /** The identity of this browser: a device whose key cannot be exported, kept in IndexedDB. */
-import { claimDevice, createDeviceKey, type Device, type DeviceKey, type DeviceScope } from "@opencode-worker/client"
+import {
+  claimDevice,
+  createClient,
+  createDeviceKey,
+  type Device,
+  type DeviceKey,
+  type DeviceScope
+} from "@opencode-worker/client"
 import { openStore } from "../data/storage.ts"
 
 export interface Identity {
@@ -34,6 +41,13 @@ export const pair = async (deployment: string, code: string): Promise<Identity> 
   await identities.set("device", identity)
   await keys.remove(`key:${code}`)
   return identity
+}
+
+/** Makes this browser a device of the identity in a token of a login provider. The token is used once and not stored. */
+export const enroll = async (deployment: string, token: string, name: string): Promise<Identity> => {
+  await using client = createClient({ url: deployment, auth: () => Promise.resolve(token) })
+  const { code } = await client.devices.add({ name, scope: "operate" })
+  return pair(deployment, code)
 }
 
 /** Deletes the key, and everything that this browser has stored. */

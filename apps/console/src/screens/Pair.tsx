@@ -1,4 +1,4 @@
-/** Signs in: a device is paired by a code that another device shows. */
+/** Signs in: at a login provider if there is one, or by a code that another device shows. */
 import { cleanText } from "@opencode-worker/client/text"
 import { type FormEvent, useEffect, useRef, useState } from "react"
 import { useAction } from "../app/Services.ts"
@@ -8,11 +8,14 @@ import { Problem } from "../ui/parts.tsx"
 export interface PairProps {
   /** From the link. */
   readonly code: string | null
-  readonly isRevoked: boolean
+  /** Why it is not signed in, if it was, or tried. */
+  readonly problem: string | null
+  /** Goes to the page of a login provider. */
+  readonly login: { readonly name: string; readonly start: () => Promise<void> } | null
   readonly pair: (code: string) => Promise<void>
 }
 
-export const PairScreen = ({ code, isRevoked, pair }: PairProps) => {
+export const PairScreen = ({ code, login, pair, problem }: PairProps) => {
   const [typed, setTyped] = useState(code ?? "")
   const { error, isRunning, run } = useAction()
   const isSecure = globalThis.isSecureContext
@@ -34,10 +37,20 @@ export const PairScreen = ({ code, isRevoked, pair }: PairProps) => {
       <form className="card" onSubmit={onSubmit}>
         <img src="/icon.svg" width="56" height="56" alt="" />
         <h1>{t("pair.title")}</h1>
-        <p className="sub">{t("pair.text")}</p>
-        {isRevoked && <Problem error={t("pair.revoked")} />}
+        <p className="sub">{t(login === null ? "pair.text" : "pair.loginText")}</p>
+        {problem !== null && <Problem error={cleanText(problem)} />}
         {!isSecure && <Problem error={t("pair.insecure")} />}
         {error !== null && <Problem error={cleanText(error)} />}
+        {login !== null && (
+          <button
+            type="button"
+            className="button primary"
+            disabled={isRunning || !isSecure}
+            onClick={() => void run(login.start)}
+          >
+            {t("pair.login", { provider: login.name })}
+          </button>
+        )}
         <div className="field">
           <label htmlFor="code">{t("pair.code")}</label>
           <input
@@ -51,7 +64,7 @@ export const PairScreen = ({ code, isRevoked, pair }: PairProps) => {
             required
           />
         </div>
-        <button type="submit" className="button primary" disabled={isRunning || !isSecure}>
+        <button type="submit" className={`button ${login === null ? "primary" : ""}`} disabled={isRunning || !isSecure}>
           {isRunning ? t("pair.pairing") : t("pair.pair")}
         </button>
       </form>

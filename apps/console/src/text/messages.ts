@@ -266,6 +266,10 @@ export const en = {
   "pair.title": "Pair this device",
   "pair.text":
     "Open the link that “opencode-worker serve” shows, or run “opencode-worker devices add phone” and enter its code here. A code is valid for 5 minutes.",
+  "pair.login": "Sign in with {provider}",
+  "pair.loginText": "Sign in, or enter a code that “opencode-worker devices add phone” shows.",
+  "pair.loginFailed": "The login failed: {reason}",
+  "pair.deviceName": "web console",
   "pair.code": "Pairing code",
   "pair.pair": "Pair",
   "pair.pairing": "Pairing…",

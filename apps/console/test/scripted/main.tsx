@@ -34,7 +34,8 @@ if (root !== null) {
       {given.has("pair") ? (
         <PairScreen
           code={null}
-          isRevoked={given.get("pair") === "revoked"}
+          problem={given.get("pair") === "login" ? "The login failed: access_denied" : null}
+          login={given.get("pair") === "login" ? { name: "login.test", start: () => Promise.resolve() } : null}
           pair={() => Promise.reject(new Error("This code has expired: create another one"))}
         />
       ) : (
