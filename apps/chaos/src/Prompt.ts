@@ -143,15 +143,16 @@ const refusal = Reply.status(429, { retryAfter: "3 seconds", message: tooMany })
 
 const callTool = (command: string) => Reply.toolCall("bash", { command, description: "Does what was asked" })
 
+const promptsIn = (text: string) => [...text.matchAll(/\bprompt-(\d+)/g)].map(([, number]) => Number(number))
+
 /**
- * OpenCode's internal requests contain no prompt. They belong to the newest prompt that they mention: by its number,
- * because the request for a second summary ends with the first one.
+ * The prompt in the last message of a person, which may be older than one that steered. OpenCode's internal requests contain
+ * no prompt: they belong to the newest one that they mention, because the request for a second summary ends with the first.
  */
-const newestPrompt = ({ messages }: ChatRequest) => {
-  const mentioned = messages
-    .filter(({ role }) => role !== "system")
-    .flatMap(({ text }) => [...text.matchAll(/\bprompt-(\d+)/g)].map(([, number]) => Number(number)))
-  return `prompt-${Math.max(...mentioned)}`
+const promptOf = ({ lastUserText, messages }: ChatRequest) => {
+  const own = lastUserText.includes("<conversation>") ? [] : promptsIn(lastUserText)
+  const mentioned = messages.filter(({ role }) => role !== "system").flatMap(({ text }) => promptsIn(text))
+  return `prompt-${own.at(0) ?? Math.max(...mentioned)}`
 }
 
 const askedFor = ({ id, kind, requests }: Plan, { lastUserText, messages, toolResults }: ChatRequest): Asked => {
@@ -210,7 +211,7 @@ const mistakesOf = ({ followsCompaction, hasFile, id }: Plan, { messages }: Chat
 export const script =
   (plans: ReadonlyMap<string, Plan>): Script =>
   (request) => {
-    const plan = plans.get(newestPrompt(request))
+    const plan = plans.get(promptOf(request))
     if (plan === undefined) return Reply.status(400, { message: `No such prompt: ${request.lastUserText}` })
     const asked = askedFor(plan, request)
     plan.requests.set(asked, (plan.requests.get(asked) ?? 0) + 1)
