@@ -22,11 +22,12 @@ const requestOf = (messages: ReadonlyArray<Message>): ChatRequest => {
   }
 }
 
+const textPlan = (id: string) => makePlan(id, "text", { followsCompaction: false, hasFile: false })
+
 /** The prompts for which a request counts. */
 const counts = async (...messages: ReadonlyArray<Message>) => {
   const ids = ["prompt-1", "prompt-2", "prompt-3"]
-  const plan = (id: string) => makePlan(id, "text", { followsCompaction: false, hasFile: false })
-  const plans = await Effect.runPromise(Effect.forEach(ids, plan))
+  const plans = await Effect.runPromise(Effect.forEach(ids, textPlan))
   script(new Map(plans.map((each) => [each.id, each])))(requestOf(messages))
   return plans.filter(({ requests }) => requests.size > 0).map(({ id }) => id)
 }
