@@ -5,11 +5,14 @@ export type ClientReason =
   | { readonly _tag: "Rejected"; readonly code: string; readonly message: string; readonly data: unknown }
   /** The function threw another error, or its arguments were refused. Recovery: none by retrying. */
   | { readonly _tag: "FunctionFailed"; readonly message: string }
-  /** No connection within the time limit. The outcome is unknown. Recovery: call again with the same idempotency key. */
+  /**
+   * No connection within the time limit, or the deployment ended the connection with a fatal error. The outcome is unknown.
+   * Recovery: call again with the same idempotency key.
+   */
   | { readonly _tag: "Unreachable"; readonly message: string }
   /** Connected, and no response within the time limit. Recovery: as for `Unreachable`. */
   | { readonly _tag: "Timeout"; readonly message: string }
-  /** The client was closed, or the deployment sent a fatal error. Recovery: create another client. */
+  /** The client was closed. Recovery: create another client. */
   | { readonly _tag: "Closed"; readonly message: string }
 
 export class ClientError extends Error {

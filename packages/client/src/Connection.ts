@@ -1,12 +1,13 @@
 /**
  * The part of a Convex client that this package needs, and an implementation over `convex/browser` with time limits and typed
- * errors. It survives reconnects. A fatal error of the deployment closes it instead of becoming an uncaught exception.
+ * errors. It survives reconnects, and fatal errors of the deployment, which would be uncaught exceptions.
  */
 import { ConvexClient } from "convex/browser"
 import { type FunctionArgs, type FunctionReference, type FunctionReturnType, getFunctionName } from "convex/server"
 import { ClientError, type ClientReason, isClientError } from "./ClientError.ts"
 import { type Device, deviceAuth } from "./Device.ts"
 import { reasonOf } from "./internal/reasonOf.ts"
+import { ReplacedClient } from "./internal/replacedClient.ts"
 
 type Call<Kind extends "query" | "mutation" | "action"> = <F extends FunctionReference<Kind>>(
   reference: F,
@@ -85,29 +86,8 @@ export const connect = ({ auth, device, timeout = 30_000, url }: ConnectOptions)
   const nextToken = device === undefined ? auth : deviceAuth({ url, device })
   /** Why the device received no token. Calls fail with it, instead of "sign in". */
   let refusal: ClientReason | undefined
-  const closed = Promise.withResolvers<never>()
-  // Each call handles it; without a call it is no failure.
-  closed.promise.catch(() => undefined)
-  const listeners = new Set<(error: ClientError) => void>()
-  const close = async (message: string) => {
-    const error = new ClientError("connect", { _tag: "Closed", message })
-    closed.reject(error)
-    for (const fail of listeners) fail(error)
-    if (!client.closed) await client.close()
-  }
-  const client = new ConvexClient(url.replace(/\/+$/, ""), {
-    logger: false,
-    unsavedChangesWarning: false,
-    skipConvexDeploymentUrlCheck: true,
-    expectAuth: true,
-    initialAuthTokenReuse: true,
-    webSocketConstructor: guarded((cause) => {
-      const { message } = reasonOf(cause)
-      if (message.startsWith("[CONVEX FATAL ERROR]")) void close(`The deployment sent a fatal error: ${message}`)
-    })
-  })
   // A rejection would be an uncaught exception, and null would sign the operator out.
-  const token = async (delay = firstDelay): Promise<string | null> => {
+  const token = async (client: ConvexClient, delay = firstDelay): Promise<string | null> => {
     if (client.closed) return null
     try {
       return await nextToken()
@@ -117,27 +97,42 @@ export const connect = ({ auth, device, timeout = 30_000, url }: ConnectOptions)
         return null
       }
       await new Promise((resolve) => setTimeout(resolve, delay))
-      return token(Math.min(delay * 2, longestDelay))
+      return token(client, Math.min(delay * 2, longestDelay))
     }
   }
-  client.setAuth(() => token())
+  const clients = new ReplacedClient((onFatal) => {
+    const client = new ConvexClient(url.replace(/\/+$/, ""), {
+      logger: false,
+      unsavedChangesWarning: false,
+      skipConvexDeploymentUrlCheck: true,
+      expectAuth: true,
+      initialAuthTokenReuse: true,
+      webSocketConstructor: guarded((cause) => {
+        const { message } = reasonOf(cause)
+        if (message.startsWith("[CONVEX FATAL ERROR]")) onFatal(`The deployment sent a fatal error: ${message}`)
+      })
+    })
+    client.setAuth(() => token(client))
+    return client
+  })
 
   const failureOf = (cause: unknown): ClientReason => {
     const reason = reasonOf(cause)
     return refusal !== undefined && reason._tag === "Rejected" && reason.code === "Unauthenticated" ? refusal : reason
   }
   const timedOut = (): ClientReason =>
-    client.connectionState().isWebSocketConnected
+    clients.isConnected
       ? { _tag: "Timeout", message: `The deployment did not respond within ${timeout} ms.` }
       : { _tag: "Unreachable", message: `The deployment was not reachable for ${timeout} ms.` }
-  const call = async <A>(reference: FunctionReference<"query" | "mutation" | "action">, start: () => Promise<A>) => {
+  const call = async <A>(
+    reference: FunctionReference<"query" | "mutation" | "action">,
+    start: (client: ConvexClient) => Promise<A>
+  ) => {
     const operation = getFunctionName(reference)
     const limit = Promise.withResolvers<never>()
     const timer = setTimeout(() => limit.reject(new ClientError(operation, timedOut())), timeout)
     try {
-      // A closed client never responds.
-      const response = client.closed ? closed.promise : start()
-      return await Promise.race([response, closed.promise, limit.promise])
+      return await Promise.race([clients.run(start), limit.promise])
     } catch (cause) {
       throw cause instanceof ClientError ? cause : new ClientError(operation, failureOf(cause))
     } finally {
@@ -146,32 +141,32 @@ export const connect = ({ auth, device, timeout = 30_000, url }: ConnectOptions)
   }
   return {
     url,
-    query: (reference, args) => call(reference, () => client.query(reference, args)),
-    mutation: (reference, args) => call(reference, () => client.mutation(reference, args)),
-    action: (reference, args) => call(reference, () => client.action(reference, args)),
-    subscribe: (query, args, onValue, onError) => {
-      if (client.closed) {
-        closed.promise.catch(onError)
-        return () => undefined
-      }
-      const listener = (error: ClientError) => onError(error)
-      listeners.add(listener)
-      const unsubscribe = client.onUpdate(query, args, onValue, (cause) =>
-        onError(new ClientError(getFunctionName(query), failureOf(cause)))
-      )
-      return () => {
-        if (listeners.delete(listener)) unsubscribe()
-      }
-    },
+    query: (reference, args) => call(reference, (client) => client.query(reference, args)),
+    mutation: (reference, args) => call(reference, (client) => client.mutation(reference, args)),
+    action: (reference, args) => call(reference, (client) => client.action(reference, args)),
+    subscribe: (query, args, onValue, onError) =>
+      clients.withEach(
+        (client) =>
+          client.onUpdate(query, args, onValue, (cause) =>
+            onError(new ClientError(getFunctionName(query), failureOf(cause)))
+          ),
+        onError
+      ),
     watchStatus: (onChange) => {
-      let last = client.connectionState().isWebSocketConnected
-      onChange(last)
-      return client.subscribeToConnectionState(({ isWebSocketConnected }) => {
-        if (isWebSocketConnected === last) return
-        last = isWebSocketConnected
-        onChange(last)
-      })
+      let last: boolean | undefined
+      const report = (isConnected: boolean) => {
+        if (isConnected === last) return
+        last = isConnected
+        onChange(isConnected)
+      }
+      return clients.withEach(
+        (client) => {
+          report(client.connectionState().isWebSocketConnected)
+          return client.subscribeToConnectionState(({ isWebSocketConnected }) => report(isWebSocketConnected))
+        },
+        () => report(false)
+      )
     },
-    [Symbol.asyncDispose]: () => close("The client is closed.")
+    [Symbol.asyncDispose]: () => clients.close()
   }
 }

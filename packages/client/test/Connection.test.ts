@@ -45,23 +45,40 @@ describe("createClient", () => {
     assert.deepInclude(reason, { _tag: "Rejected", code: "Unauthenticated" })
   })
 
-  it("a fatal error of the deployment closes the client, instead of being an uncaught exception", async () => {
+  it("a fatal error of the deployment fails the calls without a response, and subscriptions continue after it", async () => {
+    let isFatal = true
     class Fatal extends WebSocket {
       constructor(...args: ConstructorParameters<typeof WebSocket>) {
         super(...args)
         this.addEventListener("open", () => {
           const data = JSON.stringify({ type: "FatalError", error: "no such deployment" })
-          this.dispatchEvent(new MessageEvent("message", { data }))
+          if (isFatal) this.dispatchEvent(new MessageEvent("message", { data }))
+          isFatal = false
         })
       }
     }
     vi.stubGlobal("WebSocket", Fatal)
-    await using client = createClient({ url: deployment().url, auth: () => Promise.resolve(null) })
+    await using client = createClient({ url: deployment().url, auth: () => deployment().token("ann") })
     const watched = (async () => {
       for await (const workers of client.workers.watch()) return workers
     })()
-    const [called, ended] = await Promise.all([reasonOf(client.workers.list()), reasonOf(watched)])
-    assert.deepStrictEqual([called._tag, ended._tag], ["Closed", "Closed"])
+    const called = await reasonOf(client.workers.list())
+    assert.strictEqual(called._tag, "Unreachable")
     assert.match(called.message, /no such deployment/)
+    assert.deepStrictEqual(await client.workers.list(), [])
+    assert.deepStrictEqual(await watched, [])
+  })
+
+  it("calls and subscriptions end with Closed when the client is closed", async () => {
+    const client = createClient({ url: "http://127.0.0.1:9", auth: () => Promise.resolve("t") })
+    const watched = (async () => {
+      for await (const workers of client.workers.watch()) return workers
+    })()
+    const ended = Promise.all([reasonOf(client.workers.list()), reasonOf(watched)])
+    await client[Symbol.asyncDispose]()
+    assert.deepStrictEqual(
+      [...(await ended), await reasonOf(client.workers.list())].map(({ _tag }) => _tag),
+      ["Closed", "Closed", "Closed"]
+    )
   })
 })

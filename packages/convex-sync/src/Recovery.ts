@@ -18,7 +18,7 @@ import { countRecovery } from "./internal/metrics.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import type { OrphanedTurn, TurnStore } from "./TurnStore.ts"
 
-const sessionGone = { name: "SessionGone", message: "OpenCode no longer has this conversation" }
+const sessionGone = { name: "SessionGone", message: "The agent no longer has this session" }
 const workerStopped = {
   name: "WorkerStopped",
   message:
