@@ -2,6 +2,7 @@ import { cp, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { defineConfig, type Options } from "tsup"
+import { deepImports } from "./deepImports.ts"
 import { configJsonSchema } from "./src/config/ConfigFile.ts"
 import { thirdPartyNotices } from "./thirdPartyNotices.ts"
 
@@ -29,6 +30,7 @@ export default defineConfig([
   {
     ...common,
     entry: { "bin/main": "src/main.ts" },
+    esbuildPlugins: [notices, deepImports],
     clean: true,
     banner: { js: `#!/usr/bin/env node\n${requireBanner}` },
     esbuildOptions: (options) => {

@@ -6,6 +6,7 @@ export default defineConfig({
     cli: "src/cli.ts",
     "convex-thread": "src/internal/threads/convex-thread.ts",
     effect: "src/effect.ts",
+    holder: "src/Holder.ts",
     index: "src/index.ts",
     "private-files": "src/PrivateFiles.ts"
   },

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util"
 import { bill } from "./bill.ts"
+import { command } from "./command.ts"
 import { embeddedBench as embedded } from "./embedded.ts"
 import { imports } from "./imports.ts"
 import { models } from "./models.ts"
@@ -12,6 +13,7 @@ import { sync } from "./sync.ts"
 /** Each benchmark yields lines. `quick` makes it small enough for CI, with the same names and fields. */
 const benchmarks: Readonly<Record<string, (quick: boolean) => AsyncIterable<Line>>> = {
   bill,
+  command,
   embedded,
   imports,
   models,

@@ -1,10 +1,10 @@
-/** The command tree. A command is loaded when it is needed, because loading all of them takes several times longer. */
+/** The command tree. A command is loaded when the command line names it, because loading all takes several times longer. */
 import { Effect, Runtime } from "effect"
 import { CliError, Command, Completions } from "effect/cli"
-import { packageVersion } from "./info/version.ts"
 import { exitCodes } from "./AppError.ts"
+import { descriptions } from "./commands/descriptions.ts"
+import { packageVersion } from "./info/version.ts"
 
-/** In the order of the help. */
 const commands = {
   dev: () => import("./commands/dev.ts").then(({ dev }) => dev),
   start: () => import("./commands/start.ts").then(({ start }) => start),
@@ -37,20 +37,27 @@ const commands = {
   completion: () => import("./commands/completion.ts").then(({ completion }) => completion)
 }
 
-const isCommand = (word: string | undefined): word is keyof typeof commands =>
-  word !== undefined && Object.hasOwn(commands, word)
+type Name = keyof typeof descriptions
 
-/** The command that the command line names. All commands for help, completions and mistakes. */
-const load = Effect.suspend(() => {
-  const word = process.argv.slice(2).find((argument) => !argument.startsWith("-"))
-  const names = isCommand(word) ? [word] : Object.keys(commands).filter(isCommand)
-  return Effect.promise(async () => {
-    const found = await Promise.all(names.map((name) => commands[name]()))
-    if (word !== "complete") return found
-    const { complete } = await import("./commands/completion.ts")
-    const all = Command.make("opencode-worker").pipe(Command.withSubcommands(found))
-    return [...found, complete(() => Completions.fromCommand(all))]
-  })
+const isName = (word: string): word is Name => Object.hasOwn(descriptions, word)
+
+const names = Object.keys(descriptions).filter(isName)
+
+/** A command that the command line does not name: its line in the help. */
+const unused = (name: Name) => Promise.resolve(Command.make(name).pipe(Command.withDescription(descriptions[name])))
+
+/** All commands; those that the arguments name with their flags. */
+const load = Effect.promise(async () => {
+  const words = process.argv.slice(2)
+  const isCompletion = words[0] === "complete"
+  const isAll = isCompletion || words.some((word) => /^--(?:completions|wizard)\b/.test(word))
+  const found = await Promise.all(
+    names.map((name) => (isAll || words.includes(name) ? commands[name]() : unused(name)))
+  )
+  if (!isCompletion) return found
+  const { complete } = await import("./commands/completion.ts")
+  const root = Command.make("opencode-worker").pipe(Command.withSubcommands(found))
+  return [...found, complete(() => Completions.fromCommand(root))]
 })
 
 /** An invalid command line, which was already reported. */

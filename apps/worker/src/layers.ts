@@ -7,24 +7,15 @@
  *   ModelCache, Catalog ── OpenCodeHost
  * ```
  */
-import { Client } from "@opencode-worker/client/effect"
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import { OpenCodeHost, type OpenCodeHostOptions } from "@opencode-worker/opencode-host"
 import { Effect, Layer } from "effect"
 import { UserDirectories } from "effect/persistence"
 import { configError } from "./AppError.ts"
 import { EmbeddedDeployment } from "./local/EmbeddedDeployment.ts"
+import { operatorLayer } from "./local/operatorLayer.ts"
 import { catalogLayer } from "./opencode/catalog.ts"
 import { models } from "./opencode/models.ts"
-
-/** The operator's client, over a separate connection. */
-export const operatorLayer = Client.layer.pipe(
-  Layer.provide(
-    Layer.unwrap(
-      EmbeddedDeployment.useSync(({ operatorToken, url }) => ConvexClient.layer({ url, auth: operatorToken }))
-    )
-  )
-)
 
 const workerConnection = Layer.unwrap(EmbeddedDeployment.useSync(({ url }) => ConvexClient.layer({ url })))
 

@@ -1,5 +1,5 @@
 /** Runs the command with the services of the machine. */
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Layer, References, Runtime } from "effect"
 import { UserDirectories } from "effect/persistence"
 import { run } from "./cli.ts"
@@ -12,7 +12,7 @@ import { styleFor } from "./terminal/output/Style.ts"
 
 ownErrors()
 
-useProxies(process.env)
+await useProxies(process.env)
 
 const services = Layer.mergeAll(
   NodeServices.layer,

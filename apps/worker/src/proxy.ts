@@ -3,10 +3,9 @@
  *
  * Node.js uses them only with `NODE_USE_ENV_PROXY`, and then for loopback too, which would send OpenCode's password to them.
  * This module always uses them for other machines, unless `NODE_USE_ENV_PROXY=0`, and never for this machine.
+ *
+ * It loads the other modules only if there is a proxy: `node:http` alone takes as long as the rest of a short command.
  */
-import { setGlobalProxyFromEnv } from "node:http"
-import { withoutLoopback } from "@opencode-worker/opencode-host"
-
 type Environment = Readonly<Record<string, string | undefined>>
 
 /** The lower-case name wins, as in curl; an empty value counts as absent. */
@@ -29,12 +28,14 @@ const proxyIn = (environment: Environment, name: "http_proxy" | "https_proxy"): 
 }
 
 /** Call it before the first request. A proxy that cannot be used is ignored: see `refusedProxy`. */
-export const useProxies = (environment: NodeJS.ProcessEnv): void => {
+export const useProxies = async (environment: NodeJS.ProcessEnv): Promise<void> => {
   const proxies = { http_proxy: proxyIn(environment, "http_proxy"), https_proxy: proxyIn(environment, "https_proxy") }
   if (proxies.http_proxy === undefined && proxies.https_proxy === undefined) return
+  const { withoutLoopback } = await import("@opencode-worker/opencode-host")
   const no_proxy = withoutLoopback(read(environment, "no_proxy"))
   environment["NO_PROXY"] = environment["no_proxy"] = no_proxy
   if (environment["NODE_USE_ENV_PROXY"] === "0") return
+  const { setGlobalProxyFromEnv } = await import("node:http")
   setGlobalProxyFromEnv({
     ...(proxies.http_proxy && { http_proxy: proxies.http_proxy.href }),
     ...(proxies.https_proxy && { https_proxy: proxies.https_proxy.href }),

@@ -2,7 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import { ScriptedProvider } from "@opencode-worker/testkit"
 import { Context, Effect, Layer } from "effect"
 import { Client } from "@opencode-worker/client/effect"
-import { operatorLayer } from "../src/layers.ts"
+import { operatorLayer } from "../src/local/operatorLayer.ts"
 import { ask, runWorker, world } from "./support/world.ts"
 
 /** `pnpm test:full` runs 50. */

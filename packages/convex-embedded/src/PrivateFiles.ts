@@ -29,6 +29,8 @@ import { dirname, join, resolve } from "node:path"
 import { ConvexEmbeddedError } from "./ConvexEmbeddedError.ts"
 import { isCode, systemFailure } from "./internal/values/system-failure.ts"
 
+export { isConvexEmbeddedError } from "./ConvexEmbeddedError.ts"
+
 const FOLDER_MODE = 0o700
 const FILE_MODE = 0o600
 const OTHERS = 0o077

@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { assert, describe, it, onTestFinished } from "vitest"
 import { ConvexEmbedded, ConvexEmbeddedError, type ConvexEmbeddedOptions } from "../src/index.ts"
+import { findHolder } from "../src/Holder.ts"
 import { readHolder } from "../src/internal/storage/holder.ts"
 import { connectHttp, deploy, FUNCTIONS, temporaryFolder } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
@@ -80,6 +81,7 @@ describe("start", () => {
   it("reports the process that holds a data folder in use", async () => {
     const deployment = await deploy()
     assert.deepEqual(readHolder(deployment.dataDir), { pid: process.pid, url: deployment.url })
+    assert.deepEqual(findHolder(deployment.dataDir), { pid: process.pid, url: deployment.url })
     const error = await refusal({ dataDir: deployment.dataDir })
     assert.equal(error.code, "DataInUse")
     assert.include(error.message, String(process.pid))
@@ -87,6 +89,9 @@ describe("start", () => {
     assert.deepEqual(error.holder, { pid: process.pid, url: deployment.url })
     await deployment.close()
     assert.isNull(readHolder(deployment.dataDir))
+    // The record of a killed process: the data file is not locked.
+    writeFileSync(join(deployment.dataDir, "lock.json"), JSON.stringify({ pid: process.pid, url: deployment.url }))
+    assert.isNull(findHolder(deployment.dataDir))
   })
 
   it("takes over the record of a dead process, and its cache", async () => {

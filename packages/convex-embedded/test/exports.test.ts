@@ -1,5 +1,6 @@
 import { assert, describe, it } from "vitest"
 import * as effect from "../src/effect.ts"
+import * as holder from "../src/Holder.ts"
 import * as main from "../src/index.ts"
 import * as privateFiles from "../src/PrivateFiles.ts"
 
@@ -15,10 +16,15 @@ describe("exports", () => {
     assert.deepEqual(names(effect), ["ConvexEmbedded"])
   })
 
+  it("of the entry for the holder of a data folder", () => {
+    assert.deepEqual(names(holder), ["findHolder"])
+  })
+
   it("of the entry for private files", () => {
     assert.deepEqual(names(privateFiles), [
       "checkPrivateFile",
       "createPrivateFile",
+      "isConvexEmbeddedError",
       "makePrivateFolder",
       "replacePrivateFile",
       "writeAndRename"

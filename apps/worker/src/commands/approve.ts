@@ -9,6 +9,7 @@ import { isInteractive } from "../terminal/PromptSource.ts"
 import { endWithOutput } from "../terminal/output/endWithOutput.ts"
 import { print, printLine } from "../terminal/output/Output.ts"
 import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
+import { descriptions } from "./descriptions.ts"
 
 const flags = {
   code: Argument.String("code").pipe(Argument.withDescription("The code that the worker shows")),
@@ -51,4 +52,4 @@ export const approve = Command.make(
     Effect.mapError(toAppError),
     endWithOutput(0)
   )
-).pipe(Command.withDescription("Approve a worker by the code that it shows"))
+).pipe(Command.withDescription(descriptions.approve))

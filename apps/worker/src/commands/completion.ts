@@ -7,14 +7,11 @@ import { filesMarker, scripts, shells } from "../operator/completion/scripts.ts"
 import { asOperator } from "../operator/connection.ts"
 import { printLine } from "../terminal/output/Output.ts"
 import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
+import { descriptions } from "./descriptions.ts"
 
 export const completion = Command.make("completion", { shell: Argument.Literals("shell", shells) }, ({ shell }) =>
   printLine(screen`${scripts[shell]}`)
-).pipe(
-  Command.withDescription(
-    "Print a script that completes commands, ids and names: source <(opencode-worker completion bash)"
-  )
-)
+).pipe(Command.withDescription(descriptions.completion))
 
 /** A person waits for it. */
 const patience = "3 seconds"

@@ -15,6 +15,7 @@ import { resolveDirectory } from "./shared/directory.ts"
 import { hostable } from "./shared/hostable.ts"
 import { resolveUrl } from "./shared/url.ts"
 import { loadOptions, startFlags } from "./start.ts"
+import { descriptions } from "./descriptions.ts"
 
 /** Variables whose values are never shown. */
 const secrets = ["OPENCODE_SERVER_PASSWORD", "OPENCODE_WORKER_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS"]
@@ -123,6 +124,6 @@ const check = Command.make(
 ).pipe(Command.withDescription("Check the configuration file and the directories; exit code 78 if there is a problem"))
 
 export const config = Command.make("config").pipe(
-  Command.withDescription("Check and print the configuration of start"),
+  Command.withDescription(descriptions.config),
   Command.withSubcommands([check, printConfig])
 )

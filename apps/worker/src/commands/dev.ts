@@ -38,6 +38,7 @@ import { resolveDirectory } from "./shared/directory.ts"
 import { shellEnvironment } from "./shared/environment.ts"
 import * as shared from "./shared/flags.ts"
 import { listeningFlags, listeningOf } from "./shared/listening.ts"
+import { descriptions } from "./descriptions.ts"
 
 const flags = {
   directory: shared.directory,
@@ -270,4 +271,4 @@ export const dev = Command.make(
     Effect.mapError(toAppError),
     endWithOutput(exitCodes.TurnInterrupted)
   )
-).pipe(Command.withDescription("Run everything on this machine, and chat"))
+).pipe(Command.withDescription(descriptions.dev))

@@ -19,6 +19,7 @@ import { shellEnvironment } from "./shared/environment.ts"
 import * as shared from "./shared/flags.ts"
 import { hostable } from "./shared/hostable.ts"
 import { resolveUrl } from "./shared/url.ts"
+import { descriptions } from "./descriptions.ts"
 
 const line = ({ advice, detail, name, state }: Finding, style: Style): ScreenText => {
   const mark =
@@ -89,4 +90,4 @@ export const doctor = Command.make(
     Effect.mapError(toAppError),
     endWithOutput(0)
   )
-).pipe(Command.withDescription("Check everything that a worker needs, and name the remedy of each problem"))
+).pipe(Command.withDescription(descriptions.doctor))

@@ -17,6 +17,7 @@ import { screen } from "../terminal/output/ScreenText.ts"
 import { resolveDirectory } from "./shared/directory.ts"
 import * as shared from "./shared/flags.ts"
 import { resolveUrl } from "./shared/url.ts"
+import { descriptions } from "./descriptions.ts"
 
 const flags = {
   url: shared.url.pipe(Flag.withFallbackConfig(Config.String("OPENCODE_WORKER_URL")), Flag.optional),
@@ -66,4 +67,4 @@ export const rotate = Command.make(
     yield* rotateOperatorKey(folder)
     yield* printLine(screen`Rotated: the operator of this machine has a new key, and the old one is refused.`)
   }, Effect.mapError(toAppError))
-).pipe(Command.withDescription("Replace the secret of a worker (--url), or the operator's key of dev"))
+).pipe(Command.withDescription(descriptions.rotate))

@@ -2,7 +2,7 @@
 import { Deferred, Effect, Layer, Option, Stdio, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { toAppError } from "../AppError.ts"
-import { operatorLayer } from "../layers.ts"
+import { operatorLayer } from "../local/operatorLayer.ts"
 import { printLink } from "../local/Console.ts"
 import { EmbeddedDeployment } from "../local/EmbeddedDeployment.ts"
 import { jsonText } from "../operator/jsonText.ts"
@@ -14,6 +14,7 @@ import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
 import { resolveDirectory } from "./shared/directory.ts"
 import * as shared from "./shared/flags.ts"
 import { listeningFlags, listeningOf } from "./shared/listening.ts"
+import { descriptions } from "./descriptions.ts"
 
 const flags = {
   directory: Flag.String("directory").pipe(
@@ -85,4 +86,4 @@ export const serve = Command.make(
     Effect.scoped,
     Effect.mapError(toAppError)
   )
-).pipe(Command.withDescription("Serve the deployment of this machine and its web console, without a worker"))
+).pipe(Command.withDescription(descriptions.serve))

@@ -9,6 +9,7 @@ import { load } from "../config/load.ts"
 import { serviceManager } from "../service/manager.ts"
 import { print, printLine } from "../terminal/output/Output.ts"
 import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
+import { descriptions } from "./descriptions.ts"
 
 const name = Flag.String("name").pipe(
   Flag.withDescription("Name of the service"),
@@ -132,6 +133,6 @@ const logs = Command.make(
 ).pipe(Command.withDescription("Show the log of the service"))
 
 export const service = Command.make("service").pipe(
-  Command.withDescription("Run start as a service of systemd or launchd"),
+  Command.withDescription(descriptions.service),
   Command.withSubcommands([install, status, logs, uninstall])
 )

@@ -14,6 +14,7 @@ import { supervise } from "../running/supervise.ts"
 import { withLog, withTelemetry } from "../running/withLog.ts"
 import { announce } from "../terminal/output/announce.ts"
 import { screen } from "../terminal/output/ScreenText.ts"
+import { descriptions } from "./descriptions.ts"
 
 // The command line has a flag for the log level of every command.
 const { logLevel: _, ...flags } = flagsFor({ ...place, ...directorySettings, ...processSettings })
@@ -80,4 +81,4 @@ export const start = Command.make(
     Effect.provide(RunningWorkers.layer),
     Effect.mapError((error) => (error._tag === "LoggedError" ? error : toAppError(error)))
   )
-).pipe(Command.withDescription("Run workers for a Convex deployment until they are stopped"))
+).pipe(Command.withDescription(descriptions.start))

@@ -11,6 +11,7 @@ import { endWithOutput } from "../terminal/output/endWithOutput.ts"
 import { printLine } from "../terminal/output/Output.ts"
 import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
 import type { Style } from "../terminal/output/Style.ts"
+import { descriptions } from "./descriptions.ts"
 
 const flags = {
   json: Flag.Boolean("json").pipe(
@@ -75,4 +76,4 @@ export const status = Command.make(
     Effect.mapError(toAppError),
     endWithOutput(0)
   )
-).pipe(Command.withDescription("Show the workers that run on this machine; exit code 75 unless all take prompts"))
+).pipe(Command.withDescription(descriptions.status))

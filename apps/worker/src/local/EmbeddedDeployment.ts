@@ -4,12 +4,9 @@
 import { hostname } from "node:os"
 import { deviceAuth, type DeviceId, isClientError } from "@opencode-worker/client"
 import { functionsDir } from "@opencode-worker/convex-backend"
-import {
-  ConvexEmbedded,
-  type ConvexEmbeddedOptions,
-  type Deployment,
-  isConvexEmbeddedError
-} from "@opencode-worker/convex-embedded"
+import type { ConvexEmbeddedOptions, Deployment } from "@opencode-worker/convex-embedded"
+import { findHolder } from "@opencode-worker/convex-embedded/holder"
+import { isConvexEmbeddedError } from "@opencode-worker/convex-embedded/private-files"
 import { Context, Effect, Layer, Option } from "effect"
 import { AppError, exitCodes, temporaryError } from "../AppError.ts"
 import type { DataFolder } from "../state/DataFolder.ts"
@@ -24,7 +21,10 @@ type OperatorKey = Effect.Success<ReturnType<typeof operatorKey>>
 const open = (folder: DataFolder, options: Partial<ConvexEmbeddedOptions> = {}) =>
   Effect.acquireRelease(
     Effect.tryPromise({
-      try: () => ConvexEmbedded.make({ functions: functionsDir, dataDir: folder.deployment, ...options }),
+      try: async () => {
+        const { ConvexEmbedded } = await import("@opencode-worker/convex-embedded")
+        return ConvexEmbedded.make({ functions: functionsDir, dataDir: folder.deployment, ...options })
+      },
       catch: (cause) => (isConvexEmbeddedError(cause) ? cause : fromEmbeddedError(cause))
     }),
     (embedded) => Effect.promise(() => embedded.close())
@@ -125,6 +125,8 @@ const serve = Effect.fnUntraced(function* (folder: DataFolder, listening: Listen
 })
 
 const find = Effect.fnUntraced(function* (folder: DataFolder) {
+  const holder = yield* Effect.try({ try: () => findHolder(folder.deployment), catch: fromEmbeddedError })
+  if (holder !== null) return yield* connected(holder.url, folder)
   const found = yield* open(folder).pipe(
     Effect.catch((cause) =>
       isConvexEmbeddedError(cause) && cause.holder !== null

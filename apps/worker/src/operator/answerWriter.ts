@@ -6,6 +6,7 @@ import { print, printLine } from "../terminal/output/Output.ts"
 import { screen } from "../terminal/output/ScreenText.ts"
 import { plain } from "../terminal/output/Style.ts"
 import * as Transcript from "../terminal/Transcript.ts"
+import type { Format } from "./answerFormat.ts"
 import { jsonText } from "./jsonText.ts"
 
 export interface AnswerWriter {
@@ -86,15 +87,8 @@ const jsonLines = (ids: Ids): AnswerWriter => {
   return { write: (view) => Effect.forEach(linesOf(view), (line) => printLine(jsonText(line)), { discard: true }) }
 }
 
-/** The formats of `--format`. */
-export const formats = ["text", "json", "jsonl"] as const
-
 /** `page`: of a terminal, or undefined if standard output is none. */
-export const writerFor = (
-  format: (typeof formats)[number],
-  page: Transcript.Page | undefined,
-  ids: Ids
-): AnswerWriter => {
+export const writerFor = (format: Format, page: Transcript.Page | undefined, ids: Ids): AnswerWriter => {
   if (format === "json") return jsonResult(ids)
   if (format === "jsonl") return jsonLines(ids)
   return page === undefined ? answerText() : transcript(page)

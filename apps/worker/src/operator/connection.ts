@@ -17,8 +17,6 @@ import { AppError, configError, exitCodes, temporaryError, usageError } from "..
 import { resolveDirectory } from "../commands/shared/directory.ts"
 import * as shared from "../commands/shared/flags.ts"
 import { resolveUrl } from "../commands/shared/url.ts"
-import { operatorLayer } from "../layers.ts"
-import { EmbeddedDeployment } from "../local/EmbeddedDeployment.ts"
 import * as Contexts from "../state/Contexts.ts"
 import { existingDataFolder, hasDeployment } from "../state/DataFolder.ts"
 import { operatorKey } from "../state/OperatorKey.ts"
@@ -103,6 +101,9 @@ const folderOptions = Effect.fnUntraced(function* ({ data, demo, directory }: Co
 
 const local = Effect.fnUntraced(function* (options: ConnectionOptions) {
   const folder = yield* existingDataFolder(yield* folderOptions(options))
+  const [{ EmbeddedDeployment }, { operatorLayer }] = yield* Effect.promise(() =>
+    Promise.all([import("../local/EmbeddedDeployment.ts"), import("../local/operatorLayer.ts")])
+  )
   return { address: "The deployment", operator: Layer.provide(operatorLayer, EmbeddedDeployment.find(folder)) }
 })
 

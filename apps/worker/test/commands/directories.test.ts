@@ -10,7 +10,7 @@ import { OpenCodeHome } from "@opencode-worker/testkit"
 import { Effect, Layer } from "effect"
 import { Client } from "@opencode-worker/client/effect"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
-import { operatorLayer } from "../../src/layers.ts"
+import { operatorLayer } from "../../src/local/operatorLayer.ts"
 import * as command from "../support/command.ts"
 import { folderIn } from "../support/world.ts"
 

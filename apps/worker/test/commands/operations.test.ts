@@ -10,7 +10,7 @@ import { FaultProxy, OpenCodeHome, Reply, type Script, ScriptedProvider } from "
 import { Effect, Layer, Schedule } from "effect"
 import { Client } from "@opencode-worker/client/effect"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
-import { operatorLayer } from "../../src/layers.ts"
+import { operatorLayer } from "../../src/local/operatorLayer.ts"
 import * as command from "../support/command.ts"
 import { ask, asked, folderIn, send, streaming } from "../support/world.ts"
 

@@ -5,7 +5,7 @@ import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-wo
 import { Effect, Layer, Stream } from "effect"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
 import { Client } from "@opencode-worker/client/effect"
-import { operatorLayer } from "../../src/layers.ts"
+import { operatorLayer } from "../../src/local/operatorLayer.ts"
 import { type Running } from "@opencode-worker/harness"
 import * as command from "../support/command.ts"
 import { answer, ask, folderIn, send, streaming } from "../support/world.ts"

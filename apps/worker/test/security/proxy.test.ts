@@ -72,7 +72,7 @@ describe("a proxy in the environment", () => {
   )
 
   for (const [variable, value, expected, source] of variables) {
-    it(`${variable}=${value} (${source})`, () => {
+    it(`${variable}=${value} (${source})`, async () => {
       const environment = { [variable]: value }
       assert.strictEqual(proxyFor(remote, environment), expected)
       const refused = refusedProxy(remote, environment)
@@ -80,18 +80,18 @@ describe("a proxy in the environment", () => {
       assert.include(refused, "is not the address of an HTTP proxy")
       assert.notInclude(refused, "secret")
       // The help and a chat with a local deployment work despite it.
-      useProxies(environment)
+      await useProxies(environment)
     })
   }
 
-  it("is not used for excluded hosts, also if one of the two lists is blank", () => {
+  it("is not used for excluded hosts, also if one of the two lists is blank", async () => {
     // MiniMax-AI/minimax-code#185, openclaw/openclaw#113176.
     for (const lists of [
       { no_proxy: " ", NO_PROXY: "corp.example" },
       { no_proxy: "corp.example", NO_PROXY: "" }
     ]) {
       const environment: NodeJS.ProcessEnv = { HTTPS_PROXY: "http://proxy.example", NODE_USE_ENV_PROXY: "0", ...lists }
-      useProxies(environment)
+      await useProxies(environment)
       assert.strictEqual(environment["NO_PROXY"], "corp.example,127.0.0.1,localhost,::1")
       assert.strictEqual(environment["no_proxy"], environment["NO_PROXY"])
     }

@@ -8,6 +8,7 @@ import { printLine } from "../../terminal/output/Output.ts"
 import { screen } from "../../terminal/output/ScreenText.ts"
 import { limit } from "./flags.ts"
 import { operatorCommand } from "./operatorCommand.ts"
+import { descriptions } from "../descriptions.ts"
 
 const newest = (most: number) =>
   Effect.flatMap(Client, (client) =>
@@ -61,6 +62,6 @@ const revoke = operatorCommand(
 )
 
 export const approvals = Command.make("approvals").pipe(
-  Command.withDescription("List and revoke permissions that were allowed for later requests"),
+  Command.withDescription(descriptions.approvals),
   Command.withSubcommands([ls, revoke])
 )

@@ -14,10 +14,11 @@ import { screen } from "../../terminal/output/ScreenText.ts"
 import { isInteractive } from "../../terminal/PromptSource.ts"
 import { model, worker } from "./flags.ts"
 import { operatorCommand } from "./operatorCommand.ts"
+import { descriptions } from "../descriptions.ts"
 
 export const chat = operatorCommand(
   "chat",
-  "Chat with a worker; Esc stops an answer, /exit or Ctrl-D leaves",
+  descriptions.chat,
   {
     session: Argument.String("session").pipe(
       Argument.withDescription("Continue this session (default: a new one)"),

@@ -10,6 +10,7 @@ import { printAudit } from "./audit.ts"
 import { confirmed, yes } from "./confirmed.ts"
 import { limit } from "./flags.ts"
 import { operatorCommand } from "./operatorCommand.ts"
+import { descriptions } from "../descriptions.ts"
 
 const device = Argument.String("device").pipe(Argument.withDescription("Its id, the start of it, or its name"))
 
@@ -104,6 +105,6 @@ const audit = operatorCommand(
 )
 
 export const devices = Command.make("devices").pipe(
-  Command.withDescription("List, add, rename and revoke the devices that may act for you"),
+  Command.withDescription(descriptions.devices),
   Command.withSubcommands([ls, add, rename, revoke, audit])
 )

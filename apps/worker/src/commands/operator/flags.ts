@@ -1,7 +1,7 @@
 /** Flags and arguments that more than one operator command takes. */
 import { Duration, Option } from "effect"
 import { Argument, Flag } from "effect/cli"
-import { formats } from "../../operator/answerWriter.ts"
+import { formats } from "../../operator/answerFormat.ts"
 
 export const session = Argument.String("session").pipe(
   Argument.withDescription("The id of a session, or the start of it")

@@ -8,6 +8,7 @@ import { json, printRows } from "../../operator/output.ts"
 import { printLine } from "../../terminal/output/Output.ts"
 import { screen } from "../../terminal/output/ScreenText.ts"
 import { operatorCommand } from "./operatorCommand.ts"
+import { descriptions } from "../descriptions.ts"
 
 /** The id that the other commands take: of the request, if the item is one. */
 const idOf = ({ itemId, requestId }: InboxItem): string => requestId ?? itemId
@@ -72,7 +73,7 @@ const change = (
   )
 
 export const inbox = Command.make("inbox").pipe(
-  Command.withDescription("List what waits for you, over all workers"),
+  Command.withDescription(descriptions.inbox),
   Command.withSubcommands([
     ls,
     change("read", "Mark an item as read on this device", "is read", (calls, item) => calls.markRead([item])),

@@ -15,6 +15,7 @@ import { ScreenText, screen } from "../../terminal/output/ScreenText.ts"
 import * as shared from "../shared/flags.ts"
 import { resolveUrl } from "../shared/url.ts"
 import { operatorCommand } from "./operatorCommand.ts"
+import { descriptions } from "../descriptions.ts"
 
 const named = Flag.String("context").pipe(
   Flag.withDescription("The name of the sign-in (default: the host of the deployment)"),
@@ -56,7 +57,7 @@ export const login = Command.make(
     Effect.mapError(toAppError),
     endWithOutput(0)
   )
-).pipe(Command.withDescription("Make this machine a device of a deployment"))
+).pipe(Command.withDescription(descriptions.login))
 
 export const logout = Command.make(
   "logout",
@@ -80,11 +81,11 @@ export const logout = Command.make(
     Effect.mapError(toAppError),
     endWithOutput(0)
   )
-).pipe(Command.withDescription("Sign this machine out, and remove its key"))
+).pipe(Command.withDescription(descriptions.logout))
 
 export const whoami = operatorCommand(
   "whoami",
-  "Show the device that this machine is signed in as",
+  descriptions.whoami,
   {},
   Effect.fnUntraced(function* () {
     const client = yield* Client
@@ -130,6 +131,6 @@ const use = Command.make(
 ).pipe(Command.withDescription("Choose the deployment that commands use by default"))
 
 export const context = Command.make("context").pipe(
-  Command.withDescription("List and choose the deployments that you are signed in to"),
+  Command.withDescription(descriptions.context),
   Command.withSubcommands([contexts, use])
 )

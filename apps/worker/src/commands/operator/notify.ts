@@ -9,6 +9,7 @@ import { json, printRows } from "../../operator/output.ts"
 import { printLine } from "../../terminal/output/Output.ts"
 import { ScreenText, screen } from "../../terminal/output/ScreenText.ts"
 import { operatorCommand } from "./operatorCommand.ts"
+import { descriptions } from "../descriptions.ts"
 
 const kinds = ["asked", "gone", "failed", "interrupted", "finished"] as const
 
@@ -126,6 +127,6 @@ const rm = operatorCommand(
 )
 
 export const notify = Command.make("notify").pipe(
-  Command.withDescription("Choose where the deployment sends what waits for you: webhooks and ntfy topics"),
+  Command.withDescription(descriptions.notify),
   Command.withSubcommands([ls, add, test, rm])
 )

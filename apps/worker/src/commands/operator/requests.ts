@@ -15,6 +15,7 @@ import { quoted } from "../../terminal/requestCard.ts"
 import { questionAnswer } from "../../terminal/typedAnswer.ts"
 import { confirmed, yes } from "./confirmed.ts"
 import { operatorCommand } from "./operatorCommand.ts"
+import { descriptions } from "../descriptions.ts"
 
 const request = Argument.String("request").pipe(
   Argument.withDescription("The id of a request, or the start of it (opencode-worker inbox lists them)")
@@ -43,7 +44,7 @@ const contentOf = ({ content, directory }: OpenRequest): ScreenText =>
 
 export const allow = operatorCommand(
   "allow",
-  "Allow a permission request, once",
+  descriptions.allow,
   {
     request,
     later: Flag.Literals("for", ["turn", "session", "always"]).pipe(
@@ -72,7 +73,7 @@ export const allow = operatorCommand(
 
 export const deny = operatorCommand(
   "deny",
-  "Deny a permission request, or dismiss a question",
+  descriptions.deny,
   {
     request,
     message: Flag.String("message").pipe(
@@ -94,7 +95,7 @@ export const deny = operatorCommand(
 
 export const answer = operatorCommand(
   "answer",
-  "Answer a question; without answers, at a terminal, show the whole request and ask",
+  descriptions.answer,
   {
     request,
     answers: Argument.String("answer").pipe(

@@ -7,10 +7,11 @@ import { json, printRows } from "../../operator/output.ts"
 import { screen } from "../../terminal/output/ScreenText.ts"
 import { worker } from "./flags.ts"
 import { operatorCommand } from "./operatorCommand.ts"
+import { descriptions } from "../descriptions.ts"
 
 export const search = operatorCommand(
   "search",
-  "Find turns by their prompt, their answer, and the titles and paths of their tool calls",
+  descriptions.search,
   {
     text: Argument.String("text").pipe(
       Argument.withDescription("Words, in quotes; the last one may be the start of a longer one")

@@ -14,6 +14,7 @@ import { columns } from "../../terminal/output/Output.ts"
 import { isInteractive, promptFile } from "../../terminal/PromptSource.ts"
 import { format, model, timeout, worker } from "./flags.ts"
 import { operatorCommand } from "./operatorCommand.ts"
+import { descriptions } from "../descriptions.ts"
 
 const flags = {
   prompt: Argument.String("prompt").pipe(
@@ -86,7 +87,7 @@ const promptOf = Effect.fnUntraced(function* (prompt: Option.Option<string>, fil
 
 export const send = operatorCommand(
   "send",
-  "Send a prompt to a worker, and print the answer",
+  descriptions.send,
   flags,
   Effect.fnUntraced(function* (given) {
     const client = yield* Client

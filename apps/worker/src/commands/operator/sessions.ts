@@ -8,11 +8,11 @@ import { json, pageFor, plain, printRows } from "../../operator/output.ts"
 import { printLine } from "../../terminal/output/Output.ts"
 import { ScreenText, screen } from "../../terminal/output/ScreenText.ts"
 import { plain as noStyle } from "../../terminal/output/Style.ts"
-import { showSession } from "../../terminal/SessionTranscript.ts"
 import { confirmed, yes } from "./confirmed.ts"
 import { limit, session, worker } from "./flags.ts"
 import { operatorCommand } from "./operatorCommand.ts"
 import { compact, exportSession, fork, loadHistory, redo, shell, undo } from "./sessionActions.ts"
+import { descriptions } from "../descriptions.ts"
 
 const ls = operatorCommand(
   "ls",
@@ -44,6 +44,7 @@ const show = operatorCommand(
   { session, plain },
   Effect.fnUntraced(function* (given) {
     const { sessionId } = yield* findSession(given.session)
+    const { showSession } = yield* Effect.promise(() => import("../../terminal/SessionTranscript.ts"))
     yield* showSession(sessionId, (yield* pageFor(given.plain)) ?? { style: noStyle, width: null })
   })
 )
@@ -75,8 +76,6 @@ const rm = operatorCommand(
 )
 
 export const sessions = Command.make("sessions").pipe(
-  Command.withDescription(
-    "List, show, rename, delete, fork, compact, undo and export sessions, and run shell commands in them"
-  ),
+  Command.withDescription(descriptions.sessions),
   Command.withSubcommands([ls, show, rename, rm, fork, compact, shell, undo, redo, exportSession, loadHistory])
 )

@@ -11,6 +11,7 @@ import { screen } from "../../terminal/output/ScreenText.ts"
 import { format, limit, session, timeout, turn } from "./flags.ts"
 import { operatorCommand } from "./operatorCommand.ts"
 import { drop, edit, move, queue } from "./promptQueue.ts"
+import { descriptions } from "../descriptions.ts"
 
 const ls = operatorCommand(
   "ls",
@@ -109,6 +110,6 @@ const files = operatorCommand(
 )
 
 export const turns = Command.make("turns").pipe(
-  Command.withDescription("List, follow, stop and repeat turns, and change the prompts that wait"),
+  Command.withDescription(descriptions.turns),
   Command.withSubcommands([ls, wait, abort, retry, diff, files, queue, edit, move, drop])
 )

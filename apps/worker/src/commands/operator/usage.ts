@@ -7,6 +7,7 @@ import { findSession } from "../../operator/lookup.ts"
 import { type Json, json, printRows } from "../../operator/output.ts"
 import { screen } from "../../terminal/output/ScreenText.ts"
 import { operatorCommand } from "./operatorCommand.ts"
+import { descriptions } from "../descriptions.ts"
 
 const fields = { day: "day", model: "model", worker: "workerId" } as const
 
@@ -56,7 +57,7 @@ const day = (date: DateTime.DateTime) => DateTime.formatIso(date).slice(0, 10)
 
 export const usage = operatorCommand(
   "usage",
-  "Show tokens and cost of the last days",
+  descriptions.usage,
   {
     days: Flag.Int("days").pipe(Flag.withDescription("The number of days (UTC; default: 30)"), Flag.withDefault(30)),
     by: Flag.Literals("by", ["day", "model", "worker"]).pipe(

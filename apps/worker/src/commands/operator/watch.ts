@@ -9,10 +9,11 @@ import { keyboard } from "../../terminal/input/Keyboard.ts"
 import * as Output from "../../terminal/output/Output.ts"
 import { isInteractive } from "../../terminal/PromptSource.ts"
 import { operatorCommand } from "./operatorCommand.ts"
+import { descriptions } from "../descriptions.ts"
 
 export const watch = operatorCommand(
   "watch",
-  "Show your workers and what waits for you, live; q leaves",
+  descriptions.watch,
   {},
   Effect.fnUntraced(function* () {
     if (!(yield* isInteractive)) {

@@ -12,6 +12,7 @@ import { confirmed, yes } from "./confirmed.ts"
 import { limit } from "./flags.ts"
 import { operatorCommand } from "./operatorCommand.ts"
 import { cat, diff, files, servers } from "./workerFiles.ts"
+import { descriptions } from "../descriptions.ts"
 
 const named = Argument.String("worker").pipe(
   Argument.withDescription("Its machine, the name of its directory, or the start of its id (default: the only worker)"),
@@ -175,7 +176,7 @@ const entries = (kind: "agents" | "commands" | "skills", description: string) =>
   )
 
 export const workers = Command.make("workers").pipe(
-  Command.withDescription("List, pause, resume, drain and revoke workers, and read their files"),
+  Command.withDescription(descriptions.workers),
   Command.withSubcommands([
     ls,
     action("pause", "Stop taking prompts; running turns continue", "takes no prompts until it is resumed"),

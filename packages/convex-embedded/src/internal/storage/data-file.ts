@@ -135,11 +135,17 @@ const SQLITE_CORRUPT = 11
 const SQLITE_FULL = 13
 const SQLITE_NOTADB = 26
 
+const codeOf = (cause: unknown): number =>
+  cause instanceof Error && "errcode" in cause ? Number(cause.errcode) & 0xff : 0
+
+/** Whether the file could not be opened because another process has opened it. */
+export const isLocked = (cause: unknown): boolean => codeOf(cause) === SQLITE_BUSY
+
 /** The error for a file that could not be opened. */
 export const openingFailed = (file: string, cause: unknown): ConvexEmbeddedError => {
-  const code = cause instanceof Error && "errcode" in cause ? Number(cause.errcode) & 0xff : 0
+  const code = codeOf(cause)
   if (code === SQLITE_CORRUPT || code === SQLITE_NOTADB) return corrupt(file, "is damaged", cause)
-  if (code === SQLITE_BUSY) {
+  if (isLocked(cause)) {
     return new ConvexEmbeddedError(
       "DataInUse",
       `The data file ${file} is open in another process. End it, or choose another data folder.`,
