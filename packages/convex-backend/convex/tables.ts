@@ -8,6 +8,7 @@
  *   `ready`, `claimed` or `running`, and those that steer it.
  * - A turn has deltas and open requests only while it is unfinished, and parts only when it is finished.
  */
+import type { TableDefinition } from "convex/server"
 import { changesTables } from "./tables/changes.ts"
 import { commandsTables } from "./tables/commands.ts"
 import { devicesTables } from "./tables/devices.ts"
@@ -42,4 +43,22 @@ export const tables = {
   ...notificationsTables,
   ...usageTables,
   ...filesTables
+}
+
+/**
+ * These tables and those of your app, for `defineSchema`. Throws if a table of yours has the name of one of these, which a
+ * spread would replace.
+ *
+ * @example
+ * export default defineSchema(withTables({ notes: defineTable({ text: v.string() }) }))
+ */
+export const withTables = <
+  Own extends Record<string, TableDefinition> & { readonly [Name in keyof typeof tables]?: never }
+>(
+  own: Own
+): typeof tables & Own => {
+  const taken = Object.keys(own).filter((name) => name in tables)
+  if (taken.length > 0)
+    throw new Error(`opencode-worker has tables with these names, rename yours: ${taken.join(", ")}`)
+  return { ...tables, ...own }
 }
