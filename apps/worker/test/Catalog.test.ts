@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import type { SessionId } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
-import { Reply } from "@opencode-worker/testkit"
+import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Stream } from "effect"
 import {
   answer,
@@ -97,6 +97,33 @@ layer(configured, { excludeTestServices: true, timeout: 120_000 })("the catalogu
         assert.include(refused.message, 'The worker has no agent "poett". It has build, plan, poet.')
         const wanted = yield* send(sessionId, { agent: "poet", model: "scripted/echo", variant: "high" })
         assert.deepInclude(yield* answer(wanted), { status: "completed", text: "1: hello" })
+      }),
+    limit
+  )
+
+  it.effect(
+    "a command of OpenCode runs as a turn, once, and is refused with arguments that would run a shell",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Client
+        const provider = yield* ScriptedProvider
+        const sessionId = yield* newSession
+        const run = (name: string, args: string, idempotencyKey: string) =>
+          operator.call(({ turns }) => turns.command(sessionId, name, args, { idempotencyKey }))
+        // The worker is offline: it checks the name itself.
+        const unknown = yield* run("greett", "", "unknown")
+        yield* runWorker
+        assert.include((yield* answer(unknown)).error, 'no command "greett". It has')
+        const { chats } = yield* provider.stats
+        const turnId = yield* run("greet", "Ann and Bob", "greet")
+        assert.deepInclude(yield* answer(turnId), { status: "completed", text: "1: Greet Ann and Bob" })
+        assert.strictEqual(yield* run("greet", "Ann and Bob", "greet"), turnId)
+        assert.strictEqual((yield* provider.stats).chats - chats, 1)
+        const [, turn] = yield* Stream.runCollect(operator.stream(({ turns }) => turns.list(sessionId)))
+        assert.deepInclude(turn, { turnId, command: "greet", head: "/greet Ann and Bob" })
+        const hostile = yield* run("greet", "!`touch ran`", "hostile")
+        assert.include((yield* answer(hostile)).error, "in a shell")
+        assert.strictEqual((yield* ask(sessionId, "after")).text, "2: after")
       }),
     limit
   )

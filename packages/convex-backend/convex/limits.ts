@@ -230,6 +230,16 @@ export const checkTimeLimit = (field: string, millis: number | null): void => {
   )
 }
 
+/** Rejects a budget without a limit, or with one that is not above 0. */
+export const checkBudget = (
+  field: string,
+  { cost, tokens }: { readonly cost?: number; readonly tokens?: number }
+): void => {
+  const limits = [cost, tokens].filter((limit) => limit !== undefined)
+  if (limits.length > 0 && limits.every((limit) => Number.isFinite(limit) && limit > 0)) return
+  throw appError("InvalidArgument", `${field} takes cost, in US dollars, or tokens, or both: each above 0`)
+}
+
 /** Rejects names of a model, agent or variant that are too long. */
 export const checkAnsweredBy = (by: { model: string; agent: string; variant?: string } | undefined): void => {
   for (const [field, text] of Object.entries(by ?? {})) checkText(`answeredBy.${field}`, text, MAX_NAME, 0)

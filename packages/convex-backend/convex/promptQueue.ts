@@ -9,11 +9,11 @@ import { ownedSession, ownedTurn } from "./authorize.ts"
 import { operatorMutation, operatorQuery } from "./builders.ts"
 import { checkNames } from "./catalogNames.ts"
 import { promoteNext } from "./endTurn.ts"
+import { checkPrompt } from "./enqueueTurn.ts"
 import { appError } from "./errors.ts"
 import { MAX_QUEUED_TURNS } from "./limits.ts"
 import { promptText, replacePrompt } from "./prompts.ts"
 import { purgeTurn } from "./purge.ts"
-import { checkPrompt } from "./turns.ts"
 import { moveLoad } from "./workerLoad.ts"
 
 /** In the order in which they will run. */
@@ -35,13 +35,14 @@ export const list = operatorQuery({
   handler: async (ctx, { sessionId }) => {
     await ownedSession(ctx, sessionId)
     const turns = await queuedIn(ctx, sessionId)
-    return turns.map(({ _creationTime, _id, agent, delivery, fileCount, head, length, model, variant }) => ({
+    return turns.map(({ _creationTime, _id, agent, command, delivery, fileCount, head, length, model, variant }) => ({
       turnId: _id,
       head,
       length,
       model: model ?? null,
       agent: agent ?? null,
       variant: variant ?? null,
+      command: command ?? null,
       fileCount: fileCount ?? 0,
       delivery: delivery ?? "queue",
       createdAt: _creationTime
@@ -55,7 +56,7 @@ const name = v.optional(v.union(v.string(), v.null()))
 const chosen = (change: string | null | undefined, known: string | undefined): string | undefined =>
   change === undefined ? known : (change ?? undefined)
 
-/** Changes a queued prompt. Fields that are absent stay. */
+/** Changes a queued prompt. Fields that are absent stay. The text of a command keeps its `/name`. */
 export const edit = operatorMutation({
   args: { turnId: v.id("turns"), text: v.optional(v.string()), model: name, agent: name, variant: name },
   handler: async (ctx, { turnId, ...changes }) => {
@@ -66,7 +67,7 @@ export const edit = operatorMutation({
       agent: chosen(changes.agent, turn.agent),
       variant: chosen(changes.variant, turn.variant)
     }
-    checkPrompt(prompt)
+    checkPrompt({ ...prompt, command: turn.command })
     const { text, ...names } = prompt
     await checkNames(ctx, turn.workerId, names)
     await ctx.db.patch(turnId, { ...names, edited: true })

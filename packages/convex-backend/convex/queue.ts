@@ -59,6 +59,9 @@ const toPrompt = async (ctx: QueryCtx, turn: Doc<"turns">) => ({
   model: turn.model ?? null,
   agent: turn.agent ?? null,
   variant: turn.variant ?? null,
+  /** The command of OpenCode that the text begins with, as `/name arguments`. */
+  command: turn.command ?? null,
+  budget: turn.budget ?? null,
   /** Read them with `files.forTurn`. */
   fileCount: turn.fileCount ?? 0
 })

@@ -3,30 +3,19 @@
  */
 import { paginationOptsValidator } from "convex/server"
 import { v } from "convex/values"
-import type { Doc, Id } from "./_generated/dataModel.ts"
-import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
-import { attachFiles, type FileReference, fileReference, hasFiles, referencesOf } from "./attachments.ts"
+import type { Doc } from "./_generated/dataModel.ts"
+import type { QueryCtx } from "./_generated/server.ts"
+import { fileReference, referencesOf } from "./attachments.ts"
 import { operatorMutation, operatorQuery, stoppingMutation } from "./builders.ts"
-import { checkNames } from "./catalogNames.ts"
 import { deltasAfter } from "./deltas.ts"
 import { endTurn } from "./endTurn.ts"
+import { callOf, enqueue } from "./enqueueTurn.ts"
 import { appError } from "./errors.ts"
-import {
-  clamp,
-  checkName,
-  checkText,
-  checkTimeLimit,
-  MAX_AUTOMATIC_TITLE,
-  MAX_PAGE,
-  MAX_PROMPT,
-  MAX_SMALL_PAGE,
-  printable
-} from "./limits.ts"
+import { checkText, clamp, MAX_PAGE, MAX_PROMPT, MAX_SMALL_PAGE } from "./limits.ts"
 import { partAt, wholePart } from "./parts.ts"
-import { insertTurn, promptText } from "./prompts.ts"
-import { ownedSession, ownedTurn, usableWorker } from "./authorize.ts"
-import { placeOf } from "./turnOrder.ts"
-import { checkUnused } from "./usedKeys.ts"
+import { promptText } from "./prompts.ts"
+import { ownedSession, ownedTurn } from "./authorize.ts"
+import { turnBudget } from "./validators.ts"
 
 const toTurnView = (turn: Doc<"turns">, undoneFrom = Number.POSITIVE_INFINITY) => ({
   turnId: turn._id,
@@ -39,6 +28,9 @@ const toTurnView = (turn: Doc<"turns">, undoneFrom = Number.POSITIVE_INFINITY) =
   model: turn.model ?? null,
   agent: turn.agent ?? null,
   variant: turn.variant ?? null,
+  /** The command of OpenCode that the prompt runs: its text is `/name arguments`. */
+  command: turn.command ?? null,
+  budget: turn.budget ?? null,
   /** `steer`: it was sent into the turn before it. */
   delivery: turn.delivery ?? "queue",
   /** Files attached to the prompt: read them with `files.list`. */
@@ -57,86 +49,16 @@ const toTurnView = (turn: Doc<"turns">, undoneFrom = Number.POSITIVE_INFINITY) =
   finishedAt: turn.finishedAt ?? null
 })
 
-/** The first line that is not blank. */
-const titleOf = (text: string): string => {
-  const line = text.trim().split("\n", 1)[0] ?? ""
-  return Array.from(printable(line).trim()).slice(0, MAX_AUTOMATIC_TITLE).join("")
-}
-
-interface Prompt {
-  readonly text: string
-  readonly model?: string | undefined
-  readonly agent?: string | undefined
-  readonly variant?: string | undefined
-  readonly askTimeout?: number | null | undefined
-  readonly files?: ReadonlyArray<FileReference>
-}
-
-/** A prompt that an operator has edited since is not compared. */
-const isSame = async (ctx: QueryCtx, existing: Doc<"turns">, { files = [], text }: Prompt): Promise<boolean> => {
-  if (existing.edited === true) return true
-  if ((existing.fileCount ?? 0) !== files.length || (await promptText(ctx, existing)) !== text) return false
-  return hasFiles(ctx, existing._id, files)
-}
-
-/** Rejects a prompt that cannot be stored. */
-export const checkPrompt = ({ agent, askTimeout, model, text, variant }: Prompt): void => {
-  checkText("text", text, MAX_PROMPT)
-  for (const [field, name] of Object.entries({ agent, model, variant })) {
-    if (name !== undefined) checkName(field, name)
-  }
-  if (askTimeout !== undefined) checkTimeLimit("askTimeout", askTimeout)
-  // As in the catalogue: the part after the provider may contain slashes and spaces.
-  if (model !== undefined && !/^[^/]+\/./.test(model)) {
-    throw appError("InvalidArgument", "model is not written provider/model")
-  }
-}
-
-const enqueue = async (
-  ctx: MutationCtx & { readonly operator: string },
-  sessionId: Id<"sessions">,
-  prompt: Prompt,
-  idempotencyKey: string,
-  delivery: "queue" | "steer" = "queue"
-): Promise<Id<"turns">> => {
-  const { agent, askTimeout, files = [], model, text, variant } = prompt
-  checkPrompt(prompt)
-  checkName("idempotencyKey", idempotencyKey)
-  const session = await ownedSession(ctx, sessionId)
-  if (session.status === "deleting") throw appError("Conflict", "This session is being deleted: create another one")
-  const existing = await ctx.db
-    .query("turns")
-    .withIndex("by_session_key", (q) => q.eq("sessionId", sessionId).eq("idempotencyKey", idempotencyKey))
-    .unique()
-  if (existing !== null) {
-    if (await isSame(ctx, existing, prompt)) return existing._id
-    throw appError("Conflict", "This idempotencyKey was used for another prompt: use a new one")
-  }
-  await checkUnused(ctx, sessionId, idempotencyKey, "prompt")
-  const { _id: workerId } = await usableWorker(ctx, session.workerId)
-  await checkNames(ctx, workerId, prompt)
-  const turnId = await insertTurn(ctx, {
-    sessionId,
-    workerId,
-    ownerId: ctx.operator,
-    ...(await placeOf(ctx, sessionId, delivery)),
-    text,
-    ...(model !== undefined && { model }),
-    ...(agent !== undefined && { agent }),
-    ...(variant !== undefined && { variant }),
-    ...(askTimeout !== undefined && { askTimeout }),
-    ...(files.length > 0 && { fileCount: files.length }),
-    status: "queued",
-    finished: false,
-    idempotencyKey
-  })
-  await attachFiles(ctx, { _id: turnId, ownerId: ctx.operator }, files)
-  const title = titleOf(text)
-  await ctx.db.patch(sessionId, {
-    lastActivityAt: Date.now(),
-    ...(session.titleSource === "default" && title !== "" && { title, titleSource: "prompt" as const })
-  })
-  return turnId
+const promptArgs = {
+  sessionId: v.id("sessions"),
+  model: v.optional(v.string()),
+  agent: v.optional(v.string()),
+  variant: v.optional(v.string()),
+  askTimeout: v.optional(v.union(v.number(), v.null())),
+  budget: v.optional(turnBudget),
+  /** Uploaded before, through `files.uploadUrl`. */
+  files: v.optional(v.array(fileReference)),
+  idempotencyKey: v.string()
 }
 
 /**
@@ -147,23 +69,32 @@ const enqueue = async (
  * `askTimeout`: milliseconds in which its requests must be answered (1 second to 20 days), or null for no limit; absent: the
  * worker's own limit.
  *
+ * `budget`: the worker stops the turn when its use, that of its sub-agents included, exceeds one of them: `cost` in US dollars,
+ * `tokens` without cache reads. It is checked at the end of each model step.
+ *
  * Fails with `InvalidArgument`, and lists what exists, if an online worker does not have the agent or the variant.
  */
 export const send = operatorMutation({
   args: {
-    sessionId: v.id("sessions"),
+    ...promptArgs,
     text: v.string(),
-    model: v.optional(v.string()),
-    agent: v.optional(v.string()),
-    variant: v.optional(v.string()),
-    delivery: v.optional(v.union(v.literal("queue"), v.literal("steer"))),
-    askTimeout: v.optional(v.union(v.number(), v.null())),
-    /** Uploaded before, through `files.uploadUrl`. */
-    files: v.optional(v.array(fileReference)),
-    idempotencyKey: v.string()
+    delivery: v.optional(v.union(v.literal("queue"), v.literal("steer")))
   },
   handler: (ctx, { sessionId, idempotencyKey, delivery, ...prompt }) =>
     enqueue(ctx, sessionId, prompt, idempotencyKey, delivery)
+})
+
+/**
+ * Queues a command of OpenCode (`catalog.get` lists them) as a turn, whose text is `/name arguments`, and returns its id. As
+ * `send`, but it never steers. `model` and `agent` apply only where the command has none of its own. The worker refuses
+ * arguments that would run a shell or name a file outside of its directory: the turn fails then.
+ */
+export const command = operatorMutation({
+  args: { ...promptArgs, name: v.string(), arguments: v.string() },
+  handler: (ctx, { sessionId, idempotencyKey, name, arguments: args, ...prompt }) => {
+    checkText("arguments", args, MAX_PROMPT, 0)
+    return enqueue(ctx, sessionId, { ...prompt, command: name, text: callOf(name, args) }, idempotencyKey)
+  }
 })
 
 /**
@@ -180,9 +111,9 @@ export const resend = operatorMutation({
         `This turn is ${turn.status}: wait until it ends, or stop it, before you send it again`
       )
     }
-    const { agent, askTimeout, model, sessionId, variant } = turn
+    const { agent, askTimeout, budget, command: name, model, sessionId, variant } = turn
     const [text, files] = [await promptText(ctx, turn), await referencesOf(ctx, turnId)]
-    const prompt = { text, model, agent, variant, askTimeout, files }
+    const prompt = { text, command: name, model, agent, variant, askTimeout, budget, files }
     return enqueue(ctx, sessionId, prompt, idempotencyKey)
   }
 })

@@ -38,6 +38,9 @@ export const turnUsage = v.object({
   context: v.optional(v.number())
 })
 
+/** The use at which a turn is stopped: US dollars, and tokens without cache reads. */
+export const turnBudget = v.object({ cost: v.optional(v.number()), tokens: v.optional(v.number()) })
+
 /** Sums of usage over turns. */
 export const usageSum = {
   turns: v.number(),

@@ -126,6 +126,16 @@ const operatorCalls: Record<string, [args: (world: World) => Record<string, unkn
     }),
     "NotFound"
   ],
+  "turns:command": [
+    ({ sessionId, storageId }) => ({
+      sessionId,
+      name: "review",
+      arguments: "all",
+      files: [{ storageId, name: "a.txt", type: "text/plain" }],
+      idempotencyKey: "command"
+    }),
+    "NotFound"
+  ],
   "promptQueue:list": [({ sessionId }) => ({ sessionId }), "NotFound"],
   "promptQueue:edit": [
     ({ queuedId }) => ({ turnId: queuedId, text: "Hi", model: "p/m", agent: "a", variant: "v" }),

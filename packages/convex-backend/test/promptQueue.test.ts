@@ -57,7 +57,15 @@ describe("a queued prompt", () => {
       idempotencyKey: "k"
     })
     await operator.mutation(api.promptQueue.edit, { turnId, text, model: "p/m", agent: null })
-    assert.deepStrictEqual(await claim(turnId), { text, model: "p/m", agent: null, variant: "high", fileCount: 0 })
+    assert.deepStrictEqual(await claim(turnId), {
+      text,
+      model: "p/m",
+      agent: null,
+      variant: "high",
+      command: null,
+      budget: null,
+      fileCount: 0
+    })
     // The answer to the first call was lost.
     assert.strictEqual(
       await operator.mutation(api.turns.send, { sessionId, text: "First", idempotencyKey: "k" }),

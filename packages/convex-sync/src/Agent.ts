@@ -33,6 +33,10 @@ export interface Prompt extends PromptIds {
   readonly agent: string | null
   /** A variant of the model, such as a reasoning effort. Null: the agent chooses. */
   readonly variant: string | null
+  /** A command of the agent, and then `text` is `/name arguments`. Null: `text` is a prompt. It is sent once: see `Delivered`. */
+  readonly command: string | null
+  /** The agent stops the turn, as `failed`, when its use exceeds one of them: US dollars, or tokens without cache reads. */
+  readonly budget: { readonly cost?: number; readonly tokens?: number } | null
   /**
    * `steer`: another turn of the session may run. Deliver the prompt into it: that turn ends as completed with what it had,
    * and this one takes over. An agent that cannot do this fails with `Busy` until the other turn has ended.
@@ -114,7 +118,7 @@ export interface Todo {
 export type AgentEnd = Pick<TurnResult, "outcome" | "error">
 
 export type AgentEvent =
-  /** The agent has stored the prompt. It is never sent again. */
+  /** The agent has stored the prompt, or is about to run a command. It is never sent again. */
   | { readonly _tag: "Delivered" }
   | {
       readonly _tag: "TextDelta"

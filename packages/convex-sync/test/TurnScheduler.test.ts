@@ -78,6 +78,8 @@ const setUp = Effect.fnUntraced(function* ({
           model: null,
           agent: null,
           variant: null,
+          command: null,
+          budget: null,
           fileCount: turnId.startsWith("file") ? 1 : 0
         }
         return Effect.map(claim?.(turnId) ?? Effect.succeed(true), (isClaimed) => (isClaimed ? prompt : null))

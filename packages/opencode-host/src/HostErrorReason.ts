@@ -132,6 +132,16 @@ export class Busy extends Data.TaggedError("Busy")<{ readonly sessionId: string 
   }
 }
 
+/** A command of OpenCode was not run. Recovery: change its name or its arguments, as `problem` says. */
+export class CommandRefused extends Data.TaggedError("CommandRefused")<{
+  readonly command: string
+  readonly problem: string
+}> {
+  override get message() {
+    return `The command /${this.command} was not run: ${this.problem}.`
+  }
+}
+
 /** The server rejects the user name or the password. Recovery: correct `attach`. */
 export class Unauthorized extends Data.TaggedError("Unauthorized")<{
   readonly operation: string
@@ -233,6 +243,7 @@ export type HostErrorReason =
   | NotFound
   | Unsupported
   | Busy
+  | CommandRefused
   | Unauthorized
   | Unavailable
   | Timeout

@@ -159,6 +159,13 @@ export interface PromptInput {
   readonly system?: string | undefined
 }
 
+/** A command of OpenCode to run. `model` and `agent`: only where the command has none of its own. */
+interface CommandInput extends Pick<PromptInput, "sessionId" | "messageId" | "files" | "model" | "agent" | "variant"> {
+  /** Without the `/`. */
+  readonly command: string
+  readonly arguments: string
+}
+
 /** A prompt to run. `OpenCodeHost.turn` makes the ids that are absent. */
 export interface TurnInput extends Omit<PromptInput, "messageId" | "partId"> {
   /** Keep it to send or follow the same prompt again, after a failure or a restart of the program. */
@@ -169,6 +176,12 @@ export interface TurnInput extends Omit<PromptInput, "messageId" | "partId"> {
    * model reads this prompt. Default: false, such a turn fails with `Busy`.
    */
   readonly steer?: boolean | undefined
+  /**
+   * A command of OpenCode to run, without the `/`; `text` is its arguments then. It is `Delivered` before it is sent, because
+   * its template may run a shell: it is sent once. Arguments that would run a shell or attach a file of another folder
+   * fail with `CommandRefused`. It cannot steer.
+   */
+  readonly command?: string | undefined
   /** Time after which the turn is aborted, without the time in which a request of it is open. Default: none. */
   readonly deadline?: Duration.Input | undefined
 }
@@ -233,6 +246,12 @@ export interface OpenCodeClient {
       readonly agent: string
       readonly command: string
     }) => Effect.Effect<void, HostError>
+    /**
+     * Runs a command (`commands`) as a turn under a message id of the caller. OpenCode runs the shell commands of its
+     * template first, and then stores the prompt. Ends with the turn; it goes on after a `Timeout`, or if this is
+     * interrupted. `OpenCodeHost.turn` checks the arguments first.
+     */
+    readonly command: (input: CommandInput) => Effect.Effect<void, HostError>
     /** The files that the turn of a message of a person has changed. Empty until OpenCode has computed them. */
     readonly diff: (sessionId: string, messageId: string) => Effect.Effect<ReadonlyArray<FileDiff>, HostError>
   }

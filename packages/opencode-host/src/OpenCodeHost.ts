@@ -121,6 +121,7 @@ const make = Effect.fnUntraced(function* (options: OpenCodeHostOptions) {
   })
   const client = options.alwaysAsk === true ? withoutAlways(makeClient(use, directory)) : makeClient(use, directory)
   const turns: RunningTurns = new Map()
+  const readable = { directory, denied: (options.deniedPaths ?? []).map(makePaths().real) }
   const abort = (sessionId: string) => abortSession(client, turns, sessionId)
   const scope = yield* Effect.scope
   const background = (effect: Effect.Effect<void>) => Effect.forkIn(effect, scope, { startImmediately: true })
@@ -140,7 +141,7 @@ const make = Effect.fnUntraced(function* (options: OpenCodeHostOptions) {
         Effect.gen(function* () {
           yield* checkTurn(input)
           const { messageId = yield* ascendingId("msg"), partId = yield* ascendingId("prt") } = input
-          const turnHost = { client, keepAlive, running, listen: hub.listen, turns, abort, background }
+          const turnHost = { client, readable, keepAlive, running, listen: hub.listen, turns, abort, background }
           return runTurn(turnHost, { ...input, messageId, partId })
         })
       ),

@@ -1,3 +1,5 @@
+import { existsSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Reply } from "@opencode-worker/testkit"
 import { Deferred, Effect, Fiber, Layer, Option, Redacted, Schedule, Stream } from "effect"
@@ -55,8 +57,23 @@ const host = layerHost(
         return Reply.text(answer)
     }
   },
-  { permission: { edit: "ask", bash: "allow" } }
+  {
+    permission: { edit: "ask", bash: "allow" },
+    config: {
+      command: {
+        ls: { template: "bash ls $ARGUMENTS" },
+        slowly: { template: "slow !`until [ -e gate ]; do sleep 0.05; done`$ARGUMENTS" },
+        delegated: { template: "bash echo $1", subtask: true, agent: "general" },
+        misnamed: { template: "hello", agent: "nobody" }
+      }
+    }
+  }
 )
+
+const commandOf = Effect.fnUntraced(function* (command: string, args: string) {
+  const { turn } = yield* OpenCodeHost
+  return turn({ ...(yield* promptOf(yield* newSession, args)), command })
+})
 
 const collectUntil = (events: Stream.Stream<TurnEvent, unknown>, tag: TurnEvent["_tag"]) =>
   events.pipe(
@@ -264,6 +281,74 @@ layer(host, { timeout: "120 seconds", excludeTestServices: true })("a turn", (it
         for (const { models } of hosts) assert.strictEqual((yield* models).default, "scripted/other")
         assert.strictEqual(endOf(yield* runPrompt("hi")).messages[0]?.info.modelID, "other")
       }).pipe(Effect.provide(Layer.fresh(guest)), Effect.scoped)
+    })
+  )
+
+  it.effect("runs a command of OpenCode, which was delivered before it was sent", () =>
+    Effect.gen(function* () {
+      const events = yield* Stream.runCollect(yield* commandOf("ls", "-d ."))
+      assert.strictEqual(tags(events)[0], "Delivered")
+      assert.strictEqual(tags(events).filter((tag) => tag === "Delivered").length, 1)
+      assert.strictEqual(endOf(events).outcome, "completed")
+      assert.strictEqual(textOf(events), "Done.")
+      const sub = endOf(yield* Stream.runCollect(yield* commandOf("delegated", "one")))
+      assert.strictEqual(sub.outcome, "completed")
+      assert.isTrue(
+        sub.messages.some(({ parts }) => parts.some((part) => part.type === "tool" && part.tool === "task"))
+      )
+    })
+  )
+
+  it.effect("follows a command that runs, and never runs it again", () =>
+    Effect.gen(function* () {
+      const { client, turn } = yield* OpenCodeHost
+      const prompt = { ...(yield* promptOf(yield* newSession, "")), command: "ls" }
+      yield* Stream.runDrain(turn(prompt))
+      const again = endOf(yield* Stream.runCollect(turn(prompt)))
+      assert.strictEqual(again.outcome, "completed")
+      const { messages } = yield* client.messages.list(prompt.sessionId)
+      assert.strictEqual(messages.filter(({ info }) => info.role === "user").length, 1)
+    })
+  )
+
+  it.effect("stops a command that OpenCode has not begun, as soon as it begins", () =>
+    Effect.gen(function* () {
+      const { abort, client, directory } = yield* OpenCodeHost
+      const prompt = yield* promptOf(yield* newSession, "")
+      const { turn } = yield* OpenCodeHost
+      const delivered = yield* Deferred.make<void>()
+      const running = yield* turn({ ...prompt, command: "slowly" }).pipe(
+        Stream.tap(({ _tag }) => (_tag === "Delivered" ? Deferred.succeed(delivered, undefined) : Effect.void)),
+        Stream.runCollect,
+        Effect.forkChild
+      )
+      yield* Deferred.await(delivered)
+      yield* abort(prompt.sessionId)
+      assert.strictEqual((yield* client.messages.list(prompt.sessionId)).messages.length, 0)
+      writeFileSync(join(directory, "gate"), "")
+      assert.strictEqual(endOf(yield* Fiber.join(running)).outcome, "aborted")
+      yield* eventually(client.sessions.status, (status) => status[prompt.sessionId] === undefined)
+    })
+  )
+
+  it.effect("refuses a command that does not exist, and arguments that would run a shell or read elsewhere", () =>
+    Effect.gen(function* () {
+      const { directory } = yield* OpenCodeHost
+      const refusal = (command: string, args: string) =>
+        Effect.flatMap(commandOf(command, args), (events) => Effect.flip(Stream.runDrain(events)))
+      for (const [command, args, problem] of [
+        ["none", "", "no command of this name"],
+        ["ls", "!`touch ran`", "in a shell"],
+        ["ls", "@/etc/passwd", "@/etc/passwd"]
+      ] as const) {
+        const { message, reason } = yield* refusal(command, args)
+        assert.strictEqual(reason._tag, "CommandRefused")
+        assert.include(message, problem)
+      }
+      assert.isFalse(existsSync(join(directory, "ran")))
+      const ended = endOf(yield* Stream.runCollect(yield* commandOf("misnamed", "")))
+      assert.strictEqual(ended.outcome, "failed")
+      assert.include(ended.error?.message, "nobody")
     })
   )
 })

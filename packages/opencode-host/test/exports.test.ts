@@ -50,6 +50,7 @@ describe("exports", () => {
       "BinaryUnusable",
       "Busy",
       "Closed",
+      "CommandRefused",
       "DirectoryInUse",
       "DirectoryNotFound",
       "GaveUp",

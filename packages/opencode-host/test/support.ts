@@ -62,7 +62,7 @@ export const promptOf = Effect.fnUntraced(function* (sessionId: string, text: st
 
 /** The part of the host that a turn needs, with events from `hub`. */
 export const turnHostOver = Effect.fnUntraced(function* (hub: Hub) {
-  const { abort, client, server } = yield* OpenCodeHost
+  const { abort, client, directory, server } = yield* OpenCodeHost
   const running: Running = {
     server: yield* server,
     exited: Effect.never,
@@ -73,6 +73,7 @@ export const turnHostOver = Effect.fnUntraced(function* (hub: Hub) {
   }
   return {
     client,
+    readable: { directory, denied: [] },
     keepAlive: Effect.void,
     running: Effect.succeed(running),
     listen: hub.listen,

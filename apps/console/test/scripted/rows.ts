@@ -10,6 +10,8 @@ const turnDefaults = {
   agent: null,
   variant: null,
   delivery: "queue",
+  command: null,
+  budget: null,
   fileCount: 0,
   status: "completed",
   undone: false,

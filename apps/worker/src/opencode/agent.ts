@@ -81,13 +81,14 @@ const make = Effect.gen(function* () {
       abort: Effect.suspend(() => (slot.session === undefined ? Effect.void : host.abort(slot.session.id))).pipe(
         Effect.mapError(toAgentError)
       ),
-      run: ({ agent, delivery, files, messageId, model, partId, text, variant }) => {
+      run: ({ agent, command, delivery, files, messageId, model, partId, text, variant }) => {
         let isDelivered = false
         const turn = Effect.gen(function* () {
           // OpenCode chooses the values that the prompt omits, by its configuration, the agent and the session.
           const named = model === null ? undefined : yield* models.resolve(model)
           const session = yield* opened
           if (agent !== null) yield* checkName("agent", agent)
+          if (command !== null) yield* checkName("command", command)
           const isModelNeeded = files.length > 0 || variant !== null
           const target = isModelNeeded
             ? (named ?? (yield* chosenModel(host.client, models.get, session.id, agent)))
@@ -97,7 +98,8 @@ const make = Effect.gen(function* () {
             sessionId: session.id,
             messageId,
             partId,
-            text,
+            text: command === null ? text : text.slice(`/${command}`.length).trim(),
+            command: command ?? undefined,
             files: yield* Effect.fromResult(acceptedFiles(files, target)),
             model: named?.id,
             agent: agent ?? undefined,

@@ -58,6 +58,7 @@ const commands: Readonly<Record<string, string>> = {
   "sessions.rename": "sessions rename",
   "sessions.watch": "send",
   "turns.abort": "turns abort",
+  "turns.command": "(the client has it; no command of the terminal calls it yet)",
   "turns.list": "turns ls",
   "turns.live": "turns wait",
   "turns.outline": "(for pages that show a long turn in pieces: sessions show reads whole parts)",

@@ -6,42 +6,59 @@ import { type Emitter, updates } from "../internal/updates.ts"
 import type { UploadedFile } from "./files.ts"
 import * as TurnView from "../TurnView.ts"
 
-export interface PromptOptions extends MutationOptions, FollowOptions {
+export interface CommandOptions extends MutationOptions {
   /** `provider/model`. Default: OpenCode's choice. */
   readonly model?: string
   readonly agent?: string
   /** A variant of the model, such as a reasoning effort. */
   readonly variant?: string
+  /** Milliseconds in which requests of the turn must be answered, or null for no limit. Default: the worker's own limit. */
+  readonly askTimeout?: number | null
+  /**
+   * The worker stops the turn when its use, that of its sub-agents included, exceeds one of them: US dollars, or tokens without
+   * cache reads. Default: the worker's own limit.
+   */
+  readonly budget?: { readonly cost?: number; readonly tokens?: number }
+  /** Files that were uploaded before, at most 10 with 20 MiB together. */
+  readonly files?: ReadonlyArray<UploadedFile>
+}
+
+export interface PromptOptions extends CommandOptions, FollowOptions {
   /**
    * `steer`: if a turn of the session runs, the prompt is delivered into it. That turn ends with what it had, and this one
    * takes over. Default: `queue`, after all earlier prompts.
    */
   readonly delivery?: "queue" | "steer"
-  /** Milliseconds in which requests of the turn must be answered, or null for no limit. Default: the worker's own limit. */
-  readonly askTimeout?: number | null
-  /** Files that were uploaded before, at most 10 with 20 MiB together. */
-  readonly files?: ReadonlyArray<UploadedFile>
 }
 
+const optional = ({ agent, askTimeout, budget, files, model, variant }: CommandOptions) => ({
+  ...(model !== undefined && { model }),
+  ...(agent !== undefined && { agent }),
+  ...(variant !== undefined && { variant }),
+  ...(askTimeout !== undefined && { askTimeout }),
+  ...(budget !== undefined && { budget }),
+  ...(files !== undefined && { files: files.map(({ name, storageId, type }) => ({ storageId, name, type })) })
+})
+
 export const makeTurns = ({ connection, mutation, query }: Calls) => {
-  const send = (
-    sessionId: SessionId,
-    text: string,
-    { agent, askTimeout, delivery, files, model, variant, ...options }: PromptOptions = {}
-  ): Promise<TurnId> => {
-    const optional = {
-      ...(model !== undefined && { model }),
-      ...(agent !== undefined && { agent }),
-      ...(variant !== undefined && { variant }),
-      ...(delivery !== undefined && { delivery }),
-      ...(askTimeout !== undefined && { askTimeout }),
-      ...(files !== undefined && { files: files.map(({ name, storageId, type }) => ({ storageId, name, type })) })
-    }
-    return mutation(api.turns.send, { sessionId, text, ...optional, ...keyed(options) }, options)
+  const send = (sessionId: SessionId, text: string, options: PromptOptions = {}): Promise<TurnId> => {
+    const { delivery } = options
+    const args = { sessionId, text, ...optional(options), ...(delivery !== undefined && { delivery }) }
+    return mutation(api.turns.send, { ...args, ...keyed(options) }, options)
   }
   return {
     /** As `prompt`, without following. */
     send,
+    /**
+     * Queues a command of OpenCode (`catalog.get` lists them) as a turn, whose text is `/name arguments`: follow it as any
+     * other. The turn fails if the arguments would run a shell or name a file outside of the worker's directory.
+     */
+    command: (sessionId: SessionId, name: string, args = "", options: CommandOptions = {}): Promise<TurnId> =>
+      mutation(
+        api.turns.command,
+        { sessionId, name, arguments: args, ...optional(options), ...keyed(options) },
+        options
+      ),
     /** The turns of a session in their order, or the newest first; pages are read as you iterate. */
     list: (
       sessionId: SessionId,

@@ -31,6 +31,7 @@ import type * as deviceRows from "../deviceRows.js";
 import type * as deviceTokens from "../deviceTokens.js";
 import type * as devices from "../devices.js";
 import type * as endTurn from "../endTurn.js";
+import type * as enqueueTurn from "../enqueueTurn.js";
 import type * as errors from "../errors.js";
 import type * as files from "../files.js";
 import type * as history from "../history.js";
@@ -119,6 +120,7 @@ const fullApi: ApiFromModules<{
   deviceTokens: typeof deviceTokens;
   devices: typeof devices;
   endTurn: typeof endTurn;
+  enqueueTurn: typeof enqueueTurn;
   errors: typeof errors;
   files: typeof files;
   history: typeof history;

@@ -1,6 +1,6 @@
 import { defineTable } from "convex/server"
 import { v } from "convex/values"
-import { outlineEntry, segment, turnAnsweredBy, turnError, turnOutcome, turnUsage } from "../validators.ts"
+import { outlineEntry, segment, turnAnsweredBy, turnBudget, turnError, turnOutcome, turnUsage } from "../validators.ts"
 
 export const turnsTables = {
   turns: defineTable({
@@ -24,6 +24,9 @@ export const turnsTables = {
     edited: v.optional(v.literal(true)),
     /** Milliseconds in which its requests must be answered; null: no limit. Absent: the worker's own limit. */
     askTimeout: v.optional(v.union(v.number(), v.null())),
+    /** The command of OpenCode that the prompt runs: its text is `/name arguments`. */
+    command: v.optional(v.string()),
+    budget: v.optional(turnBudget),
     /** Files attached to the prompt; absent if there are none. */
     fileCount: v.optional(v.number()),
     /** Absent if there is no answer, or the turn has not ended. */

@@ -51,7 +51,17 @@ const promptOf = (
   text: string,
   delivery: Prompt["delivery"] = "queue"
 ): Effect.Effect<Prompt> =>
-  Effect.map(agent.promptIds, (ids) => ({ ...ids, text, files: [], model: null, agent: null, variant: null, delivery }))
+  Effect.map(agent.promptIds, (ids) => ({
+    ...ids,
+    text,
+    files: [],
+    model: null,
+    agent: null,
+    variant: null,
+    command: null,
+    budget: null,
+    delivery
+  }))
 
 const tagsOf = (events: ReadonlyArray<AgentEvent>) => events.map(({ _tag }) => _tag)
 const textOf = (events: ReadonlyArray<AgentEvent>) =>

@@ -20,7 +20,14 @@ export const checkOptions = (options: unknown) => check(optionRules, options)
 export const checkPrompt = (input: unknown) => check(promptRules, input)
 
 /** As `checkOptions`. */
-export const checkTurn = (input: unknown) => check(turnRules, input)
+export const checkTurn = (input: TurnInput) =>
+  Effect.flatMap(check(turnRules, input), () =>
+    input.command !== undefined && input.steer === true
+      ? new HostError({
+          reason: new InvalidOption({ option: "steer", expected: "false with a command", actual: "true" })
+        })
+      : Effect.void
+  )
 
 const check = (rules: Readonly<Record<string, Rule>>, value: unknown): Effect.Effect<void, HostError> =>
   Effect.suspend(() => {
@@ -156,5 +163,6 @@ const turnRules: Rules<TurnInput> = {
   messageId: optional(filled),
   partId: optional(filled),
   steer: optional(flag),
+  command: optional(filled),
   deadline: optional(duration)
 }

@@ -158,6 +158,8 @@ export const newTurn = (state: State, sessionId: Id<"sessions">, text: string): 
   agent: null,
   variant: null,
   delivery: "queue",
+  command: null,
+  budget: null,
   fileCount: 0,
   status: "queued",
   epoch: null,

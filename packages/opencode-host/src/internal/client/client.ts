@@ -8,6 +8,8 @@ import type { Supervisor } from "../server/supervisor.ts"
 import { makeTransport } from "./transport.ts"
 
 const pageSize = 100
+/** A command answers at the end of its turn. The HTTP client waits no longer. */
+const commandMillis = 300_000
 
 /** The content is part of the URL: OpenCode would read any other URL from the machine's own files. */
 const filePart = ({ bytes, name, type }: PromptFile) => ({
@@ -78,6 +80,28 @@ export const makeClient = (use: Supervisor["use"], directory: string): OpenCodeC
         Effect.asVoid(
           call("actions.shell", (sdk, options) =>
             sdk.session.shell({ sessionID: sessionId, directory, messageID: messageId, agent, command }, options)
+          )
+        ),
+      command: ({ agent, arguments: args, command, files = [], messageId, model, sessionId, variant }) =>
+        Effect.asVoid(
+          call(
+            "actions.command",
+            (sdk, options) =>
+              sdk.session.command(
+                {
+                  sessionID: sessionId,
+                  directory,
+                  messageID: messageId,
+                  command,
+                  arguments: args,
+                  ...(files.length > 0 && { parts: files.map(filePart) }),
+                  ...(model !== undefined && { model }),
+                  ...(agent !== undefined && { agent }),
+                  ...(variant !== undefined && { variant })
+                },
+                options
+              ),
+            commandMillis
           )
         ),
       diff: (sessionID, messageID) =>

@@ -21,14 +21,17 @@ interface Answer<A> {
 const limitMillis = 30_000
 
 export interface Transport {
+  /** `millis`: the time limit. */
   readonly ask: <A>(
     operation: string,
-    run: (sdk: OpencodeClient, options: { readonly signal: AbortSignal }) => Promise<Answer<A>>
+    run: (sdk: OpencodeClient, options: { readonly signal: AbortSignal }) => Promise<Answer<A>>,
+    millis?: number
   ) => Effect.Effect<{ readonly data: A; readonly response: Response }, HostError>
   /** `ask` without the response. */
   readonly call: <A>(
     operation: string,
-    run: (sdk: OpencodeClient, options: { readonly signal: AbortSignal }) => Promise<Answer<A>>
+    run: (sdk: OpencodeClient, options: { readonly signal: AbortSignal }) => Promise<Answer<A>>,
+    millis?: number
   ) => Effect.Effect<A, HostError>
   readonly providerMetadata: Effect.Effect<ProviderMetadata, HostError>
 }
@@ -46,15 +49,15 @@ export const makeTransport = (use: Supervisor["use"]): Transport => {
     return sdk
   }
 
-  const ask: Transport["ask"] = (operation, run) =>
+  const ask: Transport["ask"] = (operation, run, millis = limitMillis) =>
     use((instance) =>
       Effect.tryPromise({
         try: (signal) => run(sdkOf(instance), { signal }),
         catch: (cause) => new HostError({ reason: reasonOf(operation, cause, undefined, instance) })
       }).pipe(
         Effect.timeoutOrElse({
-          duration: limitMillis,
-          orElse: () => new HostError({ reason: new Timeout({ operation, millis: limitMillis }) })
+          duration: millis,
+          orElse: () => new HostError({ reason: new Timeout({ operation, millis }) })
         }),
         Effect.flatMap(({ data, error, response }) =>
           response?.ok === true && data !== undefined
@@ -66,7 +69,7 @@ export const makeTransport = (use: Supervisor["use"]): Transport => {
 
   return {
     ask,
-    call: (operation, run) => Effect.map(ask(operation, run), ({ data }) => data),
+    call: (operation, run, millis) => Effect.map(ask(operation, run, millis), ({ data }) => data),
     providerMetadata: use(({ providerMetadata }) => providerMetadata)
   }
 }

@@ -2,13 +2,18 @@
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { HostError } from "../../HostError.ts"
-import type { OpenCodeClient } from "../../OpenCodeClient.ts"
+import type { OpenCodeClient, PromptInput, TurnInput } from "../../OpenCodeClient.ts"
 import type { Hub } from "../server/hub.ts"
 import type { Running } from "../server/supervisor.ts"
+import type { Readable } from "./command.ts"
 import type { RunningTurns } from "./runningTurns.ts"
+
+/** A prompt to run, with its ids. */
+export type Prompt = PromptInput & Pick<TurnInput, "command" | "deadline" | "steer">
 
 export interface TurnHost {
   readonly client: OpenCodeClient
+  readonly readable: Readable
   /** Keeps the server from being taken for idle; fails when the host is closing. */
   readonly keepAlive: Effect.Effect<void, HostError, Scope.Scope>
   readonly running: Effect.Effect<Running, HostError>
