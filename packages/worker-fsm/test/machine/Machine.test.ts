@@ -52,7 +52,9 @@ describe("Machine.transition", () => {
     const dimmed = after({ _tag: "On", level: 3 }, { _tag: "Dim" })
     assert.deepStrictEqual(dimmed, { state: { _tag: "On", level: 2 }, entered: false })
     const broken: Lamp = { _tag: "Broken" }
-    assert.strictEqual(after(broken, { _tag: "Drop" }).state, broken)
+    const dropped = after(broken, { _tag: "Drop" })
+    assert.strictEqual(dropped.state, broken)
+    assert.isFalse(dropped.entered)
   })
 
   it("names the state, the event and the allowed events when it rejects", () => {
