@@ -7,6 +7,7 @@ import { dirname, resolve } from "node:path"
 import { Effect, type FileSystem, Option } from "effect"
 import { type FileRefused, type ProjectPlace, readProjectFile, shownPath } from "./opencode/projectFile.ts"
 import { realPath } from "./opencode/realPath.ts"
+import { type NotASubAgent, readSubAgent } from "./subAgent.ts"
 
 const maxFound = 100
 const maxChanged = 500
@@ -133,7 +134,7 @@ const status = Effect.gen(function* () {
 export const answerQuery = Effect.fn("Worker.answerQuery")(function* (
   query: QueryAnswers.WaitingQuery["query"],
   privatePaths: ReadonlyArray<string>
-): Effect.fn.Return<unknown, FileRefused | HostError, FileSystem.FileSystem | OpenCodeHost> {
+): Effect.fn.Return<unknown, FileRefused | HostError | NotASubAgent, FileSystem.FileSystem | OpenCodeHost> {
   const { directory } = yield* OpenCodeHost
   const real = yield* Effect.forEach(privatePaths, (path) => Effect.map(realPath(path), (found) => found ?? path))
   const place: ProjectPlace = { directory, privatePaths: real }
@@ -142,6 +143,8 @@ export const answerQuery = Effect.fn("Worker.answerQuery")(function* (
       return yield* findFiles(place, query.text)
     case "readFile":
       return yield* readFile(place, query.path)
+    case "subAgent":
+      return yield* readSubAgent(query.agentSessionId)
     case "vcs":
       return yield* vcs(place)
     case "diff":

@@ -26,7 +26,7 @@ import {
 } from "@opencode-worker/convex-sync"
 import type { ConvexClient } from "@opencode-worker/effect-convex"
 import { ModelCache } from "@opencode-worker/model-cache"
-import type { OpenCodeHost } from "@opencode-worker/opencode-host"
+import type { OpenCodeHost, TurnBudget } from "@opencode-worker/opencode-host"
 import { WorkerEvent, WorkerLifecycle, type WorkerState } from "@opencode-worker/worker-fsm"
 import type { Actor } from "@opencode-worker/worker-fsm/machine"
 import {
@@ -62,6 +62,8 @@ export interface WorkerOptions {
   readonly processId: string
   /** Time limit for the answer to a request of OpenCode. Default 10 minutes. */
   readonly requestTimeLimit?: Duration.Input
+  /** The use at which a turn is stopped, with that of its sub-agents. A prompt may have a smaller one. Default: none. */
+  readonly budget?: TurnBudget | undefined
   /** Whether operators may run shell commands, which need no approval. Default: false. */
   readonly allowShell?: boolean | undefined
   /** Shows the code that an operator must approve at the first start. After 10 minutes without approval, shows another code. */
@@ -104,12 +106,12 @@ const lossOf = (error: ConvexSyncError, credentials: string) => {
 }
 
 /** The services that start and end with the lease. */
-const leasedServices = (credentials: WorkerCredentials, { processId, requestTimeLimit }: WorkerOptions) =>
+const leasedServices = (credentials: WorkerCredentials, { budget, processId, requestTimeLimit }: WorkerOptions) =>
   Layer.mergeAll(
     Commands.layer(),
     TurnScheduler.layer(requestTimeLimit === undefined ? {} : { requestTimeLimit })
   ).pipe(
-    Layer.provideMerge(Layer.merge(DeltaWriter.layer(), openCodeAgent)),
+    Layer.provideMerge(Layer.merge(DeltaWriter.layer(), openCodeAgent(budget))),
     Layer.provideMerge(Lease.layer(credentials, { processId }))
   )
 type LeasedServices = Context.Context<Layer.Success<ReturnType<typeof leasedServices>>>

@@ -1,6 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import type { SessionId } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
+import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Stream } from "effect"
 import {
@@ -124,6 +125,58 @@ layer(configured, { excludeTestServices: true, timeout: 120_000 })("the catalogu
         const hostile = yield* run("greet", "!`touch ran`", "hostile")
         assert.include((yield* answer(hostile)).error, "in a shell")
         assert.strictEqual((yield* ask(sessionId, "after")).text, "2: after")
+      }),
+    limit
+  )
+
+  it.effect(
+    "the use and the transcript of a sub-agent are shown, and a turn ends when its budget is used up",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Client
+        yield* script(({ lastUserText, toolResults }) => {
+          if (lastUserText === "inside") return Reply.text("The answer inside.")
+          if (lastUserText !== "delegate" || toolResults.length > 1) return Reply.text("done")
+          return Reply.toolCall("task", { description: "look", prompt: "inside", subagent_type: "general" })
+        })
+        const sessionId = yield* newSession
+        const workerId = yield* runWorker
+        const turnId = yield* operator.call(({ turns }) => turns.send(sessionId, "delegate"))
+        const { blocks, end } = yield* operator.call(({ turns }) => turns.follow(turnId).result)
+        const agents = blocks.filter((block) => block.kind === "agent")
+        assert.lengthOf(agents, 2)
+        const transcripts = yield* Effect.forEach(agents, (block) =>
+          operator.call(({ queries }) => queries.subAgent(workerId, block.sessionId))
+        )
+        for (const { truncated, turns } of transcripts) {
+          assert.isFalse(truncated)
+          assert.lengthOf(turns, 1)
+          assert.deepInclude(turns[0], { text: "inside", status: "completed" })
+          assert.include(JSON.stringify(turns[0]?.blocks), "The answer inside.")
+        }
+        const inside = transcripts.flatMap(({ turns }) => turns).reduce((sum, { usage }) => sum + usage.cost, 0)
+        assert.isAbove(inside, 0)
+        const { client } = yield* OpenCodeHost
+        const [root] = yield* client.sessions.list({ limit: 1 })
+        const { messages } = yield* client.messages.list(root?.id ?? "")
+        const own = messages.reduce((sum, { info }) => sum + (info.role === "assistant" ? info.cost : 0), 0)
+        assert.closeTo(end.usage?.cost ?? 0, own + inside, 1e-9)
+        const elsewhere = yield* Effect.flip(operator.call(({ queries }) => queries.subAgent(workerId, root?.id ?? "")))
+        assert.include(elsewhere.message, "no sub-agent with this session")
+
+        // The first sub-agent exceeds it.
+        const limited = yield* operator.call(({ turns }) =>
+          turns.send(sessionId, "delegate", { budget: { tokens: 10 } })
+        )
+        const stopped = yield* operator.call(({ turns }) => turns.follow(limited).result)
+        assert.deepInclude(stopped.end, { outcome: "aborted" })
+        assert.strictEqual(stopped.end.error?.name, "BudgetExceeded")
+        assert.include(stopped.end.error?.message, "its budget is 10 tokens")
+        yield* workerWith({ budget: { cost: 1e-9 } })
+        const poor = yield* operator.call(({ turns }) => turns.send(sessionId, "delegate", { budget: { cost: 5 } }))
+        const ended = yield* operator.call(({ turns }) => turns.follow(poor).result)
+        assert.include(ended.end.error?.message, "its budget is 1e-9 USD")
+        assert.strictEqual((yield* ask(sessionId, "after")).status, "completed")
       }),
     limit
   )

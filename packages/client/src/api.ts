@@ -8,7 +8,7 @@ export const api = anyApi as unknown as typeof backendApi
 type Page<F extends { readonly _returnType: { readonly page: ReadonlyArray<unknown> } }> =
   F["_returnType"]["page"][number]
 
-export type { ChangedFile, QueryResults } from "@opencode-worker/convex-backend/api"
+export type { ChangedFile, QueryResults, SubAgentTurn } from "@opencode-worker/convex-backend/api"
 
 export type WorkerId = Id<"workers">
 export type SessionId = Id<"sessions">

@@ -56,7 +56,7 @@ export type {
   SubscribePushOptions
 } from "./resources/notifications.ts"
 export type { PromptChanges } from "./resources/promptQueue.ts"
-export type { DiffOptions } from "./resources/queries.ts"
+export type { DiffOptions, SubAgentTranscript } from "./resources/queries.ts"
 export type { ExportedTurn, RedoOptions, UndoOptions } from "./resources/sessionActions.ts"
 export type { SearchOptions } from "./resources/search.ts"
 export type { CommandOptions, PromptOptions } from "./resources/turns.ts"

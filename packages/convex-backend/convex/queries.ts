@@ -1,5 +1,6 @@
 /**
- * Queries of operators that a worker answers from its machine: files, changes, and the state of OpenCode's servers.
+ * Queries of operators that a worker answers from its machine: files, changes, transcripts of sub-agents, and the state of
+ * OpenCode's servers.
  *
  * ```
  *   ask ──▶ waiting ──answer──▶ done | failed ──close, or after a minute──▶ deleted
@@ -35,6 +36,7 @@ type Query = Infer<typeof queryValidator>
 const checkQuery = (query: Query): void => {
   if (query.kind === "findFiles") checkText("query.text", query.text, MAX_NAME)
   if (query.kind === "readFile") checkText("query.path", query.path, MAX_PATH)
+  if (query.kind === "subAgent") checkText("query.agentSessionId", query.agentSessionId, MAX_NAME)
 }
 
 /** The order of fields does not count. */

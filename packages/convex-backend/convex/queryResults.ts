@@ -7,6 +7,18 @@ export interface ChangedFile {
   readonly deletions: number
 }
 
+/** A task of a sub-agent, and its answer. */
+export interface SubAgentTurn {
+  /** The task, as its agent wrote it. */
+  readonly text: string
+  readonly status: "running" | "completed" | "failed" | "aborted" | "interrupted"
+  readonly error: { readonly name: string; readonly message: string } | null
+  readonly usage: { readonly input: number; readonly output: number; readonly cost: number }
+  readonly answeredBy: { readonly model: string; readonly agent: string } | null
+  /** As `turns.parts` of the deployment: `payload` is JSON. */
+  readonly parts: ReadonlyArray<{ readonly index: number; readonly kind: string; readonly payload: string }>
+}
+
 export interface QueryResults {
   /** The best match first. */
   readonly findFiles: { readonly files: ReadonlyArray<string> }
@@ -32,6 +44,12 @@ export interface QueryResults {
     /** `patch` is null if it was left out, because the patches are too long together. */
     readonly files: ReadonlyArray<ChangedFile & { readonly patch: string | null }>
     /** Whether files or patches were left out. */
+    readonly truncated: boolean
+  }
+  readonly subAgent: {
+    /** The newest 20, in their order. */
+    readonly turns: ReadonlyArray<SubAgentTurn>
+    /** Whether turns, parts or the ends of texts were left out. */
     readonly truncated: boolean
   }
   readonly status: {

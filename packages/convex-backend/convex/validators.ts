@@ -214,6 +214,7 @@ const changedFiles = { skip: v.array(v.string()), force: v.array(v.string()), pr
 export const query = v.union(
   v.object({ kind: v.literal("findFiles"), text: v.string() }),
   v.object({ kind: v.literal("readFile"), path: v.string() }),
+  v.object({ kind: v.literal("subAgent"), agentSessionId: v.string() }),
   v.object({ kind: v.literal("vcs") }),
   v.object({ kind: v.literal("diff"), base: v.union(v.literal("commit"), v.literal("branch")) }),
   v.object({ kind: v.literal("status") })

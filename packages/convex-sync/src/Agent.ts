@@ -35,7 +35,7 @@ export interface Prompt extends PromptIds {
   readonly variant: string | null
   /** A command of the agent, and then `text` is `/name arguments`. Null: `text` is a prompt. It is sent once: see `Delivered`. */
   readonly command: string | null
-  /** The agent stops the turn, as `failed`, when its use exceeds one of them: US dollars, or tokens without cache reads. */
+  /** The agent stops the turn, as `aborted`, when its use exceeds one of them: US dollars, or tokens without cache reads. */
   readonly budget: { readonly cost?: number; readonly tokens?: number } | null
   /**
    * `steer`: another turn of the session may run. Deliver the prompt into it: that turn ends as completed with what it had,

@@ -166,6 +166,12 @@ interface CommandInput extends Pick<PromptInput, "sessionId" | "messageId" | "fi
   readonly arguments: string
 }
 
+/** The use at which a turn is stopped: US dollars as OpenCode computes them, and tokens without cache reads. */
+export interface TurnBudget {
+  readonly cost?: number | undefined
+  readonly tokens?: number | undefined
+}
+
 /** A prompt to run. `OpenCodeHost.turn` makes the ids that are absent. */
 export interface TurnInput extends Omit<PromptInput, "messageId" | "partId"> {
   /** Keep it to send or follow the same prompt again, after a failure or a restart of the program. */
@@ -182,6 +188,11 @@ export interface TurnInput extends Omit<PromptInput, "messageId" | "partId"> {
    * fail with `CommandRefused`. It cannot steer.
    */
   readonly command?: string | undefined
+  /**
+   * The turn is aborted (`BudgetExceeded`) when its use, that of its sub-agents included, exceeds one of them. It is checked at
+   * the end of each model step, so it may be exceeded by one step. Default: none.
+   */
+  readonly budget?: TurnBudget | undefined
   /** Time after which the turn is aborted, without the time in which a request of it is open. Default: none. */
   readonly deadline?: Duration.Input | undefined
 }

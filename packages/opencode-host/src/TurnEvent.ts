@@ -19,7 +19,7 @@ export interface TurnFailure {
 }
 
 /**
- * Sums over all model steps of the turn: tokens, and cost in US dollars as OpenCode computes it.
+ * Sums over all model steps of the turn and of its sub-agents: tokens, and cost in US dollars as OpenCode computes it.
  */
 export interface TurnUsage {
   readonly input: number

@@ -23,6 +23,7 @@ export type {
   SessionStatus as OpenCodeSessionStatus,
   Todo as OpenCodeTodo,
   ToolPart as OpenCodeToolPart,
+  TurnBudget,
   TurnInput,
   UserMessage as OpenCodeUserMessage
 } from "./OpenCodeClient.ts"

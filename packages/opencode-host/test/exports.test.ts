@@ -34,6 +34,7 @@ describe("exports", () => {
       "turnsOf",
       "turnsOfPage",
       "usageOf",
+      "usageWithAgents",
       "visibleParts",
       "withoutLoopback"
     ])

@@ -15,6 +15,20 @@ export const durationOf = (given: string): Option.Option<Duration.Duration> => {
     : Option.some(Duration.millis(Number(count) * size))
 }
 
+/** `2USD`, `500000tokens`, or both with a comma. */
+export const budgetOf = (given: string): Option.Option<{ readonly cost?: number; readonly tokens?: number }> => {
+  const [, cost, comma, tokens] = /^(?:(\d+(?:\.\d+)?)USD)?(,)?(?:(\d+)tokens)?$/i.exec(given) ?? []
+  const both = cost !== undefined && tokens !== undefined
+  const isWritten = (cost !== undefined || tokens !== undefined) && both === (comma !== undefined)
+  const isPositive = [cost, tokens].every((each) => each === undefined || Number(each) > 0)
+  return isWritten && isPositive
+    ? Option.some({
+        ...(cost !== undefined && { cost: Number(cost) }),
+        ...(tokens !== undefined && { tokens: Number(tokens) })
+      })
+    : Option.none()
+}
+
 const duration = (description: string, least: Duration.Input, takes: string, fallback?: string): Setting<string> =>
   text(description, {
     metavar: "duration",
@@ -48,6 +62,17 @@ export const directorySettings = {
     "10 minutes",
     '"10 minutes" to "20 days", or forever',
     "24 hours"
+  ),
+  budget: text(
+    "Stop a turn whose use, with that of its sub-agents, exceeds this: 2USD, 500000tokens, or both with a comma (default: none)",
+    {
+      metavar: "amount",
+      check: {
+        accepts: (given) => Option.isSome(budgetOf(given)),
+        message: (given) =>
+          `"${given}" is not accepted: it takes an amount such as 2USD, 500000tokens, or 2USD,500000tokens.`
+      }
+    }
   ),
   opencode: text("The OpenCode binary (default: OPENCODE_BIN, the installed package, PATH)"),
   allowUntestedVersion: toggle("Run an OpenCode outside the tested versions, 1.18.x", false),

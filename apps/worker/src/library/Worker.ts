@@ -75,6 +75,7 @@ const make = Effect.fnUntraced(function* (
     owner: options.owner,
     requestTimeLimit: options.askTimeout ?? "24 hours",
     allowShell: options.allowShell,
+    budget: options.budget,
     about: { version: packageVersion, permissions: options.permissions ?? "careful", environment },
     onPairingCode: options.onPairingCode
   })

@@ -21,6 +21,8 @@ export interface WorkerSettings {
   readonly idleTimeout?: number | undefined
   /** Milliseconds in which a request of OpenCode must be answered; `Infinity`: no limit. Default: 24 hours. */
   readonly askTimeout?: number | undefined
+  /** Stop a turn whose use exceeds one of these: US dollars, or tokens without cache reads. Default: none. */
+  readonly budget?: { readonly cost?: number; readonly tokens?: number } | undefined
   /** Let operators run shell commands, which need no approval. Default: false. */
   readonly allowShell?: boolean | undefined
 }

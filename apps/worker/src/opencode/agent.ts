@@ -6,7 +6,7 @@
  */
 import { Agent, AgentError, AgentReason, type AgentSession, type Conversation } from "@opencode-worker/convex-sync"
 import { ModelCache } from "@opencode-worker/model-cache"
-import { ascendingId, OpenCodeHost } from "@opencode-worker/opencode-host"
+import { ascendingId, OpenCodeHost, type TurnBudget } from "@opencode-worker/opencode-host"
 import { SessionPool } from "@opencode-worker/session-pool"
 import { Context, Effect, FileSystem, Layer, Stream } from "effect"
 import { Catalog, checkName, checkVariant } from "./catalog.ts"
@@ -33,6 +33,15 @@ interface Slot {
   session: OpenSession | undefined
 }
 
+const least = (one: number | undefined, other: number | undefined): number | undefined =>
+  one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
+
+/** The smaller limit of each kind. */
+const smallest = (one: TurnBudget | undefined, other: TurnBudget | null): TurnBudget | undefined =>
+  one === undefined && other === null
+    ? undefined
+    : { cost: least(one?.cost, other?.cost), tokens: least(one?.tokens, other?.tokens) }
+
 /** Opens slots. A session that OpenCode deletes is forgotten at once, so that the next turn opens a new one. */
 const makeSlots = Effect.gen(function* () {
   const { events } = yield* OpenCodeHost
@@ -57,7 +66,7 @@ const makeSlots = Effect.gen(function* () {
   )
 })
 
-const make = Effect.gen(function* () {
+const make = Effect.fnUntraced(function* (workerBudget: TurnBudget | undefined) {
   const host = yield* OpenCodeHost
   const models = yield* ModelCache
   const all = yield* Effect.context<Catalog | FileSystem.FileSystem | ModelCache | OpenCodeHost>()
@@ -81,7 +90,7 @@ const make = Effect.gen(function* () {
       abort: Effect.suspend(() => (slot.session === undefined ? Effect.void : host.abort(slot.session.id))).pipe(
         Effect.mapError(toAgentError)
       ),
-      run: ({ agent, command, delivery, files, messageId, model, partId, text, variant }) => {
+      run: ({ agent, budget, command, delivery, files, messageId, model, partId, text, variant }) => {
         let isDelivered = false
         const turn = Effect.gen(function* () {
           // OpenCode chooses the values that the prompt omits, by its configuration, the agent and the session.
@@ -100,6 +109,7 @@ const make = Effect.gen(function* () {
             partId,
             text: command === null ? text : text.slice(`/${command}`.length).trim(),
             command: command ?? undefined,
+            budget: smallest(workerBudget, budget),
             files: yield* Effect.fromResult(acceptedFiles(files, target)),
             model: named?.id,
             agent: agent ?? undefined,
@@ -150,6 +160,8 @@ const make = Effect.gen(function* () {
   })
 })
 
-/** Requires the lease. */
-export const openCodeAgent: Layer.Layer<Agent, never, Catalog | FileSystem.FileSystem | ModelCache | OpenCodeHost> =
-  Layer.effect(Agent, make)
+/** Requires the lease. `budget`: of each turn; a prompt may have a smaller one. */
+export const openCodeAgent = (
+  budget?: TurnBudget
+): Layer.Layer<Agent, never, Catalog | FileSystem.FileSystem | ModelCache | OpenCodeHost> =>
+  Layer.effect(Agent, make(budget))

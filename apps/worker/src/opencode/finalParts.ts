@@ -48,13 +48,15 @@ export const finalParts = (
     readonly streamed?: ReadonlyArray<TurnResult.StreamedPart>
     readonly completed?: boolean
     readonly takenOver?: boolean
+    /** Tools that run are no ends. */
+    readonly isRunning?: boolean
   } = {}
 ): ReadonlyArray<TurnResult.FinalPart> => {
   const streamed = new Map(more.streamed?.map((part) => [part.partId, part]))
   const ofPart = (part: OpenCodePart): ReadonlyArray<Content> => {
     const kept = streamed.get(part.id)?.text ?? ""
     streamed.delete(part.id)
-    if (!isText(part)) return [{ kind: part.type, payload: endTool(part) }]
+    if (!isText(part)) return [{ kind: part.type, payload: more.isRunning === true ? part : endTool(part) }]
     const text = part.text.length < kept.length ? kept : part.text
     return text === "" ? [] : [{ kind: part.type, payload: { ...part, text } }]
   }

@@ -10,7 +10,8 @@ import {
   recordedTurns,
   type TurnFailure,
   type TurnState,
-  usageOf
+  type TurnUsage,
+  usageWithAgents
 } from "@opencode-worker/opencode-host"
 import { Effect, Option, Stream } from "effect"
 import { finalParts } from "./finalParts.ts"
@@ -25,7 +26,7 @@ const stateOf = ({ kind, messages, takenOver }: ObservedTurn): TurnState =>
     : classifyTurn(messages, { sessionBusy: false, takenOver })
 
 /** None if the session may still run this turn, or if OpenCode was killed before it stored the prompt. */
-const ended = (turn: ObservedTurn): Option.Option<History.EndedTurn> => {
+const ended = (turn: ObservedTurn, usage: TurnUsage): Option.Option<History.EndedTurn> => {
   const { messages, prompt, sessionBusy } = turn
   const { agent, model, time } = prompt.info
   const state = stateOf(turn)
@@ -42,7 +43,7 @@ const ended = (turn: ObservedTurn): Option.Option<History.EndedTurn> => {
     askedAt: time.created,
     finishedAt: last?.completed ?? last?.created ?? time.created,
     outcome,
-    usage: usageOf(messages),
+    usage,
     ...(error !== undefined && { error: { name: error.name, message: error.message } }),
     ...(answerer !== undefined && { answeredBy: answerer }),
     parts: [
@@ -62,7 +63,12 @@ export const openCodeHistory = (sessionId: string) =>
   Effect.map(OpenCodeHost, ({ client }): History.HistorySource<HostError> => ({
     turns: recordedTurns(client, sessionId).pipe(
       Stream.filter(({ kind }) => kind !== "compaction"),
-      Stream.map((turn) => ({ id: turn.prompt.info.id, ended: ended(turn) }))
+      Stream.mapEffect((turn) =>
+        Effect.map(usageWithAgents(client, turn.messages), (usage) => ({
+          id: turn.prompt.info.id,
+          ended: ended(turn, usage)
+        }))
+      )
     ),
     has: (messageId) =>
       client.messages.get(sessionId, messageId).pipe(

@@ -1,6 +1,6 @@
 /** OpenCode's record of a prompt, for recovery. */
 import type { AgentError, PromptRecord, PromptRef } from "@opencode-worker/convex-sync"
-import { answeredBy, classifyTurn, OpenCodeHost, recordedTurn, usageOf } from "@opencode-worker/opencode-host"
+import { answeredBy, classifyTurn, OpenCodeHost, recordedTurn, usageWithAgents } from "@opencode-worker/opencode-host"
 import { Effect } from "effect"
 import { toAgentError } from "./errors.ts"
 import { turnChanges } from "./changes.ts"
@@ -29,7 +29,7 @@ const read = Effect.fn("OpenCode.record")(function* ({ agentSessionId: sessionId
   const state = classifyTurn(messages, { sessionBusy: false, takenOver })
   return {
     state: isStored ? (state._tag === "Ended" ? state : { _tag: "Unfinished" }) : { _tag: "Absent" },
-    usage: usageOf(messages),
+    usage: yield* usageWithAgents(client, messages),
     answeredBy: answeredBy(messages),
     changes: yield* turnChanges({ sessionId, messageId }, messages),
     parts: (streamed) =>

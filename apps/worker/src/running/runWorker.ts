@@ -7,7 +7,7 @@ import { Duration, Effect, Layer, Option, type Scope, Stream } from "effect"
 import { type Advice, AppError, configError } from "../AppError.ts"
 import { hostable } from "../commands/shared/hostable.ts"
 import { isLocal, resolveUrl } from "../commands/shared/url.ts"
-import { durationOf, type DirectoryValues } from "../config/settings.ts"
+import { budgetOf, durationOf, type DirectoryValues } from "../config/settings.ts"
 import { inDirectory, type WorkerFacts } from "../health/RunningWorkers.ts"
 import { packageVersion } from "../info/version.ts"
 import { openCodeLayer } from "../layers.ts"
@@ -104,6 +104,7 @@ const serve = Effect.fnUntraced(function* (
     },
     requestTimeLimit: askTimeout,
     allowShell: given.allowShell,
+    budget: Option.getOrUndefined(budgetOf(given.budget ?? "")),
     // A code that cannot be shown cannot be approved.
     onPairingCode: (code) => Effect.orDie(pairingCode.show(code)),
     onApproved: (owner) => Effect.andThen(pairingCode.forget, announce("Owner", ScreenText.line(owner)))

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Option, Result } from "effect"
 import { configJsonSchema, parseConfig } from "../../src/config/ConfigFile.ts"
 import { resolve } from "../../src/config/resolve.ts"
-import { directorySettings, durationOf, processSettings } from "../../src/config/settings.ts"
+import { budgetOf, directorySettings, durationOf, processSettings } from "../../src/config/settings.ts"
 import { flagOf, variableOf } from "../../src/config/Setting.ts"
 import { changesOf } from "../../src/running/changesOf.ts"
 
@@ -38,6 +38,20 @@ describe("the configuration file", () => {
 })
 
 describe("a setting", () => {
+  it.each([
+    ["2USD", { cost: 2 }],
+    ["0.5usd", { cost: 0.5 }],
+    ["500000tokens", { tokens: 500_000 }],
+    ["2USD,500tokens", { cost: 2, tokens: 500 }],
+    ["", undefined],
+    ["0USD", undefined],
+    ["2", undefined],
+    ["2USD500tokens", undefined],
+    [",500tokens", undefined]
+  ])("has the budget %s as %j", (given, budget) =>
+    assert.deepStrictEqual(Option.getOrUndefined(budgetOf(given)), budget)
+  )
+
   const sources = {
     flags: {},
     environment: {},

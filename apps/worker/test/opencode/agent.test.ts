@@ -7,7 +7,7 @@ import { Effect, Layer } from "effect"
 import { openCodeAgent } from "../../src/opencode/agent.ts"
 import { echo, limit, script, world } from "../support/world.ts"
 
-layer(Layer.provideMerge(openCodeAgent, world), { excludeTestServices: true, timeout: 120_000 })(
+layer(Layer.provideMerge(openCodeAgent(), world), { excludeTestServices: true, timeout: 120_000 })(
   "the OpenCode agent",
   (it) => {
     for (const { check, title } of agentConformance) {

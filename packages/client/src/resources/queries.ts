@@ -1,11 +1,20 @@
 import type { FunctionArgs } from "convex/server"
-import { api, type QueryResults, type WorkerId } from "../api.ts"
+import { api, type QueryResults, type SubAgentTurn, type WorkerId } from "../api.ts"
 import { type Calls, keyed, type MutationOptions } from "../internal/calls.ts"
+import type { Block } from "../internal/view/blocks.ts"
+import { partBlock } from "../internal/view/parts.ts"
 import { firstResult } from "../internal/watchQuery.ts"
 
 type Query = FunctionArgs<typeof api.queries.ask>["query"]
 
 const isAnswered = (row: { readonly result: string | null }): boolean => row.result !== null
+
+/** The tasks of a sub-agent and their answers, as the blocks of a view. */
+export interface SubAgentTranscript {
+  readonly turns: ReadonlyArray<Omit<SubAgentTurn, "parts"> & { readonly blocks: ReadonlyArray<Block> }>
+  /** Whether turns, parts or the ends of texts were left out. */
+  readonly truncated: boolean
+}
 
 /** Options of `queries.diff`. */
 export interface DiffOptions extends MutationOptions {
@@ -43,6 +52,18 @@ export const makeQueries = ({ connection, mutation }: Calls) => {
     /** At most the first 200 kB of a file. */
     readFile: (workerId: WorkerId, path: string, options?: MutationOptions) =>
       ask(workerId, { kind: "readFile", path }, options),
+    /**
+     * The transcript of a sub-agent, whose session is that of its block in a view, or the `child` of an outline entry. Also
+     * while it runs.
+     */
+    subAgent: async (
+      workerId: WorkerId,
+      agentSessionId: string,
+      options?: MutationOptions
+    ): Promise<SubAgentTranscript> => {
+      const { truncated, turns } = await ask(workerId, { kind: "subAgent", agentSessionId }, options)
+      return { truncated, turns: turns.map(({ parts, ...turn }) => ({ ...turn, blocks: parts.map(partBlock) })) }
+    },
     /** The branch, and the files that differ from the last commit. */
     vcs: (workerId: WorkerId, options?: MutationOptions) => ask(workerId, { kind: "vcs" }, options),
     /** The files that differ, with unified patches. */

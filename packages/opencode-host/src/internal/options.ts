@@ -6,7 +6,7 @@ import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import { HostError } from "../HostError.ts"
 import { InvalidOption } from "../HostErrorReason.ts"
-import type { PromptFile, PromptInput, TurnInput } from "../OpenCodeClient.ts"
+import type { PromptFile, PromptInput, TurnBudget, TurnInput } from "../OpenCodeClient.ts"
 import type { OpenCodeHostOptions, RecycleOptions, RestartOptions } from "../OpenCodeHostOptions.ts"
 
 /** The first fault of the value that the option has, if any. */
@@ -164,5 +164,6 @@ const turnRules: Rules<TurnInput> = {
   partId: optional(filled),
   steer: optional(flag),
   command: optional(filled),
+  budget: optional(group<TurnBudget>({ cost: optional(positive), tokens: optional(positive) })),
   deadline: optional(duration)
 }

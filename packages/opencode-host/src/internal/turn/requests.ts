@@ -85,7 +85,7 @@ const listRequests = (client: OpenCodeClient): Effect.Effect<ReadonlyArray<Asked
   ])
 
 /** Whether a session is `rootId` or one of its sub-agents', of any depth. */
-const sessionTree = (client: OpenCodeClient, rootId: string) => {
+export const sessionTree = (client: OpenCodeClient, rootId: string) => {
   const known = new Map<string, boolean>([[rootId, true]])
   const includes = (id: string): Effect.Effect<boolean, HostError> => {
     const isKnown = known.get(id)
@@ -107,8 +107,7 @@ export const clearZombies = Effect.fnUntraced(function* (client: OpenCodeClient,
 })
 
 /** Follows the requests of a turn. No effect of it fails: what could not be read is read by the next `refresh`. */
-export const requestTracker = (client: OpenCodeClient, rootId: string) => {
-  const tree = sessionTree(client, rootId)
+export const requestTracker = (client: OpenCodeClient, rootId: string, tree = sessionTree(client, rootId)) => {
   const open = new Map<string, OpenCodeRequest>()
   const opened = new Set<string>()
   /** Zombies, and requests that the end of the turn has closed. */

@@ -13,6 +13,7 @@
  * - A prompt that OpenCode has is never sent again.
  * - The end is what OpenCode's record says, never what an event says.
  */
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -22,11 +23,12 @@ import * as Stream from "effect/Stream"
 import { HostError } from "../../HostError.ts"
 import { Busy } from "../../HostErrorReason.ts"
 import type { TurnEvent } from "../../TurnEvent.ts"
+import { budgetTracker } from "./budget.ts"
 import { checkCommand, sendCommand, stopLate } from "./command.ts"
 import { makeDeadline } from "./deadline.ts"
 import { deliver, isDelivered } from "./delivery.ts"
 import { isBusy } from "./record.ts"
-import { clearZombie, requestTracker } from "./requests.ts"
+import { clearZombie, requestTracker, sessionTree } from "./requests.ts"
 import { register } from "./runningTurns.ts"
 import type { Prompt, TurnHost } from "./turnHost.ts"
 import { turnReader } from "./turnReader.ts"
@@ -86,7 +88,9 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
   )
   yield* Effect.addFinalizer(() => (progress.sending ? host.background(stopLate(client, input)) : Effect.void))
   const reader = turnReader(client, input)
-  const requests = requestTracker(client, sessionId)
+  const tree = sessionTree(client, sessionId)
+  const requests = requestTracker(client, sessionId, tree)
+  const budget = budgetTracker(client, input, input.budget, tree, yield* Clock.currentTimeMillis)
   const abandoned = Effect.suspend(() =>
     Effect.forEach(requests.abandoned(), (request) => host.background(clearZombie(client, request)))
   )
@@ -122,7 +126,7 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
     Stream.fromEffect(Effect.as(deadline.passed, { _tag: "Deadline" }))
   ]
   return Stream.mergeAll(signals, { concurrency: "unbounded", bufferSize: 1 }).pipe(
-    Stream.mapEffect(turnSteps({ host, input, turn, server, progress, followed, reader, requests, deadline })),
+    Stream.mapEffect(turnSteps({ host, input, turn, server, progress, followed, reader, requests, budget, deadline })),
     Stream.flattenIterable,
     Stream.takeUntil((event) => event._tag === "Ended")
   )

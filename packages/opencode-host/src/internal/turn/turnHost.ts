@@ -9,7 +9,7 @@ import type { Readable } from "./command.ts"
 import type { RunningTurns } from "./runningTurns.ts"
 
 /** A prompt to run, with its ids. */
-export type Prompt = PromptInput & Pick<TurnInput, "command" | "deadline" | "steer">
+export type Prompt = PromptInput & Pick<TurnInput, "budget" | "command" | "deadline" | "steer">
 
 export interface TurnHost {
   readonly client: OpenCodeClient

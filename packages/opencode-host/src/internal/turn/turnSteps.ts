@@ -10,6 +10,8 @@ import type { AssistantWithParts, OpenCodeEvent } from "../../OpenCodeClient.ts"
 import { classifyTurn, usageOf } from "../../Turn.ts"
 import type { Ended, TurnEvent, TurnFailure } from "../../TurnEvent.ts"
 import type { Running } from "../server/supervisor.ts"
+import { usageWithAgents } from "./agentUsage.ts"
+import type { budgetTracker } from "./budget.ts"
 import type { makeDeadline } from "./deadline.ts"
 import { isDelivered } from "./delivery.ts"
 import { notTakenOver, turnInRecord } from "./record.ts"
@@ -44,11 +46,23 @@ interface Parts {
   readonly followed: boolean
   readonly reader: ReturnType<typeof turnReader>
   readonly requests: ReturnType<typeof requestTracker>
+  readonly budget: ReturnType<typeof budgetTracker>
   readonly deadline: Effect.Success<ReturnType<typeof makeDeadline>>
 }
 
 /** Returns the effect of a signal. */
-export const turnSteps = ({ deadline, followed, host, input, progress, reader, requests, server, turn }: Parts) => {
+export const turnSteps = ({
+  budget,
+  deadline,
+  followed,
+  host,
+  input,
+  progress,
+  reader,
+  requests,
+  server,
+  turn
+}: Parts) => {
   const { client } = host
   const { sessionId } = input
   const states = turnStates(client, input, turn, progress, reader)
@@ -127,6 +141,11 @@ export const turnSteps = ({ deadline, followed, host, input, progress, reader, r
 
   const deleted = cancel("SessionDeleted", "The session was deleted during the turn")
 
+  const overBudget = (reason: string | undefined) =>
+    reason === undefined || progress.ended
+      ? Effect.succeed<ReadonlyArray<TurnEvent>>([])
+      : cancel("BudgetExceeded", reason)
+
   /** A provider that will answer only after the deadline is not waited for. */
   const withinDeadline = Effect.fnUntraced(function* (found: ReadonlyArray<TurnEvent>) {
     const late = found.find((event) => event._tag === "RetryScheduled" && event.next > deadline.at())
@@ -150,7 +169,8 @@ export const turnSteps = ({ deadline, followed, host, input, progress, reader, r
     const wasTakenOver = reader.isTakenOver()
     const found = yield* withinDeadline(reader.read(event))
     if (!progress.ended && !wasTakenOver && reader.isTakenOver()) return [...found, ...(yield* check)]
-    return progress.ended || !tracksRequests() ? found : [...found, ...(yield* requests.read(event))]
+    const stopped = progress.ended ? [] : yield* Effect.flatMap(budget.read(event), overBudget)
+    return progress.ended || !tracksRequests() ? [...found, ...stopped] : [...found, ...(yield* requests.read(event))]
   })
 
   /** Something may be missing that only `caughtUp` brings: it is tried until it succeeds. */
@@ -165,8 +185,9 @@ export const turnSteps = ({ deadline, followed, host, input, progress, reader, r
     if ((yield* host.running) !== server) return yield* recover
     const found = yield* look
     const missed = progress.ended ? found : yield* Effect.flatMap(reader.catchUp, withinDeadline)
+    const stopped = progress.ended ? [] : yield* Effect.flatMap(budget.reread, overBudget)
     behind = false
-    return missed
+    return [...missed, ...stopped]
   })
 
   const step = (signal: Signal): Effect.Effect<ReadonlyArray<TurnEvent>, HostError> =>
@@ -194,6 +215,9 @@ export const turnSteps = ({ deadline, followed, host, input, progress, reader, r
       ? Effect.succeed(found)
       : Effect.map(requests.refresh, (missed) => [...found, ...missed])
 
+  const withAgents = (last: Ended) =>
+    Effect.map(usageWithAgents(client, last.messages), (usage): TurnEvent => ({ ...last, usage }))
+
   /** The next tick repeats a failed step. Only a step that ends the turn may fail, and only before delivery. */
   return (signal: Signal): Effect.Effect<ReadonlyArray<TurnEvent>, HostError> =>
     step(signal).pipe(
@@ -203,6 +227,7 @@ export const turnSteps = ({ deadline, followed, host, input, progress, reader, r
         return Effect.as(Effect.logDebug(error.message), [])
       }),
       Effect.flatMap((found) => refreshed(signal, found)),
+      Effect.flatMap(Effect.forEach((event) => (event._tag === "Ended" ? withAgents(event) : Effect.succeed(event)))),
       Effect.tap(() => Effect.sync(() => deadline.setWaiting(requests.isOpen())))
     )
 }
