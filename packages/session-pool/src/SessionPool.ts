@@ -12,11 +12,14 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Admission from "./internal/Admission.ts"
+import * as Grant from "./internal/Grant.ts"
 import { registerMetrics } from "./internal/metrics.ts"
 import { makeResources, makeState, type ResourceState } from "./internal/resources.ts"
 import { resolve } from "./internal/settings.ts"
+import { makeSpans } from "./internal/spans.ts"
 import type { Command, Waiter } from "./internal/Slot.ts"
 import type { PoolEvent, Stats } from "./internal/types.ts"
 import { SessionPoolError } from "./SessionPoolError.ts"
@@ -80,12 +83,14 @@ export const make = Effect.fnUntraced(function* <K, A, E, R>(
   const fork = Effect.runForkWith(context)
   const drained = yield* Deferred.make<void>()
 
-  type Granted = Deferred.Deferred<A, E | SessionPoolError>
+  type Granted = Grant.Grant<A, E | SessionPoolError>
   const admission = Admission.make<K, Granted, ResourceState<A, E>>({ ...settings, makeSlot: makeState })
 
-  // The stack would show the pool and not its caller, and its capture costs more than a use.
-  const span = (name: string, key: K) =>
-    Effect.withSpan(name, { attributes: { pool: settings.name, key } }, { captureStackTrace: false })
+  const span = makeSpans(settings.name)
+
+  const expires = Number.isFinite(timeToLive)
+  /** Only expiry reads it, and the look-up of the clock costs more than the rest of leaving. */
+  const leftAt = () => (expires ? (Fiber.getCurrent()?.getRef(Clock.Clock).currentTimeMillisUnsafe() ?? 0) : 0)
 
   const publish = (event: PoolEvent<K>) => {
     if (onEvent === undefined) return
@@ -107,7 +112,8 @@ export const make = Effect.fnUntraced(function* <K, A, E, R>(
   }
 
   const resources = makeResources({
-    open: (key) => span("SessionPool.open", key)(Effect.suspend(() => options.open(key))),
+    open: (key) => span("SessionPool.open", key, () => options.open(key)),
+    context,
     admission,
     runCommands,
     publish
@@ -115,54 +121,46 @@ export const make = Effect.fnUntraced(function* <K, A, E, R>(
 
   const run = (command: Command<K, Granted, ResourceState<A, E>>) => {
     switch (command._tag) {
-      case "Open": {
-        const { entry, payload } = command.slot
-        publish({ _tag: "Opening", key: entry.key })
-        payload.opening = fork(resources.open(command.slot))
-        return
-      }
+      case "Open":
+        publish({ _tag: "Opening", key: command.slot.entry.key })
+        return resources.open(command.slot)
       case "Grant": {
         const { hit, slot, waiter } = command
         if (hit) publish({ _tag: "Reused", key: slot.entry.key })
-        Deferred.doneUnsafe(waiter.payload, slot.payload.outcome)
-        return
+        return Grant.done(waiter.payload, slot.payload.outcome)
       }
       case "Fail":
-        Deferred.doneUnsafe(command.waiter.payload, command.slot.payload.outcome)
-        return
+        return Grant.done(command.waiter.payload, command.slot.payload.outcome)
       case "Reject":
-        Deferred.doneUnsafe(command.waiter.payload, Exit.fail(error(new Draining())))
-        return
+        return Grant.done(command.waiter.payload, Exit.fail(error(new Draining())))
       case "Close":
         publish({ _tag: "Closing", key: command.slot.entry.key, reason: command.reason })
-        fork(resources.close(command.slot, command.reason), { uninterruptible: true })
-        return
+        return resources.close(command.slot, command.reason)
       case "Drained":
         Deferred.doneUnsafe(drained, Exit.void)
     }
   }
 
-  const enter = (key: K) =>
-    Effect.suspend(() => {
-      if (admission.isDraining()) return Effect.fail(error(new Draining()))
-      const waiter = admission.enter(key, Deferred.makeUnsafe())
-      runCommands()
-      if (waiter) return Effect.succeed(waiter)
-      publish({ _tag: "Rejected", key })
-      return Effect.fail(error(new TooManyWaiting({ waiting: maxWaiting, capacity })))
-    })
+  type Caller = Waiter<K, Granted, ResourceState<A, E>>
 
-  // No span where no caller waits: it would cost as much as a use that finds its resource open.
-  const granted = ({ entry, payload }: Waiter<K, Granted, ResourceState<A, E>>) => {
-    const resource = Deferred.await(payload)
-    return Deferred.isDoneUnsafe(payload) ? resource : span("SessionPool.wait", entry.key)(resource)
+  const enter = (key: K): Caller | Exit.Exit<never, SessionPoolError> => {
+    if (admission.isDraining()) return Exit.fail(error(new Draining()))
+    const waiter = admission.enter(key, Grant.make())
+    runCommands()
+    if (waiter) return waiter
+    publish({ _tag: "Rejected", key })
+    return Exit.fail(error(new TooManyWaiting({ waiting: maxWaiting, capacity })))
   }
 
-  const leave = (waiter: Waiter<K, Granted, ResourceState<A, E>>) =>
-    Effect.map(Clock.currentTimeMillis, (now) => {
-      admission.leave(waiter, now)
-      runCommands()
-    })
+  const granted = ({ entry, payload }: Caller): Effect.Effect<A, E | SessionPoolError> =>
+    payload.exit ?? span("SessionPool.wait", entry.key, () => Grant.wait(payload))
+
+  /** Runs in the finalizer of the caller, without an effect of its own. */
+  const leave = (waiter: Caller): undefined => {
+    admission.leave(waiter, leftAt())
+    waiter.payload.exit = undefined
+    runCommands()
+  }
 
   const drain = Effect.suspend(() => {
     admission.drain()
@@ -171,17 +169,25 @@ export const make = Effect.fnUntraced(function* <K, A, E, R>(
   })
 
   const pool: SessionPool<K, A, E> = {
-    use: (key, f) => Effect.acquireUseRelease(enter(key), (waiter) => Effect.flatMap(granted(waiter), f), leave),
+    use: (key, f) =>
+      Effect.uninterruptibleMask((restore) => {
+        const waiter = enter(key)
+        if (Exit.isExit(waiter)) return waiter
+        const { exit } = waiter.payload
+        const used =
+          exit && Exit.isSuccess(exit) ? Effect.suspend(() => f(exit.value)) : Effect.flatMap(granted(waiter), f)
+        return Effect.onExitPrimitive(restore(used), () => leave(waiter))
+      }),
 
     get: (key) =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(enter(key), (waiter) =>
-          restore(granted(waiter)).pipe(
-            Effect.onError(() => leave(waiter)),
-            Effect.tap(() => Effect.addFinalizer(() => leave(waiter)))
-          )
+      Effect.uninterruptibleMask((restore) => {
+        const waiter = enter(key)
+        if (Exit.isExit(waiter)) return waiter
+        return restore(granted(waiter)).pipe(
+          Effect.onError(() => Effect.sync(() => leave(waiter))),
+          Effect.tap(() => Effect.addFinalizer(() => Effect.sync(() => leave(waiter))))
         )
-      ),
+      }),
 
     touch: (key) => Effect.map(Clock.currentTimeMillis, (now) => admission.touch(key, now)),
 
@@ -205,7 +211,7 @@ export const make = Effect.fnUntraced(function* <K, A, E, R>(
 
   yield* Effect.addFinalizer(() => drain)
   yield* registerMetrics(settings.name, admission.stats)
-  if (Number.isFinite(timeToLive)) {
+  if (expires) {
     const expire = Effect.map(Clock.currentTimeMillis, (now) => {
       const next = admission.expire(now, timeToLive)
       runCommands()

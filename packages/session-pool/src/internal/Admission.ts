@@ -18,6 +18,7 @@
  */
 import * as MutableHashMap from "effect/MutableHashMap"
 import * as Option from "effect/Option"
+import { List } from "./List.ts"
 import { type Command, type Entry, makeWaitingKeys, type Slot, type Waiter } from "./Slot.ts"
 import type { CloseReason, Stats } from "./types.ts"
 
@@ -34,7 +35,8 @@ export const make = <K, W, S>(options: {
   readonly makeSlot: () => S
 }) => {
   const entries = MutableHashMap.empty<K, Entry<K, W, S>>()
-  const idle = new Set<Slot<K, W, S>>()
+  /** Least recently used first. */
+  const idle = new List<Slot<K, W, S>>()
   const waitingKeys = makeWaitingKeys<K, W, S>()
   /** Entries with a slot whose oldest waiter must not overtake an older waiter of another key. */
   const blockedKeys = new Set<Entry<K, W, S>>()
@@ -69,7 +71,7 @@ export const make = <K, W, S>(options: {
 
   /** Admits waiters of an entry as far as its own slot allows. */
   const advance = (entry: Entry<K, W, S>) => {
-    blockedKeys.delete(entry)
+    if (blockedKeys.size > 0) blockedKeys.delete(entry)
     const { slot, queue } = entry
     if (slot === undefined) {
       waitingKeys.remove(entry)
@@ -78,7 +80,7 @@ export const make = <K, W, S>(options: {
       return
     }
     if (slot.stale || slot.phase === "Closing") return
-    for (const waiter of queue) {
+    for (let waiter = queue.first; waiter; waiter = queue.first) {
       if (slot.holders.size === options.concurrency) return
       if (!waitingKeys.isNext(waiter, available())) return void blockedKeys.add(entry)
       assign(waiter, slot)
@@ -106,9 +108,12 @@ export const make = <K, W, S>(options: {
           payload: options.makeSlot(),
           phase: "Opening",
           stale: false,
-          holders: new Set(),
+          holders: new List(),
           used: false,
-          idleSince: 0
+          idleSince: 0,
+          list: undefined,
+          previous: undefined,
+          next: undefined
         }
         entry.slot = slot
         resident++
@@ -123,7 +128,7 @@ export const make = <K, W, S>(options: {
       }
     }
     // A copy: `advance` adds an entry again if it is still blocked.
-    Array.from(blockedKeys).forEach(advance)
+    if (blockedKeys.size > 0) Array.from(blockedKeys).forEach(advance)
     if (draining && resident === 0) commands.push({ _tag: "Drained" })
   }
 
@@ -135,16 +140,28 @@ export const make = <K, W, S>(options: {
 
     /** Adds a caller. Returns `undefined` when more than `maxWaiting` callers would wait. */
     enter: (key: K, payload: W): Waiter<K, W, S> | undefined => {
-      const entry = Option.getOrElse(MutableHashMap.get(entries, key), () => {
-        const created: Entry<K, W, S> = { key, queue: new Set(), slot: undefined }
-        MutableHashMap.set(entries, key, created)
-        return created
-      })
-      const waiter: Waiter<K, W, S> = { number: nextNumber++, entry, payload, slot: undefined }
+      let entry = Option.getOrUndefined(MutableHashMap.get(entries, key))
+      if (entry === undefined) {
+        entry = { key, queue: new List(), slot: undefined }
+        MutableHashMap.set(entries, key, entry)
+      }
+      const first = entry.queue.size === 0
+      const waiter: Waiter<K, W, S> = {
+        number: nextNumber++,
+        entry,
+        payload,
+        slot: undefined,
+        list: undefined,
+        previous: undefined,
+        next: undefined
+      }
       entry.queue.add(waiter)
       waiting++
-      advance(entry)
-      fillSlots()
+      // Behind another waiter of its key, it changes no decision.
+      if (first) {
+        advance(entry)
+        fillSlots()
+      }
       // A caller whose slot is being closed waits for a finalizer, not for other callers: it does not count.
       if (waiter.slot !== undefined || waiting - Math.min(waitingKeys.entries.length, closing) <= options.maxWaiting)
         return waiter
@@ -164,6 +181,7 @@ export const make = <K, W, S>(options: {
         return fillSlots()
       }
       slot.holders.delete(waiter)
+      waiter.slot = undefined
       // It held an attempt that failed, whose slot was returned then.
       if (slot !== entry.slot) return
       if (slot.holders.size === 0) inUse--
@@ -184,7 +202,7 @@ export const make = <K, W, S>(options: {
     opened: (slot: Slot<K, W, S>): boolean => {
       if (slot.phase === "Closing") return false
       slot.phase = "Open"
-      for (const waiter of slot.holders) grant(waiter, slot)
+      for (let waiter = slot.holders.first; waiter; waiter = waiter.next) grant(waiter, slot)
       return true
     },
 
@@ -202,7 +220,7 @@ export const make = <K, W, S>(options: {
       resident--
       slot.entry.slot = undefined
       if (slot.holders.size > 0) inUse--
-      for (const waiter of slot.holders) commands.push({ _tag: "Fail", waiter, slot })
+      for (let waiter = slot.holders.first; waiter; waiter = waiter.next) commands.push({ _tag: "Fail", waiter, slot })
       advance(slot.entry)
       fillSlots()
     },
@@ -241,9 +259,11 @@ export const make = <K, W, S>(options: {
       draining = true
       waitingKeys.entries.length = 0
       for (const [, entry] of entries) {
-        for (const waiter of entry.queue) commands.push({ _tag: "Reject", waiter })
         waiting -= entry.queue.size
-        entry.queue.clear()
+        for (const waiter of entry.queue) {
+          entry.queue.delete(waiter)
+          commands.push({ _tag: "Reject", waiter })
+        }
         if (entry.slot === undefined) MutableHashMap.remove(entries, entry.key)
       }
       for (const slot of idle) close(slot, "Drained")
