@@ -1,5 +1,5 @@
 // Checks the import table of the architecture: which packages the source of each package imports, and that the rooms
-// (folders) of a package import in one direction. oxlint checks import cycles, turbo checks the dependencies of package.json.
+// (folders) of a package import in one direction, and that libraries import single modules of Effect. oxlint checks import cycles, turbo checks the dependencies of package.json.
 import { globSync, readFileSync } from "node:fs"
 import { dirname, relative, resolve } from "node:path"
 
@@ -60,11 +60,18 @@ for (const file of globSync("packages/*/{src,convex}/**/*.{ts,tsx}", { exclude: 
   const code = readFileSync(file, "utf8").replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "")
   for (const [, specifier] of code.matchAll(importPattern)) {
     if (specifier.startsWith(".")) checkRoom(file, specifier)
+    else if (isBarrel(specifier) && !file.startsWith("packages/testkit/"))
+      problems.push(`${file} imports all of ${specifier}: import single modules, such as effect/Effect`)
     else if (!/^\w+:/.test(specifier) && !allowed[key]?.some((name) => `${specifier}/`.startsWith(`${name}/`)))
       problems.push(
         `${file} imports ${specifier}; allowed: ${allowed[key]?.join(", ") ?? "nothing (add the package to scripts/imports.mjs)"}`
       )
   }
+}
+
+/** Indexes of Effect: a cold import of all modules takes twice as long as of those that a library uses. */
+function isBarrel(specifier) {
+  return /^effect(\/[a-z]+)?$/.test(specifier)
 }
 
 function checkRoom(file, specifier) {

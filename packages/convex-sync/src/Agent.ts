@@ -3,7 +3,9 @@
  * `@opencode-worker/convex-sync/testing` has a scripted agent and the checks that every implementation passes.
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
-import { Context, type Effect, type Stream } from "effect"
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
 import type { AgentError } from "./AgentError.ts"
 import type { Answer, OpenedRequest } from "./RequestStore.ts"
 import type { SessionSource } from "./SessionSource.ts"

@@ -1,7 +1,7 @@
 /** References to the functions of `@opencode-worker/convex-backend`, typed by it and without loading it. */
 import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
 import { anyApi } from "convex/server"
-import type { Redacted } from "effect"
+import type * as Redacted from "effect/Redacted"
 
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `anyApi` makes any reference; the backend says which exist
 export const api = anyApi as unknown as typeof backendApi

@@ -7,7 +7,16 @@
  * - The text in memory is bounded by `capacity`. A turn beyond it gets no more live text; its final parts have everything.
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
-import { Clock, Context, Deferred, type Duration, Effect, Exit, Layer, Queue, type Scope, Stream } from "effect"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import * as DeltaBuffer from "./DeltaBuffer.ts"

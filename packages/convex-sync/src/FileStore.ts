@@ -1,7 +1,9 @@
 /** The deployment's side of files: those of a prompt, and those that the agent produced. */
 import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
 import { MAX_AGENT_FILES, MAX_FILE } from "@opencode-worker/convex-backend/limits"
-import { Data, Effect, Schedule } from "effect"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type { FunctionArgs } from "convex/server"
 import type { PromptFile } from "./Agent.ts"
 import { AgentError } from "./AgentError.ts"

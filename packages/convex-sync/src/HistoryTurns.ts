@@ -5,7 +5,7 @@
  * - Each turn that has ended is placed once, in the order in which it came.
  * - A turn's `newerId` names the turn that was placed before it.
  */
-import { Option } from "effect"
+import * as Option from "effect/Option"
 
 /** A turn as the agent lists it, by the id of its prompt. `T` is the turn; none while it goes on. */
 export interface Listed<T> {

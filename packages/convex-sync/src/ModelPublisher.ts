@@ -1,5 +1,6 @@
 /** Shows operators the models that a worker offers, at the cost of a write only when they changed. */
-import { Effect, type Stream } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
 import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import { publishChanges, type PublishedStore } from "./internal/publishChanges.ts"

@@ -11,7 +11,9 @@
  * | any, and an operator requested an abort | aborted, with the streamed text |
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
-import { Cause, Effect, Schedule } from "effect"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type { Agent, AgentEnd, PromptRecord, PromptState } from "./Agent.ts"
 import type { AgentError } from "./AgentError.ts"
 import { countRecovery } from "./internal/metrics.ts"

@@ -17,7 +17,8 @@
  * - A watermark is never later than a session of its list that is not synced.
  */
 import { MAX_LOOKUPS, MAX_SMALL_PAGE } from "@opencode-worker/convex-backend/limits"
-import { HashMap, Option } from "effect"
+import * as HashMap from "effect/HashMap"
+import * as Option from "effect/Option"
 
 /** A session as the agent lists it. */
 export interface Listed {

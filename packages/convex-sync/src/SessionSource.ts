@@ -1,5 +1,6 @@
 /** The agent's side of session sync. Sessions of sub-agents are left out. */
-import type { Effect, Stream } from "effect"
+import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
 import type { Listed } from "./SessionMerge.ts"
 
 /** A message that the agent has removed, by the agent's ids. */

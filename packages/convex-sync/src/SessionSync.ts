@@ -9,7 +9,12 @@
  *   compared before they are sent: once after a start, and with each list of all sessions those that are not remembered.
  */
 import { MAX_NAME, MAX_SMALL_PAGE } from "@opencode-worker/convex-backend/limits"
-import { Clock, Duration, Effect, Option, Queue, Stream } from "effect"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
 import { api } from "./Backend.ts"
 import { type ConvexSyncError, isLoss } from "./ConvexSyncError.ts"
 import { retryTransient } from "@opencode-worker/effect-convex"

@@ -1,7 +1,7 @@
 /** Acquires a lease with the protocol version that this package was built for. */
 import { PROTOCOL } from "@opencode-worker/convex-backend/functions/protocol"
 import type { ConvexClient } from "@opencode-worker/effect-convex"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { api, type WorkerCredentials } from "../Backend.ts"
 import { ConvexSyncError, ConvexSyncReason } from "../ConvexSyncError.ts"
 

@@ -1,5 +1,6 @@
 /** Publishes a value to the deployment when its hash differs from the published one. */
-import { Effect, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { retryTransient } from "@opencode-worker/effect-convex"
 import type { ConvexSyncError } from "../ConvexSyncError.ts"
 

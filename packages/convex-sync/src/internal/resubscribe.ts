@@ -1,5 +1,7 @@
 /** Subscriptions that outlast a failure of their query. */
-import { Effect, Schedule, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
 import { type ConvexSyncError, isLoss } from "../ConvexSyncError.ts"
 
 /** Errors that a new subscription would have, too. */

@@ -1,5 +1,11 @@
 /** An agent in memory that does what a script says. It runs no model. */
-import { type Cause, Deferred, Effect, Exit, Queue, Semaphore, Stream } from "effect"
+import type * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Queue from "effect/Queue"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
 import {
   Agent,
   type AgentEvent,

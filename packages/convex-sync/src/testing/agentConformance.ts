@@ -8,7 +8,11 @@
  */
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict"
 import type { Id } from "@opencode-worker/convex-backend/api"
-import { Deferred, Effect, Fiber, Latch, Stream } from "effect"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Stream from "effect/Stream"
 import type { Agent, AgentEvent, AgentRequest, AgentSession, Conversation, Ended, Prompt } from "../Agent.ts"
 import type { AgentError } from "../AgentError.ts"
 

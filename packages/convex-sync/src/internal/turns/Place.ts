@@ -1,5 +1,6 @@
 /** A turn's place in the agent, which prompts that steer the turn share. It is free when none of them uses it. */
-import { Deferred, Effect } from "effect"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
 import type { AgentSession } from "../../Agent.ts"
 
 export interface Place {

@@ -1,5 +1,7 @@
 /** A turn that this process attends to. The scheduler's map of these is the only registry of turns. */
-import { Deferred, type Effect, type Fiber } from "effect"
+import * as Deferred from "effect/Deferred"
+import type * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import type { ReadyTurn } from "../../TurnStore.ts"
 import type { Place } from "./Place.ts"
 import type { TurnRequests } from "./requests.ts"
