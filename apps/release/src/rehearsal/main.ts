@@ -8,6 +8,7 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { publishedPackages } from "../packages.ts"
 import { demo } from "./demo.ts"
+import { exampleProjects } from "./exampleProjects.ts"
 import { runExamples } from "./examples.ts"
 import {
   aloneInstall,
@@ -66,6 +67,8 @@ try {
   await step("imports", () => importsOfNpm(project, installed))
   await step("types", () => types(project, installed))
   await step("README examples", () => runExamples(project, examples))
+  const withModel = join(project.folder, "with-model.mjs")
+  await step("example projects", () => exampleProjects(root, withModel, installed))
   await step("pnpm", () => pnpmInstall(installed))
   await step("Bun", () => bunInstall(installed))
   await step("Deno", () => denoInstall(installed))
