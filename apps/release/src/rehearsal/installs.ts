@@ -70,7 +70,7 @@ export const pnpmInstall = async (installed: Installed): Promise<string> => {
   const { packages, place, runtimes } = installed
   const project = makeProject(place, "pnpm", [runtimes.bin("node26")])
   const store = join(place.folder, "pnpm-store")
-  const pnpm = join(runtimes.bin("pnpm"), "pnpm.cjs")
+  const pnpm = join(runtimes.bin("pnpm"), "pnpm.mjs")
   const args = ["add", "--ignore-scripts", "--store-dir", store, ...withVersions(packages), ...others]
   await project.run("node", pnpm, ...args)
   return described("pnpm, isolated node_modules", await importAll(project, installed, "node26"), packages)
