@@ -31,6 +31,8 @@ export const makeProject = (place: Place, name: string, path: ReadonlyArray<stri
     NODE_NO_WARNINGS: "1",
     npm_config_userconfig: place.npmrc,
     npm_config_registry: place.registry,
+    // For Deno.
+    NPM_CONFIG_REGISTRY: place.registry,
     npm_config_cache: join(place.folder, "npm-cache"),
     npm_config_update_notifier: "false",
     npm_config_audit: "false",
