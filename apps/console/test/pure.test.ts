@@ -24,6 +24,7 @@ describe("the router", () => {
     { name: "new", workerId: null },
     { name: "new", workerId: "w 1" },
     { name: "session", sessionId: "s?1" },
+    { name: "session", sessionId: "s", turnId: "t/1" },
     { name: "changes", sessionId: "s", turnId: "t" },
     { name: "machines" },
     { name: "machine", workerId: "w" },

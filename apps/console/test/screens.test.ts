@@ -22,6 +22,7 @@ const screens: Readonly<Record<string, readonly [path: string, shown: string]>> 
   session: ["#/sessions/session1", "text=integers of tenths"],
   "session, failed": ["#/sessions/session3", "text=gave up after 6 tries"],
   "session, unknown": ["#/sessions/unknown", "text=There is no such session"],
+  "session, at a turn": ["#/sessions/session1?turn=turn1", ".attachments img"],
   "new session": ["#/sessions/new", "text=What should the agent do?"],
   changes: ["#/sessions/session1/changes/turn1", ".diff"],
   machines: ["#/machines", "text=ci-box"],
@@ -92,7 +93,14 @@ const watch = async (page: Page): Promise<Array<string>> => {
   page.on("pageerror", ({ message }) => problems.push(message))
   page.on("dialog", (dialog) => problems.push(`dialog: ${dialog.message()}`))
   page.on("request", (request) => {
-    if (!request.url().startsWith(served.url)) problems.push(`request: ${request.url()}`)
+    // A picture is a copy of its bytes.
+    if (
+      !request
+        .url()
+        .replace(/^blob:/, "")
+        .startsWith(served.url)
+    )
+      problems.push(`request: ${request.url()}`)
   })
   page.on("console", (message) => {
     if (message.type() === "error") problems.push(message.text())

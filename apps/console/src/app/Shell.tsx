@@ -30,7 +30,7 @@ const detailOf = (route: Route): ReactNode => {
     case "new":
       return <NewSessionScreen workerId={route.workerId} />
     case "session":
-      return <SessionScreen key={route.sessionId} sessionId={route.sessionId} />
+      return <SessionScreen key={route.sessionId} sessionId={route.sessionId} turnId={route.turnId ?? null} />
     case "changes":
       return <ChangesScreen key={route.turnId} sessionId={route.sessionId} turnId={route.turnId} />
     case "machine":

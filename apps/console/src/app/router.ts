@@ -4,7 +4,7 @@ export type Route =
   | { readonly name: "request"; readonly requestId: string }
   | { readonly name: "sessions" }
   | { readonly name: "new"; readonly workerId: string | null }
-  | { readonly name: "session"; readonly sessionId: string }
+  | { readonly name: "session"; readonly sessionId: string; /** Shown first. */ readonly turnId?: string }
   | { readonly name: "changes"; readonly sessionId: string; readonly turnId: string }
   | { readonly name: "machines" }
   | { readonly name: "machine"; readonly workerId: string }
@@ -33,7 +33,8 @@ export const parse = (hash: string): Route => {
     case "sessions":
       if (second === "new") return { name: "new", workerId: given.get("on") }
       if (third === "changes" && fourth !== "") return { name: "changes", sessionId: second, turnId: fourth }
-      return second === "" ? { name: "sessions" } : { name: "session", sessionId: second }
+      if (second === "") return { name: "sessions" }
+      return { name: "session", sessionId: second, ...(given.has("turn") && { turnId: given.get("turn") ?? "" }) }
     case "machines":
       if (third === "files") return { name: "files", workerId: second, path: given.get("path") ?? "" }
       if (third === "diff") return { name: "diff", workerId: second }
@@ -59,7 +60,7 @@ export const href = (route: Route): string => {
     case "new":
       return `#/sessions/new${query("on", route.workerId ?? "")}`
     case "session":
-      return `#/sessions/${e(route.sessionId)}`
+      return `#/sessions/${e(route.sessionId)}${query("turn", route.turnId ?? "")}`
     case "changes":
       return `#/sessions/${e(route.sessionId)}/changes/${e(route.turnId)}`
     case "machine":

@@ -17,6 +17,7 @@ export interface OutboxItem {
   readonly text: string
   readonly delivery: "queue" | "steer"
   readonly model?: string
+  readonly variant?: string
   readonly agent?: string
   readonly files: ReadonlyArray<File>
   readonly createdAt: number
@@ -27,7 +28,7 @@ export interface OutboxItem {
 }
 
 export type Draft = Pick<OutboxItem, "sessionId" | "text" | "delivery" | "files" | "key"> &
-  Partial<Pick<OutboxItem, "model" | "agent">>
+  Partial<Pick<OutboxItem, "model" | "variant" | "agent">>
 
 /** The next item of each session that has none refused or in flight before it. Pure. */
 export const sendable = (items: ReadonlyArray<OutboxItem>): ReadonlyArray<OutboxItem> => {
@@ -55,13 +56,14 @@ type Send = (item: OutboxItem) => Promise<TurnId>
 /** Sends an item through a client. Files are uploaded again after a failure; an upload that no prompt uses is deleted. */
 export const sendWith =
   (client: Pick<Client, "files" | "turns">): Send =>
-  async ({ agent, delivery, files, key, model, sessionId, text }) => {
+  async ({ agent, delivery, files, key, model, sessionId, text, variant }) => {
     const uploaded = []
     for (const file of files) uploaded.push(await client.files.upload(file))
     return client.turns.send(sessionId, text, {
       idempotencyKey: key,
       delivery,
       ...(model !== undefined && { model }),
+      ...(variant !== undefined && { variant }),
       ...(agent !== undefined && { agent }),
       ...(uploaded.length > 0 && { files: uploaded })
     })

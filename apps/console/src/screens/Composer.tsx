@@ -1,12 +1,16 @@
 /** Writes a prompt. Text, files and the idempotency key survive a reload. */
-import type { SessionId } from "@opencode-worker/client"
-import { type KeyboardEvent, useEffect, useRef, useState } from "react"
+import type { SessionId, WorkerId } from "@opencode-worker/client"
+import { cleanLine } from "@opencode-worker/client/text"
+import { type KeyboardEvent, lazy, Suspense, useEffect, useRef, useState } from "react"
 import { useServices } from "../app/Services.ts"
 import { type DraftState, emptyDraft, typed } from "../data/drafts.ts"
+import { usePromptChoice } from "../data/promptChoice.ts"
 import { openStore } from "../data/storage.ts"
 import { t } from "../text/messages.ts"
 import { Icon } from "../ui/icons.tsx"
 import { Segmented } from "../ui/parts.tsx"
+
+const ChooseModel = lazy(() => import("./ChooseModel.tsx"))
 
 const drafts = openStore<DraftState>("drafts")
 const largestFile = 10 * 1024 ** 2
@@ -14,9 +18,12 @@ const largestFile = 10 * 1024 ** 2
 export const Composer = ({
   isRunning,
   onStop,
-  sessionId
+  sessionId,
+  workerId
 }: {
   readonly sessionId: SessionId
+  /** Null until it is known. */
+  readonly workerId: WorkerId | null
   readonly isRunning: boolean
   readonly onStop: () => void
 }) => {
@@ -24,6 +31,8 @@ export const Composer = ({
   const [draft, setDraft] = useState(emptyDraft)
   const [delivery, setDelivery] = useState<"queue" | "steer">("queue")
   const [problem, setProblem] = useState<string | null>(null)
+  const [choice, choose] = usePromptChoice(sessionId)
+  const [isChoosing, setChoosing] = useState(false)
   const chooser = useRef<HTMLInputElement>(null)
   const field = useRef<HTMLTextAreaElement>(null)
 
@@ -59,7 +68,8 @@ export const Composer = ({
       sessionId,
       text: text.trim() === "" ? t("composer.attach") : text,
       files,
-      delivery: isRunning ? delivery : "queue"
+      delivery: isRunning ? delivery : "queue",
+      ...choice
     })
     setDraft(emptyDraft)
     void drafts.remove(sessionId).catch(() => undefined)
@@ -72,6 +82,9 @@ export const Composer = ({
     event.preventDefault()
     send()
   }
+  const chosen = [choice.model?.replace(/^[^/]+\//, ""), choice.variant, choice.agent].filter(
+    (name) => name !== undefined
+  )
   const isEmpty = draft.text.trim() === "" && draft.files.length === 0
   return (
     <div
@@ -82,7 +95,7 @@ export const Composer = ({
         attach([...event.dataTransfer.files])
       }}
     >
-      {(isRunning || draft.files.length > 0 || problem !== null) && (
+      {(isRunning || draft.files.length > 0 || chosen.length > 0 || problem !== null) && (
         <div className="options">
           {isRunning && (
             <Segmented
@@ -95,6 +108,14 @@ export const Composer = ({
                 { value: "steer", label: t("composer.steer") }
               ]}
             />
+          )}
+          {chosen.length > 0 && (
+            <span className="chip">
+              <span className="clip">{cleanLine(chosen.join(" · "))}</span>
+              <button type="button" aria-label={t("choose.forget")} onClick={() => choose({})}>
+                ×
+              </button>
+            </span>
           )}
           {draft.files.map((file, index) => (
             <span className="chip" key={`${file.name}:${index}`}>
@@ -120,6 +141,17 @@ export const Composer = ({
         >
           <Icon name="attach" />
         </button>
+        {workerId !== null && (
+          <button
+            type="button"
+            className="icon-button"
+            aria-label={t("choose.title")}
+            aria-haspopup="dialog"
+            onClick={() => setChoosing(true)}
+          >
+            <Icon name="settings" />
+          </button>
+        )}
         <input
           ref={chooser}
           type="file"
@@ -161,6 +193,11 @@ export const Composer = ({
           </button>
         )}
       </div>
+      {isChoosing && workerId !== null && (
+        <Suspense fallback={null}>
+          <ChooseModel choice={choice} workerId={workerId} onChoose={choose} onClose={() => setChoosing(false)} />
+        </Suspense>
+      )}
     </div>
   )
 }

@@ -67,7 +67,7 @@ const Results = ({ text }: { readonly text: string }) => {
             <ul className="items">
               {results.map(({ at, sessionId, snippet, title, turnId, workerId }) => (
                 <li key={turnId}>
-                  <a className="item" href={href({ name: "session", sessionId })} data-item="">
+                  <a className="item" href={href({ name: "session", sessionId, turnId })} data-item="">
                     <span className="line">
                       <span className="title grow clip">
                         <Foreign>{title === "" ? t("sessions.new") : title}</Foreign>

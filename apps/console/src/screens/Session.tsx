@@ -5,13 +5,14 @@ import { isTyping } from "../app/keyboard.ts"
 import { useMay, useOutbox, useServices, useSource } from "../app/Services.ts"
 import { href } from "../app/router.ts"
 import { titleOf, useMachines, useSession } from "../data/lists.ts"
-import { t } from "../text/messages.ts"
+import { t, tn } from "../text/messages.ts"
 import { Icon } from "../ui/icons.tsx"
 import { Empty, Foreign, Head, Loading, Problem } from "../ui/parts.tsx"
 import { SessionTimeline } from "../timeline/SessionTimeline.tsx"
 import { Timeline } from "../timeline/Timeline.ts"
 import { Composer } from "./Composer.tsx"
 
+const Queue = lazy(() => import("./Queue.tsx"))
 const SessionActions = lazy(() => import("./SessionActions.tsx"))
 
 const useTimeline = (sessionId: SessionId): Timeline | null => {
@@ -32,7 +33,14 @@ const useTimeline = (sessionId: SessionId): Timeline | null => {
   return timeline
 }
 
-export default function SessionScreen({ sessionId: given }: { readonly sessionId: string }) {
+/** `turnId`: the turn to show first. */
+export default function SessionScreen({
+  sessionId: given,
+  turnId
+}: {
+  readonly sessionId: string
+  readonly turnId: string | null
+}) {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of the address; the deployment refuses others
   const sessionId = given as SessionId
   const { client } = useServices()
@@ -41,6 +49,7 @@ export default function SessionScreen({ sessionId: given }: { readonly sessionId
   const machine = useMachines()
   const mayOperate = useMay("operate")
   const [isActing, setActing] = useState(false)
+  const [isQueueOpen, setQueueOpen] = useState(false)
   const running = session.value?.queue.find(({ status }) => status !== "queued")
   const stop = () => {
     if (running !== undefined) void client.turns.abort(running.turnId).catch(() => undefined)
@@ -62,6 +71,7 @@ export default function SessionScreen({ sessionId: given }: { readonly sessionId
     )
   }
   const { value } = session
+  const queued = value?.queue.filter(({ status }) => status === "queued").length ?? 0
   const worker = value === undefined ? undefined : machine(value.workerId)
   const title = value === undefined ? t("common.loading") : titleOf(value)
   return (
@@ -90,9 +100,28 @@ export default function SessionScreen({ sessionId: given }: { readonly sessionId
       </Head>
       {session.error !== undefined && <Problem error={session.error} retry={session.retry} />}
       {value !== undefined && <Todos session={value} />}
-      {timeline === null ? <Loading /> : <SessionTimeline timeline={timeline} />}
+      {timeline === null ? <Loading /> : <SessionTimeline timeline={timeline} at={turnId} />}
       <Waiting sessionId={sessionId} isRunning={running !== undefined} />
-      {mayOperate && <Composer key={sessionId} sessionId={sessionId} isRunning={running !== undefined} onStop={stop} />}
+      {mayOperate && queued > 0 && (
+        <button type="button" className="strip queued" aria-haspopup="dialog" onClick={() => setQueueOpen(true)}>
+          <span className="grow">{tn("queue.waiting", queued)}</span>
+          <span className="link">{t("queue.change")}</span>
+        </button>
+      )}
+      {mayOperate && (
+        <Composer
+          key={sessionId}
+          sessionId={sessionId}
+          workerId={value?.workerId ?? null}
+          isRunning={running !== undefined}
+          onStop={stop}
+        />
+      )}
+      {isQueueOpen && (
+        <Suspense fallback={null}>
+          <Queue sessionId={sessionId} onClose={() => setQueueOpen(false)} />
+        </Suspense>
+      )}
       {isActing && value !== undefined && (
         <Suspense fallback={null}>
           <SessionActions session={value} onClose={() => setActing(false)} />

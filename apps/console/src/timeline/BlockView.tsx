@@ -6,6 +6,7 @@ import { elapsed, longDuration } from "../text/format.ts"
 import { t, tn } from "../text/messages.ts"
 import { Foreign } from "../ui/parts.tsx"
 import type { Block, Row } from "./rows.ts"
+import { TurnFiles } from "./TurnFiles.tsx"
 
 const Markdown = lazy(() => import("../ui/Markdown.tsx"))
 
@@ -49,7 +50,7 @@ export const BlockView = memo(({ row }: { readonly row: BlockRow }) => {
     case "todos":
       return null
     case "other":
-      return <Other block={row.block} />
+      return <Other row={row} block={row.block} />
   }
 })
 
@@ -237,8 +238,11 @@ const Notice = ({ block: { text, until } }: { readonly block: Of<"notice"> }) =>
   )
 }
 
-const Other = ({ block: { part, type } }: { readonly block: Of<"other"> }) => {
+const Other = ({ block: { part, type }, row }: { readonly row: BlockRow; readonly block: Of<"other"> }) => {
   const name = part["filename"]
+  if (type === "file" && typeof name === "string" && row.turn.version !== null) {
+    return <TurnFiles turn={row.turn} origin="agent" name={name} />
+  }
   return (
     <p className="notice">
       <Foreign>{`${type === "file" ? t("block.file") : type}${typeof name === "string" ? `: ${name}` : ""}`}</Foreign>

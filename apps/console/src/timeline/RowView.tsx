@@ -9,6 +9,7 @@ import { t, tn } from "../text/messages.ts"
 import { Foreign } from "../ui/parts.tsx"
 import { BlockView } from "./BlockView.tsx"
 import type { Row } from "./rows.ts"
+import { TurnFiles } from "./TurnFiles.tsx"
 import type { Timeline } from "./Timeline.ts"
 
 export const RowView = ({ rowKey, timeline }: { readonly timeline: Timeline; readonly rowKey: string }) => {
@@ -52,12 +53,12 @@ const Prompt = ({ turn }: { readonly turn: Turn }) => {
     <article className={`prompt ${isQueued ? "waiting" : ""}`} aria-label={t("prompt.label")} dir="auto">
       {cleanText(whole ?? turn.head)}
       {isCut && "…"}
-      {(isQueued || isCut || turn.fileCount > 0 || turn.undone || turn.delivery === "steer" || error !== null) && (
+      {turn.fileCount > 0 && <TurnFiles turn={turn} origin="operator" />}
+      {(isQueued || isCut || turn.undone || turn.delivery === "steer" || error !== null) && (
         <div className="meta">
           {isQueued && <span>{t("prompt.queued")}</span>}
           {turn.delivery === "steer" && <span>{t("prompt.steered")}</span>}
           {turn.undone && <span>{t("prompt.undone")}</span>}
-          {turn.fileCount > 0 && <span>{tn("prompt.files", turn.fileCount)}</span>}
           {isCut && (
             <button
               type="button"

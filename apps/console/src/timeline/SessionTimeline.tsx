@@ -10,7 +10,8 @@ import { VirtualList, type VirtualListHandle } from "./VirtualList.tsx"
 /** Pixels, until a row is measured. */
 const estimates = { prompt: 72, block: 54, end: 44, sending: 84 } as const
 
-export const SessionTimeline = ({ timeline }: { readonly timeline: Timeline }) => {
+/** `at`: the turn to show first; the newest one if null. */
+export const SessionTimeline = ({ at, timeline }: { readonly timeline: Timeline; readonly at: string | null }) => {
   const { error, hasMore, isLoaded, keys } = useSyncExternalStore(timeline.subscribe, timeline.state)
   const list = useRef<VirtualListHandle>(null)
   const [isAtEnd, setAtEnd] = useState(true)
@@ -22,6 +23,19 @@ export const SessionTimeline = ({ timeline }: { readonly timeline: Timeline }) =
     // A prompt of one's own is shown, wherever the list is.
     if (last?.startsWith("sending:") === true) list.current?.scrollToEnd()
   }, [last])
+
+  useEffect(() => {
+    if (at === null || !isLoaded) return undefined
+    let isLeft = false
+    const show = async () => {
+      const key = await timeline.reach(at)
+      if (!isLeft && key !== null) list.current?.scrollTo(key)
+    }
+    void show()
+    return () => {
+      isLeft = true
+    }
+  }, [at, isLoaded, timeline])
 
   if (keys.length === 0) {
     return (

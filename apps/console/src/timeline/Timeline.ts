@@ -10,7 +10,7 @@
  */
 import { type Client, type OutlineEntry, type SessionId, type Turn } from "@opencode-worker/client"
 import type { OutboxItem } from "../data/Outbox.ts"
-import { type Row, type TimelineState, turnRows, type TurnContent } from "./rows.ts"
+import { promptKey, type Row, type TimelineState, runs, turnRows, type TurnContent, whole } from "./rows.ts"
 import type { TimelineCopies } from "./copies.ts"
 import { newestFirst, withEarlier } from "./outline.ts"
 import { RowStore } from "./RowStore.ts"
@@ -25,6 +25,9 @@ interface Loaded {
 
 /** Rows that are read at the start, and at least with each earlier page. */
 const pageRows = 60
+/** Pages that are read to reach a turn. */
+const mostReads = 200
+
 export interface TimelineOptions {
   /** Runs a function before the next frame is drawn. */
   readonly frame?: (run: () => void) => void
@@ -33,11 +36,6 @@ export interface TimelineOptions {
 }
 
 const nextFrame = (run: () => void) => void requestAnimationFrame(run)
-
-const whole = { entries: [], isComplete: true }
-
-/** A turn that the worker has taken: it runs, or is about to. */
-const runs = ({ status, version }: Turn): boolean => version === null && status !== "queued"
 
 export class Timeline {
   readonly #client: Client
@@ -104,6 +102,14 @@ export class Timeline {
         this.#isReading = null
       })
     return this.#isReading
+  }
+
+  /** Adds earlier rows until those of a turn are there. Returns the key of its first row; null if it is too far or gone. */
+  async reach(turnId: string): Promise<string | null> {
+    const isThere = () => this.#turns.get(turnId)?.content.isComplete === true
+    for (let read = 0; read < mostReads && !isThere() && this.#state.hasMore; read += 1) await this.loadOlder()
+    await new Promise<void>((resolve) => this.#frame(resolve))
+    return isThere() ? promptKey(turnId) : null
   }
 
   async #restore(): Promise<void> {

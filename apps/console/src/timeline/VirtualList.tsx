@@ -21,6 +21,8 @@ const endSlack = 24
 
 export interface VirtualListHandle {
   readonly scrollToEnd: () => void
+  /** Shows a row at the top. */
+  readonly scrollTo: (key: string) => void
 }
 
 export interface VirtualListProps {
@@ -160,6 +162,13 @@ export const VirtualList = ({
   )
 
   useImperativeHandle(handle, () => ({
+    scrollTo: (key) => {
+      state.current.isAtEnd = false
+      state.current.anchor = { key, offset: 0 }
+      state.current.top = viewport.current?.scrollTop ?? 0
+      onAtEnd(false)
+      redraw((count) => count + 1)
+    },
     scrollToEnd: () => {
       state.current.isAtEnd = true
       state.current.top = viewport.current?.scrollTop ?? 0

@@ -36,6 +36,12 @@ export interface TurnContent {
   readonly isComplete: boolean
 }
 
+/** The entries of a turn without an answer. */
+export const whole = { entries: [], isComplete: true }
+
+/** A turn that the worker has taken: it runs, or is about to. */
+export const runs = ({ status, version }: Turn): boolean => version === null && status !== "queued"
+
 /** The block that an entry of the outline allows to show. */
 const entryBlock = ({ child, duration, head, id, kind, status, title, tool }: OutlineEntry): Block => {
   if (kind === "text" || kind === "reasoning") return { kind, id, text: head }
@@ -72,11 +78,13 @@ const blockRows = ({ entries, turn, view }: TurnContent): ReadonlyArray<Row> => 
   })
 }
 
+export const promptKey = (turnId: string): string => `${turnId}:prompt`
+
 /** The rows of one turn. Without its first entries it has no prompt yet, which is above them. */
 export const turnRows = (content: TurnContent): ReadonlyArray<Row> => {
   const { isComplete, turn } = content
   return [
-    ...(isComplete ? [{ kind: "prompt" as const, key: `${turn.turnId}:prompt`, turn }] : []),
+    ...(isComplete ? [{ kind: "prompt" as const, key: promptKey(turn.turnId), turn }] : []),
     ...blockRows(content),
     ...(turn.version === null ? [] : [{ kind: "end" as const, key: `${turn.turnId}:end`, turn }])
   ]

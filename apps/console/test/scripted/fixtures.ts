@@ -1,5 +1,6 @@
 /** The state of a deployment with three machines. */
 import {
+  catalogOfModels,
   contents,
   day,
   diff,
@@ -33,6 +34,7 @@ export const fixtures = (scenario: Scenario) => {
       turnId: "turn1",
       seq: 1,
       head: "Totals are off by one cent for 3 × 0.335. Find out why and fix it.",
+      fileCount: 2,
       parts: 5,
       ...done
     }),
@@ -234,6 +236,18 @@ export const fixtures = (scenario: Scenario) => {
           { content: "Add a test for half cents", status: "in_progress", priority: "medium" },
           { content: "Run all tests", status: "pending", priority: "low" }
         ],
+    models: isEmpty ? null : catalogOfModels,
+    catalog: isEmpty
+      ? null
+      : {
+          agents: [
+            { name: "build", mode: "primary", description: "Does the work" },
+            { name: "plan", mode: "primary", description: "Changes no files" },
+            { name: "explore", mode: "subagent" }
+          ],
+          commands: [],
+          skills: []
+        },
     keys: new Map<string, string>(),
     commands: {} as Record<string, string>,
     contents,

@@ -258,3 +258,39 @@ export const contents: Readonly<Record<string, unknown>> = {
     ]
   }
 }
+
+export const catalogOfModels = {
+  hash: "1",
+  default: null,
+  models: JSON.stringify([
+    {
+      id: "anthropic/claude-sonnet-4-5",
+      providerID: "anthropic",
+      modelID: "claude-sonnet-4-5",
+      name: "Claude Sonnet 4.5",
+      limit: { context: 200_000 },
+      variants: ["low", "high"]
+    },
+    { id: "openai/gpt-5", providerID: "openai", modelID: "gpt-5", name: "GPT-5", limit: { context: 400_000 } }
+  ])
+}
+
+/** Files of a prompt: a picture, and one that would run scripts if it was shown. */
+export const attachedAt = (origin: string) => [
+  {
+    storageId: "file1",
+    name: "receipt.png",
+    type: "image/png",
+    size: 68,
+    origin: "operator",
+    url: `${origin}/icon-192.png`
+  },
+  {
+    storageId: "file2",
+    name: "cart.svg",
+    type: "image/svg+xml",
+    size: 1_240,
+    origin: "operator",
+    url: `${origin}/icon.svg`
+  }
+]

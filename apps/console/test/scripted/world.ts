@@ -1,7 +1,7 @@
 /** The state of a scripted deployment, and the functions that read and change it. */
 import { type Functions, pending, Refusal, Script } from "./connection.ts"
 import { fixtures, type Scenario } from "./fixtures.ts"
-import { clock } from "./rows.ts"
+import { attachedAt, clock } from "./rows.ts"
 
 type World = ReturnType<typeof fixtures>
 type Live = { status: string; deltas: Array<{ seq: number; segments: Array<object> }> }
@@ -77,7 +77,7 @@ const functionsOf = (world: World, live: Map<string, Live>, changed: () => void)
         answeredBy: null
       }
     },
-    "turns:send": ({ delivery, idempotencyKey, sessionId, text }) => {
+    "turns:send": ({ delivery = "queue", idempotencyKey, sessionId, text }) => {
       const known = world.keys.get(idempotencyKey)
       if (known !== undefined) return known
       const turnId = `sent${world.keys.size}`
@@ -88,6 +88,31 @@ const functionsOf = (world: World, live: Map<string, Live>, changed: () => void)
     },
     "turns:abort": () => null,
     "turns:resend": () => "turn9",
+    "models:get": () => world.models,
+    "catalog:get": () => world.catalog,
+    "files:list": ({ turnId }) => (turnId === "turn1" ? attachedAt(location.origin) : []),
+    "promptQueue:list": ({ sessionId }) =>
+      turnsOf(sessionId)
+        .filter(({ status }) => status === "queued")
+        .map((each) => ({ ...each, createdAt: clock })),
+    "promptQueue:edit": ({ text, turnId }) => {
+      world.turns = world.turns.map((each) =>
+        each.turnId === turnId ? { ...each, head: text, length: text.length } : each
+      )
+      changed()
+      return null
+    },
+    "promptQueue:move": ({ before, turnId }) => {
+      const moved = world.turns.filter((each) => each.turnId === turnId)
+      const rest = world.turns.filter((each) => each.turnId !== turnId)
+      const at = before === null ? rest.length : rest.findIndex((each) => each.turnId === before)
+      world.turns = [...rest.slice(0, at), ...moved, ...rest.slice(at)].map((each, index) => ({
+        ...each,
+        seq: index + 1
+      }))
+      changed()
+      return null
+    },
     "promptQueue:drop": ({ turnId }) => {
       world.turns = world.turns.filter((each) => each.turnId !== turnId)
       changed()

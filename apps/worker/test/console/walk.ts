@@ -69,6 +69,7 @@ export const walk = (page: Page, directory: string, proxy: FaultProxy["Service"]
     await sees(page, "pixel.png")
     await send(page, "Look at this")
     await sees(page, "The image has arrived.")
+    await page.getByRole("img", { name: "pixel.png" }).waitFor()
 
     await send(page, "Write the notes")
     await sees(page, "The notes are written.")
