@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util"
 import { bill } from "./bill.ts"
 import { command } from "./command.ts"
+import { console as consoleBench } from "./console.ts"
 import { embeddedBench as embedded } from "./embedded.ts"
 import { imports } from "./imports.ts"
 import { models } from "./models.ts"
@@ -14,6 +15,7 @@ import { sync } from "./sync.ts"
 const benchmarks: Readonly<Record<string, (quick: boolean) => AsyncIterable<Line>>> = {
   bill,
   command,
+  console: consoleBench,
   embedded,
   imports,
   models,

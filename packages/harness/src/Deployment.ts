@@ -17,11 +17,18 @@ interface Addresses {
   readonly counted: string
 }
 
-/** Serves the backend's functions from `dataDir`. Disposal ends it and keeps the data. `environment`: what the functions read. */
-export const startDeployment = async (dataDir: string, environment: Readonly<Record<string, string>> = {}) => {
+/**
+ * Serves the backend's functions from `dataDir`. Disposal ends it and keeps the data. `environment`: what the functions read.
+ * `page`: a folder with the files of the web console.
+ */
+export const startDeployment = async (
+  dataDir: string,
+  environment: Readonly<Record<string, string>> = {},
+  page?: string
+) => {
   const { provider, token } = await makeOperatorKey()
   const serve = async (port: number) => {
-    const settings: Settings = { dataDir, port, adminKey, provider }
+    const settings: Settings = { dataDir, port, adminKey, provider, ...(page !== undefined && { page }) }
     const running = startProcess({
       program: process.execPath,
       args: ["--conditions=@opencode-worker/source", program, JSON.stringify(settings)],

@@ -50,7 +50,9 @@ const bundled = async (home: string): Promise<LaunchOptions> => {
   const folder = await unpacked()
   const fonts = join(home, "fonts.conf")
   const folders = [join(folder, "fonts"), "/usr/share/fonts"].map((each) => `<dir>${each}</dir>`).join("")
-  await writeFile(fonts, `<fontconfig>${folders}<cachedir>${join(home, "fonts")}</cachedir></fontconfig>`)
+  // The package has no font for code; many systems have this one.
+  const code = "<alias><family>monospace</family><prefer><family>DejaVu Sans Mono</family></prefer></alias>"
+  await writeFile(fonts, `<fontconfig>${folders}${code}<cachedir>${join(home, "fonts")}</cachedir></fontconfig>`)
   return {
     executablePath: join(folder, "chromium"),
     env: { FONTCONFIG_FILE: fonts, HOME: home, LD_LIBRARY_PATH: join(folder, "al2023/lib"), TMPDIR: home }
@@ -59,16 +61,16 @@ const bundled = async (home: string): Promise<LaunchOptions> => {
 
 /**
  * Starts a browser with an empty profile. Disposal ends its processes and removes its files; so does the exit of this
- * process.
+ * process. `flags`: more flags of the program.
  */
-export const launchBrowser = async (): Promise<TestBrowser> => {
+export const launchBrowser = async (flags: ReadonlyArray<string> = []): Promise<TestBrowser> => {
   const home = await mkdtemp(join(tmpdir(), "browser-"))
   const removeHome = () => rm(home, { force: true, recursive: true, maxRetries: 20 })
   try {
     const isBundled = process.platform === "linux" && process.arch === "x64"
     const browser = await chromium.launch({
       artifactsDir: home,
-      args: ["--disable-gpu"],
+      args: ["--disable-gpu", ...flags],
       ...(isBundled ? await bundled(home) : { channel: "chrome" })
     })
     return {

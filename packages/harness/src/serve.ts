@@ -1,5 +1,6 @@
 /** The deployment in a process of its own, with a relay that counts traffic: `node serve.ts <settings as JSON>`. */
 import { functionsDir } from "@opencode-worker/convex-backend"
+import { deviceProvider } from "@opencode-worker/convex-backend/functions/deviceProvider"
 import { type AuthProvider, ConvexEmbedded } from "@opencode-worker/convex-embedded"
 import { openRelay } from "./relay.ts"
 
@@ -9,16 +10,21 @@ export interface Settings {
   readonly port: number
   readonly adminKey: string
   readonly provider: AuthProvider
+  /** A folder of static files. */
+  readonly page?: string
 }
 
 const read: (text: string) => Settings = JSON.parse
-const { adminKey, dataDir, port, provider } = read(process.argv[2] ?? "")
+const { adminKey, dataDir, page, port, provider } = read(process.argv[2] ?? "")
 const deployment = await ConvexEmbedded.make({
   functions: functionsDir,
   dataDir,
   port,
   adminKey,
-  auth: { providers: [provider] }
+  auth: { providers: [provider, ...(page === undefined ? [] : [deviceProvider])] },
+  ...(page !== undefined && {
+    assets: { files: page, fallback: "/index.html", immutable: "/assets/", trustedTypes: ["opencode-worker"] }
+  })
 })
 const relay = await openRelay(deployment.url)
 process.on("message", () => process.send?.(relay.take()))

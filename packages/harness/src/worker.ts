@@ -4,6 +4,9 @@ import { type Running, startProcess } from "./Running.ts"
 
 export const workerProgram = fileURLToPath(new URL("../../../apps/worker/dist/bin/main.js", import.meta.url))
 
+/** The folder of the web console that the built command serves. */
+export const consolePage = fileURLToPath(new URL("../../../apps/worker/dist/console", import.meta.url))
+
 export interface WorkerOptions {
   /** Address of the deployment. */
   readonly url: string
