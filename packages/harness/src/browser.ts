@@ -61,16 +61,16 @@ const bundled = async (home: string): Promise<LaunchOptions> => {
 
 /**
  * Starts a browser with an empty profile. Disposal ends its processes and removes its files; so does the exit of this
- * process. `flags`: more flags of the program.
+ * process.
  */
-export const launchBrowser = async (flags: ReadonlyArray<string> = []): Promise<TestBrowser> => {
+export const launchBrowser = async (): Promise<TestBrowser> => {
   const home = await mkdtemp(join(tmpdir(), "browser-"))
   const removeHome = () => rm(home, { force: true, recursive: true, maxRetries: 20 })
   try {
     const isBundled = process.platform === "linux" && process.arch === "x64"
     const browser = await chromium.launch({
       artifactsDir: home,
-      args: ["--disable-gpu", ...flags],
+      args: ["--disable-gpu"],
       ...(isBundled ? await bundled(home) : { channel: "chrome" })
     })
     return {

@@ -8,7 +8,7 @@ export interface PromptChoice {
   readonly agent?: string
 }
 
-export const noPromptChoice: PromptChoice = {}
+const noPromptChoice: PromptChoice = {}
 
 /** Without empty names; a variant belongs to its model. Pure. */
 export const promptChoice = ({ agent = "", model = "", variant = "" }: PromptChoice): PromptChoice => ({

@@ -100,7 +100,7 @@ const MachineItem = ({
       <span>{stateOf(worker, now)}</span>
     </span>
     {worker.advice !== null && (
-      <span className="tag wait">
+      <span className="tag wait block">
         <Foreign>{worker.advice}</Foreign>
       </span>
     )}

@@ -67,9 +67,16 @@ const isShown = (block: Block): boolean =>
 const blockRows = ({ entries, turn, view }: TurnContent): ReadonlyArray<Row> => {
   const isLive = view !== null && view.end === null
   if (view !== null) {
-    return view.blocks
-      .filter(isShown)
-      .map((block) => ({ kind: "block", key: `${turn.turnId}:${block.id}`, turn, block, index: null, isLive }))
+    const shown = view.blocks.filter(isShown)
+    return shown.map((block, at) => ({
+      kind: "block",
+      key: `${turn.turnId}:${block.id}`,
+      turn,
+      block,
+      index: null,
+      // Text follows at the end only.
+      isLive: isLive && at === shown.length - 1
+    }))
   }
   return entries.flatMap((entry) => {
     const block = entryBlock(entry)

@@ -21,11 +21,13 @@ import {
   worker
 } from "./rows.ts"
 
-export type Scenario = "full" | "empty" | "loading" | "failing" | "read" | "long"
+export type Scenario = "full" | "empty" | "loading" | "failing" | "read" | "long" | "picture"
 
 export const fixtures = (scenario: Scenario) => {
   const isEmpty = scenario === "empty"
   const parts: Record<string, ReadonlyArray<Part>> = { turn1: firstParts, turn2: secondParts, turn4: longParts(2) }
+  // Without hostile text.
+  if (scenario === "picture") parts["turn1"] = firstParts.slice(0, -1)
   const answered = { model: "anthropic/claude-sonnet-4-5", agent: "build" }
   const usage = { input: 12_400, output: 1_800, reasoning: 0, cost: 0.0812 }
   const done = { answeredBy: answered, usage, version: "1.1", finishedAt: minutes(3) }
@@ -34,7 +36,7 @@ export const fixtures = (scenario: Scenario) => {
       turnId: "turn1",
       seq: 1,
       head: "Totals are off by one cent for 3 × 0.335. Find out why and fix it.",
-      fileCount: 2,
+      fileCount: scenario === "picture" ? 0 : 2,
       parts: 5,
       ...done
     }),
@@ -119,7 +121,7 @@ export const fixtures = (scenario: Scenario) => {
         workerId: "worker3",
         lastActivityAt: minutes(2_000)
       })
-    ],
+    ].slice(0, scenario === "picture" ? 4 : 5),
     requests: [
       request("request1", { subject: "bash: pnpm test --filter cart" }),
       request("request2", {
