@@ -5,6 +5,7 @@ import { join } from "node:path"
 import type { Installed } from "./installs.ts"
 import { freePort, stop, written } from "./process.ts"
 import { makeProject, type Project } from "./project.ts"
+import { writeWithModel } from "./withModel.ts"
 
 const served = async (project: Project): Promise<string> => {
   await project.run("npm", "run", "add")
@@ -25,12 +26,13 @@ const served = async (project: Project): Promise<string> => {
   }
 }
 
-/** `withModel`: a module that runs another one in a home with a model. */
+/** `npm`: the project that has all packages. */
 export async function* exampleProjects(
   root: string,
-  withModel: string,
+  npm: Project,
   { place, runtimes }: Installed
 ): AsyncGenerator<string> {
+  const withModel = writeWithModel(npm)
   const runs: Readonly<Record<string, (project: Project) => Promise<string>>> = {
     "convex-app": served,
     "effect-agent": (project) => project.run("node", withModel, join(project.folder, "agent.ts")),

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path"
 import { freePort, run, stop, written } from "./process.ts"
 import type { Project } from "./project.ts"
 import type { Example } from "./readme.ts"
+import { writeWithModel } from "./withModel.ts"
 
 /** Signs in as a device, and prints a token of it. */
 const token = `import { claimDevice, createDeviceKey, deviceAuth } from "@opencode-worker/client"
@@ -11,16 +12,6 @@ const [url, code] = process.argv.slice(2)
 const key = await createDeviceKey()
 const { deviceId } = await claimDevice({ url, code, key })
 console.log(await deviceAuth({ url, device: { deviceId, privateKey: key.privateKey } })())
-`
-
-/** Runs a module in a home with a model that answers. */
-const withModel = `import { spawn } from "node:child_process"
-import { once } from "node:events"
-import { openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
-await using provider = await scriptedProvider(() => Reply.text("Hello from the model."))
-await using home = await openCodeHome({ config: provider.config, files: { "notes.md": "# Notes" } })
-const child = spawn(process.execPath, process.argv.slice(2), { cwd: home.directory, env: home.environment, stdio: "inherit" })
-process.exitCode = (await once(child, "close"))[0]
 `
 
 /** A program of the project that runs until it is disposed. */
@@ -39,7 +30,7 @@ export async function* runExamples(project: Project, examples: ReadonlyArray<Exa
   await written(dev.child, /deployment .*\n/)
   const url = `http://127.0.0.1:${port}`
   project.write("token.mjs", token)
-  project.write("with-model.mjs", withModel)
+  const withModel = writeWithModel(project)
 
   const effectConvexPort = String(await freePort())
   const effectConvex = join(project.folder, "examples/@opencode-worker/effect-convex")
@@ -77,7 +68,7 @@ export async function* runExamples(project: Project, examples: ReadonlyArray<Exa
       case "@opencode-worker/effect-convex":
         return runIn(example, { CONVEX_URL: `http://127.0.0.1:${effectConvexPort}` })
       case "@opencode-worker/opencode-host":
-        return runIn(example, {}, join(project.folder, "with-model.mjs"))
+        return runIn(example, {}, withModel)
       case "@opencode-worker/testkit":
         return runIn(example, { OPENCODE_BIN: join(project.folder, "node_modules/opencode-linux-x64/bin/opencode") })
       case "opencode-worker":

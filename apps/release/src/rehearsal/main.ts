@@ -1,6 +1,6 @@
 /**
  * `pnpm release:rehearse`: publishes the tree to a registry on this machine, and uses the packages as a stranger would. It
- * publishes nothing elsewhere, and changes nothing in the tree.
+ * publishes nothing elsewhere, and changes nothing in the tree. `--only <step>` runs some steps; `--keep` keeps the projects.
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -26,7 +26,7 @@ import { installRuntimes } from "./runtimes.ts"
 import { coldImports, sizes } from "./sizes.ts"
 import { types } from "./types.ts"
 
-const { values } = parseArgs({ options: { keep: { type: "boolean" } } })
+const { values } = parseArgs({ options: { keep: { type: "boolean" }, only: { type: "string", multiple: true } } })
 
 const root = process.cwd()
 // The real path, since the temporary folder of macOS is a link.
@@ -39,6 +39,7 @@ const report = (line: string) =>
 
 /** Runs a step; a step that fails is reported, and the next ones run all the same. */
 const step = async (name: string, work: () => AsyncIterable<string> | Promise<string>) => {
+  if (values.only?.includes(name) === false) return
   try {
     const lines = work()
     if (Symbol.asyncIterator in lines) for await (const line of lines) report(line)
@@ -67,8 +68,7 @@ try {
   await step("imports", () => importsOfNpm(project, installed))
   await step("types", () => types(project, installed))
   await step("README examples", () => runExamples(project, examples))
-  const withModel = join(project.folder, "with-model.mjs")
-  await step("example projects", () => exampleProjects(root, withModel, installed))
+  await step("example projects", () => exampleProjects(root, project, installed))
   await step("pnpm", () => pnpmInstall(installed))
   await step("Bun", () => bunInstall(installed))
   await step("Deno", () => denoInstall(installed))
