@@ -16,7 +16,9 @@ const failures = [
   // A mistake in the settings is not repeated: openclaw/openclaw#63913, actions/runner#1663.
   [
     "an unsupported OpenCode",
-    new HostError({ reason: new HostErrorReason.UnsupportedVersion({ version: "1.17.9", supported: "1.18.x" }) }),
+    new HostError({
+      reason: new HostErrorReason.UnsupportedVersion({ version: "1.17.9", supported: "1.18.x", missing: [] })
+    }),
     exitCodes.Configuration
   ],
   // A model that does not exist: anomalyco/opencode#15558 ended with 0.

@@ -91,16 +91,20 @@ export class GaveUp extends Data.TaggedError("GaveUp")<{
 }
 
 /**
- * The server's version is outside the tested range. Recovery: install a supported version, or set the option
- * `allowUntestedVersion`. That option does not apply to OpenCode 2.x, which has another API.
+ * The server's version is outside the tested range and lacks operations that are needed. Recovery: install a supported
+ * version, or set the option `allowUntestedVersion`. That option does not apply to OpenCode 2.x, which has another API.
  */
 export class UnsupportedVersion extends Data.TaggedError("UnsupportedVersion")<{
   readonly version: string
   readonly supported: string
+  /** The operations, such as `POST /session`. Empty for OpenCode 2.x. */
+  readonly missing: ReadonlyArray<string>
 }> {
   override get message() {
+    const { length } = this.missing
+    const more = length > 1 ? ` and ${length - 1} more` : ""
     return this.version.startsWith("1.")
-      ? `OpenCode ${this.version} is not supported: this program is tested with ${this.supported}. Install that version.`
+      ? `OpenCode ${this.version} is not supported: this program is tested with ${this.supported}, and that version has no ${this.missing[0] ?? "such API"}${more}. Install ${this.supported}.`
       : `OpenCode ${this.version} is not supported: its API is not that of OpenCode 1.x, which this program uses. Install ${this.supported}.`
   }
 }

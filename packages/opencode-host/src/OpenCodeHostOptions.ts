@@ -29,7 +29,7 @@ export interface OpenCodeHostOptions {
   readonly directory: string
   /** Path of the OpenCode binary. Default: `OPENCODE_BIN`, the installed platform package, `PATH`, in this order. */
   readonly binary?: string | undefined
-  /** Run other versions of OpenCode 1 than 1.18 too. Default false. */
+  /** Run a version of OpenCode 1 outside of the tested 1.18.x although it lacks operations. Default false. */
   readonly allowUntestedVersion?: boolean | undefined
   /** Added to the few variables that the server inherits. Tools of the agent see all of it: keep secrets out. */
   readonly environment?: Readonly<Record<string, string>> | undefined

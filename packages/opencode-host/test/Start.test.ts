@@ -7,6 +7,7 @@ import { OpenCodeHome } from "@opencode-worker/testkit"
 import { ConfigProvider, Effect, Layer, Redacted, Result } from "effect"
 import { vi } from "vitest"
 import { type HostError, OpenCodeHost, type OpenCodeHostOptions, listProcesses } from "../src/index.ts"
+import { needed } from "../src/internal/server/features.ts"
 import { processIdentity } from "../src/internal/process/processes.ts"
 import { eventually } from "./support.ts"
 
@@ -138,12 +139,13 @@ describe("a start", () => {
   )
 
   it.live(
-    "refuses another version by naming both, unless it is allowed",
+    "refuses another version that lacks an operation, unless it is allowed, and runs one that has all",
     () =>
       Effect.gen(function* () {
         const options = yield* setting(counted(server("1.99.1")))
         const error = yield* failure(options)
         assert.deepInclude(error.reason, { _tag: "UnsupportedVersion", version: "1.99.1", supported: "1.18.x" })
+        assert.include(error.message, "tested with 1.18.x, and that version has no GET /agent and")
         // It takes no secrets, but its version already decides.
         assert.strictEqual(yield* startsOf(options), 1)
         const version = yield* Effect.flatMap(OpenCodeHost, (host) => host.server).pipe(
@@ -151,6 +153,27 @@ describe("a start", () => {
           Effect.provide(OpenCodeHost.layer({ ...options, allowUntestedVersion: true }))
         )
         assert.strictEqual(version, "1.99.1")
+
+        const described = (paths: typeof needed) => {
+          const methods = Object.entries(paths).map(([path, names]) => [
+            path,
+            Object.fromEntries(names.map((name) => [name, {}]))
+          ])
+          const doc = JSON.stringify({ paths: Object.fromEntries(methods) })
+          const program = server("1.99.1").replace(
+            "response.end(",
+            `if (request.url.startsWith("/doc")) return response.end(${JSON.stringify(doc)})\n  response.end(`
+          )
+          return setting(program)
+        }
+        const { "/session": session, ...others } = needed
+        const lacking = yield* failure(yield* described({ ...others, "/session": ["get"] }))
+        assert.deepInclude(lacking.reason, { _tag: "UnsupportedVersion", missing: ["POST /session"] })
+        const whole = yield* described({ ...others, "/session": session ?? [] })
+        const probed = yield* Effect.flatMap(OpenCodeHost, (host) => host.server).pipe(
+          Effect.provide(OpenCodeHost.layer(whole))
+        )
+        assert.strictEqual(probed.version, "1.99.1")
       }),
     limit
   )

@@ -14,7 +14,11 @@ require("node:http").createServer((request, response) => {
 `
 
 const cases = [
-  ["another version", server("1.17.9"), /OpenCode 1\.17\.9 is not supported: this program is tested with 1\.18\.x/],
+  [
+    "another version",
+    server("1.17.9"),
+    /OpenCode 1\.17\.9 is not supported: this program is tested with 1\.18\.x, and that version has no GET \/agent/
+  ],
   ["OpenCode 2", server("2.0.1"), /OpenCode 2\.0\.1 is not supported: its API is not that of OpenCode 1\.x/],
   ["a missing interpreter", "#!/nowhere/interpreter\n", /opencode cannot run here: .*\(ENOENT\)/],
   [

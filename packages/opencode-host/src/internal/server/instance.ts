@@ -4,6 +4,7 @@ import * as Predicate from "effect/Predicate"
 import { HostError } from "../../HostError.ts"
 import { Unauthorized, UnsupportedVersion } from "../../HostErrorReason.ts"
 import type { OpenCodeServer } from "../../OpenCodeServer.ts"
+import { missingFeatures } from "./features.ts"
 import { type Access, json, protocol, readAs, send } from "./http.ts"
 
 export interface Instance {
@@ -19,9 +20,8 @@ export interface Instance {
 /** OpenCode's user name for HTTP Basic auth, unless `OPENCODE_SERVER_USERNAME` names another one. */
 export const defaultUsername = "opencode"
 
-const supportedVersions = "1.18.x"
-const isSupported = (version: string, allowUntested: boolean) =>
-  allowUntested ? version.startsWith("1.") : version.startsWith("1.18.")
+const testedVersions = "1.18.x"
+const isTested = (version: string) => version.startsWith("1.18.")
 
 const operation = "health"
 
@@ -33,7 +33,8 @@ const healthyVersion = (body: unknown): string | undefined => {
 
 /**
  * The version of a healthy server. Only the JSON counts: unknown paths, and so servers that are not OpenCode, may answer
- * 200 with a page. OpenCode 2.x is refused by name, also where it has only the health route of its own API.
+ * 200 with a page. OpenCode 2.x is refused by name, also where it has only the health route of its own API. Other versions than
+ * the tested ones must have all operations that are needed, unless `allowUntestedVersion` is set.
  */
 export const health = Effect.fnUntraced(function* (access: Access, allowUntestedVersion: boolean) {
   const response = yield* send(access, { operation, path: "/global/health" })
@@ -54,9 +55,16 @@ export const health = Effect.fnUntraced(function* (access: Access, allowUntested
   if (version === undefined) {
     return yield* protocol(operation, response.status, `${access.url} is not an OpenCode server`)
   }
-  if (!isSupported(version, allowUntestedVersion)) {
-    return yield* new HostError({ reason: new UnsupportedVersion({ version, supported: supportedVersions }) })
+  if (isTested(version)) return version
+  const isOne = version.startsWith("1.")
+  if (isOne && allowUntestedVersion) return version
+  const missing = isOne ? yield* missingFeatures(access) : []
+  if (!isOne || missing.length > 0) {
+    return yield* new HostError({ reason: new UnsupportedVersion({ version, supported: testedVersions, missing }) })
   }
+  yield* Effect.logWarning(
+    `OpenCode ${version} is not one of the tested versions, ${testedVersions}. It has all operations that are needed.`
+  )
   return version
 })
 
