@@ -3,7 +3,7 @@ import { Clock, Effect } from "effect"
 import type { ChatInput } from "../../terminal/input/ChatInput.ts"
 import type { Style } from "../../terminal/output/Style.ts"
 import { type ChatState, rowsOf } from "./footer.ts"
-import { hintsFor, type Settings } from "./slashCommands.ts"
+import { hintsFor, type Offered, type Settings } from "./slashCommands.ts"
 
 export interface ChatScreen {
   readonly update: (changes: Partial<ChatState>) => void
@@ -11,7 +11,12 @@ export interface ChatScreen {
   readonly tick: Effect.Effect<never>
 }
 
-export const make = Effect.fnUntraced(function* (input: ChatInput, style: Style, settings: Settings) {
+export const make = Effect.fnUntraced(function* (
+  input: ChatInput,
+  style: Style,
+  settings: Settings,
+  offered: () => ReadonlyArray<Offered>
+) {
   let state: ChatState = {
     style,
     running: undefined,
@@ -26,7 +31,7 @@ export const make = Effect.fnUntraced(function* (input: ChatInput, style: Style,
   }
   const rows = (columns: number, typed: string) => {
     const { agent, attached, model } = settings
-    const hints = hintsFor(typed).map(({ argument = "", description, name }) => ({
+    const hints = hintsFor(typed, offered()).map(({ argument = "", description, name }) => ({
       name: `${name} ${argument}`,
       description
     }))

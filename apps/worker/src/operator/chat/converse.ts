@@ -11,7 +11,7 @@ import { screen } from "../../terminal/output/ScreenText.ts"
 import type { Page } from "../../terminal/Transcript.ts"
 import * as ChatScreen from "./ChatScreen.ts"
 import * as followSession from "./followSession.ts"
-import { type ChatContext, commandOf, completionsOf, type Next, type Settings } from "./slashCommands.ts"
+import { type ChatContext, commandOf, completionsOf, type Next, type Offered, type Settings } from "./slashCommands.ts"
 
 export interface Conversation {
   readonly workerId: WorkerId
@@ -37,11 +37,13 @@ export const converse = Effect.fn("converse")(function* (options: Conversation) 
   let sessionId = options.sessionId
   if (sessionId !== undefined) yield* Deferred.succeed(session, sessionId)
   let models: ReadonlyArray<string> = []
-  const chatScreen = yield* ChatScreen.make(input, page.style, settings)
+  let offered: ReadonlyArray<Offered> = []
+  const chatScreen = yield* ChatScreen.make(input, page.style, settings, () => offered)
   const follower = yield* followSession.make({ shown, screen: chatScreen, input, page, tally })
-  input.setCompletion((typed) => completionsOf(typed, models))
+  input.setCompletion((typed) => completionsOf(typed, models, offered))
 
-  const send = Effect.fnUntraced(function* (text: string, isSteered: boolean) {
+  /** `command`: the name of a command of OpenCode, whose arguments are the text. */
+  const send = Effect.fnUntraced(function* (text: string, isSteered: boolean, command?: string) {
     const id = sessionId ?? (yield* create)
     sessionId = id
     const at = yield* Clock.currentTimeMillis
@@ -49,24 +51,41 @@ export const converse = Effect.fn("converse")(function* (options: Conversation) 
     const optional = {
       ...(model !== undefined && { model }),
       ...(agent !== undefined && { agent }),
-      ...(isSteered && { delivery: "steer" as const })
+      files: attached.map(({ file }) => file)
     }
-    const files = attached.map(({ file }) => file)
-    const turnId = yield* accepted(client.call(({ turns }) => turns.send(id, text, { files, ...optional })))
+    const turnId = yield* accepted(
+      client.call(({ turns }) =>
+        command === undefined
+          ? turns.send(id, text, { ...optional, ...(isSteered && { delivery: "steer" as const }) })
+          : turns.command(id, command, text, optional)
+      )
+    )
     if (Option.isNone(turnId)) return yield* Ref.update(tally, (sum) => ({ ...sum, refused: sum.refused + 1 }))
-    follower.add(turnId.value, { text, at })
+    follower.add(turnId.value, { text: command === undefined ? text : `/${command} ${text}`.trim(), at })
     attached.length = 0
     chatScreen.update({})
     yield* Deferred.succeed(session, id)
   })
 
   const runLine = Effect.fnUntraced(function* (text: string) {
-    const command = commandOf(text)
+    const command = commandOf(text, offered)
     if (Option.isNone(command)) return yield* send(text, false)
-    yield* print(screen`> ${text}\n`)
+    if (!command.value.isTurn) yield* print(screen`> ${text}\n`)
     const steer = (prompt: string) => send(prompt, true)
     const turns = yield* SubscriptionRef.get(follower.turns)
-    const context: ChatContext = { workerId, sessionId, turns, input, page, settings, models, steer }
+    const run = (name: string, rest: string) => send(rest, false, name)
+    const context: ChatContext = {
+      workerId,
+      sessionId,
+      turns,
+      input,
+      page,
+      settings,
+      models,
+      offered,
+      steer,
+      command: run
+    }
     const ran: Effect.Effect<Next | void, AppError | ConvexClientError, Client> = command.value.run(
       context,
       command.value.rest
@@ -93,6 +112,10 @@ export const converse = Effect.fn("converse")(function* (options: Conversation) 
       Effect.flatMap(
         client.call((operator, signal) => operator.models.get(workerId, signal)),
         (catalog) => Effect.sync(() => void (models = (catalog?.models ?? []).map(({ id }) => id)))
+      ),
+      Effect.map(
+        client.call((operator, signal) => operator.catalog.get(workerId, signal)),
+        (catalog) => void (offered = catalog?.commands ?? [])
       )
     ],
     { concurrency: "unbounded", discard: true }

@@ -1,5 +1,13 @@
 /** The commands of a chat, which begin with a slash. */
-import type { Client as Operator, CommandId, Session, SessionId, Turn, WorkerId } from "@opencode-worker/client"
+import type {
+  Catalog,
+  Client as Operator,
+  CommandId,
+  Session,
+  SessionId,
+  Turn,
+  WorkerId
+} from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import type { ConvexClientError } from "@opencode-worker/effect-convex"
 import { Clock, Effect, Option, Stream } from "effect"
@@ -37,12 +45,18 @@ export interface ChatContext {
   readonly settings: Settings
   /** Ids of the worker's models. */
   readonly models: ReadonlyArray<string>
+  /** OpenCode's own commands in the worker's directory. */
+  readonly offered: ReadonlyArray<Offered>
   readonly steer: (text: string) => Effect.Effect<void, AppError | ConvexClientError, Client>
+  readonly command: (name: string, rest: string) => Effect.Effect<void, AppError | ConvexClientError, Client>
 }
+
+/** A command of OpenCode. */
+export type Offered = Pick<Catalog["commands"][number], "name" | "description">
 
 type Run = (context: ChatContext, rest: string) => Effect.Effect<Next | void, AppError | ConvexClientError, Client>
 
-export interface SlashCommand {
+interface SlashCommand {
   readonly name: string
   readonly argument?: string
   readonly description: string
@@ -103,7 +117,7 @@ const showDiff: Run = Effect.fnUntraced(function* (context) {
 })
 
 const slashCommands: ReadonlyArray<SlashCommand> = [
-  { name: "/help", description: "List these commands", run: () => print(help()) },
+  { name: "/help", description: "List these commands", run: ({ offered }) => print(help(offered)) },
   {
     name: "/steer",
     argument: "prompt",
@@ -177,33 +191,73 @@ const slashCommands: ReadonlyArray<SlashCommand> = [
   { name: "/exit", description: "Leave; a turn that runs goes on", run: () => Effect.succeed({ to: "exit" as const }) }
 ]
 
-const help = (): ScreenText =>
-  ScreenText.join([
-    ...slashCommands.map(
-      ({ argument = "", description, name }) => screen`  ${`${name} ${argument}`.padEnd(24)} ${description}\n`
-    ),
+const row = ({ argument = "", description, name }: Hint): ScreenText =>
+  screen`  ${ScreenText.line(`${name} ${argument}`.padEnd(24))} ${ScreenText.line(description)}\n`
+
+const ownOf = (name: string) => slashCommands.find((each) => each.name === name)
+
+/** OpenCode's commands as hints. The commands of the chat win. */
+const hintsOf = (offered: ReadonlyArray<Offered>): ReadonlyArray<Hint> =>
+  offered
+    .map(({ description, name }) => ({ name: `/${name}`, argument: "…", description: description ?? "" }))
+    .filter(({ name }) => ownOf(name) === undefined)
+
+const help = (offered: ReadonlyArray<Offered>): ScreenText => {
+  const hidden = offered.map(({ name }) => `/${name}`).filter((name) => ownOf(name) !== undefined)
+  const hints = hintsOf(offered)
+  return ScreenText.join([
+    ...slashCommands.map(row),
+    ...(hints.length === 0 ? [] : [screen`  OpenCode's own commands:\n`, ...hints.map(row)]),
+    ...(hidden.length === 0
+      ? []
+      : [
+          screen`  OpenCode's ${ScreenText.line(hidden.join(", "))} cannot be used here: the chat's own command has the name.\n`
+        ]),
     screen`  Alt-Enter, or \\ before Enter, begins a new line. Up and Down recall prompts. Esc stops, Ctrl-D leaves.\n`
   ])
+}
 
-const word = /^(\/[a-z][a-z-]*)(?:\s+([^]*))?$/
+/** A command in the help and while it is typed. */
+export type Hint = Omit<SlashCommand, "run">
 
-/** The command of a text, or none if it is a prompt. An unknown command is no prompt, but a path is one. */
-export const commandOf = (text: string): Option.Option<{ readonly run: Run; readonly rest: string }> => {
-  const [, name = "", rest = ""] = word.exec(text.trim()) ?? []
-  if (name === "") return Option.none()
-  const found = slashCommands.find((each) => each.name === name)
+interface Typed {
+  readonly run: Run
+  readonly rest: string
+  /** The transcript shows it as the prompt of a turn. */
+  readonly isTurn: boolean
+}
+
+const word = /^\/(\S+)(?:\s+([^]*))?$/
+
+/**
+ * The command of a text, or none if it is a prompt: first those of the chat, then those of OpenCode. An unknown command is no
+ * prompt, but a path is one.
+ */
+export const commandOf = (text: string, offered: ReadonlyArray<Offered>): Option.Option<Typed> => {
+  const [, name = "", given = ""] = word.exec(text.trim()) ?? []
+  const rest = given.trim()
+  const own = ownOf(`/${name}`)
+  if (own !== undefined) return Option.some({ run: own.run, rest, isTurn: false })
+  if (offered.some((each) => each.name === name)) {
+    return Option.some({ run: (context) => context.command(name, rest), rest, isTurn: true })
+  }
+  if (!/^[a-z][a-z-]*$/.test(name)) return Option.none()
   const unknown: Run = () =>
-    usageError(`There is no command ${name}: /help lists them. A space before it sends it as a prompt.`)
-  return Option.some({ run: found?.run ?? unknown, rest: rest.trim() })
+    usageError(`There is no command /${name}: /help lists them. A space before it sends it as a prompt.`)
+  return Option.some({ run: unknown, rest, isTurn: false })
 }
 
 /** The commands that begin with a typed text. */
-export const hintsFor = (text: string): ReadonlyArray<SlashCommand> =>
-  /^\/[a-z-]*$/.test(text) ? slashCommands.filter(({ name }) => name.startsWith(text)) : []
+export const hintsFor = (text: string, offered: ReadonlyArray<Offered>): ReadonlyArray<Hint> =>
+  /^\/\S*$/.test(text) ? [...slashCommands, ...hintsOf(offered)].filter(({ name }) => name.startsWith(text)) : []
 
 /** The texts that may replace a typed one. */
-export const completionsOf = (text: string, models: ReadonlyArray<string>): ReadonlyArray<string> => {
+export const completionsOf = (
+  text: string,
+  models: ReadonlyArray<string>,
+  offered: ReadonlyArray<Offered>
+): ReadonlyArray<string> => {
   const [, model] = /^\/model\s+(\S*)$/.exec(text) ?? []
   if (model !== undefined) return models.filter((id) => id.startsWith(model)).map((id) => `/model ${id}`)
-  return hintsFor(text).map(({ argument, name }) => (argument === undefined ? name : `${name} `))
+  return hintsFor(text, offered).map(({ argument, name }) => (argument === undefined ? name : `${name} `))
 }
