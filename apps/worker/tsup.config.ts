@@ -35,8 +35,6 @@ export default defineConfig([
     banner: { js: `#!/usr/bin/env node\n${requireBanner}` },
     esbuildOptions: (options) => {
       options.chunkNames = "bin/[name]-[hash]"
-      // jq looks for its files, of which it needs none.
-      options.define = { ...options.define, __dirname: "import.meta.dirname" }
       // Its CommonJS build loads its parts in a way that a bundler cannot follow.
       options.alias = { "jsonc-parser": "jsonc-parser/lib/esm/main.js" }
     },
@@ -50,6 +48,16 @@ export default defineConfig([
     ...common,
     entry: { "bin/convex-thread": fileURLToPath(import.meta.resolve("@opencode-worker/convex-embedded/thread")) },
     banner: { js: requireBanner }
+  },
+  // The thread of `--jq`.
+  {
+    ...common,
+    entry: { "bin/jq-thread": "src/operator/jqThread.ts" },
+    banner: { js: requireBanner },
+    esbuildOptions: (options) => {
+      // jq looks for its files, of which it needs none.
+      options.define = { ...options.define, __dirname: "import.meta.dirname" }
+    }
   },
   // The library: for async code with everything in it, for Effect with the `effect` of its user.
   {

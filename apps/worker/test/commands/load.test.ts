@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { readdirSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { until } from "@opencode-worker/harness"
 import * as command from "../support/command.ts"
 
 const limit = { timeout: 120_000 }
@@ -11,6 +12,10 @@ const version = Effect.fnUntraced(function* (root: string) {
   assert.strictEqual(code, 0, stderr)
   assert.match(stdout, /^opencode-worker v/)
 })
+
+/** Names of the threads of a process, on Linux. */
+const threadsOf = (pid: number) =>
+  readdirSync(`/proc/${pid}/task`).map((id) => readFileSync(`/proc/${pid}/task/${id}/comm`, "utf8").trim())
 
 describe("the code of the command", () => {
   it.live(
@@ -52,6 +57,19 @@ describe("the code of the command", () => {
         const invalid = yield* command.run({ root }, "context", "ls", "--jq", ".[")
         assert.strictEqual(invalid.code, 2, invalid.stderr)
         assert.match(invalid.stderr, /--jq \.\[: syntax error/)
+      }),
+    limit
+  )
+
+  it.live(
+    "includes jq, which Ctrl-C ends in a filter without end",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        const endless = yield* command.start({ root }, "context", "ls", "--jq", "last(repeat(1))")
+        yield* Effect.promise(() => until(() => threadsOf(endless.pid).includes("jq"), "jq", endless.stderr))
+        endless.kill("SIGINT")
+        assert.strictEqual((yield* Effect.promise(() => endless.ended)).code, 130)
       }),
     limit
   )
