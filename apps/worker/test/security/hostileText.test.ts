@@ -210,7 +210,7 @@ describe("the source", () => {
     const writing = files.filter((file) => {
       // Doc comments have examples, and a sample file of the demo contains a program.
       const code = readFileSync(join(root, file), "utf8").replaceAll(/^\s*\* .*$|'[^'\n]*'/gm, "''")
-      return /\bConsole\.(?!ts")|\bconsole\.\w+\(|\bdisplay\(|(?:stdout|stderr)\.(?:write|pipe)|Stdio\.(?:stdout|stderr)/.test(
+      return /\bConsole\.(?!ts")|(?<![\w./"])console\.\w+|=\s*console\b|\bdisplay\(|(?:stdout|stderr)\.(?:write|pipe)|Stdio\.(?:stdout|stderr)/.test(
         code
       )
     })
