@@ -23,6 +23,7 @@ const commands = {
   approve: () => import("./commands/approve.ts").then(({ approve }) => approve),
   rotate: () => import("./commands/rotate.ts").then(({ rotate }) => rotate),
   doctor: () => import("./commands/doctor.ts").then(({ doctor }) => doctor),
+  attach: () => import("./commands/attach.ts").then(({ attach }) => attach),
   status: () => import("./commands/status.ts").then(({ status }) => status),
   config: () => import("./commands/config.ts").then(({ config }) => config),
   service: () => import("./commands/service.ts").then(({ service }) => service),

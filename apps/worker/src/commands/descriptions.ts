@@ -17,6 +17,7 @@ export const descriptions = {
   approve: "Approve a worker by the code that it shows",
   rotate: "Replace the secret of a worker (--url), or the operator's key of dev",
   doctor: "Check everything that a worker needs, and name the remedy of each problem",
+  attach: "Open OpenCode's own interface on a worker of this machine that is attachable",
   status: "Show the workers that run on this machine; exit code 75 unless all take prompts",
   config: "Check and print the configuration of start",
   service: "Run start as a service of systemd or launchd",

@@ -22,6 +22,9 @@ import { chatLoop } from "../operator/chat/chatLoop.ts"
 import { pageFor, plain } from "../operator/output.ts"
 import { packageVersion } from "../info/version.ts"
 import type { AboutWorker } from "../info/WorkerInfo.ts"
+import { serveHealth } from "../health/HealthServer.ts"
+import { inDirectory, initialFacts, RunningWorkers } from "../health/RunningWorkers.ts"
+import { followWorker } from "../running/followWorker.ts"
 import { hostable } from "./shared/hostable.ts"
 import { unlessHopeless } from "../opencode/startup.ts"
 import { isInteractive, promptFile, promptSource } from "../terminal/PromptSource.ts"
@@ -47,6 +50,7 @@ const flags = {
   demo: shared.demo,
   ...listeningFlags,
   askTimeout: directorySettings.askTimeout.flag("ask-timeout"),
+  attachable: directorySettings.attachable.flag("attachable"),
   opencode: shared.opencode,
   model: Flag.String("model").pipe(
     Flag.withAlias("m"),
@@ -88,6 +92,7 @@ const surroundings = (demo: boolean, directory: string, folder: DataFolder) =>
       })
 
 interface Surroundings {
+  readonly directory: string
   readonly environment: AboutWorker["environment"]
   readonly deniedPaths: ReadonlyArray<string>
 }
@@ -96,11 +101,11 @@ interface Surroundings {
 const readyWorker = Effect.fnUntraced(function* (
   folder: DataFolder,
   where: Surroundings,
-  askTimeout: Flags["askTimeout"]
+  { askTimeout, attachable }: Flags
 ) {
-  const { directory } = yield* OpenCodeHost
+  const { directory, server } = yield* OpenCodeHost
   const client = yield* Client
-  const { lifecycle, workerId } = yield* makeWorker({
+  const worker = yield* makeWorker({
     machine: hostname(),
     directory,
     credentials: folder.worker(directory),
@@ -111,6 +116,11 @@ const readyWorker = Effect.fnUntraced(function* (
     about: { version: packageVersion, permissions: "inherit", environment: where.environment },
     onPairingCode: (code) => client.call(({ workers }) => workers.approve(code))
   })
+  const { lifecycle, workerId } = worker
+  const facts = initialFacts(where.directory, yield* EmbeddedDeployment.useSync(({ url }) => url))
+  yield* RunningWorkers.use(({ add }) => add(facts))
+  yield* followWorker(worker, facts, Option.contains(attachable, true), () => Effect.void)
+  yield* Effect.forkScoped(Effect.ignore(Effect.map(server, ({ version }) => void (facts.opencodeVersion = version))))
   const state = yield* lifecycle
     .send(WorkerEvent.cases.Start.make({}))
     .pipe(Effect.andThen(lifecycle.awaitState("Ready", "Stopped")), Effect.orDie)
@@ -161,7 +171,7 @@ const announce = (sessionId: SessionId) => printLine(screen`session     ${sessio
 const chat = Effect.fnUntraced(function* (
   folder: DataFolder,
   where: Surroundings,
-  { askTimeout, model, plain: isPlain, sample, session }: Flags,
+  flagsGiven: Flags,
   given: ReadonlyArray<string>,
   input: ChatInput.ChatInput | undefined,
   isTyped: boolean
@@ -170,7 +180,8 @@ const chat = Effect.fnUntraced(function* (
   const host = yield* OpenCodeHost
   const models = yield* ModelCache
 
-  const worker = yield* readyWorker(folder, where, askTimeout)
+  const { model, plain: isPlain, sample, session } = flagsGiven
+  const worker = yield* readyWorker(folder, where, flagsGiven)
   const readyMillis = process.uptime() * 1000
   const client = yield* Client
   // Created by the first prompt, so that a chat without a prompt leaves no empty conversation behind.
@@ -241,6 +252,7 @@ export const dev = Command.make(
       const folder = yield* dataFolder({ data: given.data, demo: given.demo, directory: here })
       const allowed = given.demo || given.allowHome
       yield* hostable({ directory: here, dataFolders: yield* dataFolders(folder), allowed })
+      yield* serveHealth(undefined)
       const run = yield* Effect.gen(function* () {
         // The demo's home is changed only after the data folder is locked, because another process may use it.
         const where = yield* surroundings(given.demo, here, folder)
@@ -251,7 +263,7 @@ export const dev = Command.make(
             unlessHopeless(Effect.void)
           ),
           layer
-        )
+        ).pipe(inDirectory(where.directory))
       }).pipe(
         Effect.scoped,
         Effect.provide(EmbeddedDeployment.serve(folder, listening)),
@@ -268,6 +280,7 @@ export const dev = Command.make(
       })
     },
     Effect.scoped,
+    Effect.provide(RunningWorkers.layer),
     Effect.mapError(toAppError),
     endWithOutput(exitCodes.TurnInterrupted)
   )

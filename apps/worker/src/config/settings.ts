@@ -75,9 +75,16 @@ export const directorySettings = {
     }
   ),
   opencode: text("The OpenCode binary (default: OPENCODE_BIN, the installed package, PATH)"),
-  allowUntestedVersion: toggle("Run an OpenCode outside the tested versions, 1.18.x", false),
+  allowUntestedVersion: toggle(
+    "Run an OpenCode 1 that was not tested (1.18.x was), although it lacks operations",
+    false
+  ),
   attach: text(
     "Use the opencode serve at this address, with the password in OPENCODE_SERVER_PASSWORD (and the name in OPENCODE_SERVER_USERNAME), and leave it running"
+  ),
+  attachable: toggle(
+    "Let opencode-worker attach open OpenCode's own interface on this worker; every program of your user can then reach it",
+    false
   ),
   owner: text("Serve only this operator: the issuer and subject of their token, as issuer|subject", {
     metavar: "identity"

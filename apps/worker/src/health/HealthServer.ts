@@ -30,20 +30,23 @@ const listenAt = (server: Server, address: HealthAddress) =>
     server.listen(address, () => resume(Effect.void))
   })
 
-const serve = Effect.fnUntraced(function* (address: HealthAddress) {
+const serve = Effect.fnUntraced(function* (address: HealthAddress, isOwn: boolean) {
   const runFork = Effect.runForkWith(yield* Effect.context<RunningWorkers>())
   const server = yield* Effect.acquireRelease(
     Effect.sync(() =>
       createServer((request, response) => {
         const { headers, method, url } = request
-        const answer = Effect.map(respond({ method, path: url, host: headers.host }), ({ body, status, type }) => {
-          response.writeHead(status, {
-            "content-type": type,
-            "cache-control": "no-store",
-            "x-content-type-options": "nosniff"
-          })
-          response.end(method === "HEAD" ? undefined : body)
-        })
+        const answer = Effect.map(
+          respond({ method, path: url, host: headers.host, isOwn }),
+          ({ body, status, type }) => {
+            response.writeHead(status, {
+              "content-type": type,
+              "cache-control": "no-store",
+              "x-content-type-options": "nosniff"
+            })
+            response.end(method === "HEAD" ? undefined : body)
+          }
+        )
         runFork(answer)
       })
     ),
@@ -76,7 +79,7 @@ const own = Effect.gen(function* () {
     )
   }
   yield* Effect.tryPromise(() => mkdir(dirname(path), { recursive: true, mode: 0o700 }))
-  yield* serve({ path })
+  yield* serve({ path }, true)
 }).pipe(
   // A worker without the socket is as useful as one with it.
   Effect.catch((error) => Effect.logWarning(`opencode-worker status cannot find this process: ${String(error)}`))
@@ -99,7 +102,7 @@ export const serveHealth = Effect.fnUntraced(function* (
       `The health endpoints cannot listen at ${given}: give a loopback address such as 127.0.0.1:9464, or unix:/path/of.sock.`
     )
   }
-  return yield* serve(address).pipe(
+  return yield* serve(address, false).pipe(
     Effect.mapError(({ message }) => temporaryError(`The health endpoints cannot listen at ${given}: ${message}`))
   )
 })

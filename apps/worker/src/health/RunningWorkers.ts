@@ -1,5 +1,6 @@
 /** The workers of this process, for its health endpoints. Counts come from the metrics, so each has one source. */
-import { Context, Effect, Layer, Metric, type Scope } from "effect"
+import type { HostError, OpenCodeServer } from "@opencode-worker/opencode-host"
+import { Context, Effect, Layer, Metric, Redacted, type Scope } from "effect"
 
 /** The state of one worker, as `status --json` prints it. */
 export interface WorkerReport {
@@ -29,7 +30,29 @@ export interface WorkerFacts {
   workerId: string | null
   epoch: number | null
   opencodeVersion: string | null
+  /** Its OpenCode, for its owner. Null unless the worker is attachable. */
+  server: Effect.Effect<OpenCodeServer, HostError> | null
 }
+
+/** What opens OpenCode's own interface on a worker. */
+export interface Attachment {
+  readonly directory: string
+  readonly url: string
+  readonly username: string
+  readonly password: string
+  /** Null for a server that the worker did not start. */
+  readonly program: string | null
+}
+
+const attachmentOf = ({ directory, server }: WorkerFacts) =>
+  server === null
+    ? Effect.succeed([])
+    : Effect.match(server, {
+        onSuccess: ({ binary, password, url, username }): ReadonlyArray<Attachment> => [
+          { directory, url, username, password: Redacted.value(password), program: binary?.path ?? null }
+        ],
+        onFailure: () => []
+      })
 
 export const initialFacts = (directory: string, deployment: string): WorkerFacts => ({
   directory,
@@ -38,7 +61,8 @@ export const initialFacts = (directory: string, deployment: string): WorkerFacts
   detail: null,
   workerId: null,
   epoch: null,
-  opencodeVersion: null
+  opencodeVersion: null,
+  server: null
 })
 
 const healthyStates: ReadonlySet<string> = new Set(["Ready", "Paused"])
@@ -80,6 +104,8 @@ export class RunningWorkers extends Context.Service<
     /** Adds a worker until the scope closes. */
     readonly add: (facts: WorkerFacts) => Effect.Effect<void, never, Scope.Scope>
     readonly reports: Effect.Effect<ReadonlyArray<WorkerReport>>
+    /** Starts a server that was stopped. */
+    readonly attachments: Effect.Effect<ReadonlyArray<Attachment>>
   }
 >()("opencode-worker/RunningWorkers") {
   static readonly layer = Layer.sync(RunningWorkers, () => {
@@ -99,6 +125,10 @@ export class RunningWorkers extends Context.Service<
           })
         )
       }),
+      attachments: Effect.map(
+        Effect.suspend(() => Effect.forEach(workers, attachmentOf, { concurrency: "unbounded" })),
+        (found) => found.flat()
+      ),
       reports: Effect.map(Metric.snapshot, (snapshot) => [...workers].map((facts) => report(snapshot, facts)))
     })
   })

@@ -27,6 +27,8 @@ const processReport = Effect.map(
   (workers): ProcessReport => ({ pid: process.pid, version: packageVersion, startedAt: processStart, workers })
 )
 
+const attachments = RunningWorkers.use((workers) => workers.attachments)
+
 const readiness = Effect.map(
   RunningWorkers.use(({ reports }) => reports),
   (workers) => {
@@ -51,10 +53,20 @@ const metrics = Effect.map(PrometheusMetrics.format({ metricNameMapper: metricNa
 const isLocalHost = (host: string | undefined): boolean =>
   host !== undefined && /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/.test(host)
 
+const unknownPath = Effect.succeed(text(404, "the paths are /healthz, /readyz, /metrics and /status\n"))
+
+const json = (value: unknown): HealthResponse => ({
+  status: 200,
+  type: "application/json",
+  body: `${JSON.stringify(value)}\n`
+})
+
+/** `isOwn`: the request came through the socket that only this user can open. */
 export const respond = (request: {
   readonly method: string | undefined
   readonly path: string | undefined
   readonly host: string | undefined
+  readonly isOwn?: boolean
 }): Effect.Effect<HealthResponse, never, RunningWorkers> => {
   if (!isLocalHost(request.host)) return Effect.succeed(text(421, "the Host header must name this machine\n"))
   if (request.method !== "GET" && request.method !== "HEAD") return Effect.succeed(text(405, "only GET is allowed\n"))
@@ -66,12 +78,10 @@ export const respond = (request: {
     case "/metrics":
       return metrics
     case "/status":
-      return Effect.map(processReport, (report) => ({
-        status: 200,
-        type: "application/json",
-        body: `${JSON.stringify(report)}\n`
-      }))
+      return Effect.map(processReport, json)
+    case "/opencode":
+      return request.isOwn === true ? Effect.map(attachments, json) : unknownPath
     default:
-      return Effect.succeed(text(404, "the paths are /healthz, /readyz, /metrics and /status\n"))
+      return unknownPath
   }
 }

@@ -3,7 +3,7 @@ import { hostname } from "node:os"
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { WorkerEvent, type WorkerState } from "@opencode-worker/worker-fsm"
-import { Duration, Effect, Layer, Option, type Scope, Stream } from "effect"
+import { Duration, Effect, Layer, Option, type Scope } from "effect"
 import { type Advice, AppError, configError } from "../AppError.ts"
 import { hostable } from "../commands/shared/hostable.ts"
 import { isLocal, resolveUrl } from "../commands/shared/url.ts"
@@ -20,6 +20,7 @@ import { processIdIn } from "../state/ProcessId.ts"
 import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
 import { makeWorker } from "../Worker.ts"
 import { announce } from "../terminal/output/announce.ts"
+import { followWorker } from "./followWorker.ts"
 import { hostOptions, projectChoice } from "./hostOptions.ts"
 
 /** The flags that help with an error of a library. */
@@ -89,7 +90,7 @@ const serve = Effect.fnUntraced(function* (
     Effect.orElseSucceed(() => Duration.hours(24))
   )
   const isAttached = given.attach !== undefined
-  const { epoch, lifecycle, workerId } = yield* makeWorker({
+  const worker = yield* makeWorker({
     machine: hostname(),
     directory,
     credentials,
@@ -109,14 +110,8 @@ const serve = Effect.fnUntraced(function* (
     onPairingCode: (code) => Effect.orDie(pairingCode.show(code)),
     onApproved: (owner) => Effect.andThen(pairingCode.forget, announce("Owner", ScreenText.line(owner)))
   })
-  const follow = Effect.fnUntraced(function* (state: WorkerState) {
-    facts.epoch = Option.getOrNull(yield* epoch)
-    facts.workerId = Option.getOrNull(yield* workerId)
-    facts.detail = "detail" in state ? state.detail : null
-    facts.state = state._tag
-    yield* announceState(state)
-  })
-  yield* Effect.forkScoped(Stream.runForEach(lifecycle.changes, follow))
+  const { lifecycle } = worker
+  yield* followWorker(worker, facts, given.attachable === true, announceState)
   yield* onStart(Effect.ignore(lifecycle.send(WorkerEvent.cases.Stop.make({}))))
   yield* Effect.orDie(lifecycle.send(WorkerEvent.cases.Start.make({})))
   const { detail, exitCode } = yield* Effect.raceFirst(lifecycle.stopped, unlessHopeless(announceServer(facts)))

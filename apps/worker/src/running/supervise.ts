@@ -11,7 +11,7 @@
  */
 import { basename } from "node:path"
 import { Cause, Clock, Deferred, Effect, Exit, Fiber, Option, Queue, type Scope } from "effect"
-import { type AppError, exitCodes, toAppError } from "../AppError.ts"
+import { type AppError, exitCodes, temporaryError, toAppError } from "../AppError.ts"
 import type { Loaded } from "../config/load.ts"
 import type { DirectoryValues } from "../config/settings.ts"
 import { initialFacts, RunningWorkers } from "../health/RunningWorkers.ts"
@@ -59,6 +59,8 @@ export const supervise = Effect.fnUntraced(function* (
         })
       ).pipe(
         Effect.mapError((error) => toAppError(error, advice)),
+        // An interruption of this fiber does not come here: the worker has interrupted itself.
+        Effect.catchCauseIf(Cause.hasInterruptsOnly, () => temporaryError("The worker ended unexpectedly.")),
         Effect.exit
       )
       entry.stop = interrupt

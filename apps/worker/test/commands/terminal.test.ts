@@ -91,6 +91,9 @@ layer(Layer.merge(ScriptedProvider.layer(talkative), NodeServices.layer), { excl
           Effect.gen(function* () {
             const chat = yield* Chat
             yield* chat.says(/^console +http.*Ctrl-O.*Esc stops an answer.*> $/ms)
+            const { environment, root } = yield* OpenCodeHome
+            const status = yield* command.run({ root, environment }, "status")
+            assert.match(status.stdout, /^ {2}Ready {2}.*\n {4}connected to http/m)
             // This machine has no browser: the link that signs one in is printed.
             yield* chat.type("\u000f")
             yield* chat.says(/http:\/\/127\.0\.0\.1:\d+\/#pair=\S+\r?\n.*> $/s)

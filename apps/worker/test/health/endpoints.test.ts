@@ -3,13 +3,13 @@ import { stat } from "node:fs/promises"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Metric } from "effect"
+import { Effect, Layer, Metric, Redacted } from "effect"
 import { UserDirectories } from "effect/persistence"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { parseAddress } from "../../src/health/address.ts"
 import { respond } from "../../src/health/endpoints.ts"
-import { findProcesses } from "../../src/health/findProcesses.ts"
+import { findAttachments, findProcesses } from "../../src/health/findProcesses.ts"
 import { serveHealth } from "../../src/health/HealthServer.ts"
 import { initialFacts, RunningWorkers } from "../../src/health/RunningWorkers.ts"
 
@@ -97,6 +97,29 @@ describe("a process", () => {
         assert.strictEqual((yield* Effect.promise(() => stat(own))).mode & 0o777, 0o600)
         assert.strictEqual((yield* Effect.promise(() => stat(join(state, "run")))).mode & 0o777, 0o700)
         assert.strictEqual(yield* fetched(extra, "/readyz"), "200 ok Ready /one\n")
+        // The password of OpenCode: of attachable workers only, and only at the own socket.
+        const secret = yield* workerIn("/two", "Ready")
+        secret.server = Effect.succeed({
+          url: "http://127.0.0.1:2",
+          username: "opencode",
+          password: Redacted.make("secret"),
+          passwordHidden: true,
+          version: "1.18.33",
+          pid: 1,
+          binary: undefined,
+          bootMillis: 0,
+          startedAt: 0
+        })
+        const attachment = {
+          directory: "/two",
+          url: "http://127.0.0.1:2",
+          username: "opencode",
+          password: "secret",
+          program: null
+        }
+        assert.deepStrictEqual(yield* findAttachments, [attachment])
+        assert.match(yield* fetched(extra, "/opencode"), /^404 /)
+        assert.notInclude(yield* fetched(own, "/status"), "secret")
         const [found] = yield* findProcesses
         assert.deepNestedInclude(found, { pid: process.pid, "report.workers[0].state": "Ready" })
       }).pipe(Effect.scoped, Effect.provide(Layer.merge(RunningWorkers.layer, directories)))
