@@ -6,6 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { processesOf, signal, startProcess, until, workerProgram } from "@opencode-worker/harness"
 import { Effect } from "effect"
+import { size } from "./terminalScreen.ts"
 
 const projectIn = (root: string) => join(root, "project")
 
@@ -97,7 +98,8 @@ const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`
 
 /** Starts the command at its own terminal, and prints the terminal's settings at the end. */
 export const atTerminal = ({ environment: extra, ...options }: Options, ...args: ReadonlyArray<string>) => {
-  const line = `${[process.execPath, workerProgram, ...args].map(quoted).join(" ")}; echo "exit code $?"; stty -a`
+  const settings = `stty cols ${size.columns} rows ${size.rows}`
+  const line = `${settings}; ${[process.execPath, workerProgram, ...args].map(quoted).join(" ")}; echo "exit code $?"; stty -a`
   // Part of util-linux.
   return launch(
     "script",
@@ -110,6 +112,12 @@ export const atTerminal = ({ environment: extra, ...options }: Options, ...args:
 /** Runs the command to its end. */
 export const run = (options: Options, ...args: ReadonlyArray<string>) =>
   Effect.flatMap(start(options, ...args), ({ ended }) => Effect.promise(() => ended))
+
+/** Runs a line of a shell, in the home and the directory of the command. */
+export const shell = (options: Options, line: string) =>
+  Effect.flatMap(launch("sh", ["-c", line], options, ["ignore", "pipe", "pipe"]), ({ ended }) =>
+    Effect.promise(() => ended)
+  )
 
 /** Processes with this home in their environment, except the command itself: the server and its tools. */
 export const processesBelow = async (root: string): Promise<ReadonlyArray<number>> =>
