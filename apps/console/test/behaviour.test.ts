@@ -150,24 +150,6 @@ describe("a prompt", () => {
     await page.getByText("Offline.").waitFor({ state: "detached" })
   })
 
-  it("has the model, variant and agent that were chosen, also after a reload", async () => {
-    await open("#/sessions/session3", "text=gave up after 6 tries")
-    await page.getByRole("button", { name: "Model and agent" }).click()
-    const dialog = page.getByRole("dialog", { name: "Model and agent" })
-    await dialog.getByLabel("Model").selectOption("anthropic/claude-sonnet-4-5")
-    await dialog.getByLabel("Variant").selectOption("high")
-    await dialog.getByLabel("Agent").selectOption("plan")
-    await dialog.getByRole("button", { name: "Use" }).click()
-    await page.getByText("claude-sonnet-4-5 · high · plan").waitFor()
-    await page.reload()
-    await page.getByText("claude-sonnet-4-5 · high · plan").waitFor()
-    await page.getByLabel("Prompt", { exact: true }).fill("Plan it")
-    await page.keyboard.press("Enter")
-    await page.getByText("Queued").waitFor()
-    const calls = await page.evaluate(() => scripted.script.calls.filter(({ name }) => name === "turns:send"))
-    expect(calls).toMatchObject([{ args: { model: "anthropic/claude-sonnet-4-5", variant: "high", agent: "plan" } }])
-  })
-
   it("is sent by Enter, and steers a running turn if that is chosen", async () => {
     await open("#/sessions/session1", "text=Now run all tests.")
     await page.getByText("Steer", { exact: true }).click()
@@ -180,28 +162,6 @@ describe("a prompt", () => {
     await expect
       .poll(() => page.evaluate(() => scripted.script.calls.some(({ name }) => name === "turns:abort")))
       .toBe(true)
-  })
-})
-
-describe("the queue", () => {
-  it("is read, changed, moved and emptied", async () => {
-    await open("#/sessions/session1", "text=1 prompt waits")
-    await page.evaluate(() => {
-      scripted.world.addTurn({ turnId: "turn6", head: "Then release it.", length: 16 })
-      scripted.script.changed()
-    })
-    await page.getByRole("button", { name: "2 prompts wait" }).click()
-    const dialog = page.getByRole("dialog", { name: "Queued prompts" })
-    await dialog.getByRole("button", { name: "Edit" }).first().click()
-    await dialog.getByLabel("Prompt").fill("Write the changelog.")
-    await dialog.getByRole("button", { name: "Save" }).click()
-    await dialog.getByText("Write the changelog.").waitFor()
-    await dialog.getByRole("button", { name: "Later" }).click()
-    await expect
-      .poll(() => dialog.locator("li p").allTextContents(), patient)
-      .toEqual(["Then release it.", "Write the changelog."])
-    await dialog.getByRole("button", { name: "Remove" }).first().click()
-    await expect.poll(() => dialog.locator("li p").allTextContents(), patient).toEqual(["Write the changelog."])
   })
 })
 
@@ -233,28 +193,6 @@ const anchor = () =>
     const first = slots.find((slot) => slot.getBoundingClientRect().bottom > edge + 40)
     return { text: first?.textContent, top: (first?.getBoundingClientRect().top ?? 0) - edge, rows: slots.length }
   })
-
-describe("a turn", () => {
-  it("that search has found is shown first, although it is far back", async () => {
-    await open("?scenario=long#/sessions/session1?turn=long6", "text=Prompt 6")
-    await settled()
-    const { text } = await anchor()
-    expect(text).toContain("Prompt 6")
-  })
-
-  it("shows its images as copies of their bytes, and offers all other files for download", async () => {
-    await open("#/sessions/session1?turn=turn1", ".attachments img")
-    const pictures = await page
-      .locator(".attachments img")
-      .evaluateAll((all) => all.map((each) => each.getAttribute("src")))
-    expect(pictures).toHaveLength(1)
-    expect(pictures[0]).toMatch(/^blob:/)
-    const names = await page
-      .locator("a.attachment")
-      .evaluateAll((all) => all.map((each) => each.getAttribute("download")))
-    expect(names).toEqual(["receipt.png", "cart.svg"])
-  })
-})
 
 describe("a session of 10,000 parts", () => {
   it("mounts at most 40 rows, and does not move when earlier pages are added", async () => {

@@ -6,6 +6,7 @@ import { elapsed, longDuration } from "../text/format.ts"
 import { t, tn } from "../text/messages.ts"
 import { Foreign } from "../ui/parts.tsx"
 import type { Block, Row } from "./rows.ts"
+import { SubAgentTranscript } from "./SubAgentTranscript.tsx"
 import { TurnFiles } from "./TurnFiles.tsx"
 
 const Markdown = lazy(() => import("../ui/Markdown.tsx"))
@@ -216,9 +217,20 @@ const SubAgent = ({ block, row }: { readonly row: BlockRow; readonly block: Of<"
         }
       >
         {isOpen && (
-          <div className="tool-body" tabIndex={0} role="region" aria-label={block.agent}>
-            <pre>{output === "" ? t("block.noOutput") : cleanText(output)}</pre>
-          </div>
+          <SubAgentTranscript
+            agentSessionId={block.sessionId}
+            sessionId={row.turn.sessionId}
+            renderBlock={(each, key) => (
+              <BlockView
+                key={key}
+                row={{ kind: "block", key, turn: row.turn, block: each, index: null, isLive: false }}
+              />
+            )}
+          >
+            <div className="tool-body" tabIndex={0} role="region" aria-label={block.agent}>
+              <pre>{output === "" ? t("block.noOutput") : cleanText(output)}</pre>
+            </div>
+          </SubAgentTranscript>
         )}
       </Fold>
     </div>

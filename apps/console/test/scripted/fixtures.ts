@@ -1,6 +1,5 @@
 /** The state of a deployment with three machines. */
 import {
-  catalogOfModels,
   contents,
   day,
   diff,
@@ -20,6 +19,7 @@ import {
   turnRow,
   worker
 } from "./rows.ts"
+import { catalogOfModels, catalogOfNames, transcript } from "./offers.ts"
 
 export type Scenario = "full" | "empty" | "loading" | "failing" | "read" | "long" | "picture"
 
@@ -40,7 +40,7 @@ export const fixtures = (scenario: Scenario) => {
       parts: 5,
       ...done
     }),
-    turnRow({ turnId: "turn2", seq: 2, head: "Run the linter too.", parts: 4, ...done }),
+    turnRow({ turnId: "turn2", seq: 2, head: "Run the linter too.", parts: 5, ...done }),
     turnRow({ turnId: "turn3", seq: 3, head: "Now run all tests.", status: "running" }),
     turnRow({ turnId: "turn5", seq: 4, head: "Then write the changelog entry.", status: "queued" }),
     turnRow({
@@ -239,17 +239,7 @@ export const fixtures = (scenario: Scenario) => {
           { content: "Run all tests", status: "pending", priority: "low" }
         ],
     models: isEmpty ? null : catalogOfModels,
-    catalog: isEmpty
-      ? null
-      : {
-          agents: [
-            { name: "build", mode: "primary", description: "Does the work" },
-            { name: "plan", mode: "primary", description: "Changes no files" },
-            { name: "explore", mode: "subagent" }
-          ],
-          commands: [],
-          skills: []
-        },
+    catalog: isEmpty ? null : catalogOfNames,
     keys: new Map<string, string>(),
     commands: {} as Record<string, string>,
     contents,
@@ -281,6 +271,7 @@ export const fixtures = (scenario: Scenario) => {
           : [{ file: "src/cart/total.ts", status: "modified", additions: 3, deletions: 3, patch: diff }],
         truncated: false
       },
+      subAgent: transcript,
       status: {
         running: true,
         mcp: [{ name: "github", status: "connected", error: null }],

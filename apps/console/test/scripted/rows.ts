@@ -104,6 +104,22 @@ export const secondParts: ReadonlyArray<Part> = [
   { id: "b0", kind: "reasoning", payload: { id: "b0", text: "Half cents need care." } },
   tool("b1", "edit", "src/cart/total.ts", "ok", 90),
   tool("b2", "bash", "pnpm lint", "error: unused import", 3_200, "error"),
+  {
+    id: "b4",
+    kind: "tool",
+    payload: {
+      id: "b4",
+      tool: "task",
+      state: {
+        status: "completed",
+        title: "Read the tax rules",
+        input: { subagent_type: "explore", description: "Read the tax rules", prompt: "How are taxes rounded?" },
+        output: "They are rounded per line.",
+        metadata: { sessionId: "ses_child" },
+        time: { start: 0, end: 8_000 }
+      }
+    }
+  },
   text("b3", "The lint error is fixed as well.")
 ]
 
@@ -120,7 +136,8 @@ export const entryOf = ({ id, kind, payload }: Part, index: number) => {
       tool: String(payload["tool"]),
       title: state.title,
       status: state.status,
-      duration: state.time?.end
+      duration: state.time?.end,
+      ...(payload["tool"] === "task" && { child: "ses_child" })
     })
   }
 }
@@ -258,39 +275,3 @@ export const contents: Readonly<Record<string, unknown>> = {
     ]
   }
 }
-
-export const catalogOfModels = {
-  hash: "1",
-  default: null,
-  models: JSON.stringify([
-    {
-      id: "anthropic/claude-sonnet-4-5",
-      providerID: "anthropic",
-      modelID: "claude-sonnet-4-5",
-      name: "Claude Sonnet 4.5",
-      limit: { context: 200_000 },
-      variants: ["low", "high"]
-    },
-    { id: "openai/gpt-5", providerID: "openai", modelID: "gpt-5", name: "GPT-5", limit: { context: 400_000 } }
-  ])
-}
-
-/** Files of a prompt: a picture, and one that would run scripts if it was shown. */
-export const attachedAt = (origin: string) => [
-  {
-    storageId: "file1",
-    name: "receipt.png",
-    type: "image/png",
-    size: 68,
-    origin: "operator",
-    url: `${origin}/icon-192.png`
-  },
-  {
-    storageId: "file2",
-    name: "cart.svg",
-    type: "image/svg+xml",
-    size: 1_240,
-    origin: "operator",
-    url: `${origin}/icon.svg`
-  }
-]

@@ -1,7 +1,8 @@
 /** The state of a scripted deployment, and the functions that read and change it. */
 import { type Functions, pending, Refusal, Script } from "./connection.ts"
 import { fixtures, type Scenario } from "./fixtures.ts"
-import { attachedAt, clock } from "./rows.ts"
+import { attachedAt } from "./offers.ts"
+import { clock } from "./rows.ts"
 
 type World = ReturnType<typeof fixtures>
 type Live = { status: string; deltas: Array<{ seq: number; segments: Array<object> }> }

@@ -1,0 +1,134 @@
+/** Prompts and turns of a session in a real browser, over a scripted deployment. */
+import { launchBrowser, type TestBrowser } from "@opencode-worker/harness/browser"
+import type { Page } from "playwright-core"
+import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, it } from "vitest"
+import { serveScripted } from "./scripted/serve.ts"
+import type { makeWorld } from "./scripted/world.ts"
+
+let served: Awaited<ReturnType<typeof serveScripted>>
+let launched: TestBrowser
+let page: Page
+const failures: Array<string> = []
+
+beforeAll(async () => {
+  ;[served, launched] = await Promise.all([serveScripted(), launchBrowser()])
+})
+afterAll(async () => {
+  await launched[Symbol.asyncDispose]()
+  await served[Symbol.asyncDispose]()
+})
+beforeEach(async () => {
+  page = await launched.browser.newPage({ viewport: { width: 390, height: 844 } })
+  failures.length = 0
+  page.on("pageerror", ({ message }) => failures.push(message))
+  page.on("dialog", (dialog) => failures.push(dialog.message()))
+  page.on("console", (message) => {
+    if (message.type() === "error") failures.push(message.text())
+  })
+})
+afterEach(async () => {
+  await page.close()
+  if (failures.length > 0) throw new Error(failures.join("\n"))
+})
+
+const open = async (path: string, shown: string) => {
+  await page.goto(`${served.url}/${path}`)
+  await page.locator(shown).first().waitFor({ state: "visible" })
+}
+
+/** Two busy cores need seconds for a frame. */
+const patient = { timeout: 30_000 }
+
+/** In the page: a function that is passed to `page.evaluate` may use it. */
+declare const scripted: ReturnType<typeof makeWorld>
+
+/** Waits until the page has drawn ten frames without a change. */
+const settled = () =>
+  page.evaluate(async () => {
+    let still = 0
+    const observer = new MutationObserver(() => {
+      still = 0
+    })
+    observer.observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true })
+    while (still < 10) {
+      still += 1
+      await new Promise(requestAnimationFrame)
+    }
+    observer.disconnect()
+  })
+
+describe("a prompt", () => {
+  it("has the model, variant and agent that were chosen, also after a reload", async () => {
+    await open("#/sessions/session3", "text=gave up after 6 tries")
+    await page.getByRole("button", { name: "Model and agent" }).click()
+    const dialog = page.getByRole("dialog", { name: "Model and agent" })
+    await dialog.getByLabel("Model").selectOption("anthropic/claude-sonnet-4-5")
+    await dialog.getByLabel("Variant").selectOption("high")
+    await dialog.getByLabel("Agent").selectOption("plan")
+    await dialog.getByRole("button", { name: "Use" }).click()
+    await page.getByText("claude-sonnet-4-5 · high · plan").waitFor()
+    await page.reload()
+    await page.getByText("claude-sonnet-4-5 · high · plan").waitFor()
+    await page.getByLabel("Prompt", { exact: true }).fill("Plan it")
+    await page.keyboard.press("Enter")
+    await page.getByText("Queued").waitFor()
+    const calls = await page.evaluate(() => scripted.script.calls.filter(({ name }) => name === "turns:send"))
+    expect(calls).toMatchObject([{ args: { model: "anthropic/claude-sonnet-4-5", variant: "high", agent: "plan" } }])
+  })
+})
+
+describe("the queue", () => {
+  it("is read, changed, moved and emptied", async () => {
+    await open("#/sessions/session1", "text=1 prompt waits")
+    await page.evaluate(() => {
+      scripted.world.addTurn({ turnId: "turn6", head: "Then release it.", length: 16 })
+      scripted.script.changed()
+    })
+    await page.getByRole("button", { name: "2 prompts wait" }).click()
+    const dialog = page.getByRole("dialog", { name: "Queued prompts" })
+    await dialog.getByRole("button", { name: "Edit" }).first().click()
+    await dialog.getByLabel("Prompt").fill("Write the changelog.")
+    await dialog.getByRole("button", { name: "Save" }).click()
+    await dialog.getByText("Write the changelog.").waitFor()
+    await dialog.getByRole("button", { name: "Later" }).click()
+    await expect
+      .poll(() => dialog.locator("li p").allTextContents(), patient)
+      .toEqual(["Then release it.", "Write the changelog."])
+    await dialog.getByRole("button", { name: "Remove" }).first().click()
+    await expect.poll(() => dialog.locator("li p").allTextContents(), patient).toEqual(["Write the changelog."])
+  })
+})
+
+describe("a turn", () => {
+  it("that search has found is shown first, although it is far back", async () => {
+    await open("?scenario=long#/sessions/session1?turn=long6", "text=Prompt 6")
+    await settled()
+    const text = await page.evaluate(() => {
+      const edge = document.querySelector(".viewport")?.getBoundingClientRect().top ?? 0
+      const slots = [...document.querySelectorAll(".row-slot")]
+      return slots.find((slot) => slot.getBoundingClientRect().bottom > edge + 40)?.textContent
+    })
+    expect(text).toContain("Prompt 6")
+  })
+
+  it("shows the transcript of its sub-agent, which the machine reads", async () => {
+    await open("#/sessions/session1", "text=Read the tax rules")
+    await page.getByRole("button", { name: "Read the tax rules" }).click()
+    await page.getByText("How are taxes rounded?").waitFor()
+    await page.getByText("Taxes are rounded per line.").waitFor()
+    expect(await page.getByText("docs/tax.md").count()).toBe(1)
+  })
+
+  it("shows its images as copies of their bytes, and offers all other files for download", async () => {
+    await open("#/sessions/session1?turn=turn1", ".attachments img")
+    const pictures = await page
+      .locator(".attachments img")
+      .evaluateAll((all) => all.map((each) => each.getAttribute("src")))
+    expect(pictures).toHaveLength(1)
+    expect(pictures[0]).toMatch(/^blob:/)
+    const names = await page
+      .locator("a.attachment")
+      .evaluateAll((all) => all.map((each) => each.getAttribute("download")))
+    expect(names).toEqual(["receipt.png", "cart.svg"])
+  })
+})
