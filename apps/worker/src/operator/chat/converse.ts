@@ -115,7 +115,10 @@ export const converse = Effect.fn("converse")(function* (options: Conversation) 
       ),
       Effect.map(
         client.call((operator, signal) => operator.catalog.get(workerId, signal)),
-        (catalog) => void (offered = catalog?.commands ?? [])
+        (catalog) => {
+          offered = catalog?.commands ?? []
+          chatScreen.update({})
+        }
       )
     ],
     { concurrency: "unbounded", discard: true }
