@@ -4,7 +4,8 @@ import { Config, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { AppError, exitCodes, toAppError } from "../AppError.ts"
 import { deploymentChecks } from "../doctor/deployment.ts"
-import { check, type Finding, ok } from "../doctor/Finding.ts"
+import { check, ok } from "../doctor/Finding.ts"
+import { findingLine } from "../doctor/findingLine.ts"
 import { machineChecks } from "../doctor/machine.ts"
 import { openCodeChecks } from "../doctor/openCode.ts"
 import { jsonText } from "../operator/jsonText.ts"
@@ -12,25 +13,12 @@ import { target } from "../operator/output.ts"
 import { dataFolder, dataFolders } from "../state/DataFolder.ts"
 import { endWithOutput } from "../terminal/output/endWithOutput.ts"
 import { printLine } from "../terminal/output/Output.ts"
-import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
-import type { Style } from "../terminal/output/Style.ts"
 import { resolveDirectory } from "./shared/directory.ts"
 import { shellEnvironment } from "./shared/environment.ts"
 import * as shared from "./shared/flags.ts"
 import { hostable } from "./shared/hostable.ts"
 import { resolveUrl } from "./shared/url.ts"
 import { descriptions } from "./descriptions.ts"
-
-const line = ({ advice, detail, name, state }: Finding, style: Style): ScreenText => {
-  const mark =
-    state === "ok"
-      ? screen`ok     `
-      : state === "warning"
-        ? style.strong(screen`warning`)
-        : style.alarm(screen`problem`)
-  const more = advice === null ? screen`` : screen`\n         ${ScreenText.indent(screen`${advice}`, "         ")}`
-  return screen`${mark}  ${name}: ${ScreenText.indent(screen`${detail}`, "         ")}${more}`
-}
 
 const flags = {
   directory: shared.directory,
@@ -81,7 +69,7 @@ export const doctor = Command.make(
       const found = (yield* Effect.all(checks, { concurrency: "unbounded" })).flat()
       const { style } = yield* target
       if (given.json) yield* printLine(jsonText(found))
-      else yield* Effect.forEach(found, (finding) => printLine(line(finding, style)), { discard: true })
+      else yield* Effect.forEach(found, (finding) => printLine(findingLine(finding, style)), { discard: true })
       const problems = found.filter(({ state }) => state === "problem").length
       if (problems === 0) return
       const text = problems === 1 ? "1 problem was found." : `${problems} problems were found.`

@@ -5,6 +5,10 @@
 import type { InboxItem, PendingRequest, QueuedPrompt, Segment, Worker } from "@opencode-worker/client"
 import { TurnView } from "@opencode-worker/client"
 import { expect, it } from "vitest"
+import { ok, problem, warning } from "../../src/doctor/Finding.ts"
+import { findingLine } from "../../src/doctor/findingLine.ts"
+import { processLines } from "../../src/health/statusLines.ts"
+import type { WorkerReport } from "../../src/health/RunningWorkers.ts"
 import { rowsOf } from "../../src/operator/chat/footer.ts"
 import { watchRows } from "../../src/operator/watchView.ts"
 import { plain } from "../../src/terminal/output/Style.ts"
@@ -142,4 +146,47 @@ it("watch", async () => {
     now
   )
   await expect(`${rows.join("\n")}\n`).toMatchFileSnapshot(fileOf("watch"))
+})
+
+const workerReport = (fields: Partial<WorkerReport>): WorkerReport => ({
+  directory: "/home/me/app",
+  deployment: "https://happy-otter-123.convex.cloud",
+  state: "Ready",
+  detail: null,
+  healthy: true,
+  workerId: "js70d25",
+  epoch: 3,
+  connected: true,
+  opencode: { version: "1.18.33", running: true },
+  turns: { running: 2, queued: 1 },
+  openRequests: 1,
+  ...fields
+})
+
+it("status", async () => {
+  const failed = workerReport({
+    directory: "/home/me/site",
+    state: "Failed",
+    detail: "The directory /home/me/site does not exist.",
+    healthy: false,
+    epoch: null,
+    connected: false,
+    opencode: { version: null, running: false },
+    turns: { running: 0, queued: 0 },
+    openRequests: 0
+  })
+  const report = { pid: 2193, version: "1.0.0", startedAt: now - 7_200_000, workers: [workerReport({}), failed] }
+  const lines = processLines({ pid: 2193, report }, plain, now)
+  await expect(`${lines.map(({ text: shown }) => shown).join("\n")}\n`).toMatchFileSnapshot(fileOf("status"))
+})
+
+it("doctor", async () => {
+  const findings = [
+    ok("directory", "/home/me/app"),
+    ok("Node.js", "26.10.0"),
+    warning("OpenCode", "/usr/bin/opencode is 1.17.9", "Upgrade yours (opencode upgrade): it may fail otherwise"),
+    problem("deployment", "https://happy-otter-123.convex.cloud does not respond", "Check the address and the network")
+  ]
+  const lines = findings.map((finding) => findingLine(finding, plain).text)
+  await expect(`${lines.join("\n")}\n`).toMatchFileSnapshot(fileOf("doctor"))
 })
