@@ -119,6 +119,8 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
   const wake = yield* Queue.sliding<void>(1)
   let waiting = 0
   let lastWrite = Number.NEGATIVE_INFINITY
+  /** The time until which the writing fiber sleeps. While it writes it is not asleep, and looks at all text afterwards. */
+  let sleepsUntil = Number.NEGATIVE_INFINITY
 
   const dueAt = (entry: Entry): number =>
     entry.flushes.length > 0 && entry.buffer.size > 0
@@ -201,6 +203,7 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
   const step = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     const due = Math.min(Number.POSITIVE_INFINITY, ...Array.from(entries.values(), dueAt))
+    sleepsUntil = due <= now ? Number.NEGATIVE_INFINITY : due
     if (due <= now) {
       yield* writeAt(now)
     } else if (due === Number.POSITIVE_INFINITY) {
@@ -232,7 +235,8 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
         entry.overflowed = true
         return Effect.logWarning("Delta buffer is full; live text is disabled for this turn", { turnId })
       }
-      return Queue.offer(wake, undefined)
+      // Waking for each piece of text would cost more than the rest of this function.
+      return dueAt(entry) < sleepsUntil ? Queue.offer(wake, undefined) : Effect.void
     }).pipe(Effect.asVoid)
 
   const flush = Effect.fn("DeltaWriter.flush")(function* (turnId: Id<"turns">) {
