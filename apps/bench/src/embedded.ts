@@ -28,6 +28,12 @@ const figures = (times: ReadonlyArray<number> = [], each = 1) => ({
   perSecond: Math.round((1000 * each * times.length) / times.reduce((sum, time) => sum + time, 0))
 })
 
+/** Our median ÷ that of the bare one in the same round: the middle of the rounds, and their spread. */
+const ratios = (ours: ReadonlyArray<number> = [], raw: ReadonlyArray<number> = []) => {
+  const each = ours.map((own, round) => Math.round((100 * own) / (raw[round] ?? NaN)) / 100)
+  return { ratio: percentile(each, 0.5), ratioMin: Math.min(...each), ratioMax: Math.max(...each) }
+}
+
 export async function* embeddedBench(quick: boolean): AsyncGenerator<Line> {
   for (const documents of quick ? [300] : [1000, 10_000, 100_000]) yield* atSize(documents, quick)
 }
@@ -45,10 +51,13 @@ async function* atSize(documents: number, quick: boolean): AsyncGenerator<Line> 
     const limit = budget(quick, op)
     const contenders = [ours, theirs, raw, ...(op === "mutation" ? [normal] : [])]
     const times = new Map(contenders.map((contender) => [contender, Array<number>()]))
+    const medians = new Map(contenders.map((contender) => [contender, Array<number>()]))
     for (let round = 0; round <= rounds(quick); round++) {
       for (const [contender, taken] of times) {
         const measured = await contender.measure({ documents, from: round * limit.runs, limit, op })
-        if (round > 0) taken.push(...measured)
+        if (round === 0) continue
+        taken.push(...measured)
+        medians.get(contender)?.push(percentile(measured, 0.5))
       }
     }
     const each = timesOf(op)
@@ -56,7 +65,9 @@ async function* atSize(documents: number, quick: boolean): AsyncGenerator<Line> 
     const least = figures(times.get(raw), each)
     const compared = {
       peer: { name: peerName, p50Ms, perSecond },
-      ...(times.get(raw)?.length ? { raw: { p50Ms: least.p50Ms, perSecond: least.perSecond } } : {})
+      ...(times.get(raw)?.length
+        ? { raw: { p50Ms: least.p50Ms, perSecond: least.perSecond, ...ratios(medians.get(ours), medians.get(raw)) } }
+        : {})
     }
     const line = { bench: "embedded", documents, op }
     yield {
@@ -76,9 +87,40 @@ async function* atSize(documents: number, quick: boolean): AsyncGenerator<Line> 
       }
     }
   }
+  yield { documents, ...(await behindQuery(deployed, quick ? 2 : 10)) }
   yield { documents, ...(await watched("subscription", deployed, 1, 1, quick ? 20 : 500)) }
   yield { documents, ...(await watched("fanout", deployed, 20, 10, quick ? 5 : 100)) }
   yield { documents, ...(await watched("different", deployed, 10, quick ? 10 : 100, quick ? 2 : 10)) }
+}
+
+const timed = async (work: () => Promise<unknown>) => {
+  const began = performance.now()
+  await work()
+  return performance.now() - began
+}
+
+/** A lookup of one client, called while a query of another client computes for about 0.2 seconds of an idle machine. */
+const behindQuery = async (deployed: Deployed, runs: number) => {
+  const [one, other] = [subjectOf(deployed), subjectOf(deployed)]
+  // On a busy machine it may reach the time limit of functions, which also ends it.
+  const compute = (steps: number) => timed(() => one.queryBySocket("compute", { steps }).catch(() => undefined))
+  const steps = Math.round((1e7 * 200) / Math.max(await compute(1e7), await compute(1e7)))
+  const computing: Array<number> = []
+  const times: Array<number> = []
+  for (let run = 0; run < runs; run++) {
+    const computed = compute(steps + run)
+    times.push(await timed(() => other.query("get", { number: run })))
+    computing.push(await computed)
+  }
+  return {
+    bench: "embedded",
+    op: "behindQuery",
+    durability: "full",
+    ...figures(times),
+    queryMs: percentile(computing, 0.5),
+    rssBytes: await deployed.rssBytes(),
+    peer: { name: peerName, p50Ms: null, perSecond: null }
+  }
 }
 
 /**

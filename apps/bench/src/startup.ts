@@ -16,6 +16,7 @@ import { openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
 import { makeSessions, type OpenCode, serveOpenCode } from "./product/opencode.ts"
 import { connectTo } from "./product/operator.ts"
 import { relayRequests } from "./product/requests.ts"
+import { bareNode } from "./product/bareNode.ts"
 import { heapBytes, inspectable } from "./product/worker.ts"
 import type { Line } from "./report.ts"
 import { median } from "./statistics.ts"
@@ -29,7 +30,9 @@ export async function* startup(quick: boolean): AsyncGenerator<Line> {
   const stores = await prepare(home, sizes, quick ? 50 : 5000, cleanup)
 
   const starts = stores.map((store) => ({ store, taken: Array<Start>() }))
+  const bare: Array<Awaited<ReturnType<typeof bareNode>>> = []
   for (let round = 0; round < rounds; round++) {
+    bare.push(await bareNode())
     // Each round begins with another size.
     const first = round % starts.length
     for (const { store, taken } of [...starts.slice(first), ...starts.slice(0, first)]) {
@@ -48,6 +51,7 @@ export async function* startup(quick: boolean): AsyncGenerator<Line> {
       readyMs: middle("readyMs"),
       readyMinMs: Math.round(Math.min(...taken.map(({ readyMs }) => readyMs))),
       readyRatio: ratio(taken, starts[0]?.taken ?? []),
+      ...against(taken, bare),
       opencodeBootMs: middle("opencodeBootMs"),
       rssBytes: middle("rssBytes"),
       heapBytes: middle("heapBytes"),
@@ -60,6 +64,20 @@ export async function* startup(quick: boolean): AsyncGenerator<Line> {
 const ratio = (taken: ReadonlyArray<Start>, smallest: ReadonlyArray<Start>) => {
   const ratios = taken.map(({ readyMs }, round) => readyMs / (smallest[round]?.readyMs ?? readyMs))
   return Math.round(median(ratios) * 100) / 100
+}
+
+/** Next to Node.js that starts and ends, and to one that has only loaded `effect` and the Convex client. */
+const against = (taken: ReadonlyArray<Start>, bare: ReadonlyArray<Awaited<ReturnType<typeof bareNode>>>) => {
+  const middle = (of: (start: Start, round: number) => number) => Math.round(median(taken.map(of)) * 100) / 100
+  return {
+    readyToNode: middle(({ readyMs }, round) => readyMs / (bare[round]?.startMs ?? NaN)),
+    rssToLibraries: middle(({ rssBytes }, round) => rssBytes / (bare[round]?.rssBytes ?? NaN)),
+    peer: {
+      name: "node; with effect and convex/browser",
+      startMs: Math.round(median(bare.map(({ startMs }) => startMs))),
+      rssBytes: Math.round(median(bare.map(({ rssBytes }) => rssBytes)))
+    }
+  }
 }
 
 type Home = Awaited<ReturnType<typeof openCodeHome>>

@@ -45,6 +45,16 @@ export const latest = query({
   }
 })
 
+/** Computes without a pause, and reads nothing. */
+export const compute = query({
+  args: { steps: v.number() },
+  handler: (_ctx, { steps }) => {
+    let sum = 0
+    for (let step = 0; step < steps; step++) sum = (sum + step) % 1_000_003
+    return sum
+  }
+})
+
 export const insert = mutation({
   args: { channel: v.string(), number: v.number() },
   handler: (ctx, document) => ctx.db.insert("documents", { ...document, text })
