@@ -115,12 +115,13 @@ class Bench {
     this.#send = send
   }
 
-  /** The work of a page while an answer streams in, and whether it shows all of it. */
-  async stream(page: Page, name: string) {
+  /** The work of a page while an answer streams in, and whether it shows all of it. `begin`: once it shows the first token. */
+  async stream(page: Page, name: string, begin = () => Promise.resolve()) {
     const { tokens } = this.#sizes
     const words = wordsOf(name, tokens)
     await this.#send(promptOf(name, tokens))
     await shows(page, `${name}0`)
+    await begin()
     // A page that does not show all of it in time is not correct.
     const ended = () => shows(page, words.at(-1) ?? "").catch(() => undefined)
     const work = await recordWork(this.#browser, page, ended)
@@ -238,8 +239,7 @@ export async function* console(quick: boolean): AsyncGenerator<Line> {
   const opened = await openSession(context, `${proxy.url}/#/sessions/${sessionId}`)
   const { page } = opened
   const idle = await bench.idle(page)
-  await page.evaluate(beginCount)
-  const ours = await bench.stream(page, "ours")
+  const ours = await bench.stream(page, "ours", () => page.evaluate(beginCount))
   const rowsChanged: number = await page.evaluate(countChanged)
 
   {
