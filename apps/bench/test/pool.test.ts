@@ -63,7 +63,7 @@ describe("bench pool", () => {
     assert.deepInclude(error, {
       code: 64,
       stderr:
-        "usage: pnpm bench <bill | embedded | imports | models | pool | startup | stream | sync> [--quick] [--json]\n"
+        "usage: pnpm bench <bill | command | console | embedded | imports | models | pool | startup | stream | sync> [--quick] [--json]\n"
     })
   })
 })
