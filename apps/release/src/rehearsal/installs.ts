@@ -83,13 +83,17 @@ export const bunInstall = async (installed: Installed): Promise<string> => {
   return described(`Bun ${runtimes.version("bun")}`, await importAll(project, installed, "bun"), packages)
 }
 
+/** Deno resolves optional dependencies of every platform, and a mirror may lack some: OpenCode's packages are left out. */
 export const denoInstall = async (installed: Installed): Promise<string> => {
-  const { packages, place, runtimes } = installed
+  const { place, runtimes } = installed
+  const packages = installed.packages.filter(({ manifest }) => manifest.optionalDependencies === undefined)
   const project = makeProject(place, "deno")
   const specifiers = [...withVersions(packages), ...others].map((name) => `npm:${name}`)
-  project.write("deno.json", JSON.stringify({ nodeModulesDir: "auto" }))
+  // Deno refuses versions that are younger than a day.
+  project.write("deno.json", JSON.stringify({ nodeModulesDir: "auto", minimumDependencyAge: 0 }))
   await project.run(join(runtimes.bin("deno"), "deno"), "add", ...specifiers)
-  return described(`Deno ${runtimes.version("deno")}`, await importAll(project, installed, "deno"), packages)
+  const failed = await importAll(project, { ...installed, packages }, "deno")
+  return described(`Deno ${runtimes.version("deno")}, without OpenCode's packages`, failed, packages)
 }
 
 /** Each package alone: its entries load without the optional peers, except those that are for one of them. */
