@@ -21,6 +21,8 @@ const deployment = await ConvexEmbedded.make({
   dataDir,
   port,
   adminKey,
+  // A loaded machine takes longer than the second of Convex.
+  userTimeLimit: 30_000,
   auth: { providers: [provider, ...(page === undefined ? [] : [deviceProvider])] },
   ...(page !== undefined && {
     assets: { files: page, fallback: "/index.html", immutable: "/assets/", trustedTypes: ["opencode-worker"] }

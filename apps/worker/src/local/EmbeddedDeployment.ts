@@ -87,11 +87,12 @@ const connected = Effect.fnUntraced(function* (url: string, folder: DataFolder) 
 })
 
 /** The options of a port. It is the one for other machines, if there are others. */
-const at = ({ names, publicUrl, remote }: Listening, port: number): Partial<ConvexEmbeddedOptions> => ({
+const at = ({ names, publicUrl, remote, userTimeLimit }: Listening, port: number): Partial<ConvexEmbeddedOptions> => ({
   allowedHosts: names,
   // A proxy may send its own address as `Host`.
   allowedOrigins: Option.toArray(publicUrl),
   ...(consolePage !== undefined && { assets: consolePage }),
+  ...(userTimeLimit !== undefined && { userTimeLimit }),
   ...Option.match(remote, {
     onNone: () => ({ port }),
     onSome: ({ host, tls }) => ({ remote: { host, port, ...(Option.isSome(tls) && { tls: tls.value }) } })

@@ -19,6 +19,8 @@ export interface Listening {
   readonly names: ReadonlyArray<string>
   /** The origin of the proxy in front of it. */
   readonly publicUrl: Option.Option<string>
+  /** Milliseconds for the own code of a function, 1000 by default. Tests on a loaded machine need more. */
+  readonly userTimeLimit?: number
 }
 
 /** This machine only. */

@@ -9,6 +9,7 @@ import { WorkerEvent } from "@opencode-worker/worker-fsm"
 import { Effect, Layer, Schedule, Stream } from "effect"
 import type { DataFolder } from "../../src/state/DataFolder.ts"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
+import { loopback } from "../../src/local/Listening.ts"
 import type { CommandId, PendingRequest, SessionId, TurnId, TurnView } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { devLayer } from "../../src/layers.ts"
@@ -45,7 +46,7 @@ export const worldWith = (
       })
       const { directory, environment } = home
       return devLayer({ directory, environment, start: "eager", ...options }).pipe(
-        Layer.provideMerge(EmbeddedDeployment.serve(folderIn(home))),
+        Layer.provideMerge(EmbeddedDeployment.serve(folderIn(home), { ...loopback, userTimeLimit: 30_000 })),
         Layer.merge(Layer.succeed(OpenCodeHome, home))
       )
     })
