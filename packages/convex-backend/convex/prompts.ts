@@ -24,6 +24,19 @@ const rowOf = (ctx: QueryCtx, turnId: Id<"turns">): Promise<Doc<"prompts"> | nul
 export const promptText = async (ctx: QueryCtx, turn: Doc<"turns">): Promise<string> =>
   turn.head.length === turn.length ? turn.head : ((await rowOf(ctx, turn._id))?.text ?? turn.head)
 
+/** The prompt, as a claim returns it: it may be edited until then. */
+export const promptOf = async (ctx: QueryCtx, turn: Doc<"turns">) => ({
+  text: await promptText(ctx, turn),
+  model: turn.model ?? null,
+  agent: turn.agent ?? null,
+  variant: turn.variant ?? null,
+  /** The command of OpenCode that the text begins with, as `/name arguments`. */
+  command: turn.command ?? null,
+  budget: turn.budget ?? null,
+  /** Read them with `files.forTurn`. */
+  fileCount: turn.fileCount ?? 0
+})
+
 /** Inserts a turn with its prompt. */
 export const insertTurn = async (
   ctx: MutationCtx,

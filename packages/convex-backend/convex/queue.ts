@@ -32,7 +32,7 @@ import {
   MAX_PAGE
 } from "./limits.ts"
 import { contentOf, insertContent } from "./parts.ts"
-import { promptText } from "./prompts.ts"
+import { promptOf } from "./prompts.ts"
 import { moveLoad } from "./workerLoad.ts"
 import { closeRequests, hasPending } from "./requests.ts"
 import { storeState, todosOf } from "./sessionStates.ts"
@@ -51,19 +51,6 @@ const toReadyTurn = ({ _id: turnId, askTimeout, delivery, sessionId }: Doc<"turn
   sessionId,
   delivery: delivery ?? ("queue" as const),
   ...(askTimeout !== undefined && { askTimeout })
-})
-
-/** The prompt. It may be edited until the claim, which returns it. */
-const toPrompt = async (ctx: QueryCtx, turn: Doc<"turns">) => ({
-  text: await promptText(ctx, turn),
-  model: turn.model ?? null,
-  agent: turn.agent ?? null,
-  variant: turn.variant ?? null,
-  /** The command of OpenCode that the text begins with, as `/name arguments`. */
-  command: turn.command ?? null,
-  budget: turn.budget ?? null,
-  /** Read them with `files.forTurn`. */
-  fileCount: turn.fileCount ?? 0
 })
 
 /**
@@ -104,8 +91,7 @@ export const listOrphaned = workerQuery({
     const turns = [...claimed, ...delivered].filter(({ _id }) => !runs.has(_id)).slice(0, size)
     return Promise.all(
       turns.map(async (turn) => ({
-        turnId: turn._id,
-        sessionId: turn.sessionId,
+        ...toReadyTurn(turn),
         opencodeSessionId: (await sessionOf(ctx, turn)).opencodeSessionId ?? null,
         delivered: turn.status === "running",
         abortRequested: turn.abortRequested ?? false,
@@ -129,7 +115,7 @@ export const claim = workerMutation({
     checkText("partId", partId, MAX_NAME)
     const { epoch } = ctx.worker
     const turn = await assignedTurn(ctx, turnId)
-    if (turn.status === "claimed" && turn.epoch === epoch && turn.messageId === messageId) return toPrompt(ctx, turn)
+    if (turn.status === "claimed" && turn.epoch === epoch && turn.messageId === messageId) return promptOf(ctx, turn)
     if (turn.status !== "queued" || !turn.ready) return null
     if ((await sessionOf(ctx, turn)).status === "deleting") return null
     if (await expireIfStale(ctx, turn)) return null
@@ -137,7 +123,7 @@ export const claim = workerMutation({
     await ctx.db.patch(turnId, { status: "claimed", ready: false, epoch, messageId, partId })
     await moveLoad(ctx, turn.workerId, turn.status, "claimed")
     await ctx.db.patch(turn.sessionId, { status: "running" })
-    return toPrompt(ctx, turn)
+    return promptOf(ctx, turn)
   }
 })
 

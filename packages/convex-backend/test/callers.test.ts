@@ -258,6 +258,7 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
     "NotFound"
   ],
   "queue:requeue": [({ turnId }) => ({ turnId }), "NotFound"],
+  "adopt:turn": [({ turnId }) => ({ turnId }), "NotFound"],
   "history:add": [
     ({ sessionId, storageId }) => ({
       sessionId,

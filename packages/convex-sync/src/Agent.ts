@@ -50,6 +50,8 @@ export interface Prompt extends PromptIds {
 export interface PromptRef {
   readonly agentSessionId: string
   readonly messageId: string
+  /** A session whose request waits for a reply is not stopped: the state is `Asking`. Default: false. */
+  readonly leavesAsking?: boolean
 }
 
 /** A conversation of the deployment, as an agent needs it. */
@@ -169,9 +171,13 @@ export type AgentEvent =
 
 export type Ended = Extract<AgentEvent, { readonly _tag: "Ended" }>
 
-/** The state of a prompt in the agent. `Unfinished`: it was stored, and has no end. */
+/**
+ * The state of a prompt in the agent. `Unfinished`: it was stored, and has no end. `Asking`: a request of it waits for a reply,
+ * and `run` follows it.
+ */
 export type PromptState =
   | { readonly _tag: "Absent" }
+  | { readonly _tag: "Asking" }
   | { readonly _tag: "Unfinished" }
   | ({ readonly _tag: "Ended" } & AgentEnd)
 
@@ -186,7 +192,7 @@ export interface AgentSession {
   /**
    * Sends the prompt and streams everything that happens until `Ended`, requests of sub-agents included. It fails only
    * before `Delivered`. A prompt that the agent already has is followed, not sent. Interrupting it aborts the turn, and may
-   * abort those that run with it in the session.
+   * abort those that run with it in the session; an agent that outlives this process may leave a turn whose request waits.
    */
   readonly run: (prompt: Prompt) => Stream.Stream<AgentEvent, AgentError>
   /** Stops the turns that `run` streams, which then end as `aborted`: one turn, and the prompts that steer it. */

@@ -66,6 +66,8 @@ export class DeltaWriter extends Context.Service<
      * one write.
      */
     readonly discard: (turnId: Id<"turns">) => Effect.Effect<void, ConvexSyncError>
+    /** Goes on with a turn of an earlier process, after the write with the number `seq`. Before its first text. */
+    readonly resume: (turnId: Id<"turns">, seq: number) => Effect.Effect<void>
     /** Reports turns that a client watches, until a write reports otherwise. */
     readonly markWatched: (turnIds: ReadonlyArray<Id<"turns">>) => Effect.Effect<void>
   }
@@ -111,6 +113,15 @@ interface Entry {
   /** Callers of `flush`. While there are any, the text is due at once. */
   flushes: Array<Deferred.Deferred<void, ConvexSyncError>>
 }
+
+const newEntry = (seq: number): Entry => ({
+  buffer: { ...DeltaBuffer.empty, seq },
+  writing: false,
+  watched: undefined,
+  held: DeltaBuffer.empty,
+  overflowed: false,
+  flushes: []
+})
 
 const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWriterOptions = {}) {
   const flushPolicyOf = options.flushPolicy ?? DeltaBuffer.flushPolicyOf
@@ -215,14 +226,7 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
 
   const append = (turnId: Id<"turns">, segment: DeltaBuffer.Segment) =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const entry = entries.get(turnId) ?? {
-        buffer: DeltaBuffer.empty,
-        writing: false,
-        watched: undefined,
-        held: DeltaBuffer.empty,
-        overflowed: false,
-        flushes: []
-      }
+      const entry = entries.get(turnId) ?? newEntry(1)
       entries.set(turnId, entry)
       if (entry.overflowed) return Effect.void
       if (DeltaBuffer.isVolatile(segment) && entry.watched !== true) {
@@ -283,6 +287,10 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
   return DeltaWriter.of({
     append,
     markWatched,
+    resume: (turnId, seq) =>
+      Effect.sync(() => {
+        entries.set(turnId, newEntry(seq + 1))
+      }),
     flush,
     end: (turnId) => Effect.ensuring(flush(turnId), remove(turnId)),
     discard: (turnId) => Effect.ensuring(flushWatched(turnId), remove(turnId))

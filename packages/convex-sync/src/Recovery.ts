@@ -8,6 +8,7 @@
  * | no such prompt, although it was delivered | interrupted, with the streamed text |
  * | the prompt and the end of its turn | as the record says, with its parts |
  * | the prompt without an end, or aborted | interrupted, with the streamed text; the error shows whether it waited for an answer |
+ * | the prompt, and a request of it waits | adopted by this process, which follows it: the request stays open |
  * | any, and an operator requested an abort | aborted, with the streamed text |
  */
 import type { Id } from "@opencode-worker/convex-backend/api"
@@ -18,7 +19,7 @@ import type { Agent, AgentEnd, PromptRecord, PromptState } from "./Agent.ts"
 import type { AgentError } from "./AgentError.ts"
 import { countRecovery } from "./internal/metrics.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
-import type { OrphanedTurn, TurnStore } from "./TurnStore.ts"
+import type { OrphanedTurn, TurnStore, UnfinishedTurn } from "./TurnStore.ts"
 
 const sessionGone = { name: "SessionGone", message: "The agent no longer has this session" }
 const workerStopped = {
@@ -38,10 +39,11 @@ const inconclusive: ReadonlySet<string> = new Set(["interrupted", "aborted"])
 
 /** The decision of the table above. */
 export const decide = (
-  { abortRequested, asks, delivered }: Pick<OrphanedTurn, "abortRequested" | "asks" | "delivered">,
+  { abortRequested, asks, delivered }: Pick<UnfinishedTurn, "abortRequested" | "asks" | "delivered">,
   state: PromptState
-): "requeue" | AgentEnd => {
+): "requeue" | "leave" | AgentEnd => {
   if (abortRequested) return { outcome: "aborted" }
+  if (state._tag === "Asking") return "leave"
   if (state._tag === "Absent") return delivered ? { outcome: "interrupted", error: sessionGone } : "requeue"
   return state._tag === "Ended" && !inconclusive.has(state.outcome)
     ? { outcome: state.outcome, error: state.error }
@@ -56,11 +58,12 @@ const retryDelay = Schedule.min([Schedule.exponential("1 second"), Schedule.spac
 
 const absent: PromptRecord = { state: { _tag: "Absent" }, parts: () => [] }
 
-export type RecoveryOutcome = AgentEnd["outcome"] | "requeued"
+/** `adopted`: it goes on in the agent, and was left as it is. */
+export type RecoveryOutcome = AgentEnd["outcome"] | "adopted" | "requeued"
 
 export interface Recovery {
   /** Recovers one turn, and returns its outcome. Safe to repeat: a turn that has ended does not change. */
-  readonly recover: (turn: OrphanedTurn) => Effect.Effect<RecoveryOutcome, AgentError | ConvexSyncError>
+  readonly recover: (turn: UnfinishedTurn) => Effect.Effect<RecoveryOutcome, AgentError | ConvexSyncError>
   /**
    * Recovers every unfinished turn that is not `running` in this process. One query and no call of the agent if there is
    * none. A turn that cannot be recovered now delays no other, and is retried until it can be.
@@ -70,13 +73,21 @@ export interface Recovery {
 
 export const make = (
   agent: Pick<Agent["Service"], "record">,
-  store: Pick<TurnStore, "finish" | "orphaned" | "requeue" | "streamed">
+  store: Pick<TurnStore, "finish" | "orphaned" | "requeue" | "streamed">,
+  /** Goes on with a turn that was left. From then on it is among the `running` ones. */
+  adopt: (turn: OrphanedTurn) => Effect.Effect<void>
 ): Recovery => {
-  const recover = Effect.fn("Recovery.recover")(function* (turn: OrphanedTurn) {
+  const recover = Effect.fn("Recovery.recover")(function* (turn: UnfinishedTurn) {
     const { agentSessionId, messageId, turnId } = turn
     const isKnown = messageId !== null && agentSessionId !== null
-    const record = isKnown ? yield* agent.record({ agentSessionId, messageId }) : absent
+    const record = isKnown
+      ? yield* agent.record({ agentSessionId, messageId, leavesAsking: !turn.abortRequested })
+      : absent
     const decision = decide(turn, record.state)
+    if (decision === "leave") {
+      yield* countRecovery("adopted")
+      return "adopted"
+    }
     if (decision === "requeue") {
       yield* store.requeue(turnId, messageId)
       yield* countRecovery("requeued")
@@ -103,11 +114,17 @@ export const make = (
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
     }
     const attempt = (turn: OrphanedTurn) =>
-      Effect.catchCause(Effect.map(recover(turn), recovered), (cause) => {
-        if (Cause.hasInterrupts(cause)) return Effect.interrupt
-        failed.add(turn.turnId)
-        return Effect.logWarning("An unfinished turn could not be recovered", cause)
-      })
+      Effect.catchCause(
+        Effect.flatMap(recover(turn), (outcome) => {
+          recovered(outcome)
+          return outcome === "adopted" ? adopt(turn) : Effect.void
+        }),
+        (cause) => {
+          if (Cause.hasInterrupts(cause)) return Effect.interrupt
+          failed.add(turn.turnId)
+          return Effect.logWarning("An unfinished turn could not be recovered", cause)
+        }
+      )
     for (let turns = yield* next; turns.length > 0; turns = yield* next) {
       yield* Effect.forEach(turns, attempt, { discard: true })
     }

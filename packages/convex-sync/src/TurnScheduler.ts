@@ -18,6 +18,7 @@
  * | not claimed | yes, by any process |
  * | claimed, the agent failed before `Delivered` | yes, by this process, with the same ids: one message, run once |
  * | claimed, the process ended | recovery reads the agent's record: absent → queued again; otherwise never |
+ * | `Delivered`, the process ended, and a request waits in the agent | never. The next process follows it |
  * | `Delivered` | never. The turn ends as the agent says, or as `interrupted` |
  * | abort requested | never. The turn ends as `aborted` |
  *
@@ -56,14 +57,15 @@ import { Agent } from "./Agent.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import { DeltaWriter } from "./DeltaWriter.ts"
 import { resubscribe } from "./internal/resubscribe.ts"
-import { countClaim, registerGauges } from "./internal/metrics.ts"
+import { countClaim } from "./internal/metrics.ts"
+import { registerTurnGauges } from "./internal/turns/turnGauges.ts"
 import { makePlace, type Place, useIn } from "./internal/turns/Place.ts"
 import { makeRequests, type RequestsOptions } from "./internal/turns/requests.ts"
 import { runTurn } from "./internal/turns/runTurn.ts"
 import { isRunning, makeHandle, type TurnHandle, whenEnded } from "./internal/turns/TurnHandle.ts"
 import { Lease } from "./Lease.ts"
 import * as Recovery from "./Recovery.ts"
-import { type ReadyTurn, turnStore, type TurnStore } from "./TurnStore.ts"
+import { type OrphanedTurn, type ReadyTurn, turnStore, type TurnStore } from "./TurnStore.ts"
 
 export interface TurnSchedulerOptions extends RequestsOptions {
   /** Ready turns that the deployment shows at once, 1 to 20. Default 20. */
@@ -108,44 +110,45 @@ export class TurnScheduler extends Context.Service<
     /** The newest window. Empty while `run` does not run. */
     let shown: ReadonlySet<Id<"turns">> = new Set()
     const endRefused = yield* Queue.sliding<void>(1)
-    const recovery = Recovery.make(agent, store)
-    const requests = yield* makeRequests(store.requests, options, (turnId) => handles.get(turnId)?.requests)
+    const recovery = Recovery.make(agent, store, (turn) => adopt(turn))
+    const requests = yield* makeRequests(
+      store.requests,
+      options,
+      (turnId) => handles.get(turnId)?.requests,
+      (turnId) => handles.get(turnId)?.adopted !== false
+    )
     const services = { store, deltas, recovery, requests }
     const turnsAtOnce = yield* Semaphore.make(MAX_PAGE)
     // Closing interrupts all turns at once, so that none waits for the recovery of another.
     const fibers = yield* FiberSet.make<void>()
 
-    const phases = (...wanted: ReadonlyArray<TurnHandle["phase"]>) =>
-      [...handles.values()].filter(({ phase }) => wanted.includes(phase)).length
-    yield* registerGauges({
-      turns_running: { description: "Turns that are claimed", value: () => phases("claimed", "delivered") },
-      turns_queued: {
-        description: "Ready turns that wait for their claim; the deployment shows at most 20",
-        value: () => phases("waiting")
-      },
-      requests_open: {
-        description: "Requests of the agent that wait for an answer",
-        value: () => [...handles.values()].reduce((sum, handle) => sum + handle.requests.size, 0)
-      }
-    })
+    yield* registerTurnGauges(handles)
+
+    const claimed = ({ shownAt, turn: { turnId } }: TurnHandle) =>
+      Effect.flatMap(agent.promptIds, (ids) =>
+        Effect.flatMap(store.claim(turnId, ids), (prompt) =>
+          prompt === null ? Effect.succeed(null) : Effect.as(countClaim(shownAt), { ...ids, ...prompt })
+        )
+      )
+
+    /** A turn that cannot be adopted any longer, such as one that an operator has aborted, is recovered as any other. */
+    const resumed = (turnId: Id<"turns">) =>
+      Effect.flatMap(store.adopt(turnId), (prompt) =>
+        prompt === null
+          ? Effect.as(Queue.offer(endRefused, undefined), null)
+          : Effect.as(deltas.resume(turnId, prompt.seq), prompt)
+      )
 
     const claimAndRun = (handle: TurnHandle, place: Place) =>
       Effect.suspend(() => {
-        if (handle.phase !== "waiting") return Effect.void
+        if (handle.phase !== (handle.adopted ? "claimed" : "waiting")) return Effect.void
         // From here on recovery leaves the turn alone, because its claim may have been accepted.
         handle.phase = "claimed"
-        handle.ended = Deferred.makeUnsafe()
+        if (!handle.adopted) handle.ended = Deferred.makeUnsafe()
         handle.place = place
         const { sessionId, turnId } = handle.turn
-        return Effect.flatMap(agent.promptIds, (ids) =>
-          Effect.flatMap(store.claim(handle.turn.turnId, ids), (prompt) =>
-            prompt === null
-              ? Effect.void
-              : Effect.andThen(
-                  countClaim(handle.shownAt),
-                  runTurn(services, handle, place.session, { ...ids, ...prompt })
-                )
-          )
+        return Effect.flatMap(handle.adopted ? resumed(turnId) : claimed(handle), (prompt) =>
+          prompt === null ? Effect.void : runTurn(services, handle, place.session, prompt)
         ).pipe(
           Effect.tapCause((cause) =>
             Cause.hasInterruptsOnly(cause) ? Effect.void : Queue.offer(endRefused, undefined)
@@ -208,6 +211,26 @@ export class TurnScheduler extends Context.Service<
         const attended = Effect.ensuring(
           attend(handle),
           Effect.sync(() => remove(handle))
+        )
+        return Effect.map(FiberSet.run(fibers, attended), (fiber) => {
+          handle.fiber = fiber
+        })
+      })
+
+    /** Goes on with a turn of an earlier process, whose request waits in the agent. */
+    const adopt = ({ askTimeout, delivery, sessionId, turnId }: OrphanedTurn) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        const turn = { turnId, sessionId, delivery, ...(askTimeout !== undefined && { askTimeout }) }
+        const handle = makeHandle(turn, now, true)
+        handles.set(turnId, handle)
+        const attended = logged(runAlone(handle)).pipe(
+          Effect.annotateLogs({ turnId, sessionId }),
+          Effect.ensuring(
+            Effect.suspend(() => {
+              remove(handle)
+              return Deferred.succeed(handle.ended, undefined)
+            })
+          )
         )
         return Effect.map(FiberSet.run(fibers, attended), (fiber) => {
           handle.fiber = fiber

@@ -22,8 +22,11 @@ export type ReadyTurn = FunctionReturnType<typeof backendApi.queue.listReady>[nu
 /** The prompt of a claimed turn. */
 export type ClaimedPrompt = NonNullable<FunctionReturnType<typeof backendApi.queue.claim>>
 
+/** A claimed turn of an earlier process that this one goes on with. `seq`: of its last delta. */
+export type AdoptedTurn = NonNullable<FunctionReturnType<typeof backendApi.adopt.turn>>
+
 /** A turn that was claimed and has not ended. `delivered`: the agent had stored its prompt. */
-export interface OrphanedTurn {
+export interface UnfinishedTurn {
   readonly turnId: Id<"turns">
   readonly messageId: string | null
   readonly agentSessionId: string | null
@@ -32,6 +35,8 @@ export interface OrphanedTurn {
   /** A request of it waits for an answer of the operator. */
   readonly asks: boolean
 }
+
+export type OrphanedTurn = UnfinishedTurn & ReadyTurn
 
 export interface TurnStore {
   /** The oldest turns that can run now, one per session, and prompts that steer running turns: now, and at each change. */
@@ -43,6 +48,8 @@ export interface TurnStore {
   readonly conversation: (sessionId: Id<"sessions">) => Conversation
   /** Null: the turn is no longer ready, or another process has it. */
   readonly claim: (turnId: Id<"turns">, ids: PromptIds) => Effect.Effect<ClaimedPrompt | null, ConvexSyncError>
+  /** Moves the claim of an earlier process to this one. Null: the turn has ended, or an abort is requested. */
+  readonly adopt: (turnId: Id<"turns">) => Effect.Effect<AdoptedTurn | null, ConvexSyncError>
   /** Records that the agent has stored the prompt. */
   readonly deliver: (turnId: Id<"turns">) => Effect.Effect<unknown, ConvexSyncError>
   /** The text that was written so far, in the order in which its parts began. */
@@ -103,6 +110,7 @@ export const turnStore = (lease: Lease["Service"], limit = MAX_PAGE, files = fil
   files: files.ofTurn,
   conversation: (sessionId) => conversation(lease, sessionId),
   claim: (turnId, ids) => lease.mutation(api.queue.claim, { turnId, ...ids }),
+  adopt: (turnId) => lease.mutation(api.adopt.turn, { turnId }),
   deliver: (turnId) => lease.mutation(api.queue.markDelivered, { turnId }),
   streamed: (turnId) => Effect.map(readDeltas(lease, turnId), joinDeltas),
   finish: (turnId, result) =>

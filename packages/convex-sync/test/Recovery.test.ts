@@ -121,7 +121,7 @@ layer(Deployment.layer, { excludeTestServices: true })("recovery", (test) => {
         ])
       )
       const recoverAll = Effect.flatMap(Lease, (lease) =>
-        Recovery.make(source, turnStore(lease)).recoverAll(Effect.succeed([]))
+        Recovery.make(source, turnStore(lease), () => Effect.die("adopted")).recoverAll(Effect.succeed([]))
       )
       yield* Effect.andThen(recoverAll, recoverAll).pipe(Effect.provide(under("later")))
 
@@ -150,6 +150,9 @@ const orphaned = (name: string) => ({
   turnId: name as Id<"turns">,
   messageId: `msg_${name}`,
   agentSessionId: "ses",
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only a deployment makes real ones
+  sessionId: "session" as Id<"sessions">,
+  delivery: "queue" as const,
   ...turn
 })
 
@@ -175,7 +178,8 @@ describe("a turn that cannot be recovered", () => {
               left.delete(turnId)
               ended.push([turnId, outcome])
             })
-        }
+        },
+        () => Effect.die("adopted")
       )
       const fiber = yield* Effect.forkChild(recoverAll(Effect.succeed([])))
       yield* TestClock.adjust("10 seconds")
@@ -205,7 +209,8 @@ describe("a turn that cannot be recovered", () => {
           streamed: () => Effect.succeed([]),
           requeue: () => Effect.void,
           finish: () => Effect.die("ended")
-        }
+        },
+        () => Effect.die("adopted")
       )
       let looks = 0
       yield* recoverAll(Effect.sync(() => (++looks === 1 ? [] : [own.turnId])))

@@ -39,6 +39,8 @@ interface Options {
   readonly finish?: (name: string) => Effect.Effect<void, ConvexSyncError>
   readonly files?: TurnStore["files"]
   readonly orphaned?: () => ReadonlyArray<OrphanedTurn>
+  /** Text that an earlier process has streamed. */
+  readonly streamed?: string
 }
 
 /** Completes every prompt at once. */
@@ -50,7 +52,8 @@ const setUp = Effect.fnUntraced(function* ({
   claim,
   files = () => Effect.succeed([]),
   finish,
-  orphaned
+  orphaned,
+  streamed = ""
 }: Options = {}) {
   const windows = yield* Queue.unbounded<ReadonlyArray<ReadyTurn> | ConvexSyncError>()
   const aborts = yield* Queue.unbounded<ReadonlyArray<Id<"turns">>>()
@@ -58,7 +61,8 @@ const setUp = Effect.fnUntraced(function* ({
   const requeued: Array<string> = []
   const results: Array<readonly [name: string, outcome: string, error: string]> = []
   const notices: Array<string> = []
-  let text = ""
+  const resumed: Array<number> = []
+  let text = streamed
   const store: TurnStore = {
     windows: Stream.mapEffect(Stream.fromQueue(windows), (window) =>
       "operation" in window ? Effect.fail(window) : Effect.succeed(window)
@@ -84,8 +88,21 @@ const setUp = Effect.fnUntraced(function* ({
         }
         return Effect.map(claim?.(turnId) ?? Effect.succeed(true), (isClaimed) => (isClaimed ? prompt : null))
       }),
+    adopt: (turnId) =>
+      Effect.succeed({
+        text: turnId,
+        model: null,
+        agent: null,
+        variant: null,
+        command: null,
+        budget: null,
+        fileCount: 0,
+        messageId: "message_1",
+        partId: "part_1",
+        seq: 3
+      }),
     deliver: () => Effect.void,
-    streamed: () => Effect.sync(() => [{ partId: "p", kind: "text", text }]),
+    streamed: () => Effect.sync(() => [{ partId: streamed === "" ? "p" : "part_1_1", kind: "text", text }]),
     finish: (turnId, { error, outcome }: TurnResult.TurnResult) =>
       Effect.andThen(
         Effect.suspend(() => finish?.(turnId) ?? Effect.void),
@@ -108,7 +125,8 @@ const setUp = Effect.fnUntraced(function* ({
     flush: () => Effect.void,
     end: () => Effect.void,
     discard: () => Effect.void,
-    markWatched: () => Effect.void
+    markWatched: () => Effect.void,
+    resume: (_, seq) => Effect.sync(() => resumed.push(seq))
   }
   const scheduler = yield* TurnScheduler.make(agent, store, deltas)
   const start = Effect.forkScoped(scheduler.run)
@@ -123,6 +141,8 @@ const setUp = Effect.fnUntraced(function* ({
     notices,
     requeued,
     results,
+    resumed,
+    text: () => text,
     running,
     scheduler,
     settle,
@@ -590,6 +610,8 @@ describe("TurnScheduler, recovery", () => {
       const calls: Array<string> = []
       const left: Array<OrphanedTurn> = []
       const orphan = {
+        sessionId: idOf<"sessions">("a"),
+        delivery: "queue" as const,
         messageId: "message_1",
         agentSessionId: "session_a",
         delivered: true,
@@ -614,6 +636,37 @@ describe("TurnScheduler, recovery", () => {
       assert.deepStrictEqual(results, [])
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual([calls, results], [["a", "a"], [["a", "completed", ""]]])
+    })
+  )
+
+  it.effect("follows a turn of an earlier process that waits for an answer, from the text that was streamed", () =>
+    Effect.gen(function* () {
+      const orphan = {
+        ...turn("a"),
+        messageId: "message_1",
+        agentSessionId: "session_a",
+        delivered: true,
+        abortRequested: false,
+        asks: true
+      }
+      const { agent } = ScriptedAgent.make({ script: () => [{ say: "so far, and more" }] })
+      const left = [orphan]
+      const { claimed, results, resumed, scheduler, settle, text } = yield* setUp({
+        agent: {
+          ...agent,
+          record: () => Effect.succeed({ state: { _tag: "Asking" }, parts: () => [] })
+        },
+        orphaned: () => left,
+        finish: () =>
+          Effect.sync(() => {
+            left.length = 0
+          }),
+        streamed: "so far"
+      })
+      yield* Effect.forkScoped(scheduler.recover)
+      yield* settle
+      assert.deepStrictEqual([claimed, resumed, results], [[], [3], [["a", "completed", ""]]])
+      assert.strictEqual(text(), "so far, and more")
     })
   )
 

@@ -121,6 +121,7 @@ const make = Effect.fnUntraced(function* (options: OpenCodeHostOptions) {
   })
   const client = options.alwaysAsk === true ? withoutAlways(makeClient(use, directory)) : makeClient(use, directory)
   const turns: RunningTurns = new Map()
+  const isAttached = options.attach !== undefined
   const readable = { directory, denied: (options.deniedPaths ?? []).map(makePaths().real) }
   const abort = (sessionId: string) => abortSession(client, turns, sessionId)
   const scope = yield* Effect.scope
@@ -141,7 +142,17 @@ const make = Effect.fnUntraced(function* (options: OpenCodeHostOptions) {
         Effect.gen(function* () {
           yield* checkTurn(input)
           const { messageId = yield* ascendingId("msg"), partId = yield* ascendingId("prt") } = input
-          const turnHost = { client, readable, keepAlive, running, listen: hub.listen, turns, abort, background }
+          const turnHost = {
+            client,
+            readable,
+            isAttached,
+            keepAlive,
+            running,
+            listen: hub.listen,
+            turns,
+            abort,
+            background
+          }
           return runTurn(turnHost, { ...input, messageId, partId })
         })
       ),

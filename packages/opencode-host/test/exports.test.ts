@@ -22,6 +22,7 @@ describe("exports", () => {
       "fingerprintProject",
       "inspectProject",
       "isAnsweredAfter",
+      "isAsking",
       "isAssistant",
       "isHostError",
       "isSteered",

@@ -74,6 +74,7 @@ export const turnHostOver = Effect.fnUntraced(function* (hub: Hub) {
   return {
     client,
     readable: { directory, denied: [] },
+    isAttached: false,
     keepAlive: Effect.void,
     running: Effect.succeed(running),
     listen: hub.listen,

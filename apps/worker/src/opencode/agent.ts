@@ -115,6 +115,7 @@ const make = Effect.fnUntraced(function* (workerBudget: TurnBudget | undefined) 
             agent: agent ?? undefined,
             variant: variant ?? undefined,
             steer: delivery === "steer",
+            leaveAsking: true,
             deadline
           })
           return Stream.mapEffect(turnEvents, (event) => {

@@ -2,12 +2,14 @@
 import { relative, resolve } from "node:path"
 import type { TurnResult } from "@opencode-worker/convex-sync"
 import { MAX_CHANGED_FILES, MAX_NAME, MAX_PATCH } from "@opencode-worker/convex-backend/limits"
-import { type AssistantWithParts, OpenCodeHost } from "@opencode-worker/opencode-host"
+import { type AssistantWithParts, type FileDiff, OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Effect, Schedule } from "effect"
 import { hashOf } from "../undo/hashes.ts"
 
-/** OpenCode computes the patches of a turn shortly after its end. */
-const whileComputing = Schedule.spaced("100 millis").pipe(Schedule.upTo({ duration: "3 seconds" }))
+/** OpenCode computes the patches of a turn shortly after its end. On a loaded machine that takes seconds. */
+const whileComputing = Schedule.spaced("100 millis").pipe(Schedule.upTo({ duration: "10 seconds" }))
+/** The first patches may be those of the first steps. A file that a later step restored never has one. */
+const whileIncomplete = Schedule.spaced("100 millis").pipe(Schedule.upTo({ duration: "3 seconds" }))
 
 /** The absolute paths that the steps of a turn have written. An undo rewrites them. */
 export const writtenFiles = (messages: ReadonlyArray<AssistantWithParts>): ReadonlyArray<string> => [
@@ -22,8 +24,15 @@ export const turnChanges = Effect.fn("OpenCode.turnChanges")(function* (
   const paths = writtenFiles(messages)
   if (paths.length === 0) return undefined
   const { client, directory } = yield* OpenCodeHost
+  /** OpenCode names files from the root of the repository. */
+  const diffOf = (found: ReadonlyArray<FileDiff>, path: string) =>
+    found.find(({ file }) => file !== undefined && (path === resolve(directory, file) || path.endsWith(`/${file}`)))
   const diffs = yield* client.actions.diff(sessionId, messageId).pipe(
     Effect.repeat({ until: (found) => found.length > 0, schedule: whileComputing }),
+    Effect.repeat({
+      until: (found) => found.length === 0 || paths.every((path) => diffOf(found, path) !== undefined),
+      schedule: whileIncomplete
+    }),
     Effect.orElseSucceed(() => [])
   )
   const kept = paths.filter((path) => relative(directory, path).length <= MAX_NAME).slice(0, MAX_CHANGED_FILES)
@@ -31,10 +40,7 @@ export const turnChanges = Effect.fn("OpenCode.turnChanges")(function* (
   let truncated = kept.length < paths.length
   const files = yield* Effect.forEach(kept, (path) =>
     Effect.map(hashOf(path), (hash) => {
-      // OpenCode names files from the root of the repository.
-      const diff = diffs.find(
-        ({ file }) => file !== undefined && (path === resolve(directory, file) || path.endsWith(`/${file}`))
-      )
+      const diff = diffOf(diffs, path)
       const text = diff?.patch === undefined ? "" : `${diff.patch.trimEnd()}\n`
       if (patch.length + text.length > MAX_PATCH) truncated = true
       else patch += text

@@ -1,6 +1,13 @@
 /** OpenCode's record of a prompt, for recovery. */
 import type { AgentError, PromptRecord, PromptRef } from "@opencode-worker/convex-sync"
-import { answeredBy, classifyTurn, OpenCodeHost, recordedTurn, usageWithAgents } from "@opencode-worker/opencode-host"
+import {
+  answeredBy,
+  classifyTurn,
+  isAsking,
+  OpenCodeHost,
+  recordedTurn,
+  usageWithAgents
+} from "@opencode-worker/opencode-host"
 import { Effect } from "effect"
 import { toAgentError } from "./errors.ts"
 import { turnChanges } from "./changes.ts"
@@ -13,7 +20,11 @@ const isOver = (turn: Effect.Success<ReturnType<typeof recordedTurn>>): boolean 
   return state._tag === "Ended" && (state.outcome === "completed" || state.outcome === "failed")
 }
 
-const read = Effect.fn("OpenCode.record")(function* ({ agentSessionId: sessionId, messageId }: PromptRef) {
+const read = Effect.fn("OpenCode.record")(function* ({
+  agentSessionId: sessionId,
+  leavesAsking = false,
+  messageId
+}: PromptRef) {
   const { abort, client } = yield* OpenCodeHost
   // OpenCode was killed while it stored a message without parts, so the prompt did not run.
   const isStored = yield* client.messages.get(sessionId, messageId).pipe(
@@ -23,12 +34,19 @@ const read = Effect.fn("OpenCode.record")(function* ({ agentSessionId: sessionId
   const isBusy = isStored && (yield* client.sessions.status)[sessionId] !== undefined
   const found = isStored ? yield* recordedTurn(client, { sessionId, messageId }) : undefined
   const isAtWork = isBusy && !isOver(found)
-  if (isAtWork) yield* abort(sessionId)
-  const turn = isAtWork ? yield* recordedTurn(client, { sessionId, messageId }) : found
+  const asks = isAtWork && leavesAsking && found?.isNewest === true && (yield* isAsking(client, sessionId))
+  if (isAtWork && !asks) yield* abort(sessionId)
+  const turn = isAtWork && !asks ? yield* recordedTurn(client, { sessionId, messageId }) : found
   const { messages, takenOver } = turn ?? { messages: [], takenOver: false }
   const state = classifyTurn(messages, { sessionBusy: false, takenOver })
   return {
-    state: isStored ? (state._tag === "Ended" ? state : { _tag: "Unfinished" }) : { _tag: "Absent" },
+    state: asks
+      ? { _tag: "Asking" }
+      : isStored
+        ? state._tag === "Ended"
+          ? state
+          : { _tag: "Unfinished" }
+        : { _tag: "Absent" },
     usage: yield* usageWithAgents(client, messages),
     answeredBy: answeredBy(messages),
     changes: yield* turnChanges({ sessionId, messageId }, messages),

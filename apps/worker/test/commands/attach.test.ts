@@ -1,13 +1,14 @@
 import { createServer } from "node:http"
+import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
-import { OpenCodeHome } from "@opencode-worker/testkit"
+import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Redacted, Stream } from "effect"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
 import { Client } from "@opencode-worker/client/effect"
 import { type Running, until } from "@opencode-worker/harness"
 import * as command from "../support/command.ts"
-import { world } from "../support/world.ts"
+import { answer, asked, echo, schedule, script, servedPage, viewOf, world } from "../support/world.ts"
 
 const says = (running: Running, pattern: RegExp) => Effect.promise(() => running.prints(pattern))
 
@@ -18,6 +19,9 @@ const attach = Effect.fnUntraced(function* (address: string, password: string, .
   const options = { root: yield* command.home, environment: { OPENCODE_SERVER_PASSWORD: password } }
   return yield* command.start(options, "start", "--url", url, "--directory", directory, "--attach", address, ...args)
 })
+
+const adopted = (worker: Running) =>
+  Effect.promise(() => until(() => worker.stderr().includes("was adopted"), "the adopted turn", worker.stderr))
 
 const inherit = ["--permissions", "inherit", "--print-pairing-code"]
 
@@ -45,6 +49,63 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         assert.strictEqual((yield* server).url, url)
       }),
     { timeout: 120_000 }
+  )
+
+  it.effect(
+    "keeps a request open when the worker is killed and when it stops, and brings an answer that was given meanwhile",
+    () =>
+      Effect.gen(function* () {
+        const operator = yield* Client
+        const provider = yield* ScriptedProvider
+        const page = yield* servedPage
+        const data = join((yield* OpenCodeHome).root, "attached")
+        const { password, url } = yield* (yield* OpenCodeHost).server
+        yield* script((request) =>
+          request.toolResults.length === 0
+            ? Reply.sequence([
+                Reply.text("I look it up."),
+                Reply.toolCall("webfetch", { url: page, format: "text", timeout: 30 })
+              ])
+            : echo(request)
+        )
+        const begin = Effect.gen(function* () {
+          const worker = yield* attach(url, Redacted.value(password), ...inherit, "--data", data)
+          const [, code] = yield* says(worker, /^(?:Pairing code +(\S+)|Ready)/m)
+          if (code !== undefined) yield* operator.call(({ workers }) => workers.approve(code))
+          yield* says(worker, /^Ready/m)
+          return worker
+        })
+        const first = yield* begin
+        const [known] = yield* operator.call(({ workers }) => workers.list())
+        if (known === undefined) return yield* Effect.die("There is no worker")
+        const sessionId = yield* operator.call(({ sessions }) => sessions.create(known.workerId))
+        const { chats } = yield* provider.stats
+        const turnId = yield* operator.call(({ turns }) => turns.send(sessionId, "look it up"))
+        const request = yield* asked(sessionId)
+        first.kill("SIGKILL")
+        yield* Effect.promise(() => first.ended)
+
+        const second = yield* begin
+        yield* adopted(second)
+        assert.strictEqual((yield* asked(sessionId)).requestId, request.requestId)
+        // The first signal waits for running turns, the second stops.
+        second.kill("SIGTERM")
+        yield* Effect.repeat(
+          operator.call(({ workers }) => workers.list()),
+          { until: (all) => all.some(({ phase }) => phase === "draining"), schedule }
+        )
+        second.kill("SIGTERM")
+        yield* Effect.promise(() => second.ended)
+        assert.strictEqual((yield* viewOf(turnId)).status, "running")
+        yield* operator.call(({ requests }) => requests.answer(request, { type: "once" }))
+
+        yield* begin
+        const { notices, status, text } = yield* answer(turnId)
+        assert.strictEqual(status, "completed", notices.join("\n"))
+        assert.strictEqual(text, "I look it up.\nthe page says hello")
+        assert.strictEqual((yield* provider.stats).chats - chats, 2)
+      }),
+    { timeout: 240_000 }
   )
 
   it.effect(

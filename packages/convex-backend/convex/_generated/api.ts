@@ -15,6 +15,7 @@ import type {
 } from "convex/server";
 import { anyApi } from "convex/server";
 import type * as abandonedTurns from "../abandonedTurns.js";
+import type * as adopt from "../adopt.js";
 import type * as approvals from "../approvals.js";
 import type * as attachments from "../attachments.js";
 import type * as audit from "../audit.js";
@@ -104,6 +105,7 @@ import type * as wrongCodes from "../wrongCodes.js";
 
 const fullApi: ApiFromModules<{
   abandonedTurns: typeof abandonedTurns;
+  adopt: typeof adopt;
   approvals: typeof approvals;
   attachments: typeof attachments;
   audit: typeof audit;

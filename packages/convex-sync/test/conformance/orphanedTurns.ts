@@ -36,6 +36,28 @@ export const orphanedTurns = <R>(
   })
 
   return describe("a store for recovery", () => {
+    cases.effect("moves the claim of a delivered turn to the next process, after the text that was streamed", () =>
+      Effect.gen(function* () {
+        const { claim, operator, start, status, turnId } = yield* setUp
+        const before = yield* start("p")
+        yield* claim(before)
+        yield* before.turns.deliver(turnId)
+        yield* before.write(streamedText(turnId))
+        const after = yield* start("p")
+        const adopted = yield* after.turns.adopt(turnId)
+        assert.deepInclude(adopted, { text: "first", messageId: `msg of ${turnId}`, seq: 2 })
+        assert.deepStrictEqual(yield* after.turns.adopt(turnId), adopted)
+        assert.strictEqual(yield* status, "running")
+        assert.deepStrictEqual(yield* after.turns.orphaned([turnId]), [])
+        yield* after.write([{ turnId, seq: 3, segments: [segment("prt_1", "text", "!")] }])
+        assert.deepInclude((yield* after.turns.streamed(turnId))[1], { partId: "prt_1", text: "Hello!" })
+        yield* operator.abort(turnId)
+        assert.isNull(yield* after.turns.adopt(turnId))
+        yield* after.turns.finish(turnId, completed)
+        assert.isNull(yield* after.turns.adopt(turnId))
+      })
+    )
+
     cases.effect("lists the unfinished turns of all processes, without those that run here", () =>
       Effect.gen(function* () {
         const { claim, operator, sessionId, start, turnId } = yield* setUp

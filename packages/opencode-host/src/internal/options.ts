@@ -164,6 +164,7 @@ const turnRules: Rules<TurnInput> = {
   partId: optional(filled),
   steer: optional(flag),
   command: optional(filled),
+  leaveAsking: optional(flag),
   budget: optional(group<TurnBudget>({ cost: optional(positive), tokens: optional(positive) })),
   deadline: optional(duration)
 }

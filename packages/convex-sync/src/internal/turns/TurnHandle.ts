@@ -20,6 +20,8 @@ export interface TurnHandle {
   /** When this process saw the turn, in milliseconds since 1970. */
   readonly shownAt: number
   phase: Phase
+  /** An earlier process has delivered it. */
+  readonly adopted: boolean
   /** An operator requested an abort. */
   aborted: boolean
   /** Done when a turn that is not delivered must stop. */
@@ -34,10 +36,12 @@ export interface TurnHandle {
   fiber?: Fiber.Fiber<void>
 }
 
-export const makeHandle = (turn: ReadyTurn, shownAt: number): TurnHandle => ({
+/** An adopted turn is claimed from the start: recovery leaves it alone. */
+export const makeHandle = (turn: ReadyTurn, shownAt: number, adopted = false): TurnHandle => ({
   turn,
   shownAt,
-  phase: "waiting",
+  phase: adopted ? "claimed" : "waiting",
+  adopted,
   aborted: false,
   cancelled: Deferred.makeUnsafe(),
   ended: Deferred.makeUnsafe(),

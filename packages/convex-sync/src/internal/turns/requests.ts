@@ -76,11 +76,15 @@ const send = (request: AgentRequest, reply: RequestReply) =>
     Effect.withSpan("TurnScheduler.reply")
   )
 
-/** `findTurn`: the turn that runs in this process. */
+/**
+ * `findTurn`: the requests of a turn that this process has claimed. `mayBeLeft`: the turn, or its request, may be of an
+ * earlier process, so that an answer waits until it is adopted; the end of the turn closes it otherwise.
+ */
 export const makeRequests = Effect.fnUntraced(function* (
   store: RequestStore,
   options: RequestsOptions,
-  findTurn: (turnId: Id<"turns">) => TurnRequests | undefined
+  findTurn: (turnId: Id<"turns">) => TurnRequests | undefined,
+  mayBeLeft: (turnId: Id<"turns">) => boolean = () => false
 ) {
   const defaultLimit = Duration.fromInputUnsafe(options.requestTimeLimit ?? "10 minutes")
   /** Milliseconds, or null for no limit. */
@@ -163,6 +167,7 @@ export const makeRequests = Effect.fnUntraced(function* (
 
   const onAnswer = Effect.fnUntraced(function* ({ answer, opencodeId, requestId, turnId }: AnsweredRequest) {
     if (yield* complete(findTurn(turnId)?.get(opencodeId), { _tag: "Answered", answer })) return
+    if (mayBeLeft(turnId)) return
     yield* retryTransient(store.close(requestId, "cancelled")).pipe(
       Effect.catch((error) => Effect.logWarning("A request could not be closed", error.message))
     )

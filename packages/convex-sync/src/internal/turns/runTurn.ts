@@ -14,7 +14,7 @@ import { type AgentError, isAgentError } from "../../AgentError.ts"
 import type { AgentReason } from "../../AgentReason.ts"
 import type { DeltaWriter } from "../../DeltaWriter.ts"
 import type { Recovery } from "../../Recovery.ts"
-import type { TurnResult } from "../../TurnResult.ts"
+import type { StreamedPart, TurnResult } from "../../TurnResult.ts"
 import type { ClaimedPrompt, TurnStore } from "../../TurnStore.ts"
 import { countTurn } from "../metrics.ts"
 import type { makeRequests } from "./requests.ts"
@@ -49,6 +49,16 @@ const toTurnError = (error: unknown) => {
   }
 }
 
+/** Removes the text that was streamed before from the beginning of each part. */
+const unseenText = (streamed: ReadonlyArray<StreamedPart>) => {
+  const left = new Map(streamed.map(({ partId, text }) => [partId, text.length]))
+  return (partId: string, text: string): string => {
+    const skipped = Math.min(left.get(partId) ?? 0, text.length)
+    left.set(partId, (left.get(partId) ?? 0) - skipped)
+    return text.slice(skipped)
+  }
+}
+
 /** Delivers the prompt and follows the turn to its end. Fails only with errors of the agent. */
 const follow = Effect.fnUntraced(function* (
   { deltas, requests, store }: TurnServices,
@@ -60,6 +70,7 @@ const follow = Effect.fnUntraced(function* (
   const { delivery, turnId } = turn
   const files = fileCount === 0 ? [] : yield* store.files(turnId)
   const prompt: Prompt = { ...claimed, delivery, files }
+  const appendText = (segment: StreamedPart) => (segment.text === "" ? Effect.void : deltas.append(turnId, segment))
   let isBusyShown = false
   const showBusy = ({ message, reason }: AgentError) => {
     if (reason._tag !== "Busy" || isBusyShown) return Effect.void
@@ -71,6 +82,10 @@ const follow = Effect.fnUntraced(function* (
       ? deltas.append(turnId, notice("restart", `The agent did not take the prompt, which is sent again: ${message}`))
       : Effect.void
 
+  // An earlier process has streamed the beginning of these parts, which the agent reports again.
+  const streamed = handle.adopted ? yield* Effect.orElseSucceed(store.streamed(turnId), () => []) : []
+  const unseen = unseenText(streamed)
+
   const onEvent = (event: AgentEvent): Effect.Effect<unknown, never, Scope.Scope> => {
     switch (event._tag) {
       case "Delivered":
@@ -78,7 +93,7 @@ const follow = Effect.fnUntraced(function* (
         // Concurrently: the text goes on while the deployment is unreachable, and the end of the turn replaces this.
         return Effect.forkScoped(Effect.ignore(store.deliver(turnId)))
       case "TextDelta":
-        return deltas.append(turnId, { partId: event.partId, kind: event.kind, text: event.text })
+        return appendText({ partId: event.partId, kind: event.kind, text: unseen(event.partId, event.text) })
       case "ToolProgress": {
         const { _tag, partId, ...progress } = event
         return deltas.append(turnId, { partId, kind: "tool", text: JSON.stringify(progress) })
@@ -177,7 +192,7 @@ export const runTurn = Effect.fn("TurnScheduler.turn")(function* (
   const finishAborted = Effect.suspend(() => finish({ outcome: "aborted", parts: [] }))
 
   yield* Effect.logInfo("Turn started")
-  if (handle.aborted) return yield* finishAborted
+  if (handle.aborted) return yield* handle.adopted && (yield* recover) ? Effect.void : finishAborted
   const end = yield* follow(services, handle, session, claimed).pipe(
     Effect.exit,
     Effect.asSome,

@@ -242,6 +242,14 @@ export const turnsOver = (own: Doors, epoch: number): Process["turns"] => {
           })
         )
     }),
+    adopt: (turnId) =>
+      mutation((state) => {
+        const turn = turnOf(state, turnId)
+        const { abortRequested, deltas, messageId } = turn
+        if (turn.status === "queued" || isOver(turn) || abortRequested || messageId === null) return null
+        Object.assign(turn, { status: "running" as const, epoch })
+        return { ...turn, messageId, partId: "", seq: Math.max(0, ...deltas.keys()) }
+      }),
     deliver: (turnId) =>
       mutation((state) => {
         turnOf(state, turnId).status = "running"
@@ -251,10 +259,12 @@ export const turnsOver = (own: Doors, epoch: number): Process["turns"] => {
         state.turns
           .filter((turn) => turn.status !== "queued" && !isOver(turn) && !running.includes(turn.turnId))
           .slice(0, window)
-          .map(({ abortRequested, messageId, sessionId, status, turnId }) => {
+          .map(({ abortRequested, delivery, messageId, sessionId, status, turnId }) => {
             const { opencodeSessionId } = sessionOf(state, sessionId)
             return {
               turnId,
+              sessionId,
+              delivery,
               messageId,
               agentSessionId: opencodeSessionId,
               abortRequested,

@@ -106,6 +106,19 @@ export const clearZombies = Effect.fnUntraced(function* (client: OpenCodeClient,
   yield* Effect.forEach(left, (request) => clearZombie(client, request), { concurrency: "unbounded", discard: true })
 })
 
+/**
+ * Whether a request of the session or of its sub-agents waits for a reply. False if OpenCode cannot encode its list, which has
+ * the only ids of the requests.
+ */
+export const isAsking = Effect.fn("OpenCodeHost.isAsking")(function* (client: OpenCodeClient, rootId: string) {
+  const tree = sessionTree(client, rootId)
+  const listed = yield* Effect.catchReason(listRequests(client), "HostError", "Protocol", () => Effect.succeed([]))
+  for (const request of listed) {
+    if ((yield* tree.includes(request.sessionID)) && (yield* isWaiting(client, request))) return true
+  }
+  return false
+})
+
 /** Follows the requests of a turn. No effect of it fails: what could not be read is read by the next `refresh`. */
 export const requestTracker = (client: OpenCodeClient, rootId: string, tree = sessionTree(client, rootId)) => {
   const open = new Map<string, OpenCodeRequest>()

@@ -80,16 +80,17 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
   }
   const { command } = input
   if (!followed && command !== undefined) yield* checkCommand(client, host.readable, command, input.text)
-  // The stream was interrupted: abort. After a failure, which comes before delivery, there is nothing to abort.
-  yield* Effect.addFinalizer((exit) =>
-    progress.ended || (Exit.isFailure(exit) && !Exit.hasInterrupts(exit))
-      ? Effect.void
-      : Effect.ignore(host.abort(sessionId))
-  )
   yield* Effect.addFinalizer(() => (progress.sending ? host.background(stopLate(client, input)) : Effect.void))
   const reader = turnReader(client, input)
   const tree = sessionTree(client, sessionId)
   const requests = requestTracker(client, sessionId, tree)
+  const isLeft = () => input.leaveAsking === true && host.isAttached && requests.isOpen()
+  // The stream was interrupted: abort. After a failure, which comes before delivery, there is nothing to abort.
+  yield* Effect.addFinalizer((exit) =>
+    progress.ended || isLeft() || (Exit.isFailure(exit) && !Exit.hasInterrupts(exit))
+      ? Effect.void
+      : Effect.ignore(host.abort(sessionId))
+  )
   const budget = budgetTracker(client, input, input.budget, tree, yield* Clock.currentTimeMillis)
   const abandoned = Effect.suspend(() =>
     Effect.forEach(requests.abandoned(), (request) => host.background(clearZombie(client, request)))

@@ -9,11 +9,13 @@ import type { Readable } from "./command.ts"
 import type { RunningTurns } from "./runningTurns.ts"
 
 /** A prompt to run, with its ids. */
-export type Prompt = PromptInput & Pick<TurnInput, "budget" | "command" | "deadline" | "steer">
+export type Prompt = PromptInput & Pick<TurnInput, "budget" | "command" | "deadline" | "leaveAsking" | "steer">
 
 export interface TurnHost {
   readonly client: OpenCodeClient
   readonly readable: Readable
+  /** The server goes on when the host closes. */
+  readonly isAttached: boolean
   /** Keeps the server from being taken for idle; fails when the host is closing. */
   readonly keepAlive: Effect.Effect<void, HostError, Scope.Scope>
   readonly running: Effect.Effect<Running, HostError>
