@@ -6,8 +6,8 @@ import { Config, Console, Effect, Layer, Stream } from "effect"
 
 const program = Effect.gen(function* () {
   const client = yield* Client
-  const [worker] = yield* client.call(({ workers }, options) => workers.list(options))
-  const { workerId } = yield* Effect.fromNullishOr(worker)
+  const workers = yield* client.call((operator, options) => operator.workers.list(options))
+  const { workerId } = yield* Effect.fromNullishOr(workers.find(({ online }) => online))
   const sessionId = yield* client.call(({ sessions }, options) => sessions.create(workerId, options))
   const views = client.stream(({ prompt }) => prompt(sessionId, "Say hello."))
   yield* Stream.runForEach(views, (view) => Console.log(view.status, TurnView.answer(view)))
