@@ -54,7 +54,7 @@ const untilClaimed = Effect.fnUntraced(function* <E, R>(
   yield* Effect.repeat(queue, { until: ({ stdout }) => !stdout.split("\n").includes(prompt) })
 })
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("an operator on another machine", (it) => {
+layer(world, { excludeTestServices: true, timeout: 300_000 })("an operator on another machine", (it) => {
   it.effect(
     "signs in by a code, sends, chats, steers, stops, leaves, returns after a restart of the worker, and drains it",
     () =>

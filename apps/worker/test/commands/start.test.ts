@@ -62,9 +62,9 @@ const newSession = Effect.gen(function* () {
   return yield* operator.call(({ sessions }) => sessions.create(worker.workerId))
 })
 
-const limit = { timeout: 120_000 }
+const limit = { timeout: 300_000 }
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker start", (it) => {
+layer(world, { excludeTestServices: true, timeout: 300_000 })("opencode-worker start", (it) => {
   it.effect(
     "pairs once, requests approval for a command that the configuration allows, finishes its turn when it stops, and interrupts it at the second signal",
     () =>
