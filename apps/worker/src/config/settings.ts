@@ -1,6 +1,7 @@
 /** All settings of `start`: flags, variables and the configuration file are derived from these. */
 import { Duration, Option, Schema } from "effect"
 import { parseAddress } from "../health/address.ts"
+import { budgetOf, refusedBudget } from "./budget.ts"
 import { choice, type Setting, text, toggle, type Values } from "./Setting.ts"
 
 const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
@@ -13,20 +14,6 @@ export const durationOf = (given: string): Option.Option<Duration.Duration> => {
   return size === undefined
     ? Schema.decodeUnknownOption(Schema.DurationFromString)(given)
     : Option.some(Duration.millis(Number(count) * size))
-}
-
-/** `2USD`, `500000tokens`, or both with a comma. */
-export const budgetOf = (given: string): Option.Option<{ readonly cost?: number; readonly tokens?: number }> => {
-  const [, cost, comma, tokens] = /^(?:(\d+(?:\.\d+)?)USD)?(,)?(?:(\d+)tokens)?$/i.exec(given) ?? []
-  const both = cost !== undefined && tokens !== undefined
-  const isWritten = (cost !== undefined || tokens !== undefined) && both === (comma !== undefined)
-  const isPositive = [cost, tokens].every((each) => each === undefined || Number(each) > 0)
-  return isWritten && isPositive
-    ? Option.some({
-        ...(cost !== undefined && { cost: Number(cost) }),
-        ...(tokens !== undefined && { tokens: Number(tokens) })
-      })
-    : Option.none()
 }
 
 const duration = (description: string, least: Duration.Input, takes: string, fallback?: string): Setting<string> =>
@@ -69,8 +56,7 @@ export const directorySettings = {
       metavar: "amount",
       check: {
         accepts: (given) => Option.isSome(budgetOf(given)),
-        message: (given) =>
-          `"${given}" is not accepted: it takes an amount such as 2USD, 500000tokens, or 2USD,500000tokens.`
+        message: refusedBudget
       }
     }
   ),

@@ -9,7 +9,8 @@ const folders: Readonly<Record<string, string>> = {
   backend: "packages/convex-backend/test",
   sync: "packages/convex-sync/test",
   host: "packages/opencode-host/test",
-  worker: "apps/worker/test"
+  worker: "apps/worker/test",
+  console: "apps/console/test"
 }
 
 describe("docs/security.md", () => {

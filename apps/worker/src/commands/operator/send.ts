@@ -4,6 +4,7 @@ import { Client } from "@opencode-worker/client/effect"
 import { Effect, Option, Stream } from "effect"
 import { Argument, Flag } from "effect/cli"
 import { usageError } from "../../AppError.ts"
+import { budgetOf, refusedBudget } from "../../config/budget.ts"
 import { writeId, writerFor } from "../../operator/answerWriter.ts"
 import { upload } from "../../operator/attachments.ts"
 import { followTurn, reactions } from "../../operator/followTurn.ts"
@@ -64,6 +65,14 @@ const flags = {
     Flag.optional
   ),
   timeout,
+  budget: Flag.String("budget").pipe(
+    Flag.withMetavar("amount"),
+    Flag.withDescription(
+      "Stop the turn when its use, with that of its sub-agents, exceeds this: 2USD, 500000tokens, or both"
+    ),
+    Flag.filterMap(budgetOf, refusedBudget),
+    Flag.optional
+  ),
   format,
   plain,
   key: Flag.String("idempotency-key").pipe(
@@ -125,6 +134,7 @@ export const send = operatorCommand(
       ...(Option.isSome(given.model) && { model: given.model.value }),
       ...(Option.isSome(given.agent) && { agent: given.agent.value }),
       ...(Option.isSome(given.variant) && { variant: given.variant.value }),
+      ...(Option.isSome(given.budget) && { budget: given.budget.value }),
       ...(given.isSteered && { delivery: "steer" as const })
     }
     const files = yield* upload(given.attached)

@@ -1,3 +1,12 @@
+export interface WatchdogReading {
+  /** The last request that began. */
+  readonly request: number
+  /** For how long a function has occupied the thread without a pause. */
+  readonly busyMillis: number
+  /** The processor time of the thread at its last request or beat. */
+  readonly processorMillis: number
+}
+
 /**
  * The state of a function thread, in memory shared with the thread that supervises it: a thread in an endless loop sends
  * no messages.
@@ -10,13 +19,20 @@ export class WatchdogState {
   }
 
   static memory(): SharedArrayBuffer {
-    return new SharedArrayBuffer(16)
+    return new SharedArrayBuffer(24)
   }
 
   /** The thread starts a request; no code of an earlier function occupies it. */
   begin(request: number): void {
     this.leave()
+    this.#storeProcessorTime()
     Atomics.store(this.#cells, 0, BigInt(request))
+  }
+
+  /** The event loop of the thread runs; a function may occupy the thread from now on. */
+  beat(): void {
+    this.#storeProcessorTime()
+    this.enter()
   }
 
   /** Code of a function occupies the thread, from now on or since the time that `leave` returned. */
@@ -39,10 +55,15 @@ export class WatchdogState {
     }
   }
 
-  /** The last request that began, and the milliseconds for which a function has occupied the thread without a pause. */
-  read(): { readonly request: number; readonly busyMillis: number } {
+  read(): WatchdogReading {
     const since = Atomics.load(this.#cells, 1)
     const busyMillis = since === 0n ? 0 : Number(process.hrtime.bigint() - since) / 1e6
-    return { busyMillis, request: Number(Atomics.load(this.#cells, 0)) }
+    const processorMillis = Number(Atomics.load(this.#cells, 2)) / 1e3
+    return { busyMillis, processorMillis, request: Number(Atomics.load(this.#cells, 0)) }
+  }
+
+  #storeProcessorTime(): void {
+    const { system, user } = process.threadCpuUsage()
+    Atomics.store(this.#cells, 2, BigInt(user + system))
   }
 }

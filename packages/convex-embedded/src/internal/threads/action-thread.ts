@@ -6,6 +6,7 @@ import { WatchdogState } from "../engine/watchdog-state.ts"
 import type { ModuleList } from "../functions/modules.ts"
 import type { Call, Run } from "../values/calls.ts"
 import type { ActionHost, ActionsApi, HttpCall } from "./actions.ts"
+import { isHung } from "./hung.ts"
 import { startThread, type Thread, ThreadEnded } from "./thread.ts"
 
 /** The longest that an action may compute without awaiting: the others in its thread wait meanwhile. */
@@ -87,7 +88,7 @@ export class ActionThread {
 
   async #track<A>(run: () => Promise<A>): Promise<A> {
     this.#running++
-    this.#check ??= setInterval(() => this.#endIfHung(), CHECK_MILLIS)
+    this.#check ??= setInterval(() => void this.#endIfHung(), CHECK_MILLIS)
     try {
       return await run()
     } finally {
@@ -99,8 +100,11 @@ export class ActionThread {
     }
   }
 
-  #endIfHung(): void {
+  async #endIfHung(): Promise<void> {
+    const reading = this.#watchdog.read()
+    const waited = reading.busyMillis
+    if (waited < HUNG_MILLIS || !(await isHung(this.#thread, reading, { limit: HUNG_MILLIS, waited }))) return
     if (this.#watchdog.read().busyMillis < HUNG_MILLIS) return
-    void this.#thread.end(new ThreadEnded(`an action computed for ${HUNG_MILLIS / 1000} s without a pause`))
+    await this.#thread.end(new ThreadEnded(`an action computed for ${HUNG_MILLIS / 1000} s without a pause`))
   }
 }

@@ -57,8 +57,8 @@ export type EngineThreadApi = ReturnType<typeof engineThread>
 const BEAT_MILLIS = 250
 
 const actionsThread = (watchdog: WatchdogState, modules: ModuleList): ActionsApi => {
-  watchdog.enter()
-  setInterval(() => watchdog.enter(), BEAT_MILLIS)
+  watchdog.beat()
+  setInterval(() => watchdog.beat(), BEAT_MILLIS)
   const loaded = loadFunctions(modules).then((functions) => actionsApi(functions, host))
   // Callers receive the failure.
   loaded.catch(() => undefined)

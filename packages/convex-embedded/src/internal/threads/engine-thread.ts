@@ -14,6 +14,7 @@ import type { ModuleList } from "../functions/modules.ts"
 import type { Commit } from "../values/calls.ts"
 import { failureOf, RemoteFailure, timedOut } from "../values/errors.ts"
 import type { Answer, EngineThreadApi } from "./convex-thread.ts"
+import { isHung } from "./hung.ts"
 import { startThread, type Thread, ThreadEnded } from "./thread.ts"
 
 /** Time beyond `userTimeLimit` before the thread is terminated. A thread that can still run code ends the function itself. */
@@ -159,17 +160,29 @@ export class EngineThread {
     const request = ++this.#requests
     const limit = this.#settings.userTimeLimit + GRACE_MILLIS
     const sentAt = performance.now()
-    const check = () => {
+    let isOver = false
+    const wait = (): { readonly isBegun: boolean; readonly waited: number } => {
       const { busyMillis, request: begun } = watchdog.read()
-      const isBegun = begun >= request
-      const waited = isBegun ? busyMillis : performance.now() - sentAt
-      if (waited < limit) timer = setTimeout(check, limit - waited)
-      else void thread.end(isBegun ? new HungFunctionError(this.#settings.userTimeLimit) : new NotBegun())
+      return begun >= request
+        ? { isBegun: true, waited: busyMillis }
+        : { isBegun: false, waited: performance.now() - sentAt }
+    }
+    const check = async () => {
+      const { isBegun, waited } = wait()
+      const isPast = waited >= limit
+      const hung = isPast && (await isHung(thread, watchdog.read(), { limit, waited }))
+      if (isOver) return
+      // It may have begun, or paused, meanwhile.
+      const now = wait()
+      if (hung && now.isBegun === isBegun && now.waited >= limit) {
+        void thread.end(isBegun ? new HungFunctionError(this.#settings.userTimeLimit) : new NotBegun())
+      } else timer = setTimeout(check, isPast ? limit / 2 : limit - waited)
     }
     let timer = setTimeout(check, limit)
     try {
       return await thread.peer.call("call", request, method, args as ReadonlyArray<never>)
     } finally {
+      isOver = true
       clearTimeout(timer)
     }
   }

@@ -1,5 +1,6 @@
 /** Starts and ends the threads in which functions run. */
 import { existsSync } from "node:fs"
+import { setTimeout } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import { SHARE_ENV, Worker } from "node:worker_threads"
 import { ConvexEmbeddedError } from "../../ConvexEmbeddedError.ts"
@@ -23,6 +24,8 @@ export interface Thread<Remote extends Api> {
   /** Terminates the thread. Resolves when all its resources are released; pending calls reject with `cause`. */
   readonly end: (cause: Error) => Promise<void>
   readonly hasEnded: () => boolean
+  /** The processor time that the thread has used, in milliseconds. Undefined if it does not respond within `patience` milliseconds. */
+  readonly processorMillis: (patience: number) => Promise<number | undefined>
 }
 
 /** Node.js can lose a termination that arrives during a native call of a busy thread, so it is repeated until it has an effect. */
@@ -58,6 +61,13 @@ export const startThread = <Remote extends Api>(data: ThreadData, local: Api): T
       over(cause)
     },
     hasEnded: () => ended,
+    processorMillis: async (patience) => {
+      const response = worker.cpuUsage().then(
+        ({ system, user }) => (system + user) / 1e3,
+        () => undefined
+      )
+      return Promise.race([response, setTimeout(patience, undefined, { ref: false })])
+    },
     peer
   }
 }

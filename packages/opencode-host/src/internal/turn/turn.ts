@@ -28,7 +28,7 @@ import { checkCommand, sendCommand, stopLate } from "./command.ts"
 import { makeDeadline } from "./deadline.ts"
 import { deliver, isDelivered } from "./delivery.ts"
 import { isBusy } from "./record.ts"
-import { clearZombie, requestTracker, sessionTree } from "./requests.ts"
+import { clearZombie, isAsking, requestTracker, sessionTree } from "./requests.ts"
 import { register } from "./runningTurns.ts"
 import type { Prompt, TurnHost } from "./turnHost.ts"
 import { turnReader } from "./turnReader.ts"
@@ -84,12 +84,16 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
   const reader = turnReader(client, input)
   const tree = sessionTree(client, sessionId)
   const requests = requestTracker(client, sessionId, tree)
-  const isLeft = () => input.leaveAsking === true && host.isAttached && requests.isOpen()
+  // A request that OpenCode has just opened, or that was open before this turn was followed, may not be known here yet.
+  const isLeft = Effect.suspend(() => {
+    if (input.leaveAsking !== true || !host.isAttached) return Effect.succeed(false)
+    return requests.isOpen() ? Effect.succeed(true) : Effect.orElseSucceed(isAsking(client, sessionId), () => false)
+  })
   // The stream was interrupted: abort. After a failure, which comes before delivery, there is nothing to abort.
   yield* Effect.addFinalizer((exit) =>
-    progress.ended || isLeft() || (Exit.isFailure(exit) && !Exit.hasInterrupts(exit))
+    progress.ended || (Exit.isFailure(exit) && !Exit.hasInterrupts(exit))
       ? Effect.void
-      : Effect.ignore(host.abort(sessionId))
+      : Effect.flatMap(isLeft, (left) => (left ? Effect.void : Effect.ignore(host.abort(sessionId))))
   )
   const budget = budgetTracker(client, input, input.budget, tree, yield* Clock.currentTimeMillis)
   const abandoned = Effect.suspend(() =>
