@@ -17,8 +17,8 @@ let signal
 
 const turbo = (args) =>
   new Promise((resolve) => {
-    // Its own process group: turbo's launcher does not forward signals.
-    const child = spawn("turbo", ["run", ...args, "--concurrency=2", "--output-logs=errors-only"], {
+    // One task per lane: the tests of a package keep two cores busy. A group of its own: turbo's launcher forwards no signals.
+    const child = spawn("turbo", ["run", ...args, "--concurrency=1", "--output-logs=errors-only"], {
       detached: true,
       stdio: ["ignore", "inherit", "inherit"]
     })

@@ -3,6 +3,7 @@
  * `opencode models`, once and, unless quick, eight times in parallel. Both run in alternation on the same machine.
  */
 import { execFile } from "node:child_process"
+import { setTimeout } from "node:timers/promises"
 import { promisify } from "node:util"
 import { createModelCache } from "@opencode-worker/model-cache/async"
 import { listProcesses } from "@opencode-worker/opencode-host"
@@ -36,14 +37,17 @@ export async function* models(quick: boolean): AsyncGenerator<Line> {
   const { bootMillis, binary } = await host.server()
   // Requests while the server loads its directory are not counted.
   await host.client.models()
+  const processes = () => Effect.runPromise(listProcesses(host.hostId))
+  // The server runs git while it loads its directory.
+  for (let last = "", now = "."; last !== now; await setTimeout(500)) [last, now] = [now, (await processes()).join()]
 
   const ours = async () => {
-    const before = new Set(await Effect.runPromise(listProcesses(host.hostId)))
+    const before = new Set(await processes())
     await using cache = await createModelCache({ fetch: (signal) => host.client.models({ signal }) })
     counted.count = 0
     const answers = await Promise.all(Array.from({ length: callers }, () => timed(() => cache.get())))
     const { count: requests } = counted
-    const after = await Effect.runPromise(listProcesses(host.hostId))
+    const after = await processes()
     return {
       times: answers.map(({ ms }) => ms),
       ids: answers[0]?.result.models.map(({ id }) => id) ?? [],

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 
-describe("bench embedded", () => {
+describe.skipIf(process.env["TEST_FULL"] === undefined)("bench embedded", () => {
   it("measures each operation next to convex-test", { timeout: 120_000 }, async () => {
     const args = ["--expose-gc", "--conditions=@opencode-worker/source", main, "embedded", "--quick", "--json"]
     const { stdout } = await promisify(execFile)(process.execPath, args)

@@ -11,7 +11,7 @@ const perCall = 1500
 /** Of the command before the answer. Its final part has it twice: OpenCode's `output` and `metadata.output`. */
 const outputBytes = ({ lines = 0 }: { readonly lines?: number }) => lines * 38
 
-describe("bench stream", () => {
+describe.skipIf(process.env["TEST_FULL"] === undefined)("bench stream", () => {
   it(
     "delivers every answer whole, with few calls and bytes in proportion to the text",
     { timeout: 400_000 },

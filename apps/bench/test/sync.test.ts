@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 
-describe("bench sync", () => {
+describe.skipIf(process.env["TEST_FULL"] === undefined)("bench sync", () => {
   it(
     "syncs each change once: a row per change and one for the watermark, in batches of 100, also in a new process",
     { timeout: 180_000 },
