@@ -1,47 +1,15 @@
 /** What the page does in a real browser, over a scripted deployment. */
-import { launchBrowser, type TestBrowser } from "@opencode-worker/harness/browser"
 import type { Page } from "playwright-core"
-import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import type { Outbox } from "../src/data/Outbox.ts"
-import { serveScripted } from "./scripted/serve.ts"
+import { patient, usePage } from "./scripted/page.ts"
+import { settled } from "./scripted/settled.ts"
 import type { makeWorld } from "./scripted/world.ts"
 
-let served: Awaited<ReturnType<typeof serveScripted>>
-let launched: TestBrowser
 let page: Page
-const requested: Array<string> = []
-const failures: Array<string> = []
-
-beforeAll(async () => {
-  ;[served, launched] = await Promise.all([serveScripted(), launchBrowser()])
+const { open, requested } = usePage((opened) => {
+  page = opened
 })
-afterAll(async () => {
-  await launched[Symbol.asyncDispose]()
-  await served[Symbol.asyncDispose]()
-})
-beforeEach(async () => {
-  page = await launched.browser.newPage({ viewport: { width: 390, height: 844 } })
-  requested.length = 0
-  failures.length = 0
-  page.on("request", (request) => requested.push(request.url()))
-  page.on("pageerror", ({ message }) => failures.push(message))
-  page.on("dialog", (dialog) => failures.push(dialog.message()))
-  page.on("console", (message) => {
-    if (message.type() === "error") failures.push(message.text())
-  })
-})
-afterEach(async () => {
-  await page.close()
-  if (failures.length > 0) throw new Error(failures.join("\n"))
-})
-
-const open = async (path: string, shown: string) => {
-  await page.goto(`${served.url}/${path}`)
-  await page.locator(shown).first().waitFor({ state: "visible" })
-}
-
-/** Two busy cores need seconds for a frame. */
-const patient = { timeout: 30_000 }
 
 /** In the page: a function that is passed to `page.evaluate` may use it. */
 declare const scripted: ReturnType<typeof makeWorld> & { readonly outbox: Outbox }
@@ -49,21 +17,6 @@ declare const scripted: ReturnType<typeof makeWorld> & { readonly outbox: Outbox
 const answers = () =>
   page.evaluate(() => scripted.script.calls.filter(({ name }) => name === "requests:answer").map(({ args }) => args))
 const sent = () => page.evaluate(() => scripted.script.calls.filter(({ name }) => name === "turns:send").length)
-
-/** Waits until the page has drawn ten frames without a change. */
-const settled = () =>
-  page.evaluate(async () => {
-    let still = 0
-    const observer = new MutationObserver(() => {
-      still = 0
-    })
-    observer.observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true })
-    while (still < 10) {
-      still += 1
-      await new Promise(requestAnimationFrame)
-    }
-    observer.disconnect()
-  })
 
 describe("a request", () => {
   it("takes no answer before it was visible for a moment, and one of two taps", async () => {
@@ -173,14 +126,14 @@ describe("hostile text", () => {
     })
     // Until then the text is shown as it is.
     await page.getByRole("link", { name: "pixel" }).waitFor()
-    await settled()
+    await settled(page)
     expect(await page.locator(".rows img:not(.attachments img), .rows script, .rows iframe").count()).toBe(0)
     const links = await page
       .locator(".rows .markdown a")
       .evaluateAll((all) => all.map((link) => link.getAttribute("href")))
     expect(new Set(links)).toEqual(new Set(["https://example.com/rules", "https://tracker.test/p.png"]))
     expect(await page.locator(".rows").textContent()).toMatch(/<U\+202E>gnp\.exe.*␇/s)
-    expect(requested.filter((url) => !url.replace(/^blob:/, "").startsWith(served.url))).toEqual([])
+    expect(requested.filter((url) => !url.replace(/^blob:/, "").startsWith(new URL(page.url()).origin))).toEqual([])
   })
 })
 
@@ -208,12 +161,12 @@ describe("a session of 10,000 parts", () => {
       await page.locator(".viewport").evaluate((view) => {
         view.scrollTop = 700
       })
-      await settled()
+      await settled(page)
       const [tall, before] = [await height(), await anchor()]
       expect(before.rows).toBeLessThanOrEqual(40)
       await page.evaluate(() => scripted.script.setConnected(true))
       await expect.poll(height, patient).toBeGreaterThan(tall + 1_000)
-      await settled()
+      await settled(page)
       const after = await anchor()
       expect(after.rows).toBeLessThanOrEqual(40)
       expect(after.text).toBe(before.text)
@@ -233,7 +186,7 @@ describe("a session of 10,000 parts", () => {
         .first()
         .waitFor({ ...patient, state: "attached" })
     await page.waitForLoadState("networkidle", patient)
-    await settled()
+    await settled(page)
     const changed = await page.evaluate(async () => {
       const touched = new Set<string>()
       const observer = new MutationObserver((records) => {

@@ -1,61 +1,17 @@
 /** Prompts and turns of a session in a real browser, over a scripted deployment. */
-import { launchBrowser, type TestBrowser } from "@opencode-worker/harness/browser"
 import type { Page } from "playwright-core"
-import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, it } from "vitest"
-import { serveScripted } from "./scripted/serve.ts"
+import { describe, expect, it } from "vitest"
+import { patient, usePage } from "./scripted/page.ts"
+import { settled } from "./scripted/settled.ts"
 import type { makeWorld } from "./scripted/world.ts"
 
-let served: Awaited<ReturnType<typeof serveScripted>>
-let launched: TestBrowser
 let page: Page
-const failures: Array<string> = []
-
-beforeAll(async () => {
-  ;[served, launched] = await Promise.all([serveScripted(), launchBrowser()])
+const { open } = usePage((opened) => {
+  page = opened
 })
-afterAll(async () => {
-  await launched[Symbol.asyncDispose]()
-  await served[Symbol.asyncDispose]()
-})
-beforeEach(async () => {
-  page = await launched.browser.newPage({ viewport: { width: 390, height: 844 } })
-  failures.length = 0
-  page.on("pageerror", ({ message }) => failures.push(message))
-  page.on("dialog", (dialog) => failures.push(dialog.message()))
-  page.on("console", (message) => {
-    if (message.type() === "error") failures.push(message.text())
-  })
-})
-afterEach(async () => {
-  await page.close()
-  if (failures.length > 0) throw new Error(failures.join("\n"))
-})
-
-const open = async (path: string, shown: string) => {
-  await page.goto(`${served.url}/${path}`)
-  await page.locator(shown).first().waitFor({ state: "visible" })
-}
-
-/** Two busy cores need seconds for a frame. */
-const patient = { timeout: 30_000 }
 
 /** In the page: a function that is passed to `page.evaluate` may use it. */
 declare const scripted: ReturnType<typeof makeWorld>
-
-/** Waits until the page has drawn ten frames without a change. */
-const settled = () =>
-  page.evaluate(async () => {
-    let still = 0
-    const observer = new MutationObserver(() => {
-      still = 0
-    })
-    observer.observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true })
-    while (still < 10) {
-      still += 1
-      await new Promise(requestAnimationFrame)
-    }
-    observer.disconnect()
-  })
 
 describe("a prompt", () => {
   it("has the model, variant and agent that were chosen, also after a reload", async () => {
@@ -102,7 +58,7 @@ describe("the queue", () => {
 describe("a turn", () => {
   it("that search has found is shown first, although it is far back", async () => {
     await open("?scenario=long#/sessions/session1?turn=long6", "text=Prompt 6")
-    await settled()
+    await settled(page)
     const text = await page.evaluate(() => {
       const edge = document.querySelector(".viewport")?.getBoundingClientRect().top ?? 0
       const slots = [...document.querySelectorAll(".row-slot")]

@@ -1,8 +1,9 @@
 /** Writes the pictures of the documentation: the page over a scripted deployment, in the browser of the tests. */
 import { mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { launchBrowser, type Page } from "@opencode-worker/harness/browser"
+import { launchBrowser } from "@opencode-worker/harness/browser"
 import { serveScripted } from "./serve.ts"
+import { settled } from "./settled.ts"
 import type { makeWorld } from "./world.ts"
 
 /** In the page. */
@@ -42,21 +43,6 @@ const pictures: ReadonlyArray<Picture> = [
   { name: "session-desktop-dark", ...session, screen: desktop, theme: "dark" },
   { name: "inbox-desktop-dark", path: "#/inbox/request3", shown: ".diff", screen: desktop, theme: "dark" }
 ]
-
-/** Waits until the page has drawn ten frames without a change. */
-const settled = (page: Page) =>
-  page.evaluate(async () => {
-    let still = 0
-    const observer = new MutationObserver(() => {
-      still = 0
-    })
-    observer.observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true })
-    while (still < 10) {
-      still += 1
-      await new Promise(requestAnimationFrame)
-    }
-    observer.disconnect()
-  })
 
 await mkdir(folder, { recursive: true })
 await using served = await serveScripted()

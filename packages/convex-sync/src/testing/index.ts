@@ -1,2 +1,3 @@
-export { type AgentCheck, agentConformance, type AgentHarness } from "./agentConformance.ts"
+export { type AgentCheck, agentConformance } from "./agentConformance.ts"
+export type { AgentHarness } from "./agentRuns.ts"
 export * as ScriptedAgent from "./ScriptedAgent.ts"
