@@ -1,15 +1,17 @@
-/** Runs all checks of the built packages in two lanes that are busy until the end: the longest tests start first. */
+/** Runs all checks of the built packages in two lanes. Each takes the next step, the longest first, so that both are busy until the end. */
 import { spawn } from "node:child_process"
 import { join } from "node:path"
 
 process.env["NODE_COMPILE_CACHE"] = join(process.cwd(), "node_modules/.cache/compile")
 
-const longest = ["opencode-host", "convex-embedded", "convex-backend", "console"]
-/** Each lane is a list of arguments for turbo, run one after the other. The second step of others finds the tests of the first in turbo's cache. */
-const command = [["test", "package", "--filter=opencode-worker"]]
-const others = [
-  ["test", ...longest.map((name) => `--filter=@opencode-worker/${name}`)],
-  ["//#typecheck", "//#lint:root", "test", "package", "--filter=!opencode-worker"]
+const named = (name) => `@opencode-worker/${name}`
+const longest = ["opencode-host", "convex-embedded", "convex-backend", "console", "chaos", "bench"].map(named)
+/** Arguments for turbo. */
+const steps = [
+  ["test", "package", "--filter=opencode-worker"],
+  ...longest.map((name) => ["test", "package", `--filter=${name}`]),
+  ["//#typecheck", "//#lint:root"],
+  ["test", "package", ...["opencode-worker", ...longest].map((name) => `--filter=!${name}`)]
 ]
 
 const running = new Set()
@@ -30,8 +32,10 @@ const turbo = (args) =>
     })
   })
 
-const lane = async (steps) => {
-  for (const args of steps) if (signal !== undefined || !(await turbo(args))) return false
+const lane = async () => {
+  for (let args = steps.shift(); args !== undefined; args = steps.shift()) {
+    if (signal !== undefined || !(await turbo(args))) return false
+  }
   return true
 }
 
@@ -42,5 +46,5 @@ for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) {
   })
 }
 
-const passed = await Promise.all([lane(command), lane(others)])
+const passed = await Promise.all([lane(), lane()])
 process.exitCode = passed.every(Boolean) ? 0 : 1
