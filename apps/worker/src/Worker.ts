@@ -268,7 +268,7 @@ const runBackground = Effect.fnUntraced(function* (
   // Only an event reports a deletion, so none may be missed.
   yield* retryUnlessFenced(SessionSync.run(sessions)).pipe(Effect.ignore, Effect.forkScoped)
   if (about !== undefined) {
-    yield* Effect.forkScoped(Effect.ignore(reportInfo(about)))
+    yield* Effect.forkScoped(Effect.ignore(reportInfo(about, allowShell)))
   }
   yield* lease.lost.pipe(
     Effect.catch((error) => actor.send(lossOf(error, credentials))),

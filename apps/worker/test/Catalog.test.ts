@@ -201,7 +201,13 @@ layer(configured, { excludeTestServices: true, timeout: 120_000 })("the catalogu
             assert.include(refused?.error, "--allow-shell")
           })
         )
-        yield* workerWith({ allowShell: true })
+        yield* workerWith({ allowShell: true, about: { version: "1.2.3", permissions: "careful" } })
+        yield* operator
+          .stream(({ workers }) => workers.watch())
+          .pipe(
+            Stream.filter((rows) => rows.some(({ info }) => info?.shell === true)),
+            Stream.runHead
+          )
         const done = yield* shell("echo one; echo two >&2")
         assert.deepInclude(done, { status: "done", error: null })
         assert.deepStrictEqual(JSON.parse(done?.result ?? ""), { output: "one\ntwo\n", truncated: false })

@@ -65,7 +65,12 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
         )
         const row = Option.getOrThrow(found).find((each) => each.workerId === workerId)
         assert.deepInclude(row, { running: 0, queued: 0, advice: null, lastSeenAt: null })
-        assert.deepInclude(row?.info, { version: "1.2.3", branch: "feature/list", permissions: "careful" })
+        assert.deepInclude(row?.info, {
+          version: "1.2.3",
+          branch: "feature/list",
+          permissions: "careful",
+          shell: false
+        })
         assert.strictEqual(row?.info?.opencode.state, "running")
         assert.match(row?.info?.opencode.version ?? "", /^\d+\.\d+\.\d+/)
         assert.isAbove(row?.info?.diskFree ?? 0, 0)

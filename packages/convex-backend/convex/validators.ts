@@ -18,6 +18,8 @@ export const workerInfo = v.object({
   branch: v.union(v.string(), v.null()),
   /** The permission mode. */
   permissions: v.string(),
+  /** Whether it runs shell commands of operators. */
+  shell: v.boolean(),
   /** Free bytes of the disk of the directory, and the bytes of OpenCode's database. Both are rounded. */
   diskFree: v.union(v.number(), v.null()),
   databaseBytes: v.union(v.number(), v.null())

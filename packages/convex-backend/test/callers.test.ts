@@ -220,6 +220,7 @@ const info = {
   opencode: { version: "1.18.33", state: "running" },
   branch: "main",
   permissions: "careful",
+  shell: false,
   diskFree: null,
   databaseBytes: 0
 }

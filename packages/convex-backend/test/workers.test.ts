@@ -27,6 +27,7 @@ const info = {
   opencode: { version: "1.18.33", state: "running" },
   branch: "feature/list",
   permissions: "careful",
+  shell: true,
   diskFree: 5_000_000_000,
   databaseBytes: 40_000_000
 }

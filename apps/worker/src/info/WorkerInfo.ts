@@ -48,8 +48,8 @@ const databaseBytes = async ({ environment }: AboutWorker): Promise<number | nul
   return rounded((await sizeOf(file)) + (await sizeOf(`${file}-wal`)), gigabyte / 100)
 }
 
-/** Reports until the lease is lost. */
-export const reportInfo = Effect.fnUntraced(function* (about: AboutWorker) {
+/** Reports until the lease is lost. `shell`: whether the worker runs shell commands of operators. */
+export const reportInfo = Effect.fnUntraced(function* (about: AboutWorker, shell: boolean) {
   const lease = yield* Lease
   const host = yield* OpenCodeHost
   // Read once per process: `server` counts as a use, which postpones the idle timeout.
@@ -68,6 +68,7 @@ export const reportInfo = Effect.fnUntraced(function* (about: AboutWorker) {
       opencode: { version: opencodeVersion, state: Option.isSome(running) ? "running" : "stopped" },
       branch: yield* Effect.promise(() => branchOf(host.directory)),
       permissions: about.permissions,
+      shell,
       diskFree: yield* Effect.promise(() => diskFree(host.directory)),
       databaseBytes: yield* Effect.promise(() => databaseBytes(about))
     }
