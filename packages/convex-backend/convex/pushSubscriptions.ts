@@ -28,7 +28,7 @@ export const key = readerAction({
  * browsers renew subscriptions: it replaces the target with the same endpoint, and the earlier one of the calling device.
  *
  * - `endpoint`, `p256dh`, `auth`: of `PushSubscription.toJSON()`.
- * - `wants`, `content`: as in `notifications.add`.
+ * - `wants`, `content`: as in `notifications.add`. Default: those of the replaced target.
  *
  * Fails with `InvalidArgument`, and with `Conflict` if 20 other targets exist.
  */
@@ -40,13 +40,18 @@ export const subscribe = readerMutation({
     wants: v.optional(v.array(inboxKind)),
     content: v.optional(v.boolean())
   },
-  handler: async (ctx, { auth, content = false, endpoint, p256dh, wants = kinds }) => {
+  handler: async (ctx, { auth, endpoint, p256dh, ...given }) => {
     const url = checkUrl(endpoint)
     checkText("p256dh", p256dh, MAX_NAME)
     checkText("auth", auth, MAX_NAME)
     checkPushKeys({ p256dh, auth })
-    checkCount("wants", wants.length, kinds.length)
+    checkCount("wants", given.wants?.length ?? 0, kinds.length)
     const device = ctx.device?.deviceId ?? null
+    const targets = await targetsOf(ctx, ctx.operator)
+    const isEarlier = (each: (typeof targets)[number]) =>
+      each.kind === "push" && (each.url === url || (device !== null && each.device === device))
+    const [first, ...others] = targets.filter(isEarlier)
+    const { content = first?.content ?? false, wants = first?.wants ?? kinds } = given
     const target = {
       ownerId: ctx.operator,
       device,
@@ -56,10 +61,6 @@ export const subscribe = readerMutation({
       wants: [...new Set(wants)],
       content
     }
-    const targets = await targetsOf(ctx, ctx.operator)
-    const isEarlier = (each: (typeof targets)[number]) =>
-      each.kind === "push" && (each.url === url || (device !== null && each.device === device))
-    const [first, ...others] = targets.filter(isEarlier)
     for (const { _id } of others) await ctx.db.delete(_id)
     if (first !== undefined) {
       await ctx.db.replace(first._id, target)

@@ -101,6 +101,14 @@ describe("a subscription", () => {
     assert.deepStrictEqual(others, [])
     // The endpoint is a capability: only its origin is shown.
     assert.deepInclude(target, { kind: "push", url: receiver.url, deviceId: phone.deviceId, hasSecret: false })
+    // A renewal keeps what was chosen.
+    const choose = (name: string, chosen: { wants?: Array<"failed">; content?: boolean }) => {
+      const { endpoint, keys } = newSubscription(`${receiver.url}${path}/${name}`)
+      return phone.client.mutation(api.pushSubscriptions.subscribe, { endpoint, ...keys, ...chosen })
+    }
+    await choose("chosen", { wants: ["failed"], content: true })
+    await choose("later", {})
+    assert.deepInclude((await targets())[0], { wants: ["failed"], content: true })
     await operator.mutation(api.devices.revoke, { deviceId: phone.deviceId })
     assert.deepStrictEqual(await targets(), [])
   })

@@ -7,8 +7,8 @@ import { Outbox, type OutboxItem, sendWith } from "../data/Outbox.ts"
 import { openStore } from "../data/storage.ts"
 import { PairScreen } from "../screens/Pair.tsx"
 import { t } from "../text/messages.ts"
+import { renewPush } from "./push.ts"
 import { explain, isSignedOut, makeServices, type Services, ServicesProvider } from "./Services.ts"
-import { renewPush } from "./serviceWorker.ts"
 import { Shell } from "./Shell.tsx"
 
 type State =

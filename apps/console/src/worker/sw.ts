@@ -78,8 +78,9 @@ const show = async (message: PushMessage) => {
 const openPage = async (url: string) => {
   const [client] = await scope.clients.matchAll({ type: "window", includeUncontrolled: true })
   if (client === undefined) return scope.clients.openWindow(url)
-  await client.focus()
-  return client.navigate(url)
+  // A browser may refuse either: to focus a page without a click, and to lead a page that another worker controls.
+  await client.focus().catch(() => undefined)
+  return client.navigate(url).catch(() => scope.clients.openWindow(url))
 }
 
 scope.addEventListener("install", (event: Extendable) => event.waitUntil(install()))

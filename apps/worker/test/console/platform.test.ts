@@ -7,6 +7,7 @@ import { consolePage, type Deployment, startDeployment, until } from "@opencode-
 import { type BrowserContext, launchBrowser, type Page, type TestBrowser } from "@opencode-worker/harness/browser"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { open, sees } from "./browser.ts"
+import { fakePush } from "./push.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "console-platform-"))
 let launched: TestBrowser
@@ -139,5 +140,98 @@ describe("the page", () => {
       tag: "session1",
       data: { page: "/#/inbox/request1" }
     })
+  })
+
+  it("leads to the page of a notification that was tapped", async () => {
+    const [worker] = context.serviceWorkers()
+    if (worker === undefined) throw new Error("There is no service worker")
+    await page.goto(`${deployment.url}/#/machines`)
+    // A browser sends it after a tap; an event of a script may not extend the life of the worker.
+    const tap = (data: string) =>
+      worker.evaluate(`new Promise((resolve, reject) => {
+        const event = new ExtendableEvent("notificationclick")
+        const isClosed = []
+        Object.defineProperties(event, {
+          notification: { value: { data: ${data}, close: () => isClosed.push(true) } },
+          waitUntil: { value: (work) => work.then(() => resolve(isClosed.length), reject) }
+        })
+        dispatchEvent(event)
+      })`)
+    assert.strictEqual(await tap(`{ page: "/#/inbox/request1" }`), 1)
+    await page.waitForURL(/#\/inbox\/request1$/)
+    // A page of another origin is not one of a notification.
+    await tap(`{ page: "https://elsewhere.test/" }`)
+    await page.waitForURL(/#\/inbox$/)
+    assert.strictEqual(new URL(page.url()).origin, deployment.url)
+  })
+})
+
+const toggle = () => page.getByRole("checkbox", { name: "Notify this browser" })
+const targets = async () =>
+  (await deployment.rows("notifyTargets")).map((row): Record<string, unknown> => JSON.parse(row))
+/** Opens the settings in a browser with this state. */
+const settings = async (state: object = {}) => {
+  await page.goto("about:blank")
+  await page.goto(`${deployment.url}/#/settings`)
+  await page.evaluate(`Object.assign(push, ${JSON.stringify(state)}); dispatchEvent(new Event("focus"))`)
+  await page.getByRole("heading", { name: "Notifications" }).waitFor()
+}
+
+describe("notifications of this browser", () => {
+  beforeAll(async () => {
+    await context.addInitScript(fakePush())
+  })
+
+  it("are subscribed with the key of the deployment, renewed with what was chosen, and ended", async () => {
+    await settings()
+    await toggle().check()
+    await until(async () => (await targets()).length === 1, "the subscription")
+    const [target] = await targets()
+    assert.deepInclude(target, { kind: "push", url: "https://push.test/subscription/1", content: false })
+    const { token, url } = deployment
+    await using client = createClient({ url, auth: token })
+    const key = await client.notifications.pushKey()
+    assert.deepStrictEqual(await page.evaluate("push.subscribed"), [
+      { userVisibleOnly: true, key: [...Buffer.from(key, "base64url")] }
+    ])
+
+    await page.getByRole("checkbox", { name: "Show titles and subjects" }).check()
+    await until(async () => (await targets())[0]?.["content"] === true, "the content to be chosen")
+    assert.strictEqual(await page.evaluate("push.subscribed.length"), 1)
+
+    // A subscription with the key of another deployment is replaced.
+    await page.evaluate("push.subscription.options.applicationServerKey = new Uint8Array(65).buffer")
+    await page.getByRole("checkbox", { name: "Show titles and subjects" }).uncheck()
+    await until(async () => (await page.evaluate("push.subscribed.length")) === 2, "another subscription")
+    await until(async () => (await targets())[0]?.["content"] === false, "the content to be dropped")
+
+    await toggle().uncheck()
+    await until(async () => (await targets()).length === 0, "the end of the subscription")
+    await until(() => page.evaluate<boolean>("push.subscription === null"), "the browser to end it")
+  })
+
+  it("show in words why they are not there: blocked, not allowed, failed, or not supported", async () => {
+    await settings({ permission: "denied" })
+    await sees(page, /^This browser blocks notifications/)
+    assert.strictEqual(await toggle().count(), 0)
+
+    await settings({ answer: "default" })
+    await toggle().click()
+    await sees(page, /^The browser was not allowed/)
+    assert.isFalse(await toggle().isChecked())
+
+    await settings({ answer: "denied" })
+    await toggle().click()
+    await sees(page, /^This browser blocks notifications/)
+
+    await settings({ failure: "Registration failed" })
+    await toggle().click()
+    await sees(page, "The browser did not subscribe: Registration failed")
+    assert.isFalse(await toggle().isChecked())
+    assert.isEmpty(await targets())
+
+    await settings()
+    await page.evaluate(`delete globalThis.PushManager; dispatchEvent(new Event("focus"))`)
+    await sees(page, /^This browser cannot receive notifications/)
   })
 })

@@ -63,7 +63,8 @@ export const makeNotifications = ({ action, mutation, query }: Calls) => ({
   pushKey: async (options?: CallOptions): Promise<string> => (await action(api.pushSubscriptions.key, {}, options)).key,
   /**
    * Sends notifications to a browser's subscription. Call it at each load of the page: browsers renew subscriptions, and
-   * the new one replaces the earlier one of this device. A device with the scope `read` may call it.
+   * the new one replaces the earlier one of this device, and keeps its `wants` and `content` if they are not given. A device
+   * with the scope `read` may call it.
    */
   subscribePush: async (
     subscription: PushSubscriptionLike,

@@ -1,35 +1,53 @@
 /** Notifications in this browser, also while the page is closed. */
-import { useEffect, useState } from "react"
+import { cleanText } from "@opencode-worker/client/text"
+import { useCallback, useEffect, useState } from "react"
+import { hasPushContent, pushState, type PushState, subscribePush, unsubscribePush } from "../../app/push.ts"
 import { useAction, useServices } from "../../app/Services.ts"
-import { canPush, pushSubscription, subscribePush, unsubscribePush } from "../../app/serviceWorker.ts"
 import { t } from "../../text/messages.ts"
 import { Problem } from "../../ui/parts.tsx"
+
+/** Why there is nothing to switch on. */
+const reasonOf = (state: PushState): string | null => {
+  if (state === "blocked") return t("push.blocked")
+  if (state !== "unsupported") return null
+  return t(globalThis.isSecureContext ? "push.unsupported" : "push.insecure")
+}
 
 export const Push = () => {
   const { client } = useServices()
   const { error, isRunning, run } = useAction()
-  const [isOn, setOn] = useState(false)
+  const [state, setState] = useState<PushState | null>(null)
+  /** The state that was chosen, until the browser has reached or refused it. */
+  const [wanted, setWanted] = useState<PushState | null>(null)
   const [hasContent, setContent] = useState(false)
-  useEffect(() => {
-    const read = async () => setOn((await pushSubscription()) !== null)
-    read().catch(() => undefined)
+  const read = useCallback(async () => {
+    setState(await pushState().catch(() => "unsupported" as const))
+    setWanted(null)
   }, [])
-  const change = (next: boolean, content: boolean) =>
-    void run(
-      () => (next ? subscribePush(client, content) : unsubscribePush(client)),
-      () => setOn(next)
-    )
+  useEffect(() => {
+    const onFocus = () => void read()
+    onFocus()
+    hasPushContent().then(setContent, () => undefined)
+    // The permission may change in the browser's settings.
+    addEventListener("focus", onFocus)
+    return () => removeEventListener("focus", onFocus)
+  }, [read])
+  const change = (next: boolean, content: boolean) => {
+    setWanted(next ? "on" : "off")
+    void run(() => (next ? subscribePush(client, content) : unsubscribePush(client))).finally(() => void read())
+  }
+  const reason = state === null ? null : reasonOf(state)
   return (
     <>
       <h2 className="section-title">{t("settings.notifications")}</h2>
       <div className="card">
-        {canPush() ? (
+        {reason === null ? (
           <>
             <label className="check">
               <input
                 type="checkbox"
-                checked={isOn}
-                disabled={isRunning}
+                checked={(wanted ?? state) === "on"}
+                disabled={isRunning || state === null}
                 onChange={({ target }) => change(target.checked, hasContent)}
               />
               {t("settings.pushOn")}
@@ -41,15 +59,17 @@ export const Push = () => {
                 disabled={isRunning}
                 onChange={({ target }) => {
                   setContent(target.checked)
-                  if (isOn) change(true, target.checked)
+                  if (state === "on") change(true, target.checked)
                 }}
               />
               {t("settings.pushContent")}
             </label>
-            {error !== null && <Problem error={error} />}
+            {error !== null && <Problem error={cleanText(error)} />}
           </>
         ) : (
-          <p className="sub">{t("settings.pushNone")}</p>
+          <p className="sub" role="status">
+            {reason}
+          </p>
         )}
       </div>
     </>
