@@ -7,7 +7,7 @@ import { AnswerGuard, visibleTime } from "../src/data/AnswerGuard.ts"
 import { keepAnswered } from "../src/data/keepAnswered.ts"
 import { undoFiles } from "../src/data/commands.ts"
 import { dayOf, sumBy, sumOf } from "../src/data/usage.ts"
-import { diffLines, fileDiffs } from "../src/text/diff.ts"
+import { diffLines, fileDiffs, wholeFileDiffs, withoutName } from "../src/text/diff.ts"
 import { cost, duration, elapsed, longDuration, shortPath, tokens } from "../src/text/format.ts"
 import { safeLink } from "../src/text/links.ts"
 import { marked } from "../src/text/marks.ts"
@@ -178,6 +178,25 @@ describe("diffs", () => {
     expect(files.map((each) => each.patch).join("")).toBe(patch)
     expect(fileDiffs("--- a/z\n+++ b/z\n@@ -1 +1 @@\n-a\n+b\n").map(({ file }) => file)).toEqual(["z"])
     expect(fileDiffs("")).toEqual([])
+    // A request shows all of its patch: each file under its name, or the patch as it is.
+    expect(wholeFileDiffs(patch)).toEqual(files)
+    expect(wholeFileDiffs(`note\n${patch}`)).toBeNull()
+    expect(wholeFileDiffs("@@ -1 +1 @@\n-a\n+b\n")).toBeNull()
+  })
+
+  it("leave out only lines that repeat the name of the file", () => {
+    const head = [
+      "Index: a b.ts",
+      "=".repeat(67),
+      "--- a b.ts\t",
+      "+++ a b.ts\t",
+      "old mode 100644",
+      "rename to other.ts"
+    ]
+    const body = ["@@ -1,2 +1,2 @@", "--- a b.ts", "+++ a b.ts", "Index: a b.ts"]
+    const shown = withoutName(diffLines([...head, ...body].join("\n")), "a b.ts")
+    expect(shown.map(({ text }) => text)).toEqual(["old mode 100644", "rename to other.ts", ...body])
+    expect(withoutName(diffLines("--- a/one\n+++ b/two\n@@ -1 +1 @@"), "two")).toHaveLength(2)
   })
 })
 

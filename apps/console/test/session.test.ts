@@ -33,6 +33,76 @@ describe("a prompt", () => {
   })
 })
 
+const calls = (name: string) =>
+  page.evaluate((of) => scripted.script.calls.filter((call) => call.name === of).map(({ args }) => args), name)
+
+describe("a command of OpenCode", () => {
+  it("is completed and sent by keys, with its arguments", async () => {
+    await open("#/sessions/session3", "text=gave up after 6 tries")
+    const field = page.getByLabel("Prompt", { exact: true })
+    await field.focus()
+    await page.keyboard.type("/")
+    const options = page.getByRole("listbox", { name: "Commands of OpenCode" }).getByRole("option")
+    await expect.poll(() => options.count(), patient).toBe(3)
+    await page.keyboard.press("ArrowUp")
+    await page.getByRole("option", { name: "/review", selected: true }).waitFor()
+    await page.keyboard.press("ArrowDown")
+    await page.getByRole("option", { name: "/init", selected: true }).waitFor()
+    // Esc closes the list, and stops nothing.
+    await page.keyboard.press("Escape")
+    await options.first().waitFor({ state: "detached" })
+    await page.keyboard.type("rev")
+    await page.keyboard.press("Tab")
+    expect(await field.inputValue()).toBe("/review ")
+    await page.getByText("Review the changes of a branch").waitFor()
+    await page.keyboard.type("main")
+    await page.keyboard.press("Enter")
+    await page.getByText("/review main").waitFor()
+    await page.getByText("Queued").waitFor()
+    expect(await calls("turns:command")).toMatchObject([{ name: "review", arguments: "main", sessionId: "session3" }])
+    expect(await calls("turns:send")).toEqual([])
+  })
+
+  it("is chosen by touch; an unknown one is refused and a space before it makes it a prompt", async () => {
+    await open("#/sessions/session1", "text=Now run all tests.")
+    const field = page.getByLabel("Prompt", { exact: true })
+    await field.fill("/not-there")
+    await page.getByRole("button", { name: "Send", exact: true }).click()
+    await page.getByText("There is no command /not-there").waitFor()
+    await field.fill("/no")
+    await page.getByRole("option", { name: "/release-notes" }).click()
+    expect(await field.inputValue()).toBe("/release-notes ")
+    expect(await field.evaluate((element) => element === document.activeElement)).toBe(true)
+    // A command never steers.
+    expect(await page.getByText("Steer", { exact: true }).count()).toBe(0)
+    await page.getByRole("button", { name: "Send", exact: true }).click()
+    await expect
+      .poll(() => calls("turns:command"), patient)
+      .toMatchObject([{ name: "release-notes", arguments: "", sessionId: "session1" }])
+    await field.fill(" /not-there")
+    await page.getByRole("button", { name: "Send", exact: true }).click()
+    await expect.poll(() => calls("turns:send"), patient).toMatchObject([{ text: " /not-there" }])
+  })
+})
+
+describe("a shell command", () => {
+  it("is offered only where the machine allows it, and shows its output", async () => {
+    await open("#/sessions/session2", "text=No prompts yet")
+    await page.getByRole("button", { name: "Session actions" }).click()
+    await page.getByRole("button", { name: "Fork" }).waitFor()
+    expect(await page.getByRole("button", { name: "Shell command…" }).count()).toBe(0)
+    await open("#/sessions/session3", "text=gave up after 6 tries")
+    await page.getByRole("button", { name: "Session actions" }).click()
+    await page.getByRole("button", { name: "Shell command…" }).click()
+    const dialog = page.getByRole("dialog", { name: "Shell command" })
+    await dialog.getByText("It runs on studio with all rights of its user, without approval").waitFor()
+    await dialog.getByLabel("Command").fill("git status")
+    await page.keyboard.press("Enter")
+    await dialog.getByText("git status: done").waitFor()
+    expect(await calls("sessionActions:shell")).toMatchObject([{ line: "git status", sessionId: "session3" }])
+  })
+})
+
 describe("the queue", () => {
   it("is read, changed, moved and emptied", async () => {
     await open("#/sessions/session1", "text=1 prompt waits")

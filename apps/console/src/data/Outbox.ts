@@ -16,6 +16,8 @@ export interface OutboxItem {
   readonly sessionId: SessionId
   readonly text: string
   readonly delivery: "queue" | "steer"
+  /** A command of OpenCode instead of a prompt; `text` shows it. */
+  readonly command?: { readonly name: string; readonly args: string }
   readonly model?: string
   readonly variant?: string
   readonly agent?: string
@@ -28,7 +30,7 @@ export interface OutboxItem {
 }
 
 export type Draft = Pick<OutboxItem, "sessionId" | "text" | "delivery" | "files" | "key"> &
-  Partial<Pick<OutboxItem, "model" | "variant" | "agent">>
+  Partial<Pick<OutboxItem, "command" | "model" | "variant" | "agent">>
 
 /** The next item of each session that has none refused or in flight before it. Pure. */
 export const sendable = (items: ReadonlyArray<OutboxItem>): ReadonlyArray<OutboxItem> => {
@@ -56,17 +58,19 @@ type Send = (item: OutboxItem) => Promise<TurnId>
 /** Sends an item through a client. Files are uploaded again after a failure; an upload that no prompt uses is deleted. */
 export const sendWith =
   (client: Pick<Client, "files" | "turns">): Send =>
-  async ({ agent, delivery, files, key, model, sessionId, text, variant }) => {
+  async ({ agent, command, delivery, files, key, model, sessionId, text, variant }) => {
     const uploaded = []
     for (const file of files) uploaded.push(await client.files.upload(file))
-    return client.turns.send(sessionId, text, {
+    const options = {
       idempotencyKey: key,
-      delivery,
       ...(model !== undefined && { model }),
       ...(variant !== undefined && { variant }),
       ...(agent !== undefined && { agent }),
       ...(uploaded.length > 0 && { files: uploaded })
-    })
+    }
+    return command === undefined
+      ? client.turns.send(sessionId, text, { ...options, delivery })
+      : client.turns.command(sessionId, command.name, command.args, options)
   }
 
 export class Outbox {

@@ -14,8 +14,12 @@ export interface CommandOutcome {
 const parse = (json: string | null): unknown => (json === null ? null : JSON.parse(json))
 
 /** Waits for a command, but not for a worker that is off. Rejects with its error. */
-export const waitFor = async (client: Pick<Client, "commands">, commandId: CommandId): Promise<CommandOutcome> => {
-  const limit = AbortSignal.timeout(patience)
+export const waitFor = async (
+  client: Pick<Client, "commands">,
+  commandId: CommandId,
+  milliseconds = patience
+): Promise<CommandOutcome> => {
+  const limit = AbortSignal.timeout(milliseconds)
   try {
     const command = await client.commands.wait(commandId, { signal: limit })
     if (command === null) return { isDone: true, value: null }
@@ -34,6 +38,18 @@ const field = (value: unknown, name: string): unknown =>
 export const sessionOf = (result: unknown): string | null => {
   const sessionId = field(result, "sessionId")
   return typeof sessionId === "string" ? sessionId : null
+}
+
+export interface ShellOutput {
+  readonly text: string
+  /** It is only the end of the output. */
+  readonly truncated: boolean
+}
+
+/** The result of a shell command. */
+export const shellOutput = (result: unknown): ShellOutput => {
+  const text = field(result, "output")
+  return { text: typeof text === "string" ? text : "", truncated: field(result, "truncated") === true }
 }
 
 export interface UndoFile {

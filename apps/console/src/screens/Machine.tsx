@@ -67,6 +67,8 @@ const Details = ({ worker }: { readonly worker: Worker }) => {
               <dd>
                 <Foreign>{info.permissions}</Foreign>
               </dd>
+              <dt>{t("machines.shell")}</dt>
+              <dd>{t(info.shell ? "machines.shellAllowed" : "machines.shellRefused")}</dd>
               <dt>{t("machines.opencode")}</dt>
               <dd>
                 <Foreign>{`${info.opencode.version ?? ""} ${info.opencode.state}`.trim()}</Foreign>
@@ -87,7 +89,7 @@ const Details = ({ worker }: { readonly worker: Worker }) => {
       </div>
       {mayOperate && isUsable && (
         <>
-          <div className="button-row">
+          <div className="button-row actions">
             <a className="button primary" href={href({ name: "new", workerId })}>
               {t("machines.session")}
             </a>

@@ -1,13 +1,16 @@
 /** Starts a session on a machine, which may be off. */
 import type { WorkerId } from "@opencode-worker/client"
-import { type FormEvent, useEffect, useState } from "react"
+import { type FormEvent, useEffect, useRef, useState } from "react"
 import { go } from "../app/navigation.ts"
 import { useAction, useServices } from "../app/Services.ts"
+import { useCatalog } from "../data/catalog.ts"
 import { useWorkers } from "../data/lists.ts"
+import { chosenText, slashOf } from "../data/slashCommands.ts"
 import { shortPath } from "../text/format.ts"
 import { t } from "../text/messages.ts"
 import { Empty, Foreign, Head, Loaded, Problem } from "../ui/parts.tsx"
 import { takeShared } from "../worker/shared.ts"
+import { fieldProps, SlashMenu, unknownCommand, useSlash } from "./composer/SlashMenu.tsx"
 
 export default function NewSessionScreen({ workerId }: { readonly workerId: string | null }) {
   const workers = useWorkers()
@@ -32,13 +35,24 @@ export default function NewSessionScreen({ workerId }: { readonly workerId: stri
     .toSorted((a, b) => Number(b.online) - Number(a.online))
   const selected = usable.find((worker) => worker.workerId === (chosen ?? workerId)) ?? usable[0]
 
+  const field = useRef<HTMLTextAreaElement>(null)
+  const { value: catalog } = useCatalog(selected?.workerId ?? null, text.startsWith("/"))
+  const offered = catalog?.commands ?? []
+  const slash = useSlash(text, offered, (command) => {
+    setText(chosenText(command))
+    field.current?.focus()
+  })
+  const command = slashOf(text, offered)
+
   const onSubmit = (event: FormEvent) => {
     event.preventDefault()
     if (selected === undefined) return
     void run(async () => {
+      if (command?.kind === "unknown") throw new Error(unknownCommand(command.name, catalog !== undefined))
       const sessionId = await client.sessions.create(selected.workerId, { idempotencyKey: keys.session })
       if (text.trim() !== "") {
-        await outbox.add({ key: keys.prompt, sessionId, text, delivery: "queue", files })
+        const called = command === null ? {} : { command: { name: command.name, args: command.args } }
+        await outbox.add({ key: keys.prompt, sessionId, text, delivery: "queue", files, ...called })
       }
       go({ name: "session", sessionId }, { replace: true })
     })
@@ -82,12 +96,16 @@ export default function NewSessionScreen({ workerId }: { readonly workerId: stri
                 <div className="field">
                   <label htmlFor="first-prompt">{t("sessions.prompt")}</label>
                   <textarea
+                    ref={field}
                     id="first-prompt"
                     className="input"
                     rows={5}
                     value={text}
                     onChange={({ target }) => setText(target.value)}
+                    onKeyDown={(event) => void slash.onKey(event)}
+                    {...fieldProps(slash)}
                   />
+                  <SlashMenu slash={slash} />
                 </div>
                 {files.length > 0 && <p className="sub">{files.map(({ name }) => name).join(", ")}</p>}
                 {error !== null && <Problem error={error} />}

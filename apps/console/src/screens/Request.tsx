@@ -8,12 +8,12 @@ import { href } from "../app/router.ts"
 import { titleOf, useMachines, useSession, useWaitingRequests } from "../data/lists.ts"
 import { duration, longDuration } from "../text/format.ts"
 import { t } from "../text/messages.ts"
-import { Diff } from "../ui/Diff.tsx"
 import { Empty, Foreign, Head, Loaded, Problem } from "../ui/parts.tsx"
 import { type Answering, useAnswer } from "../ui/useAnswer.ts"
 import { useRequest } from "./InboxRequest.tsx"
 import { QuestionForm } from "./QuestionForm.tsx"
 import { RequestActions } from "./RequestActions.tsx"
+import { RequestSections } from "./RequestSections.tsx"
 
 const headingOf = ({ content }: OpenRequest): string => {
   if (content.kind === "question") return t("request.question")
@@ -63,7 +63,7 @@ export default function RequestScreen({ requestId }: { readonly requestId: strin
 
 const NextLink = ({ requestId }: { readonly requestId: string }) => (
   <a className="button" href={href({ name: "request", requestId })}>
-    {t("inbox.review")}
+    {t("request.next")}
   </a>
 )
 
@@ -147,22 +147,7 @@ const Card = ({
         </div>
         {content.kind === "permission" ? (
           <>
-            {content.sections.map(({ format, name, text }, index) => (
-              <div key={index}>
-                {!RequestCard.isCommand(content.sections) && (
-                  <h2 className="section-title flush">
-                    <Foreign>{name}</Foreign>
-                  </h2>
-                )}
-                {format === "diff" ? (
-                  <Diff patch={text} label={name} />
-                ) : (
-                  <code className="code" tabIndex={0} role="region" aria-label={name}>
-                    {cleanText(text)}
-                  </code>
-                )}
-              </div>
-            ))}
+            <RequestSections sections={content.sections} />
             {always !== null && (
               <div className="card">
                 <b>{t("request.covers", { label: cleanText(always.label) })}</b>

@@ -10,7 +10,7 @@ import { Icon } from "../ui/icons.tsx"
 import { Empty, Foreign, Head, Loading, Problem } from "../ui/parts.tsx"
 import { SessionTimeline } from "../timeline/SessionTimeline.tsx"
 import { Timeline } from "../timeline/Timeline.ts"
-import { Composer } from "./Composer.tsx"
+import { Composer } from "./composer/Composer.tsx"
 
 const Queue = lazy(() => import("./Queue.tsx"))
 const SessionActions = lazy(() => import("./SessionActions.tsx"))

@@ -18,10 +18,17 @@ export const diffLines = (patch: string): ReadonlyArray<DiffLine> =>
     .split("\n")
     .map((text) => ({ kind: kindOf(text), text }))
 
-/** The lines from the first change on: without those that only name the files. */
-export const changedLines = (lines: ReadonlyArray<DiffLine>): ReadonlyArray<DiffLine> => {
+/** The lines without those before the first change that only repeat the name of the file. All others stay. */
+export const withoutName = (lines: ReadonlyArray<DiffLine>, file: string): ReadonlyArray<DiffLine> => {
   const first = lines.findIndex(({ text }) => text.startsWith("@@"))
-  return first === -1 ? lines : lines.slice(first)
+  const names = new Set([file, `a/${file}`, `b/${file}`, "/dev/null"].flatMap((name) => [`--- ${name}`, `+++ ${name}`]))
+  const isName = ({ text }: DiffLine) =>
+    text === `Index: ${file}` ||
+    text === `diff --git a/${file} b/${file}` ||
+    /^={20,}$/.test(text) ||
+    /^index [0-9a-f]+\.\.[0-9a-f]+(?: \d+)?$/.test(text) ||
+    names.has(text.replace(/\t.*$/, ""))
+  return lines.filter((line, index) => index >= first || !isName(line))
 }
 
 export interface FileDiff {
@@ -46,3 +53,10 @@ export const fileDiffs = (patch: string): ReadonlyArray<FileDiff> => {
 /** Lines in groups of a fixed size. The browser draws only the groups in view. */
 export const grouped = <A>(lines: ReadonlyArray<A>, size: number): ReadonlyArray<ReadonlyArray<A>> =>
   Array.from({ length: Math.ceil(lines.length / size) }, (_, index) => lines.slice(index * size, (index + 1) * size))
+
+/** The diff of each file, if the patch has nothing else. Null: show it as it is. */
+export const wholeFileDiffs = (patch: string): ReadonlyArray<FileDiff> | null => {
+  const diffs = fileDiffs(patch)
+  const isWhole = diffs.every(({ file }) => file !== "") && diffs.map((each) => each.patch).join("") === patch
+  return isWhole && diffs.length > 0 ? diffs : null
+}

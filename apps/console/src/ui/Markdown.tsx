@@ -3,9 +3,11 @@
  * Images are not loaded; links name their target.
  */
 import { cleanText } from "@opencode-worker/client/text"
-import { createElement, memo, type ReactNode, useRef } from "react"
+import { createElement, memo, type ReactNode, useEffect, useRef, useState } from "react"
 import { MarkdownBlocks, type MarkdownToken } from "../text/blocks.ts"
 import { safeLink } from "../text/links.ts"
+import { t } from "../text/messages.ts"
+import { Icon } from "./icons.tsx"
 
 interface Inner {
   readonly type: string
@@ -69,6 +71,39 @@ const List = ({ token }: { readonly token: Extract<MarkdownToken, { type: "list"
   return token.ordered ? <ol start={Number(token.start) || 1}>{items}</ol> : <ul>{items}</ul>
 }
 
+/** Milliseconds for which a button shows that it has copied. */
+const noticed = 2_000
+
+const Code = ({ text }: { readonly text: string }) => {
+  const [isCopied, setCopied] = useState(false)
+  useEffect(() => {
+    if (!isCopied) return undefined
+    const timer = setTimeout(() => setCopied(false), noticed)
+    return () => clearTimeout(timer)
+  }, [isCopied])
+  const copy = () =>
+    void navigator.clipboard.writeText(text).then(
+      () => setCopied(true),
+      () => undefined
+    )
+  return (
+    <div className="code-block">
+      <pre tabIndex={0}>
+        <code>{text}</code>
+      </pre>
+      {/* Not on pages without TLS. */}
+      {"clipboard" in navigator && (
+        <button type="button" className="icon-button copy" aria-label={t("block.copy")} onClick={copy}>
+          <Icon name={isCopied ? "check" : "copy"} />
+        </button>
+      )}
+      <span className="hidden" role="status">
+        {isCopied && t("settings.copied")}
+      </span>
+    </div>
+  )
+}
+
 const Table = ({ token }: { readonly token: Extract<MarkdownToken, { type: "table" }> }) => (
   <table tabIndex={0}>
     <thead>
@@ -106,11 +141,7 @@ const Block = memo(({ token }: { readonly token: MarkdownToken }): ReactNode => 
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of a heading
       return createElement(headings[(token as { depth: number }).depth - 1] ?? "h6", null, inline(tokens))
     case "code":
-      return (
-        <pre tabIndex={0}>
-          <code>{text}</code>
-        </pre>
-      )
+      return <Code text={text} />
     case "blockquote":
       return (
         <blockquote>

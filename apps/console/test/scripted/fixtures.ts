@@ -117,11 +117,19 @@ export const fixtures = (scenario: Scenario) => {
       session("session2", "New pricing page", { workerId: "worker2", lastActivityAt: minutes(9) }),
       session("session3", "Upgrade dependencies", { lastActivityAt: minutes(62) }),
       session("session4", "Explain the retry logic", { workerId: "worker2", lastActivityAt: minutes(125) }),
+      session(
+        "session6",
+        "チェックアウトの端数処理を修正し、すべての通貨でテストを追加する（小数点以下の桁数も確認）",
+        {
+          workerId: "worker2",
+          lastActivityAt: minutes(3_000)
+        }
+      ),
       session("session5", "A title that is much too long for the width of any phone and even for a pane", {
         workerId: "worker3",
         lastActivityAt: minutes(2_000)
       })
-    ].slice(0, scenario === "picture" ? 4 : 5),
+    ].slice(0, scenario === "picture" ? 4 : 6),
     requests: [
       request("request1", { subject: "bash: pnpm test --filter cart" }),
       request("request2", {

@@ -43,7 +43,11 @@ export const catalogOfNames = {
     { name: "plan", mode: "primary", description: "Changes no files" },
     { name: "explore", mode: "subagent" }
   ],
-  commands: [],
+  commands: [
+    { name: "init", description: "Create or update AGENTS.md", source: "command" },
+    { name: "review", description: "Review the changes of a branch, a commit or a pull request", source: "command" },
+    { name: "release-notes", description: "Write the notes of a release", source: "skill" }
+  ],
   skills: []
 }
 

@@ -87,6 +87,13 @@ const functionsOf = (world: World, live: Map<string, Live>, changed: () => void)
       changed()
       return turnId
     },
+    "turns:command": ({ arguments: args, idempotencyKey, name, sessionId }) => {
+      const turnId = world.keys.get(idempotencyKey) ?? `sent${world.keys.size}`
+      if (!world.keys.has(idempotencyKey)) world.addTurn({ turnId, sessionId, head: `/${name} ${args}`.trim() })
+      world.keys.set(idempotencyKey, turnId)
+      changed()
+      return turnId
+    },
     "turns:abort": () => null,
     "turns:resend": () => "turn9",
     "models:get": () => world.models,
@@ -144,6 +151,7 @@ const functionsOf = (world: World, live: Map<string, Live>, changed: () => void)
     "queries:close": () => null,
     "sessionActions:undo": () => command({ files: world.undo }),
     "sessionActions:compact": () => command({}),
+    "sessionActions:shell": ({ line }) => command({ output: `${line}: done\n`, truncated: false }),
     "commands:get": ({ commandId }) => ({ status: "done", result: world.commands[commandId] ?? null, error: null })
   }
 }

@@ -1,14 +1,16 @@
-/** Writes a prompt. Text, files and the idempotency key survive a reload. */
+/** Writes a prompt or a command. Text, files and the idempotency key survive a reload. */
 import type { SessionId, WorkerId } from "@opencode-worker/client"
-import { cleanLine } from "@opencode-worker/client/text"
 import { type KeyboardEvent, lazy, Suspense, useEffect, useRef, useState } from "react"
-import { useServices } from "../app/Services.ts"
-import { type DraftState, emptyDraft, typed } from "../data/drafts.ts"
-import { usePromptChoice } from "../data/promptChoice.ts"
-import { openStore } from "../data/storage.ts"
-import { t } from "../text/messages.ts"
-import { Icon } from "../ui/icons.tsx"
-import { Segmented } from "../ui/parts.tsx"
+import { useServices } from "../../app/Services.ts"
+import { useCatalog } from "../../data/catalog.ts"
+import { type DraftState, emptyDraft, typed } from "../../data/drafts.ts"
+import { usePromptChoice } from "../../data/promptChoice.ts"
+import { chosenText, slashOf } from "../../data/slashCommands.ts"
+import { openStore } from "../../data/storage.ts"
+import { t } from "../../text/messages.ts"
+import { Icon } from "../../ui/icons.tsx"
+import { type Delivery, PromptOptions } from "./PromptOptions.tsx"
+import { fieldProps, SlashMenu, unknownCommand, useSlash } from "./SlashMenu.tsx"
 
 const ChooseModel = lazy(() => import("./ChooseModel.tsx"))
 
@@ -29,12 +31,14 @@ export const Composer = ({
 }) => {
   const { outbox } = useServices()
   const [draft, setDraft] = useState(emptyDraft)
-  const [delivery, setDelivery] = useState<"queue" | "steer">("queue")
+  const [delivery, setDelivery] = useState<Delivery>("queue")
   const [problem, setProblem] = useState<string | null>(null)
   const [choice, choose] = usePromptChoice(sessionId)
   const [isChoosing, setChoosing] = useState(false)
   const chooser = useRef<HTMLInputElement>(null)
   const field = useRef<HTMLTextAreaElement>(null)
+  const { value: catalog } = useCatalog(workerId, draft.text.startsWith("/"))
+  const offered = catalog?.commands ?? []
 
   useEffect(() => {
     let isLeft = false
@@ -52,40 +56,51 @@ export const Composer = ({
   const change = (next: Partial<Pick<DraftState, "text" | "files">>) => {
     const changed = typed(draft, next, () => crypto.randomUUID())
     setDraft(changed)
+    setProblem(null)
     void drafts.set(sessionId, changed).catch(() => undefined)
   }
+  const slash = useSlash(draft.text, offered, (command) => {
+    change({ text: chosenText(command) })
+    field.current?.focus()
+  })
   const attach = (files: ReadonlyArray<File>) => {
     const tooLarge = files.find(({ size }) => size > largestFile)
-    setProblem(tooLarge === undefined ? null : t("composer.tooLarge", { name: tooLarge.name }))
     const rest = files.filter(({ size }) => size <= largestFile)
     if (rest.length > 0) change({ files: [...draft.files, ...rest].slice(0, 10) })
+    setProblem(tooLarge === undefined ? null : t("composer.tooLarge", { name: tooLarge.name }))
   }
+  const command = slashOf(draft.text, offered)
+  const isEmpty = draft.text.trim() === "" && draft.files.length === 0
   const send = () => {
     const { files, key, text } = draft
-    if (key === null || (text.trim() === "" && files.length === 0)) return
+    if (key === null || isEmpty) return
+    if (command?.kind === "unknown") {
+      setProblem(unknownCommand(command.name, catalog !== undefined))
+      return
+    }
     void outbox.add({
       key,
       sessionId,
-      text: text.trim() === "" ? t("composer.attach") : text,
+      text: text.trim() === "" ? t("composer.filesOnly") : text,
       files,
-      delivery: isRunning ? delivery : "queue",
+      // A command never steers.
+      delivery: isRunning && command === null ? delivery : "queue",
+      ...(command !== null && { command: { name: command.name, args: command.args } }),
       ...choice
     })
     setDraft(emptyDraft)
+    setProblem(null)
     void drafts.remove(sessionId).catch(() => undefined)
     field.current?.focus()
   }
   const onKeyDown = (event: KeyboardEvent) => {
+    if (slash.onKey(event)) return
     if (event.key === "Escape" && isRunning) onStop()
     const isPhone = matchMedia("(pointer: coarse)").matches
     if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing || isPhone) return
     event.preventDefault()
     send()
   }
-  const chosen = [choice.model?.replace(/^[^/]+\//, ""), choice.variant, choice.agent].filter(
-    (name) => name !== undefined
-  )
-  const isEmpty = draft.text.trim() === "" && draft.files.length === 0
   return (
     <div
       className="composer"
@@ -95,43 +110,17 @@ export const Composer = ({
         attach([...event.dataTransfer.files])
       }}
     >
-      {(isRunning || draft.files.length > 0 || chosen.length > 0 || problem !== null) && (
-        <div className="options">
-          {isRunning && (
-            <Segmented
-              label={t("composer.delivery")}
-              name="delivery"
-              value={delivery}
-              onChange={setDelivery}
-              options={[
-                { value: "queue", label: t("composer.queue") },
-                { value: "steer", label: t("composer.steer") }
-              ]}
-            />
-          )}
-          {chosen.length > 0 && (
-            <span className="chip">
-              <span className="clip">{cleanLine(chosen.join(" · "))}</span>
-              <button type="button" aria-label={t("choose.forget")} onClick={() => choose({})}>
-                ×
-              </button>
-            </span>
-          )}
-          {draft.files.map((file, index) => (
-            <span className="chip" key={`${file.name}:${index}`}>
-              <span className="clip">{file.name}</span>
-              <button
-                type="button"
-                aria-label={t("composer.removeFile", { name: file.name })}
-                onClick={() => change({ files: draft.files.filter((_, at) => at !== index) })}
-              >
-                ×
-              </button>
-            </span>
-          ))}
-          {problem !== null && <span role="alert">{problem}</span>}
-        </div>
-      )}
+      <SlashMenu slash={slash} />
+      <PromptOptions
+        choice={choice}
+        command={command?.kind === "command" ? offered.find(({ name }) => name === command.name) : undefined}
+        delivery={isRunning && command === null ? delivery : null}
+        files={draft.files}
+        onDelivery={setDelivery}
+        onForget={() => choose({})}
+        onRemove={(index) => change({ files: draft.files.filter((_, at) => at !== index) })}
+        problem={problem}
+      />
       <div className="controls">
         <button
           type="button"
@@ -172,6 +161,7 @@ export const Composer = ({
           enterKeyHint="enter"
           onChange={({ target }) => change({ text: target.value })}
           onKeyDown={onKeyDown}
+          {...fieldProps(slash)}
           onPaste={(event) => {
             if (event.clipboardData.files.length > 0) attach([...event.clipboardData.files])
           }}

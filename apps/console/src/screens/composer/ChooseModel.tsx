@@ -2,12 +2,13 @@
 import type { Model, WorkerId } from "@opencode-worker/client"
 import { cleanLine } from "@opencode-worker/client/text"
 import { type ReactNode, useId, useState } from "react"
-import { useSource } from "../app/Services.ts"
-import { promptChoice, type PromptChoice } from "../data/promptChoice.ts"
-import { once } from "../data/Sources.ts"
-import { tokens } from "../text/format.ts"
-import { t } from "../text/messages.ts"
-import { Dialog, Loaded } from "../ui/parts.tsx"
+import { useSource } from "../../app/Services.ts"
+import { useCatalog } from "../../data/catalog.ts"
+import { promptChoice, type PromptChoice } from "../../data/promptChoice.ts"
+import { once } from "../../data/Sources.ts"
+import { tokens } from "../../text/format.ts"
+import { t } from "../../text/messages.ts"
+import { Dialog, Loaded } from "../../ui/parts.tsx"
 
 const Choice = ({
   children,
@@ -60,13 +61,11 @@ export default function ChooseModel({
 }) {
   const [chosen, set] = useState(choice)
   const offered = useSource(
-    `offered:${workerId}`,
-    once(async ({ catalog, models }, signal) => {
-      const [known, names] = await Promise.all([models.get(workerId, { signal }), catalog.get(workerId, { signal })])
-      const agents = (names?.agents ?? []).filter(({ hidden, mode }) => mode !== "subagent" && hidden !== true)
-      return { models: known?.models ?? [], agents }
-    })
+    `models:${workerId}`,
+    once(async ({ models }, signal) => (await models.get(workerId, { signal }))?.models ?? [])
   )
+  const { value: catalog } = useCatalog(workerId)
+  const agents = (catalog?.agents ?? []).filter(({ hidden, mode }) => mode !== "subagent" && hidden !== true)
   return (
     <Dialog title={t("choose.title")} onClose={onClose}>
       <form
@@ -77,7 +76,7 @@ export default function ChooseModel({
         }}
       >
         <Loaded result={offered}>
-          {({ agents, models }) => {
+          {(models) => {
             const variants = models.find(({ id }) => id === chosen.model)?.variants ?? []
             return (
               <>
