@@ -18,6 +18,7 @@ import {
   checkCount,
   checkText,
   MAX_HISTORY,
+  MAX_HISTORY_PARTS,
   MAX_MESSAGE,
   MAX_NAME,
   MAX_PARTS,
@@ -157,8 +158,8 @@ const insert = async (
 }
 
 /**
- * Adds at most 10 finished turns, with at most 3,000,000 characters of parts together; to be sent from the newest to the
- * oldest. Turns whose prompt exists are skipped. Returns the number of added turns. A turn is placed before the turn of
+ * Adds at most 10 finished turns, with at most 500 parts and 3,000,000 characters of parts together; to be sent from the newest
+ * to the oldest. A turn that is sent alone has at most 2,000 parts. Turns whose prompt exists are skipped. Returns the number of added turns. A turn is placed before the turn of
  * `newerId`; if that does not exist, after all turns that are in OpenCode: the finished ones, and that of `runningId`.
  */
 export const add = workerMutation({
@@ -168,7 +169,7 @@ export const add = workerMutation({
     checkCount("turns", turns.length, MAX_HISTORY)
     for (const turn of turns) check(turn)
     const payloads = turns.flatMap(({ parts }) => parts.map(({ payload }) => payload.length))
-    checkCount("turns.parts", payloads.length, MAX_PARTS)
+    checkCount("turns.parts", payloads.length, turns.length > 1 ? MAX_HISTORY_PARTS : MAX_PARTS)
     const total = payloads.reduce((sum, length) => sum + length, 0)
     if (total > MAX_PARTS_TOTAL) {
       throw appError("InvalidArgument", `turns.parts have ${total} characters; they take at most ${MAX_PARTS_TOTAL}`)

@@ -55,6 +55,11 @@ export const MAX_PARTS = 2_000
 export const MAX_PARTS_TOTAL = 3_000_000
 /** Turns of OpenCode's history in one transaction: prompts of the largest size are 6 MB in addition to 9 MB of parts. */
 export const MAX_HISTORY = 10
+/**
+ * Parts of several turns of history in one transaction, which take an eighth of the second that a function may take. One
+ * turn has up to `MAX_PARTS`.
+ */
+export const MAX_HISTORY_PARTS = 500
 /** One row of `parts`; a longer payload takes several rows. */
 export const MAX_PART_ROW = 250_000
 /** An upper bound of the rows of a part. */

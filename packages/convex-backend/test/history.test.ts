@@ -17,6 +17,11 @@ const told = (name: string, newer?: string): Told => ({
   parts: [{ index: 0, kind: "text", payload: JSON.stringify(`answer to ${name}`) }]
 })
 
+const long = (name: string, count: number): Told => ({
+  ...told(name),
+  parts: Array.from({ length: count }, (_, index) => ({ index, kind: "text", payload: '{"text":"x"}' }))
+})
+
 /** Sends turns as a worker does: `turns` is from the oldest to the newest, and sent in reverse. */
 const chain = (...names: ReadonlyArray<string>) => names.map((name, index) => told(name, names[index + 1])).toReversed()
 
@@ -145,6 +150,18 @@ describe("history", () => {
     const paginationOpts = { numItems: 1, cursor: null }
     const { page } = await operator.query(api.turns.parts, { turnId: turn.turnId, paginationOpts })
     assert.strictEqual(page[0]?.payload, payload)
+  })
+
+  it("takes 500 parts of several turns in one call, and 2,000 of one turn", async () => {
+    const { add, list } = await setUp()
+    assert.strictEqual(await refusalOf(add(long("C", 500), long("B", 1))), "InvalidArgument")
+    assert.strictEqual(await add(long("C", 499), long("B", 1)), 2)
+    assert.strictEqual(await refusalOf(add(long("A", 2_001))), "InvalidArgument")
+    assert.strictEqual(await add(long("A", 2_000)), 1)
+    assert.sameMembers(
+      (await list()).map(({ parts }) => parts),
+      [499, 1, 2_000]
+    )
   })
 
   it("rejects over-long input and names the field", async () => {

@@ -7,7 +7,7 @@
  * - Ten turns are in memory at a time, besides those of the source.
  */
 import type { api as backendApi, Id } from "@opencode-worker/convex-backend/api"
-import { MAX_HISTORY, MAX_PARTS, MAX_PARTS_TOTAL, MAX_PROMPT } from "@opencode-worker/convex-backend/limits"
+import { MAX_HISTORY, MAX_HISTORY_PARTS, MAX_PARTS_TOTAL, MAX_PROMPT } from "@opencode-worker/convex-backend/limits"
 import type { FunctionArgs } from "convex/server"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -68,9 +68,10 @@ const calls = (turns: ReadonlyArray<HistoryTurn>): ReadonlyArray<ReadonlyArray<H
   for (const turn of turns) {
     const size = turn.parts.reduce((sum, { payload }) => sum + payload.length, 0)
     const current = made.at(-1)
-    if (current !== undefined && parts + turn.parts.length <= MAX_PARTS && characters + size <= MAX_PARTS_TOTAL) {
+    const [total, length] = [parts + turn.parts.length, characters + size]
+    if (current !== undefined && total <= MAX_HISTORY_PARTS && length <= MAX_PARTS_TOTAL) {
       current.push(turn)
-      ;[parts, characters] = [parts + turn.parts.length, characters + size]
+      ;[parts, characters] = [total, length]
     } else {
       made.push([turn])
       ;[parts, characters] = [turn.parts.length, size]

@@ -108,6 +108,19 @@ describe("History", () => {
       assert.deepStrictEqual(calls, [2, 2, 1])
     })
   )
+
+  it.effect("sends at most 500 parts of several turns in a call, and a longer turn alone", () =>
+    Effect.gen(function* () {
+      const sizes = [1_500, 250, 250, 1]
+      const listed = sizes.map((size, index): History.ListedTurn => ({
+        id: `p${index}`,
+        ended: Option.some(ended(`p${index}`, names(size)))
+      }))
+      const { calls, store } = makeStore()
+      yield* History.loadBetween({ has: () => Effect.succeed(true), turns: Stream.fromIterable(listed) }, store)
+      assert.deepStrictEqual(calls, [1, 2, 1])
+    })
+  )
 })
 
 layer(Deployment.layer, { excludeTestServices: true })("History over a deployment", (test) => {
