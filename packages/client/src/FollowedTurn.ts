@@ -8,7 +8,7 @@ import * as TurnView from "./TurnView.ts"
 
 export interface FollowOptions {
   readonly signal?: AbortSignal
-  /** Reports that the session is being read, so that its text is streamed in steps of 250 ms instead of 4 s. Default: true. */
+  /** Reports that the session is being read, so that its text is streamed in steps of 250 ms instead of 10 s. Default: true. */
   readonly watch?: boolean
 }
 

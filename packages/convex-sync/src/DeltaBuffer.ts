@@ -9,7 +9,7 @@
  *
  * ```
  *   first text of a turn ─────────────────────────────────────▶ at once
- *   later text ── window (250 ms, or 4 s without a watcher) or size (4 kB, or 16 kB) ── spacing ──▶ then
+ *   later text ── window (250 ms, or 10 s without a watcher) or size (4 kB, or 16 kB) ── spacing ──▶ then
  * ```
  */
 import { MAX_DELTA } from "@opencode-worker/convex-backend/limits"
@@ -41,8 +41,11 @@ export interface FlushPolicy {
 /** A client watches: later text is visible within 300 ms, with at most 4 writes per second. */
 export const watched: FlushPolicy = { window: 250, size: 4_096, spacing: 250 }
 
-/** No client watches: a turn of 1,000 tokens takes about six writes. */
-export const unwatched: FlushPolicy = { window: 4_000, size: 16_384, spacing: 250 }
+/**
+ * No client watches: a turn of half a minute takes four writes. They are what is left of a part that streams when the
+ * machine is lost; a client that begins to watch gets the rest at once.
+ */
+export const unwatched: FlushPolicy = { window: 10_000, size: 16_384, spacing: 250 }
 
 /** The policy of a turn. */
 export const flushPolicyOf = (isWatched: boolean): FlushPolicy => (isWatched ? watched : unwatched)

@@ -41,7 +41,7 @@ export type DeltaStore = (
 ) => Effect.Effect<void | { readonly watched: ReadonlyArray<Id<"turns">> }, ConvexSyncError>
 
 export interface DeltaWriterOptions {
-  /** Depends on whether a client watches. Default `DeltaBuffer.flushPolicyOf`: 250 ms or 4 kB; without a watcher 4 s or 16 kB. */
+  /** Depends on whether a client watches. Default `DeltaBuffer.flushPolicyOf`: 250 ms or 4 kB; without a watcher 10 s or 16 kB. */
   readonly flushPolicy?: (isWatched: boolean) => DeltaBuffer.FlushPolicy
   /** Text that may wait while the deployment is unreachable, in UTF-16 code units over all turns. Default 1,000,000. */
   readonly capacity?: number

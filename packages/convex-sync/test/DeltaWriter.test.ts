@@ -250,7 +250,7 @@ describe("DeltaWriter", () => {
     })
   )
 
-  it.effect("writes 1,000 unwatched tokens in at most 8 writes, without a loss", () =>
+  it.effect("writes 1,000 unwatched tokens in at most 4 writes, without a loss", () =>
     Effect.gen(function* () {
       const { writer, calls } = yield* setUp(() => Effect.succeed({ watched: [] }))
       for (let token = 0; token < 1_000; token++) {
@@ -258,7 +258,7 @@ describe("DeltaWriter", () => {
         yield* TestClock.adjust(20)
       }
       yield* writer.end(turn(1))
-      assert.isAtMost(calls.length, 8)
+      assert.isAtMost(calls.length, 4)
       const written = calls.flat().flatMap(({ segments }) => segments.map((segment) => segment.text))
       assert.strictEqual(written.join(""), "word ".repeat(1_000))
     })
@@ -309,9 +309,9 @@ describe("DeltaWriter", () => {
       })
       assert.isAtLeast(yield* writesIn(4), 12)
       watched = []
-      assert.isAtMost(yield* writesIn(8), 4)
+      assert.isAtMost(yield* writesIn(20), 4)
       watched = [turn(1)]
-      yield* writesIn(4)
+      yield* writesIn(10)
       assert.isAtLeast(yield* writesIn(4), 12)
     })
   )
@@ -326,7 +326,7 @@ describe("DeltaWriter", () => {
       }
       const rows = (name: string) => calls.flat().filter(({ turnId }) => turnId === turn(name)).length
       assert.isAtLeast(rows("read"), 50)
-      assert.isAtMost(rows("unread"), 12)
+      assert.isAtMost(rows("unread"), 5)
     })
   )
 
@@ -339,6 +339,22 @@ describe("DeltaWriter", () => {
       }
       assert.strictEqual(seen().length, 50)
       assert.deepStrictEqual(seen().at(-1), [["turn-same", 1, "x".repeat(90)]])
+    })
+  )
+
+  it.effect("writes all text so far as soon as a client begins to watch", () =>
+    Effect.gen(function* () {
+      const { writer, seen } = yield* setUp(watchedFrom(3))
+      yield* writer.append(turn(1), text("first "))
+      yield* TestClock.adjust(0)
+      for (let word = 0; word < 90; word++) {
+        yield* writer.append(turn(1), text("word "))
+        yield* TestClock.adjust(100)
+      }
+      assert.lengthOf(seen(), 1)
+      yield* writer.markWatched([turn(1)])
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(seen()[1], [["turn-1", 2, "word ".repeat(90)]])
     })
   )
 
@@ -387,9 +403,9 @@ describe("DeltaWriter", () => {
       yield* TestClock.adjust(0)
       yield* writer.append(turn(1), output("lost"))
       yield* writer.append(turn(1), toolCall("completed"))
-      yield* TestClock.adjust("4 seconds")
+      yield* TestClock.adjust("10 seconds")
       yield* writer.append(turn(1), { ...output("seen"), partId: "u" })
-      yield* TestClock.adjust("4 seconds")
+      yield* TestClock.adjust("10 seconds")
       yield* writer.append(turn(1), { ...output("unseen"), partId: "u" })
       yield* TestClock.adjust("1 minute")
       assert.deepStrictEqual(
