@@ -84,6 +84,16 @@ describe("a request", () => {
   })
 })
 
+describe("a search", () => {
+  it("shows how each turn was found, and finds by one part of turns only", async () => {
+    await open("#/search?q=totals", "mark")
+    const found = page.locator(".items .tag")
+    expect(await found.allTextContents()).toEqual(["prompt", "answer"])
+    await page.getByLabel("Found in").selectOption("answer")
+    await expect.poll(() => found.allTextContents(), patient).toEqual(["answer"])
+  })
+})
+
 describe("a prompt", () => {
   it("that is written without a connection is shown, and sent once when the connection is back", async () => {
     await open("#/sessions/session3", "text=gave up after 6 tries")

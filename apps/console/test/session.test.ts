@@ -146,15 +146,22 @@ describe("a turn", () => {
   })
 
   it("shows its images as copies of their bytes, and offers all other files for download", async () => {
-    await open("#/sessions/session1?turn=turn1", ".attachments img")
+    await open("#/sessions/session1?turn=turn1", ".prompt .attachments img")
     const pictures = await page
-      .locator(".attachments img")
+      .locator(".prompt .attachments img")
       .evaluateAll((all) => all.map((each) => each.getAttribute("src")))
     expect(pictures).toHaveLength(1)
     expect(pictures[0]).toMatch(/^blob:/)
     const names = await page
-      .locator("a.attachment")
+      .locator(".prompt a.attachment")
       .evaluateAll((all) => all.map((each) => each.getAttribute("download")))
     expect(names).toEqual(["receipt.png", "cart.svg"])
+  })
+
+  it("shows the images of its tools, without opening their output", async () => {
+    await open("#/sessions/session3", ".tool .attachments img")
+    const picture = page.locator(".tool", { hasText: "docs/cart.png" }).locator("a.attachment")
+    expect(await picture.getAttribute("download")).toBe("file.png")
+    expect(await picture.locator("img").getAttribute("src")).toMatch(/^blob:/)
   })
 })

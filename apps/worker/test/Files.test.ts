@@ -109,6 +109,11 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("files", (test) =>
         const payloads = parts.map(({ payload }) => payload).join("\n")
         assert.notInclude(payloads, imageUrl)
         assert.include(payloads, `storage:${file?.storageId}`)
+        const { blocks } = yield* Client.use((operator) =>
+          operator.call(({ turns }) => turns.follow(turnId, { watch: false }).result)
+        )
+        const files = blocks.flatMap((block) => (block.kind === "tool" ? block.files : []))
+        assert.deepInclude(files, { name: "file", type: "image/png", storageId: file?.storageId ?? null })
       }),
     limit
   )

@@ -66,4 +66,6 @@ export type SessionUsage = FunctionReturnType<typeof backendApi.usage.session>
 export type UsageDay = Page<typeof backendApi.usage.days>
 /** A turn that a search found. */
 export type SearchResult = FunctionReturnType<typeof backendApi.search.find>[number]
+/** The part of a turn by which it was found. */
+export type SearchKind = NonNullable<SearchResult["kind"]>
 export type Command = NonNullable<FunctionReturnType<typeof backendApi.commands.get>>

@@ -26,6 +26,7 @@ export type {
   QueryResults,
   QueuedPrompt,
   RequestId,
+  SearchKind,
   SearchResult,
   Segment,
   Session,

@@ -306,12 +306,32 @@ describe("TurnView", () => {
     assert.isFalse(end(empty, { ...completed, status: "failed" }, []).end.isWhole)
   })
 
+  it("shows the files of the answer and of its tools by the ids of the storage", () => {
+    const attachments = [{ type: "file", mime: "image/png", url: "storage:s2" }]
+    const state = { status: "completed", input: {}, output: "Image read", attachments }
+    const { blocks } = end(empty, completed, [
+      part(0, "file", { id: "f", filename: "a.png", mime: "image/png", url: "storage:s1" }),
+      part(1, "file", { id: "g", filename: "b.bin", url: "omitted:20000000" }),
+      part(2, "tool", { id: "t", tool: "read", state }),
+      part(3, "tool", { id: "u", tool: "read", state: { ...state, attachments: "none" } })
+    ])
+    assert.deepStrictEqual<ReadonlyArray<unknown>>(
+      blocks.map((block) => (block.kind === "file" ? block.file : block.kind === "tool" ? block.files : block)),
+      [
+        { name: "a.png", type: "image/png", storageId: "s1" },
+        { name: "b.bin", type: "application/octet-stream", storageId: null },
+        [{ name: "file", type: "image/png", storageId: "s2" }],
+        []
+      ]
+    )
+  })
+
   it("keeps parts of other kinds, and passes over payloads that are not JSON", () => {
-    const [file, broken] = end(empty, completed, [
-      part(0, "file", { id: "f", filename: "a.png" }),
+    const [patch, broken] = end(empty, completed, [
+      part(0, "patch", { id: "f", files: ["a.ts"] }),
       { index: 1, kind: "text", payload: "{" }
     ]).blocks
-    assert.deepInclude(file, { kind: "other", type: "file", part: { id: "f", filename: "a.png" } })
+    assert.deepInclude(patch, { kind: "other", type: "patch", part: { id: "f", files: ["a.ts"] } })
     assert.deepInclude(broken, { kind: "text", id: "1", text: "" })
   })
 

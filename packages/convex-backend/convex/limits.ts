@@ -40,8 +40,8 @@ export const MAX_BATCHES = 100
 export const MAX_DELTA = 32_000
 /** An entry of an outline, in bytes of JSON: a page of 100 is 30 kB. */
 export const MAX_OUTLINE_ENTRY = 300
-/** The text by which a turn is found, in characters: a row is at most 24 kB, and the results of a search 1.2 MB. */
-export const SEARCHED = { prompt: 3_000, answer: 3_000, calls: 2_000 } as const
+/** The texts by which a turn is found, in characters: a row is at most 9 kB, and a search reads at most 1.8 MB. */
+export const SEARCHED = { prompt: 3_000, answer: 3_000, tool: 2_000, path: 2_000 } as const
 /** The text of a search, the results of one, and the snippet of a result. */
 export const MAX_SEARCH = 200
 export const MAX_SEARCH_RESULTS = 50

@@ -11,7 +11,11 @@ import { expireIfStale } from "./endTurn.ts"
 import { deleteItem } from "./inboxItems.ts"
 import { MAX_PAGE, RETENTION, SILENT_WORKER, TRIM_BATCH } from "./limits.ts"
 import { purgeSession } from "./purge.ts"
+import { allParts } from "./parts.ts"
+import { promptText } from "./prompts.ts"
 import { deleteRequest } from "./requestContents.ts"
+import { extendSearchText } from "./search.ts"
+import { searchTextOfPrompt, searchTextsOfParts } from "./searchText.ts"
 import { endEach } from "./abandonedTurns.ts"
 
 /**
@@ -88,6 +92,7 @@ export const trimAll = internalMutation({
     await ctx.scheduler.runAfter(0, internal.maintenance.trimRequests, {})
     await ctx.scheduler.runAfter(0, internal.maintenance.trimInbox, {})
     await ctx.scheduler.runAfter(0, internal.files.sweep, {})
+    await ctx.scheduler.runAfter(0, internal.maintenance.splitSearchTexts, {})
     for (const { value: table } of trimmed.members) {
       await ctx.scheduler.runAfter(0, internal.maintenance.trim, { table })
     }
@@ -143,6 +148,27 @@ export const trimInbox = internalMutation({
       deleted = Math.max(deleted, items.length)
     }
     if (deleted === MAX_PAGE) await ctx.scheduler.runAfter(0, internal.maintenance.trimInbox, {})
+    return null
+  }
+})
+
+/** Replaces the search text of a turn that an earlier version wrote by one per kind. One turn per transaction: it reads all parts. */
+export const splitSearchTexts = internalMutation({
+  args: {},
+  handler: async (ctx): Promise<null> => {
+    const row = await ctx.db
+      .query("searchTexts")
+      .withIndex("by_kind", (q) => q.eq("kind", undefined))
+      .first()
+    if (row === null) return null
+    const turn = await ctx.db.get(row.turnId)
+    if (turn === null) {
+      await ctx.db.delete(row._id)
+    } else {
+      await ctx.db.patch(row._id, { kind: "prompt", text: searchTextOfPrompt(await promptText(ctx, turn)) })
+      if (turn.finished) await extendSearchText(ctx, turn._id, searchTextsOfParts(await allParts(ctx, turn._id)))
+    }
+    await ctx.scheduler.runAfter(0, internal.maintenance.splitSearchTexts, {})
     return null
   }
 })

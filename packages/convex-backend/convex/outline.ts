@@ -85,6 +85,7 @@ const entryOf = ({ index, kind, payload }: Part): OutlineEntry => {
   const status = beginning(text(state["status"]), 20)
   const duration = durationOf(record(kind === "tool" ? state["time"] : part["time"]))
   const child = idOf(record(state["metadata"])["sessionId"])
+  const files = state["attachments"]
   const fields = {
     index,
     id: idOf(part["id"]) ?? String(index),
@@ -93,7 +94,8 @@ const entryOf = ({ index, kind, payload }: Part): OutlineEntry => {
     ...(tool !== "" && { tool }),
     ...(status !== "" && { status }),
     ...(duration !== undefined && { duration }),
-    ...(child !== undefined && { child })
+    ...(child !== undefined && { child }),
+    ...(Array.isArray(files) && files.length > 0 && { files: files.length })
   }
   const room = MAX_OUTLINE_ENTRY - reserve - sizeOf(fields)
   const title = beginning(titleOf(part, state), Math.min(80, room))

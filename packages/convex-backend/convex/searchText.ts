@@ -4,6 +4,7 @@
 import { MAX_SNIPPET, printable, SEARCHED } from "./limits.ts"
 import { contentOf, isVisible, parsePayload, record, text, titleOf } from "./outline.ts"
 import { headOf, type Part } from "./payloads.ts"
+import type { SearchKind } from "./validators.ts"
 
 /** Stored text must be well-formed. */
 const bounded = (whole: string, size: number): string => headOf(whole, size).replaceAll(/\p{Surrogate}/gu, "\ufffd")
@@ -11,25 +12,43 @@ const bounded = (whole: string, size: number): string => headOf(whole, size).rep
 /** The text by which a prompt is found. */
 export const searchTextOfPrompt = (prompt: string): string => bounded(prompt, SEARCHED.prompt)
 
-/** Kinds of parts that are found by their title and their paths. */
-const labelled: ReadonlySet<string> = new Set(["tool", "patch", "file"])
-
-const labelsOf = ({ kind, payload }: Part): ReadonlyArray<string> => {
-  const part = parsePayload(payload)
-  const state = record(part["state"])
-  const input = record(state["input"])
-  const paths = kind === "patch" ? [contentOf(kind, part, state)] : [text(input["filePath"]), text(input["path"])]
-  return [titleOf(part, state), ...paths]
+export interface SearchText {
+  readonly kind: SearchKind
+  readonly text: string
 }
 
-/** The text by which the parts of an answer are found: its texts, the last first because it is the result, then labels. */
-export const searchTextOfParts = (parts: ReadonlyArray<Part>): string => {
+/** Kinds of parts that are found by their title or their paths. */
+const labelled: ReadonlySet<string> = new Set(["tool", "patch", "file"])
+
+const pathsOf = ({ kind, payload }: Part): ReadonlyArray<string> => {
+  const part = parsePayload(payload)
+  const state = record(part["state"])
+  if (kind !== "tool") return [kind === "patch" ? contentOf(kind, part, state) : titleOf(part, state)]
+  const input = record(state["input"])
+  return [text(input["filePath"]), text(input["path"])]
+}
+
+const titlesOf = ({ payload }: Part): string => {
+  const part = parsePayload(payload)
+  return titleOf(part, record(part["state"]))
+}
+
+const lines = (all: ReadonlyArray<string>): string => [...new Set(all)].filter((line) => line !== "").join("\n")
+
+/** The texts by which the parts of an answer are found. The last text is the first, because it is the result. */
+export const searchTextsOfParts = (parts: ReadonlyArray<Part>): ReadonlyArray<SearchText> => {
   const visible = parts.filter(({ kind }) => isVisible(kind) && kind !== "reasoning")
   const texts = visible.filter(({ kind }) => !labelled.has(kind)).toReversed()
-  const labels = visible.filter(({ kind }) => labelled.has(kind)).flatMap(labelsOf)
   const answer = texts.map(({ payload }) => text(parsePayload(payload)["text"])).join("\n")
-  const calls = [...new Set(labels)].filter((label) => label !== "").join("\n")
-  return [bounded(answer, SEARCHED.answer), bounded(calls, SEARCHED.calls)].filter((each) => each !== "").join("\n")
+  const found: ReadonlyArray<SearchText> = [
+    { kind: "answer", text: bounded(answer, SEARCHED.answer) },
+    { kind: "tool", text: bounded(lines(visible.filter(({ kind }) => kind === "tool").map(titlesOf)), SEARCHED.tool) },
+    {
+      kind: "path",
+      text: bounded(lines(visible.filter(({ kind }) => labelled.has(kind)).flatMap(pathsOf)), SEARCHED.path)
+    }
+  ]
+  return found.filter((each) => each.text !== "")
 }
 
 const inWord = String.raw`[\p{Alphabetic}\p{N}]`

@@ -25,6 +25,10 @@ export const workerInfo = v.object({
   databaseBytes: v.union(v.number(), v.null())
 })
 
+/** The part of a turn that a search finds: its prompt, the texts of its answer, the titles of its tool calls, or paths of files. */
+export const searchKind = v.union(v.literal("prompt"), v.literal("answer"), v.literal("tool"), v.literal("path"))
+export type SearchKind = Infer<typeof searchKind>
+
 /** The error of a failed turn, for the operator. */
 export const turnError = v.object({ name: v.string(), message: v.string() })
 
@@ -153,7 +157,9 @@ export const outlineEntry = v.object({
   /** Milliseconds. */
   duration: v.optional(v.number()),
   /** OpenCode's session of the sub-agent that a tool call started. */
-  child: v.optional(v.string())
+  child: v.optional(v.string()),
+  /** The number of files that a tool call returned, if it did. */
+  files: v.optional(v.number())
 })
 
 /** The requesting agents: the root agent first, then each sub-agent with its task. */

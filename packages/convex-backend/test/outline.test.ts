@@ -52,7 +52,7 @@ describe("an entry of the outline", () => {
         type: "tool",
         id: "prt_2",
         tool: "bash",
-        state: { status: "completed", title: "List", input: { command: "ls" }, time }
+        state: { status: "completed", title: "List", input: { command: "ls" }, time, attachments: [{}, {}] }
       },
       {
         type: "tool",
@@ -76,6 +76,7 @@ describe("an entry of the outline", () => {
           tool: "bash",
           status: "completed",
           duration: 1_500,
+          files: 2,
           title: "List",
           head: '{"command":"ls"}'
         },

@@ -3,7 +3,8 @@ import { randomUUID } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { MAX_SEARCH, MAX_SEARCH_RESULTS, MAX_SNIPPET, SEARCHED } from "../convex/limits.ts"
-import { searchTextOfParts, snippetOf } from "../convex/searchText.ts"
+import { searchTextsOfParts, snippetOf } from "../convex/searchText.ts"
+import type { SearchKind } from "../convex/validators.ts"
 import { api, type Id } from "../src/api.ts"
 import { enlist, eventually, ids, newSession, refusalOf, send, useDeployment } from "./support/deployment.ts"
 
@@ -27,8 +28,10 @@ const setUp = async () => {
   const operator = await deployment().operator()
   const worker = await enlist(operator)
   const sessionId = await newSession(operator, worker.workerId, "Slow tests")
-  const search = (text: string, within: { workerId?: Id<"workers">; sessionId?: Id<"sessions"> } = {}) =>
-    operator.query(api.search.find, { text, ...within })
+  const search = (
+    text: string,
+    within: { workerId?: Id<"workers">; sessionId?: Id<"sessions">; kind?: SearchKind } = {}
+  ) => operator.query(api.search.find, { text, ...within })
   return {
     operator,
     worker,
@@ -63,9 +66,59 @@ describe("a search", () => {
       turnId,
       workerId: worker.workerId,
       title: "Slow tests",
-      snippet:
-        "Which tests are slow? The timeout is too short. I look for it. Configuration /home/me/app/vitest.config.ts"
+      kind: "answer",
+      snippet: "The timeout is too short. I look for it."
     })
+  })
+
+  it("finds a turn once, or by one of its parts only", async () => {
+    const { found, run, search } = await setUp()
+    const parts = toParts([
+      { type: "text", text: "A banana is a berry" },
+      { type: "tool", tool: "read", state: { title: "Read banana", input: { filePath: "/banana.md" } } },
+      { type: "file", filename: "banana.png", mime: "image/png" }
+    ])
+    const turnId = await run("What is a banana?", parts)
+    assert.deepStrictEqual(await found("banana"), [turnId])
+    const snippets = {
+      prompt: "What is a banana?",
+      answer: "A banana is a berry",
+      tool: "Read banana",
+      path: "/banana.md banana.png"
+    } as const
+    for (const kind of ["prompt", "answer", "tool", "path"] as const) {
+      const [result, ...others] = await search("banana", { kind })
+      assert.deepInclude(result, { turnId, kind, snippet: snippets[kind] })
+      assert.lengthOf(others, 0)
+    }
+    assert.deepStrictEqual(await found("berry", { kind: "prompt" }), [])
+    assert.deepStrictEqual(await found("berry", { kind: "path" }), [])
+  })
+
+  it("finds turns of an earlier version, and after maintenance by their parts, too", async () => {
+    const { operator, run, search, sessionId } = await setUp()
+    const [ended, queued] = [await run("Which tests are slow?", answer), await send(operator, sessionId, "A timeout?")]
+    const text = "Which tests are slow?\nThe timeout is too short.\nConfiguration"
+    await deployment().replace("searchTexts", ({ kind, ...row }) => {
+      if (row["turnId"] === queued) return [row]
+      if (row["turnId"] !== ended) return [{ ...row, kind }]
+      return kind === "prompt" ? [{ ...row, text }] : []
+    })
+    const found = async (kind?: SearchKind) =>
+      (await search("timeout", kind === undefined ? {} : { kind })).map((result) => [result.turnId, result.kind])
+    assert.sameDeepMembers(await found(), [
+      [ended, null],
+      [queued, null]
+    ])
+    assert.deepStrictEqual(await found("answer"), [])
+    await deployment().run("maintenance:splitSearchTexts", {})
+    await eventually(
+      () => found(),
+      (all) => all.every(([, kind]) => kind !== null)
+    )
+    assert.deepStrictEqual(await found("answer"), [[ended, "answer"]])
+    assert.deepStrictEqual(await found("prompt"), [[queued, "prompt"]])
+    assert.lengthOf(await search("vitest.config.ts", { kind: "path" }), 1)
   })
 
   it("finds queued prompts as they are now, and imported turns", async () => {
@@ -126,18 +179,23 @@ describe("the text by which a turn is found", () => {
     const long = "word ".repeat(1_000)
     const paths = Array.from({ length: 600 }, (_, index) => `/a/${index % 300}.ts`)
     const calls = paths.map((path) => ({ type: "tool", tool: "read", state: { input: { path } } }))
-    const text = searchTextOfParts(toParts([{ type: "text", text: long }, ...calls, { type: "text", text: "Done 😀" }]))
-    assert.match(text, /^Done 😀\nword /)
-    assert.include(text, "/a/0.ts\n/a/1.ts")
-    assert.isAtMost(text.length, SEARCHED.answer + SEARCHED.calls + 1)
+    const parts = toParts([{ type: "text", text: long }, ...calls, { type: "text", text: "Done 😀" }])
+    const [words, files] = searchTextsOfParts(parts)
+    assert.match(words?.text ?? "", /^Done 😀\nword /)
+    assert.strictEqual(words?.text.length, SEARCHED.answer)
+    assert.match(files?.text ?? "", /^\/a\/0.ts\n\/a\/1.ts\n/)
+    assert.strictEqual(files?.text.length, SEARCHED.path)
     const kinds = [
       { type: "patch", files: ["src/a.ts", "src/b.ts"] },
       { type: "file", filename: "a.png" },
       { type: "notice", text: "Hm" },
       { type: "step-start" }
     ]
-    assert.strictEqual(searchTextOfParts(toParts(kinds)), "Hm\nsrc/a.ts\nsrc/b.ts\na.png")
-    assert.strictEqual(searchTextOfParts([{ index: 0, kind: "tool", payload: "{" }]), "")
+    assert.deepStrictEqual(searchTextsOfParts(toParts(kinds)), [
+      { kind: "answer", text: "Hm" },
+      { kind: "path", text: "src/a.ts\nsrc/b.ts\na.png" }
+    ])
+    assert.deepStrictEqual(searchTextsOfParts([{ index: 0, kind: "tool", payload: "{" }]), [])
   })
 
   const Text = Schema.Array(Schema.Literals(["a", "b ", "好", "😀", "\n", "\u001b", "\u202e", "\ud800", "(", "\\"]))

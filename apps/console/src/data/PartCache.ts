@@ -13,7 +13,8 @@ export class PartCache {
     this.#store = store
   }
 
-  readonly #keyOf = ({ turnId, version }: Turn, index: number) => `part:${turnId}:${version ?? ""}:${index}`
+  /** `block2`: the shape of a stored block. */
+  readonly #keyOf = ({ turnId, version }: Turn, index: number) => `block2:${turnId}:${version ?? ""}:${index}`
 
   /** The part, if it was read before. */
   known(turn: Turn, index: number): TurnView.Block | undefined {

@@ -1,4 +1,5 @@
 /** Finds turns in all sessions. */
+import type { SearchKind } from "@opencode-worker/client"
 import { useEffect, useState } from "react"
 import { go } from "../app/navigation.ts"
 import { href } from "../app/router.ts"
@@ -11,8 +12,11 @@ import { Empty, Foreign, Head, Loaded } from "../ui/parts.tsx"
 import { useSettled } from "../ui/useSettled.ts"
 import { Place } from "./Place.tsx"
 
+const kinds = ["prompt", "answer", "tool", "path"] as const
+
 export default function SearchScreen({ text: given }: { readonly text: string }) {
   const [text, setText] = useState(given)
+  const [kind, setKind] = useState<SearchKind | undefined>()
   // Going back shows the search before.
   useEffect(() => setText(given), [given])
   const sought = useSettled(text.trim())
@@ -22,6 +26,7 @@ export default function SearchScreen({ text: given }: { readonly text: string })
       <div className="pane-body narrow">
         <form
           role="search"
+          className="search-form"
           onSubmit={(event) => {
             event.preventDefault()
             go({ name: "search", text: text.trim() }, { replace: true })
@@ -37,21 +42,34 @@ export default function SearchScreen({ text: given }: { readonly text: string })
             autoFocus
             onChange={({ target }) => setText(target.value)}
           />
+          <select
+            className="input"
+            aria-label={t("search.kind")}
+            value={kind ?? ""}
+            onChange={({ target }) => setKind(kinds.find((each) => each === target.value))}
+          >
+            <option value="">{t("search.kind.all")}</option>
+            {kinds.map((each) => (
+              <option key={each} value={each}>
+                {t(`search.kind.${each}`)}
+              </option>
+            ))}
+          </select>
         </form>
         {sought === "" ? (
           <Empty icon="search" title={t("search.start")} text={t("search.startText")} />
         ) : (
-          <Results key={sought} text={sought} />
+          <Results key={`${kind}:${sought}`} text={sought} kind={kind} />
         )}
       </div>
     </section>
   )
 }
 
-const Results = ({ text }: { readonly text: string }) => {
+const Results = ({ kind, text }: { readonly text: string; readonly kind: SearchKind | undefined }) => {
   const found = useSource(
-    `search:${text}`,
-    once((client, signal) => client.search(text, { signal }))
+    `search:${kind}:${text}`,
+    once((client, signal) => client.search(text, { signal, ...(kind !== undefined && { kind }) }))
   )
   const now = useNow()
   return (
@@ -65,13 +83,14 @@ const Results = ({ text }: { readonly text: string }) => {
               {tn("search.results", results.length)}
             </p>
             <ul className="items">
-              {results.map(({ at, sessionId, snippet, title, turnId, workerId }) => (
+              {results.map(({ at, kind: by, sessionId, snippet, title, turnId, workerId }) => (
                 <li key={turnId}>
                   <a className="item" href={href({ name: "session", sessionId, turnId })} data-item="">
                     <span className="line">
                       <span className="title grow clip">
                         <Foreign>{title === "" ? t("sessions.new") : title}</Foreign>
                       </span>
+                      {by !== null && <span className="tag">{t(`search.by.${by}`)}</span>}
                       <span className="age">{duration(now - at)}</span>
                     </span>
                     <span className="sub block clip">

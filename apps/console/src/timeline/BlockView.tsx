@@ -47,11 +47,17 @@ export const BlockView = memo(({ row }: { readonly row: BlockRow }) => {
       return <SubAgent row={row} block={row.block} />
     case "notice":
       return <Notice block={row.block} />
+    case "file":
+      return <File row={row} />
     case "request":
     case "todos":
       return null
     case "other":
-      return <Other row={row} block={row.block} />
+      return (
+        <p className="notice">
+          <Foreign>{row.block.type}</Foreign>
+        </p>
+      )
   }
 })
 
@@ -147,8 +153,8 @@ const Fold = ({
 
 const Tool = ({ block, row }: { readonly row: BlockRow; readonly block: Of<"tool"> }) => {
   const [isOpen, setOpen] = useState(false)
-  const whole = useWhole(row, isOpen)
-  const { input, output } = whole.kind === "tool" ? whole : block
+  const whole = useWhole(row, isOpen || block.files.length > 0)
+  const { files, input, output } = whole.kind === "tool" ? whole : block
   const title = block.title ?? argumentOf(block.input)
   const isTail = !isOpen && block.state === "running" && block.output !== ""
   return (
@@ -184,6 +190,7 @@ const Tool = ({ block, row }: { readonly row: BlockRow; readonly block: Of<"tool
           <pre>{output === "" ? t("block.noOutput") : cleanText(output)}</pre>
         </div>
       )}
+      {files.length > 0 && <TurnFiles turn={row.turn} of={files} />}
     </Fold>
   )
 }
@@ -250,14 +257,8 @@ const Notice = ({ block: { text, until } }: { readonly block: Of<"notice"> }) =>
   )
 }
 
-const Other = ({ block: { part, type }, row }: { readonly row: BlockRow; readonly block: Of<"other"> }) => {
-  const name = part["filename"]
-  if (type === "file" && typeof name === "string" && row.turn.version !== null) {
-    return <TurnFiles turn={row.turn} origin="agent" name={name} />
-  }
-  return (
-    <p className="notice">
-      <Foreign>{`${type === "file" ? t("block.file") : type}${typeof name === "string" ? `: ${name}` : ""}`}</Foreign>
-    </p>
-  )
+/** A file that is not stored is shown by its name. */
+const File = ({ row }: { readonly row: BlockRow }) => {
+  const whole = useWhole(row, true)
+  return whole.kind === "file" ? <TurnFiles turn={row.turn} of={[whole.file]} /> : null
 }

@@ -53,7 +53,7 @@ const Prompt = ({ turn }: { readonly turn: Turn }) => {
     <article className={`prompt ${isQueued ? "waiting" : ""}`} aria-label={t("prompt.label")} dir="auto">
       {cleanText(whole ?? turn.head)}
       {isCut && "…"}
-      {turn.fileCount > 0 && <TurnFiles turn={turn} origin="operator" />}
+      {turn.fileCount > 0 && <TurnFiles turn={turn} of="prompt" />}
       {(isQueued || isCut || turn.undone || turn.delivery === "steer" || error !== null) && (
         <div className="meta">
           {isQueued && <span>{t("prompt.queued")}</span>}

@@ -1,5 +1,5 @@
 /** The files of a turn: images as pictures of their bytes, all others as downloads. */
-import type { Turn, TurnFile } from "@opencode-worker/client"
+import type { Turn, TurnFile, TurnView } from "@opencode-worker/client"
 import { cleanLine } from "@opencode-worker/client/text"
 import { useEffect, useState } from "react"
 import { useServices, useSource } from "../app/Services.ts"
@@ -49,28 +49,40 @@ const FileOf = ({ file }: { readonly file: TurnFile }) => {
   )
 }
 
-/** `origin`: those of the prompt, or those that the agent produced. `name`: only this one. */
+/** The outline has the number of a tool's files only: they are not read yet. */
+const isKnown = ({ file, name }: { readonly file: TurnFile | undefined; readonly name: string }): boolean =>
+  file !== undefined || name !== ""
+
+/** `of`: those of the prompt, or these files of the answer. One that is not stored is shown by its name. */
 export const TurnFiles = ({
-  name,
-  origin,
+  of,
   turn
 }: {
   readonly turn: Turn
-  readonly origin: TurnFile["origin"]
-  readonly name?: string
+  readonly of: "prompt" | ReadonlyArray<TurnView.BlockFile>
 }) => {
   const { client } = useServices()
   const { value: files } = useSource(
     `files:${turn.turnId}:${turn.version ?? ""}`,
     once((_, signal) => client.files.list(turn.turnId, { signal }))
   )
-  const own = (files ?? []).filter((file) => file.origin === origin && (name === undefined || file.name === name))
-  if (own.length === 0) return null
+  const stored = (id: TurnFile["storageId"] | null) => files?.find(({ storageId }) => storageId === id)
+  const shown =
+    of === "prompt"
+      ? (files ?? []).filter(({ origin }) => origin === "operator").map((file) => ({ file, name: file.name }))
+      : of.map(({ name, storageId }) => ({ file: stored(storageId), name })).filter(isKnown)
+  if (shown.length === 0) return null
   return (
-    <div className="attachments" role="group" aria-label={t("prompt.attached")}>
-      {own.map((file, index) => (
-        <FileOf key={index} file={file} />
-      ))}
+    <div className="attachments" role="group" aria-label={t(of === "prompt" ? "prompt.attached" : "block.files")}>
+      {shown.map(({ file, name }, index) =>
+        file === undefined ? (
+          <span key={index} className="chip">
+            <bdi>{cleanLine(name)}</bdi>
+          </span>
+        ) : (
+          <FileOf key={index} file={file} />
+        )
+      )}
     </div>
   )
 }

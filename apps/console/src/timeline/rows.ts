@@ -42,11 +42,12 @@ export const whole = { entries: [], isComplete: true }
 /** A turn that the worker has taken: it runs, or is about to. */
 export const runs = ({ status, version }: Turn): boolean => version === null && status !== "queued"
 
-/** The block that an entry of the outline allows to show. */
-const entryBlock = ({ child, duration, head, id, kind, status, title, tool }: OutlineEntry): Block => {
+/** The block that an entry of the outline allows to show. Its files have no ids yet. */
+const entryBlock = ({ child, duration, files, head, id, kind, status, title, tool }: OutlineEntry): Block => {
   if (kind === "text" || kind === "reasoning") return { kind, id, text: head }
   if (kind === "notice") return { kind, id, name: null, text: head, until: null }
-  if (kind !== "tool") return { kind: "other", id, type: kind, part: { filename: title ?? head } }
+  if (kind === "file") return { kind, id, file: { name: title ?? "", type: head, storageId: null } }
+  if (kind !== "tool") return { kind: "other", id, type: kind, part: {} }
   const common = {
     id,
     state: status === "error" ? ("error" as const) : ("completed" as const),
@@ -55,7 +56,9 @@ const entryBlock = ({ child, duration, head, id, kind, status, title, tool }: Ou
   if (child !== undefined) {
     return { kind: "agent", ...common, sessionId: child, agent: "", task: title ?? head, progress: null, output: "" }
   }
-  return { kind, ...common, tool: tool ?? "", title: title ?? null, input: "", output: status === "error" ? head : "" }
+  const output = status === "error" ? head : ""
+  const unread = Array.from({ length: files ?? 0 }, () => ({ name: "", type: "", storageId: null }))
+  return { kind, ...common, tool: tool ?? "", title: title ?? null, input: "", output, files: unread }
 }
 
 /** Todos and requests have places of their own, and empty text needs none. */

@@ -13,6 +13,7 @@ import {
   type Part,
   request,
   secondParts,
+  shortParts,
   session,
   text,
   tool,
@@ -25,7 +26,7 @@ export type Scenario = "full" | "empty" | "loading" | "failing" | "read" | "long
 
 export const fixtures = (scenario: Scenario) => {
   const isEmpty = scenario === "empty"
-  const parts: Record<string, ReadonlyArray<Part>> = { turn1: firstParts, turn2: secondParts, turn4: longParts(2) }
+  const parts: Record<string, ReadonlyArray<Part>> = { turn1: firstParts, turn2: secondParts, turn4: shortParts }
   // Without hostile text.
   if (scenario === "picture") parts["turn1"] = firstParts.slice(0, -1)
   const answered = { model: "anthropic/claude-sonnet-4-5", agent: "build" }
@@ -48,7 +49,7 @@ export const fixtures = (scenario: Scenario) => {
       seq: 1,
       sessionId: "session3",
       head: "Upgrade everything.",
-      parts: 2,
+      parts: 3,
       ...done,
       status: "failed",
       error: { name: "ProviderError", message: "429, gave up after 6 tries" }
@@ -160,6 +161,7 @@ export const fixtures = (scenario: Scenario) => {
         workerId: "worker1",
         title: "Fix checkout rounding",
         at: minutes(20),
+        kind: "prompt",
         snippet: "Totals are off by one cent for 3 × 0.335. Find out why"
       },
       {
@@ -168,6 +170,7 @@ export const fixtures = (scenario: Scenario) => {
         workerId: "worker2",
         title: "New pricing page",
         at: minutes(2_000),
+        kind: "answer",
         snippet: "… show the totals with one decimal less than the cart does …"
       }
     ],

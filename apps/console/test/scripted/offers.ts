@@ -37,6 +37,18 @@ export const attachedAt = (origin: string) => [
   }
 ]
 
+/** Of an answer. */
+export const returnedAt = (origin: string) => [
+  {
+    storageId: "file3",
+    name: "file.png",
+    type: "image/png",
+    size: 4_312,
+    origin: "agent",
+    url: `${origin}/icon-192.png`
+  }
+]
+
 export const catalogOfNames = {
   agents: [
     { name: "build", mode: "primary", description: "Does the work" },

@@ -92,6 +92,12 @@ ${diff.split("\n").slice(2).join("\n")}diff --git a/test/total.test.ts b/test/to
 
 export type Part = { readonly id: string; readonly kind: string; readonly payload: Record<string, unknown> }
 
+/** A tool that returned an image. */
+const withImage = ({ payload, ...part }: ReturnType<typeof tool>, url: string): Part => ({
+  ...part,
+  payload: { ...payload, state: { ...payload.state, attachments: [{ type: "file", mime: "image/png", url }] } }
+})
+
 export const firstParts: ReadonlyArray<Part> = [
   text("a1", "I will look for the place where the totals are rounded."),
   tool("a2", "grep", "Math.round in src/cart", "src/cart/total.ts:14", 200),
@@ -123,8 +129,27 @@ export const secondParts: ReadonlyArray<Part> = [
   text("b3", "The lint error is fixed as well.")
 ]
 
+/** A turn with many parts, whose rows have different heights. */
+export const longParts = (count: number): ReadonlyArray<Part> =>
+  Array.from({ length: count }, (_, index) =>
+    index % 3 === 0
+      ? text(`l${index}`, `Step ${index}. ${"The files are read one after another. ".repeat(1 + (index % 5))}`)
+      : tool(`l${index}`, "read", `src/file-${index}.ts`, "text", index)
+  )
+
+/** Few parts, and an image. */
+export const shortParts: ReadonlyArray<Part> = [
+  ...longParts(2),
+  withImage(tool("d2", "read", "docs/cart.png", "Image read successfully", 50), "storage:file3")
+]
+
 export const entryOf = ({ id, kind, payload }: Part, index: number) => {
-  const state = (payload["state"] ?? {}) as { title?: string; status?: string; time?: { end: number } }
+  const state = (payload["state"] ?? {}) as {
+    title?: string
+    status?: string
+    time?: { end: number }
+    attachments?: ReadonlyArray<unknown>
+  }
   const content = typeof payload["text"] === "string" ? payload["text"] : ""
   return {
     index,
@@ -137,18 +162,11 @@ export const entryOf = ({ id, kind, payload }: Part, index: number) => {
       title: state.title,
       status: state.status,
       duration: state.time?.end,
-      ...(payload["tool"] === "task" && { child: "ses_child" })
+      ...(payload["tool"] === "task" && { child: "ses_child" }),
+      ...(state.attachments !== undefined && { files: state.attachments.length })
     })
   }
 }
-
-/** A turn with many parts, whose rows have different heights. */
-export const longParts = (count: number): ReadonlyArray<Part> =>
-  Array.from({ length: count }, (_, index) =>
-    index % 3 === 0
-      ? text(`l${index}`, `Step ${index}. ${"The files are read one after another. ".repeat(1 + (index % 5))}`)
-      : tool(`l${index}`, "read", `src/file-${index}.ts`, "text", index)
-  )
 
 export const request = (requestId: string, given: object) => ({
   requestId,

@@ -1,7 +1,7 @@
 /** The state of a scripted deployment, and the functions that read and change it. */
 import { type Functions, pending, Refusal, Script } from "./connection.ts"
 import { fixtures, type Scenario } from "./fixtures.ts"
-import { attachedAt } from "./offers.ts"
+import { attachedAt, returnedAt } from "./offers.ts"
 import { clock } from "./rows.ts"
 
 type World = ReturnType<typeof fixtures>
@@ -98,7 +98,7 @@ const functionsOf = (world: World, live: Map<string, Live>, changed: () => void)
     "turns:resend": () => "turn9",
     "models:get": () => world.models,
     "catalog:get": () => world.catalog,
-    "files:list": ({ turnId }) => (turnId === "turn1" ? attachedAt(location.origin) : []),
+    "files:list": ({ turnId }) => (turnId === "turn1" ? attachedAt : returnedAt)(location.origin),
     "promptQueue:list": ({ sessionId }) =>
       turnsOf(sessionId)
         .filter(({ status }) => status === "queued")
@@ -140,7 +140,8 @@ const functionsOf = (world: World, live: Map<string, Live>, changed: () => void)
       return null
     },
     "changes:get": () => world.changes,
-    "search:find": ({ text }) => (text === "nothing" ? [] : world.found),
+    "search:find": ({ kind, text }) =>
+      text === "nothing" ? [] : world.found.filter((result) => kind === undefined || result.kind === kind),
     "usage:days": ({ paginationOpts }) => page(world.usage, paginationOpts),
     "devices:list": () => world.devices,
     "devices:add": () => ({ code: "ABCD-EFGH-JKMN-PQRS", expiresAt: clock + 5 * 60_000 }),

@@ -31,6 +31,7 @@ export interface Transcript {
   /** The block whose text is being written; another one starts on a new line. */
   readonly open: string | undefined
   readonly written: ReadonlyMap<string, Written>
+  /** By the id of the block; a file is completed. */
   readonly tools: ReadonlyMap<string, TurnView.ToolBlock["state"]>
   /** The source of Markdown that is not written yet, because later text may change it. Not cleaned. */
   readonly pending: string
@@ -69,6 +70,9 @@ const text = (state: Transcript, { style }: Page, kind: string, id: string, whol
 
 const indented = (content: string) => ScreenText.indent(screen`${content}`, "         ")
 
+const fileName = ({ name, storageId, type }: TurnView.BlockFile): ScreenText =>
+  screen`${ScreenText.line(name)} (${ScreenText.line(type)}${storageId === null ? screen`, too large to keep` : none})`
+
 const tool = (state: Transcript, style: Style, call: TurnView.ToolBlock): Step => {
   const before = state.tools.get(call.id)
   const started =
@@ -78,7 +82,7 @@ const tool = (state: Transcript, style: Style, call: TurnView.ToolBlock): Step =
   const ended =
     call.state === "running" || (before !== undefined && before !== "running")
       ? none
-      : screen`  ${call.state === "error" ? style.alarm(screen`error `) : screen`output`} ${indented(preview(call.output))}\n`
+      : screen`  ${call.state === "error" ? style.alarm(screen`error `) : screen`output`} ${indented(preview(call.output))}\n${ScreenText.join(call.files.map((file) => screen`  file   ${fileName(file)}\n`))}`
   const added = screen`${started}${ended}`
   if (added.isEmpty) return [state, none]
   return [{ ...state, open: undefined, tools: new Map(state.tools).set(call.id, call.state) }, added]
@@ -98,8 +102,17 @@ const subAgent = (
     state: now,
     input: task,
     output,
-    duration: null
+    duration: null,
+    files: []
   })
+
+/** A line when the file is first seen. `turns files` lists where it can be read. */
+const file = (state: Transcript, style: Style, { file: shown, id }: TurnView.FileBlock): Step => {
+  if (state.tools.has(id)) return [state, none]
+  const heading = state.open === undefined ? none : newLine
+  const tools = new Map(state.tools).set(id, "completed")
+  return [{ ...state, open: undefined, tools }, screen`${heading}${style.faint(screen`file:`)} ${fileName(shown)}\n`]
+}
 
 const block = (state: Transcript, page: Page, shown: TurnView.Block, isLast: boolean): Step => {
   const { style, width } = page
@@ -108,6 +121,8 @@ const block = (state: Transcript, page: Page, shown: TurnView.Block, isLast: boo
       return tool(state, style, shown)
     case "agent":
       return subAgent(state, style, shown)
+    case "file":
+      return file(state, style, shown)
     case "request":
     case "todos":
       return [state, none]
@@ -128,7 +143,7 @@ const block = (state: Transcript, page: Page, shown: TurnView.Block, isLast: boo
 }
 
 /** The kinds of blocks that begin only when the text before them is complete. */
-const follows: ReadonlySet<TurnView.Block["kind"]> = new Set(["text", "reasoning", "tool", "agent"])
+const follows: ReadonlySet<TurnView.Block["kind"]> = new Set(["text", "reasoning", "tool", "agent", "file"])
 
 /** The outcome of a turn that did not complete, and the model and agent. */
 const closing = (style: Style, { answeredBy, error, outcome }: TurnView.TurnEnd): ScreenText => {

@@ -157,8 +157,10 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the operator's co
         assert.strictEqual((yield* operate("sessions", "rename", sessionId, "Touching")).code, 0)
         const shown = yield* operate("sessions", "show", sessionId)
         assert.match(shown.stdout, /^> Run touch ran\n.*> Go on\nso far\n.*aborted/s)
-        const matches = yield* operate("search", "touch ran", "-s", sessionId, "--json", "title,snippet")
-        assert.match(matches.stdout, /"snippet":"Run touch ran It says: [^"]*","title":"Touching"/)
+        const matching = (kind: string) =>
+          operate("search", "touch ran", "-s", sessionId, "--kind", kind, "--json", "title,snippet")
+        assert.match((yield* matching("prompt")).stdout, /"snippet":"Run touch ran","title":"Touching"/)
+        assert.strictEqual((yield* matching("answer")).stdout, "[]\n")
         assert.match((yield* operate("search", "nonsense")).stdout, /^No turn has these words/)
         const copy = yield* operate("sessions", "fork", sessionId)
         assert.strictEqual(copy.code, 0, copy.stderr)

@@ -15,6 +15,8 @@ const call = (status: ToolPreview.ToolPreview["status"], output = ""): Segment =
   text: ToolPreview.encode({ tool: "bash", status, title: null, input: '{"command":"ls"}', output })
 })
 
+const file = (name: string, url: string) => ({ filename: name, mime: "image/png", url })
+
 /** The terminal output for a sequence of views. */
 const shown = (...views: ReadonlyArray<TurnView.TurnView>): ReadonlyArray<string> => {
   let state = empty
@@ -40,6 +42,20 @@ describe("Transcript", () => {
     assert.deepStrictEqual(shown(first, second, ended(second, parts)), [
       'look\ntool: bash\n  input  {"command":"ls"}\n',
       "  output a\n         b\n",
+      ""
+    ])
+  })
+
+  it("shows the files of the answer and of its tools once, without their control characters", () => {
+    const state = { status: "completed", input: {}, output: "read", attachments: [file("a.png", "storage:1")] }
+    const first = live(TurnView.empty, call("running"))
+    const last = ended(first, [
+      part(0, "tool", { id: "tool1", tool: "bash", state }),
+      part(1, "file", { id: "file1", ...file("b\u001b[2J.png", "omitted:9") })
+    ])
+    assert.deepStrictEqual(shown(first, last, last), [
+      'tool: bash\n  input  {"command":"ls"}\n',
+      "  output read\n  file   a.png (image/png)\nfile: b␛[2J.png (image/png, too large to keep)\n",
       ""
     ])
   })

@@ -1,8 +1,9 @@
 import { defineTable } from "convex/server"
 import { v } from "convex/values"
+import { searchKind } from "../validators.ts"
 
 export const searchTables = {
-  /** The text by which a turn is found: one row per turn, at most 24 kB. In no list. */
+  /** The texts by which turns are found: at most one row per turn and kind, each of at most 9 kB. In no list. */
   searchTexts: defineTable({
     ownerId: v.string(),
     workerId: v.id("workers"),
@@ -10,9 +11,12 @@ export const searchTables = {
     turnId: v.id("turns"),
     /** When the prompt was sent. Milliseconds. */
     at: v.number(),
-    /** The beginning of the prompt; after the end of the turn also of its answer, and of the titles and paths of its calls. */
+    /** Absent in a row of an earlier version, which has the text of all kinds. Maintenance replaces it. */
+    kind: v.optional(searchKind),
+    /** The beginning of the texts of this kind. All kinds but the prompt are written at the end of the turn. */
     text: v.string()
   })
     .index("by_turn", ["turnId"])
-    .searchIndex("by_text", { searchField: "text", filterFields: ["ownerId", "workerId", "sessionId"] })
+    .index("by_kind", ["kind"])
+    .searchIndex("by_text", { searchField: "text", filterFields: ["ownerId", "workerId", "sessionId", "kind"] })
 }

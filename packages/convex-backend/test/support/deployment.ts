@@ -66,6 +66,13 @@ const start = async () => {
       .setExpirationTime("3 years")
       .sign(privateKey)
 
+  const headers = { authorization: `Convex ${adminKey}` }
+  const rowsOf = async (table: string): Promise<ReadonlyArray<string>> =>
+    (await (await fetch(`${url}/api/export?table=${table}`, { headers })).text()).split("\n")
+  const importRows = async (table: string, mode: "append" | "replace", body: string): Promise<void> => {
+    const { status } = await fetch(`${url}/api/import?table=${table}&mode=${mode}`, { method: "POST", headers, body })
+    if (status !== 200) throw new Error(`The rows were not written: ${status}`)
+  }
   const anonymous = () => new ConvexHttpClient(url, { logger: false })
   return {
     url,
@@ -73,12 +80,13 @@ const start = async () => {
     anonymous,
     /** Changes a stored row, as if an earlier release had written it. */
     rewrite: async (table: string, id: string, change: Record<string, unknown>) => {
-      const headers = { authorization: `Convex ${adminKey}` }
-      const rows = await (await fetch(`${url}/api/export?table=${table}`, { headers })).text()
-      const row = rows.split("\n").find((line) => line.includes(id))
-      const body = JSON.stringify({ ...JSON.parse(row ?? "{}"), ...change })
-      const { status } = await fetch(`${url}/api/import?table=${table}&mode=append`, { method: "POST", headers, body })
-      if (status !== 200) throw new Error(`The row was not rewritten: ${status}`)
+      const row = (await rowsOf(table)).find((line) => line.includes(id))
+      await importRows(table, "append", JSON.stringify({ ...JSON.parse(row ?? "{}"), ...change }))
+    },
+    /** Replaces each row of a table by these rows. */
+    replace: async (table: string, change: (row: Record<string, unknown>) => ReadonlyArray<object>) => {
+      const rows = (await rowsOf(table)).filter((line) => line !== "").flatMap((line) => change(JSON.parse(line)))
+      await importRows(table, "replace", rows.map((row) => JSON.stringify(row)).join("\n"))
     },
     /** Runs an internal function, as the administrator of a deployment can. */
     run: (path: string, args: Record<string, Value>) => deployment.run(path, args),

@@ -129,7 +129,7 @@ export const session = {
   "block.tools.other": "{count} tool calls",
   "block.running": "Running",
   "block.failed": "Failed",
-  "block.file": "File",
+  "block.files": "Files of the answer",
   "block.retryIn": "again in {left}",
   "end.completed": "Completed",
   "end.failed": "Failed",

@@ -22,11 +22,16 @@ export const search = operatorCommand(
       Flag.withDescription("Search this session (default: all)"),
       Flag.optional
     ),
+    kind: Flag.Literals("kind", ["prompt", "answer", "tool", "path"]).pipe(
+      Flag.withDescription("Search this part of turns: tool has titles of tool calls, path has files (default: all)"),
+      Flag.optional
+    ),
     json
   },
   Effect.fnUntraced(function* (given) {
     const client = yield* Client
     const within = {
+      ...(Option.isSome(given.kind) && { kind: given.kind.value }),
       ...(Option.isSome(given.worker) && { workerId: (yield* findWorker(given.worker)).workerId }),
       ...(Option.isSome(given.session) && { sessionId: (yield* findSession(given.session.value)).sessionId })
     }
@@ -40,6 +45,7 @@ export const search = operatorCommand(
         { name: "SESSION", value: ({ sessionId }) => sessionId.slice(0, length) },
         { name: "TURN", value: ({ turnId }) => turnId.slice(0, length) },
         { name: "AGE", value: ({ at }) => since(at) },
+        { name: "IN", value: ({ kind }) => kind ?? "" },
         { name: "TEXT", value: ({ snippet }) => snippet, shrinks: true }
       ]
     })

@@ -1,10 +1,25 @@
 /** The blocks of a view. Plain data. */
-import type { PendingRequest } from "../../api.ts"
+import type { FileId, PendingRequest } from "../../api.ts"
 
 export interface TextBlock {
   readonly kind: "text" | "reasoning"
   readonly id: string
   readonly text: string
+}
+
+/** A file that the agent produced. `files.list` of its turn has the URL of each stored file. */
+export interface BlockFile {
+  readonly name: string
+  /** The media type, such as `image/png`. */
+  readonly type: string
+  /** Null: the file was not stored, because it exceeds a limit. */
+  readonly storageId: FileId | null
+}
+
+export interface FileBlock {
+  readonly kind: "file"
+  readonly id: string
+  readonly file: BlockFile
 }
 
 /**
@@ -23,6 +38,8 @@ export interface ToolBlock {
   readonly output: string
   /** Milliseconds; null while the tool runs. */
   readonly duration: number | null
+  /** Files that the tool returned, such as an image that it has read. Empty while it runs. */
+  readonly files: ReadonlyArray<BlockFile>
 }
 
 /** A tool call that started a sub-agent. */
@@ -82,7 +99,15 @@ export interface OtherBlock {
   readonly part: Readonly<Record<string, unknown>>
 }
 
-export type Block = TextBlock | ToolBlock | SubAgentBlock | TodosBlock | NoticeBlock | RequestBlock | OtherBlock
+export type Block =
+  | TextBlock
+  | ToolBlock
+  | SubAgentBlock
+  | FileBlock
+  | TodosBlock
+  | NoticeBlock
+  | RequestBlock
+  | OtherBlock
 
 /** Blocks are plain data: equal fields mean equal blocks. */
 export const isSame = (one: Block, other: Block): boolean => JSON.stringify(one) === JSON.stringify(other)

@@ -15,7 +15,7 @@ const whole = ({ kind, name, partId: id, text: content, until }: Segment): Block
     const started = { sessionId: text(sessionId) ?? "", agent: text(agent) ?? "", task: text(task) ?? "" }
     return { kind: "agent", ...common, ...started, progress: null }
   }
-  return { kind: "tool", ...common, tool: text(tool) ?? "", title: text(title), input: text(input) ?? "" }
+  return { kind: "tool", ...common, tool: text(tool) ?? "", title: text(title), input: text(input) ?? "", files: [] }
 }
 
 /** Of the output of a running tool, in UTF-16 code units. */
