@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 const conditions = ["@opencode-worker/source"]
 
@@ -9,11 +10,23 @@ const isPinned = existsSync(pathOf("packages/harness/node_modules/opencode-linux
 /** A start of OpenCode takes a third less CPU time: docs/decisions/054-tests-start-a-cheaper-opencode.md. */
 const OPENCODE_BIN = process.env["OPENCODE_BIN"] ?? (isPinned ? pathOf("scripts/opencode-for-tests") : undefined)
 
+const runsManyModules = ({ moduleId }: TestSpecification) => moduleId.includes("/test/world/")
+
+/** Otherwise the largest files start first. A file that runs the tests of many modules is small, but takes the longest. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: Array<TestSpecification>) {
+    const [first, rest] = [files.filter(runsManyModules), files.filter((file) => !runsManyModules(file))]
+    // oxlint-disable-next-line unicorn/no-array-sort -- not that of an array
+    return [...first, ...(await super.sort(rest))]
+  }
+}
+
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
     isolate: false,
+    sequence: { sequencer: LongestFirst },
     // Detects a test that never ends. Two busy cores run a test of seconds for a minute.
     testTimeout: 120_000,
     hookTimeout: 120_000,

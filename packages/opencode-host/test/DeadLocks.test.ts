@@ -47,7 +47,8 @@ describe("the locks of an OpenCode that was killed", () => {
 
   it.live("do not delay the next server", () =>
     Effect.gen(function* () {
-      const home = yield* OpenCodeHome.make({ git: false })
+      // An installation is what the lock protects.
+      const home = yield* OpenCodeHome.make({ git: false, pluginPackage: true })
       const { directory, environment } = home
       const configuration = join(environment["XDG_CONFIG_HOME"] ?? "", "opencode")
       const name = createHash("sha1").update(`npm-install:${configuration}`).digest("hex")

@@ -3,7 +3,8 @@
  *
  * ```
  * root/home                   HOME
- * root/config/opencode/…      XDG_CONFIG_HOME: opencode.json, a file, since both of OpenCode's engines read files
+ * root/config/opencode/…      XDG_CONFIG_HOME: opencode.json, a file, since both of OpenCode's engines read files, and a
+ *                             package-lock.json that names the package for plugins as installed
  * root/cache/opencode/…       XDG_CACHE_HOME: models.json, an empty catalogue in place of OpenCode's own
  * root/data, state            the other XDG folders
  * root/project                the directory to work in: a git repository with one commit
@@ -27,6 +28,11 @@ export interface Options {
   readonly config?: object
   /** Whether OpenCode knows the models of its own catalogue, which costs 2 to 3 CPU seconds per start. Default: false. */
   readonly catalogue?: boolean
+  /**
+   * Whether OpenCode installs the package that plugins import, `@opencode-ai/plugin`: it needs the network, and costs 0.4 CPU
+   * seconds per start also without. Default: false.
+   */
+  readonly pluginPackage?: boolean
 }
 
 /**
@@ -86,6 +92,7 @@ const at = Effect.fn("OpenCodeHome.at")(function* (folder: string, options: Opti
   const config = `${JSON.stringify({ $schema: "https://opencode.ai/config.json", ...options.config }, null, 2)}\n`
   yield* writing(configFile, () => writeFile(configFile, config, { mode: 0o600 }))
   if (options.catalogue !== true) yield* writing(catalogue, () => writeFile(catalogue, "{}"))
+  if (options.pluginPackage !== true) yield* writing(configFile, () => pretendInstalled(dirname(configFile)))
   for (const [name, content] of Object.entries(options.files ?? {})) {
     const path = join(directory, name)
     if (yield* exists(path)) continue
@@ -98,6 +105,13 @@ const at = Effect.fn("OpenCodeHome.at")(function* (folder: string, options: Opti
   if (options.git !== false) yield* repository(root, directory, environment)
   return OpenCodeHome.of({ root, directory, configFile, environment })
 })
+
+/** OpenCode installs the package for plugins into a configuration folder whose lock file does not name it. */
+const pretendInstalled = async (folder: string) => {
+  const lock = { packages: { "": { dependencies: { "@opencode-ai/plugin": "*" } } } }
+  await mkdir(join(folder, "node_modules"), { recursive: true })
+  await writeFile(join(folder, "package-lock.json"), JSON.stringify(lock))
+}
 
 /** `0` switches off the garbage collector of OpenCode's runtime: a quarter of the CPU time of a start. */
 const collectorVariable = "BUN_JSC_useGC"

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process"
 import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Exit, Fiber, Scope } from "effect"
@@ -22,6 +22,8 @@ const present = (path: string) =>
   )
 
 const models = (home: OpenCodeHome["Service"]) => join(home.root, "cache", "opencode", "models.json")
+
+const lockFile = (home: OpenCodeHome["Service"]) => join(dirname(home.configFile), "package-lock.json")
 
 describe("OpenCodeHome", () => {
   it.live("is a clean git repository with the files, a configuration file, and separate folders", () =>
@@ -46,6 +48,13 @@ describe("OpenCodeHome", () => {
     Effect.gen(function* () {
       assert.strictEqual(yield* read(models(yield* OpenCodeHome.make())), "{}")
       assert.isFalse(yield* present(models(yield* OpenCodeHome.make({ catalogue: true }))))
+    })
+  )
+
+  it.live("names the package for plugins as installed, unless OpenCode is to install it", () =>
+    Effect.gen(function* () {
+      assert.include(yield* read(lockFile(yield* OpenCodeHome.make())), '"@opencode-ai/plugin"')
+      assert.isFalse(yield* present(lockFile(yield* OpenCodeHome.make({ pluginPackage: true }))))
     })
   )
 

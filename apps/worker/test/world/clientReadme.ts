@@ -2,16 +2,17 @@ import { execFile } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { promisify } from "node:util"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
-import { limit, runWorker, world } from "../support/world.ts"
+import { limit, runWorker } from "../support/world.ts"
+import { inWorld } from "./inWorld.ts"
 
 const packageRoot = join(import.meta.dirname, "../..")
 const readme = readFileSync(join(packageRoot, "../../packages/client/README.md"), "utf8")
 const [, program = ""] = /^```ts\n(.*?)^```$/ms.exec(readme) ?? []
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("the client's README", (it) => {
+export const clientReadmeTests = inWorld("the client's README", (it) => {
   it.effect(
     "shows a program that prints the answer of a worker",
     () =>

@@ -11,14 +11,14 @@ import {
   writeFileSync
 } from "node:fs"
 import { join } from "node:path"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import type { CommandId, UndoOptions } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Option, Stream } from "effect"
-import { makeJournal } from "../src/undo/journal.ts"
-import { keep } from "../src/undo/kept.ts"
+import { makeJournal } from "../../src/undo/journal.ts"
+import { keep } from "../../src/undo/kept.ts"
 import {
   allSessions,
   answer,
@@ -32,9 +32,9 @@ import {
   send,
   settled,
   viewOf,
-  workerWith,
-  worldWith
-} from "./support/world.ts"
+  workerWith
+} from "../support/world.ts"
+import { inWorld } from "./inWorld.ts"
 
 const steer = (sessionId: Parameters<typeof send>[0], text: string) =>
   Client.use((operator) => operator.call(({ turns }) => turns.send(sessionId, text, { delivery: "steer" })))
@@ -45,7 +45,7 @@ const write = (filePath: string) => Reply.toolCall("write", { filePath, content:
 const settledBy = <E, R>(state: Effect.Effect<Option.Option<unknown>, E, R>) =>
   Effect.scoped(Effect.andThen(runWorker, Effect.repeat(state, { until: Option.isNone, schedule })))
 
-layer(worldWith({}, true), { excludeTestServices: true, timeout: 120_000 })("an operator of a session", (it) => {
+export const sessionControlTests = inWorld("an operator of a session", (it) => {
   it.effect(
     "steers a running turn, which keeps what it had, and queued prompts follow as they were changed",
     () =>

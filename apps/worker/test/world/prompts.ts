@@ -1,14 +1,14 @@
-import { mkdir, rm, writeFile } from "node:fs/promises"
+import { readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Deferred, Effect, Option, Schedule, Stream } from "effect"
-import { watchTurn } from "../src/terminal/watchTurn.ts"
-import { madeForKey } from "../src/opencode/sessions.ts"
+import { watchTurn } from "../../src/terminal/watchTurn.ts"
+import { madeForKey } from "../../src/opencode/sessions.ts"
 import { TurnView } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
-import { capacity } from "../src/opencode/agent.ts"
+import { capacity } from "../../src/opencode/agent.ts"
 import {
   allSessions,
   answer,
@@ -22,11 +22,11 @@ import {
   send,
   servedPage,
   viewOf,
-  workerWith,
-  world
-} from "./support/world.ts"
+  workerWith
+} from "../support/world.ts"
+import { inWorld } from "./inWorld.ts"
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) => {
+export const promptsTests = inWorld("a worker", (it) => {
   it.effect(
     "answers prompts that were sent while it was offline, in order, once",
     () =>
@@ -52,10 +52,12 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
       Effect.gen(function* () {
         const operator = yield* Client
         const { directory, environment } = yield* OpenCodeHome
-        yield* Effect.promise(async () => {
-          await mkdir(join(directory, ".git"), { recursive: true })
-          await writeFile(join(directory, ".git", "HEAD"), "ref: refs/heads/feature/list\n")
-        })
+        const head = join(directory, ".git", "HEAD")
+        const before = yield* Effect.promise(() => readFile(head, "utf8"))
+        yield* Effect.acquireRelease(
+          Effect.promise(() => writeFile(head, "ref: refs/heads/feature/list\n")),
+          () => Effect.promise(() => writeFile(head, before))
+        )
         const workerId = yield* workerWith({ about: { version: "1.2.3", permissions: "careful", environment } })
         const rows = operator.stream(({ workers }) => workers.watch())
         const found = yield* Stream.runHead(
@@ -74,7 +76,6 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker", (it) =
         assert.strictEqual(row?.info?.opencode.state, "running")
         assert.match(row?.info?.opencode.version ?? "", /^\d+\.\d+\.\d+/)
         assert.isAbove(row?.info?.diskFree ?? 0, 0)
-        yield* Effect.promise(() => rm(join(directory, ".git"), { recursive: true }))
       }),
     limit
   )

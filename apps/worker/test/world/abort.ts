@@ -1,4 +1,4 @@
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
@@ -16,9 +16,9 @@ import {
   script,
   send,
   streaming,
-  viewOf,
-  world
-} from "./support/world.ts"
+  viewOf
+} from "../support/world.ts"
+import { inWorld } from "./inWorld.ts"
 
 /** Answers every prompt except `text` with `reply`. */
 const unless = (text: string, reply: Reply.Streamed) =>
@@ -45,7 +45,7 @@ const nothingPending = (sessionId: Id<"sessions">) =>
       )
   )
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("an abort", (it) => {
+export const abortTests = inWorld("an abort", (it) => {
   it.effect(
     "ends a waiting turn",
     () =>

@@ -1,14 +1,13 @@
 /** Attacks on the person who approves: hidden content, and answers that cover more than was shown. */
 import { mkdir, symlink } from "node:fs/promises"
 import { join } from "node:path"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { OpenCodeHome, Reply } from "@opencode-worker/testkit"
 import { Effect } from "effect"
 import type { OpenRequest } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
-import { answer, asked, echo, limit, newSession, runWorker, script, send, worldWith } from "../support/world.ts"
-
-const world = worldWith({ alwaysAsk: true })
+import { answer, asked, echo, limit, newSession, runWorker, script, send } from "../support/world.ts"
+import { inWorld } from "./inWorld.ts"
 
 /** Runs the prompt as a command, once. */
 const runsPrompts = script((request) =>
@@ -26,7 +25,7 @@ const request = Effect.fnUntraced(function* (...of: Parameters<typeof asked>) {
 const textOf = ({ content }: OpenRequest, name: string) =>
   content.kind === "permission" ? content.sections.find((section) => section.name === name)?.text : undefined
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("a person who approves", (it) => {
+export const approverTests = inWorld("a person who approves", (it) => {
   it.effect(
     "sees the whole command, its directory, and the agent",
     () =>

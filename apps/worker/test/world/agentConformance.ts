@@ -1,16 +1,15 @@
 /** OpenCode fulfils the contract of the `Agent` port: the checks of every agent, over the real server. */
-import { layer } from "@effect/vitest"
 import { Agent } from "@opencode-worker/convex-sync"
-import { agentConformance } from "@opencode-worker/convex-sync/testing"
+import { agentConformance as checks } from "@opencode-worker/convex-sync/testing"
 import { Reply } from "@opencode-worker/testkit"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { openCodeAgent } from "../../src/opencode/agent.ts"
-import { echo, limit, script, world } from "../support/world.ts"
+import { echo, limit, script } from "../support/world.ts"
+import { inWorld } from "./inWorld.ts"
 
-layer(Layer.provideMerge(openCodeAgent(), world), { excludeTestServices: true, timeout: 120_000 })(
-  "the OpenCode agent",
-  (it) => {
-    for (const { check, title } of agentConformance) {
+export const agentConformanceTests = inWorld("the OpenCode agent", (world) => {
+  world.layer(openCodeAgent())((it) => {
+    for (const { check, title } of checks) {
       it.effect(
         title,
         () =>
@@ -30,5 +29,5 @@ layer(Layer.provideMerge(openCodeAgent(), world), { excludeTestServices: true, t
         limit
       )
     }
-  }
-)
+  })
+})

@@ -1,14 +1,15 @@
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Client } from "@opencode-worker/client/effect"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Effect, Fiber, Stream } from "effect"
-import { madeForKey } from "../src/opencode/sessions.ts"
-import { answer, ask, newSession, runWorker, schedule, send, viewOf, world } from "./support/world.ts"
+import { madeForKey } from "../../src/opencode/sessions.ts"
+import { answer, ask, newSession, runWorker, schedule, send, viewOf } from "../support/world.ts"
+import { inWorld } from "./inWorld.ts"
 
 /** OpenCode boots twice, and slowly on a loaded machine. */
 const limit = { timeout: 120_000 }
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("a turn", (it) => {
+export const restartsTests = inWorld("a turn", (it) => {
   it.effect(
     "completes although OpenCode dies before it creates the session, with notices of the wait and the restart",
     () =>

@@ -1,9 +1,10 @@
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { ScriptedProvider } from "@opencode-worker/testkit"
 import { Context, Effect, Layer } from "effect"
 import { Client } from "@opencode-worker/client/effect"
-import { operatorLayer } from "../src/local/operatorLayer.ts"
-import { ask, runWorker, world } from "./support/world.ts"
+import { operatorLayer } from "../../src/local/operatorLayer.ts"
+import { ask, runWorker } from "../support/world.ts"
+import { inWorld } from "./inWorld.ts"
 
 /** `pnpm test:full` runs 50. */
 const counts = process.env["TEST_FULL"] === undefined ? [1, 8] : [1, 8, 50]
@@ -11,7 +12,7 @@ const counts = process.env["TEST_FULL"] === undefined ? [1, 8] : [1, 8, 50]
 /** An operator with their own connection. */
 const newOperator = Effect.map(Layer.build(Layer.fresh(operatorLayer)), (services) => Context.get(services, Client))
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("operators", (it) => {
+export const operatorsTests = inWorld("operators", (it) => {
   for (const count of counts) {
     it.effect(
       `${count} at once each receive their own complete answer`,

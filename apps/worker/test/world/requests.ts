@@ -1,12 +1,13 @@
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Reply } from "@opencode-worker/testkit"
 import { Effect, Stream } from "effect"
 import { Client } from "@opencode-worker/client/effect"
-import { answer, asked, echo, limit, newSession, script, send, servedPage, workerWith, world } from "./support/world.ts"
+import { answer, asked, echo, limit, newSession, script, send, servedPage, workerWith } from "../support/world.ts"
+import { inWorld } from "./inWorld.ts"
 
 const fetchOf = (url: string) => Reply.toolCall("webfetch", { url, format: "text" })
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("a request of OpenCode", (it) => {
+export const requestsTests = inWorld("a request of OpenCode", (it) => {
   it.effect(
     "is denied without an answer in time, and the turn continues",
     () =>

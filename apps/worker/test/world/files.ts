@@ -1,12 +1,13 @@
 /** Files from the operator's client to the model, and from the agent back to the client. */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Client } from "@opencode-worker/client/effect"
 import type { SessionId, TurnId } from "@opencode-worker/client"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect } from "effect"
-import { answer, limit, newSession, runWorker, script, world } from "./support/world.ts"
+import { answer, limit, newSession, runWorker, script } from "../support/world.ts"
+import { inWorld } from "./inWorld.ts"
 
 const png = Buffer.from(
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
@@ -29,7 +30,7 @@ const lastRequest = Effect.map(
 
 const filesOf = (turnId: TurnId) => Client.use((operator) => operator.call(({ files }) => files.list(turnId)))
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("files", (test) => {
+export const filesTests = inWorld("files", (test) => {
   test.effect(
     "an image that is sent while the worker is off reaches the model when it runs",
     () =>

@@ -1,4 +1,4 @@
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { api } from "@opencode-worker/convex-backend/api"
 import { ModelCache } from "@opencode-worker/model-cache"
 import { Reply } from "@opencode-worker/testkit"
@@ -16,11 +16,11 @@ import {
   send,
   settled,
   streaming,
-  viewOf,
-  world
-} from "./support/world.ts"
+  viewOf
+} from "../support/world.ts"
+import { inWorld } from "./inWorld.ts"
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("a command", (it) => {
+export const commandsTests = inWorld("a command", (it) => {
   it.effect(
     "drain finishes the running turn, starts no other, and stops; the next worker runs queued turns",
     () =>

@@ -1,11 +1,11 @@
-import { assert, describe, layer } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { getFunctionName } from "convex/server"
 import { Deferred, Effect, Stream } from "effect"
-import { madeForKey } from "../src/opencode/sessions.ts"
+import { madeForKey } from "../../src/opencode/sessions.ts"
 import { Client } from "@opencode-worker/client/effect"
 import {
   allSessions,
@@ -19,9 +19,9 @@ import {
   script,
   send,
   settled,
-  streaming,
-  world
-} from "./support/world.ts"
+  streaming
+} from "../support/world.ts"
+import { inWorld } from "./inWorld.ts"
 
 const gate = Effect.map(Deferred.make<void>(), (deferred) => ({
   open: Deferred.succeed(deferred, undefined),
@@ -84,7 +84,7 @@ const assertGone = Effect.fnUntraced(function* (sessionId: Id<"sessions">, befor
 const sessionOf = (wanted: string) =>
   Effect.map(allSessions, (page) => page.find(({ title }) => title === wanted)?.sessionId)
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("in a conversation", (it) => {
+export const deletionTests = inWorld("in a conversation", (it) => {
   describe("deleting a conversation ends its turn as aborted", () => {
     for (const [moment, name, when] of [
       ["while its session is created in OpenCode", "sessions:linkOpenCodeSession", "asked"],

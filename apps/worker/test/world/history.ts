@@ -1,22 +1,12 @@
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Deferred, Effect, Stream } from "effect"
 import { ascendingId } from "@opencode-worker/opencode-host"
 import type { SessionId } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
-import {
-  allSessions,
-  answer,
-  echo,
-  limit,
-  loadHistory,
-  runWorker,
-  schedule,
-  script,
-  send,
-  world
-} from "./support/world.ts"
+import { allSessions, answer, echo, limit, loadHistory, runWorker, schedule, script, send } from "../support/world.ts"
+import { inWorld } from "./inWorld.ts"
 
 /** Sends a prompt at OpenCode's own terminal, and waits for the answer. */
 const say = Effect.fnUntraced(function* (sessionId: string, text: string) {
@@ -54,13 +44,13 @@ const turnsOf = (sessionId: SessionId) =>
       )
   )
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("the history of a session", (it) => {
+export const historyTests = inWorld("the history of a session", (it) => {
   it.effect(
     "from OpenCode's own terminal is imported once, as turns with their parts in order",
     () =>
       Effect.gen(function* () {
         yield* runWorker
-        const { opencodeId, sessionId } = yield* begunElsewhere("begun elsewhere")
+        const { opencodeId, sessionId } = yield* begunElsewhere("with a history")
         const texts = Array.from({ length: 5 }, (_, index) => `prompt ${index + 1}`)
         for (const text of texts) yield* say(opencodeId, text)
         yield* script((request) =>

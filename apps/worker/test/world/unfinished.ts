@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { assert, describe, layer } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { api, type Id } from "@opencode-worker/convex-backend/api"
 import { ConvexSyncError } from "@opencode-worker/convex-sync"
 import { ConvexClient, ConvexClientReason } from "@opencode-worker/effect-convex"
@@ -9,7 +9,8 @@ import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { getFunctionName } from "convex/server"
 import { Effect } from "effect"
 import { Client } from "@opencode-worker/client/effect"
-import { answer, ask, limit, newSession, runWorker, schedule, script, send, world } from "./support/world.ts"
+import { answer, ask, limit, newSession, runWorker, schedule, script, send } from "../support/world.ts"
+import { inWorld } from "./inWorld.ts"
 
 /** Acquires the lease and claims a turn as an earlier process of the worker. Returns that process's credentials and epoch. */
 const earlier = Effect.gen(function* () {
@@ -46,7 +47,7 @@ const refusingOnce = Effect.fnUntraced(function* (name: string) {
   return { calls: () => calls, convex: refusing }
 })
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("after an earlier process", (it) => {
+export const unfinishedTests = inWorld("after an earlier process", (it) => {
   describe("an unfinished turn of an earlier process", () => {
     it.effect(
       "does not run if its operator has aborted it",

@@ -1,25 +1,16 @@
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import type { SessionId } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
-import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
+import { type ProviderConfig, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Stream } from "effect"
-import {
-  answer,
-  ask,
-  limit,
-  newSession,
-  runWorker,
-  schedule,
-  script,
-  settled,
-  workerWith,
-  worldWith
-} from "./support/world.ts"
+import { answer, ask, limit, newSession, runWorker, schedule, script, settled, workerWith } from "../support/world.ts"
+import { inWorld } from "./inWorld.ts"
 
-/** Prices, a variant, an agent and a command in OpenCode's configuration. */
 const limits = { context: 100_000, output: 4096 }
-const configured = worldWith({}, false, (config) => ({
+
+/** OpenCode's configuration with prices, a variant, an agent and a command. */
+export const catalogued = (config: ProviderConfig): object => ({
   ...config,
   provider: {
     scripted: {
@@ -42,13 +33,13 @@ const configured = worldWith({}, false, (config) => ({
   },
   agent: { poet: { mode: "primary", description: "Writes verse", prompt: "Write verse." } },
   command: { greet: { template: "Greet $ARGUMENTS", description: "Greets someone" } }
-}))
+})
 
 /** Waits until the worker has published. */
 const published = <A>(read: Effect.Effect<A | null, unknown>) =>
   Effect.repeat(Effect.orDie(read), { until: (row) => row !== null, schedule })
 
-layer(configured, { excludeTestServices: true, timeout: 120_000 })("the catalogue of a worker", (it) => {
+export const catalogTests = inWorld("the catalogue of a worker", (it) => {
   it.effect(
     "has the models with context, price, kinds of files and variants, and the agents, commands and skills",
     () =>

@@ -1,16 +1,16 @@
 import { join } from "node:path"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Latch, Stream } from "effect"
 import type { TurnView } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
-import { answer, limit, newSession, runWorker, script, send, worldWith } from "./support/world.ts"
+import { answer, limit, newSession, runWorker, script, send } from "../support/world.ts"
+import { inWorld } from "./inWorld.ts"
 
 const isRunning = (block: TurnView.Block) => block.kind === "agent" && block.state === "running"
 
-// OpenCode reports changed files only with snapshots.
-layer(worldWith({}, true), { excludeTestServices: true, timeout: 120_000 })("the parts of an answer", (it) => {
+export const partsTests = inWorld("the parts of an answer", (it) => {
   it.effect(
     "are separate, with their cost, and come from the requested model and agent",
     () =>

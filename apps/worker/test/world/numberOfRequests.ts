@@ -1,11 +1,12 @@
 /** The number of requests in a session with `alwaysAsk`. */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { OpenCodeHome, Reply } from "@opencode-worker/testkit"
 import { Effect, Fiber, Stream } from "effect"
 import { Client } from "@opencode-worker/client/effect"
-import { answer, echo, limit, newSession, runWorker, script, send, worldWith } from "../support/world.ts"
+import { answer, echo, limit, newSession, runWorker, script, send } from "../support/world.ts"
+import { inWorld } from "./inWorld.ts"
 
 const edit = (file: string) => Reply.toolCall("edit", { filePath: file, oldString: "old", newString: "new" })
 const runTests = Reply.toolCall("bash", { command: "cat a.txt b.txt", description: "run the tests" })
@@ -49,7 +50,7 @@ const questions = Effect.fnUntraced(function* (type: "once" | "always") {
   return subjects
 })
 
-layer(worldWith({ alwaysAsk: true }), { excludeTestServices: true, timeout: 120_000 })("a session", (it) => {
+export const numberOfRequestsTests = inWorld("a session", (it) => {
   it.effect(
     "requests approval for each edit and command, and not for reads and searches",
     () =>

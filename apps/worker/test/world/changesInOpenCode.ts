@@ -1,9 +1,10 @@
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { api, type Id } from "@opencode-worker/convex-backend/api"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Effect, Redacted, Stream } from "effect"
 import { Client } from "@opencode-worker/client/effect"
-import { ask, limit, newSession, personal, runWorker, schedule, world } from "./support/world.ts"
+import { ask, limit, newSession, personal, runWorker, schedule } from "../support/world.ts"
+import { inWorld } from "./inWorld.ts"
 
 /** A request of OpenCode's own terminal that the port does not offer. */
 const call = Effect.fnUntraced(function* (method: string, path: string, body: object) {
@@ -37,7 +38,7 @@ const become = (sessionId: Id<"sessions">, expected: ReadonlyArray<string>) =>
     schedule
   })
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker, after changes in OpenCode", (it) => {
+export const changesInOpenCodeTests = inWorld("a worker, after changes in OpenCode", (it) => {
   it.effect(
     "marks, restores and removes undone turns in the deployment",
     () =>
