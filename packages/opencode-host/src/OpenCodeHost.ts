@@ -24,7 +24,7 @@ import type { OpenCodeServer } from "./OpenCodeServer.ts"
 import type { OpenCodeRequestRef, RequestReply } from "./OpenCodeRequest.ts"
 import type { TurnEvent } from "./TurnEvent.ts"
 import { abortSession } from "./internal/turn/abort.ts"
-import { findBinary } from "./internal/server/binary.ts"
+import { findBinary, warnOfOwn } from "./internal/server/binary.ts"
 import { resolveDirectory } from "./internal/server/directory.ts"
 import { makeClient } from "./internal/client/client.ts"
 import { serverEnvironment } from "./internal/server/environment.ts"
@@ -169,6 +169,7 @@ const defaultStateDirectory = Effect.promise(() => import("effect/persistence/Us
 
 const ownServer = Effect.fnUntraced(function* (options: OpenCodeHostOptions, directory: string, hostId: string) {
   const binary = yield* findBinary(options.binary)
+  yield* Effect.forkScoped(warnOfOwn(binary))
   yield* checkTemporaryDirectory
   const stateDirectory = options.stateDirectory ?? (yield* defaultStateDirectory)
   yield* holdDirectory({ stateDirectory, directory, hostId })

@@ -27,7 +27,10 @@ export interface RecycleOptions {
 export interface OpenCodeHostOptions {
   /** Where the agent works. Must exist. */
   readonly directory: string
-  /** Path of the OpenCode binary. Default: `OPENCODE_BIN`, the installed platform package, `PATH`, in this order. */
+  /**
+   * Path of the OpenCode binary. Default: `OPENCODE_BIN`, the installed platform package, `PATH`, in this order; the `opencode` of
+   * `PATH` comes before the package if it is a newer OpenCode 1.
+   */
   readonly binary?: string | undefined
   /** Run a version of OpenCode 1 outside of the tested 1.18.x although it lacks operations. Default false. */
   readonly allowUntestedVersion?: boolean | undefined

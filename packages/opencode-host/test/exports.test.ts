@@ -10,6 +10,7 @@ describe("exports", () => {
       "HostError",
       "HostErrorReason",
       "OpenCodeHost",
+      "OwnOpenCode",
       "answeredBy",
       "ascendingId",
       "changesOf",

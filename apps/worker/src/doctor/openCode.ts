@@ -2,9 +2,8 @@
 import { stat } from "node:fs/promises"
 import { homedir } from "node:os"
 import { isAbsolute, join } from "node:path"
-import { OpenCodeHost, type OpenCodeHostOptions } from "@opencode-worker/opencode-host"
+import { OpenCodeHost, type OpenCodeHostOptions, OwnOpenCode } from "@opencode-worker/opencode-host"
 import { Data, Effect } from "effect"
-import { isOlder, ownOpenCode } from "../opencode/ownOpenCode.ts"
 import { bytes, check, type Finding, ok, warning } from "./Finding.ts"
 
 const byHand = "Run opencode serve there to see all of its output, and check --opencode and OPENCODE_BIN."
@@ -24,10 +23,10 @@ const boot = (options: OpenCodeHostOptions) =>
 
 /** Two versions share one database, and the older one cannot open it after the newer one has migrated it. */
 const examineOwn = Effect.fnUntraced(function* (hosted: string | null) {
-  const own = yield* ownOpenCode
+  const own = yield* OwnOpenCode.find(process.env["PATH"] ?? "")
   if (own === undefined) return []
   const { path, version } = own
-  const isBefore = version !== null && hosted !== null && isOlder(version, hosted)
+  const isBefore = version !== null && hosted !== null && OwnOpenCode.isOlder(version, hosted)
   return isBefore
     ? [
         warning(

@@ -12,7 +12,6 @@ import { durationOf, type DirectoryValues } from "../config/settings.ts"
 import { inDirectory, type WorkerFacts } from "../health/RunningWorkers.ts"
 import { packageVersion } from "../info/version.ts"
 import { openCodeLayer } from "../layers.ts"
-import { warnOfOlderOpenCode } from "../opencode/ownOpenCode.ts"
 import { unlessHopeless } from "../opencode/startup.ts"
 import { proxyFor } from "../proxy.ts"
 import { type DataFolder, dataFolder, dataFolders } from "../state/DataFolder.ts"
@@ -131,8 +130,6 @@ export const runWorker = Effect.fnUntraced(function* (given: DirectoryValues, fa
   const url = yield* resolveUrl(given.url)
   const secret = yield* dataFolders(folder)
   yield* hostable({ directory, dataFolders: secret, allowed: given.allowHome === true })
-  // Concurrently, because the program of another installation may be slow.
-  if (host.attach === undefined) yield* Effect.forkChild(warnOfOlderOpenCode(given.opencode))
   // The server that a worker attaches to decides what its tools may read.
   const deniedPaths = host.attach === undefined ? secret : []
   const project = yield* projectChoice(given, host, folder)

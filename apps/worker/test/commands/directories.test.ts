@@ -70,7 +70,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
           })
           const environment = { PATH: `${own}:${process.env["PATH"] ?? ""}` }
           const running = yield* command.start({ root, environment }, "start", "--config", file)
-          yield* prints(running, /own\/opencode is 1\.17\.9, older than the OpenCode of this worker/, "stderr")
+          yield* prints(running, /own\/opencode is OpenCode 1\.17\.9, older than the one of this worker/, "stderr")
 
           yield* approve(running, /^\[good\] Pairing code +(\S+)/m)
           yield* prints(running, /^\[good\] Ready/m)
