@@ -2,7 +2,7 @@ import { cp, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { defineConfig, type Options } from "tsup"
-import { deepImports } from "./deepImports.ts"
+import { quickStart } from "./quickStart.ts"
 import { configJsonSchema } from "./src/config/ConfigFile.ts"
 import { thirdPartyNotices } from "./thirdPartyNotices.ts"
 
@@ -22,7 +22,9 @@ const common: Options = {
   // `node:sqlite` has no name without the prefix.
   removeNodeProtocol: false
 }
-const requireBanner = 'import { createRequire as __cr } from "node:module"; const require = __cr(import.meta.url);'
+/** For CommonJS packages in the bundle. Created at the first use, because each chunk has one. */
+const requireBanner =
+  'const require = (id) => globalThis.process.getBuiltinModule("node:module").createRequire(import.meta.url)(id);'
 
 // The command in one folder, and next to it what its embedded deployment serves: the functions (`functionsDir` of
 // convex-backend is `../convex` from the file that it is bundled into) and the web console.
@@ -30,13 +32,17 @@ export default defineConfig([
   {
     ...common,
     entry: { "bin/main": "src/main.ts" },
-    esbuildPlugins: [notices, deepImports],
+    esbuildPlugins: [notices, quickStart],
     clean: true,
     banner: { js: `#!/usr/bin/env node\n${requireBanner}` },
     esbuildOptions: (options) => {
       options.chunkNames = "bin/[name]-[hash]"
-      // Its CommonJS build loads its parts in a way that a bundler cannot follow.
-      options.alias = { "jsonc-parser": "jsonc-parser/lib/esm/main.js" }
+      options.alias = {
+        // Its CommonJS build loads its parts in a way that a bundler cannot follow.
+        "jsonc-parser": "jsonc-parser/lib/esm/main.js",
+        // Its build for Node.js contains `ws`, for versions without WebSockets.
+        "convex/browser": join(folderOf("convex"), "dist/esm/browser/index.js")
+      }
     },
     onSuccess: async () => {
       await cp(consolePage, "dist/console", { recursive: true })

@@ -1,7 +1,11 @@
 /** Runs the command with the services of the machine. */
-import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Effect, Layer, References, Runtime } from "effect"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
+import * as NodeStdio from "@effect/platform-node/NodeStdio"
+import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
+import { Cause, Effect, type FileSystem, Layer, type Path, References, Runtime } from "effect"
 import { UserDirectories } from "effect/persistence"
+import { ChildProcessSpawner } from "effect/process"
 import { run } from "./cli.ts"
 import { useProxies } from "./proxy.ts"
 import { runMain } from "./runMain.ts"
@@ -14,8 +18,22 @@ ownErrors()
 
 await useProxies(process.env)
 
+/** Loaded when the command starts its first process. */
+const spawner = Layer.effect(
+  ChildProcessSpawner.ChildProcessSpawner,
+  Effect.map(Effect.context<FileSystem.FileSystem | Path.Path>(), (context) => {
+    const loaded = Effect.promise(() => import("@effect/platform-node/NodeChildProcessSpawner")).pipe(
+      Effect.flatMap(({ layer }) => Effect.provide(ChildProcessSpawner.ChildProcessSpawner, layer)),
+      Effect.provide(context)
+    )
+    return ChildProcessSpawner.make((command) => Effect.flatMap(loaded, (it) => it.spawn(command)))
+  })
+)
+
 const services = Layer.mergeAll(
-  NodeServices.layer,
+  Layer.provideMerge(spawner, Layer.merge(NodeFileSystem.layer, NodePath.layer)),
+  NodeStdio.layer,
+  NodeTerminal.layer,
   UserDirectories.layer,
   cliFormatter.layer(styleFor(process.stdout.isTTY && process.stderr.isTTY))
 )

@@ -1,6 +1,6 @@
 /** The operator's client: everything that convex-backend lets an operator do. */
 import type { SessionId } from "./api.ts"
-import { connect, type Connection, type ConnectOptions } from "./Connection.ts"
+import type { Connection } from "./Connection.ts"
 import { type FollowedTurn, followTurn } from "./FollowedTurn.ts"
 import { type CallOptions, makeCalls } from "./internal/calls.ts"
 import { updates } from "./internal/updates.ts"
@@ -55,14 +55,3 @@ export const makeClient = (connection: Connection) => {
 }
 
 export type Client = ReturnType<typeof makeClient>
-
-/**
- * Connects in the background. `await using` closes the connection.
- *
- * @example
- * await using client = createClient({ url, auth })
- * const turn = client.prompt(sessionId, "Say hello.")
- * for await (const view of turn) render(view)
- * const { end } = await turn.result
- */
-export const createClient = (options: ConnectOptions): Client => makeClient(connect(options))

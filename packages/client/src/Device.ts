@@ -2,10 +2,8 @@
  * Devices: sign in with a key that stays on this machine, with or without a login provider. Web Crypto only, so the same
  * code runs in browsers and Node.
  */
-import { ConvexHttpClient } from "convex/browser"
 import { api, type DeviceId, type DeviceScope } from "./api.ts"
-import { ClientError } from "./ClientError.ts"
-import { reasonOf } from "./internal/reasonOf.ts"
+import { httpCall, type HttpFetch } from "./httpCall.ts"
 
 /** The type of Web Crypto, of the environment that compiles this. */
 type CryptoKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>
@@ -39,18 +37,6 @@ export const createDeviceKey = async ({
   return { privateKey, publicKey: { x, y } }
 }
 
-const call = async <A>(operation: string, url: string, run: (client: ConvexHttpClient) => Promise<A>): Promise<A> => {
-  try {
-    return await run(
-      new ConvexHttpClient(url.replace(/\/+$/, ""), { logger: false, skipConvexDeploymentUrlCheck: true })
-    )
-  } catch (cause) {
-    // `fetch` rejects with a TypeError if there was no response.
-    const message = `The deployment was not reachable: ${cause instanceof Error ? cause.message : String(cause)}`
-    throw new ClientError(operation, cause instanceof TypeError ? { _tag: "Unreachable", message } : reasonOf(cause))
-  }
-}
-
 /**
  * Makes this machine a device of the operator who created the code with `devices.add`. Call it again with the same key if the
  * response was lost. Rejects with `ClientError`: `Expired`, `NotFound`, or `Conflict` if another device has used the code.
@@ -69,7 +55,7 @@ export const claimDevice = ({
   readonly code: string
   readonly key: Pick<DeviceKey, "publicKey">
 }): Promise<{ readonly deviceId: DeviceId; readonly name: string; readonly scope: DeviceScope }> =>
-  call("devices:claim", url, (client) => client.mutation(api.devices.claim, { code, publicKey: key.publicKey }))
+  httpCall("mutation", api.devices.claim, { code, publicKey: key.publicKey }, { url })
 
 const encode = (bytes: Uint8Array): string =>
   btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""))
@@ -86,10 +72,10 @@ const sign = async ({ deviceId, privateKey }: Device): Promise<string> => {
   return `${signed}.${encode(new Uint8Array(signature))}`
 }
 
-/** A source of tokens of a device, valid for 5 minutes each. `createClient` uses it for `device`. */
+/** A source of tokens of a device, valid for 5 minutes each. `createClient` uses it for `device`. `fetch`: default is the global one. */
 export const deviceAuth =
-  ({ device, url }: { readonly url: string; readonly device: Device }) =>
+  ({ device, ...http }: { readonly url: string; readonly device: Device; readonly fetch?: HttpFetch }) =>
   async (): Promise<string> => {
     const assertion = await sign(device)
-    return (await call("tokens:issue", url, (client) => client.action(api.tokens.issue, { assertion }))).token
+    return (await httpCall("action", api.tokens.issue, { assertion }, http)).token
   }

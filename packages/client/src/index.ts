@@ -40,9 +40,10 @@ export type {
   Worker,
   WorkerId
 } from "./api.ts"
-export { type Client, createClient, makeClient } from "./Client.ts"
+export { type Client, makeClient } from "./Client.ts"
 export { ClientError, type ClientReason, isClientError } from "./ClientError.ts"
 export type { Connection, ConnectOptions } from "./Connection.ts"
+export { createClient } from "./createClient.ts"
 export { claimDevice, createDeviceKey, type Device, deviceAuth, type DeviceKey } from "./Device.ts"
 export type { FollowedTurn, FollowOptions } from "./FollowedTurn.ts"
 export * as RequestCard from "./RequestCard.ts"

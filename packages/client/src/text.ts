@@ -19,8 +19,12 @@ const emojiAfter = /^\p{Extended_Pictographic}/u
 /** Letters of scripts in which a joiner or non-joiner changes the spelling of a word. */
 const joining =
   "[[\\p{L}\\p{M}]&&[\\p{scx=Arab}\\p{scx=Syrc}\\p{scx=Mong}\\p{scx=Deva}\\p{scx=Beng}\\p{scx=Guru}\\p{scx=Gujr}\\p{scx=Orya}\\p{scx=Taml}\\p{scx=Telu}\\p{scx=Knda}\\p{scx=Mlym}\\p{scx=Sinh}\\p{scx=Khmr}\\p{scx=Mymr}\\p{scx=Tibt}]]"
-const joiningBefore = new RegExp(`${joining}$`, "v")
-const joiningAfter = new RegExp(`^${joining}`, "v")
+/** Compiled at the first use, because few texts need them and compiling takes some milliseconds. */
+let joins: { readonly before: RegExp; readonly after: RegExp } | undefined
+const isJoining = (before: string, after: string): boolean => {
+  joins ??= { before: new RegExp(`${joining}$`, "v"), after: new RegExp(`^${joining}`, "v") }
+  return joins.before.test(before) && joins.after.test(after)
+}
 
 /** The longest context of the rules, an emoji and its modifier, in UTF-16 code units. */
 const contextLength = 4
@@ -34,7 +38,7 @@ const symbol = (character: string): string => {
 const isWanted = (character: string, before: string, after: string): boolean => {
   const code = character.codePointAt(0) ?? 0
   if (code === 0x200d && emojiBefore.test(before) && emojiAfter.test(after)) return true
-  if (code === 0x200c || code === 0x200d) return joiningBefore.test(before) && joiningAfter.test(after)
+  if (code === 0x200c || code === 0x200d) return isJoining(before, after)
   if (code === 0xfe0e || code === 0xfe0f) return /\p{Emoji}$/u.test(before)
   if (code >= 0xe0100 && code <= 0xe01ef) return /\p{Script=Han}$/u.test(before)
   return ((code >= 0x180b && code <= 0x180d) || code === 0x180f) && /\p{Script=Mongolian}$/u.test(before)

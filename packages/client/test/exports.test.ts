@@ -2,6 +2,7 @@ import { join } from "node:path"
 import { build } from "esbuild"
 import { assert, describe, expectTypeOf, it } from "vitest"
 import * as effect from "../src/effect.ts"
+import * as http from "../src/http.ts"
 import * as main from "../src/index.ts"
 import * as text from "../src/text.ts"
 
@@ -46,12 +47,22 @@ describe("the entries", () => {
     assert.deepStrictEqual(Object.keys(main.RequestCard).toSorted(), ["agentPath", "isCommand", "reaches", "timing"])
     assert.deepStrictEqual(Object.keys(text).toSorted(), ["cleanLine", "cleanText", "splitDecided"])
     assert.deepStrictEqual(Object.keys(effect), ["Client"])
+    assert.deepStrictEqual(Object.keys(http).toSorted(), [
+      "ClientError",
+      "claimDevice",
+      "createDeviceKey",
+      "deviceAuth",
+      "httpCall",
+      "isClientError"
+    ])
   })
 
   it("load convex, and effect only in /effect", async () => {
     assert.notInclude(await packagesOf("index"), "effect")
     assert.include(await packagesOf("index"), "convex")
+    assert.deepStrictEqual(await packagesOf("http"), ["convex"])
     assert.deepStrictEqual(await packagesOf("TurnView"), [])
+    assert.deepStrictEqual(await packagesOf("RequestCard"), [])
     assert.deepStrictEqual(await packagesOf("text"), [])
   })
 

@@ -2,7 +2,7 @@
  * The Convex client as an Effect service: one WebSocket, typed errors, time limits, subscriptions as streams, and no
  * uncaught exceptions.
  */
-import { ConvexClient as Client } from "convex/browser"
+import type { ConvexClient as Client } from "convex/browser"
 import { type FunctionArgs, type FunctionReference, type FunctionReturnType, getFunctionName } from "convex/server"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -112,7 +112,8 @@ export class ConvexClient extends Context.Service<
   /** Connects in the background and stays connected for the lifetime of the scope. Only an invalid URL fails here. */
   static readonly make = (
     options: ConvexClientOptions
-  ): Effect.Effect<ConvexClient["Service"], ConvexClientError, Scope.Scope> => open(options)
+  ): Effect.Effect<ConvexClient["Service"], ConvexClientError, Scope.Scope> =>
+    Effect.flatMap(loadClient, (browser) => openWith(browser.ConvexClient, options))
 
   static readonly layer = (options: ConvexClientOptions): Layer.Layer<ConvexClient, ConvexClientError> =>
     Layer.effect(ConvexClient, ConvexClient.make(options))
@@ -137,7 +138,11 @@ const connectionOf = (client: Client): Connection => {
   return state.hasEverConnected ? "reconnecting" : "connecting"
 }
 
-const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
+/** Loading it takes a large part of the start of a program, which may not connect. */
+const loadClient = Effect.promise(() => import("convex/browser"))
+
+/** @internal */
+export const openWith = Effect.fnUntraced(function* (Browser: typeof Client, options: ConvexClientOptions) {
   const url = yield* parseUrl(options.url)
   const closed = yield* Deferred.make<never, ConvexClientError>()
   const failClosed = Deferred.fail(closed, connectError(new Closed()))
@@ -162,7 +167,7 @@ const open = Effect.fnUntraced(function* (options: ConvexClientOptions) {
         Effect.andThen(Effect.logWarning(`The deployment ${event}; reconnecting`, detail), fatal ? end : Effect.void)
       )
     }
-    const client = new Client(url, {
+    const client = new Browser(url, {
       logger: false,
       unsavedChangesWarning: false,
       skipConvexDeploymentUrlCheck: true,

@@ -1,11 +1,12 @@
 /** `ConvexClient` for `async`/`await`. */
+import { ConvexClient } from "convex/browser"
 import type { FunctionArgs, FunctionReference, FunctionReturnType } from "convex/server"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type Connection, ConvexClient, type ConvexClientOptions, type MutationOptions } from "./ConvexClient.ts"
+import { type Connection, type ConvexClientOptions, type MutationOptions, openWith } from "./ConvexClient.ts"
 
 export { ConvexClientError, isConvexClientError, isTransient } from "./ConvexClientError.ts"
 
@@ -66,7 +67,10 @@ export const createConvexClient = ({ auth, ...options }: AsyncConvexClientOption
   const scope = Scope.makeUnsafe()
   const convex = Effect.runSync(
     Scope.provide(
-      ConvexClient.make({ ...options, ...(auth !== undefined && { auth: Effect.tryPromise(async () => auth()) }) }),
+      openWith(ConvexClient, {
+        ...options,
+        ...(auth !== undefined && { auth: Effect.tryPromise(async () => auth()) })
+      }),
       scope
     )
   )

@@ -2,13 +2,15 @@
  * The embedded Convex deployment of a data folder, served by this process or by another one.
  */
 import { hostname } from "node:os"
-import { deviceAuth, type DeviceId, isClientError } from "@opencode-worker/client"
+import type { DeviceId } from "@opencode-worker/client"
+import { deviceAuth, isClientError } from "@opencode-worker/client/http"
 import { functionsDir } from "@opencode-worker/convex-backend"
 import type { ConvexEmbeddedOptions, Deployment } from "@opencode-worker/convex-embedded"
 import { findHolder } from "@opencode-worker/convex-embedded/holder"
 import { isConvexEmbeddedError } from "@opencode-worker/convex-embedded/private-files"
 import { Context, Effect, Layer, Option } from "effect"
 import { AppError, exitCodes, temporaryError } from "../AppError.ts"
+import { nodeFetch } from "../operator/nodeFetch.ts"
 import type { DataFolder } from "../state/DataFolder.ts"
 import { nextOperatorKey, operatorKey } from "../state/OperatorKey.ts"
 import * as Port from "../state/Port.ts"
@@ -55,14 +57,15 @@ const signedIn = Effect.fnUntraced(function* (
   deviceId: DeviceId,
   consoleUrl: Option.Option<string> = Option.none()
 ) {
-  const issue = deviceAuth({ url, device: { deviceId, privateKey } })
-  const operatorToken = Effect.tryPromise({
+  const issue = deviceAuth({ url, device: { deviceId, privateKey }, fetch: nodeFetch })
+  const issued = Effect.tryPromise({
     try: issue,
     catch: (error) =>
       isClientError(error) && error.reason._tag === "Rejected" && error.reason.code !== "Expired"
         ? refusedKey(file)
         : temporaryError(error instanceof Error ? error.message : String(error))
   })
+  const operatorToken = yield* Effect.cachedWithTTL(issued, "1 minute")
   yield* operatorToken
   return EmbeddedDeployment.of({ url, operatorToken, consoleUrl })
 })
@@ -156,7 +159,7 @@ export class EmbeddedDeployment extends Context.Service<
   EmbeddedDeployment,
   {
     readonly url: string
-    /** A fresh token of the local operator's device, valid for 5 minutes. */
+    /** A token of the local operator's device, valid for 4 minutes or more. */
     readonly operatorToken: Effect.Effect<string, AppError>
     /** The address of the web console, if this process serves it. */
     readonly consoleUrl: Option.Option<string>

@@ -1,6 +1,6 @@
 /** Writes a followed turn to standard output: for a person, as the text of the answer, or as JSON. */
 import type { SessionId, TurnId } from "@opencode-worker/client"
-import { TurnView } from "@opencode-worker/client"
+import * as TurnView from "@opencode-worker/client/view"
 import { Effect } from "effect"
 import { print, printLine } from "../terminal/output/Output.ts"
 import { screen } from "../terminal/output/ScreenText.ts"

@@ -8,9 +8,9 @@
  * | `--data`, `--demo`, `--directory` | of the data folder | as the device of `dev` |
  * | none | of the current directory's data folder, or else of the current context | as above |
  */
-import { deviceAuth, isClientError } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
-import { ConvexClient, type ConvexClientError } from "@opencode-worker/effect-convex"
+import { deviceAuth, isClientError } from "@opencode-worker/client/http"
+import type { ConvexClientError } from "@opencode-worker/effect-convex"
 import { Config, Effect, Layer, Option, Redacted } from "effect"
 import { Flag } from "effect/cli"
 import { AppError, configError, exitCodes, temporaryError, usageError } from "../AppError.ts"
@@ -20,6 +20,8 @@ import { resolveUrl } from "../commands/shared/url.ts"
 import * as Contexts from "../state/Contexts.ts"
 import { existingDataFolder, hasDeployment } from "../state/DataFolder.ts"
 import { operatorKey } from "../state/OperatorKey.ts"
+import { lazyConnection } from "./lazyConnection.ts"
+import { nodeFetch } from "./nodeFetch.ts"
 
 /** Flags of every operator command. Without `--url` the deployment of the directory's data folder is used. */
 export const connectionFlags = {
@@ -48,7 +50,7 @@ const givenToken = Config.option(Config.Redacted("OPENCODE_WORKER_TOKEN"))
 
 const connection = (url: string, auth: Effect.Effect<string, unknown>) => ({
   address: url,
-  operator: Layer.provide(Client.layer, ConvexClient.layer({ url, auth }))
+  operator: Layer.provide(Client.layer, lazyConnection({ url, auth }))
 })
 
 const signInAgain = ({ name, url }: Contexts.Context) =>
@@ -65,8 +67,8 @@ const deviceOf = Effect.fnUntraced(function* (context: Contexts.Context) {
 })
 
 const asDevice = Effect.fnUntraced(function* (context: Contexts.Context) {
-  const issue = deviceAuth({ url: context.url, device: yield* deviceOf(context) })
-  const token = Effect.tryPromise({
+  const issue = deviceAuth({ url: context.url, device: yield* deviceOf(context), fetch: nodeFetch })
+  const issued = Effect.tryPromise({
     try: issue,
     catch: (error) =>
       // Expired: the clock of this machine is wrong.
@@ -74,6 +76,8 @@ const asDevice = Effect.fnUntraced(function* (context: Contexts.Context) {
         ? signInAgain(context)
         : temporaryError(error instanceof Error ? error.message : String(error))
   })
+  // Valid for 5 minutes.
+  const token = yield* Effect.cachedWithTTL(issued, "1 minute")
   // A token source that fails is retried without end, so the first token is requested here.
   yield* token
   return connection(context.url, token)

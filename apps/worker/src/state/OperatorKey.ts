@@ -2,7 +2,7 @@
  * The device of the person at this machine, for the embedded deployment: its private key never leaves the data folder.
  */
 import type { DeviceId } from "@opencode-worker/client"
-import { createDeviceKey } from "@opencode-worker/client"
+import { createDeviceKey } from "@opencode-worker/client/http"
 import { Effect, Option, Schema } from "effect"
 import * as PrivateFile from "./PrivateFile.ts"
 

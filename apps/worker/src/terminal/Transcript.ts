@@ -4,7 +4,7 @@
  *
  * Invariant: text that was written while the turn ran is not written again. The last view adds the missing text.
  */
-import { TurnView } from "@opencode-worker/client"
+import * as TurnView from "@opencode-worker/client/view"
 import { cleanText, splitDecided } from "@opencode-worker/client/text"
 import * as Markdown from "./markdown/stream.ts"
 import { none, ScreenText, screen } from "./output/ScreenText.ts"

@@ -5,7 +5,7 @@
  * Invariant: each row of foreign text starts with a bar, wrapped rows included, so that no text can look like a line of the
  * card.
  */
-import { RequestCard } from "@opencode-worker/client"
+import * as RequestCard from "@opencode-worker/client/request-card"
 import { cleanLine, cleanText } from "@opencode-worker/client/text"
 import { columnsOf } from "./input/draftView.ts"
 import { ScreenText, screen } from "./output/ScreenText.ts"

@@ -1,6 +1,6 @@
 /** Follows a turn at the terminal: writes it, and answers its requests. */
 import type { PendingRequest, TurnId } from "@opencode-worker/client"
-import { TurnView } from "@opencode-worker/client"
+import * as TurnView from "@opencode-worker/client/view"
 import { Client } from "@opencode-worker/client/effect"
 import { Effect, Stream, SubscriptionRef } from "effect"
 import { type Person, promptForRequests } from "./PermissionPrompt.ts"

@@ -1,6 +1,6 @@
 /** `opencode-worker login`, `logout`, `whoami` and `context`: the deployments that this user is signed in to. */
 import { hostname } from "node:os"
-import { claimDevice, isClientError } from "@opencode-worker/client"
+import { claimDevice, isClientError } from "@opencode-worker/client/http"
 import { Client } from "@opencode-worker/client/effect"
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"

@@ -1,6 +1,6 @@
 /** Writes the turns of a session as they begin, in their order, also those of other operators. */
 import type { SessionId, Turn, TurnId } from "@opencode-worker/client"
-import { TurnView } from "@opencode-worker/client"
+import * as TurnView from "@opencode-worker/client/view"
 import { Client } from "@opencode-worker/client/effect"
 import { Clock, Effect, type Ref, Stream, SubscriptionRef } from "effect"
 import { showTurn, type Tally } from "../../terminal/Chat.ts"
