@@ -26,7 +26,7 @@ export const startDeployment = async (
   environment: Readonly<Record<string, string>> = {},
   page?: string
 ) => {
-  const { provider, token } = await makeOperatorKey()
+  const { provider, token, tokenUntil } = await makeOperatorKey()
   const serve = async (port: number) => {
     const settings: Settings = { dataDir, port, adminKey, provider, ...(page !== undefined && { page }) }
     const running = startProcess({
@@ -51,6 +51,7 @@ export const startDeployment = async (
     counted,
     /** A fresh token of the operator. */
     token,
+    tokenUntil,
     /** Traffic at `counted` since the last call. */
     traffic: () => {
       running.child.send("traffic")

@@ -8,6 +8,15 @@ const audience = "opencode-worker"
 export const makeOperatorKey = async () => {
   const { privateKey, publicKey } = await generateKeyPair("ES256")
   const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "1", alg: "ES256", use: "sig" }] })
+  const sign = (expires: number | string) =>
+    new SignJWT({})
+      .setProtectedHeader({ alg: "ES256", kid: "1", typ: "JWT" })
+      .setIssuer(issuer)
+      .setAudience(audience)
+      .setSubject("operator")
+      .setIssuedAt()
+      .setExpirationTime(expires)
+      .sign(privateKey)
   return {
     provider: {
       type: "customJwt",
@@ -16,14 +25,8 @@ export const makeOperatorKey = async () => {
       algorithm: "ES256",
       jwks: `data:text/plain,${encodeURIComponent(jwks)}`
     },
-    token: () =>
-      new SignJWT({})
-        .setProtectedHeader({ alg: "ES256", kid: "1", typ: "JWT" })
-        .setIssuer(issuer)
-        .setAudience(audience)
-        .setSubject("operator")
-        .setIssuedAt()
-        .setExpirationTime("1 day")
-        .sign(privateKey)
+    token: () => sign("1 day"),
+    /** A token that expires then, in seconds since 1970. */
+    tokenUntil: (expires: number) => sign(expires)
   } as const
 }

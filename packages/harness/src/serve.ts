@@ -23,7 +23,7 @@ const deployment = await ConvexEmbedded.make({
   adminKey,
   // A loaded machine takes longer than the second of Convex.
   userTimeLimit: 30_000,
-  auth: { providers: [provider, ...(page === undefined ? [] : [deviceProvider])] },
+  auth: { providers: [provider, deviceProvider] },
   ...(page !== undefined && {
     assets: { files: page, fallback: "/index.html", immutable: "/assets/", trustedTypes: ["opencode-worker"] }
   })

@@ -46,18 +46,30 @@ export interface ConnectionOptions {
 /** A deployment that does not respond within this time is reported as unreachable. */
 const patience = "20 seconds"
 
+const notAuthorised = (text: string) => new AppError({ text, exitCode: exitCodes.NotAuthorised })
+
+const refusedToken = notAuthorised(
+  "The deployment refuses OPENCODE_WORKER_TOKEN: it has expired, or its issuer or audience is not one of auth.config.ts."
+)
+
+/** The deployment has issued the token, and does not accept it. */
+const refusedDevices = notAuthorised(
+  "The deployment refuses the tokens of devices: add the provider of devices to its auth.config.ts, and deploy it again."
+)
+
 const givenToken = Config.option(Config.Redacted("OPENCODE_WORKER_TOKEN"))
 
-const connection = (url: string, auth: Effect.Effect<string, unknown>) => ({
+/** `refused`: the error if the deployment does not accept the token. */
+const connection = (url: string, auth: Effect.Effect<string, unknown>, refused: AppError) => ({
   address: url,
+  refused,
   operator: Layer.provide(Client.layer, lazyConnection({ url, auth }))
 })
 
 const signInAgain = ({ name, url }: Contexts.Context) =>
-  new AppError({
-    text: `This machine is no longer a device of ${url}: sign in again with opencode-worker login (context ${name}).`,
-    exitCode: exitCodes.NotAuthorised
-  })
+  notAuthorised(
+    `This machine is no longer a device of ${url}: sign in again with opencode-worker login (context ${name}).`
+  )
 
 /** The device of a context. */
 const deviceOf = Effect.fnUntraced(function* (context: Contexts.Context) {
@@ -80,12 +92,12 @@ const asDevice = Effect.fnUntraced(function* (context: Contexts.Context) {
   const token = yield* Effect.cachedWithTTL(issued, "1 minute")
   // A token source that fails is retried without end, so the first token is requested here.
   yield* token
-  return connection(context.url, token)
+  return connection(context.url, token, refusedDevices)
 })
 
 const byUrl = Effect.fnUntraced(function* (url: string) {
   const jwt = yield* Effect.orDie(givenToken)
-  if (Option.isSome(jwt)) return connection(url, Effect.succeed(Redacted.value(jwt.value)))
+  if (Option.isSome(jwt)) return connection(url, Effect.succeed(Redacted.value(jwt.value)), refusedToken)
   const context = (yield* Contexts.list).find((each) => each.url === url)
   if (context !== undefined) return yield* asDevice(context)
   return yield* configError(
@@ -108,7 +120,11 @@ const local = Effect.fnUntraced(function* (options: ConnectionOptions) {
   const [{ EmbeddedDeployment }, { operatorLayer }] = yield* Effect.promise(() =>
     Promise.all([import("../local/EmbeddedDeployment.ts"), import("../local/operatorLayer.ts")])
   )
-  return { address: "The deployment", operator: Layer.provide(operatorLayer, EmbeddedDeployment.find(folder)) }
+  return {
+    address: "The deployment",
+    refused: refusedDevices,
+    operator: Layer.provide(operatorLayer, EmbeddedDeployment.find(folder))
+  }
 })
 
 const connect = Effect.fnUntraced(function* (options: ConnectionOptions) {
@@ -121,21 +137,16 @@ const connect = Effect.fnUntraced(function* (options: ConnectionOptions) {
   return yield* isElsewhere ? asDevice(current.value) : local(options)
 })
 
-const refusedToken = new AppError({
-  text: "The deployment refuses OPENCODE_WORKER_TOKEN: it has expired, or its issuer or audience is not one of auth.config.ts.",
-  exitCode: exitCodes.NotAuthorised
-})
-
-const explainRefusal = (error: ConvexClientError) =>
-  Effect.fail(error.reason._tag === "Rejected" && error.reason.code === "Unauthenticated" ? refusedToken : error)
+const isUnauthenticated = ({ reason }: ConvexClientError) =>
+  reason._tag === "Rejected" && reason.code === "Unauthenticated"
 
 /**
  * A deployment that refuses a token closes the connection. An action would be lost with it, but a query is repeated and
  * receives the refusal.
  */
-const signedIn = (address: string) =>
+const signedIn = ({ address, refused }: { readonly address: string; readonly refused: AppError }) =>
   Client.use((client) => client.call(({ workers }, options) => workers.list(options))).pipe(
-    Effect.catchTag("ConvexClientError", explainRefusal),
+    Effect.mapError((error) => (isUnauthenticated(error) ? refused : error)),
     Effect.timeoutOrElse({
       duration: patience,
       orElse: () => temporaryError(`${address} does not respond: check the address and the network, and try again.`)
@@ -147,6 +158,6 @@ export const asOperator = Effect.fnUntraced(function* <A, E, R>(
   options: ConnectionOptions,
   program: Effect.Effect<A, E, R | Client>
 ) {
-  const { address, operator } = yield* connect(options)
-  return yield* Effect.provide(Effect.andThen(signedIn(address), program), operator)
+  const connected = yield* connect(options)
+  return yield* Effect.provide(Effect.andThen(signedIn(connected), program), connected.operator)
 })

@@ -3,7 +3,7 @@ import type { TurnId, TurnView } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import type { ConvexClientError } from "@opencode-worker/effect-convex"
 import { Duration, Effect, Option } from "effect"
-import type { AppError } from "../AppError.ts"
+import { type AppError, temporaryError } from "../AppError.ts"
 import { logLine } from "../terminal/output/Output.ts"
 import { screen } from "../terminal/output/ScreenText.ts"
 import type { Person } from "../terminal/PermissionPrompt.ts"
@@ -72,6 +72,7 @@ export const followTurn = Effect.fnUntraced(function* (options: FollowOptions) {
   const end = yield* Effect.raceFirst(ended, limited).pipe(
     Effect.onInterrupt(() => (stop ? Effect.ignore(abort) : Effect.void))
   )
-  const error = end === null ? null : outcomeError(turnId, end)
+  if (end === null) return yield* temporaryError(`Turn ${turnId} goes on, and could not be followed to its end.`)
+  const error = outcomeError(turnId, end)
   if (error !== null) return yield* error
 })
