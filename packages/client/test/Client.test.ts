@@ -212,6 +212,17 @@ describe("turns.follow", () => {
     assert.deepStrictEqual(await client.notifications.list(), [])
   })
 
+  it("subscribes a browser to push messages, and ends that", async () => {
+    await using client = deployment().operator()
+    assert.lengthOf(await client.notifications.pushKey(), 87)
+    const endpoint = "https://127.0.0.1:1/push"
+    const keys = { p256dh: `B${"A".repeat(86)}`, auth: "A".repeat(22) }
+    const targetId = await client.notifications.subscribePush({ endpoint, keys }, { wants: ["asked"] })
+    assert.deepInclude((await client.notifications.list())[0], { targetId, kind: "push", wants: ["asked"] })
+    await client.notifications.unsubscribePush(endpoint)
+    assert.deepStrictEqual(await client.notifications.list(), [])
+  })
+
   it("renews the watch only if it is asked to, and rejects with signal.reason after an abort", async () => {
     await using there = await setUp()
     const { client, sessionId, worker } = there
@@ -265,6 +276,8 @@ describe("lists", () => {
     assert.lengthOf(await renamed, 25)
     assert.strictEqual((await client.commands.get(commandId))?.status, "queued")
     assert.strictEqual((await client.sessions.get(sessionId))?.title, "Renamed")
+    const loading = await client.sessions.loadHistory(sessionId)
+    assert.strictEqual((await client.commands.get(loading))?.status, "queued")
     const turnId = await client.turns.send(sessionId, "Hello")
     await worker.answer(turnId, "Hi")
     const [turn] = await collect(client.turns.list(sessionId))

@@ -36,6 +36,16 @@ describe("a device", () => {
     assert.deepInclude(forbidden, { _tag: "Rejected", code: "Forbidden" })
   })
 
+  it("is renamed by its owner, who reads what was done with devices", async () => {
+    await using there = await pair("read")
+    const { client, device, owner } = there
+    await owner.devices.rename(device.deviceId, "tablet")
+    assert.deepInclude((await client.devices.list())[0], { name: "tablet" })
+    const audit: Array<string> = []
+    for await (const { action } of owner.devices.audit()) audit.push(action)
+    assert.deepStrictEqual(audit, ["claimDevice", "addDevice"])
+  })
+
   it("that is revoked ends its subscriptions, and a new client of it fails with Revoked", async () => {
     await using there = await pair("operate")
     const { client, device, owner } = there

@@ -1,6 +1,7 @@
 /**
  * Web Push with Web Crypto: encryption of a message for one subscription (RFC 8291, `aes128gcm`) and the proof of the
- * sender (VAPID, RFC 8292). ECDH and HKDF do not exist in Convex's own runtime, so `encryptPush` runs in Node actions.
+ * sender (VAPID, RFC 8292). Older versions of Convex's own runtime lack ECDH and HKDF, so `encryptPush` runs in
+ * Node actions.
  */
 import { appError } from "./errors.ts"
 import { PUSH_TOKEN_LIFETIME } from "./limits.ts"

@@ -1,9 +1,10 @@
 /** What an operator may write in 10 minutes, with a hundredth of the limits: 60 calls, 200 rows, 1 MB. */
+import { randomUUID } from "node:crypto"
 import { ConvexError } from "convex/values"
 import { afterEach, assert, beforeEach, describe, it } from "vitest"
 import { api } from "../src/api.ts"
 import { passTime, resetTime } from "./support/clock.ts"
-import { enlist, newSession, send, useDeployment } from "./support/deployment.ts"
+import { enlist, newSession, send, uploaded, useDeployment } from "./support/deployment.ts"
 import { newDevice } from "./support/device.ts"
 
 const deployment = useDeployment()
@@ -66,6 +67,29 @@ describe("an operator", () => {
     const { page } = await operator.query(api.turns.list, { sessionId, paginationOpts: { numItems: 10, cursor: null } })
     assert.lengthOf(page, 2)
     await send(operator, sessionId, "short")
+  })
+
+  it("who creates too many rows is refused, and the refused prompt is not stored", async () => {
+    const operator = await deployment().operator()
+    const sessionId = await newSession(operator, (await enlist(operator)).workerId)
+    const file = { storageId: await uploaded(operator), name: "a.txt", type: "text/plain" }
+    const files = Array.from({ length: 10 }, () => file)
+    const sendFiles = () =>
+      operator.mutation(api.turns.send, { sessionId, text: "Hi", files, idempotencyKey: randomUUID() })
+    let sent = 0
+    let message = ""
+    while (message === "" && sent < 40) {
+      message = await sendFiles().then(
+        () => "",
+        async (cause: unknown) => refusal(Promise.reject(cause))
+      )
+      if (message === "") sent += 1
+    }
+    assert.match(message, /^The limit of 200 new rows per operator in 10 minutes is reached/)
+    // A prompt with ten files has at least eleven rows.
+    assert.isBelow(sent, 19)
+    const { page } = await operator.query(api.turns.list, { sessionId, paginationOpts: { numItems: 20, cursor: null } })
+    assert.lengthOf(page, sent)
   })
 
   it("is not limited if the environment turns the limits off", async () => {

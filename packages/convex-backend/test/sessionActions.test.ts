@@ -87,6 +87,22 @@ describe("an action on a session", () => {
     })
   })
 
+  it("is queued once per key, with what it is about", async () => {
+    const { operator, run, sessionId, worker } = await world()
+    const turnId = await run("a.txt")
+    const fork = () => operator.mutation(api.sessionActions.fork, { sessionId, turnId, idempotencyKey: "fork" })
+    const redo = () => operator.mutation(api.sessionActions.redo, { sessionId, force: true, idempotencyKey: "redo" })
+    assert.deepStrictEqual([await fork(), await redo()], [await fork(), await redo()])
+    const queued = await operator.query(api.commands.queued, { ...worker, limit: 10 })
+    assert.deepStrictEqual(
+      queued.map(({ command }) => command),
+      [
+        { kind: "fork", sessionId, turnId },
+        { kind: "redo", sessionId, force: true, preview: false }
+      ]
+    )
+  })
+
   it("is begun by one process only", async () => {
     const { operator, sessionId, worker } = await world()
     const commandId = await operator.mutation(api.sessionActions.compact, { sessionId, idempotencyKey: "k" })
