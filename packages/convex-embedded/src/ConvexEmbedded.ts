@@ -87,7 +87,7 @@ export const make = async (options: ConvexEmbeddedOptions): Promise<Deployment> 
 const START_MILLIS = 60_000
 
 /** The entries that identify a data folder. */
-const DATA_FILES = /^(data\.sqlite(-wal|-shm|-journal)?|lock\.json|cache)$/
+const DATA_FILES = /^(data\.sqlite(-wal|-shm|-journal|-lock)?|lock\.json|cache)$/
 
 const start = async (
   options: ConvexEmbeddedOptions,

@@ -49,13 +49,13 @@ export const openEngine = async (settings: EngineSettings, watchdog: WatchdogSta
 
 const startEngine = (settings: EngineSettings, watchdog: WatchdogState, store: Store, functions: Functions) => {
   const catalog = new Catalog(store)
-  catalog.sync(functions.schema)
-  const idle = setTimeout(() => store.checkpoint(), IDLE_MILLIS)
+  if (!store.isReader) catalog.sync(functions.schema)
+  const idle = store.isReader ? undefined : setTimeout(() => store.checkpoint(), IDLE_MILLIS)
   const engine = new Engine({
     catalog,
     fileUrls: new FileUrls(settings.secret, settings.origin),
     functions,
-    onCommit: () => void idle.refresh(),
+    onCommit: () => void idle?.refresh(),
     jobsIndex: catalog.table(SCHEDULED_FUNCTIONS).indexes.get("by_state")!.id,
     store,
     userTimeLimit: settings.userTimeLimit,
@@ -74,6 +74,10 @@ const IDLE_MILLIS = 50
 const engineApi = (engine: Engine, store: Store) => ({
   query: (call: Call) => engine.query(call),
   watch: (requests: ReadonlyArray<WatchRequest>) => engine.watch(requests),
+  /** Of a reader. */
+  snapshot: (requests: ReadonlyArray<WatchRequest>) => engine.snapshot(requests),
+  /** Permits readers. */
+  share: () => engine.share(),
   mutations: (requests: ReadonlyArray<MutationRequest>) => engine.mutations(requests),
   answer: (request: ClientMutation) => engine.answer(request),
 

@@ -10,6 +10,7 @@ import type { ConvexFunction, FunctionKind, Functions } from "../functions/funct
 import { inFrame } from "../functions/runtime.ts"
 import { Stopwatch } from "../functions/stopwatch.ts"
 import { Cursors } from "../query/cursors.ts"
+import type { KeyRange } from "../query/ranges.ts"
 import { ReadSets } from "../query/read-sets.ts"
 import { Transaction } from "../query/transaction.ts"
 import { isAnswerTo } from "../storage/answers.ts"
@@ -18,12 +19,14 @@ import type { Change } from "../storage/documents.ts"
 import type { Store } from "../storage/store.ts"
 import type {
   Call,
+  ChangedKey,
   ClientMutation,
   Commit,
   MutationRequest,
   MutationRun,
   RequestKey,
   Run,
+  Snapshot,
   WatchedRun,
   WatchRequest
 } from "../values/calls.ts"
@@ -52,6 +55,9 @@ export interface EngineOptions {
 /** After this time, a batch of mutations is committed to disk without waiting for further ones. */
 const BATCH_MILLIS = 10
 
+/** The most changed keys of a commit that are reported one by one. */
+const REPORTED_CHANGES = 5000
+
 export class Engine implements FunctionHost {
   readonly catalog: Catalog
   readonly cursors: Cursors
@@ -65,6 +71,11 @@ export class Engine implements FunctionHost {
   readonly #committed: () => void
   #invalidated: ReadonlyArray<number> = []
   #jobs = false
+  /** The changed keys since the last report. `null`: too many. Empty without readers. */
+  #changes: Array<ChangedKey> | null = []
+  #isShared = false
+  /** The version of the tables that the catalog of a reader shows. */
+  #tablesVersion = -1
 
   constructor(options: EngineOptions) {
     this.catalog = options.catalog
@@ -80,10 +91,17 @@ export class Engine implements FunctionHost {
 
   /** The effects of the commits since the last call. */
   takeCommit(): Commit {
-    const commit = { invalidated: this.#invalidated, jobs: this.#jobs, ts: this.#store.ts }
+    const commit = { changes: this.#changes, invalidated: this.#invalidated, jobs: this.#jobs, ts: this.#store.ts }
+    this.#changes = []
     this.#invalidated = []
     this.#jobs = false
     return commit
+  }
+
+  /** Permits readers, and reports the keys that later commits change. */
+  share(): void {
+    this.#store.share()
+    this.#isShared = true
   }
 
   /** Finds a function for a caller. Fails as for a missing function if the caller may not call it. */
@@ -104,8 +122,8 @@ export class Engine implements FunctionHost {
   }
 
   async query(call: Call): Promise<Run> {
-    const { outcome, logLines } = await this.#read(call, null)
-    return { logLines, outcome }
+    const { outcome, logLines, millis } = await this.#read(call, null)
+    return { logLines, millis, outcome }
   }
 
   /**
@@ -113,28 +131,52 @@ export class Engine implements FunctionHost {
    * least the first. A failure depends on the ranges that were read, as a result does.
    */
   async watch(requests: ReadonlyArray<WatchRequest>): Promise<ReadonlyArray<WatchedRun>> {
+    const { reads, runs } = await this.#readAll(requests)
+    for (const [i, each] of reads.entries()) this.readSets.set(requests[i]!.id, each)
+    return runs
+  }
+
+  /** As `watch`, in one snapshot of a reader. Returns `null` if only the writer can run them. */
+  async snapshot(requests: ReadonlyArray<WatchRequest>): Promise<Snapshot | null> {
+    const version = this.#store.beginSnapshot()
+    try {
+      if (version !== this.#tablesVersion) this.catalog.reload()
+      this.#tablesVersion = version
+      this.catalog.lacksTable = false
+      const { reads, runs } = await this.#readAll(requests)
+      if (this.catalog.lacksTable) return null
+      return { reads: reads.map((ranges) => ranges.map(copyOf)), runs, ts: this.#store.ts }
+    } finally {
+      this.#store.rollback()
+    }
+  }
+
+  async #readAll(requests: ReadonlyArray<WatchRequest>) {
     const runs: Array<WatchedRun> = []
+    const reads: Array<ReadonlyArray<KeyRange>> = []
     let bytes = 0
-    for (const { call, id, journal } of requests) {
-      const { reads, ...run } = await this.#read(call, journal)
-      this.readSets.set(id, reads)
+    for (const { call, journal } of requests) {
+      const { reads: ranges, ...run } = await this.#read(call, journal)
+      reads.push(ranges)
       runs.push(run)
       bytes += resultBytes(run)
       if (bytes > limits.watchedBytes) break
     }
-    return runs
+    return { reads, runs }
   }
 
   async #read(call: Call, previous: string | null) {
     const transaction = new Transaction(this.#store, this.catalog, "read")
     const execution = executionOf(call.identity, previous)
+    const began = process.threadCpuUsage()
     const run = await this.#run(execution, () =>
       this.invoke(this.find(call, "query"), call.args, execution, transaction)
     )
     transaction.rollback()
     // After a failure the next run starts without a journal, as in Convex: the journal may be the cause.
     const journal = "failure" in run.outcome ? null : (execution.page.journal ?? previous)
-    return { ...run, journal, reads: transaction.reads }
+    const { system, user } = process.threadCpuUsage(began)
+    return { ...run, journal, millis: (system + user) / 1000, reads: transaction.reads }
   }
 
   /**
@@ -208,6 +250,10 @@ export class Engine implements FunctionHost {
 
   #onCommit(changes: ReadonlyArray<Change>): void {
     this.#invalidated = [...this.#invalidated, ...this.readSets.take(changes)]
+    if (this.#isShared && this.#changes !== null) {
+      if (this.#changes.length + changes.length > REPORTED_CHANGES) this.#changes = null
+      else this.#changes.push(...changes.map(({ indexId, key }) => ({ indexId, key: new Uint8Array(key) })))
+    }
     this.#jobs ||= changes.some((change) => change.indexId === this.#jobsIndex)
     this.#committed()
   }
@@ -236,6 +282,13 @@ export class Engine implements FunctionHost {
     }
   }
 }
+
+/** Without the rest of the memory of which the keys are a part: it would be sent, too. */
+const copyOf = ({ high, index, low }: KeyRange) => ({
+  high: new Uint8Array(high),
+  index: { id: index.id },
+  low: new Uint8Array(low)
+})
 
 const otherRequest = ({ requestId }: RequestKey): FunctionFailure =>
   new FunctionFailure(

@@ -1,13 +1,11 @@
 /** The index ranges on which watched results depend, by the number of the result. */
-import type { Key } from "../values/keys.ts"
-import type { Change } from "../storage/documents.ts"
-import type { KeyRange } from "./ranges.ts"
+import type { ChangedKey, ReadRange } from "../values/calls.ts"
 
 export class ReadSets {
-  readonly #ranges = new Map<number, ReadonlyArray<KeyRange>>()
+  readonly #ranges = new Map<number, ReadonlyArray<ReadRange>>()
   readonly #byIndex = new Map<number, Set<number>>()
 
-  set(result: number, ranges: ReadonlyArray<KeyRange>): void {
+  set(result: number, ranges: ReadonlyArray<ReadRange>): void {
     this.#ranges.set(result, ranges)
     for (const { index } of ranges) {
       const others = this.#byIndex.get(index.id)
@@ -24,12 +22,20 @@ export class ReadSets {
     this.#ranges.delete(result)
   }
 
+  /** Forgets all results, and returns them. */
+  clear(): ReadonlyArray<number> {
+    const results = [...this.#ranges.keys()]
+    this.#ranges.clear()
+    this.#byIndex.clear()
+    return results
+  }
+
   /** Returns the results that a commit invalidates, and forgets them. */
-  take(changes: ReadonlyArray<Change>): ReadonlyArray<number> {
+  take(changes: ReadonlyArray<ChangedKey>): ReadonlyArray<number> {
     const invalidated = new Set<number>()
     for (const [indexId, keys] of keysByIndex(changes, this.#byIndex)) {
       for (const result of this.#byIndex.get(indexId) ?? []) {
-        const isTouched = (range: KeyRange) => range.index.id === indexId && contains(range, keys)
+        const isTouched = (range: ReadRange) => range.index.id === indexId && contains(range, keys)
         if (!invalidated.has(result) && this.#ranges.get(result)?.some(isTouched)) invalidated.add(result)
       }
     }
@@ -40,22 +46,22 @@ export class ReadSets {
 
 /** The changed keys in order, of indexes on which a result depends. */
 const keysByIndex = (
-  changes: ReadonlyArray<Change>,
+  changes: ReadonlyArray<ChangedKey>,
   read: ReadonlyMap<number, unknown>
-): Map<number, ReadonlyArray<Key>> => {
-  const keys = new Map<number, Array<Key>>()
+): Map<number, ReadonlyArray<Uint8Array>> => {
+  const keys = new Map<number, Array<Uint8Array>>()
   for (const { indexId, key } of changes) {
     if (!read.has(indexId)) continue
     const others = keys.get(indexId)
     if (others === undefined) keys.set(indexId, [key])
     else others.push(key)
   }
-  for (const each of keys.values()) each.sort((left, right) => left.compare(right))
+  for (const each of keys.values()) each.sort((left, right) => Buffer.compare(left, right))
   return keys
 }
 
 /** Whether one of the sorted keys is in the range, by binary search for the first key that is not below it. */
-const contains = ({ high, low }: KeyRange, keys: ReadonlyArray<Key>): boolean => {
+const contains = ({ high, low }: ReadRange, keys: ReadonlyArray<Uint8Array>): boolean => {
   let [from, to] = [0, keys.length]
   while (from < to) {
     const middle = (from + to) >>> 1

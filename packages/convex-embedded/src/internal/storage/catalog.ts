@@ -65,10 +65,13 @@ export class Catalog {
   readonly #store: Store
   #byName = new Map<string, Table>()
   #byNumber = new Map<number, Table>()
+  /** Whether a reader needed a table that does not exist: only the writer can create it. */
+  lacksTable = false
 
   constructor(store: Store) {
     this.#store = store
     this.reload()
+    if (store.isReader) return
     store.begin()
     for (const system of SYSTEM_TABLES) {
       if (!this.#byName.has(system.name)) this.#add(system.name, system.number, system.indexes)
@@ -214,6 +217,10 @@ export class Catalog {
   }
 
   #add(name: string, wanted: number | null, indexes: Record<string, ReadonlyArray<string>>): Table {
+    if (this.#store.isReader) {
+      this.lacksTable = true
+      throw new Error(`The table '${name}' does not exist yet.`)
+    }
     const all = Object.entries({ ...BUILT_IN, ...indexes })
     this.#store.savepoint(0)
     const number = this.#store.schema.addTable(name, wanted)

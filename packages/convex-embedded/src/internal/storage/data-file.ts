@@ -17,11 +17,28 @@ const corrupt = (file: string, why: string, cause?: unknown) =>
     { cause }
   )
 
-/** Creates the file if it is missing. SQLite creates its additional files with the same mode. */
+/** The empty file whose lock decides whether the data folder is in use. */
+const lockOf = (file: string): string => `${file}-lock`
+
+/** Creates the files that are missing. SQLite creates its additional files with the same mode. */
 export const keepPrivate = (file: string): void => {
   for (const suffix of ["-wal", "-shm", "-journal"]) checkPrivateFile(`${file}${suffix}`)
-  const created = checkPrivateFile(file) ? null : createPrivateFile(file)
-  if (created !== null) closeSync(created)
+  for (const path of [file, lockOf(file)]) {
+    const created = checkPrivateFile(path) ? null : createPrivateFile(path)
+    if (created !== null) closeSync(created)
+  }
+}
+
+/** Locks the data folder until it is closed; the system releases the lock of a killed process. Fails as `isLocked` describes. */
+export const lockFolder = (file: string): DatabaseSync => {
+  const lock = new DatabaseSync(lockOf(file))
+  try {
+    lock.exec("BEGIN EXCLUSIVE")
+    return lock
+  } catch (cause) {
+    lock.close()
+    throw cause
+  }
 }
 
 /** Detects a foreign, truncated or damaged file before it is opened for writing. */

@@ -3,7 +3,7 @@
  * `search` and `answers`.
  *
  * Invariants
- * - One process, one connection: SQLite holds the file exclusively while it is open.
+ * - One process: it holds SQLite's lock of `<file>-lock`. One connection writes; others read, each in its own snapshot.
  * - A commit survives a crash of the process immediately, and a power loss after `sync`. Several commits share one sync.
  * - `ts` (nanoseconds) and `creationTime` (milliseconds) only grow, across restarts and clock changes.
  */
@@ -15,8 +15,8 @@ import { writeAndRename } from "../../PrivateFiles.ts"
 import { messageOf } from "../values/errors.ts"
 import { CREATION_STEP } from "../values/ids.ts"
 import { Answers } from "./answers.ts"
-import { checkContents, checkFile, keepPrivate, openingFailed } from "./data-file.ts"
-import { applyFormat, isFresh } from "./data-format.ts"
+import { checkContents, checkFile, keepPrivate, lockFolder, openingFailed } from "./data-file.ts"
+import { applyFormat, formatOf, isFresh } from "./data-format.ts"
 import { DocumentTables } from "./document-tables.ts"
 import { SchemaTables } from "./schema-tables.ts"
 import { SearchTables } from "./search-tables.ts"
@@ -30,6 +30,7 @@ const DISK_FAILED =
 
 /** Keeps the upper levels of the trees of 100,000 documents, and the pages in use, in memory. */
 const CACHE_KIB = 32 * 1024
+const READER_CACHE_KIB = 8 * 1024
 
 /** A commit checkpoints the write-ahead log at this many pages (16 MiB), if there was no idle time before. */
 const LOG_PAGES = 4096
@@ -39,7 +40,11 @@ export class Store {
   readonly schema: SchemaTables
   readonly search: SearchTables
   readonly answers: Answers
+  /** Whether this connection only reads. */
+  readonly isReader: boolean
   readonly #db: DatabaseSync
+  /** SQLite's lock of the data folder; `null` for a reader. */
+  readonly #lock: DatabaseSync | null
   readonly #sql: Statements
   /** The write-ahead log, where commits have to survive a power loss. */
   readonly #log: number | null
@@ -48,48 +53,85 @@ export class Store {
   #ts: bigint
   #creationTime: number
 
-  private constructor(db: DatabaseSync, log: number | null) {
+  private constructor(db: DatabaseSync, lock: DatabaseSync | null, log: number | null) {
     this.#db = db
+    this.#lock = lock
+    this.isReader = lock === null
     this.#log = log
     this.#sql = new Statements(db)
     this.documents = new DocumentTables(this.#sql)
     this.search = new SearchTables(this.#sql)
     this.schema = new SchemaTables(this.#sql, this.documents, this.search)
     this.answers = new Answers(this.#sql)
-    const clock = this.#sql.prepare("SELECT ts, creation_time FROM clock", true).get() as {
-      ts: bigint
-      creation_time: number
-    }
-    this.#ts = later(clock.ts)
+    const clock = this.#clock()
+    this.#ts = this.isReader ? clock.ts : later(clock.ts)
     this.#creationTime = clock.creation_time
+  }
+
+  #clock() {
+    return this.#sql.prepare("SELECT ts, creation_time FROM clock", true).get() as {
+      readonly ts: bigint
+      readonly creation_time: number
+    }
   }
 
   /** Fails with `DataCorrupt`, `DataInUse`, `DiskFull` or `InvalidOptions`; the file is unchanged then. */
   static open(file: string, durability: Durability): Store {
     let db: DatabaseSync | undefined
+    let lock: DatabaseSync | undefined
     try {
       keepPrivate(file)
+      lock = lockFolder(file)
       checkFile(file)
       db = new DatabaseSync(file)
-      db.exec("PRAGMA locking_mode = EXCLUSIVE")
       if (!isFresh(db)) checkContents(db, file)
       db.exec(
         `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${CACHE_KIB}; ` +
           `PRAGMA wal_autocheckpoint = ${LOG_PAGES}`
       )
+      // Opens the log before the mode is set: a log that was opened in exclusive mode cannot be shared later.
+      formatOf(db)
+      db.exec("PRAGMA locking_mode = EXCLUSIVE")
       db.exec("BEGIN EXCLUSIVE")
       applyFormat(db)
       db.exec("COMMIT")
-      return new Store(db, durability === "full" ? openSync(`${file}-wal`, "r+") : null)
+      return new Store(db, lock, durability === "full" ? openSync(`${file}-wal`, "r+") : null)
     } catch (cause) {
       db?.close()
+      lock?.close()
       throw openingFailed(file, cause)
     }
+  }
+
+  /** A second connection to a shared file, which only reads. */
+  static openReader(file: string): Store {
+    const db = new DatabaseSync(file, { readOnly: true })
+    db.exec(`PRAGMA cache_size = -${READER_CACHE_KIB}`)
+    return new Store(db, null, null)
+  }
+
+  /** Permits readers. Until then the file is locked exclusively, which makes statements faster. */
+  share(): void {
+    this.#db.exec("PRAGMA locking_mode = NORMAL")
+    // The lock changes with the next access.
+    this.#clock()
+  }
+
+  /**
+   * Begins a transaction that reads the last commit, whatever is committed meanwhile; `rollback` ends it. Returns the version
+   * of the tables.
+   */
+  beginSnapshot(): number {
+    this.#sql.run("BEGIN")
+    const { schema_version: version } = this.#sql.prepare("PRAGMA schema_version").get()!
+    this.#ts = this.#clock().ts
+    return Number(version)
   }
 
   close(): void {
     if (this.#log !== null) closeSync(this.#log)
     this.#db.close()
+    this.#lock?.close()
   }
 
   /**
@@ -182,7 +224,7 @@ export class Store {
 
   /** A random key, created at its first use and stored in this file. */
   secret(name: string): Uint8Array {
-    this.#sql.run("INSERT OR IGNORE INTO secrets VALUES (?, ?)", name, randomBytes(32))
+    if (!this.isReader) this.#sql.run("INSERT OR IGNORE INTO secrets VALUES (?, ?)", name, randomBytes(32))
     return this.#sql.prepare("SELECT value FROM secrets WHERE name = ?").get(name)!["value"] as Uint8Array
   }
 }

@@ -10,7 +10,7 @@ import { ANONYMOUS, type Caller } from "../values/calls.ts"
 import { limits } from "../values/limits.ts"
 import { type ClientMessage, encodeVersion, type QueryModification, type Version } from "./protocol.ts"
 import { describeOutcome } from "./responses.ts"
-import type { LiveResult, Subscriptions, WatchedQuery, Watcher } from "../threads/subscriptions.ts"
+import type { LiveResult, Subscriptions, Watch, WatchedQuery, Watcher } from "../threads/subscriptions.ts"
 
 interface Query {
   readonly path: string
@@ -139,8 +139,15 @@ export class QuerySet {
     this.#queries.clear()
   }
 
-  /** The next transition, to `ts`, the time of the last commit; no commit may happen meanwhile. `null` if none is due. */
-  async transition(ts: bigint): Promise<string | null> {
+  /** The paths of the queries without a current result. */
+  get stalePaths(): ReadonlyArray<string> {
+    return Array.from(this.#queries.values()).flatMap(({ live, path }) =>
+      live === null || live.invalidated ? [path] : []
+    )
+  }
+
+  /** The next transition; its text is `null` if none is due. Returns `null` if `watch` does. */
+  async transition(watch: Watch): Promise<{ readonly text: string | null } | null> {
     const [requested, owed, removed] = [{ ...this.#requested }, this.#owesTransition, this.#removed]
     const caller = this.#caller
     this.#owesTransition = false
@@ -148,9 +155,11 @@ export class QuerySet {
     const modifications = removed.map((queryId) => JSON.stringify({ queryId, type: "QueryRemoved" }))
     // The queries of this version: messages that arrive meanwhile are part of the next transition.
     const stale = Array.from(this.#queries).filter(([, { live }]) => live === null || live.invalidated)
-    const current = Array.from(this.#queries.values()).filter(({ live }) => live !== null && !live.invalidated)
-    const currentBytes = this.#queryBytes + current.reduce((sum, { live }) => sum + live!.bytes, 0)
-    const results = await this.#subscriptions.watch(
+    const current = Array.from(this.#queries.values()).flatMap(({ live }) =>
+      live !== null && !live.invalidated ? [live] : []
+    )
+    const currentBytes = this.#queryBytes + current.reduce((sum, { bytes }) => sum + bytes, 0)
+    const watched = await watch(
       stale.map(([, query]) => toWatchedQuery(query, caller)),
       stale.map(([, { watcher }]) => watcher),
       (bytes) => {
@@ -158,22 +167,30 @@ export class QuerySet {
         if (currentBytes + bytes > limits.subscriptionBytes) throw new SubscriptionsTooLarge()
         // Results are counted while they are computed, before they are charged to a watcher.
         this.#options.hold(this.#queryBytes + this.#paidBytes + bytes)
-      }
+      },
+      current
     )
+    if (watched === null) {
+      this.#removed = [...removed, ...this.#removed]
+      this.#owesTransition ||= owed
+      return null
+    }
+    const { results, ts } = watched
     for (const [i, [queryId, query]] of stale.entries()) {
       const changed = this.#take(queryId, query, results[i]!, caller)
       if (changed !== null) modifications.push(changed)
     }
     const end: Version = { ...requested, ts }
     const moved = requested.querySet !== this.#version.querySet || requested.identity !== this.#version.identity
-    if (!moved && !owed && modifications.length === 0) return null
+    if (results.some(({ invalidated }) => invalidated)) this.#options.onInvalidated()
+    if (!moved && !owed && modifications.length === 0) return { text: null }
     const head = JSON.stringify({
       endVersion: encodeVersion(end),
       startVersion: encodeVersion(this.#version),
       type: "Transition"
     })
     this.#version = end
-    return `${head.slice(0, -1)},"modifications":[${modifications.join(",")}]}`
+    return { text: `${head.slice(0, -1)},"modifications":[${modifications.join(",")}]}` }
   }
 
   /** The modification to send for a query; `null` if the client has the current result. */

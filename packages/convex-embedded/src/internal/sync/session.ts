@@ -245,8 +245,10 @@ export class Session {
       try {
         while (this.#stale && this.#socket.readyState === WebSocket.OPEN) {
           this.#stale = false
-          const transition = await this.#executor.exclusive(() => this.#queries.transition(this.#executor.ts))
-          if (transition !== null) await this.#outbox.sendTransition(transition)
+          const { text } = await this.#executor.transition(this.#queries.stalePaths, (watch) =>
+            this.#queries.transition(watch)
+          )
+          if (text !== null) await this.#outbox.sendTransition(text)
         }
       } finally {
         this.#updating = false

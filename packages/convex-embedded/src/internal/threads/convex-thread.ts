@@ -14,7 +14,7 @@ import { install, setUrls } from "../functions/runtime.ts"
 import { Store } from "../storage/store.ts"
 
 export type ThreadData =
-  | { readonly kind: "engine"; readonly watchdog: SharedArrayBuffer }
+  | { readonly kind: "engine" | "reader"; readonly watchdog: SharedArrayBuffer }
   | {
       readonly kind: "actions"
       readonly watchdog: SharedArrayBuffer
@@ -28,13 +28,13 @@ export interface Answer<A> {
   readonly commit: Commit
 }
 
-const engineThread = (watchdog: WatchdogState) => {
+const engineThread = (kind: "engine" | "reader", watchdog: WatchdogState) => {
   let store: Store | undefined
   let engine: EngineApi | undefined
   return {
     /** Opens the data file; then, when the URL of the deployment is known, loads the functions, which may read it. */
     open: async (settings: EngineSettings): Promise<FunctionsInfo | null> => {
-      store ??= Store.open(settings.file, settings.durability)
+      store ??= kind === "engine" ? Store.open(settings.file, settings.durability) : Store.openReader(settings.file)
       if (settings.origin === "") return null
       setUrls(settings.origin)
       const opened = await openEngine(settings, watchdog, store)
@@ -69,7 +69,7 @@ const actionsThread = (watchdog: WatchdogState, modules: ModuleList): ActionsApi
 }
 
 const data = workerData as ThreadData
-install(data.kind)
+install(data.kind === "actions" ? "actions" : "engine")
 if (data.kind === "actions") setUrls(data.origin)
 // An unhandled rejection of one function must not end the thread and the functions of others.
 for (const event of ["uncaughtException", "unhandledRejection"] as const) {
@@ -78,5 +78,5 @@ for (const event of ["uncaughtException", "unhandledRejection"] as const) {
 const watchdog = new WatchdogState(data.watchdog)
 const host: Peer<ActionHost> = new Peer(
   parentPort!,
-  data.kind === "engine" ? engineThread(watchdog) : actionsThread(watchdog, data.modules)
+  data.kind === "actions" ? actionsThread(watchdog, data.modules) : engineThread(data.kind, watchdog)
 )

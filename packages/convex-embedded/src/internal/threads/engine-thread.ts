@@ -39,9 +39,13 @@ interface Running {
 }
 
 export interface EngineThreadOptions {
+  /** A reader runs queries while the engine runs others, in snapshots. */
+  readonly kind: "engine" | "reader"
   readonly settings: EngineSettings
   /** Receives the commits of a request before the next request is sent. */
   readonly onCommit: (commit: Commit) => void
+  /** Settles when a new thread may start. */
+  readonly beforeReplaced: () => Promise<void>
   /** A new thread has replaced the old one: the dependencies of results are unknown. */
   readonly onReplaced: () => void
 }
@@ -52,13 +56,14 @@ export class EngineThread {
   #running: Promise<Running> | null = null
   #failed: ConvexEmbeddedError | null = null
   #requests = 0
+  #ended = false
 
   private constructor(options: EngineThreadOptions) {
     this.#options = options
     this.#settings = options.settings
   }
 
-  /** Rejects if the store cannot be opened. `load` comes before the first request. */
+  /** Rejects if the store cannot be opened. Without an origin in the settings, `load` comes before the first request. */
   static async start(options: EngineThreadOptions): Promise<EngineThread> {
     const engine = new EngineThread(options)
     engine.#running = engine.#start()
@@ -112,13 +117,21 @@ export class EngineThread {
     await running.thread.end(new ThreadEnded("the deployment is closed"))
   }
 
+  /** Terminates the thread, even if a function occupies it. The running request rejects. */
+  async end(): Promise<void> {
+    this.#ended = true
+    const running = await this.#running?.catch(() => null)
+    await running?.thread.end(new ThreadEnded("the reader has ended"))
+  }
+
   #current(): Promise<Running> {
     return this.#running ?? this.#replace()
   }
 
   /** If this fails, the next request tries again. */
   async #replace(): Promise<Running> {
-    this.#running = this.#start()
+    if (this.#ended) throw new ThreadEnded("the reader has ended")
+    this.#running = this.#options.beforeReplaced().then(() => this.#start())
     try {
       const running = await this.#running
       this.#options.onReplaced()
@@ -131,7 +144,7 @@ export class EngineThread {
 
   async #start(): Promise<Running> {
     const memory = WatchdogState.memory()
-    const thread = startThread<EngineThreadApi>({ kind: "engine", watchdog: memory }, {})
+    const thread = startThread<EngineThreadApi>({ kind: this.#options.kind, watchdog: memory }, {})
     try {
       await this.#open(thread)
       return { thread, watchdog: new WatchdogState(memory) }

@@ -1,28 +1,19 @@
 /**
  * Sends requests to the function threads, in the order of their arrival.
  *
- * Queries and mutations run one at a time, which makes them serializable. Actions run concurrently; their queries and
- * mutations are queued like those of clients.
+ * Mutations run one at a time, which makes them serializable; queries run between them, or at the same time in a snapshot (see
+ * `Reads`). Actions run concurrently; their queries and mutations are queued like those of clients.
  */
 import type { EngineApi, EngineSettings, FunctionsInfo } from "../engine/engine-api.ts"
 import type { ModuleList } from "../functions/modules.ts"
-import type {
-  Call,
-  ClientMutation,
-  Commit,
-  MutationRequest,
-  MutationRun,
-  RequestKey,
-  Run,
-  WatchedRun,
-  WatchRequest
-} from "../values/calls.ts"
+import type { Call, ClientMutation, Commit, MutationRequest, MutationRun, RequestKey, Run } from "../values/calls.ts"
 import { failureOf } from "../values/errors.ts"
 import { ActionThread, type HttpSink } from "./action-thread.ts"
 import type { ActionHost, HttpCall } from "./actions.ts"
-import { EngineThread, HungFunctionError } from "./engine-thread.ts"
-import { Subscriptions } from "./subscriptions.ts"
-import { ThreadEnded } from "./thread.ts"
+import { EngineThread } from "./engine-thread.ts"
+import { Queue } from "./queue.ts"
+import { Reads } from "./reads.ts"
+import type { Subscriptions, Watch } from "./subscriptions.ts"
 
 /** A queued mutation of a client. */
 interface QueuedMutation extends PromiseWithResolvers<MutationRun>, ClientMutation {}
@@ -40,24 +31,27 @@ export class Executor {
   #modules: ModuleList
   /** The last one takes new actions; the others finish theirs. */
   #actions: Array<ActionThread> = []
-  #ts = 0n
-  #tail: Promise<unknown> = Promise.resolve()
+  readonly #queue = new Queue()
+  readonly #reads: Reads
   readonly #queued: Array<QueuedMutation> = []
   #isBatchScheduled = false
-  #closed = false
 
-  private constructor(engine: EngineThread, modules: ModuleList) {
+  private constructor(engine: EngineThread, settings: Omit<EngineSettings, "origin">) {
     this.#engine = engine
-    this.#modules = modules
-    this.subscriptions = new Subscriptions({
-      forget: (id) => engine.forget(id),
-      run: (requests) => this.#watch(requests)
+    this.#modules = settings.modules
+    this.#reads = new Reads({
+      engine,
+      queue: this.#queue,
+      settings: () => ({ ...settings, modules: this.#modules, origin: this.#origin })
     })
+    this.subscriptions = this.#reads.subscriptions
   }
 
   /** Rejects if the store cannot be opened. The functions are loaded by `serving`. */
   static async start(settings: Omit<EngineSettings, "origin">): Promise<Executor> {
     const engine = await EngineThread.start({
+      beforeReplaced: () => executor.#reads.reset(),
+      kind: "engine",
       onCommit: (commit) => executor.#onCommit(commit),
       onReplaced: () => {
         // A query that took its thread down would do so again: it is retried with a delay.
@@ -67,30 +61,24 @@ export class Executor {
       },
       settings: { ...settings, origin: "" }
     })
-    const executor = new Executor(engine, settings.modules)
+    const executor = new Executor(engine, settings)
     return executor
   }
 
   /** The time of the last commit. */
   get ts(): bigint {
-    return this.#ts
+    return this.#reads.ts
   }
 
   /** Runs `job` after all earlier requests have ended, and before any later one. */
   exclusive<A>(job: () => Promise<A>): Promise<A> {
-    const result = this.#tail.then(() => {
-      if (this.#closed) throw new Error("The deployment is closed.")
-      return job()
-    })
-    this.#tail = result.catch(() => undefined)
-    return result
+    return this.#queue.exclusive(job)
   }
 
   /** Waits for the running request; later ones are rejected. */
   async close(): Promise<void> {
-    this.#closed = true
-    await this.#tail
-    await Promise.all(this.#actions.map((thread) => thread.close()))
+    await this.#queue.close()
+    await Promise.all([...this.#actions.map((thread) => thread.close()), this.#reads.reset()])
     await this.#engine.close()
   }
 
@@ -103,17 +91,12 @@ export class Executor {
   }
 
   query(call: Call): Promise<Run> {
-    return this.call("query", call).catch(failed)
+    return this.#reads.query(call)
   }
 
-  /** Only inside of `exclusive`. Returns `null` if one of several queries took the thread down: it is not known which. */
-  async #watch(requests: ReadonlyArray<WatchRequest>): Promise<ReadonlyArray<WatchedRun> | null> {
-    try {
-      return await this.#engine.request("watch", requests)
-    } catch (cause) {
-      if (!(cause instanceof ThreadEnded) && !(cause instanceof HungFunctionError)) throw cause
-      return requests.length > 1 ? null : requests.map(({ journal }) => ({ ...failed(cause), isHung: true, journal }))
-    }
+  /** Runs a transition of queries of these paths; `run` resolves with `null` if `watch` does. */
+  transition<A>(paths: ReadonlyArray<string>, run: (watch: Watch) => Promise<A | null>): Promise<A> {
+    return this.#reads.transition(paths, run)
   }
 
   /**
@@ -168,7 +151,7 @@ export class Executor {
       // The thread may have ended between the commit and its answer.
       const { call, key } = request
       const committed = key === null ? null : await this.#engine.request("answer", { call, key })
-      return committed ?? { ...failed(cause), ts: this.#ts }
+      return committed ?? { ...failed(cause), ts: this.ts }
     }
   }
 
@@ -212,6 +195,7 @@ export class Executor {
   /** Replaces the functions by those of `modules`. Running actions continue with the old ones. */
   reload(modules: ModuleList): Promise<void> {
     return this.exclusive(async () => {
+      await this.#reads.reset()
       this.info = await this.#engine.reload(modules)
       this.#modules = modules
       this.#actions.at(-1)?.retire()
@@ -237,10 +221,9 @@ export class Executor {
     syscall: (operation, argument) => this.call("syscall", operation, argument)
   }
 
-  #onCommit({ invalidated, jobs, ts }: Commit): void {
-    this.#ts = ts
-    this.subscriptions.invalidate(invalidated)
-    if (jobs) this.onJobs()
+  #onCommit(commit: Commit): void {
+    this.#reads.commit(commit)
+    if (commit.jobs) this.onJobs()
   }
 }
 

@@ -13,6 +13,8 @@ export interface LiveResult {
   payer: Watcher | null
   readonly key: string
   invalidated: boolean
+  /** Once it is invalidated: the time of the last commit at which it was current. */
+  until: bigint
   /** Set for a query that timed out and took its thread down. */
   retry?: NodeJS.Timeout
 }
@@ -39,6 +41,42 @@ export interface WatchedQuery {
   readonly journal: string | null
 }
 
+/** Results that are all current at the time `ts`. */
+export interface Watched {
+  readonly results: ReadonlyArray<LiveResult>
+  readonly ts: bigint
+}
+
+/** Returns results at a time at which `others` are current, too; `null` if that failed. */
+export type Watch = (
+  queries: ReadonlyArray<WatchedQuery>,
+  watchers: ReadonlyArray<Watcher>,
+  admit: (bytes: number) => void,
+  others: ReadonlyArray<LiveResult>
+) => Promise<Watched | null>
+
+/** The end of the time in which a result was current, if that is not known. */
+const NEVER = -1n
+
+/** Whether a result was current at a time that is not before its own. */
+const isCurrentAt = ({ invalidated, until }: LiveResult, ts: bigint): boolean => !invalidated || until >= ts
+
+/** The results of one snapshot. */
+export interface Found {
+  readonly runs: ReadonlyArray<WatchedRun>
+  readonly ts: bigint
+  /** Whether a result is still current. If so, the commit that outdates it will invalidate it. */
+  readonly adopt: (i: number) => boolean
+}
+
+/** Runs queries in readers. */
+export interface Reading {
+  /** `use` is called when the results arrive, in the same step; with `null` if there are none. */
+  readonly read: <A>(requests: ReadonlyArray<WatchRequest>, use: (found: Found | null) => A) => Promise<A>
+  /** The time of the last commit. */
+  readonly ts: () => bigint
+}
+
 export interface SubscriptionsOptions {
   /** Receives the numbers of results that are no longer watched. */
   readonly forget: (id: number) => void
@@ -52,6 +90,8 @@ export class Subscriptions {
   readonly #options: SubscriptionsOptions
   /** Consecutive timeouts of the query of a key. */
   readonly #timeouts = new Map<string, number>()
+  /** The keys of queries that run in readers. */
+  readonly #reading = new Map<string, Promise<void>>()
   #results = 0
 
   constructor(options: SubscriptionsOptions) {
@@ -82,12 +122,69 @@ export class Subscriptions {
       for (const { key } of queries) this.#forgetUnwatched(this.#byKey.get(key))
       throw cause
     }
-    return queries.map(({ key }, i) => {
-      const shared = this.#byKey.get(key)!
-      shared.watchers.add(watchers[i]!)
-      this.#charge(shared)
-      return shared
-    })
+    return this.#take(
+      queries.map(({ key }) => this.#byKey.get(key)!),
+      watchers
+    )
+  }
+
+  /**
+   * As `watch`, while transactions commit: missing results are computed in one snapshot, and all results are of its time.
+   * Those that are outdated meanwhile are not shared. Returns `null` if there is no such time.
+   */
+  async watchInReader(
+    [queries, watchers, admit, others]: Parameters<Watch>,
+    { read, ts }: Reading
+  ): Promise<Watched | null> {
+    const equal = queries.flatMap(({ key }) => this.#reading.get(key) ?? [])
+    await Promise.all(equal)
+    const missing = this.#missing(queries)
+    // Results that are outdated before they arrive are shared by the engine only.
+    if (missing.length > 0 && equal.length > 0) return null
+    const results = new Map(queries.flatMap(({ key }) => this.#byKey.get(key) ?? []).map((each) => [each.key, each]))
+    let at = ts()
+    try {
+      if (missing.length > 0) {
+        const requests = missing.map((query) => this.#request(query))
+        const use = (found: Found | null) => {
+          for (const [i, run] of found?.runs.entries() ?? []) {
+            const { key } = missing[i]!
+            results.set(key, this.#add(key, requests[i]!.id, run, found!.adopt(i) || found!.ts))
+          }
+          at = found?.ts ?? at
+        }
+        await this.#reserved(missing, () => read(requests, use))
+      }
+      const all = queries.flatMap(({ key }) => results.get(key) ?? [])
+      if (all.length < queries.length || ![...all, ...others].every((each) => isCurrentAt(each, at))) return null
+      admit(all.reduce((sum, { bytes }) => sum + bytes, 0))
+      return { results: this.#take(all, watchers), ts: at }
+    } finally {
+      for (const result of results.values()) this.#forgetUnwatched(result)
+    }
+  }
+
+  /** Other clients wait for these queries instead of running them, too. */
+  async #reserved<A>(queries: ReadonlyArray<WatchedQuery>, run: () => Promise<A>): Promise<A> {
+    const running = run()
+    const ended = running.then(
+      () => undefined,
+      () => undefined
+    )
+    for (const { key } of queries) this.#reading.set(key, ended)
+    try {
+      return await running
+    } finally {
+      for (const { key } of queries) this.#reading.delete(key)
+    }
+  }
+
+  #take(results: ReadonlyArray<LiveResult>, watchers: ReadonlyArray<Watcher>): ReadonlyArray<LiveResult> {
+    for (const [i, result] of results.entries()) {
+      result.watchers.add(watchers[i]!)
+      this.#charge(result)
+    }
+    return results
   }
 
   #bytesOf(queries: ReadonlyArray<WatchedQuery>): number {
@@ -122,9 +219,9 @@ export class Subscriptions {
     this.#options.forget(result.id)
   }
 
-  /** A commit changed data that these results depend on. */
-  invalidate(ids: Iterable<number>): void {
-    for (const id of ids) this.#invalidate(this.#byId.get(id))
+  /** A commit changed data that these results depend on. `until`: the time of the commit before it. */
+  invalidate(ids: Iterable<number>, until: bigint): void {
+    for (const id of ids) this.#invalidate(this.#byId.get(id), until)
   }
 
   /** The functions have changed, or the dependencies of results are unknown. */
@@ -132,10 +229,11 @@ export class Subscriptions {
     for (const result of Array.from(this.#byId.values())) if (isAffected(result)) this.#invalidate(result)
   }
 
-  #invalidate(result: LiveResult | undefined): void {
+  #invalidate(result: LiveResult | undefined, until = NEVER): void {
     if (result === undefined) return
     this.#remove(result)
     result.invalidated = true
+    result.until = until
     for (const { onInvalidated } of result.watchers) onInvalidated()
   }
 
@@ -146,25 +244,38 @@ export class Subscriptions {
 
   /** Returns false if one of them failed and each has to be computed separately. */
   async #compute(queries: ReadonlyArray<WatchedQuery>): Promise<boolean> {
-    const requests = queries.map(({ call, journal }) => ({ call: call(), id: ++this.#results, journal }))
+    const requests = queries.map((query) => this.#request(query))
     const runs = await this.#options.run(requests)
-    for (const [i, run] of runs?.entries() ?? []) {
-      const { key } = queries[i]!
-      const result: LiveResult = {
-        bytes: resultBytes(run),
-        id: requests[i]!.id,
-        key,
-        invalidated: false,
-        payer: null,
-        run,
-        watchers: new Set<Watcher>()
-      }
-      this.#byKey.set(key, result)
-      this.#byId.set(result.id, result)
-      if (run.isHung) this.#retry(result)
-      else this.#timeouts.delete(key)
-    }
+    for (const [i, run] of runs?.entries() ?? []) this.#add(queries[i]!.key, requests[i]!.id, run, true)
     return runs !== null
+  }
+
+  #request({ call, journal }: WatchedQuery): WatchRequest {
+    return { call: call(), id: ++this.#results, journal }
+  }
+
+  /** `current`: true, or until when the result was current. */
+  #add(key: string, id: number, run: WatchedRun, current: true | bigint): LiveResult {
+    const isShared = current === true && !this.#byKey.has(key)
+    const result: LiveResult = {
+      bytes: resultBytes(run),
+      id,
+      key,
+      invalidated: !isShared,
+      payer: null,
+      run,
+      until: current === true ? NEVER : current,
+      watchers: new Set<Watcher>()
+    }
+    if (!isShared) {
+      this.#options.forget(id)
+      return result
+    }
+    this.#byKey.set(key, result)
+    this.#byId.set(id, result)
+    if (run.isHung) this.#retry(result)
+    else this.#timeouts.delete(key)
+    return result
   }
 
   /** Its dependencies are unknown, so no write invalidates it. */

@@ -38,6 +38,8 @@ export interface MutationRequest {
 export interface Run {
   readonly outcome: { readonly json: string } | { readonly failure: FailureJson }
   readonly logLines: ReadonlyArray<string>
+  /** The processor time of a query, in milliseconds. */
+  readonly millis?: number
 }
 
 export interface MutationRun extends Run {
@@ -58,6 +60,27 @@ export interface WatchedRun extends Run {
   readonly isHung?: boolean
 }
 
+/** The keys in `[low, high)` of an index, which a query has read. */
+export interface ReadRange {
+  readonly index: { readonly id: number }
+  readonly low: Uint8Array
+  readonly high: Uint8Array
+}
+
+/** An index key that a commit changed. */
+export interface ChangedKey {
+  readonly indexId: number
+  readonly key: Uint8Array
+}
+
+/** Queries that were run in one snapshot, in order: the first ones, at least one. */
+export interface Snapshot {
+  /** The time of the last commit that they saw. */
+  readonly ts: bigint
+  readonly runs: ReadonlyArray<WatchedRun>
+  readonly reads: ReadonlyArray<ReadonlyArray<ReadRange>>
+}
+
 /** The effects of a commit. */
 export interface Commit {
   /** The time of the last commit. */
@@ -66,6 +89,8 @@ export interface Commit {
   readonly invalidated: ReadonlyArray<number>
   /** Whether scheduled functions changed. */
   readonly jobs: boolean
+  /** The changed keys, if there are readers; `null` if there are too many. */
+  readonly changes: ReadonlyArray<ChangedKey> | null
 }
 
 /** The result as JSON text; throws the failure of the function. */
