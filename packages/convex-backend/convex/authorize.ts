@@ -40,7 +40,7 @@ export const ownedTurn = async (
   return turn
 }
 
-type WorkerCtx = QueryCtx & { readonly worker: Doc<"workers"> }
+export type WorkerCtx<Ctx = QueryCtx> = Ctx & { readonly worker: Doc<"workers"> }
 
 export const assignedTurn = async (ctx: WorkerCtx, turnId: Id<"turns">): Promise<Doc<"turns">> => {
   const turn = await ctx.db.get(turnId)
@@ -53,3 +53,10 @@ export const assignedSession = async (ctx: WorkerCtx, sessionId: Id<"sessions">)
   if (session?.workerId !== ctx.worker._id) throw appError("NotFound", "This worker has no such session")
   return session
 }
+
+/** The worker's session with this id in OpenCode; null if there is none. */
+export const sessionOfOpenCode = (ctx: WorkerCtx, opencodeSessionId: string): Promise<Doc<"sessions"> | null> =>
+  ctx.db
+    .query("sessions")
+    .withIndex("by_worker_opencode", (q) => q.eq("workerId", ctx.worker._id).eq("opencodeSessionId", opencodeSessionId))
+    .first()

@@ -12,7 +12,7 @@ import { firstUnfinished, mayFollow } from "./turnOrder.ts"
 import { recordUsage } from "./usage.ts"
 import { moveLoad } from "./workerLoad.ts"
 
-type Ending = Pick<Doc<"turns">, "answeredBy" | "error" | "parts" | "usage"> & {
+type Ending = Pick<Doc<"turns">, "answeredBy" | "error" | "opencodeSessionId" | "parts" | "usage"> & {
   readonly status: Exclude<Doc<"turns">["status"], "queued" | "claimed" | "running">
 }
 

@@ -59,18 +59,6 @@ const byMessage = async (ctx: QueryCtx, sessionId: Id<"sessions">, messageId: st
         .withIndex("by_session_message", (q) => q.eq("sessionId", sessionId).eq("messageId", messageId))
         .first()
 
-/** Returns those of these prompt ids (at most 10) for which the session already has a turn. */
-export const existing = workerQuery({
-  args: { sessionId: v.id("sessions"), messageIds: v.array(v.string()) },
-  handler: async (ctx, { sessionId, messageIds }) => {
-    checkCount("messageIds", messageIds.length, MAX_HISTORY)
-    for (const messageId of messageIds) checkText("messageIds", messageId, MAX_NAME)
-    await assignedSession(ctx, sessionId)
-    const found = await Promise.all(messageIds.map((messageId) => byMessage(ctx, sessionId, messageId)))
-    return messageIds.filter((_, index) => found[index] !== null)
-  }
-})
-
 /**
  * OpenCode's prompt id of the first unfinished turn, or null if it is not claimed. The worker compares it with OpenCode's
  * record, to order other turns before or after it.
@@ -128,7 +116,7 @@ const check = ({ agent, answeredBy, error, messageId, model, newerId, text }: Hi
 
 const insert = async (
   ctx: MutationCtx & { readonly worker: Doc<"workers"> },
-  { _id: sessionId, ownerId }: Doc<"sessions">,
+  { _id: sessionId, opencodeSessionId, ownerId }: Doc<"sessions">,
   { askedAt, files, finishedAt, newerId, outcome, parts, ...said }: HistoryTurn,
   runningId: string | undefined
 ): Promise<void> => {
@@ -149,6 +137,7 @@ const insert = async (
     finished: true,
     parts: content.outline.length,
     epoch: ctx.worker.epoch,
+    ...(opencodeSessionId !== undefined && { opencodeSessionId }),
     askedAt: Math.min(askedAt, now),
     finishedAt: Math.min(finishedAt, now)
   })

@@ -51,6 +51,8 @@ export const MAX_TODOS = 50
 export const MAX_TODO = 300
 /** Final parts of one turn. */
 export const MAX_PARTS = 2_000
+/** Ids of the parts and messages that OpenCode has of one turn, below the 8,192 entries of an array. */
+export const MAX_RECORD_IDS = 8_000
 /** All final parts of one turn together: at most 9 MB stored, below the 16 MiB that one transaction may write. */
 export const MAX_PARTS_TOTAL = 3_000_000
 /** Turns of OpenCode's history in one transaction: prompts of the largest size are 6 MB in addition to 9 MB of parts. */
@@ -218,6 +220,10 @@ export const WATCH_LIFETIME = 45_000
 export const WATCH_RENEWAL = 30_000
 /** Two missed heartbeats of 10 s each, and 5 s for the third to arrive. Milliseconds. */
 export const LEASE_LIFETIME = 25_000
+
+/** Parts of OpenCode that a reader does not see: they have no entry in an outline. */
+const invisible: ReadonlySet<string> = new Set(["step-start", "step-finish", "snapshot"])
+export const isVisible = (kind: string): boolean => !invisible.has(kind)
 
 /** Rejects text that is shorter than `min` or longer than `max`, and names the field. */
 export const checkText = (field: string, text: string, max: number, min = 1): void => {

@@ -2,16 +2,11 @@
  * The outline of a turn: one small entry for each final part that a reader sees. Pure functions.
  */
 import type { Infer } from "convex/values"
-import { MAX_HEAD, MAX_OUTLINE_ENTRY } from "./limits.ts"
+import { isVisible, MAX_HEAD, MAX_OUTLINE_ENTRY } from "./limits.ts"
 import type { Part } from "./payloads.ts"
 import type { outlineEntry } from "./validators.ts"
 
 export type OutlineEntry = Infer<typeof outlineEntry>
-
-/** Parts of OpenCode that a reader does not see. */
-const invisible: ReadonlySet<string> = new Set(["step-start", "step-finish", "snapshot"])
-
-export const isVisible = (kind: string): boolean => !invisible.has(kind)
 
 type Json = Readonly<Record<string, unknown>>
 const isRecord = (value: unknown): value is Json => typeof value === "object" && value !== null

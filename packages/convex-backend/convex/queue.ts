@@ -227,16 +227,20 @@ export const finish = workerMutation({
     await insertContent(ctx, turnId, content)
     if (changes !== undefined) await insertChanges(ctx, turnId, changes)
     await keepAgentFiles(ctx, turn, files ?? [])
+    const session = await ctx.db.get(turn.sessionId)
+    // A prompt without an answer may never have reached OpenCode, or was lost with it.
+    const recordedIn = answeredBy === undefined ? undefined : session?.opencodeSessionId
     await endTurn(ctx, turn, {
       status: outcome,
       parts: content.outline.length,
       ...(error !== undefined && { error }),
       ...(usage !== undefined && { usage }),
-      ...(answeredBy !== undefined && { answeredBy })
+      ...(answeredBy !== undefined && { answeredBy }),
+      ...(recordedIn !== undefined && { opencodeSessionId: recordedIn })
     })
     await storeState(ctx, turn.sessionId, { context, files: changes?.files, todos: todosOf(parts) })
-    const session = announcesLoss === true ? await ctx.db.get(turn.sessionId) : null
-    if (session?.historyLost === true) await ctx.db.patch(session._id, { historyLost: undefined })
+    if (announcesLoss === true && session?.historyLost === true)
+      await ctx.db.patch(session._id, { historyLost: undefined })
     return null
   }
 })

@@ -1,8 +1,8 @@
 /**
  * The text by which a turn is found, and the part of it that a result shows. Pure functions.
  */
-import { MAX_SNIPPET, printable, SEARCHED } from "./limits.ts"
-import { contentOf, isVisible, parsePayload, record, text, titleOf } from "./outline.ts"
+import { isVisible, MAX_SNIPPET, printable, SEARCHED } from "./limits.ts"
+import { contentOf, parsePayload, record, text, titleOf } from "./outline.ts"
 import { headOf, type Part } from "./payloads.ts"
 import type { SearchKind } from "./validators.ts"
 

@@ -6,11 +6,12 @@
 import type { WithoutSystemFields } from "convex/server"
 import { type Infer, v } from "convex/values"
 import type { Doc, Id } from "./_generated/dataModel.ts"
-import type { MutationCtx, QueryCtx } from "./_generated/server.ts"
+import type { MutationCtx } from "./_generated/server.ts"
+import { sessionOfOpenCode, type WorkerCtx } from "./authorize.ts"
 import { workerMutation, workerQuery } from "./builders.ts"
 import { appError } from "./errors.ts"
 import { checkCount, checkText, MAX_LOOKUPS, MAX_NAME, MAX_SMALL_PAGE } from "./limits.ts"
-import { purgeSession, purgeTurn } from "./purge.ts"
+import { purgeSession } from "./purge.ts"
 
 const opencodeSession = v.object({
   opencodeSessionId: v.string(),
@@ -24,23 +25,15 @@ const opencodeSession = v.object({
   revertedFrom: v.optional(v.string())
 })
 
-type WorkerCtx<Ctx> = Ctx & { readonly worker: Doc<"workers"> }
-
-const cursorOf = (ctx: WorkerCtx<QueryCtx>) =>
+const cursorOf = (ctx: WorkerCtx) =>
   ctx.db
     .query("syncCursors")
     .withIndex("by_worker", (q) => q.eq("workerId", ctx.worker._id))
     .unique()
 
-const findByOpenCodeId = (ctx: WorkerCtx<QueryCtx>, opencodeSessionId: string): Promise<Doc<"sessions"> | null> =>
-  ctx.db
-    .query("sessions")
-    .withIndex("by_worker_opencode", (q) => q.eq("workerId", ctx.worker._id).eq("opencodeSessionId", opencodeSessionId))
-    .first()
-
 /** The session for which this OpenCode session was created, if it is not linked yet. */
 const findUnlinked = async (
-  ctx: WorkerCtx<QueryCtx>,
+  ctx: WorkerCtx,
   createdForSessionId: string | undefined
 ): Promise<Doc<"sessions"> | null> => {
   const sessionId = createdForSessionId === undefined ? null : ctx.db.normalizeId("sessions", createdForSessionId)
@@ -65,12 +58,12 @@ type Change =
  * the deletion may fail in OpenCode.
  */
 const changeOf = async (
-  ctx: WorkerCtx<QueryCtx>,
+  ctx: WorkerCtx,
   { archived, createdForSessionId, opencodeSessionId, revertedFrom, title, updatedAt }: Infer<typeof opencodeSession>
 ): Promise<Change | undefined> => {
   const marks: Marks = { archived: archived === true ? true : undefined, revertedFrom }
   const activity = Math.min(updatedAt, Date.now())
-  const session = (await findByOpenCodeId(ctx, opencodeSessionId)) ?? (await findUnlinked(ctx, createdForSessionId))
+  const session = (await sessionOfOpenCode(ctx, opencodeSessionId)) ?? (await findUnlinked(ctx, createdForSessionId))
   if (session === null) {
     return {
       insert: {
@@ -150,7 +143,7 @@ export const adopt = workerMutation({
   handler: async (ctx, { session }) => {
     checkSessions([session], 1)
     await upsert(ctx, session)
-    const known = await findByOpenCodeId(ctx, session.opencodeSessionId)
+    const known = await sessionOfOpenCode(ctx, session.opencodeSessionId)
     if (known === null) throw appError("NotFound", "The session was not stored")
     return known._id
   }
@@ -179,7 +172,7 @@ export const removeDeleted = workerMutation({
   handler: async (ctx, { opencodeSessionIds }) => {
     checkCount("opencodeSessionIds", opencodeSessionIds.length, MAX_SMALL_PAGE)
     for (const opencodeSessionId of opencodeSessionIds) {
-      const session = await findByOpenCodeId(ctx, opencodeSessionId)
+      const session = await sessionOfOpenCode(ctx, opencodeSessionId)
       if (session === null || session.status === "deleting") continue
       if (session.origin === "opencode") {
         await ctx.db.patch(session._id, { status: "deleting" })
@@ -187,28 +180,6 @@ export const removeDeleted = workerMutation({
       } else {
         await ctx.db.patch(session._id, { opencodeSessionId: undefined, historyLost: true })
       }
-    }
-    return null
-  }
-})
-
-/**
- * Deletes the turns of up to 100 prompts that were removed in OpenCode. An unfinished turn stays: its worker will end it.
- */
-export const removePrompts = workerMutation({
-  args: { messages: v.array(v.object({ opencodeSessionId: v.string(), messageId: v.string() })) },
-  handler: async (ctx, { messages }) => {
-    checkCount("messages", messages.length, MAX_SMALL_PAGE)
-    for (const { messageId, opencodeSessionId } of messages) {
-      checkText("messageId", messageId, MAX_NAME)
-      checkText("opencodeSessionId", opencodeSessionId, MAX_NAME)
-      const session = await findByOpenCodeId(ctx, opencodeSessionId)
-      if (session === null) continue
-      const turn = await ctx.db
-        .query("turns")
-        .withIndex("by_session_message", (q) => q.eq("sessionId", session._id).eq("messageId", messageId))
-        .first()
-      if (turn?.finished === true) await purgeTurn(ctx, turn._id)
     }
     return null
   }

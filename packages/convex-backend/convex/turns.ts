@@ -44,7 +44,7 @@ const toTurnView = (turn: Doc<"turns">, undoneFrom = Number.POSITIVE_INFINITY) =
   /** Entries of the outline; 0 before the turn is finished. */
   parts: turn.parts ?? 0,
   /** Of the outcome and the parts, for caches; null before the turn is finished. It changes when they do. */
-  version: turn.finished ? `1.${turn.finishedAt ?? 0}` : null,
+  version: turn.finished ? `1.${turn.finishedAt ?? 0}.${turn.parts ?? 0}` : null,
   createdAt: turn.askedAt ?? turn._creationTime,
   finishedAt: turn.finishedAt ?? null
 })

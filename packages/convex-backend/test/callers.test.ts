@@ -280,7 +280,9 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
     "NotFound"
   ],
   "history:currentPrompt": [({ sessionId }) => ({ sessionId }), "NotFound"],
-  "history:existing": [({ sessionId }) => ({ sessionId, messageIds: ["m"] }), "NotFound"],
+  "removals:turns": [({ sessionId }) => ({ session: { sessionId }, limit: 10 }), "NotFound"],
+  "removals:removePrompts": [({ sessionId }) => ({ session: { sessionId }, messageIds: ["m"] }), "NotFound"],
+  "removals:keepParts": [({ sessionId }) => ({ session: { sessionId }, messageId: "m", partIds: ["prt_1"] }), "NotFound"],
   "files:forTurn": [({ turnId }) => ({ turnId }), "NotFound"],
   "files:agentUploadUrl": [() => ({ type: "text/plain", size: 1 }), "own"],
   "sync:watermark": [() => ({}), { accepted: 0 }],
@@ -289,7 +291,6 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
     { accepted: ["ses_1"] }
   ],
   "sync:apply": [() => ({ sessions: [{ opencodeSessionId: "ses_1", title: "T", updatedAt: 1 }] }), "own"],
-  "sync:removePrompts": [() => ({ messages: [{ opencodeSessionId: "ses_1", messageId: "m" }] }), { accepted: null }],
   "sync:removeDeleted": [() => ({ opencodeSessionIds: ["ses_1"] }), { accepted: null }],
   "models:published": [() => ({}), { accepted: null }],
   "catalog:published": [() => ({}), { accepted: null }],

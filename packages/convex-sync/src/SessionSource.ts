@@ -15,10 +15,21 @@ export type SessionEvent =
   | { readonly _tag: "Deleted"; readonly id: string }
   /** A message was removed, for example an undone prompt when the next prompt is sent. */
   | { readonly _tag: "MessageRemoved"; readonly message: RemovedMessage }
+  /** A part of a message of this session was removed. */
+  | { readonly _tag: "PartRemoved"; readonly id: string }
   | { readonly _tag: "Gap" }
+
+/** The agent's record of its sessions, by the ids of prompts. */
+export interface SessionRecord {
+  readonly has: (sessionId: string, messageId: string) => Effect.Effect<boolean, Error>
+  /** The ids of all messages and parts of the prompt's turn. */
+  readonly partIds: (sessionId: string, messageId: string) => Effect.Effect<ReadonlyArray<string>, Error>
+}
 
 export interface SessionSource {
   readonly events: Stream.Stream<SessionEvent>
   /** The sessions that changed at `since` or later, in milliseconds; undefined: all sessions. In any order. */
   readonly list: (since: number | undefined) => Effect.Effect<ReadonlyArray<Listed>, Error>
+  /** For removed turns whose events were missed. Absent: the agent never removes a message. */
+  readonly record?: SessionRecord
 }

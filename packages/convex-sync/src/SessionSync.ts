@@ -5,10 +5,11 @@
  * Invariants
  * - Updates are sent one after another, so nothing older overtakes something newer.
  * - Sessions are marked deleted only on a delete event, never because a list lacks them.
+ * - Turns that the agent has removed are removed, too: by events, and after a time without events in the sessions that changed.
  * - While nothing changes, lists become rare, and a list without changes makes no call. Sessions that may be in sync are
  *   compared before they are sent: once after a start, and with each list of all sessions those that are not remembered.
  */
-import { MAX_NAME, MAX_SMALL_PAGE } from "@opencode-worker/convex-backend/limits"
+import { MAX_HISTORY, MAX_NAME, MAX_SMALL_PAGE } from "@opencode-worker/convex-backend/limits"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -16,11 +17,12 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { api } from "./Backend.ts"
-import { type ConvexSyncError, isLoss } from "./ConvexSyncError.ts"
+import { type ConvexSyncError, isConvexSyncError, isLoss } from "./ConvexSyncError.ts"
 import { retryTransient } from "@opencode-worker/effect-convex"
+import { type RemovalStore, removalStore, removeTurns } from "./internal/sync/removedTurns.ts"
 import { Lease } from "./Lease.ts"
 import * as SessionMerge from "./SessionMerge.ts"
-import type { RemovedMessage, SessionEvent, SessionSource } from "./SessionSource.ts"
+import type { SessionEvent, SessionSource } from "./SessionSource.ts"
 
 /** The deployment's side. Every call may be repeated. */
 export interface SessionStore {
@@ -33,8 +35,8 @@ export interface SessionStore {
   /** The sessions and the watermark in one transaction. */
   readonly apply: (batch: SessionMerge.Batch) => Effect.Effect<unknown, ConvexSyncError>
   readonly forget: (ids: ReadonlyArray<string>) => Effect.Effect<unknown, ConvexSyncError>
-  /** Of up to 100 messages: deletes the turns whose prompts they were. */
-  readonly forgetPrompts: (messages: ReadonlyArray<RemovedMessage>) => Effect.Effect<unknown, ConvexSyncError>
+  /** The turns of a session, by the agent's id of it, at most 10 in a page. */
+  readonly turnsOf: (id: string) => RemovalStore
 }
 
 export interface SessionSyncOptions {
@@ -70,6 +72,19 @@ export const runBetween = Effect.fnUntraced(function* (
   let [pause, nextList, nextFull] = [interval, 0, (yield* Clock.currentTimeMillis) + fullInterval]
   /** Deletions that the deployment refused. No later list reports them again. */
   const refused = new Set<string>()
+  /** Events may be missing since the last list. Before the first sync there is nothing to remove. */
+  let mayHaveMissed = state.watermark > 0
+  /** Sessions that may have lost turns, or parts of them. */
+  const suspects = new Set<string>()
+
+  /** One session after another. Those that cannot be compared now remain for the next list. */
+  const removeFrom = Effect.fnUntraced(function* () {
+    const { record } = source
+    if (record === undefined) return suspects.clear()
+    for (const id of suspects) {
+      if (yield* isCompared(removeTurns(record, store.turnsOf(id), id))) suspects.delete(id)
+    }
+  })
 
   /** Returns whether all batches were accepted. */
   const push = Effect.fnUntraced(function* (batches: ReadonlyArray<SessionMerge.Batch>) {
@@ -105,6 +120,9 @@ export const runBetween = Effect.fnUntraced(function* (
     const batches = SessionMerge.batchesOfList(state, sessions)
     const all = yield* push(batches)
     yield* forget([...refused])
+    if (mayHaveMissed) for (const { sessions: changed } of batches) for (const { id } of changed) suspects.add(id)
+    if (Option.isSome(listed)) mayHaveMissed = false
+    yield* removeFrom()
     state = SessionMerge.evictOldest(state)
     if (full && all && Option.isSome(listed)) nextFull = now + fullInterval
     // Repeated refusals are no reason to list often.
@@ -115,21 +133,30 @@ export const runBetween = Effect.fnUntraced(function* (
   const take = Effect.fn("SessionSync.take")(function* (batch: ReadonlyArray<SessionEvent>) {
     const changed = new Map<string, SessionMerge.Listed>()
     const deleted = new Set<string>()
-    const removed: Array<RemovedMessage> = []
+    const removed = new Map<string, ReadonlyArray<string>>()
     for (const event of batch) {
       if (event._tag === "Changed") changed.set(event.session.id, clamp(event.session))
       else if (event._tag === "Deleted") deleted.add(event.id)
-      else if (event._tag === "MessageRemoved") removed.push(event.message)
-      else nextList = 0
+      else if (event._tag === "MessageRemoved") {
+        const { messageId, opencodeSessionId } = event.message
+        removed.set(opencodeSessionId, [...(removed.get(opencodeSessionId) ?? []), messageId])
+      } else if (event._tag === "PartRemoved") suspects.add(event.id)
+      else [mayHaveMissed, nextList] = [true, 0]
     }
     // Ids are never reused: a deleted session does not come back.
     for (const id of deleted) changed.delete(id)
     yield* push(SessionMerge.batchesOfEvents(state, [...changed.values()]))
     yield* forget([...deleted])
-    for (let from = 0; from < removed.length; from += MAX_SMALL_PAGE) {
-      yield* succeeds(store.forgetPrompts(removed.slice(from, from + MAX_SMALL_PAGE)))
+    for (const [id, messageIds] of removed) {
+      for (let from = 0; from < messageIds.length; from += MAX_SMALL_PAGE) {
+        yield* succeeds(store.turnsOf(id).forgetPrompts(messageIds.slice(from, from + MAX_SMALL_PAGE)))
+      }
     }
     state = SessionMerge.removed(state, [...deleted])
+    // A message of an answer may be among the removed ones: only its turn shows that.
+    for (const id of removed.keys()) suspects.add(id)
+    for (const id of deleted) suspects.delete(id)
+    yield* removeFrom()
   })
 
   const step = Effect.gen(function* () {
@@ -149,6 +176,17 @@ const succeeds = (call: Effect.Effect<unknown, ConvexSyncError>) =>
     Effect.catchIf(
       (error) => !isLoss(error),
       (error) => Effect.as(Effect.logWarning("Sessions were refused", error.message), false)
+    )
+  )
+
+/** Returns whether the session was compared. The agent may be away; the loss of the lease is a failure. */
+const isCompared = (comparison: Effect.Effect<unknown, ConvexSyncError | Error>) =>
+  comparison.pipe(
+    Effect.as(true),
+    Effect.catch((error) =>
+      isConvexSyncError(error) && isLoss(error)
+        ? Effect.fail(error)
+        : Effect.as(Effect.logDebug("A session was not compared", error.message), false)
     )
   )
 
@@ -191,7 +229,7 @@ export const storeOf = (lease: Lease["Service"]): SessionStore => ({
       ...(watermark !== undefined && { watermark })
     }),
   forget: (ids) => lease.mutation(api.sync.removeDeleted, { opencodeSessionIds: [...ids] }),
-  forgetPrompts: (messages) => lease.mutation(api.sync.removePrompts, { messages: [...messages] })
+  turnsOf: (opencodeSessionId) => removalStore(lease, { opencodeSessionId }, MAX_HISTORY)
 })
 
 /** Synchronises under the lease. */

@@ -19,7 +19,7 @@ const ended = (id: string, answers: ReadonlyArray<string>, size = 0): History.En
 /** A session of `prompts`, each with one answer, read a few turns at a time. */
 const sessionOf = (
   prompts: ReadonlyArray<string>,
-  options: { readonly perPage?: number; readonly size?: number } = {}
+  options: { readonly perPage?: number; readonly size?: number; readonly hidden?: ReadonlyArray<string> } = {}
 ) => {
   const turns = prompts.map((id): History.ListedTurn => ({
     id,
@@ -28,7 +28,9 @@ const sessionOf = (
   const perPage = options.perPage ?? 7
   const state = { away: false, pages: 0 }
   const source: History.HistorySource<Away> = {
-    has: (id) => Effect.succeed(prompts.includes(id)),
+    // Prompts that it has, and lists as a part of another turn.
+    has: (id) => Effect.succeed([...prompts, ...(options.hidden ?? [])].includes(id)),
+    partIds: (id) => Effect.succeed([`prt_of_${id}`]),
     turns: Stream.paginate(turns.length, (to: number) =>
       Effect.suspend(() => {
         if (state.away) return Effect.fail(new Away({ message: "OpenCode is away" }))
@@ -45,16 +47,30 @@ const sessionOf = (
 const makeStore = (answer: (call: number) => Effect.Effect<void, ConvexSyncError> = () => Effect.void) => {
   const turns: Array<History.HistoryTurn> = []
   const calls: Array<number> = []
+  const shrunk: Array<readonly [string, ReadonlyArray<string>]> = []
+  /** Two turns in a page. `recorded` is false for a prompt whose name ends in `?`: it never reached the agent. */
+  const page = (from: number) => ({
+    turns: turns.slice(from, from + 2).map(({ messageId, parts }) => ({
+      messageId,
+      recorded: !messageId.endsWith("?"),
+      completed: true,
+      parts: parts.length
+    })),
+    before: from + 2 < turns.length ? from + 2 : null
+  })
   const store: History.HistoryStore = {
     running: Effect.succeed(null),
-    known: (ids) => Effect.sync(() => ids.filter((id) => turns.some(({ messageId }) => messageId === id))),
+    mirrored: (before) => Effect.sync(() => page(before ?? 0)),
+    forgetPrompts: (ids) =>
+      Effect.sync(() => turns.splice(0, turns.length, ...turns.filter(({ messageId }) => !ids.includes(messageId)))),
+    keepParts: (id, partIds) => Effect.sync(() => shrunk.push([id, partIds])),
     prepare: Effect.succeed,
     add: (added) =>
       Effect.suspend(() => answer(calls.push(added.length))).pipe(
         Effect.andThen(Effect.sync(() => turns.push(...added)))
       )
   }
-  return { store, turns, calls, ids: () => turns.map(({ messageId }) => messageId) }
+  return { store, shrunk, turns, calls, ids: () => turns.map(({ messageId }) => messageId) }
 }
 
 const names = (count: number) => Array.from({ length: count }, (_, index) => `p${index}`)
@@ -97,6 +113,28 @@ describe("History", () => {
       assert.strictEqual(ids().length, 3)
       state.away = true
       assert.strictEqual((yield* Effect.flip(History.loadBetween(source, store)))._tag, "Away")
+    })
+  )
+
+  it.effect("removes turns that the agent no longer has, and keeps prompts that never reached it", () =>
+    Effect.gen(function* () {
+      const { ids, store } = makeStore()
+      yield* History.loadBetween(sessionOf(["p0", "p1", "p2", "never?", "folded", "p3"]).source, store)
+      yield* History.loadBetween(sessionOf(["p0", "p2", "p4"], { hidden: ["folded"] }).source, store)
+      assert.deepStrictEqual(ids().toSorted(), ["folded", "never?", "p0", "p2", "p4"])
+    })
+  )
+
+  it.effect("removes parts of turns that have become shorter, and reads no other turn", () =>
+    Effect.gen(function* () {
+      const { shrunk, store, turns } = makeStore()
+      const { source } = sessionOf(names(3))
+      yield* History.loadBetween(source, store)
+      const [, middle] = turns
+      if (middle === undefined) return assert.fail("There is none")
+      turns[1] = { ...middle, parts: [...middle.parts, { index: 1, kind: "text", payload: '{"text":"more"}' }] }
+      yield* History.loadBetween(source, store)
+      assert.deepStrictEqual(shrunk, [["p1", ["prt_of_p1"]]])
     })
   )
 

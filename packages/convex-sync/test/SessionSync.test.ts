@@ -6,7 +6,6 @@ import {
   api,
   ConvexSyncError,
   Lease,
-  type RemovedMessage,
   type SessionEvent,
   type SessionMerge,
   type SessionSource,
@@ -27,7 +26,20 @@ const makeSource = Effect.gen(function* () {
   const sessions = new Map<string, SessionMerge.Listed>()
   const lists: Array<number | undefined> = []
   const state = { away: false }
+  /** The prompts that it no longer has, and the prompts that it was asked for. */
+  const gone = new Set<string>()
+  const looked: Array<string> = []
   const source: SessionSource = {
+    record: {
+      has: (_, messageId) =>
+        Effect.suspend(() => {
+          looked.push(messageId)
+          return state.away
+            ? Effect.fail(new Away({ message: "OpenCode is away" }))
+            : Effect.succeed(!gone.has(messageId))
+        }),
+      partIds: (_, messageId) => Effect.succeed([`prt_of_${messageId}`])
+    },
     events: Stream.fromQueue(events),
     list: (since) =>
       Effect.suspend(() => {
@@ -36,7 +48,7 @@ const makeSource = Effect.gen(function* () {
         return Effect.succeed([...sessions.values()].filter(({ updated }) => since === undefined || updated >= since))
       })
   }
-  return { source, sessions, lists, state, say: (event: SessionEvent) => Queue.offer(events, event) }
+  return { gone, looked, source, sessions, lists, state, say: (event: SessionEvent) => Queue.offer(events, event) }
 })
 
 /**
@@ -51,6 +63,8 @@ const setUp = Effect.fnUntraced(function* (
     readonly unasked?: ConvexSyncError
     /** The result of each `forget`, counted from 1. */
     readonly forget?: (call: number) => Effect.Effect<void, ConvexSyncError>
+    /** The prompts of the deployment's turns in each session, newest first. */
+    readonly mirror?: Readonly<Record<string, ReadonlyArray<string>>>
   } = {},
   answer: (call: number) => Effect.Effect<void, ConvexSyncError> = () => Effect.void
 ) {
@@ -60,7 +74,10 @@ const setUp = Effect.fnUntraced(function* (
   const asked: Array<number> = []
   const has = new Map(options.synced?.map((each) => [each.id, each]))
   let [calls, forgets] = [0, 0]
-  const removed: Array<RemovedMessage> = []
+  const removed: Array<readonly [string, ReadonlyArray<string>]> = []
+  /** The sessions whose turns were read, once per page, and the turns whose parts were compared. */
+  const pages: Array<string> = []
+  const compared: Array<readonly [string, ReadonlyArray<string>]> = []
   const store: SessionSync.SessionStore = {
     watermark: Effect.succeed(options.watermark ?? 0),
     outdated: (sessions) =>
@@ -82,18 +99,34 @@ const setUp = Effect.fnUntraced(function* (
         Effect.suspend(() => options.forget?.(++forgets) ?? Effect.void),
         Effect.sync(() => forgotten.push(...ids))
       ),
-    forgetPrompts: (messages) => Effect.sync(() => removed.push(...messages))
+    turnsOf: (id) => ({
+      mirrored: (from = 0) =>
+        Effect.sync(() => {
+          pages.push(id)
+          const all = options.mirror?.[id] ?? []
+          const page = all.slice(from, from + 10)
+          const turns = page.map((messageId) => ({ messageId, recorded: true, completed: true, parts: 1 }))
+          return { turns, before: from + 10 < all.length ? from + 10 : null }
+        }),
+      forgetPrompts: (messageIds) => Effect.sync(() => removed.push([id, messageIds])),
+      keepParts: (messageId, partIds) => Effect.sync(() => compared.push([messageId, partIds]))
+    })
   }
   return {
     ...opencode,
     asked,
     forgotten,
     removed,
+    pages,
+    compared,
     ids: () => applied.flatMap(({ sessions }) => sessions.map(({ id }) => id)),
     applied,
     start: Effect.forkChild(SessionSync.runBetween(opencode.source, store))
   }
 })
+
+/** The ids of prompts, newest first. */
+const newest = (count: number) => Array.from({ length: count }, (_, index) => `msg_${count - index}`)
 
 describe("SessionSync", () => {
   it.effect("starts a little before the watermark of an earlier process", () =>
@@ -161,9 +194,72 @@ describe("SessionSync", () => {
         applied.flatMap(({ sessions }) => sessions),
         states
       )
-      assert.deepStrictEqual(removed, [message])
+      assert.deepStrictEqual(removed, [["a", ["msg_2"]]])
     })
   )
+
+  describe("SessionSync after changes that no worker saw", () => {
+    it.effect(
+      "removes the turns that OpenCode has removed from sessions that changed, and reads no other session",
+      () =>
+        Effect.gen(function* () {
+          const { compared, gone, looked, pages, removed, sessions, start } = yield* setUp({
+            watermark: 1_000_000,
+            synced: [session("same", 999_000)],
+            mirror: { changed: newest(25), same: newest(25) }
+          })
+          sessions.set("same", session("same", 999_000)).set("changed", session("changed", 2_000_000))
+          // An undo of 12 turns, and a new prompt.
+          for (const id of newest(25).slice(0, 12)) gone.add(id)
+          yield* start
+          yield* TestClock.adjust("1 hour")
+          assert.deepStrictEqual(removed, [
+            ["changed", newest(25).slice(0, 10)],
+            ["changed", newest(25).slice(10, 12)]
+          ])
+          assert.deepStrictEqual([pages, looked.length], [["changed", "changed"], 20])
+          assert.deepStrictEqual(compared, [
+            ["msg_13", ["prt_of_msg_13"]],
+            ["msg_12", ["prt_of_msg_12"]]
+          ])
+        })
+    )
+
+    it.effect("compares nothing at the first sync, and later only after a gap or a removed part", () =>
+      Effect.gen(function* () {
+        const { compared, pages, say, sessions, start } = yield* setUp({ mirror: { a: ["msg_1"] } })
+        sessions.set("a", session("a"))
+        yield* start
+        yield* TestClock.adjust("1 minute")
+        sessions.set("a", session("a", 2_000_000))
+        yield* TestClock.adjust("10 minutes")
+        assert.deepStrictEqual(pages, [])
+        yield* say({ _tag: "PartRemoved", id: "a" })
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual([pages, compared], [["a"], [["msg_1", ["prt_of_msg_1"]]]])
+        sessions.set("a", session("a", 3_000_000))
+        yield* say({ _tag: "Gap" })
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual(pages, ["a", "a"])
+      })
+    )
+
+    it.effect("compares again after OpenCode was unavailable", () =>
+      Effect.gen(function* () {
+        const { gone, removed, say, start, state } = yield* setUp({ mirror: { a: newest(2) } })
+        yield* start
+        yield* TestClock.adjust("1 second")
+        gone.add("msg_2")
+        state.away = true
+        yield* say({ _tag: "PartRemoved", id: "a" })
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual(removed, [])
+        state.away = false
+        yield* TestClock.adjust("10 minutes")
+        assert.deepStrictEqual(removed, [["a", ["msg_2"]]])
+      })
+    )
+  })
 
   it.effect("clamps sessions to the limits of the backend", () =>
     Effect.gen(function* () {

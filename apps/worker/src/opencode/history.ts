@@ -5,8 +5,10 @@ import {
   classifyTurn,
   type HostError,
   type ObservedTurn,
+  type OpenCodeClient,
   OpenCodeHost,
   promptText,
+  recordedTurn,
   recordedTurns,
   type TurnFailure,
   type TurnState,
@@ -18,6 +20,18 @@ import { finalParts } from "./finalParts.ts"
 
 const unanswered: TurnFailure = { name: "NotAnswered", message: "OpenCode did not answer this." }
 const cutShort: TurnFailure = { name: "Interrupted", message: "OpenCode was stopped in the middle of this." }
+
+export const hasMessage = (client: OpenCodeClient, sessionId: string, messageId: string) =>
+  client.messages.get(sessionId, messageId).pipe(
+    Effect.as(true),
+    Effect.catchReason("HostError", "NotFound", () => Effect.succeed(false))
+  )
+
+/** The ids of all messages and parts that OpenCode has of the turn of a prompt. */
+export const partIds = (client: OpenCodeClient, sessionId: string, messageId: string) =>
+  Effect.map(recordedTurn(client, { sessionId, messageId }), (turn) =>
+    (turn?.messages ?? []).flatMap(({ info, parts }) => [info.id, ...parts.map(({ id }) => id)])
+  )
 
 /** A shell command of a person has no model that reports its outcome. */
 const stateOf = ({ kind, messages, takenOver }: ObservedTurn): TurnState =>
@@ -70,9 +84,6 @@ export const openCodeHistory = (sessionId: string) =>
         }))
       )
     ),
-    has: (messageId) =>
-      client.messages.get(sessionId, messageId).pipe(
-        Effect.as(true),
-        Effect.catchReason("HostError", "NotFound", () => Effect.succeed(false))
-      )
+    has: (messageId) => hasMessage(client, sessionId, messageId),
+    partIds: (messageId) => partIds(client, sessionId, messageId)
   }))

@@ -1,7 +1,14 @@
 /** All sessions of OpenCode as a `SessionSource` of convex-sync. */
 import type { SessionEvent, SessionSource } from "@opencode-worker/convex-sync"
-import { type HostEvent, OpenCodeHost, type OpenCodeSession } from "@opencode-worker/opencode-host"
+import {
+  type HostError,
+  type HostEvent,
+  type OpenCodeClient,
+  OpenCodeHost,
+  type OpenCodeSession
+} from "@opencode-worker/opencode-host"
 import { Data, Effect, Option, Predicate, Result, Stream } from "effect"
+import { hasMessage, partIds } from "./history.ts"
 
 /** Metadata key of the conversation that a worker created the session for. */
 export const madeForKey = "opencodeWorkerSession"
@@ -42,6 +49,9 @@ const sessionEvent = (element: HostEvent): Result.Result<SessionEvent, undefined
     const { messageID: messageId, sessionID: opencodeSessionId } = event.properties
     return Result.succeed({ _tag: "MessageRemoved", message: { messageId, opencodeSessionId } })
   }
+  if (event.type === "message.part.removed") {
+    return Result.succeed({ _tag: "PartRemoved", id: event.properties.sessionID })
+  }
   if (event.type !== "session.created" && event.type !== "session.updated") return Result.fail(undefined)
   const { info } = event.properties
   return info.parentID === undefined
@@ -58,14 +68,17 @@ class Asleep extends Data.TaggedError("Asleep") {
  * The source over the hosted server, without the sessions of sub-agents. A list does not start an idle server: it fails, and the
  * next start is a gap, after which the changes are listed.
  */
-export const openCodeSessions = Effect.map(OpenCodeHost, ({ events, ifRunning }): SessionSource => ({
-  events: Stream.filterMap(events, sessionEvent),
-  list: (since) =>
-    Effect.flatMap(
-      ifRunning(({ sessions }) => sessions.list({ since })),
-      Option.match({
-        onNone: () => new Asleep(),
-        onSome: (sessions) => Effect.succeed(sessions.map(listed))
-      })
-    )
-}))
+export const openCodeSessions = Effect.map(OpenCodeHost, ({ events, ifRunning }): SessionSource => {
+  const whileRunning = <A, E>(
+    read: (client: OpenCodeClient) => Effect.Effect<A, E>
+  ): Effect.Effect<A, Asleep | E | HostError> =>
+    Effect.flatMap(ifRunning(read), Option.match({ onNone: () => new Asleep(), onSome: Effect.succeed }))
+  return {
+    events: Stream.filterMap(events, sessionEvent),
+    list: (since) => whileRunning(({ sessions }) => Effect.map(sessions.list({ since }), (found) => found.map(listed))),
+    record: {
+      has: (sessionId, messageId) => whileRunning((client) => hasMessage(client, sessionId, messageId)),
+      partIds: (sessionId, messageId) => whileRunning((client) => partIds(client, sessionId, messageId))
+    }
+  }
+})

@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:http"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { ConvexClient } from "@opencode-worker/effect-convex"
-import type { OpenCodeHostOptions } from "@opencode-worker/opencode-host"
+import { ascendingId, OpenCodeHost, type OpenCodeHostOptions } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, type ProviderConfig, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
 import { WorkerEvent } from "@opencode-worker/worker-fsm"
 import { Effect, Layer, Schedule, Stream } from "effect"
@@ -142,6 +142,13 @@ export const answer = Effect.fnUntraced(function* (turnId: TurnId) {
 
 export const ask = (sessionId: SessionId, text: string, model?: string) =>
   Effect.flatMap(send(sessionId, text, model), answer)
+
+/** Sends a prompt at OpenCode's own terminal, and waits for the answer. */
+export const say = Effect.fnUntraced(function* (sessionId: string, text: string) {
+  const { turn } = yield* OpenCodeHost
+  const messageId = yield* ascendingId("msg")
+  yield* Stream.runDrain(turn({ sessionId, messageId, partId: yield* ascendingId("prt"), text }))
+})
 
 /** The address of a page on this machine. */
 export const servedPage = Effect.acquireRelease(

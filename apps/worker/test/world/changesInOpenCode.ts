@@ -1,13 +1,25 @@
 import { assert } from "@effect/vitest"
 import { api, type Id } from "@opencode-worker/convex-backend/api"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
+import { Reply } from "@opencode-worker/testkit"
 import { Effect, Redacted, Stream } from "effect"
 import { Client } from "@opencode-worker/client/effect"
-import { ask, limit, newSession, personal, runWorker, schedule } from "../support/world.ts"
+import {
+  ask,
+  echo,
+  limit,
+  loadHistory,
+  newSession,
+  personal,
+  runWorker,
+  say,
+  schedule,
+  script
+} from "../support/world.ts"
 import { inWorld } from "./inWorld.ts"
 
 /** A request of OpenCode's own terminal that the port does not offer. */
-const call = Effect.fnUntraced(function* (method: string, path: string, body: object) {
+const call = Effect.fnUntraced(function* (method: string, path: string, body?: object) {
   const { directory, server } = yield* OpenCodeHost
   const { password, url } = yield* server
   return yield* Effect.promise(() =>
@@ -17,7 +29,7 @@ const call = Effect.fnUntraced(function* (method: string, path: string, body: ob
         authorization: `Basic ${Buffer.from(`opencode:${Redacted.value(password)}`).toString("base64")}`,
         "content-type": "application/json"
       },
-      body: JSON.stringify(body)
+      ...(body !== undefined && { body: JSON.stringify(body) })
     }).then((response) => response.text())
   )
 })
@@ -28,6 +40,18 @@ const marks = (sessionId: Id<"sessions">) =>
       .stream(({ turns }) => turns.list(sessionId))
       .pipe(
         Stream.map(({ head, undone }) => `${head}${undone ? " (undone)" : ""}`),
+        Stream.runCollect
+      )
+  )
+
+/** The kinds of the visible parts of each turn. */
+const kindsOf = (sessionId: Id<"sessions">) =>
+  Client.use((operator) =>
+    operator
+      .stream(({ turns }) => turns.list(sessionId))
+      .pipe(
+        Stream.mapEffect(({ turnId }) => operator.call(({ turns }) => turns.parts(turnId))),
+        Stream.map((parts) => parts.flatMap(({ kind }) => (kind.startsWith("step-") ? [] : [kind])).join(" ")),
         Stream.runCollect
       )
   )
@@ -63,6 +87,52 @@ export const changesInOpenCodeTests = inWorld("a worker, after changes in OpenCo
         yield* become(sessionId, ["first", "second (undone)", "third (undone)"])
         yield* ask(sessionId, "instead")
         yield* become(sessionId, ["first", "instead"])
+      }),
+    limit
+  )
+
+  it.effect(
+    "removes turns and parts that OpenCode removed while no worker ran",
+    () =>
+      Effect.gen(function* () {
+        const { client } = yield* OpenCodeHost
+        const sessionId = yield* newSession
+        yield* script((request) =>
+          request.lastUserText === "second" && request.toolResults.length === 0
+            ? Reply.sequence([Reply.text("Looking. "), Reply.toolCall("glob", { pattern: "*" })])
+            : echo(request)
+        )
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* runWorker
+            for (const text of ["first", "second", "third"]) yield* ask(sessionId, text)
+          })
+        )
+        const [session] = yield* client.sessions.list({ limit: 1 })
+        const id = session?.id ?? ""
+        const messagesOf = Effect.map(client.messages.list(id), ({ messages }) => messages)
+        const answerTo = Effect.fnUntraced(function* (text: string) {
+          const messages = yield* messagesOf
+          const at = messages.findIndex(({ parts }) => parts.some((part) => part.type === "text" && part.text === text))
+          return messages[at + 1] ?? (yield* Effect.die("There is no answer"))
+        })
+        // A person undoes the answer to the second prompt from its tool on, and sends another prompt.
+        const cut = yield* answerTo("second")
+        const partID = cut.parts.find(({ type }) => type === "tool")?.id
+        yield* call("POST", `/session/${id}/revert`, { messageID: cut.info.id, partID })
+        yield* say(id, "instead")
+        // Another client deletes single messages.
+        for (const { info } of (yield* messagesOf).slice(0, 2)) {
+          yield* call("DELETE", `/session/${id}/message/${info.id}`)
+        }
+        yield* runWorker
+        yield* become(sessionId, ["second"])
+        yield* Effect.repeat(kindsOf(sessionId), {
+          until: (found) => JSON.stringify(found) === JSON.stringify(["text"]),
+          schedule
+        })
+        yield* loadHistory(sessionId)
+        assert.deepStrictEqual(yield* marks(sessionId), ["second", "instead"])
       }),
     limit
   )

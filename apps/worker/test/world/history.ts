@@ -2,18 +2,21 @@ import { assert } from "@effect/vitest"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Deferred, Effect, Stream } from "effect"
-import { ascendingId } from "@opencode-worker/opencode-host"
 import type { SessionId } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
-import { allSessions, answer, echo, limit, loadHistory, runWorker, schedule, script, send } from "../support/world.ts"
+import {
+  allSessions,
+  answer,
+  echo,
+  limit,
+  loadHistory,
+  runWorker,
+  say,
+  schedule,
+  script,
+  send
+} from "../support/world.ts"
 import { inWorld } from "./inWorld.ts"
-
-/** Sends a prompt at OpenCode's own terminal, and waits for the answer. */
-const say = Effect.fnUntraced(function* (sessionId: string, text: string) {
-  const { turn } = yield* OpenCodeHost
-  const messageId = yield* ascendingId("msg")
-  yield* Stream.runDrain(turn({ sessionId, messageId, partId: yield* ascendingId("prt"), text }))
-})
 
 /** A session that was started there, as the operator sees it. */
 const begunElsewhere = Effect.fnUntraced(function* (title: string) {

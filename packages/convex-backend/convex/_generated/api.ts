@@ -64,6 +64,7 @@ import type * as queries from "../queries.js";
 import type * as queryResults from "../queryResults.js";
 import type * as queue from "../queue.js";
 import type * as quotas from "../quotas.js";
+import type * as removals from "../removals.js";
 import type * as requestAnswers from "../requestAnswers.js";
 import type * as requestContents from "../requestContents.js";
 import type * as requests from "../requests.js";
@@ -154,6 +155,7 @@ const fullApi: ApiFromModules<{
   queryResults: typeof queryResults;
   queue: typeof queue;
   quotas: typeof quotas;
+  removals: typeof removals;
   requestAnswers: typeof requestAnswers;
   requestContents: typeof requestContents;
   requests: typeof requests;

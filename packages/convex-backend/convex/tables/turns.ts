@@ -46,6 +46,8 @@ export const turnsTables = {
     epoch: v.optional(v.number()),
     messageId: v.optional(v.string()),
     partId: v.optional(v.string()),
+    /** The OpenCode session whose record had the turn when it ended. Absent: it is not known to have had it. */
+    opencodeSessionId: v.optional(v.string()),
     /** Set by an abort or deletion after the claim: the turn is not run again. Its worker subscribes to this. */
     abortRequested: v.optional(v.literal(true)),
     error: v.optional(turnError),

@@ -2,7 +2,7 @@
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import type { History } from "../../src/index.ts"
-import { assertFenced, type Cases, type MakeWorker } from "./Worker.ts"
+import { assertFenced, type Cases, eventually, type MakeWorker } from "./Worker.ts"
 
 /** A turn whose prompt is its name, right before `newerId`. */
 const turnOf = (messageId: string, newerId?: string): History.HistoryTurn => ({
@@ -14,6 +14,9 @@ const turnOf = (messageId: string, newerId?: string): History.HistoryTurn => ({
   outcome: "completed",
   parts: [{ index: 0, kind: "text", payload: '{"text":"Yes"}' }]
 })
+
+const idsIn = (store: History.HistoryStore) =>
+  Effect.map(store.mirrored(undefined), ({ turns }) => turns.map(({ messageId }) => messageId))
 
 export const history = <R>(
   cases: Cases<R>,
@@ -59,9 +62,20 @@ export const history = <R>(
       Effect.gen(function* () {
         const { store, texts } = yield* setUp("asked")
         yield* store.add([turnOf("a")], undefined)
-        assert.sameMembers([...(yield* store.known(["a", "asked", "b"]))], ["a", "asked"])
+        assert.deepStrictEqual(yield* idsIn(store), ["asked", "a"])
         yield* store.add([turnOf("asked")], undefined)
         assert.strictEqual(yield* texts, "a,asked")
+      })
+    )
+
+    cases.effect("forgets turns that have ended, and no other", () =>
+      Effect.gen(function* () {
+        const { store, texts } = yield* setUp("asked")
+        yield* store.add([turnOf("c"), turnOf("b", "c"), turnOf("a", "b")], undefined)
+        yield* store.forgetPrompts(["b", "asked", "unknown"])
+        yield* store.forgetPrompts(["b"])
+        assert.deepStrictEqual(yield* eventually(idsIn(store), ({ length }) => length === 3), ["asked", "c", "a"])
+        assert.strictEqual(yield* texts, "a,c,asked")
       })
     )
 
@@ -70,7 +84,9 @@ export const history = <R>(
         const { of, operator, store, texts } = yield* setUp()
         const other = of(yield* operator.createSession)
         yield* other.add([turnOf("a")], undefined)
-        assert.deepStrictEqual(yield* store.known(["a"]), [])
+        assert.deepStrictEqual(yield* idsIn(store), [])
+        yield* store.forgetPrompts(["a"])
+        assert.deepStrictEqual(yield* idsIn(other), ["a"])
         yield* store.add([turnOf("b"), turnOf("a", "b")], undefined)
         assert.strictEqual(yield* texts, "a,b")
       })
@@ -102,7 +118,9 @@ export const history = <R>(
         const { start, store, texts } = yield* setUp()
         yield* start("p")
         yield* assertFenced(store.running)
-        yield* assertFenced(store.known(["a"]))
+        yield* assertFenced(store.mirrored(undefined))
+        yield* assertFenced(store.forgetPrompts(["a"]))
+        yield* assertFenced(store.keepParts("a", []))
         yield* assertFenced(store.add([turnOf("a")], undefined))
         assert.strictEqual(yield* texts, "")
       })

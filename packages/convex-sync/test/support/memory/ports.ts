@@ -166,13 +166,36 @@ export const sessionsOver = ({ mutation, query }: Doors): Process["sessions"] =>
       state.sessions = state.sessions.filter((session) => session.origin === "operator" || !isOneOf(ids, session))
       for (const session of state.sessions) if (isOneOf(ids, session)) session.opencodeSessionId = null
     }),
-  forgetPrompts: (messages) =>
+  turnsOf: (id) =>
+    mirroredOver({ mutation, query }, (turn, { sessions }) =>
+      sessions.some(({ opencodeSessionId, sessionId }) => opencodeSessionId === id && sessionId === turn.sessionId)
+    )
+})
+
+/** The turns of a session, all in one page. This deployment has no outlines. */
+const mirroredOver = (
+  { mutation, query }: Pick<Doors, "mutation" | "query">,
+  isOwn: (turn: State["turns"][number], state: State) => boolean
+): ReturnType<Process["sessions"]["turnsOf"]> => ({
+  mirrored: () =>
+    query((state) => ({
+      turns: state.turns
+        .filter((turn) => isOwn(turn, state))
+        .flatMap((turn) =>
+          turn.messageId === null
+            ? []
+            : [{ messageId: turn.messageId, recorded: isOver(turn), completed: turn.status === "completed", parts: 0 }]
+        )
+        .toReversed(),
+      before: null
+    })),
+  forgetPrompts: (messageIds) =>
     mutation((state) => {
-      const kept = state.turns.filter(
-        (turn) => !isOver(turn) || !messages.some(({ messageId }) => messageId === turn.messageId)
-      )
-      state.turns.splice(0, state.turns.length, ...kept)
-    })
+      const isRemoved = (turn: State["turns"][number]) =>
+        isOver(turn) && isOwn(turn, state) && turn.messageId !== null && messageIds.includes(turn.messageId)
+      state.turns.splice(0, state.turns.length, ...state.turns.filter((turn) => !isRemoved(turn)))
+    }),
+  keepParts: () => mutation(() => undefined)
 })
 
 export const historyOver = ({ mutation, query }: Doors, sessionId: Id<"sessions">): ReturnType<Process["history"]> => {
@@ -180,8 +203,8 @@ export const historyOver = ({ mutation, query }: Doors, sessionId: Id<"sessions"
   const place = ({ turns }: State, messageId: string | undefined) =>
     turns.findIndex((turn) => turn.sessionId === sessionId && turn.messageId === messageId)
   return {
+    ...mirroredOver({ mutation, query }, (turn) => turn.sessionId === sessionId),
     running: query((state) => head(state, sessionId)?.messageId ?? null),
-    known: (messageIds) => query((state) => messageIds.filter((messageId) => place(state, messageId) !== -1)),
     prepare: Effect.succeed,
     add: (told, runningId) =>
       mutation((state) => {
