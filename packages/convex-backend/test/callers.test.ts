@@ -282,7 +282,10 @@ const workerCalls: Record<string, [args: (world: World) => Record<string, unknow
   "history:currentPrompt": [({ sessionId }) => ({ sessionId }), "NotFound"],
   "removals:turns": [({ sessionId }) => ({ session: { sessionId }, limit: 10 }), "NotFound"],
   "removals:removePrompts": [({ sessionId }) => ({ session: { sessionId }, messageIds: ["m"] }), "NotFound"],
-  "removals:keepParts": [({ sessionId }) => ({ session: { sessionId }, messageId: "m", partIds: ["prt_1"] }), "NotFound"],
+  "removals:keepParts": [
+    ({ sessionId }) => ({ session: { sessionId }, messageId: "m", partIds: ["prt_1"] }),
+    "NotFound"
+  ],
   "files:forTurn": [({ turnId }) => ({ turnId }), "NotFound"],
   "files:agentUploadUrl": [() => ({ type: "text/plain", size: 1 }), "own"],
   "sync:watermark": [() => ({}), { accepted: 0 }],

@@ -7,7 +7,14 @@ import * as Stream from "effect/Stream"
 import type { HostError } from "./HostError.ts"
 import { chainSince } from "./internal/turn/record.ts"
 import type { OpenCodeClient, PromptInput } from "./OpenCodeClient.ts"
-import { isSteered, type RecordedTurn, type TurnRemainder, turnsOf, turnsOfPage } from "./TurnRecord.ts"
+import {
+  type RecordedTurn,
+  type TakenOverTurn,
+  type TurnRemainder,
+  turnsOf,
+  turnsOfPage,
+  withTakenOver
+} from "./TurnRecord.ts"
 
 /**
  * The turn of a prompt; undefined: OpenCode does not have the prompt. It costs what was written since the prompt, not the
@@ -18,10 +25,10 @@ export const recordedTurn = (
   prompt: Pick<PromptInput, "sessionId" | "messageId">
 ): Effect.Effect<(RecordedTurn & { readonly takenOver: boolean; readonly isNewest: boolean }) | undefined, HostError> =>
   Effect.map(chainSince(client, prompt), (chain) => {
-    const turns = turnsOf(chain, prompt.messageId)
+    const turns = withTakenOver(turnsOf(chain, prompt.messageId))
     const at = turns.findIndex((turn) => turn.prompt.info.id === prompt.messageId)
     const turn = turns[at]
-    return turn && { ...turn, takenOver: isSteered(turn, turns[at + 1]), isNewest: at === turns.length - 1 }
+    return turn && { ...turn, isNewest: at === turns.length - 1 }
   })
 
 /**
@@ -29,7 +36,7 @@ export const recordedTurn = (
  */
 export interface ObservedTurn extends RecordedTurn {
   readonly sessionBusy: boolean
-  /** The next prompt steered it: it ended with what it had. */
+  /** The next prompt steered it, or is answered together with it: it ended with what it had. */
   readonly takenOver: boolean
 }
 
@@ -38,7 +45,7 @@ interface State {
   readonly remainder: TurnRemainder
   readonly sessionBusy: boolean
   /** The turn after the next one to read. */
-  readonly newer: RecordedTurn | undefined
+  readonly newer: TakenOverTurn | undefined
 }
 
 /**
@@ -56,7 +63,8 @@ export const recordedTurns = (
     const first = yield* busy
     const page = yield* client.messages.list(sessionId, { limit: pageSize, before })
     const observed = (remainder.length > 0 && sessionBusy) || first || (yield* busy)
-    const [rest, turns] = turnsOfPage(remainder, page.messages, page.before === undefined)
+    const [rest, complete] = turnsOfPage(remainder, page.messages, page.before === undefined)
+    const turns = withTakenOver(complete.toReversed(), newer).toReversed()
     const next: State = {
       before: page.before,
       remainder: rest,
@@ -64,11 +72,7 @@ export const recordedTurns = (
       newer: turns.at(-1) ?? newer
     }
     return [
-      turns.map((turn, index): ObservedTurn => ({
-        ...turn,
-        sessionBusy: observed,
-        takenOver: isSteered(turn, index === 0 ? newer : turns[index - 1])
-      })),
+      turns.map((turn): ObservedTurn => ({ ...turn, sessionBusy: observed })),
       page.before === undefined ? undefined : next
     ] as const
   })

@@ -12,7 +12,7 @@
  * | the prompt again, after a compaction with `overflow` | by OpenCode: the prompt did not fit | the turn before it |
  * | a `compaction` part, not `auto` | for a person: `/compact` | a turn of its own, `compaction` |
  * | OpenCode's text for a shell command | for a person: `!ls` | a turn of its own, `shell` |
- * | any other | by a person | a turn of its own, `prompt` |
+ * | any other | by a person, or by a plugin that asks for no answer (`noReply`) | a turn of its own, `prompt` |
  *
  * Invariants, property-tested
  * - Each message of the assistant whose parent is in the chain belongs to one turn, and the order is kept.
@@ -120,18 +120,34 @@ export const isAnsweredAfter = (turns: ReadonlyArray<RecordedTurn>, promptId: st
     .slice(turns.findIndex(({ prompt }) => prompt.info.id === promptId) + 1)
     .some(({ kind, messages }) => kind === "prompt" && messages.length > 0)
 
+/** A turn, and whether the next prompt took over from it. */
+export type TakenOverTurn = RecordedTurn & { readonly takenOver: boolean }
+
 /**
- * Whether the next prompt steered this turn: it was stored before the turn's last step had ended. OpenCode then goes on with
- * the new prompt, and no later message says how this turn ended.
+ * Whether the next prompt took over from this turn, so that no later message says how this turn ended: it was stored before
+ * the turn's last step had ended, and steered it; or nothing answered this turn, and the model read both prompts together.
+ * OpenCode does not mark messages that ask for no answer (`noReply`): to the record they are prompts that nothing answered.
  */
-export const isSteered = ({ messages }: RecordedTurn, next: RecordedTurn | undefined): boolean => {
-  const completed = messages.at(-1)?.info.time.completed
-  return (
-    next?.kind === "prompt" &&
-    next.messages.length > 0 &&
-    completed !== undefined &&
-    next.prompt.info.time.created <= completed
-  )
+const isTakenOver = ({ kind, messages }: RecordedTurn, next: TakenOverTurn | undefined): boolean => {
+  if (next?.kind !== "prompt") return false
+  const last = messages.at(-1)
+  if (last === undefined) return kind === "prompt" && (next.messages.length > 0 || next.takenOver)
+  const { completed } = last.info.time
+  return next.messages.length > 0 && completed !== undefined && next.prompt.info.time.created <= completed
+}
+
+/** The same for all turns of a chain. `newer`: the turn after them. */
+export const withTakenOver = (
+  turns: ReadonlyArray<RecordedTurn>,
+  newer?: TakenOverTurn
+): ReadonlyArray<TakenOverTurn> => {
+  const found: Array<TakenOverTurn> = []
+  let next = newer
+  for (const turn of turns.toReversed()) {
+    next = { ...turn, takenOver: isTakenOver(turn, next) }
+    found.unshift(next)
+  }
+  return found
 }
 
 /** Whether a turn begins at this place, whatever came before the chain. */

@@ -1,7 +1,9 @@
 /** How OpenCode writes messages of its own into a turn: each way, with the real program. */
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
-import { Deferred, Effect, Redacted, Ref, Stream } from "effect"
+import { Deferred, Effect, Redacted, Ref, Schedule, Stream } from "effect"
 import { OpenCodeHost, promptText, recordedTurn, recordedTurns, type TurnEvent, usageOf } from "../src/index.ts"
 import { endOf, layerHost, newSession, promptOf, textOf } from "./support.ts"
 
@@ -237,6 +239,63 @@ layer(host, { timeout: "120 seconds", excludeTestServices: true })("a turn in wh
         (yield* turnsIn(sessionId)).map(({ prompt }) => prompt),
         ["Do the thing"]
       )
+    })
+  )
+
+  it.effect("takes a plugin's message that asks for no answer is followed by a turn that has the answer to both", () =>
+    Effect.gen(function* () {
+      // anomalyco/opencode#3433: context between two prompts. #4431: a tool of a plugin adds it, and the model goes on.
+      const running = yield* OpenCodeHost
+      const { client, directory } = running
+      const context = (sessionId: string, text: string) =>
+        post(`/session/${sessionId}/message`, { noReply: true, parts: [{ type: "text", text }] }).pipe(
+          Effect.provideService(OpenCodeHost, running)
+        )
+      const flags = Effect.fnUntraced(function* (sessionId: string) {
+        const turns = yield* Stream.runCollect(recordedTurns(client, sessionId, { pageSize: 1 }))
+        return turns.toReversed().map((turn) => [promptText(turn), turn.messages.length, turn.takenOver])
+      })
+      yield* script(({ prompt }) => Reply.text(`answer to ${prompt}`))
+      const between = yield* newSession
+      yield* run(between, "one")
+      yield* context(between, "first context")
+      yield* context(between, "second context")
+      assert.deepStrictEqual((yield* flags(between)).slice(1), [
+        ["first context", 0, false],
+        ["second context", 0, false]
+      ])
+      const two = yield* run(between, "two")
+      assert.deepStrictEqual([two.end.outcome, two.text], ["completed", "answer to two"])
+      assert.deepStrictEqual(yield* flags(between), [
+        ["one", 1, false],
+        ["first context", 0, true],
+        ["second context", 0, true],
+        ["two", 1, false]
+      ])
+      const inside = yield* newSession
+      const gate = join(directory, "context-is-stored")
+      const command = `until [ -e ${gate} ]; do sleep 0.05; done`
+      yield* script(({ count }) =>
+        count === 1 ? Reply.toolCall("bash", { command, description: "Waits" }) : Reply.text("the rest")
+      )
+      const { end } = yield* run(inside, "use the tool", (event) =>
+        event._tag === "ToolUpdated" && event.part.state.status === "running"
+          ? Effect.andThen(
+              context(inside, "from a tool"),
+              Effect.sync(() => writeFileSync(gate, ""))
+            )
+          : Effect.void
+      )
+      assert.deepStrictEqual([end.outcome, end.takenOver], ["completed", true])
+      yield* Effect.repeat(flags(inside), {
+        until: (found) =>
+          JSON.stringify(found) ===
+          JSON.stringify([
+            ["use the tool", 1, true],
+            ["from a tool", 1, false]
+          ]),
+        schedule: Schedule.spaced("50 millis")
+      })
     })
   )
 

@@ -9,12 +9,14 @@ import {
   type OpenCodePart,
   promptText,
   type RecordedTurn,
+  type TakenOverTurn,
   type TurnRemainder,
   turnOf,
   turnsOf,
   turnsOfPage,
   usageOf,
-  visibleParts
+  visibleParts,
+  withTakenOver
 } from "../src/index.ts"
 import { turnReader } from "../src/internal/turn/turnReader.ts"
 
@@ -93,6 +95,8 @@ const builder = () => {
     subtask: () => ask(user({ type: "subtask", prompt: "look", description: "d", agent: "general", command: "sub" })),
     summarize: () => user(synthetic("Summarize the task tool output above and continue with your task.")),
     compaction: (overflow: boolean) => user({ type: "compaction", auto: true, ...(overflow && { overflow }) }),
+    /** A message that asks for no answer: nothing shows that no person wrote it. */
+    context: () => ask(user(textPart("context of a plugin"))),
     notice: () => user({ ...textPart("3 tools were removed from the context"), ignored: true }),
     proceed: () => user(synthetic("Continue if you have next steps", { compaction_continue: true })),
     /** OpenCode repeats a prompt, with a text in place of each image. */
@@ -109,7 +113,7 @@ type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K>
 /** Prompts with the steps that answer them, and what OpenCode does after each step; `cut`: it is killed in its summary. */
 const Conversation = Schema.Array(
   Schema.Struct({
-    kind: Schema.Literals(["prompt", "prompt", "prompt", "attached", "subtask", "shell", "compact"]),
+    kind: Schema.Literals(["prompt", "prompt", "prompt", "attached", "subtask", "shell", "compact", "context"]),
     text: Schema.Literals(["again", "more", "other"]),
     steps: Schema.Array(
       Schema.Struct({
@@ -132,7 +136,7 @@ const write = (turns: Conversation) => {
     return overflow && asked.length > 0 ? b.repeat(asked) : b.proceed()
   }
   for (const { kind, steps, text: asking } of turns) {
-    if (kind === "shell" || kind === "compact") {
+    if (kind === "shell" || kind === "compact" || kind === "context") {
       if (pending === undefined) b[kind]()
       continue
     }
@@ -244,6 +248,59 @@ describe("turns of a record", () => {
             messages.filter(({ info }) => info.summary === true && info.finish !== undefined).length
           )
         }
+      })
+  )
+
+  // Messages that ask for no answer, after anomalyco/opencode#3433 (several in a row, before a prompt), #4431 (inside of a
+  // tool), and #21524 (stored, answered together with the next prompt).
+  it("that nothing answered are taken over by the next prompt that is answered, and by nothing otherwise", () => {
+    const b = builder()
+    const state = () => withTakenOver(turnsOf(b.chain)).map(({ messages, takenOver }) => [messages.length, takenOver])
+    b.assistant(b.prompt("one"), { finish: "stop" })
+    b.context()
+    b.context()
+    assert.deepStrictEqual(state(), [
+      [1, false],
+      [0, false],
+      [0, false]
+    ])
+    b.shell()
+    b.context()
+    const two = b.prompt("two")
+    assert.deepStrictEqual(state().slice(3), [
+      [1, false],
+      [0, false],
+      [0, false]
+    ])
+    b.assistant(two, { finish: "stop" })
+    assert.deepStrictEqual(state(), [
+      [1, false],
+      [0, false],
+      [0, false],
+      [1, false],
+      [0, true],
+      [1, false]
+    ])
+  })
+
+  it.effect.prop(
+    "are taken over the same in pages from the end, of any size",
+    { conversation: Conversation, size: Schema.Literals([1, 2, 3, 5]) },
+    ({ conversation, size }) =>
+      Effect.sync(() => {
+        const { chain } = write(conversation)
+        const flags = (turns: ReadonlyArray<TakenOverTurn>) =>
+          turns.map(({ prompt, takenOver }) => [prompt.info.id, takenOver])
+        const all = withTakenOver(turnsOf(chain))
+        let found: ReadonlyArray<TakenOverTurn> = []
+        let remainder: TurnRemainder = []
+        for (let to = chain.length; to > 0; to -= size) {
+          const from = Math.max(0, to - size)
+          const [rest, complete] = turnsOfPage(remainder, chain.slice(from, to), from === 0)
+          remainder = rest
+          found = [...withTakenOver(complete.toReversed(), found[0]), ...found]
+        }
+        assert.deepStrictEqual(flags(found), flags(all))
       })
   )
 

@@ -26,7 +26,6 @@ describe("exports", () => {
       "isAsking",
       "isAssistant",
       "isHostError",
-      "isSteered",
       "listProcesses",
       "promptText",
       "recordedTurn",
@@ -38,6 +37,7 @@ describe("exports", () => {
       "usageOf",
       "usageWithAgents",
       "visibleParts",
+      "withTakenOver",
       "withoutLoopback"
     ])
   })

@@ -18,7 +18,6 @@ import {
 import { Effect, Option, Stream } from "effect"
 import { finalParts } from "./finalParts.ts"
 
-const unanswered: TurnFailure = { name: "NotAnswered", message: "OpenCode did not answer this." }
 const cutShort: TurnFailure = { name: "Interrupted", message: "OpenCode was stopped in the middle of this." }
 
 export const hasMessage = (client: OpenCodeClient, sessionId: string, messageId: string) =>
@@ -39,15 +38,15 @@ const stateOf = ({ kind, messages, takenOver }: ObservedTurn): TurnState =>
     ? { _tag: "Ended", outcome: "completed", error: undefined }
     : classifyTurn(messages, { sessionBusy: false, takenOver })
 
-/** None if the session may still run this turn, or if OpenCode was killed before it stored the prompt. */
+/** None if the session may still run this turn, or if nothing has answered it yet: the next answer may be for both prompts. */
 const ended = (turn: ObservedTurn, usage: TurnUsage): Option.Option<History.EndedTurn> => {
   const { messages, prompt, sessionBusy } = turn
   const { agent, model, time } = prompt.info
   const state = stateOf(turn)
   const incomplete = state._tag !== "Ended" || state.outcome === "interrupted"
-  if (incomplete && (sessionBusy || (prompt.parts.length === 0 && messages.length === 0))) return Option.none()
+  if (incomplete && (sessionBusy || messages.length === 0)) return Option.none()
   const outcome = incomplete ? "interrupted" : state.outcome
-  const error = incomplete ? (messages.length === 0 ? unanswered : cutShort) : state.error
+  const error = incomplete ? cutShort : state.error
   const answerer = turn.kind === "prompt" ? answeredBy(messages) : undefined
   const last = messages.at(-1)?.info.time
   return Option.some({
