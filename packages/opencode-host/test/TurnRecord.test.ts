@@ -174,6 +174,8 @@ const write = (turns: Conversation) => {
 const ids = (turns: ReadonlyArray<RecordedTurn>) =>
   turns.map(({ kind, messages, prompt }) => [kind, prompt.info.id, ...messages.map(({ info }) => info.id)])
 
+const flags = (turns: ReadonlyArray<TakenOverTurn>) => turns.map(({ prompt, takenOver }) => [prompt.info.id, takenOver])
+
 describe("turns of a record", () => {
   it.effect.prop(
     "give each message of the assistant to the person's request before it, in order, and count its usage once",
@@ -289,8 +291,6 @@ describe("turns of a record", () => {
     ({ conversation, size }) =>
       Effect.sync(() => {
         const { chain } = write(conversation)
-        const flags = (turns: ReadonlyArray<TakenOverTurn>) =>
-          turns.map(({ prompt, takenOver }) => [prompt.info.id, takenOver])
         const all = withTakenOver(turnsOf(chain))
         let found: ReadonlyArray<TakenOverTurn> = []
         let remainder: TurnRemainder = []
