@@ -21,8 +21,8 @@ import {
 import { joinParts } from "./payloads.ts"
 import { promptText } from "./prompts.ts"
 import { purgeTurn } from "./purge.ts"
-import { extendSearchText, replaceSearchText } from "./search.ts"
-import { searchTextOfParts } from "./searchText.ts"
+import { rewriteSearchText } from "./search.ts"
+import { searchTextsOfParts } from "./searchText.ts"
 
 /** A session by its id here, or by OpenCode's. */
 const sessionReference = v.union(v.object({ sessionId: v.id("sessions") }), v.object({ opencodeSessionId: v.string() }))
@@ -105,9 +105,8 @@ const removeParts = async (ctx: MutationCtx, turn: Doc<"turns">, indexes: Readon
     .take(MAX_PARTS + MAX_PART_CHUNKS)
   for (const { _id, index } of rows) if (indexes.has(index)) await ctx.db.delete(_id)
   await ctx.db.patch(turn._id, { parts: (turn.parts ?? 0) - indexes.size })
-  await replaceSearchText(ctx, turn._id, await promptText(ctx, turn))
   const kept = joinParts(rows.filter(({ index }) => !indexes.has(index)))
-  await extendSearchText(ctx, turn._id, searchTextOfParts(kept))
+  await rewriteSearchText(ctx, turn._id, await promptText(ctx, turn), searchTextsOfParts(kept))
 }
 
 /**

@@ -48,6 +48,21 @@ export const extendSearchText = async (
   for (const each of texts) await ctx.db.insert("searchTexts", { ownerId, workerId, sessionId, turnId, at, ...each })
 }
 
+/** Replaces all searchable texts of a turn that has ended. */
+export const rewriteSearchText = async (
+  ctx: MutationCtx,
+  turnId: Id<"turns">,
+  prompt: string,
+  texts: ReadonlyArray<SearchText>
+): Promise<void> => {
+  const [row] = await rowsOf(ctx, turnId)
+  if (row === undefined) return
+  const { at, ownerId, sessionId, workerId } = row
+  await deleteSearchText(ctx, turnId)
+  await insertSearchText(ctx, { ownerId, workerId, sessionId, turnId, at, prompt })
+  await extendSearchText(ctx, turnId, texts)
+}
+
 export const deleteSearchText = async (ctx: MutationCtx, turnId: Id<"turns">): Promise<void> => {
   for (const { _id } of await rowsOf(ctx, turnId)) await ctx.db.delete(_id)
 }

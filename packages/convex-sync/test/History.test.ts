@@ -155,7 +155,7 @@ describe("History", () => {
         ended: Option.some(ended(`p${index}`, names(size)))
       }))
       const { calls, store } = makeStore()
-      yield* History.loadBetween({ has: () => Effect.succeed(true), turns: Stream.fromIterable(listed) }, store)
+      yield* History.loadBetween({ ...sessionOf([]).source, turns: Stream.fromIterable(listed) }, store)
       assert.deepStrictEqual(calls, [1, 2, 1])
     })
   )
