@@ -13,6 +13,9 @@ if (major < 24 || (major === 24 && minor < 19)) {
   process.exit(78)
 }
 
+// A relative home counts as unset: it would put folders into the current directory.
+if (!isAbsolute(process.env["HOME"] ?? "")) delete process.env["HOME"]
+
 /** The user's cache folder; `null` without a home. An empty or relative XDG value counts as unset. */
 const cacheFolder = (): string | null => {
   const given = process.env["XDG_CACHE_HOME"] ?? ""

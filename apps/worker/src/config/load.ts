@@ -37,7 +37,17 @@ const defaultFile = Effect.gen(function* () {
   )
   if (Option.isNone(folder)) return undefined
   const file = join(folder.value, fileName)
-  return (yield* fs.exists(file)) ? file : undefined
+  // A program that runs as another user keeps the HOME of the first one.
+  const isThere = yield* fs
+    .exists(file)
+    .pipe(
+      Effect.mapError(() =>
+        configError(
+          `The folder ${folder.value} cannot be read: set HOME, or XDG_CONFIG_HOME, to a folder of this user.`
+        )
+      )
+    )
+  return isThere ? file : undefined
 })
 
 const read = Effect.fnUntraced(function* (file: string) {

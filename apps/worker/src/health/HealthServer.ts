@@ -82,7 +82,11 @@ const own = Effect.gen(function* () {
   yield* serve({ path }, true)
 }).pipe(
   // A worker without the socket is as useful as one with it.
-  Effect.catch((error) => Effect.logWarning(`opencode-worker status cannot find this process: ${String(error)}`))
+  Effect.catch(({ cause, message }) =>
+    Effect.logWarning(
+      `opencode-worker status cannot find this process: ${cause instanceof Error ? cause.message : message}`
+    )
+  )
 )
 
 /** Serves until the scope closes. Returns the address that was requested, with its port; none without a request. */

@@ -212,9 +212,9 @@ describe("a data folder", () => {
 const program = fileURLToPath(new URL("../../dist/bin/main.js", import.meta.url))
 
 /** Runs the command as a user without an entry in the list of users and without an environment. */
-const stranger = (cwd: string, ...args: ReadonlyArray<string>) =>
+const stranger = (cwd: string, args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
   Effect.promise(async () => {
-    const child = spawn(process.execPath, [program, ...args], { cwd, env: {}, gid: STRANGER, uid: STRANGER })
+    const child = spawn(process.execPath, [program, ...args], { cwd, env, gid: STRANGER, uid: STRANGER })
     child.stdin.end()
     const [out, complaint, code] = await Promise.all([
       text(child.stdout),
@@ -232,7 +232,7 @@ describe.runIf(isRoot && process.platform === "linux")("a user without a home di
         const root = yield* command.home
         const project = join(root, "project")
         chmodSync(root, 0o777)
-        const version = yield* stranger(project, "--version")
+        const version = yield* stranger(project, ["--version"])
         assert.match(version.out, /^opencode-worker v/)
         assert.strictEqual(version.code, 0)
         const needy = [
@@ -241,11 +241,46 @@ describe.runIf(isRoot && process.platform === "linux")("a user without a home di
           [["start", "--url", "http://127.0.0.1:9", "--data", join(root, "b")], /needs a home directory: set HOME/]
         ] as const
         for (const [args, sentence] of needy) {
-          const ended = yield* stranger(project, ...args)
+          const ended = yield* stranger(project, args)
           assert.match(ended.complaint, sentence)
           assert.notMatch(ended.complaint, /^\s+at /m)
           assert.strictEqual(ended.code, 78)
         }
+      }),
+    limit
+  )
+
+  it.live(
+    "or with one that is not usable, gets one sentence, and no folder in the current directory",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        const project = join(root, "project")
+        chmodSync(root, 0o777)
+        chmodSync(project, 0o777)
+        const closed = join(root, "closed")
+        mkdirSync(closed, { mode: 0o700 })
+        const start = ["start", "--url", "http://127.0.0.1:9"]
+        const cases = [
+          // atuinsh/atuin#3833, erikw/tmux-powerline#311: an empty value. ActiveState/appdirs#61: a relative one.
+          [{ HOME: "", XDG_STATE_HOME: "" }, /There is no home directory for .*: set HOME/],
+          [{ HOME: "relative" }, /There is no home directory for .*: set HOME/],
+          [{ HOME: "~", XDG_STATE_HOME: "state" }, /There is no home directory for .*: set HOME/],
+          // openshift/oc#474, truenas/apps#5272: a container runs with a number that is not in its list of users.
+          [{ HOME: "/" }, /The folder \/\.local\/state\/\S+ cannot be used: permission denied/],
+          // holgerleichsenring/agent-smith#117: the home was never made, and nothing may be made there.
+          [{ HOME: join(closed, "user") }, /The folder \S+closed\/user\S+ cannot be (?:used|read)/],
+          // The home of the user who ran sudo.
+          [{ HOME: closed }, /The folder \S+closed\S+ cannot be read: set HOME, or XDG_CONFIG_HOME/]
+        ] as const
+        for (const [env, sentence] of cases) {
+          assert.strictEqual((yield* stranger(project, ["--version"], env)).code, 0)
+          const ended = yield* stranger(project, start, env)
+          assert.match(ended.complaint, sentence)
+          assert.notMatch(ended.complaint, /^\s+at |UnknownError/m)
+          assert.strictEqual(ended.code, 78, ended.complaint)
+        }
+        assert.deepStrictEqual(readdirSync(project), [])
       }),
     limit
   )
