@@ -4,10 +4,10 @@ import { InboxScreen } from "../screens/Inbox.tsx"
 import { SessionsScreen } from "../screens/Sessions.tsx"
 import { t } from "../text/messages.ts"
 import { Icon, type IconName } from "../ui/icons.tsx"
-import { Empty, Loading } from "../ui/parts.tsx"
+import { Empty, Head, Loading } from "../ui/parts.tsx"
 import { useKeyboard } from "./keyboard.ts"
 import { useRoute } from "./navigation.ts"
-import { href, type Route, type Section, sectionOf } from "./router.ts"
+import { href, parentOf, type Route, type Section, sectionOf } from "./router.ts"
 import { useIsConnected, useSource } from "./Services.ts"
 
 const NewSessionScreen = lazy(() => import("../screens/NewSession.tsx"))
@@ -69,6 +69,7 @@ const Panes = () => {
   const section = sectionOf(route)
   const waiting = (
     <section className="pane">
+      <Head title={t(`nav.${section}`)} back={parentOf(route)} />
       <div className="pane-body">
         <Loading />
       </div>

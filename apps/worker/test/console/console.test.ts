@@ -64,7 +64,7 @@ const world = Layer.unwrap(
     const { config } = yield* ScriptedProvider
     const home = yield* OpenCodeHome.make({
       // Undo needs snapshots.
-      config: { ...config, snapshot: true, permission: { bash: { "rm *": "ask" } } }
+      config: { ...config, snapshot: true, permission: { bash: { "rm *": "ask" }, edit: "ask" } }
     })
     const { directory, environment } = home
     return devLayer({ directory, environment, start: "eager" }).pipe(
