@@ -2,6 +2,7 @@ import { parseArgs } from "node:util"
 import { bill } from "./bill.ts"
 import { command } from "./command.ts"
 import { console as consoleBench } from "./console.ts"
+import { consoleLighthouse } from "./consoleLighthouse.ts"
 import { embeddedBench as embedded } from "./embedded.ts"
 import { imports } from "./imports.ts"
 import { models } from "./models.ts"
@@ -25,13 +26,19 @@ const benchmarks: Readonly<Record<string, (quick: boolean) => AsyncIterable<Line
   sync
 }
 
-const usage = `usage: pnpm bench <${Object.keys(benchmarks).join(" | ")}> [--quick] [--json]`
+const usage = `usage: pnpm bench <${Object.keys(benchmarks).join(" | ")}> [--quick] [--json]
+       pnpm bench console --lighthouse [--quick] [--json]`
 
 const parse = () => {
-  const options = { quick: { type: "boolean" }, json: { type: "boolean" } } as const
+  const options = {
+    quick: { type: "boolean" },
+    json: { type: "boolean" },
+    lighthouse: { type: "boolean" }
+  } as const
   const { positionals, values } = parseArgs({ allowPositionals: true, options })
   const [name = "", ...rest] = positionals
-  const benchmark = Object.hasOwn(benchmarks, name) && rest.length === 0 ? benchmarks[name] : undefined
+  const known = Object.hasOwn(benchmarks, name) && rest.length === 0 ? benchmarks[name] : undefined
+  const benchmark = values.lighthouse !== true ? known : known === consoleBench ? consoleLighthouse : undefined
   return benchmark && { benchmark, quick: values.quick ?? false, json: values.json ?? false }
 }
 

@@ -9,12 +9,17 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
-import { type Browser, chromium, type LaunchOptions } from "playwright-core"
+import { type Browser, type BrowserContext, chromium, type LaunchOptions } from "playwright-core"
 
 export type { BrowserContext, BrowserContextOptions, Page } from "playwright-core"
 
 export interface TestBrowser extends AsyncDisposable {
   readonly browser: Browser
+}
+
+export interface TestBrowserOptions {
+  /** Of this machine: another program can use the browser there. */
+  readonly port?: number
 }
 
 /** Kept between runs, because the unpacking takes seconds. */
@@ -63,14 +68,14 @@ const bundled = async (home: string): Promise<LaunchOptions> => {
  * Starts a browser with an empty profile. Disposal ends its processes and removes its files; so does the exit of this
  * process.
  */
-export const launchBrowser = async (): Promise<TestBrowser> => {
+export const launchBrowser = async ({ port }: TestBrowserOptions = {}): Promise<TestBrowser> => {
   const home = await mkdtemp(join(tmpdir(), "browser-"))
   const removeHome = () => rm(home, { force: true, recursive: true, maxRetries: 20 })
   try {
     const isBundled = process.platform === "linux" && process.arch === "x64"
     const browser = await chromium.launch({
       artifactsDir: home,
-      args: ["--disable-gpu"],
+      args: ["--disable-gpu", ...(port === undefined ? [] : [`--remote-debugging-port=${port}`])],
       ...(isBundled ? await bundled(home) : { channel: "chrome" })
     })
     return {
@@ -84,4 +89,12 @@ export const launchBrowser = async (): Promise<TestBrowser> => {
     await removeHome()
     throw cause
   }
+}
+
+/** The profile in which another program opens its pages, of a browser with a port. */
+export const sharedProfile = async (port: number): Promise<BrowserContext> => {
+  const browser = await chromium.connectOverCDP(`http://127.0.0.1:${port}`)
+  const [context] = browser.contexts()
+  if (context === undefined) throw new Error("The browser has no profile")
+  return context
 }
