@@ -218,6 +218,13 @@ describe("a session of 10,000 parts", () => {
     })
     await page.getByText("w9").waitFor()
     expect(changed).toEqual(["leaf"])
+    // Emphasis that begins and ends replaces the text that grew before it.
+    for (const text of [" **bold", " text** and `co", "de` and [a li", "nk](https://example.com/x) after"]) {
+      await page.evaluate((each) => scripted.append("turn3", { partId: "s1", kind: "text", text: each }), text)
+    }
+    await page.getByText("after").waitFor()
+    expect(await leaf.textContent()).toBe("It w0 w1 w2 w3 w4 w5 w6 w7 w8 w9 bold text and code and a link after")
+    expect(await leaf.locator("strong, code, a").allTextContents()).toEqual(["bold text", "code", "a link"])
   })
 })
 

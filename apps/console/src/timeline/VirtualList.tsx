@@ -16,6 +16,8 @@ import { type Anchor, anchorAt, heightOf, type Layout, layoutOf, rangeOf, type R
 
 const overscan = 300
 const mostRows = 40
+/** Pixels by which mounted rows may grow before the list looks which rows to mount: less than `overscan`. */
+const growthSlack = 100
 /** Pixels from the end within which the list counts as at its end. */
 const endSlack = 24
 
@@ -49,7 +51,7 @@ export const VirtualList = ({
 }: VirtualListProps) => {
   const viewport = useRef<HTMLDivElement>(null)
   const content = useRef<HTMLDivElement>(null)
-  const state = useRef({ heights: new Map<string, number>(), anchor: null as Anchor | null, isAtEnd: true, top: 0 })
+  const state = useRef({ heights: new Map<string, number>(), anchor: null as Anchor | null, isAtEnd: true, top: 0, grown: 0 })
   const [, redraw] = useState(0)
   const rows = useRef(new Map<Element, string>())
   const observer = useRef<ResizeObserver | null>(null)
@@ -102,34 +104,30 @@ export const VirtualList = ({
     }
   }, [])
 
-  const measure = useCallback(() => {
-    let isChanged = false
+  /** Mounted rows have their heights by themselves: the list is drawn again only when they may need other rows around them. */
+  const settle = useCallback(() => {
     for (const [element, key] of rows.current) {
       const { height: measured } = element.getBoundingClientRect()
-      if (measured === 0 || Math.abs((state.current.heights.get(key) ?? -1) - measured) < 0.5) continue
+      const known = state.current.heights.get(key) ?? estimate(key)
+      if (measured === 0 || measured === known) continue
       state.current.heights.set(key, measured)
-      isChanged = true
+      state.current.grown += Math.abs(measured - known)
     }
-    return isChanged
-  }, [])
-
-  useLayoutEffect(() => {
-    const isChanged = measure()
     restore()
-    if (isChanged) redraw((count) => count + 1)
-  })
+    if (state.current.grown < growthSlack) return
+    state.current.grown = 0
+    redraw((count) => count + 1)
+  }, [estimate, restore])
+
+  useLayoutEffect(settle)
 
   useLayoutEffect(() => {
-    const resized = new ResizeObserver(() => {
-      const isChanged = measure()
-      restore()
-      if (isChanged) redraw((count) => count + 1)
-    })
+    const resized = new ResizeObserver(settle)
     observer.current = resized
     if (viewport.current !== null) resized.observe(viewport.current)
     for (const [element] of rows.current) resized.observe(element)
     return () => resized.disconnect()
-  }, [measure, restore])
+  }, [settle])
 
   const onScroll = () => {
     const view = viewport.current

@@ -3,7 +3,7 @@
  * Images are not loaded; links name their target.
  */
 import { cleanText } from "@opencode-worker/client/text"
-import { createElement, memo, type ReactNode, useEffect, useRef, useState } from "react"
+import { createElement, memo, type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react"
 import { MarkdownBlocks, type MarkdownToken } from "../text/blocks.ts"
 import { safeLink } from "../text/links.ts"
 import { t } from "../text/messages.ts"
@@ -22,8 +22,10 @@ const entities: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">",
 const unescaped = (text: string): string =>
   text.replaceAll(/&(amp|lt|gt|quot|#39);/g, (_, name: string) => entities[name] ?? "")
 
-const inline = (tokens: ReadonlyArray<MarkdownToken> | undefined): ReactNode =>
-  tokens?.map((token, index) => <Inline key={index} token={token} />)
+const inline = (tokens: ReadonlyArray<MarkdownToken> | undefined, isGrowing = false): ReactNode =>
+  tokens?.map((token, index) => (
+    <Inline key={index} token={token} isGrowing={isGrowing && index === tokens.length - 1} />
+  ))
 
 const Link = ({ children, target }: { readonly target: string; readonly children: ReactNode }) => {
   const url = safeLink(target)
@@ -35,7 +37,24 @@ const Link = ({ children, target }: { readonly target: string; readonly children
   )
 }
 
-const Inline = ({ token }: { readonly token: MarkdownToken }): ReactNode => {
+/**
+ * Text that grows at its end. Only the added characters are given to the browser, which keeps the shape and the lines of the others;
+ * React would replace all of them.
+ */
+const Growing = ({ text }: { readonly text: string }) => {
+  const ref = useRef<HTMLSpanElement>(null)
+  useLayoutEffect(() => {
+    const element = ref.current
+    if (element === null) return
+    const node = element.firstChild
+    if (!(node instanceof Text)) element.append(text)
+    else if (text.startsWith(node.data)) node.appendData(text.slice(node.length))
+    else node.data = text
+  }, [text])
+  return <span ref={ref} />
+}
+
+const Inline = ({ isGrowing, token }: { readonly token: MarkdownToken; readonly isGrowing: boolean }): ReactNode => {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the fields that all inline tokens share
   const { href = "", text = "", tokens, type, raw } = token as Inner
   switch (type) {
@@ -53,7 +72,8 @@ const Inline = ({ token }: { readonly token: MarkdownToken }): ReactNode => {
       return <Link target={href}>{text === "" ? href : text}</Link>
     case "text":
     case "escape":
-      return tokens === undefined ? unescaped(text) : inline(tokens)
+      if (tokens !== undefined) return inline(tokens)
+      return isGrowing ? <Growing text={unescaped(text)} /> : unescaped(text)
     default:
       return raw
   }
@@ -128,7 +148,8 @@ const Table = ({ token }: { readonly token: Extract<MarkdownToken, { type: "tabl
 /** Levels below those of the page. */
 const headings = ["h3", "h4", "h5", "h6", "h6", "h6"] as const
 
-const Block = memo(({ token }: { readonly token: MarkdownToken }): ReactNode => {
+/** `isGrowing`: text is added at its end. */
+const Block = memo(({ isGrowing = false, token }: { readonly token: MarkdownToken; readonly isGrowing?: boolean }): ReactNode => {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the fields that all tokens share
   const { raw, text = "", tokens, type } = token as Inner
   switch (type) {
@@ -136,7 +157,7 @@ const Block = memo(({ token }: { readonly token: MarkdownToken }): ReactNode => 
     case "def":
       return null
     case "paragraph":
-      return <p>{inline(tokens)}</p>
+      return <p>{inline(tokens, isGrowing)}</p>
     case "heading":
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of a heading
       return createElement(headings[(token as { depth: number }).depth - 1] ?? "h6", null, inline(tokens))
@@ -168,10 +189,11 @@ const Block = memo(({ token }: { readonly token: MarkdownToken }): ReactNode => 
 /** `isLive`: the text may still grow. */
 export default function Markdown({ isLive = false, text }: { readonly text: string; readonly isLive?: boolean }) {
   const blocks = useRef(new MarkdownBlocks())
+  const tokens = blocks.current.update(cleanText(text), isLive)
   return (
     <div className={`markdown ${isLive ? "live" : ""}`} dir="auto">
-      {blocks.current.update(cleanText(text), isLive).map((token, index) => (
-        <Block key={index} token={token} />
+      {tokens.map((token, index) => (
+        <Block key={index} token={token} isGrowing={isLive && index === tokens.length - 1} />
       ))}
     </div>
   )
