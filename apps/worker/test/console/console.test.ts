@@ -2,10 +2,8 @@
  * The web console in a real browser, with the real client, deployment, worker and OpenCode, and a scripted model. One boot
  * for all tests; the fault proxy is the network between the browser and the deployment.
  */
-import { writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Client } from "@opencode-worker/client/effect"
@@ -15,7 +13,8 @@ import { Context, Effect, Layer } from "effect"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
 import { devLayer } from "../../src/layers.ts"
 import { folderIn, runWorker } from "../support/world.ts"
-import { insist, open, reach, sees } from "./browser.ts"
+import { open, sees } from "./browser.ts"
+import { walkByKeys } from "./keys.ts"
 import { scriptFor } from "./script.ts"
 import { startSession, walk } from "./walk.ts"
 
@@ -47,7 +46,7 @@ class Elsewhere extends Context.Service<Elsewhere, { readonly url: string; reado
 class Browser extends Context.Service<Browser, TestBrowser["browser"]>()("Browser") {
   static readonly layer = Layer.effect(
     Browser,
-    Effect.acquireRelease(Effect.promise(launchBrowser), (launched) =>
+    Effect.acquireRelease(Effect.promise(() => launchBrowser()), (launched) =>
       Effect.promise(() => launched[Symbol.asyncDispose]())
     ).pipe(Effect.map(({ browser }) => browser))
   )
@@ -143,42 +142,12 @@ layer(worker.pipe(Layer.provideMerge(network), Layer.provideMerge(world)), {
   )
 
   it.effect(
-    "works by keyboard alone",
+    "drives an agent by keyboard alone, from pairing to going offline and back",
     () =>
       Effect.gen(function* () {
         const { directory } = yield* OpenCodeHome
         const { page } = yield* signedIn({ viewport: { width: 1280, height: 800 } })
-        const { keyboard } = page
-        yield* Effect.promise(async () => {
-          await keyboard.press("Control+k")
-          await page.getByRole("dialog").waitFor()
-          await keyboard.type("New session")
-          await keyboard.press("Enter")
-          await reach(page, "Tab", "What should the agent do?")
-          await keyboard.type("Say hello")
-          await keyboard.press("Tab")
-          await keyboard.press("Enter")
-          await sees(page, /one word after the other/)
-
-          await reach(page, "Tab", "Prompt")
-          await keyboard.type("Go on")
-          await keyboard.press("Enter")
-          await sees(page, "On and on it goes.")
-          await keyboard.press("Escape")
-          await sees(page, "Stopped")
-          writeFileSync(join(directory, "old.txt"), "")
-          await keyboard.type("Remove the file")
-          await keyboard.press("Enter")
-          await page.getByRole("link", { name: /The agent waits for your answer/ }).waitFor()
-          await reach(page, "Shift+Tab", "The agent waits for your answer")
-          await keyboard.press("Enter")
-          await page.getByRole("heading", { name: "Allow this command?" }).waitFor()
-          await insist(
-            () => keyboard.press("y"),
-            () => page.getByText("Allowed once").last().isVisible(),
-            "the answer to be accepted"
-          )
-        })
+        yield* walkByKeys(page, directory, yield* FaultProxy)
       }),
     limit
   )

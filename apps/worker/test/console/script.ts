@@ -28,10 +28,10 @@ export const scriptFor =
         ? Reply.toolCall("bash", { command: "rm -f old.txt", description: "remove the file" })
         : Reply.text("The old file is gone.")
     }
-    if (lastUserText.includes("Edit the list")) {
+    if (lastUserText.includes("Write the list")) {
       return result === undefined
-        ? Reply.toolCall("edit", { filePath: "list.txt", oldString: "saffron", newString: "cumin" })
-        : Reply.text("The list is edited.")
+        ? Reply.toolCall("write", { filePath: "list.txt", content: "cumin\n" })
+        : Reply.text("The list is written.")
     }
     if (lastUserText.includes("Wait for the file")) {
       const command = "until [ -e go.txt ]; do sleep 0.1; done; mv go.txt gone.txt"

@@ -1,5 +1,5 @@
 /** The steps of a person at the web console, by pointer. */
-import { existsSync, writeFileSync } from "node:fs"
+import { existsSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert } from "@effect/vitest"
 import type { Page } from "@opencode-worker/harness/browser"
@@ -14,7 +14,7 @@ export const startSession = async (page: Page, text: string) => {
   await page.getByRole("button", { name: "Start" }).click()
 }
 
-const image = {
+export const image = {
   name: "pixel.png",
   mimeType: "image/png",
   buffer: Buffer.from(
@@ -22,6 +22,19 @@ const image = {
     "base64"
   )
 }
+
+/** The page ignores answers to a request that it has just shown. */
+const allowOnce = (page: Page) =>
+  insist(
+    () =>
+      page
+        .getByRole("button", { name: "Allow once" })
+        .last()
+        .click({ timeout: 1000 })
+        .catch(() => undefined),
+    () => page.getByText("Allowed once").last().isVisible(),
+    "the answer to be accepted"
+  )
 
 /** Everything that a person does, from the first prompt to going offline and back. */
 export const walk = (page: Page, directory: string, proxy: FaultProxy["Service"]) =>
@@ -35,16 +48,7 @@ export const walk = (page: Page, directory: string, proxy: FaultProxy["Service"]
     await page.getByRole("heading", { name: "Allow this command?" }).waitFor()
     await sees(page, "rm -f old.txt")
     assert.isTrue(existsSync(join(directory, "old.txt")))
-    await insist(
-      () =>
-        page
-          .getByRole("button", { name: "Allow once" })
-          .last()
-          .click({ timeout: 1000 })
-          .catch(() => undefined),
-      () => page.getByText("Allowed once").last().isVisible(),
-      "the answer to be accepted"
-    )
+    await allowOnce(page)
     await visit(page, "Sessions")
     await page
       .getByRole("link", { name: /^Say hello/ })
@@ -52,6 +56,18 @@ export const walk = (page: Page, directory: string, proxy: FaultProxy["Service"]
       .click()
     await sees(page, "The old file is gone.")
     assert.isFalse(existsSync(join(directory, "old.txt")))
+
+    rmSync(join(directory, "list.txt"), { force: true })
+    await send(page, "Write the list")
+    await page.getByRole("link", { name: /The agent waits for your answer/ }).click()
+    await page.getByRole("heading", { name: "Allow this edit?" }).waitFor()
+    await page.getByRole("heading", { name: /list\.txt$/ }).waitFor()
+    await page.locator(".diff .a", { hasText: "+cumin" }).waitFor()
+    assert.isFalse(existsSync(join(directory, "list.txt")))
+    await allowOnce(page)
+    await page.getByRole("link", { name: /^Say hello/ }).last().click()
+    await sees(page, "The list is written.")
+    assert.isTrue(existsSync(join(directory, "list.txt")))
 
     await send(page, "Wait for the file")
     await page.getByText("Steer", { exact: true }).click()
