@@ -51,7 +51,13 @@ export const VirtualList = ({
 }: VirtualListProps) => {
   const viewport = useRef<HTMLDivElement>(null)
   const content = useRef<HTMLDivElement>(null)
-  const state = useRef({ heights: new Map<string, number>(), anchor: null as Anchor | null, isAtEnd: true, top: 0, grown: 0 })
+  const state = useRef({
+    heights: new Map<string, number>(),
+    anchor: null as Anchor | null,
+    isAtEnd: true,
+    top: 0,
+    grown: 0
+  })
   const [, redraw] = useState(0)
   const rows = useRef(new Map<Element, string>())
   const observer = useRef<ResizeObserver | null>(null)

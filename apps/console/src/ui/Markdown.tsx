@@ -149,42 +149,44 @@ const Table = ({ token }: { readonly token: Extract<MarkdownToken, { type: "tabl
 const headings = ["h3", "h4", "h5", "h6", "h6", "h6"] as const
 
 /** `isGrowing`: text is added at its end. */
-const Block = memo(({ isGrowing = false, token }: { readonly token: MarkdownToken; readonly isGrowing?: boolean }): ReactNode => {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the fields that all tokens share
-  const { raw, text = "", tokens, type } = token as Inner
-  switch (type) {
-    case "space":
-    case "def":
-      return null
-    case "paragraph":
-      return <p>{inline(tokens, isGrowing)}</p>
-    case "heading":
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of a heading
-      return createElement(headings[(token as { depth: number }).depth - 1] ?? "h6", null, inline(tokens))
-    case "code":
-      return <Code text={text} />
-    case "blockquote":
-      return (
-        <blockquote>
-          {tokens?.map((each, index) => (
-            <Block key={index} token={each} />
-          ))}
-        </blockquote>
-      )
-    case "list":
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of this type
-      return <List token={token as Extract<MarkdownToken, { type: "list" }>} />
-    case "table":
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of this type
-      return <Table token={token as Extract<MarkdownToken, { type: "table" }>} />
-    case "hr":
-      return <hr />
-    case "text":
-      return tokens === undefined ? unescaped(text) : inline(tokens)
-    default:
-      return <p className="plain">{raw}</p>
+const Block = memo(
+  ({ isGrowing = false, token }: { readonly token: MarkdownToken; readonly isGrowing?: boolean }): ReactNode => {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the fields that all tokens share
+    const { raw, text = "", tokens, type } = token as Inner
+    switch (type) {
+      case "space":
+      case "def":
+        return null
+      case "paragraph":
+        return <p>{inline(tokens, isGrowing)}</p>
+      case "heading":
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of a heading
+        return createElement(headings[(token as { depth: number }).depth - 1] ?? "h6", null, inline(tokens))
+      case "code":
+        return <Code text={text} />
+      case "blockquote":
+        return (
+          <blockquote>
+            {tokens?.map((each, index) => (
+              <Block key={index} token={each} />
+            ))}
+          </blockquote>
+        )
+      case "list":
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of this type
+        return <List token={token as Extract<MarkdownToken, { type: "list" }>} />
+      case "table":
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of this type
+        return <Table token={token as Extract<MarkdownToken, { type: "table" }>} />
+      case "hr":
+        return <hr />
+      case "text":
+        return tokens === undefined ? unescaped(text) : inline(tokens)
+      default:
+        return <p className="plain">{raw}</p>
+    }
   }
-})
+)
 
 /** `isLive`: the text may still grow. */
 export default function Markdown({ isLive = false, text }: { readonly text: string; readonly isLive?: boolean }) {

@@ -43,20 +43,23 @@ const states = (scenario: string, shown?: string): Readonly<Record<string, Shown
     ])
   )
 
-/** Without a network, over what was read before. */
-const offline = (): Readonly<Record<string, Shown>> => {
-  const prepare = async (page: Page) => {
-    await page.evaluate(() => scripted.script.setConnected(false))
-    await page.getByText("Offline.").waitFor()
-  }
-  // Each is loaded with a connection.
-  return Object.fromEntries(
-    Object.entries(full).map(([name, [hash, shown]], index) => [name, { path: `?offline=${index}${hash}`, shown, prepare }])
-  )
+const disconnect = async (page: Page) => {
+  await page.evaluate(() => scripted.script.setConnected(false))
+  await page.getByText("Offline.").waitFor()
 }
 
+/** Without a network, over what was read before: each is loaded with a connection. */
+const offline = (): Readonly<Record<string, Shown>> =>
+  Object.fromEntries(
+    Object.entries(full).map(([name, [hash, shown]], index) => [
+      name,
+      { path: `?offline=${index}${hash}`, shown, prepare: disconnect }
+    ])
+  )
+
 /** A search for files has nothing to load before a word is typed. */
-const withoutFiles = ({ files, ...rest }: Readonly<Record<string, Shown>>) => rest
+const withoutFiles = (all: Readonly<Record<string, Shown>>): Readonly<Record<string, Shown>> =>
+  Object.fromEntries(Object.entries(all).filter(([name]) => name !== "files"))
 
 const others: Readonly<Record<string, Shown>> = {
   "inbox, empty": { path: "?scenario=empty#/inbox", shown: "text=Nothing waits for you" },
@@ -69,7 +72,11 @@ const others: Readonly<Record<string, Shown>> = {
   "request, closed": { path: "#/inbox/unknown", shown: "text=no longer waits" },
   "request, read only": { path: "?scenario=read&scope=read#/inbox/request1", shown: "text=may not do that" },
   "settings, read only": { path: "?scenario=read&scope=read#/settings", shown: "text=Appearance" },
-  "request, longer": { path: "?longer#/inbox/request3", shown: ".request-actions", prepare: press("Allow for longer…") },
+  "request, longer": {
+    path: "?longer#/inbox/request3",
+    shown: ".request-actions",
+    prepare: press("Allow for longer…")
+  },
   "request, with why": { path: "?why#/inbox/request3", shown: ".request-actions", prepare: press("Deny, with why…") },
   "session, failed": { path: "?model#/sessions/session3", shown: "text=gave up after 6 tries" },
   "session, without prompts": { path: "#/sessions/session2", shown: "text=No prompts yet" },
@@ -113,7 +120,11 @@ const others: Readonly<Record<string, Shown>> = {
       await page.getByText("git status: done").waitFor()
     }
   },
-  "session, queue": { path: "?queue#/sessions/session1", shown: "text=1 prompt waits", prepare: (page) => page.getByRole("button", { name: "1 prompt waits" }).click() },
+  "session, queue": {
+    path: "?queue#/sessions/session1",
+    shown: "text=1 prompt waits",
+    prepare: (page) => page.getByRole("button", { name: "1 prompt waits" }).click()
+  },
   "changes, undo": { path: "?undo#/sessions/session1/changes/turn1", shown: ".diff", prepare: press("Undo") },
   "machines, add": { path: "?add#/machines", shown: "text=ci-box", prepare: press("Add a machine") },
   "machine, revoke": { path: "?revoke#/machines/worker1", shown: "text=typescript", prepare: press("Revoke") },

@@ -46,8 +46,9 @@ class Elsewhere extends Context.Service<Elsewhere, { readonly url: string; reado
 class Browser extends Context.Service<Browser, TestBrowser["browser"]>()("Browser") {
   static readonly layer = Layer.effect(
     Browser,
-    Effect.acquireRelease(Effect.promise(() => launchBrowser()), (launched) =>
-      Effect.promise(() => launched[Symbol.asyncDispose]())
+    Effect.acquireRelease(
+      Effect.promise(() => launchBrowser()),
+      (launched) => Effect.promise(() => launched[Symbol.asyncDispose]())
     ).pipe(Effect.map(({ browser }) => browser))
   )
 }

@@ -65,7 +65,10 @@ export const walk = (page: Page, directory: string, proxy: FaultProxy["Service"]
     await page.locator(".diff .a", { hasText: "+cumin" }).waitFor()
     assert.isFalse(existsSync(join(directory, "list.txt")))
     await allowOnce(page)
-    await page.getByRole("link", { name: /^Say hello/ }).last().click()
+    await page
+      .getByRole("link", { name: /^Say hello/ })
+      .last()
+      .click()
     await sees(page, "The list is written.")
     assert.isTrue(existsSync(join(directory, "list.txt")))
 
