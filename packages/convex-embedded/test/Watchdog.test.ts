@@ -8,6 +8,9 @@ const failure = (promise: Promise<unknown>): Promise<Error> =>
     (cause: Error) => cause
   )
 
+/** Microtasks before left-over code starts to loop. `pnpm test:full` runs 16. */
+const STEPS = process.env["TEST_FULL"] === undefined ? [0, 1, 2, 3, 5, 8, 15] : Array.from({ length: 16 }, (_, i) => i)
+
 const deployQuick = () => deploy({ userTimeLimit: 500 })
 
 describe("a function that hangs its thread", () => {
@@ -99,9 +102,9 @@ describe("a function that hangs its thread", () => {
 
   it("fails separately whenever its left-over code starts to loop", async () => {
     const client = connect(await deploy({ userTimeLimit: 250 }))
-    for (let steps = 0; steps < 16; steps++) {
+    for (const [index, steps] of STEPS.entries()) {
       await client.mutation(api.stuck.leavingLater, { steps }).catch(() => undefined)
-      assert.equal(await client.mutation(api.counters.add, { name: "n" }), steps + 1)
+      assert.equal(await client.mutation(api.counters.add, { name: "n" }), index + 1)
     }
   })
 

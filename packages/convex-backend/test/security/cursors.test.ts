@@ -81,6 +81,9 @@ const read = (client: ConvexHttpClient, path: string, args: Record<string, Value
 /** Index keys below, above and among all others, and none. */
 const KEYS = ["", "00", "01", "02", "07", "08", "0a", "ff", "ffff", "07ff", "deadbeef".repeat(8)]
 
+/** `pnpm test:full` flips a bit of each byte of a cursor. */
+const FLIP_STEP = process.env["TEST_FULL"] === undefined ? 5 : 1
+
 /** Forgeries from own and foreign cursors: other keys behind a prefix, cuts, flips, splices, and noise. */
 const forgeries = (own: string, foreign: ReadonlyArray<string>): ReadonlyArray<string> => {
   const bytes = Buffer.from(own, "base64url")
@@ -95,7 +98,7 @@ const forgeries = (own: string, foreign: ReadonlyArray<string>): ReadonlyArray<s
     ...foreign,
     own.slice(0, -2),
     `${own}AA`,
-    ...Array.from({ length: bytes.length }, (_, at) => flip(at)),
+    ...Array.from({ length: Math.ceil(bytes.length / FLIP_STEP) }, (_, index) => flip(index * FLIP_STEP)),
     "",
     "null",
     crypto.randomUUID()
