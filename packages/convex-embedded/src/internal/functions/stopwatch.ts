@@ -2,7 +2,11 @@
 import { performance } from "node:perf_hooks"
 import { clearTimeout, setTimeout } from "node:timers"
 
-/** Measures the time of a function's own code, without the time of its system calls. */
+/**
+ * Measures the time of a function's own code, without the time of its system calls. In wall time: a function that waits for a
+ * promise that nothing settles uses no processor time, and must end too. Processor time is that of a thread, which several
+ * functions share, so it decides only about a function that holds its thread (`WatchdogState`).
+ */
 export class Stopwatch {
   readonly #milliseconds: number
   #elapsed = 0
