@@ -17,7 +17,7 @@ import {
   startWorker,
   until
 } from "@opencode-worker/harness"
-import { type BrowserContext, launchBrowser, type Page, type TestBrowser } from "@opencode-worker/harness/browser"
+import { launchBrowser, type Page, type TestBrowser } from "@opencode-worker/harness/browser"
 import {
   type ChatRequest,
   faultProxy,
@@ -26,10 +26,11 @@ import {
   Reply,
   scriptedProvider
 } from "@opencode-worker/testkit"
-import { beginCount, countChanged, mounted, prependPage, recordShifts } from "./page/inPage.ts"
-import { lastText, longSession } from "./page/longSession.ts"
+import { beginCount, countChanged, recordShifts } from "./page/inPage.ts"
+import { longSession } from "./page/longSession.ts"
 import { partRows, turnRows } from "./page/longRows.ts"
 import { countReceived } from "./page/received.ts"
+import { openSession, patient, readBack, shownWords, shows } from "./page/sessionPage.ts"
 import { recordWork, type Work } from "./page/work.ts"
 import { type OpenCode, serveOpenCode } from "./product/opencode.ts"
 import { connectTo } from "./product/operator.ts"
@@ -52,7 +53,6 @@ const sizes = (quick: boolean): Sizes =>
 
 /** Milliseconds between two tokens. */
 const pace = 10
-const patient = { timeout: 60_000 }
 
 /** No two tokens are the same. */
 const wordsOf = (name: string, tokens: number) => Array.from({ length: tokens }, (_, index) => `${name}${index}`)
@@ -61,38 +61,6 @@ const promptOf = (name: string, tokens: number) => `name=${name} tokens=${tokens
 const script = ({ lastUserText }: ChatRequest) => {
   const [, name = "", tokens = "0"] = /name=(\w+) tokens=(\d+)/.exec(lastUserText) ?? []
   return Reply.text(wordsOf(name, Number(tokens)).join(" "), { every: pace })
-}
-
-/** The words of an answer that a page shows: in order, each as often as it is there. */
-const shownWords = async (page: Page, name: string): Promise<ReadonlyArray<string>> =>
-  (await page.locator("body").innerText()).match(new RegExp(`\\b${name}\\d+\\b`, "g")) ?? []
-
-const shows = async (page: Page, text: string) => {
-  try {
-    await page
-      .getByText(text)
-      .last()
-      .waitFor({ state: "visible", ...patient })
-  } catch (cause) {
-    const shown = (await page.locator("body").innerText()).slice(0, 2_000)
-    throw new Error(`The page ${page.url()} does not show ${text}:\n${shown}`, { cause })
-  }
-}
-
-const measured = (page: Page): Promise<{ readonly rows: number; readonly nodes: number; readonly shift: number }> =>
-  page.evaluate(mounted)
-
-/** Opens a page until it shows the newest part, and measures what that took. */
-const openSession = async (context: BrowserContext, url: string) => {
-  const page = await context.newPage()
-  const received = await countReceived(page)
-  const from = performance.now()
-  await page.goto(url)
-  await shows(page, lastText)
-  const shownMs = round(performance.now() - from)
-  const { data, scripts } = received
-  const { nodes, rows, shift } = await measured(page)
-  return { page, rows, figures: { shownMs, scriptBytes: scripts, receivedBytes: data, nodes, layoutShift: shift } }
 }
 
 const workFields = ({ frames, perFrameP50Ms, perFrameP95Ms, perSecondMs }: Work) => ({
@@ -143,28 +111,6 @@ const openCodePage = async (browser: TestBrowser["browser"], openCode: OpenCode,
   await context.addInitScript(recordShifts)
   const url = `${openCode.url}/${Buffer.from(directory).toString("base64url")}/session/${id}`
   return { ...(await openSession(context, url)), [Symbol.asyncDispose]: () => context.close() }
-}
-
-interface Step {
-  readonly moved: number
-  readonly rows: number
-  readonly isAtStart: boolean
-}
-
-/** Entries of one page of an outline. */
-const pageSize = 100
-
-/** Reads the session back to its first prompt. */
-const readBack = async (page: Page, parts: number) => {
-  const steps: Array<Step> = []
-  while (steps.at(-1)?.isAtStart !== true) steps.push(await page.evaluate<Step>(prependPage))
-  // A row that is gone has moved out of the view.
-  const moved = steps.map((step) => (step.moved < 0 ? Number.POSITIVE_INFINITY : step.moved))
-  return {
-    pages: Math.ceil(parts / pageSize),
-    movedPx: Math.round(Math.max(...moved)),
-    rows: Math.max(...steps.map(({ rows }) => rows))
-  }
 }
 
 /** Creates the long session in OpenCode. */

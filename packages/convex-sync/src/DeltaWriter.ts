@@ -20,6 +20,7 @@ import * as Stream from "effect/Stream"
 import { api } from "./Backend.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import * as DeltaBuffer from "./DeltaBuffer.ts"
+import { type DeltaEntry, newEntry } from "./internal/deltaEntry.ts"
 import { countWrite } from "./internal/metrics.ts"
 import { resubscribe } from "./internal/resubscribe.ts"
 import { Lease } from "./Lease.ts"
@@ -100,45 +101,22 @@ export class DeltaWriter extends Context.Service<
 const maxBatches = 50
 const defaultCapacity = 1_000_000
 
-interface Entry {
-  buffer: DeltaBuffer.Buffer
-  /** Its text is part of the write in flight. */
-  writing: boolean
-  /** A client watches, according to the last write or the subscription; undefined before the first of them. */
-  watched: boolean | undefined
-  /** Volatile segments, which wait for a client that watches. Not part of the text that waits to be written. */
-  held: DeltaBuffer.Buffer
-  /** It found no room, and gets no more live text. */
-  overflowed: boolean
-  /** Callers of `flush`. While there are any, the text is due at once. */
-  flushes: Array<Deferred.Deferred<void, ConvexSyncError>>
-}
-
-const newEntry = (seq: number): Entry => ({
-  buffer: { ...DeltaBuffer.empty, seq },
-  writing: false,
-  watched: undefined,
-  held: DeltaBuffer.empty,
-  overflowed: false,
-  flushes: []
-})
-
 const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWriterOptions = {}) {
   const flushPolicyOf = options.flushPolicy ?? DeltaBuffer.flushPolicyOf
   const capacity = options.capacity ?? defaultCapacity
-  const entries = new Map<Id<"turns">, Entry>()
+  const entries = new Map<Id<"turns">, DeltaEntry>()
   const wake = yield* Queue.sliding<void>(1)
   let waiting = 0
   let lastWrite = Number.NEGATIVE_INFINITY
   /** The time until which the writing fiber sleeps. While it writes it is not asleep, and looks at all text afterwards. */
   let sleepsUntil = Number.NEGATIVE_INFINITY
 
-  const dueAt = (entry: Entry): number =>
+  const dueAt = (entry: DeltaEntry): number =>
     entry.flushes.length > 0 && entry.buffer.size > 0
       ? Number.NEGATIVE_INFINITY
       : DeltaBuffer.dueAt(entry.buffer, lastWrite, flushPolicyOf(entry.watched !== false))
 
-  const isIncluded = ({ buffer, flushes, watched }: Entry, now: number): boolean =>
+  const isIncluded = ({ buffer, flushes, watched }: DeltaEntry, now: number): boolean =>
     buffer.size > 0 &&
     (flushes.length > 0 || DeltaBuffer.shouldPiggyback(buffer, now, flushPolicyOf(watched !== false)))
 
@@ -167,7 +145,7 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
     )
 
   /** Appends a segment to the buffer, if there is room. Returns whether it did. */
-  const add = (entry: Entry, segment: DeltaBuffer.Segment, now: number): boolean => {
+  const add = (entry: DeltaEntry, segment: DeltaBuffer.Segment, now: number): boolean => {
     const buffer = DeltaBuffer.append(entry.buffer, segment, now)
     const more = buffer.size - entry.buffer.size
     if (waiting + more > capacity) return false
@@ -177,7 +155,7 @@ const open = Effect.fnUntraced(function* (write: DeltaStore, options: DeltaWrite
   }
 
   /** A client watches: volatile segments are due, too. */
-  const release = (entry: Entry, now: number): void => {
+  const release = (entry: DeltaEntry, now: number): void => {
     for (const segment of entry.held.segments) add(entry, segment, now)
     entry.held = DeltaBuffer.empty
   }

@@ -57,8 +57,8 @@ import { Agent } from "./Agent.ts"
 import type { ConvexSyncError } from "./ConvexSyncError.ts"
 import { DeltaWriter } from "./DeltaWriter.ts"
 import { resubscribe } from "./internal/resubscribe.ts"
-import { countClaim } from "./internal/metrics.ts"
 import { registerTurnGauges } from "./internal/turns/turnGauges.ts"
+import { makeClaims } from "./internal/turns/claims.ts"
 import { makePlace, type Place, useIn } from "./internal/turns/Place.ts"
 import { makeRequests, type RequestsOptions } from "./internal/turns/requests.ts"
 import { runTurn } from "./internal/turns/runTurn.ts"
@@ -118,26 +118,12 @@ export class TurnScheduler extends Context.Service<
       (turnId) => handles.get(turnId)?.adopted !== false
     )
     const services = { store, deltas, recovery, requests }
+    const { claim, takeOver } = makeClaims(agent, store, deltas, Queue.offer(endRefused, undefined))
     const turnsAtOnce = yield* Semaphore.make(MAX_PAGE)
     // Closing interrupts all turns at once, so that none waits for the recovery of another.
     const fibers = yield* FiberSet.make<void>()
 
     yield* registerTurnGauges(handles)
-
-    const claimed = ({ shownAt, turn: { turnId } }: TurnHandle) =>
-      Effect.flatMap(agent.promptIds, (ids) =>
-        Effect.flatMap(store.claim(turnId, ids), (prompt) =>
-          prompt === null ? Effect.succeed(null) : Effect.as(countClaim(shownAt), { ...ids, ...prompt })
-        )
-      )
-
-    /** A turn that cannot be adopted any longer, such as one that an operator has aborted, is recovered as any other. */
-    const resumed = (turnId: Id<"turns">) =>
-      Effect.flatMap(store.adopt(turnId), (prompt) =>
-        prompt === null
-          ? Effect.as(Queue.offer(endRefused, undefined), null)
-          : Effect.as(deltas.resume(turnId, prompt.seq), prompt)
-      )
 
     const claimAndRun = (handle: TurnHandle, place: Place) =>
       Effect.suspend(() => {
@@ -147,7 +133,7 @@ export class TurnScheduler extends Context.Service<
         if (!handle.adopted) handle.ended = Deferred.makeUnsafe()
         handle.place = place
         const { sessionId, turnId } = handle.turn
-        return Effect.flatMap(handle.adopted ? resumed(turnId) : claimed(handle), (prompt) =>
+        return Effect.flatMap(handle.adopted ? takeOver(turnId) : claim(handle), (prompt) =>
           prompt === null ? Effect.void : runTurn(services, handle, place.session, prompt)
         ).pipe(
           Effect.tapCause((cause) =>
@@ -203,18 +189,20 @@ export class TurnScheduler extends Context.Service<
       remove(handle)
     })
 
+    /** Registers a turn, and runs it in a fiber of its own. */
+    const launch = (handle: TurnHandle, attended: Effect.Effect<void>) => {
+      handles.set(handle.turn.turnId, handle)
+      return Effect.map(FiberSet.run(fibers, attended), (fiber) => {
+        handle.fiber = fiber
+      })
+    }
+
     const start = (turn: ReadyTurn) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
         if (handles.has(turn.turnId)) return Effect.void
         const handle = makeHandle(turn, now)
-        handles.set(turn.turnId, handle)
-        const attended = Effect.ensuring(
-          attend(handle),
-          Effect.sync(() => remove(handle))
-        )
-        return Effect.map(FiberSet.run(fibers, attended), (fiber) => {
-          handle.fiber = fiber
-        })
+        const done = Effect.sync(() => remove(handle))
+        return launch(handle, Effect.ensuring(attend(handle), done))
       })
 
     /** Goes on with a turn of an earlier process, whose request waits in the agent. */
@@ -222,19 +210,15 @@ export class TurnScheduler extends Context.Service<
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
         const turn = { turnId, sessionId, delivery, ...(askTimeout !== undefined && { askTimeout }) }
         const handle = makeHandle(turn, now, true)
-        handles.set(turnId, handle)
+        const done = Effect.suspend(() => {
+          remove(handle)
+          return Deferred.succeed(handle.ended, undefined)
+        })
         const attended = logged(runAlone(handle)).pipe(
           Effect.annotateLogs({ turnId, sessionId }),
-          Effect.ensuring(
-            Effect.suspend(() => {
-              remove(handle)
-              return Deferred.succeed(handle.ended, undefined)
-            })
-          )
+          Effect.ensuring(done)
         )
-        return Effect.map(FiberSet.run(fibers, attended), (fiber) => {
-          handle.fiber = fiber
-        })
+        return launch(handle, attended)
       })
 
     const withdraw = Effect.suspend(() => {
