@@ -24,6 +24,16 @@ const cores = {
     source: "src/internal/Slot.ts",
     tests: ["Admission"]
   },
+  "pool-grants": {
+    directory: "packages/session-pool",
+    source: "src/internal/Grant.ts",
+    tests: ["Admission"]
+  },
+  "pool-list": {
+    directory: "packages/session-pool",
+    source: "src/internal/List.ts",
+    tests: ["Admission"]
+  },
   freshness: { directory: "packages/model-cache", source: "src/internal/freshness.ts", tests: ["ModelCatalog"] },
   machine: { directory: "packages/worker-fsm", source: "src/machine/Machine.ts", tests: ["machine/Machine"] },
   "worker-table": { directory: "packages/worker-fsm", source: "src/WorkerMachine.ts", tests: ["WorkerMachine"] },

@@ -59,6 +59,11 @@ describe("the decision", () => {
     assert.deepStrictEqual(ended, { outcome: "completed", error: undefined })
   })
 
+  it("leaves a turn alone that waits for an answer in the agent", () => {
+    assert.strictEqual(decide({ ...turn, asks: true }, { _tag: "Asking" }), "leave")
+    assert.deepStrictEqual(decide({ ...turn, abortRequested: true }, { _tag: "Asking" }), { outcome: "aborted" })
+  })
+
   it("is aborted when an operator stopped it, whatever the agent recorded", () => {
     const states: ReadonlyArray<PromptState> = [absent, { _tag: "Unfinished" }, { _tag: "Ended", outcome: "completed" }]
     for (const state of states) {

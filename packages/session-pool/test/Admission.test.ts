@@ -1,7 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Schema } from "effect"
+import { Effect, Exit, Schema } from "effect"
+import { vi } from "vitest"
 import * as Admission from "../src/internal/Admission.ts"
-import type { Command as AdmissionCommand } from "../src/internal/Slot.ts"
+import * as Grant from "../src/internal/Grant.ts"
+import { List, type Linked } from "../src/internal/List.ts"
+import { type Command as AdmissionCommand, type Entry, makeWaitingKeys, type Waiter } from "../src/internal/Slot.ts"
+
+interface Item extends Linked<Item> {}
 
 /** The policy alone: each command is recorded as one line, and the test carries it out. */
 const policy = (options: {
@@ -53,6 +58,72 @@ describe("leastRecentlyUsed", () => {
   it.prop("is the first in the order of last use", [Schema.Array(Schema.Int)], ([idle]) => {
     assert.strictEqual(Admission.leastRecentlyUsed(idle), idle[0])
     assert.strictEqual(Admission.leastRecentlyUsed(new Set(idle)), idle[0])
+  })
+})
+
+describe("keys that wait", () => {
+  type Key = Entry<string, undefined, undefined>
+
+  const waiting = (key: string, number: number) => {
+    const entry: Key = { key, queue: new List(), slot: undefined }
+    const links = { list: undefined, previous: undefined, next: undefined }
+    const waiter: Waiter<string, undefined, undefined> = {
+      number,
+      entry,
+      payload: undefined,
+      slot: undefined,
+      ...links
+    }
+    entry.queue.add(waiter)
+    return { entry, waiter }
+  }
+
+  it("are ordered by their oldest waiter, whenever they were added", () => {
+    const keys = makeWaitingKeys<string, undefined, undefined>()
+    const [first, second, third] = [waiting("a", 1), waiting("b", 2), waiting("c", 3)]
+    for (const { entry } of [second, third, first]) keys.add(entry)
+    assert.deepStrictEqual(
+      keys.entries.map(({ key }) => key),
+      ["a", "b", "c"]
+    )
+    // Of one free slot, which is for the first key.
+    assert.isTrue(keys.isNext(first.waiter, 1))
+    assert.isFalse(keys.isNext(second.waiter, 1))
+    assert.isFalse(keys.isNext(third.waiter, 1))
+    assert.isTrue(keys.isNext(third.waiter, 3))
+    keys.remove(second.entry)
+    keys.remove(second.entry)
+    assert.deepStrictEqual(
+      keys.entries.map(({ key }) => key),
+      ["a", "c"]
+    )
+  })
+})
+
+describe("a list", () => {
+  it("does not delete an item of another list", () => {
+    const item: Item = { list: undefined, previous: undefined, next: undefined }
+    const [own, other] = [new List<Item>(), new List<Item>()]
+    own.add(item)
+    assert.strictEqual(other.delete(item), false)
+    assert.deepStrictEqual([own.size, other.size], [1, 0])
+    assert.strictEqual(own.delete(item), true)
+    assert.strictEqual(own.delete(item), false)
+  })
+})
+
+describe("a grant", () => {
+  it("is read at once if it is done, and otherwise when it is", () => {
+    const done = Grant.make<string, never>()
+    Grant.done(done, Exit.succeed("before"))
+    assert.strictEqual(Effect.runSync(Grant.wait(done)), "before")
+
+    const later = Grant.make<string, never>()
+    const read: Array<string> = []
+    Effect.runFork(Effect.map(Grant.wait(later), (value) => read.push(value)))
+    assert.deepStrictEqual(read, [])
+    Grant.done(later, Exit.succeed("after"))
+    return vi.waitFor(() => assert.deepStrictEqual(read, ["after"]))
   })
 })
 

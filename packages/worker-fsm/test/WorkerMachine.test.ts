@@ -111,6 +111,9 @@ describe("WorkerMachine", () => {
     const retry = { _tag: "Retry" } as const
     assert.deepStrictEqual(after(states.Registering, temporary, retry), { _tag: "Registering", attempt: 2 })
     assert.deepStrictEqual(after(states.AwaitingApproval, temporary, retry), { _tag: "AwaitingApproval", attempt: 2 })
+    // A second failure before the retry is the same attempt.
+    const failing = after(states.Registering, temporary)
+    assert.deepStrictEqual(after(states.Registering, temporary, temporary), failing)
     const twice = after(states.Paused, temporary, retry, temporary, retry)
     assert.deepStrictEqual(twice, { _tag: "Connecting", attempt: 3, back: "Paused" })
     assert.deepStrictEqual(after(twice, { _tag: "Connected" }), { _tag: "Paused", attempt: 3 })

@@ -51,7 +51,7 @@ export const makeWaitingKeys = <K, W, S>() => {
     add: (entry: Entry<K, W, S>) => {
       const number = oldest(entry)
       let at = entries.length
-      while (at > 0 && oldest(entries[at - 1]!) > number) at--
+      while (at > 0 && oldest(entries[at - 1]!) > number) at-- // mutate: equivalent, because no number occurs twice
       if (at === entries.length) entries.push(entry)
       else entries.splice(at, 0, entry)
     },
