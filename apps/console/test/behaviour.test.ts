@@ -101,7 +101,7 @@ describe("a prompt", () => {
     await page.getByText("Offline.").waitFor()
     await page.getByLabel("Prompt", { exact: true }).fill("Try once more")
     await page.getByRole("button", { name: "Send", exact: true }).click()
-    await page.getByText("Sending").waitFor()
+    await page.getByText("Waits for the connection").waitFor()
     expect(await page.getByText("Try once more").count()).toBe(1)
     await page.evaluate(() => {
       scripted.script.setConnected(true)
@@ -225,6 +225,11 @@ describe("a session of 10,000 parts", () => {
     await page.getByText("after").waitFor()
     expect(await leaf.textContent()).toBe("It w0 w1 w2 w3 w4 w5 w6 w7 w8 w9 bold text and code and a link after")
     expect(await leaf.locator("strong, code, a").allTextContents()).toEqual(["bold text", "code", "a link"])
+    const tasks = "\n\n- [x] total\n- [ ] invoice\n\nThe end"
+    await page.evaluate((text) => scripted.append("turn3", { partId: "s1", kind: "text", text }), tasks)
+    await page.getByText("The end", { exact: true }).waitFor()
+    expect((await leaf.locator("li").allTextContents()).map((text) => text.trim())).toEqual(["total", "invoice"])
+    expect(await leaf.locator("li input:checked").count()).toBe(1)
   })
 })
 

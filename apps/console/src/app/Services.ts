@@ -63,28 +63,27 @@ export const useSource = <A>(
   return { ...result, retry: source.retry }
 }
 
+async function* connection(client: Client, signal: AbortSignal): AsyncGenerator<boolean, undefined> {
+  let isFirst = true
+  for await (const status of client.watchStatus({ signal })) {
+    // The first report is before the first attempt.
+    if (status || !isFirst) yield status
+    isFirst = false
+  }
+}
+
+/** Milliseconds after which a page that was not connected yet counts as offline. */
+const patience = 4_000
+
 /** Whether the deployment is connected. Undefined before the first attempt has ended. */
 export const useIsConnected = (): boolean | undefined => {
-  const { client } = useServices()
-  const [isConnected, set] = useState<boolean>()
+  const { value } = useSource("connection", connection)
+  const [isLate, setLate] = useState(false)
   useEffect(() => {
-    const stop = new AbortController()
-    const run = async () => {
-      let isFirst = true
-      for await (const status of client.watchStatus({ signal: stop.signal })) {
-        // The first report is before the first attempt.
-        if (status || !isFirst) set(status)
-        isFirst = false
-      }
-    }
-    run().catch(() => undefined)
-    const late = setTimeout(() => set((status) => status ?? false), 4_000)
-    return () => {
-      stop.abort()
-      clearTimeout(late)
-    }
-  }, [client])
-  return isConnected
+    const timer = setTimeout(() => setLate(true), patience)
+    return () => clearTimeout(timer)
+  }, [])
+  return value ?? (isLate ? false : undefined)
 }
 
 export const useOutbox = (sessionId: SessionId): ReadonlyArray<OutboxItem> => {

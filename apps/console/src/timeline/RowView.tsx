@@ -2,7 +2,7 @@
 import { cleanText } from "@opencode-worker/client/text"
 import type { Turn } from "@opencode-worker/client"
 import { useState, useSyncExternalStore } from "react"
-import { explain, useMay, useServices } from "../app/Services.ts"
+import { explain, useIsConnected, useMay, useServices } from "../app/Services.ts"
 import { href } from "../app/router.ts"
 import { cost, elapsed, tokens } from "../text/format.ts"
 import { t, tn } from "../text/messages.ts"
@@ -82,6 +82,7 @@ const Prompt = ({ turn }: { readonly turn: Turn }) => {
 
 const Sending = ({ item }: { readonly item: Extract<Row, { readonly kind: "sending" }>["item"] }) => {
   const { outbox } = useServices()
+  const isAway = useIsConnected() === false || !navigator.onLine
   const isRefused = item.state === "refused"
   return (
     <article className={`prompt ${isRefused ? "refused" : "waiting"}`} aria-label={t("prompt.label")} dir="auto">
@@ -90,7 +91,7 @@ const Sending = ({ item }: { readonly item: Extract<Row, { readonly kind: "sendi
         <span role={isRefused ? "alert" : "status"}>
           {isRefused
             ? t("prompt.refused", { reason: cleanText(item.error ?? "") })
-            : t(navigator.onLine ? "prompt.sending" : "prompt.stored")}
+            : t(isAway ? "prompt.stored" : "prompt.sending")}
         </span>
         {item.files.length > 0 && <span>{tn("prompt.files", item.files.length)}</span>}
         {isRefused && (

@@ -81,7 +81,7 @@ const Inline = ({ isGrowing, token }: { readonly token: MarkdownToken; readonly 
 
 const List = ({ token }: { readonly token: Extract<MarkdownToken, { type: "list" }> }) => {
   const items = token.items.map((item, index) => (
-    <li key={index}>
+    <li key={index} className={item.task ? "task" : ""}>
       {item.task && <input type="checkbox" checked={item.checked === true} disabled aria-label={item.text} />}{" "}
       {item.tokens.map((each, at) => (
         <Block key={at} token={each} />
@@ -156,6 +156,8 @@ const Block = memo(
     switch (type) {
       case "space":
       case "def":
+      // The item of the list shows it.
+      case "checkbox":
         return null
       case "paragraph":
         return <p>{inline(tokens, isGrowing)}</p>
