@@ -1,6 +1,6 @@
 /**
- * Cases after public reports: OpenCode removes undone messages at the next prompt (anomalyco/opencode#20955), a client deletes
- * one message, and an undo ends in the middle of an answer, by a part.
+ * Cases after public reports: OpenCode removes undone messages at the next prompt (anomalyco/opencode#20955, #4681,
+ * Kilo-Org/kilocode#7186), and an undo ends in the middle of an answer, by a part (dzianisv/opencode-mobile#80).
  */
 import { assert, describe, it } from "vitest"
 import { api, type Id } from "../src/api.ts"

@@ -62,13 +62,16 @@ describe("a start", () => {
     })
   )
 
-  it.live("fails at once for a temporary directory that is missing", () =>
+  it.live("fails at once for a temporary directory that is missing, no folder, or not writable", () =>
     Effect.gen(function* () {
       const options = yield* setting(server("1.18.33"))
-      vi.stubEnv("TMPDIR", "/nowhere")
-      const error = yield* failure(options)
-      assert.deepInclude(error.reason, { _tag: "TemporaryDirectoryUnusable", directory: "/nowhere" })
-      assert.include(error.message, "set TMPDIR to a folder that is writable")
+      // anthropics/claude-code#27060 and #49789: it is set to a folder that is not created. garrytan/gstack#2881: not writable.
+      for (const directory of ["/nowhere", "/dev/null", ...(process.platform === "linux" ? ["/proc"] : [])]) {
+        vi.stubEnv("TMPDIR", directory)
+        const error = yield* failure(options)
+        assert.deepInclude(error.reason, { _tag: "TemporaryDirectoryUnusable", directory })
+        assert.include(error.message, "set TMPDIR to a folder that is writable")
+      }
     }).pipe(Effect.ensuring(Effect.sync(() => vi.unstubAllEnvs())))
   )
 

@@ -48,6 +48,23 @@ describe("the code of the command", () => {
   )
 
   it.live(
+    "is not loaded by a Node.js that is too old, or a runtime that claims to be one",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* command.home
+        for (const node of ["20.20.2", "22.22.0", "24.3.0"]) {
+          const script = `Object.defineProperty(process,"versions",{value:{...process.versions,node:"${node}"}})`
+          const environment = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(script)}` }
+          const { code, stderr, stdout } = yield* command.run({ root, environment }, "dev", "--demo")
+          assert.strictEqual(code, 78, stderr)
+          assert.match(stderr, /^opencode-worker needs Node\.js 24\.19 or later; this is \S+\.\n$/)
+          assert.strictEqual(stdout, "")
+        }
+      }),
+    limit
+  )
+
+  it.live(
     "includes jq, whose mistakes are reported",
     () =>
       Effect.gen(function* () {
