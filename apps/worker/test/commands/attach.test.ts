@@ -1,5 +1,6 @@
 import { createServer } from "node:http"
 import { join } from "node:path"
+import { text as textOf } from "node:stream/consumers"
 import { assert, layer } from "@effect/vitest"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
@@ -22,6 +23,50 @@ const attach = Effect.fnUntraced(function* (address: string, password: string, .
 
 const adopted = (worker: Running) =>
   Effect.promise(() => until(() => worker.stderr().includes("was adopted"), "the adopted turn", worker.stderr))
+
+/** The deployment shows a machine as gone 25 s after its last heartbeat. */
+const isFull = process.env["TEST_FULL"] !== undefined
+
+/** A receiver of notifications on this machine. `waitFor` resolves when one of the kind has arrived. */
+const receiver = Effect.gen(function* () {
+  const kinds: Array<string> = []
+  const accept = (body: string): number => {
+    kinds.push(JSON.parse(body).kind)
+    return 204
+  }
+  const server = createServer(
+    (request, response) => void textOf(request).then((body) => response.writeHead(accept(body)).end())
+  )
+  yield* Effect.acquireRelease(
+    Effect.callback<void>((resume) => {
+      server.listen(0, "127.0.0.1", () => resume(Effect.void))
+    }),
+    () => Effect.sync(() => server.close())
+  )
+  const address = server.address()
+  const port = typeof address === "object" ? address?.port : undefined
+  // The functions of the deployment run in this process.
+  yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      process.env["OPENCODE_WORKER_NOTIFY_LOCAL"] = "1"
+    }),
+    () =>
+      Effect.sync(() => {
+        delete process.env["OPENCODE_WORKER_NOTIFY_LOCAL"]
+      })
+  )
+  return {
+    url: `http://127.0.0.1:${port}/hook`,
+    waitFor: (kind: string) =>
+      Effect.promise(() =>
+        until(
+          () => kinds.includes(kind),
+          `a notification of the kind ${kind}`,
+          () => kinds.join()
+        )
+      )
+  }
+})
 
 const inherit = ["--permissions", "inherit", "--print-pairing-code"]
 
@@ -52,12 +97,14 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
   )
 
   it.effect(
-    "keeps a request open when the worker is killed and when it stops, and brings an answer that was given meanwhile",
+    "keeps a request open when the worker is killed and when it stops, brings an answer that was given meanwhile, and notifies",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
         const provider = yield* ScriptedProvider
         const page = yield* servedPage
+        const notified = yield* receiver
+        yield* operator.call(({ notifications }) => notifications.add({ kind: "webhook", url: notified.url }))
         const data = join((yield* OpenCodeHome).root, "attached")
         const { password, url } = yield* (yield* OpenCodeHost).server
         yield* script((request) =>
@@ -84,6 +131,8 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         const request = yield* asked(sessionId)
         first.kill("SIGKILL")
         yield* Effect.promise(() => first.ended)
+        yield* notified.waitFor("asked")
+        if (isFull) yield* notified.waitFor("gone")
 
         const second = yield* begin
         yield* adopted(second)
@@ -104,8 +153,13 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         assert.strictEqual(status, "completed", notices.join("\n"))
         assert.strictEqual(text, "I look it up.\nthe page says hello")
         assert.strictEqual((yield* provider.stats).chats - chats, 2)
+        const other = yield* operator.call(({ sessions }) => sessions.create(known.workerId))
+        const failing = yield* operator.call(({ turns }) => turns.send(other, "hello", { model: "scripted/none" }))
+        assert.strictEqual((yield* answer(failing)).status, "failed")
+        yield* notified.waitFor("finished")
+        yield* notified.waitFor("failed")
       }),
-    { timeout: 240_000 }
+    { timeout: 360_000 }
   )
 
   it.effect(
