@@ -11,12 +11,12 @@ export const patient = { timeout: 60_000 }
 export const shownWords = async (page: Page, name: string): Promise<ReadonlyArray<string>> =>
   (await page.locator("body").innerText()).match(new RegExp(`\\b${name}\\d+\\b`, "g")) ?? []
 
-export const shows = async (page: Page, text: string) => {
+export const shows = async (page: Page, text: string, limit = patient) => {
   try {
     await page
       .getByText(text)
       .last()
-      .waitFor({ state: "visible", ...patient })
+      .waitFor({ state: "visible", ...limit })
   } catch (cause) {
     const shown = (await page.locator("body").innerText()).slice(0, 2_000)
     throw new Error(`The page ${page.url()} does not show ${text}:\n${shown}`, { cause })
