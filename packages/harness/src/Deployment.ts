@@ -47,6 +47,8 @@ export const startDeployment = async (
   return {
     url,
     port: Number(new URL(url).port),
+    /** Of the process that serves it now. */
+    pid: () => running.pid,
     /** The same deployment behind a relay that counts traffic. */
     counted,
     /** A fresh token of the operator. */

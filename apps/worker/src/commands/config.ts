@@ -1,11 +1,10 @@
 /** `opencode-worker config`: examines the configuration of `start`, with the same flags. */
 import { Effect, Option } from "effect"
-import { Command, Flag } from "effect/cli"
+import { Command } from "effect/cli"
 import { AppError, exitCodes, toAppError } from "../AppError.ts"
 import { load, type Loaded, type LoadedDirectory } from "../config/load.ts"
 import { withoutAddress } from "../config/withoutAddress.ts"
-import { jsonText } from "../operator/jsonText.ts"
-import { target } from "../operator/output.ts"
+import { printedWhole, target, wholeJson } from "../operator/output.ts"
 import { table } from "../operator/table.ts"
 import { dataFolder, dataFolders } from "../state/DataFolder.ts"
 import { endWithOutput } from "../terminal/output/endWithOutput.ts"
@@ -47,19 +46,16 @@ const allRows = ({ directories, process: values, processOrigins }: Loaded): Read
   ...directories.flatMap(({ origins, values: own }) => rowsOf(own.directory, own, origins))
 ]
 
-const json = Flag.Boolean("json").pipe(
-  Flag.withDescription("Print an array of { directory, name, value, origin }; directory is null for the process"),
-  Flag.withDefault(false)
-)
+const whole = wholeJson("Print an array of { directory, name, value, origin }; directory is null for the process")
 
 const printConfig = Command.make(
   "print",
-  { ...startFlags, json },
+  { whole, start: startFlags },
   Effect.fn(
-    function* ({ json: isJson, ...given }) {
+    function* ({ start: given, whole: asked }) {
       const loaded = yield* load(yield* loadOptions(given))
       const rows = allRows(loaded)
-      if (isJson) return yield* printLine(jsonText(rows))
+      if (yield* printedWhole(rows, asked)) return
       const columns = [
         { name: "SETTING", value: ({ name }: Row) => name },
         {

@@ -8,8 +8,7 @@ import { check, ok } from "../doctor/Finding.ts"
 import { findingLine } from "../doctor/findingLine.ts"
 import { machineChecks } from "../doctor/machine.ts"
 import { openCodeChecks } from "../doctor/openCode.ts"
-import { jsonText } from "../operator/jsonText.ts"
-import { target } from "../operator/output.ts"
+import { printedWhole, target, wholeJson } from "../operator/output.ts"
 import { dataFolder, dataFolders } from "../state/DataFolder.ts"
 import { endWithOutput } from "../terminal/output/endWithOutput.ts"
 import { printLine } from "../terminal/output/Output.ts"
@@ -26,10 +25,7 @@ const flags = {
   url: shared.url.pipe(Flag.withFallbackConfig(Config.String("OPENCODE_WORKER_URL")), Flag.optional),
   opencode: shared.opencode,
   allowHome: shared.allowHome,
-  json: Flag.Boolean("json").pipe(
-    Flag.withDescription("Print an array of { name, state, detail, advice }"),
-    Flag.withDefault(false)
-  )
+  ...wholeJson("Print an array of { name, state, detail, advice }")
 }
 
 const examine = Effect.fnUntraced(function* (given: Command.Command.Config.Infer<typeof flags>) {
@@ -68,8 +64,8 @@ export const doctor = Command.make(
       })
       const found = (yield* Effect.all(checks, { concurrency: "unbounded" })).flat()
       const { style } = yield* target
-      if (given.json) yield* printLine(jsonText(found))
-      else yield* Effect.forEach(found, (finding) => printLine(findingLine(finding, style)), { discard: true })
+      if (!(yield* printedWhole(found, given)))
+        yield* Effect.forEach(found, (finding) => printLine(findingLine(finding, style)), { discard: true })
       const problems = found.filter(({ state }) => state === "problem").length
       if (problems === 0) return
       const text = problems === 1 ? "1 problem was found." : `${problems} problems were found.`

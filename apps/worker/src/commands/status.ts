@@ -1,23 +1,17 @@
 /** `opencode-worker status`: the workers that run on this machine. */
 import { Clock, Effect } from "effect"
-import { Command, Flag } from "effect/cli"
+import { Command } from "effect/cli"
 import { AppError, exitCodes, toAppError } from "../AppError.ts"
 import { findProcesses, type FoundProcess } from "../health/findProcesses.ts"
 import { processLines } from "../health/statusLines.ts"
-import { jsonText } from "../operator/jsonText.ts"
-import { target } from "../operator/output.ts"
+import { printedWhole, target, wholeJson } from "../operator/output.ts"
 import { endWithOutput } from "../terminal/output/endWithOutput.ts"
 import { printLine } from "../terminal/output/Output.ts"
 import { descriptions } from "./descriptions.ts"
 
-const flags = {
-  json: Flag.Boolean("json").pipe(
-    Flag.withDescription(
-      "Print an array of { pid, version, startedAt, workers }; workers is null if a process does not respond"
-    ),
-    Flag.withDefault(false)
-  )
-}
+const flags = wholeJson(
+  "Print an array of { pid, version, startedAt, workers }; workers is null if a process does not respond"
+)
 
 const isHealthy = ({ report }: FoundProcess) =>
   report !== null && report.workers.length > 0 && report.workers.every(({ healthy }) => healthy)
@@ -26,14 +20,12 @@ export const status = Command.make(
   "status",
   flags,
   Effect.fn(
-    function* ({ json }) {
+    function* (given) {
       const found = yield* findProcesses
       const { style } = yield* target
       const now = yield* Clock.currentTimeMillis
-      if (json) {
-        const rows = found.map(({ pid, report }) => report ?? { pid, version: null, startedAt: null, workers: null })
-        yield* printLine(jsonText(rows))
-      } else {
+      const rows = found.map(({ pid, report }) => report ?? { pid, version: null, startedAt: null, workers: null })
+      if (!(yield* printedWhole(rows, given))) {
         yield* Effect.forEach(
           found.flatMap((one) => processLines(one, style, now)),
           printLine,

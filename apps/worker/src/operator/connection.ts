@@ -3,7 +3,7 @@
  *
  * | flags | deployment | signs in |
  * | --- | --- | --- |
- * | `--context` | of that context | as its device |
+ * | `--context` | of that context | as its device, or by its command for tokens |
  * | `--url`, OPENCODE_WORKER_URL | that one | with OPENCODE_WORKER_TOKEN, or as the device of the context with this address |
  * | `--data`, `--demo`, `--directory` | of the data folder | as the device of `dev` |
  * | none | of the current directory's data folder, or else of the current context | as above |
@@ -57,6 +57,10 @@ const refusedDevices = notAuthorised(
   "The deployment refuses the tokens of devices: add the provider of devices to its auth.config.ts, and deploy it again."
 )
 
+const refusedPrinted = notAuthorised(
+  "The deployment refuses the token that the command of this context prints: it has expired, or its issuer or audience is not one of auth.config.ts."
+)
+
 const givenToken = Config.option(Config.Redacted("OPENCODE_WORKER_TOKEN"))
 
 /** `refused`: the error if the deployment does not accept the token. */
@@ -95,11 +99,20 @@ const asDevice = Effect.fnUntraced(function* (context: Contexts.Context) {
   return connection(context.url, token, refusedDevices)
 })
 
+/** By the device of the context, or by the tokens of its command. */
+const asContext = Effect.fnUntraced(function* (context: Contexts.Context) {
+  if (context.tokenCommand === undefined) return yield* asDevice(context)
+  const { printedToken } = yield* Effect.promise(() => import("./tokenCommand.ts"))
+  const token = yield* Effect.cachedWithTTL(printedToken(context.tokenCommand), "1 minute")
+  yield* token
+  return connection(context.url, token, refusedPrinted)
+})
+
 const byUrl = Effect.fnUntraced(function* (url: string) {
   const jwt = yield* Effect.orDie(givenToken)
   if (Option.isSome(jwt)) return connection(url, Effect.succeed(Redacted.value(jwt.value)), refusedToken)
   const context = (yield* Contexts.list).find((each) => each.url === url)
-  if (context !== undefined) return yield* asDevice(context)
+  if (context !== undefined) return yield* asContext(context)
   return yield* configError(
     `You are not signed in to ${url}: use opencode-worker login, or set OPENCODE_WORKER_TOKEN to a JWT that its auth.config.ts accepts.`
   )
@@ -107,7 +120,7 @@ const byUrl = Effect.fnUntraced(function* (url: string) {
 
 const byName = Effect.fnUntraced(function* (name: string) {
   const context = yield* Contexts.read(name)
-  if (Option.isSome(context)) return yield* asDevice(context.value)
+  if (Option.isSome(context)) return yield* asContext(context.value)
   return yield* usageError(`There is no context ${name}: opencode-worker context ls lists yours.`)
 })
 
@@ -134,7 +147,7 @@ const connect = Effect.fnUntraced(function* (options: ConnectionOptions) {
   const isLocal = options.demo || Option.isSome(options.data) || Option.isSome(options.directory)
   const current = yield* Contexts.current
   const isElsewhere = !isLocal && Option.isSome(current) && !(yield* hasDeployment(yield* folderOptions(options)))
-  return yield* isElsewhere ? asDevice(current.value) : local(options)
+  return yield* isElsewhere ? asContext(current.value) : local(options)
 })
 
 const isUnauthenticated = ({ reason }: ConvexClientError) =>

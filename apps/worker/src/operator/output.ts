@@ -64,6 +64,33 @@ export const pageFor = (isPlain: boolean) =>
     return isTerminal ? { style, width: isSource ? null : width } : undefined
   })
 
+export const isJson = ({ fields, filter }: Json): boolean => Option.isSome(fields) || Option.isSome(filter)
+
+/** Prints rows as JSON, or the results of the filter. */
+export const printJson = Effect.fnUntraced(function* (rows: ReadonlyArray<object>, { fields, filter }: Json) {
+  const wanted = Option.getOrElse(fields, () => "all")
+  const selected = yield* Effect.forEach(rows, (row) => selectFields(row, wanted))
+  if (Option.isNone(filter)) return yield* printLine(jsonText(selected))
+  const results = yield* jq(selected, filter.value)
+  return results === "" ? undefined : yield* printLine(screen`${results}`)
+})
+
+/** The flags of commands whose `--json` prints every field. */
+export const wholeJson = (description: string) => ({
+  json: Flag.Boolean("json").pipe(Flag.withDescription(description), Flag.withDefault(false)),
+  filter: json.filter
+})
+
+/** Prints rows as JSON if the flags of `wholeJson` ask for it, and returns whether they do. */
+export const printedWhole = Effect.fnUntraced(function* (
+  rows: ReadonlyArray<object>,
+  { filter, json: isWanted }: { readonly json: boolean; readonly filter: Option.Option<string> }
+) {
+  if (!isWanted && Option.isNone(filter)) return false
+  yield* printJson(rows, { fields: Option.none(), filter })
+  return true
+})
+
 /** Prints rows. `columns` receives a function for ages. */
 export const printRows = Effect.fnUntraced(function* <Row extends object>(options: {
   readonly rows: ReadonlyArray<Row>
@@ -72,13 +99,7 @@ export const printRows = Effect.fnUntraced(function* <Row extends object>(option
   readonly empty: ScreenText
 }) {
   const { json: asked, rows } = options
-  if (Option.isSome(asked.fields) || Option.isSome(asked.filter)) {
-    const fields = Option.getOrElse(asked.fields, () => "all")
-    const selected = yield* Effect.forEach(rows, (row) => selectFields(row, fields))
-    if (Option.isNone(asked.filter)) return yield* printLine(jsonText(selected))
-    const results = yield* jq(selected, asked.filter.value)
-    return results === "" ? undefined : yield* printLine(screen`${results}`)
-  }
+  if (isJson(asked)) return yield* printJson(rows, asked)
   if (rows.length === 0) return yield* printLine(options.empty)
   const now = yield* Clock.currentTimeMillis
   const since = (millis: number | null) => (millis === null ? "" : age(now - millis))

@@ -4,7 +4,7 @@ import { fitted } from "../terminal/input/draftView.ts"
 import { type ScreenText, screen } from "../terminal/output/ScreenText.ts"
 import type { Style } from "../terminal/output/Style.ts"
 import { age } from "./age.ts"
-import { prefixLength } from "./lookup.ts"
+import { inboxColumns } from "./inboxColumns.ts"
 import { table } from "./table.ts"
 
 export interface Fleet {
@@ -50,25 +50,16 @@ const workerRows = (workers: ReadonlyArray<Worker>, style: Style, width: number,
   )
 }
 
-const idOf = ({ itemId, requestId }: InboxItem): string => requestId ?? itemId
-
-const inboxRows = (inbox: ReadonlyArray<InboxItem>, style: Style, width: number, now: number) => {
-  if (inbox.length === 0) return ["Nothing waits for you."]
-  const length = prefixLength(inbox.map(idOf))
-  return lines(
-    table(
-      [
-        { name: "ID", value: (item) => idOf(item).slice(0, length) },
-        { name: "KIND", value: ({ kind }) => kind },
-        { name: "AGE", value: ({ at }) => age(now - at) },
-        { name: "SESSION", value: ({ title }) => title ?? "", shrinks: true },
-        { name: "SUBJECT", value: ({ subject }) => subject, shrinks: true }
-      ],
-      inbox,
-      { style, width }
-    )
-  )
-}
+const inboxRows = (inbox: ReadonlyArray<InboxItem>, style: Style, width: number, now: number) =>
+  inbox.length === 0
+    ? ["Nothing waits for you."]
+    : lines(
+        table(
+          inboxColumns(inbox, (at) => age(now - at)),
+          inbox,
+          { style, width }
+        )
+      )
 
 /** Rows that fit on the screen. The workers take at most half of it. */
 export const watchRows = (fleet: Fleet, style: Style, size: Size, now: number): ReadonlyArray<string> => {

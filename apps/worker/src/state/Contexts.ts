@@ -1,8 +1,8 @@
 /**
- * The deployments that this user is signed in to, each as a device with a key of its own.
+ * The deployments that this user is signed in to, each as a device with a key of its own, or by a command that prints tokens.
  *
  * ```
- * <state>/contexts/<name>/context.json   the address of the deployment
+ * <state>/contexts/<name>/context.json   the address of the deployment, and the command for tokens
  *                         device.json    the key of this device, readable only by its owner
  *         current-context.json           the context that commands use by default
  * ```
@@ -19,9 +19,11 @@ export interface Context {
   readonly url: string
   /** The file of the device's key. */
   readonly key: string
+  /** The command line that prints a token, in place of a device. */
+  readonly tokenCommand: string | undefined
 }
 
-const File = Schema.Struct({ url: Schema.String })
+const File = Schema.Struct({ url: Schema.String, tokenCommand: Schema.optionalKey(Schema.String) })
 const Current = Schema.Struct({ name: Schema.String })
 
 const noHome = configError("There is no home directory for your sign-ins: set HOME.")
@@ -52,7 +54,7 @@ const pathsOf = Effect.fnUntraced(function* (name: string) {
 export const read = Effect.fnUntraced(function* (name: string) {
   const { file, key } = yield* pathsOf(name)
   const found = yield* PrivateFile.read(file, File)
-  return Option.map(found, ({ url }): Context => ({ name, url, key }))
+  return Option.map(found, ({ tokenCommand, url }): Context => ({ name, url, key, tokenCommand }))
 })
 
 export const list = Effect.gen(function* () {
@@ -93,9 +95,9 @@ export const prepare = Effect.fnUntraced(function* (name: string) {
 })
 
 /** Stores a context, and makes it the current one. */
-export const save = Effect.fnUntraced(function* (name: string, url: string) {
+export const save = Effect.fnUntraced(function* (name: string, url: string, tokenCommand?: string) {
   const { file } = yield* pathsOf(name)
-  yield* PrivateFile.write(file, File, { url })
+  yield* PrivateFile.write(file, File, { url, ...(tokenCommand !== undefined && { tokenCommand }) })
   yield* use(name)
 })
 

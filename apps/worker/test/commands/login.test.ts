@@ -1,5 +1,5 @@
 /** Signing in on another machine, which has its own home and no token. */
-import { existsSync, readdirSync, statSync } from "node:fs"
+import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
@@ -83,6 +83,27 @@ describe("opencode-worker login", () => {
         assert.strictEqual(left.code, 0, left.stderr)
         assert.isFalse(existsSync(join(contexts, "home")))
         assert.match((yield* here("devices", "ls")).stdout, /desk +revoked/)
+
+        // A login provider with a command line of its own.
+        const token = join(root, "token")
+        const byCommand = ["login", "--token-command", `cat ${token}`, "--url", url, "--context", "ci"]
+        const missing = yield* there(...byCommand)
+        assert.strictEqual(missing.code, 77, missing.stderr)
+        assert.match(missing.stderr, /The command for tokens ended with 1: cat/)
+        writeFileSync(token, "no.such.token")
+        assert.match((yield* there(...byCommand)).stderr, /refuses the token that the command of this context prints/)
+        assert.isFalse(existsSync(join(contexts, "ci")))
+        writeFileSync(token, yield* operatorToken)
+        const entered = yield* there(...byCommand)
+        assert.strictEqual(entered.code, 0, entered.stderr)
+        assert.match(entered.stdout, /^Signed in to http.* by a command for tokens\. Context: ci/)
+        assert.strictEqual((yield* there("whoami", "--jq", ".[].scope")).stdout, "operate\n")
+        writeFileSync(token, "nonsense")
+        const broken = yield* there("whoami")
+        assert.strictEqual(broken.code, 77, broken.stderr)
+        assert.match(broken.stderr, /The command for tokens printed no JWT/)
+        assert.strictEqual((yield* there("logout")).code, 0)
+        assert.isFalse(existsSync(join(contexts, "ci")))
       }),
     limit
   )

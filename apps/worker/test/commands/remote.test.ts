@@ -139,6 +139,9 @@ layer(world, { excludeTestServices: true, timeout: 300_000 })("an operator on an
         again.type("\u0004")
         yield* Effect.promise(() => returned.shows(/exit code 0/))
 
+        const greeted = yield* operate("send", "you", "--command", "greet", "--session", sessionId)
+        assert.match(greeted.stdout, /^\d+\. \*\*You\*\* wrote `Hello you`\./, greeted.stderr)
+
         // OpenCode's own interface, for the owner of the worker on its machine.
         const attached = yield* command.atTerminal({ root, environment }, "attach", "--directory", directory)
         const own = screenOf(attached)

@@ -10,6 +10,9 @@ import { findingLine } from "../../src/doctor/findingLine.ts"
 import { processLines } from "../../src/health/statusLines.ts"
 import type { WorkerReport } from "../../src/health/RunningWorkers.ts"
 import { rowsOf } from "../../src/operator/chat/footer.ts"
+import { age } from "../../src/operator/age.ts"
+import { inboxColumns } from "../../src/operator/inboxColumns.ts"
+import { table } from "../../src/operator/table.ts"
 import { watchRows } from "../../src/operator/watchView.ts"
 import { plain } from "../../src/terminal/output/Style.ts"
 import { permissionCard } from "../../src/terminal/requestCard.ts"
@@ -89,6 +92,43 @@ it("a request", async () => {
   await expect(`${card.text}  your answer: \n`).toMatchFileSnapshot(fileOf("request"))
 })
 
+const item = (
+  fields: Partial<InboxItem> & { readonly itemId: string; readonly requestId?: PendingRequest["requestId"] }
+) => row<InboxItem>({ requestId: null, pinned: false, ...fields })
+
+const inbox = [
+  item({
+    itemId: row("k57a3c9d"),
+    kind: "asked",
+    at: now - 5_000,
+    title: "Slow tests",
+    subject: "bash: rm -rf dist coverage"
+  }),
+  item({
+    itemId: row("k57b8e1f"),
+    kind: "gone",
+    at: now - 7_200_000,
+    title: null,
+    subject: "old-desktop, /srv/tools"
+  }),
+  item({
+    itemId: row("k58c2d4a"),
+    kind: "finished",
+    at: now - 90_000,
+    title: "Release notes",
+    subject: "Write the notes"
+  })
+]
+
+it("inbox", async () => {
+  const shown = table(
+    inboxColumns(inbox, (at) => age(now - at)),
+    inbox,
+    { style: plain, width: columns }
+  )
+  await expect(shown.text).toMatchFileSnapshot(fileOf("inbox"))
+})
+
 it("watch", async () => {
   const worker = (fields: Partial<Worker>) =>
     row<Worker>({
@@ -100,9 +140,6 @@ it("watch", async () => {
       online: true,
       ...fields
     })
-  const item = (
-    fields: Partial<InboxItem> & { readonly itemId: string; readonly requestId?: PendingRequest["requestId"] }
-  ) => row<InboxItem>({ requestId: null, pinned: false, ...fields })
   const rows = watchRows(
     {
       isConnected: true,
@@ -117,29 +154,7 @@ it("watch", async () => {
         worker({ machine: "laptop", directory: "/home/me/site", info: row({ branch: "redesign" }) }),
         worker({ machine: "old-desktop", directory: "/srv/tools", online: false, lastSeenAt: now - 7_200_000 })
       ],
-      inbox: [
-        item({
-          itemId: row("k57a3c9d"),
-          kind: "asked",
-          at: now - 5_000,
-          title: "Slow tests",
-          subject: "bash: rm -rf dist coverage"
-        }),
-        item({
-          itemId: row("k57b8e1f"),
-          kind: "gone",
-          at: now - 7_200_000,
-          title: null,
-          subject: "old-desktop, /srv/tools"
-        }),
-        item({
-          itemId: row("k58c2d4a"),
-          kind: "finished",
-          at: now - 90_000,
-          title: "Release notes",
-          subject: "Write the notes"
-        })
-      ]
+      inbox
     },
     plain,
     { columns, rows: 30 },

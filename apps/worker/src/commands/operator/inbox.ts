@@ -3,15 +3,13 @@ import type { Client as Operator, InboxItem } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import { Effect, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { prefixLength, unique } from "../../operator/lookup.ts"
+import { idOf, inboxColumns } from "../../operator/inboxColumns.ts"
+import { unique } from "../../operator/lookup.ts"
 import { json, printRows } from "../../operator/output.ts"
 import { printLine } from "../../terminal/output/Output.ts"
 import { screen } from "../../terminal/output/ScreenText.ts"
 import { operatorCommand } from "./operatorCommand.ts"
 import { descriptions } from "../descriptions.ts"
-
-/** The id that the other commands take: of the request, if the item is one. */
-const idOf = ({ itemId, requestId }: InboxItem): string => requestId ?? itemId
 
 const items = Effect.flatMap(Client, (client) => client.call(({ inbox: calls }, options) => calls.list(options)))
 
@@ -32,18 +30,11 @@ const ls = operatorCommand(
       return yield* Stream.runForEach(counts, (count) => printLine(screen`${count}`))
     }
     const rows = yield* items
-    const length = prefixLength(rows.map(idOf))
     yield* printRows({
       rows,
       json: given.json,
       empty: screen`Nothing waits for you.`,
-      columns: (since) => [
-        { name: "ID", value: (item) => idOf(item).slice(0, length) },
-        { name: "KIND", value: ({ kind, pinned }) => `${kind}${pinned ? " (pinned)" : ""}` },
-        { name: "AGE", value: ({ at }) => since(at) },
-        { name: "SESSION", value: ({ title }) => title ?? "", shrinks: true },
-        { name: "SUBJECT", value: ({ subject }) => subject, shrinks: true }
-      ]
+      columns: (since) => inboxColumns(rows, since)
     })
   })
 )

@@ -6,7 +6,7 @@ import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { AppError, exitCodes, refusal, temporaryError, toAppError, usageError } from "../../AppError.ts"
 import { asOperator } from "../../operator/connection.ts"
-import { json, printRows } from "../../operator/output.ts"
+import { isJson, json, printJson, printRows } from "../../operator/output.ts"
 import * as Contexts from "../../state/Contexts.ts"
 import { operatorKey } from "../../state/OperatorKey.ts"
 import { endWithOutput } from "../../terminal/output/endWithOutput.ts"
@@ -22,27 +22,56 @@ const named = Flag.String("context").pipe(
   Flag.optional
 )
 
+/** Only the context of a name. */
+const elsewhere = {
+  url: Option.none<string>(),
+  data: Option.none<string>(),
+  directory: Option.none<string>(),
+  demo: false
+}
+
 export const login = Command.make(
   "login",
   {
     code: Argument.String("code").pipe(
-      Argument.withDescription("The code that opencode-worker devices add shows on a machine that is signed in")
+      Argument.withDescription("The code that opencode-worker devices add shows on a machine that is signed in"),
+      Argument.optional
     ),
     url: shared.url,
-    context: named
+    context: named,
+    tokenCommand: Flag.String("token-command").pipe(
+      Flag.withMetavar("command"),
+      Flag.withDescription("Sign in by a command that prints a JWT of your login provider, in place of a code"),
+      Flag.optional
+    )
   },
   Effect.fn(
-    function* ({ code, context, url: given }) {
+    function* ({ code, context, tokenCommand, url: given }) {
       const url = yield* resolveUrl(given)
       const name = Option.getOrElse(context, () => Contexts.nameOf(url))
       const existing = yield* Contexts.read(name)
       if (Option.isSome(existing) && existing.value.url !== url) {
         return yield* usageError(`The context ${name} belongs to ${existing.value.url}: choose another --context.`)
       }
+      if (Option.isSome(code) === Option.isSome(tokenCommand)) {
+        return yield* usageError("Give a code of opencode-worker devices add, or a command with --token-command.")
+      }
+      if (Option.isSome(tokenCommand)) {
+        const { printedToken } = yield* Effect.promise(() => import("../../operator/tokenCommand.ts"))
+        yield* printedToken(tokenCommand.value)
+        yield* Contexts.prepare(name)
+        yield* Contexts.save(name, url, tokenCommand.value)
+        const connected = Client.use((client) => client.call(({ workers }, options) => workers.list(options)))
+        yield* asOperator({ ...elsewhere, context: Option.some(name) }, connected).pipe(
+          Effect.tapError(() => Contexts.remove(name)),
+          Effect.scoped
+        )
+        return yield* printLine(screen`Signed in to ${url} by a command for tokens. Context: ${name}`)
+      }
       // Stored before the claim: the same key can claim again if the response is lost.
       const key = yield* operatorKey(yield* Contexts.prepare(name))
       const device = yield* Effect.tryPromise({
-        try: () => claimDevice({ url, code: code.trim(), key }),
+        try: () => claimDevice({ url, code: Option.getOrElse(code, () => "").trim(), key }),
         catch: (error) =>
           isClientError(error) && error.reason._tag === "Rejected"
             ? refusal(error.reason.code, error.reason.message)
@@ -66,11 +95,14 @@ export const logout = Command.make(
     function* (given) {
       const context = Option.isSome(given.context) ? yield* Contexts.read(given.context.value) : yield* Contexts.current
       if (Option.isNone(context)) return yield* usageError("You are not signed in there: opencode-worker context ls.")
-      const { name, url } = context.value
-      const none = { url: Option.none<string>(), data: Option.none<string>(), directory: Option.none<string>() }
+      const { name, tokenCommand, url } = context.value
+      if (tokenCommand !== undefined) {
+        yield* Contexts.remove(name)
+        return yield* printLine(screen`Signed out of ${url}`)
+      }
       const leave = Client.use((client) => client.call(({ devices }) => devices.leave()))
       // The key is removed in any case; a device that the deployment still lists can be revoked from another one.
-      const left = yield* Effect.exit(asOperator({ ...none, context: Option.some(name), demo: false }, leave))
+      const left = yield* Effect.exit(asOperator({ ...elsewhere, context: Option.some(name) }, leave))
       yield* Contexts.remove(name)
       if (left._tag === "Success") return yield* printLine(screen`Signed out of ${url}`)
       return yield* new AppError({
@@ -86,10 +118,14 @@ export const logout = Command.make(
 export const whoami = operatorCommand(
   "whoami",
   descriptions.whoami,
-  {},
-  Effect.fnUntraced(function* () {
+  { json },
+  Effect.fnUntraced(function* (given) {
     const client = yield* Client
     const own = (yield* client.call(({ devices }, options) => devices.list(options))).find(({ isCurrent }) => isCurrent)
+    if (isJson(given.json)) {
+      const row = own ?? { deviceId: null, name: null, scope: "operate" }
+      return yield* printJson([row], given.json)
+    }
     yield* printLine(
       own === undefined
         ? screen`signed in by a login provider, with all permissions`

@@ -54,6 +54,11 @@ const flags = {
     Flag.withDescription("Deliver the prompt into the turn that runs in the session (default: after it)"),
     Flag.withDefault(false)
   ),
+  command: Flag.String("command").pipe(
+    Flag.withMetavar("name"),
+    Flag.withDescription("Run this command of OpenCode, such as init; the prompt is its arguments"),
+    Flag.optional
+  ),
   detach: Flag.Boolean("detach").pipe(
     Flag.withDescription("Print the turn's id when the prompt is stored, and exit"),
     Flag.withDefault(false)
@@ -84,7 +89,12 @@ const flags = {
   )
 }
 
-const promptOf = Effect.fnUntraced(function* (prompt: Option.Option<string>, file: Option.Option<string>) {
+const promptOf = Effect.fnUntraced(function* (
+  prompt: Option.Option<string>,
+  file: Option.Option<string>,
+  isArguments: boolean
+) {
+  if (isArguments && Option.isNone(file)) return Option.getOrElse(prompt, () => "")
   if (Option.isSome(prompt) === Option.isSome(file)) {
     return yield* usageError("Give the prompt as an argument, or a file with -F, or - for standard input.")
   }
@@ -100,7 +110,8 @@ export const send = operatorCommand(
   flags,
   Effect.fnUntraced(function* (given) {
     const client = yield* Client
-    const text = yield* promptOf(given.prompt, given.file)
+    const { command } = given
+    const text = yield* promptOf(given.prompt, given.file, Option.isSome(command))
     // Checked first, so that a prompt that is refused leaves no empty session.
     if (text.length > MAX_PROMPT) {
       return yield* usageError(`The prompt has ${text.length} characters; it takes at most ${MAX_PROMPT}.`)
@@ -112,6 +123,9 @@ export const send = operatorCommand(
       return yield* usageError(
         "--continue may choose another session when the command runs again: name one with --session, or leave out --idempotency-key."
       )
+    }
+    if (given.isSteered && Option.isSome(command)) {
+      return yield* usageError("A command of OpenCode cannot steer: leave out --steer, or --command.")
     }
     const isAtTerminal = yield* isInteractive
     const onRequest = Option.getOrElse(given.onRequest, () => (isAtTerminal ? "ask" : "fail"))
@@ -135,10 +149,15 @@ export const send = operatorCommand(
       ...(Option.isSome(given.agent) && { agent: given.agent.value }),
       ...(Option.isSome(given.variant) && { variant: given.variant.value }),
       ...(Option.isSome(given.budget) && { budget: given.budget.value }),
-      ...(given.isSteered && { delivery: "steer" as const })
+      files: yield* upload(given.attached),
+      ...keyed
     }
-    const files = yield* upload(given.attached)
-    const turnId = yield* client.call(({ turns }) => turns.send(sessionId, text, { ...optional, files, ...keyed }))
+    const delivery = given.isSteered ? { delivery: "steer" as const } : {}
+    const turnId = yield* client.call(({ turns }) =>
+      Option.isSome(command)
+        ? turns.command(sessionId, command.value, text, optional)
+        : turns.send(sessionId, text, { ...optional, ...delivery })
+    )
     const ids = { sessionId, turnId }
     if (given.detach) return yield* writeId(ids)
     const { style } = yield* target
