@@ -157,6 +157,13 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the operator's co
         assert.strictEqual((yield* operate("sessions", "rename", sessionId, "Touching")).code, 0)
         const shown = yield* operate("sessions", "show", sessionId)
         assert.match(shown.stdout, /^> Run touch ran\n.*> Go on\nso far\n.*aborted/s)
+        const client = yield* Client
+        const [worker] = yield* client.call(({ workers }) => workers.list())
+        if (worker === undefined) return assert.fail("There is no worker")
+        const emptyId = yield* client.call(({ sessions }) => sessions.create(worker.workerId))
+        const empty = yield* operate("sessions", "show", emptyId)
+        assert.include(empty.stdout, `opencode-worker sessions load-history ${emptyId} imports those of OpenCode`)
+        assert.strictEqual((yield* operate("sessions", "rm", emptyId, "--yes")).code, 0)
         const matching = (kind: string) =>
           operate("search", "touch ran", "-s", sessionId, "--kind", kind, "--json", "title,snippet")
         assert.match((yield* matching("prompt")).stdout, /"snippet":"Run touch ran","title":"Touching"/)

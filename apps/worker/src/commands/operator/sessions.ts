@@ -45,7 +45,12 @@ const show = operatorCommand(
   Effect.fnUntraced(function* (given) {
     const { sessionId } = yield* findSession(given.session)
     const { showSession } = yield* Effect.promise(() => import("../../terminal/SessionTranscript.ts"))
-    yield* showSession(sessionId, (yield* pageFor(given.plain)) ?? { style: noStyle, width: null })
+    const written = yield* showSession(sessionId, (yield* pageFor(given.plain)) ?? { style: noStyle, width: null })
+    if (written.size > 0) return
+    // A session that was started in OpenCode has its turns there until they are imported.
+    yield* printLine(
+      screen`No turn of this session has ended here. opencode-worker sessions load-history ${sessionId} imports those of OpenCode.`
+    )
   })
 )
 
