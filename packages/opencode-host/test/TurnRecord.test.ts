@@ -19,6 +19,7 @@ import {
   withTakenOver
 } from "../src/index.ts"
 import { turnReader } from "../src/internal/turn/turnReader.ts"
+import { isAnsweredAfter } from "../src/TurnRecord.ts"
 
 const textPart = (content: string) => ({ type: "text" as const, text: content })
 const synthetic = (content: string, metadata = {}) => ({ ...textPart(content), synthetic: true, metadata })
@@ -33,7 +34,7 @@ const builder = () => {
   const next = () => String((count += 1)).padStart(6, "0")
   const sessionID = "ses_1"
 
-  const user = (...parts: ReadonlyArray<DistributiveOmit<OpenCodePart, "id" | "sessionID" | "messageID">>) => {
+  const user = (...parts: ReadonlyArray<NewPart>) => {
     const id = `msg_${next()}`
     const stored = parts.map((part) => ({ ...part, id: `prt_${next()}`, sessionID, messageID: id }))
     chain.push({ info: { id, sessionID, role: "user", time: { created: count } }, parts: stored })
@@ -93,6 +94,8 @@ const builder = () => {
       assistant(id, { summary: true, finish: "stop" }, ["SUMMARY"])
     },
     subtask: () => ask(user({ type: "subtask", prompt: "look", description: "d", agent: "general", command: "sub" })),
+    /** A prompt with any parts. */
+    asking: (...parts: ReadonlyArray<NewPart>) => ask(user(...parts)),
     summarize: () => user(synthetic("Summarize the task tool output above and continue with your task.")),
     compaction: (overflow: boolean) => user({ type: "compaction", auto: true, ...(overflow && { overflow }) }),
     /** A message that asks for no answer: nothing shows that no person wrote it. */
@@ -108,6 +111,7 @@ const builder = () => {
       )
   }
 }
+type NewPart = DistributiveOmit<OpenCodePart, "id" | "sessionID" | "messageID">
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
 
 /** Prompts with the steps that answer them, and what OpenCode does after each step; `cut`: it is killed in its summary. */
@@ -310,6 +314,97 @@ describe("turns of a record", () => {
     b.subtask()
     b.compact()
     assert.deepStrictEqual(turnsOf(b.chain).map(promptText), ["hello", "/sub\nlook", "/compact"])
+  })
+
+  it("are headed by their attachments if they have no text", () => {
+    const b = builder()
+    b.attached("look at this")
+    b.attached(" ")
+    assert.deepStrictEqual(turnsOf(b.chain).map(promptText), ["look at this", "[Attached image/png: x.png]"])
+  })
+
+  it("do not begin with a prompt that OpenCode repeats, but with one of which a part differs", () => {
+    const agent = (name: string) => ({ type: "agent" as const, name })
+    const subtask = (prompt: string) => ({ type: "subtask" as const, prompt, description: "d", agent: "general" })
+    for (const part of [agent, subtask]) {
+      for (const [again, expected] of [
+        ["same", 1],
+        ["other", 2]
+      ] as const) {
+        const b = builder()
+        b.assistant(b.asking(textPart("look"), part("same")), {})
+        b.assistant(b.compaction(true), { summary: true, finish: "stop" }, ["SUMMARY"])
+        b.assistant(b.asking(textPart("look"), part(again)), { finish: "stop" })
+        assert.lengthOf(turnsOf(b.chain), expected, `${part("").type} ${again}`)
+      }
+    }
+  })
+
+  it("are answered after a prompt only by an answer to a later prompt", () => {
+    const b = builder()
+    const one = b.prompt("one")
+    const after = (id: string) => isAnsweredAfter(turnsOf(b.chain), id)
+    b.assistant(one, { finish: "stop" })
+    assert.isFalse(after(one))
+    b.shell()
+    b.compact()
+    const two = b.prompt("two")
+    assert.isFalse(after(one))
+    b.assistant(two, { finish: "stop" })
+    assert.deepStrictEqual([after(one), after(two)], [true, false])
+  })
+
+  it("are taken over by a prompt that came before the end of their last step, once it is answered", () => {
+    for (const [completed, expected] of [
+      [100, true],
+      [1, false],
+      [undefined, false]
+    ] as const) {
+      const b = builder()
+      const first = () => withTakenOver(turnsOf(b.chain))[0]?.takenOver
+      const time = { created: 1, ...(completed !== undefined && { completed }) }
+      b.assistant(b.prompt("work"), { finish: "stop", time })
+      const steer = b.prompt("stop")
+      assert.strictEqual(first(), false)
+      b.assistant(steer, { finish: "stop" })
+      assert.strictEqual(first(), expected)
+    }
+  })
+
+  it("are complete in the page that shows where they begin", () => {
+    const page = (b: ReturnType<typeof builder>, from: number) => {
+      const [remainder, complete] = turnsOfPage([], b.chain.slice(from), false)
+      return [remainder.map(({ info }) => b.chain.findIndex((message) => message.info.id === info.id)), ids(complete)]
+    }
+
+    const plain = builder()
+    const one = plain.prompt("one")
+    const before = plain.assistant(one, { finish: "stop" })
+    const two = plain.prompt("two")
+    const answer = plain.assistant(two, { finish: "stop" })
+    plain.assistant(one, { finish: "stop" })
+    // The late answer belongs to a turn of an older page.
+    assert.deepStrictEqual(page(plain, 1), [[1, 4], [["prompt", two, answer]]])
+    assert.deepStrictEqual(page(plain, 2), [[2, 3, 4], []])
+    assert.strictEqual(plain.chain[1]?.info.id, before)
+
+    for (const overflow of [false, true]) {
+      const compacted = builder()
+      compacted.assistant(compacted.prompt("one"), { finish: "tool-calls" })
+      compacted.assistant(compacted.compaction(overflow), { summary: true, finish: "stop" }, ["SUMMARY"])
+      const next = compacted.prompt("two")
+      const reply = compacted.assistant(next, { finish: "stop" })
+      // After a compaction because of its size it may be the prompt again.
+      const expected = overflow ? [[2, 3, 4, 5], []] : [[2, 3], [["prompt", next, reply]]]
+      assert.deepStrictEqual(page(compacted, 2), expected)
+    }
+
+    const cut = builder()
+    cut.assistant(cut.prompt("one"), { finish: "tool-calls" })
+    cut.compaction(true)
+    cut.assistant(cut.prompt("one"), { summary: true, finish: "stop" }, ["SUMMARY"])
+    // Between a compaction and its summary the prompt may be one that is repeated.
+    assert.deepStrictEqual(page(cut, 1), [[1, 2, 3, 4], []])
   })
 
   it("leave out answers to a prompt that was removed", () => {
