@@ -1,6 +1,7 @@
 /** The embedded deployment in a process of its own. It can be killed and restarted at the same address. */
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
+import { compileCache } from "./compileCache.ts"
 import { makeOperatorKey } from "./operatorKey.ts"
 import type { Traffic } from "./relay.ts"
 import { type Running, startProcess } from "./Running.ts"
@@ -32,7 +33,7 @@ export const startDeployment = async (
     const running = startProcess({
       program: process.execPath,
       args: ["--conditions=@opencode-worker/source", program, JSON.stringify(settings)],
-      environment: { ...environment, PATH: process.env["PATH"] ?? "" },
+      environment: { ...compileCache, ...environment, PATH: process.env["PATH"] ?? "" },
       stdio: ["ignore", "inherit", "inherit", "ipc"]
     })
     return { running, ...(await received<Addresses>(running)) }

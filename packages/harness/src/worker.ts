@@ -1,5 +1,6 @@
 /** The `opencode-worker` command as users run it: the built program, in a process of its own. */
 import { fileURLToPath } from "node:url"
+import { compileCache } from "./compileCache.ts"
 import { type Running, startProcess } from "./Running.ts"
 
 export const workerProgram = fileURLToPath(new URL("../../../apps/worker/dist/bin/main.js", import.meta.url))
@@ -34,7 +35,7 @@ export const startWorker = ({
   const running = startProcess({
     program: process.execPath,
     args: [...nodeFlags, workerProgram, "start", ...where, ...how],
-    environment
+    environment: { ...compileCache, ...environment }
   })
   return { ...running, [Symbol.asyncDispose]: () => running.end("SIGTERM") }
 }

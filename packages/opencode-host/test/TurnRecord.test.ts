@@ -22,6 +22,8 @@ import { turnReader } from "../src/internal/turn/turnReader.ts"
 import { isAnsweredAfter } from "../src/TurnRecord.ts"
 
 const textPart = (content: string) => ({ type: "text" as const, text: content })
+const agent = (name: string) => ({ type: "agent" as const, name })
+const subtask = (prompt: string) => ({ type: "subtask" as const, prompt, description: "d", agent: "general" })
 const synthetic = (content: string, metadata = {}) => ({ ...textPart(content), synthetic: true, metadata })
 
 /** Builds chains as OpenCode 1.18 writes them, each message a millisecond after the one before. */
@@ -324,8 +326,6 @@ describe("turns of a record", () => {
   })
 
   it("do not begin with a prompt that OpenCode repeats, but with one of which a part differs", () => {
-    const agent = (name: string) => ({ type: "agent" as const, name })
-    const subtask = (prompt: string) => ({ type: "subtask" as const, prompt, description: "d", agent: "general" })
     for (const part of [agent, subtask]) {
       for (const [again, expected] of [
         ["same", 1],

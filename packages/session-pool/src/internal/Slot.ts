@@ -43,6 +43,8 @@ export type Command<K, W, S> =
 /** The number of an entry's oldest waiter; `Infinity` without one. */
 const oldest = <K, W, S>(entry: Entry<K, W, S>) => entry.queue.first?.number ?? Infinity
 
+const isAfter = <K, W, S>(entry: Entry<K, W, S>, number: number) => oldest(entry) > number // mutate: equivalent, because no number occurs twice
+
 /** Keys that wait for a slot, ordered by their oldest waiter. */
 export const makeWaitingKeys = <K, W, S>() => {
   const entries: Array<Entry<K, W, S>> = []
@@ -51,7 +53,7 @@ export const makeWaitingKeys = <K, W, S>() => {
     add: (entry: Entry<K, W, S>) => {
       const number = oldest(entry)
       let at = entries.length
-      while (at > 0 && oldest(entries[at - 1]!) > number) at-- // mutate: equivalent, because no number occurs twice
+      while (at > 0 && isAfter(entries[at - 1]!, number)) at--
       if (at === entries.length) entries.push(entry)
       else entries.splice(at, 0, entry)
     },
