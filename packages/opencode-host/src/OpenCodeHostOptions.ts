@@ -32,7 +32,7 @@ export interface OpenCodeHostOptions {
    * `PATH` comes before the package if it is a newer OpenCode 1.
    */
   readonly binary?: string | undefined
-  /** Run a version of OpenCode 1 outside of the tested 1.18.x although it lacks operations. Default false. */
+  /** Run a version of OpenCode 1 outside of the tested ones (1.18.20 or a later 1.18) although it lacks operations. Default false. */
   readonly allowUntestedVersion?: boolean | undefined
   /** Added to the few variables that the server inherits. Tools of the agent see all of it: keep secrets out. */
   readonly environment?: Readonly<Record<string, string>> | undefined

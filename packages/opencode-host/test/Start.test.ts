@@ -147,8 +147,12 @@ describe("a start", () => {
       Effect.gen(function* () {
         const options = yield* setting(counted(server("1.99.1")))
         const error = yield* failure(options)
-        assert.deepInclude(error.reason, { _tag: "UnsupportedVersion", version: "1.99.1", supported: "1.18.x" })
-        assert.include(error.message, "tested with 1.18.x, and that version has no GET /agent and")
+        assert.deepInclude(error.reason, {
+          _tag: "UnsupportedVersion",
+          version: "1.99.1",
+          supported: "1.18.20 or a later 1.18"
+        })
+        assert.include(error.message, "tested with 1.18.20 or a later 1.18, and that version has no GET /agent and")
         // It takes no secrets, but its version already decides.
         assert.strictEqual(yield* startsOf(options), 1)
         const version = yield* Effect.flatMap(OpenCodeHost, (host) => host.server).pipe(

@@ -62,7 +62,7 @@ export const directorySettings = {
   ),
   opencode: text("The OpenCode binary (default: OPENCODE_BIN, the installed package, PATH)"),
   allowUntestedVersion: toggle(
-    "Run an OpenCode 1 that was not tested (1.18.x was), although it lacks operations",
+    "Run an OpenCode 1 that was not tested (1.18.20 or a later 1.18 was), although it lacks operations",
     false
   ),
   attach: text(

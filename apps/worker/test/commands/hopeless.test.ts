@@ -17,7 +17,7 @@ const cases = [
   [
     "another version",
     server("1.17.9"),
-    /OpenCode 1\.17\.9 is not supported: this program is tested with 1\.18\.x, and that version has no GET \/agent/
+    /OpenCode 1\.17\.9 is not supported: this program is tested with 1\.18\.20 or a later 1\.18, and that version has no GET \/agent/
   ],
   ["OpenCode 2", server("2.0.1"), /OpenCode 2\.0\.1 is not supported: its API is not that of OpenCode 1\.x/],
   ["a missing interpreter", "#!/nowhere/interpreter\n", /opencode cannot run here: .*\(ENOENT\)/],

@@ -20,8 +20,13 @@ export interface Instance {
 /** OpenCode's user name for HTTP Basic auth, unless `OPENCODE_SERVER_USERNAME` names another one. */
 export const defaultUsername = "opencode"
 
-const testedVersions = "1.18.x"
-const isTested = (version: string) => version.startsWith("1.18.")
+/** Earlier releases of 1.18 interrupt steering prompts (until 1.18.14) and lose turns that compact (1.18.15). */
+const oldestTested = 20
+const testedVersions = `1.18.${oldestTested} or a later 1.18`
+const isTested = (version: string) => {
+  const [, patch] = /^1\.18\.(\d+)$/.exec(version) ?? []
+  return patch !== undefined && Number(patch) >= oldestTested
+}
 
 const operation = "health"
 
