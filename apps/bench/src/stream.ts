@@ -3,9 +3,12 @@
  * to the raw event stream of the same OpenCode server for the same turns; the worker's writes; and whether every answer is
  * correct and whole. Every part except the model is real. The model streams at a known pace.
  */
+import { fork } from "node:child_process"
+import { fileURLToPath } from "node:url"
 import { type Deployment, startDeployment, startWorker } from "@opencode-worker/harness"
 import { type ChatRequest, openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
-import { listen, type OpenCodeEvent, serveOpenCode } from "./product/opencode.ts"
+import { message } from "./embedded/deployment.ts"
+import { listen, type OpenCode, type OpenCodeEvent, serveOpenCode } from "./product/opencode.ts"
 import { connectTo, operator, type Seen, type Sighting } from "./product/operator.ts"
 import { cpuSeconds } from "./product/worker.ts"
 import type { Line } from "./report.ts"
@@ -79,6 +82,7 @@ export async function* stream(quick: boolean): AsyncGenerator<Line> {
 
   const raw = rawText()
   using _ = await listen(openCode, raw.onEvent)
+  using floor = await startFloor(openCode, directory, deployed.url)
 
   for (const each of cases(quick)) {
     await using cleanup = new AsyncDisposableStack()
@@ -93,7 +97,7 @@ export async function* stream(quick: boolean): AsyncGenerator<Line> {
         operators.map((one, index) => one.ask(prompt(`${name}-${index}`, { ...each, tokens: 1, lines: 0 })))
       )
       await deployed.traffic()
-      const cpuBefore = await cpuSeconds(worker)
+      const [cpuBefore, floorBefore] = [await cpuSeconds(worker), await floor.cpuSeconds()]
       const answers = await Promise.all(
         operators.map(async (one, index) => {
           const own: Array<Answer> = []
@@ -105,7 +109,8 @@ export async function* stream(quick: boolean): AsyncGenerator<Line> {
         })
       )
       const workerCpuSeconds = (await cpuSeconds(worker)) - cpuBefore
-      return { answers: answers.flat(), traffic: await deployed.traffic(), workerCpuSeconds }
+      const floorCpuSeconds = (await floor.cpuSeconds()) - floorBefore
+      return { answers: answers.flat(), traffic: await deployed.traffic(), workerCpuSeconds, floorCpuSeconds }
     }
     const watched = await ask(true, each.rounds)
     const unwatched = await ask(false, 1)
@@ -136,6 +141,21 @@ interface Phase {
   readonly answers: ReadonlyArray<Answer>
   readonly traffic: Awaited<ReturnType<Deployment["traffic"]>>
   readonly workerCpuSeconds: number
+  readonly floorCpuSeconds: number
+}
+
+/** See `product/floor.ts`. */
+const startFloor = async ({ password, url }: OpenCode, directory: string, deployment: string) => {
+  const program = fileURLToPath(new URL("product/floor.ts", import.meta.url))
+  const child = fork(program, [url, password, directory, deployment])
+  await message(child)
+  return {
+    cpuSeconds: () => {
+      child.send("cpu")
+      return message<number>(child)
+    },
+    [Symbol.dispose]: () => child.disconnect()
+  }
 }
 
 /** Times of each turn's text in OpenCode's own event stream. */
@@ -185,14 +205,18 @@ const latencies = (answers: ReadonlyArray<Answer>, rawOf: (turn: string) => Read
   }
 }
 
-const writes = ({ answers, traffic: { bytes, mutations }, workerCpuSeconds }: Phase) => {
+const writes = ({ answers, floorCpuSeconds, traffic: { bytes, mutations }, workerCpuSeconds }: Phase) => {
   const from = Math.min(...answers.map(({ sentAt }) => sentAt))
   const to = Math.max(...answers.map(({ doneAt }) => doneAt))
+  const textBytes = answers.reduce((sum, { final }) => sum + Buffer.byteLength(final), 0)
   return {
     mutationsPerSecond: round(((mutations["queue:appendDeltas"] ?? 0) / (to - from)) * 1000),
     bytesWritten: bytes,
-    textBytes: answers.reduce((sum, { final }) => sum + Buffer.byteLength(final), 0),
-    workerCpuSeconds: round(workerCpuSeconds)
+    textBytes,
+    workerCpuSeconds: round(workerCpuSeconds),
+    floorCpuSeconds: round(floorCpuSeconds),
+    cpuPerMegabyte: round((workerCpuSeconds * 1e6) / textBytes),
+    floorCpuPerMegabyte: round((floorCpuSeconds * 1e6) / textBytes)
   }
 }
 

@@ -18,7 +18,7 @@ import { HostError } from "./HostError.ts"
 import { Unsupported } from "./HostErrorReason.ts"
 import type { HostEvent } from "./HostEvent.ts"
 import { ascendingId } from "./Ids.ts"
-import type { OpenCodeClient, TurnInput } from "./OpenCodeClient.ts"
+import type { OpenCodeClient, OpenCodeEvent, TurnInput } from "./OpenCodeClient.ts"
 import type { OpenCodeHostOptions } from "./OpenCodeHostOptions.ts"
 import type { OpenCodeServer } from "./OpenCodeServer.ts"
 import type { OpenCodeRequestRef, RequestReply } from "./OpenCodeRequest.ts"
@@ -77,6 +77,8 @@ export class OpenCodeHost extends Context.Service<
     ) => Effect.Effect<Option.Option<A>, E, R>
     /** Live events from now on. All listeners share one connection; listening starts no server. */
     readonly events: Stream.Stream<HostEvent>
+    /** The events that `accepts` returns true for, and all gaps. Most events are pieces of text, so a reader of others leaves them out. */
+    readonly listen: (accepts: (event: OpenCodeEvent) => boolean) => Stream.Stream<HostEvent>
     /**
      * Runs one prompt. Fails only before `Delivered`, and then the same ids may be given again; afterwards it ends with
      * exactly one `Ended`. A prompt that OpenCode has already is followed, not sent. Interrupting aborts the turn, and
@@ -119,6 +121,8 @@ const make = Effect.fnUntraced(function* (options: OpenCodeHostOptions) {
     verify: options.alwaysAsk === true ? (server) => assertAsks(server, directory) : undefined,
     stopTimeout: options.attach === undefined ? options.stopTimeout : 0
   })
+  const listen = (accepts?: (event: OpenCodeEvent) => boolean) =>
+    Stream.scoped(Stream.unwrap(Effect.map(hub.listen(accepts), Stream.fromQueue)))
   const client = options.alwaysAsk === true ? withoutAlways(makeClient(use, directory)) : makeClient(use, directory)
   const turns: RunningTurns = new Map()
   const isAttached = options.attach !== undefined
@@ -136,7 +140,8 @@ const make = Effect.fnUntraced(function* (options: OpenCodeHostOptions) {
       const found = yield* ifRunning
       return Option.isNone(found) ? Option.none() : Option.some(yield* run(makeClient(found.value, directory)))
     }),
-    events: Stream.scoped(Stream.unwrap(Effect.map(hub.listen(), Stream.fromQueue))),
+    events: listen(),
+    listen,
     turn: (input) =>
       Stream.unwrap(
         Effect.gen(function* () {
@@ -148,7 +153,7 @@ const make = Effect.fnUntraced(function* (options: OpenCodeHostOptions) {
             isAttached,
             keepAlive,
             running,
-            listen: hub.listen,
+            subscribe: hub.subscribe,
             turns,
             abort,
             background

@@ -77,7 +77,7 @@ export const turnHostOver = Effect.fnUntraced(function* (hub: Hub) {
     isAttached: false,
     keepAlive: Effect.void,
     running: Effect.succeed(running),
-    listen: hub.listen,
+    subscribe: hub.subscribe,
     turns: new Map(),
     abort,
     background: Effect.forkDetach

@@ -47,7 +47,7 @@ export const serveOpenCode = async ({ directory, environment }: Home) => {
 }
 
 /** Receives OpenCode's raw event stream. */
-export const listen = async (openCode: OpenCode, onEvent: (event: OpenCodeEvent) => void) => {
+export const listen = async (openCode: Pick<OpenCode, "request">, onEvent: (event: OpenCodeEvent) => void) => {
   const stop = new AbortController()
   const { body } = await openCode.request("/event", "GET", undefined, stop.signal)
   const read = async () => {

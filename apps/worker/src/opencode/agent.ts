@@ -14,6 +14,7 @@ import { type OpenSession, openSession } from "./conversation.ts"
 import { toAgentError } from "./errors.ts"
 import { toAgentEvents } from "./events.ts"
 import { slowDelivery } from "./notices.ts"
+import { emitAfter, mapEvents } from "./eventStream.ts"
 import { acceptedFiles, chosenModel } from "./promptFiles.ts"
 import { openCodeRecord } from "./record.ts"
 import { openCodeSessions } from "./sessions.ts"
@@ -44,9 +45,9 @@ const smallest = (one: TurnBudget | undefined, other: TurnBudget | null): TurnBu
 
 /** Opens slots. A session that OpenCode deletes is forgotten at once, so that the next turn opens a new one. */
 const makeSlots = Effect.gen(function* () {
-  const { events } = yield* OpenCodeHost
+  const { listen } = yield* OpenCodeHost
   const slots = new Set<Slot>()
-  yield* events.pipe(
+  yield* listen(({ type }) => type === "session.deleted").pipe(
     Stream.runForEach((element) =>
       Effect.sync(() => {
         if (element._tag === "Gap" || element.event.type !== "session.deleted") return
@@ -118,7 +119,7 @@ const make = Effect.fnUntraced(function* (workerBudget: TurnBudget | undefined) 
             leaveAsking: true,
             deadline
           })
-          return Stream.mapEffect(turnEvents, (event) => {
+          return mapEvents(turnEvents, (event) => {
             isDelivered ||= event._tag === "Delivered"
             // Deleted at OpenCode's own terminal before it stored the prompt.
             if (!isDelivered && event._tag === "Ended" && event.error?.name === "SessionDeleted") {
@@ -127,13 +128,8 @@ const make = Effect.fnUntraced(function* (workerBudget: TurnBudget | undefined) 
             return Effect.provideContext(toAgentEvents(session, messageId, event), context)
           })
         })
-        const notDelivered = Stream.fromEffect(Effect.delay(Effect.succeed([slowDelivery]), slowDeliveryAfter))
         return Stream.unwrap(Effect.provideContext(turn, context)).pipe(
-          Stream.merge(
-            Stream.filter(notDelivered, () => !isDelivered),
-            { haltStrategy: "left" }
-          ),
-          Stream.flattenIterable,
+          emitAfter(slowDeliveryAfter, slowDelivery, () => !isDelivered),
           Stream.mapError((error) => {
             const mapped = toAgentError(error)
             if (mapped.reason._tag === "SessionGone") slot.session = undefined

@@ -68,13 +68,18 @@ class Asleep extends Data.TaggedError("Asleep") {
  * The source over the hosted server, without the sessions of sub-agents. A list does not start an idle server: it fails, and the
  * next start is a gap, after which the changes are listed.
  */
-export const openCodeSessions = Effect.map(OpenCodeHost, ({ events, ifRunning }): SessionSource => {
+export const openCodeSessions = Effect.map(OpenCodeHost, ({ ifRunning, listen }): SessionSource => {
   const whileRunning = <A, E>(
     read: (client: OpenCodeClient) => Effect.Effect<A, E>
   ): Effect.Effect<A, Asleep | E | HostError> =>
     Effect.flatMap(ifRunning(read), Option.match({ onNone: () => new Asleep(), onSome: Effect.succeed }))
   return {
-    events: Stream.filterMap(events, sessionEvent),
+    events: Stream.filterMap(
+      listen(
+        ({ type }) => type.startsWith("session.") || type === "message.removed" || type === "message.part.removed"
+      ),
+      sessionEvent
+    ),
     list: (since) => whileRunning(({ sessions }) => Effect.map(sessions.list({ since }), (found) => found.map(listed))),
     record: {
       has: (sessionId, messageId) => whileRunning((client) => hasMessage(client, sessionId, messageId)),

@@ -119,12 +119,20 @@ const follow = Effect.fnUntraced(function* (
     }
   }
 
-  return yield* session.run(prompt).pipe(
-    Stream.tap(onEvent),
-    Stream.filter((event): event is Ended => event._tag === "Ended"),
-    Stream.runHead,
-    Effect.flatMap(Effect.fromOption),
-    Effect.catchTag("NoSuchElementError", Effect.die),
+  const run = Effect.suspend(() => {
+    let ended: Ended | undefined
+    return session.run(prompt).pipe(
+      Stream.takeUntil(({ _tag }) => _tag === "Ended"),
+      Stream.runForEachArray((events) => {
+        const last = events.at(-1)
+        if (last?._tag === "Ended") ended = last
+        // Without a loop for a piece of text that comes alone.
+        return events.length === 1 ? onEvent(events[0]) : Effect.forEach(events, onEvent, { discard: true })
+      }),
+      Effect.flatMap(() => (ended === undefined ? Effect.die("The turn has no end") : Effect.succeed(ended)))
+    )
+  })
+  return yield* run.pipe(
     Effect.tapError(showBusy),
     Effect.retry({ schedule: whileBusy, while: reasonIs("Busy") }),
     Effect.retry({ times: 1, while: reasonIs("SessionGone") }),

@@ -2,13 +2,14 @@
  * One connection to the server's event stream, for any number of listeners.
  *
  * ```
- *  GET /event ──▶ pump ──▶ hub ──▶ queue (bounded) ──▶ listener
- *    ▲ backoff      │        └───▶ queue (full: dropped, Gap) ──▶ slow listener
+ *  GET /event ──▶ pump ──▶ hub ──▶ backlog (bounded) ──▶ listener
+ *    ▲ backoff      │        └───▶ backlog (full: dropped, Gap) ──▶ slow listener
  *    └── error, stall, clean end: Gap at the next "server.connected"
  * ```
  *
  * The server replays nothing, so a Gap is sent once events flow again: what is read after it misses nothing.
  */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
@@ -24,42 +25,62 @@ import { send } from "./http.ts"
 import { unmarkedEvent } from "../plugin/mark.ts"
 
 /** Events that a listener may lag behind; about 4 MB of text deltas. */
-const backlog = 8192
+export const backlog = 8192
+
+/** After a backlog was dropped: the listener reads again what it follows. */
+export const overflow: Gap = { _tag: "Gap", cause: "overflow" }
 
 export interface Hub {
   /** `accepts` keeps out of the backlog what the listener would only throw away; gaps always pass. */
   readonly listen: (
     accepts?: (event: OpenCodeEvent) => boolean
   ) => Effect.Effect<Queue.Dequeue<HostEvent>, never, Scope.Scope>
+  /** Calls `receive` for each event, in the step in which it is published. */
+  readonly subscribe: (receive: (event: HostEvent) => void) => Effect.Effect<void, never, Scope.Scope>
   readonly publish: (event: HostEvent) => Effect.Effect<void>
+  readonly publishUnsafe: (event: HostEvent) => void
 }
 
 /** A full backlog is dropped whole. The listener receives a gap, after which it re-reads anyway. */
-const offer = (queue: Queue.Queue<HostEvent>, event: HostEvent) =>
-  Queue.offerUnsafe(queue, event)
-    ? Effect.void
-    : Effect.andThen(Queue.clear(queue), Queue.offer(queue, { _tag: "Gap", cause: "overflow" }))
+const offer = (queue: Queue.Queue<HostEvent>, event: HostEvent) => {
+  if (Queue.offerUnsafe(queue, event)) return
+  while (Queue.takeUnsafe(queue) !== undefined);
+  Queue.offerUnsafe(queue, overflow)
+}
 
 export const makeHub = Effect.fnUntraced(function* () {
-  const listeners = new Map<Queue.Queue<HostEvent>, (event: OpenCodeEvent) => boolean>()
-  yield* Effect.addFinalizer(() => Effect.forEach(listeners.keys(), Queue.shutdown, { discard: true }))
+  const listeners = new Set<(event: HostEvent) => void>()
+  const queues = new Set<Queue.Queue<HostEvent>>()
+  yield* Effect.addFinalizer(() => Effect.forEach(queues, Queue.shutdown, { discard: true }))
+
+  const subscribe: Hub["subscribe"] = (receive) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        listeners.add(receive)
+      }),
+      () => Effect.sync(() => listeners.delete(receive))
+    )
+  const publishUnsafe: Hub["publishUnsafe"] = (event) => {
+    for (const receive of listeners) receive(event)
+  }
 
   return {
     listen: (accepts = () => true) =>
       Effect.acquireRelease(
-        Effect.tap(Queue.dropping<HostEvent>(backlog), (queue) => Effect.sync(() => listeners.set(queue, accepts))),
+        Effect.tap(Queue.dropping<HostEvent>(backlog), (queue) => Effect.sync(() => queues.add(queue))),
         (queue) =>
           Effect.andThen(
-            Effect.sync(() => listeners.delete(queue)),
+            Effect.sync(() => queues.delete(queue)),
             Queue.shutdown(queue)
           )
+      ).pipe(
+        Effect.tap((queue) =>
+          subscribe((event) => (event._tag === "Gap" || accepts(event.event) ? offer(queue, event) : undefined))
+        )
       ),
-    publish: (event) =>
-      Effect.forEach(
-        listeners,
-        ([queue, accepts]) => (event._tag === "Gap" || accepts(event.event) ? offer(queue, event) : Effect.void),
-        { discard: true }
-      )
+    subscribe,
+    publish: (event) => Effect.sync(() => publishUnsafe(event)),
+    publishUnsafe
   } satisfies Hub
 })
 
@@ -71,7 +92,7 @@ export interface PumpOptions {
   readonly connected: Latch.Latch
   /** Called for whatever arrives, heartbeats too: the server is alive. */
   readonly heard: Effect.Effect<void>
-  /** Called for each event that is no heartbeat: the server does something. */
+  /** Called for each event that is no heartbeat, and once for several pieces of text: the server does something. */
   readonly active: (event: OpenCodeEvent) => Effect.Effect<void>
   /** Called when the connection ends, as it does when the server reloads its configuration. */
   readonly lost: Effect.Effect<void>
@@ -109,17 +130,55 @@ export const pump = Effect.fnUntraced(function* (options: PumpOptions) {
     yield* publish(unmarkedEvent(event))
   })
 
-  const connection = send(server, { operation: "events", path: "/event", directory }).pipe(
-    Effect.flatMap(({ body, ok }) => (ok && body !== null ? Effect.succeed(body) : Effect.fail("error" as const))),
-    Effect.map((body) => Stream.fromReadableStream({ evaluate: () => body, onError: () => "error" as const })),
-    Stream.unwrap,
-    Stream.timeoutOrElse({ duration: stallAfter, orElse: () => Stream.fail("stall" as const) }),
-    Stream.tap(() => heard),
-    Stream.decodeText(),
-    Stream.splitLines,
-    // OpenCode sends each event as one line of data, without a name or an id.
-    Stream.filter((line) => line.startsWith(dataField)),
-    Stream.runForEach((line) => Effect.flatMap(parse(line.slice(dataField.length)), receive)),
+  /** Text is most of what arrives: it is handled without an effect of its own. */
+  const receiveAll = (lines: ReadonlyArray<string>): Effect.Effect<void, "error"> =>
+    Effect.suspend(() => {
+      let text: OpenCodeEvent | undefined
+      for (const [index, line] of lines.entries()) {
+        // OpenCode sends each event as one line of data, without a name or an id.
+        if (!line.startsWith(dataField)) continue
+        const event = parse(line.slice(dataField.length))
+        if (event === unreadable) return Effect.fail("error" as const)
+        if (isEvent(event) && event.type === "message.part.delta") {
+          fruitless = 0
+          hub.publishUnsafe({ _tag: "Event", event })
+          text = event
+          continue
+        }
+        return Effect.andThen(receive(event), receiveAll(lines.slice(index + 1)))
+      }
+      return text === undefined ? Effect.void : active(text)
+    })
+
+  const read = (body: ReadableStream<Uint8Array>, onBytes: Effect.Effect<void>) => {
+    const decoder = new TextDecoder()
+    let rest = ""
+    return Stream.fromReadableStream({ evaluate: () => body, onError: () => "error" as const }).pipe(
+      Stream.runForEach((bytes) => {
+        const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n")
+        rest = lines.pop() ?? ""
+        return Effect.andThen(onBytes, receiveAll(lines))
+      })
+    )
+  }
+
+  const connection = Effect.gen(function* () {
+    let heardAt = yield* Clock.currentTimeMillis
+    const onBytes = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      heardAt = now
+      return heard
+    })
+    // One timer for the connection, and none for each piece of text.
+    const stall: Effect.Effect<never, "stall"> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const left = heardAt + Duration.toMillis(stallAfter) - now
+      return left <= 0 ? Effect.fail("stall" as const) : Effect.andThen(Effect.sleep(left), stall)
+    })
+    const reading = Effect.flatMap(
+      send(server, { operation: "events", path: "/event", directory }),
+      ({ body, ok }): Effect.Effect<void, "error"> => (ok && body !== null ? read(body, onBytes) : Effect.fail("error"))
+    )
+    return yield* Effect.raceFirst(reading, stall)
+  }).pipe(
     Effect.as("ended" as const),
     Effect.catch((error) => Effect.succeed(error === "stall" ? error : ("error" as const))),
     // A defect in reading an event costs the connection and makes a gap; later events still arrive.
@@ -144,8 +203,15 @@ export const pump = Effect.fnUntraced(function* (options: PumpOptions) {
 
 const dataField = "data:"
 
-const parse = (data: string): Effect.Effect<unknown, "error"> =>
-  Effect.try({ try: () => JSON.parse(data), catch: () => "error" as const })
+const unreadable = Symbol("unreadable")
+
+const parse = (data: string): unknown => {
+  try {
+    return JSON.parse(data)
+  } catch {
+    return unreadable
+  }
+}
 
 /** The payloads are OpenCode's own, typed by its SDK; only the envelope is checked. */
 const isEvent = (input: unknown): input is OpenCodeEvent =>

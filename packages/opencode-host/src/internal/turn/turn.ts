@@ -13,12 +13,14 @@
  * - A prompt that OpenCode has is never sent again.
  * - The end is what OpenCode's record says, never what an event says.
  */
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Schedule from "effect/Schedule"
+import type * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
 import { HostError } from "../../HostError.ts"
 import { Busy } from "../../HostErrorReason.ts"
@@ -27,16 +29,20 @@ import { budgetTracker } from "./budget.ts"
 import { checkCommand, sendCommand, stopLate } from "./command.ts"
 import { makeDeadline } from "./deadline.ts"
 import { deliver, isDelivered } from "./delivery.ts"
+import { concerns } from "./concerns.ts"
+import { type Inbox, makeInbox } from "./inbox.ts"
 import { isBusy } from "./record.ts"
 import { clearZombie, isAsking, requestTracker, sessionTree } from "./requests.ts"
 import { register } from "./runningTurns.ts"
 import type { Prompt, TurnHost } from "./turnHost.ts"
 import { turnReader } from "./turnReader.ts"
 import type { TurnProgress } from "./turnState.ts"
-import { operation, type Signal, turnSteps } from "./turnSteps.ts"
+import { operation, type Signal, type TurnSteps, turnSteps } from "./turnSteps.ts"
 
 /** A turn without events is looked up this often, so that a lost event cannot hang it. */
 const lookUp = Duration.seconds(15)
+type Emitted = Arr.NonEmptyReadonlyArray<TurnEvent>
+
 /** Servers that may exit while they receive one prompt. */
 const maxAttempts = 4
 
@@ -60,10 +66,10 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
   const { sessionId } = input
   const turn = yield* register(turns, sessionId, input.steer === true)
   yield* host.keepAlive
-  // Text of other sessions is most of what there is; their other events may be a sub-agent's.
-  const events = yield* host.listen(
-    ({ properties, type }) => type !== "message.part.delta" || properties.sessionID === sessionId
-  )
+  const inbox = makeInbox()
+  yield* host.subscribe((element) => {
+    if (element._tag === "Gap" || concerns(input, element.event)) inbox.event(element)
+  })
   const server = yield* host.running
   yield* server.primed
 
@@ -102,37 +108,59 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
   yield* Effect.addFinalizer(() => abandoned)
   const deadline = yield* makeDeadline(input.deadline)
 
-  const delivered: Signal = { _tag: "Delivered" }
-  /** A command may run a shell before OpenCode stores its prompt, so it counts as delivered before it is sent. */
-  const commanded = (name: string): Stream.Stream<Signal> =>
-    Stream.concat(
-      Stream.make(delivered),
-      Stream.fromEffect(
-        Effect.suspend(() => {
-          progress.sending = true
-          return Effect.map(sendCommand(client, input, name), (rejection) => ({
-            _tag: "Responded" as const,
-            rejection
-          }))
-        })
-      )
-    )
-  const delivery: Stream.Stream<Signal, HostError> = followed
-    ? Stream.make(delivered, { _tag: "Gap", cause: "restart" })
-    : command === undefined
-      ? Stream.fromEffect(Effect.as(deliver(client, input), delivered))
-      : commanded(command)
-  const signals: ReadonlyArray<Stream.Stream<Signal, HostError>> = [
-    Stream.fromQueue(events),
-    delivery,
-    Stream.fromEffect(Effect.as(server.exited, { _tag: "Exited" })),
-    Stream.fromEffect(Effect.as(Deferred.await(turn.isOldest), { _tag: "Oldest" })),
-    Stream.fromSchedule(Schedule.spaced(lookUp)).pipe(Stream.as<Signal>({ _tag: "Tick" })),
-    Stream.fromEffect(Effect.as(deadline.passed, { _tag: "Deadline" }))
-  ]
-  return Stream.mergeAll(signals, { concurrency: "unbounded", bufferSize: 1 }).pipe(
-    Stream.mapEffect(turnSteps({ host, input, turn, server, progress, followed, reader, requests, budget, deadline })),
-    Stream.flattenIterable,
-    Stream.takeUntil((event) => event._tag === "Ended")
+  if (followed) {
+    inbox.remind(delivered)
+    inbox.event({ _tag: "Gap", cause: "restart" })
+  } else if (command === undefined) yield* inbox.from(Effect.as(deliver(client, input), delivered))
+  else {
+    // A command may run a shell before OpenCode stores its prompt, so it counts as delivered before it is sent.
+    inbox.remind(delivered)
+    const send = Effect.suspend(() => {
+      progress.sending = true
+      return Effect.map(sendCommand(client, input, command), (rejection): Signal => ({ _tag: "Responded", rejection }))
+    })
+    yield* inbox.from(send)
+  }
+  yield* inbox.from(Effect.as(server.exited, { _tag: "Exited" }))
+  yield* inbox.from(Effect.as(Deferred.await(turn.isOldest), { _tag: "Oldest" }))
+  yield* inbox.from(Effect.as(deadline.passed, { _tag: "Deadline" }))
+  yield* Effect.forkScoped(
+    Effect.forever(Effect.andThen(Effect.sleep(lookUp), () => Effect.sync(() => inbox.remind(tick))))
   )
+  const steps = turnSteps({ host, input, turn, server, progress, followed, reader, requests, budget, deadline })
+  return eventsOf(inbox.take, steps)
 })
+
+const delivered: Signal = { _tag: "Delivered" }
+const tick: Signal = { _tag: "Tick" }
+
+/** The events of one signal after the other. Text that waits is emitted together. */
+const eventsOf = (take: Inbox["take"], { step, text }: TurnSteps): Stream.Stream<TurnEvent, HostError> => {
+  let waiting: ReadonlyArray<Signal> = []
+  let at = 0
+  let isEnded = false
+  const next: Pull.Pull<Emitted, HostError> = Effect.suspend(() => {
+    if (isEnded) return Cause.done()
+    const found: Array<TurnEvent> = []
+    for (let texts = text(waiting[at]); texts !== undefined; texts = text(waiting[at])) {
+      found.push(...texts)
+      at++
+    }
+    if (Arr.isArrayNonEmpty(found)) return Effect.succeed(found)
+    const signal = waiting[at++]
+    if (signal === undefined) {
+      return Effect.flatMap(take, (taken) => {
+        waiting = taken
+        at = 0
+        return next
+      })
+    }
+    return Effect.flatMap(step(signal), (events) => {
+      const end = events.findIndex(({ _tag }) => _tag === "Ended")
+      isEnded = end !== -1
+      const emitted = isEnded ? events.slice(0, end + 1) : events
+      return Arr.isReadonlyArrayNonEmpty(emitted) ? Effect.succeed(emitted) : next
+    })
+  })
+  return Stream.fromPull(Effect.succeed(next))
+}

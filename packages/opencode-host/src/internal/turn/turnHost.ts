@@ -19,7 +19,7 @@ export interface TurnHost {
   /** Keeps the server from being taken for idle; fails when the host is closing. */
   readonly keepAlive: Effect.Effect<void, HostError, Scope.Scope>
   readonly running: Effect.Effect<Running, HostError>
-  readonly listen: Hub["listen"]
+  readonly subscribe: Hub["subscribe"]
   readonly turns: RunningTurns
   readonly abort: (sessionId: string) => Effect.Effect<void, HostError>
   /** Runs as long as the host, concurrently. */

@@ -50,7 +50,13 @@ interface Parts {
   readonly deadline: Effect.Success<ReturnType<typeof makeDeadline>>
 }
 
-/** Returns the effect of a signal. */
+export interface TurnSteps {
+  /** The effect of a signal. */
+  readonly step: (signal: Signal) => Effect.Effect<ReadonlyArray<TurnEvent>, HostError>
+  /** The events of a piece of text, which has no other effect; undefined for any other signal. */
+  readonly text: (signal: Signal | undefined) => ReadonlyArray<TurnEvent> | undefined
+}
+
 export const turnSteps = ({
   budget,
   deadline,
@@ -62,7 +68,7 @@ export const turnSteps = ({
   requests,
   server,
   turn
-}: Parts) => {
+}: Parts): TurnSteps => {
   const { client } = host
   const { sessionId } = input
   const states = turnStates(client, input, turn, progress, reader)
@@ -219,7 +225,7 @@ export const turnSteps = ({
     Effect.map(usageWithAgents(client, last.messages), (usage): TurnEvent => ({ ...last, usage }))
 
   /** The next tick repeats a failed step. Only a step that ends the turn may fail, and only before delivery. */
-  return (signal: Signal): Effect.Effect<ReadonlyArray<TurnEvent>, HostError> =>
+  const stepOrRepeat = (signal: Signal): Effect.Effect<ReadonlyArray<TurnEvent>, HostError> =>
     step(signal).pipe(
       Effect.catch((error) => {
         if (signal._tag === "Exited" && !progress.delivered) return Effect.fail(error)
@@ -230,4 +236,10 @@ export const turnSteps = ({
       Effect.flatMap(Effect.forEach((event) => (event._tag === "Ended" ? withAgents(event) : Effect.succeed(event)))),
       Effect.tap(() => Effect.sync(() => deadline.setWaiting(requests.isOpen())))
     )
+
+  return {
+    step: stepOrRepeat,
+    text: (signal) =>
+      signal?._tag === "Event" && signal.event.type === "message.part.delta" ? reader.read(signal.event) : undefined
+  }
 }
