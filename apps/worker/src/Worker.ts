@@ -42,13 +42,13 @@ import {
   Stream
 } from "effect"
 import * as Credentials from "./state/Credentials.ts"
-import { handleCommand } from "./CommandHandler.ts"
-import { answerQuery } from "./QueryHandler.ts"
+import { handleCommand } from "./handlers/CommandHandler.ts"
+import { answerQuery } from "./handlers/QueryHandler.ts"
 import { type AboutWorker, reportInfo } from "./info/WorkerInfo.ts"
 import { Catalog } from "./opencode/catalog.ts"
 import { openCodeAgent } from "./opencode/agent.ts"
 import { publishCatalog, publishModels } from "./opencode/publish.ts"
-import { makeUndos, type Undos } from "./undo/Undos.ts"
+import { makeUndos, type Undos } from "./handlers/undo/Undos.ts"
 
 export interface WorkerOptions {
   /** The name of the machine that operators see. */

@@ -4,7 +4,7 @@ import type { TurnResult } from "@opencode-worker/convex-sync"
 import { MAX_CHANGED_FILES, MAX_NAME, MAX_PATCH } from "@opencode-worker/convex-backend/limits"
 import { type AssistantWithParts, type FileDiff, OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Effect, Schedule } from "effect"
-import { hashOf } from "../undo/hashes.ts"
+import { hashOf } from "./fileHashes.ts"
 
 /** OpenCode computes the patches of a turn shortly after its end. On a loaded machine that takes seconds. */
 const whileComputing = Schedule.spaced("100 millis").pipe(Schedule.upTo({ duration: "10 seconds" }))

@@ -17,8 +17,8 @@ import { Client } from "@opencode-worker/client/effect"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Option, Stream } from "effect"
-import { makeJournal } from "../../src/undo/journal.ts"
-import { keep } from "../../src/undo/kept.ts"
+import { makeJournal } from "../../src/handlers/undo/journal.ts"
+import { keep } from "../../src/handlers/undo/kept.ts"
 import {
   allSessions,
   answer,

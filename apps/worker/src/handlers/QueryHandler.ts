@@ -5,8 +5,8 @@ import type { QueryAnswers } from "@opencode-worker/convex-sync"
 import { type FileDiff, type HostError, OpenCodeHost } from "@opencode-worker/opencode-host"
 import { dirname, resolve } from "node:path"
 import { Effect, type FileSystem, Option } from "effect"
-import { type FileRefused, type ProjectPlace, readProjectFile, shownPath } from "./opencode/projectFile.ts"
-import { realPath } from "./opencode/realPath.ts"
+import { type FileRefused, type ProjectPlace, readProjectFile, shownPath } from "../opencode/projectFile.ts"
+import { realPath } from "../opencode/realPath.ts"
 import { type NotASubAgent, readSubAgent } from "./subAgent.ts"
 
 const maxFound = 100

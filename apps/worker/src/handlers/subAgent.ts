@@ -11,7 +11,7 @@ import {
   usageOf
 } from "@opencode-worker/opencode-host"
 import { Data, Effect, Stream } from "effect"
-import { finalParts } from "./opencode/finalParts.ts"
+import { finalParts } from "../opencode/finalParts.ts"
 
 const maxTurns = 20
 /** Characters of the JSON of a result. The deployment stores a little more. */

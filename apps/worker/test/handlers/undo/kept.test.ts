@@ -4,8 +4,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
 import { assert, describe, it, onTestFinished } from "vitest"
-import { directoryFingerprints, hashOf } from "../../src/undo/hashes.ts"
-import { keep, restore } from "../../src/undo/kept.ts"
+import { directoryFingerprints, hashOf } from "../../../src/opencode/fileHashes.ts"
+import { keep, restore } from "../../../src/handlers/undo/kept.ts"
 
 const folder = async () => {
   const root = await mkdtemp(join(tmpdir(), "files-"))

@@ -3,7 +3,7 @@ import { constants } from "node:fs"
 import { chmod, copyFile, lstat, mkdir, open, readlink, rename, rm, symlink, utimes } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { Effect, Schema } from "effect"
-import { fingerprintOf, isMissing } from "./hashes.ts"
+import { fingerprintOf, isMissing } from "../../opencode/fileHashes.ts"
 
 export const KeptFile = Schema.Struct({
   path: Schema.String,

@@ -4,7 +4,7 @@ import { History } from "@opencode-worker/convex-sync"
 import { ascendingId, OpenCodeHost, recordedTurn } from "@opencode-worker/opencode-host"
 import { Effect, Schedule } from "effect"
 import { busy, failed } from "./actionFailure.ts"
-import { openCodeHistory } from "./opencode/history.ts"
+import { openCodeHistory } from "../opencode/history.ts"
 
 /** The end of an output, in UTF-16 code units. */
 const shown = 20_000

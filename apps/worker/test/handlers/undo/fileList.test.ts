@@ -1,7 +1,7 @@
 import { MAX_CHANGED_FILES, MAX_RESULT } from "@opencode-worker/convex-backend/limits"
 import { assert, describe, it } from "vitest"
-import { fitting } from "../../src/undo/fileList.ts"
-import { changedSince } from "../../src/undo/redo.ts"
+import { fitting } from "../../../src/handlers/undo/fileList.ts"
+import { changedSince } from "../../../src/handlers/undo/redo.ts"
 
 describe("the files in the result of an undo", () => {
   it("fit into it, the changed ones first, and it names that there are more", () => {

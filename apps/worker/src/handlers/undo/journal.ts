@@ -16,8 +16,8 @@ import { mkdir, readdir, rename, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { makePrivateFolder } from "@opencode-worker/convex-embedded/private-files"
 import { Effect, Schema } from "effect"
-import { fromEmbeddedError } from "../local/EmbeddedError.ts"
-import * as PrivateFile from "../state/PrivateFile.ts"
+import { fromEmbeddedError } from "../../local/EmbeddedError.ts"
+import * as PrivateFile from "../../state/PrivateFile.ts"
 import { KeptFile } from "./kept.ts"
 
 const Undoing = Schema.Struct({

@@ -6,10 +6,10 @@ import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { WorkerEvent, type WorkerState } from "@opencode-worker/worker-fsm"
 import type { Actor } from "@opencode-worker/worker-fsm/machine"
 import { Data, Effect, Option } from "effect"
-import { Catalog } from "./opencode/catalog.ts"
-import { findUnlinked } from "./opencode/conversation.ts"
+import { Catalog } from "../opencode/catalog.ts"
+import { findUnlinked } from "../opencode/conversation.ts"
 import { type ActionOptions, sessionAction } from "./SessionActions.ts"
-import { openCodeHistory } from "./opencode/history.ts"
+import { openCodeHistory } from "../opencode/history.ts"
 
 const { Drain, Pause, Resume } = WorkerEvent.cases
 

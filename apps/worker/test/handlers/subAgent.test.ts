@@ -1,7 +1,7 @@
 /** A transcript of a sub-agent fits into the result of a query. */
 import { MAX_QUERY_RESULT } from "@opencode-worker/convex-backend/limits"
 import { assert, describe, it } from "@effect/vitest"
-import { fitTranscript } from "../src/subAgent.ts"
+import { fitTranscript } from "../../src/handlers/subAgent.ts"
 
 const turnOf = (name: string, texts: ReadonlyArray<string>) => ({
   text: name,

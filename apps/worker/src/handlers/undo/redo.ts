@@ -4,7 +4,7 @@ import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Effect, Option } from "effect"
 import { busy, failed } from "../actionFailure.ts"
 import { fitting, named } from "./fileList.ts"
-import { directoryFingerprints, type Fingerprints } from "./hashes.ts"
+import { directoryFingerprints, type Fingerprints } from "../../opencode/fileHashes.ts"
 import { makeJournal, type Undone } from "./journal.ts"
 
 /** The files that are neither as the undo left them nor as a redo restores them. */
