@@ -28,18 +28,18 @@ export async function* consoleLighthouse(quick: boolean): AsyncGenerator<Line> {
     const port = await freePort()
     await using launched = await launchBrowser({ port })
     void launched
-    const measure = async (page: string, hash: string): Promise<Line> => {
-      const scores = await lighthouse(port, deployed.url + hash, page, runs)
+    const measure = async (page: string, hash: string, isReturning: boolean): Promise<Line> => {
+      const scores = await lighthouse({ port, url: deployed.url + hash, name: page, isReturning }, runs)
       return { bench: "console", case: "lighthouse", page, runs, ...scores }
     }
-    yield await measure("pair", "/")
+    yield await measure("pair", "/", false)
     const { code } = await client.devices.add({ name: "bench", scope: "operate" })
     const context = await sharedProfile(port)
     const page = await context.newPage()
     await page.goto(`${deployed.url}/#pair=${code}`)
     await page.getByRole("heading", { name: "Inbox" }).waitFor()
     await page.close()
-    yield await measure("inbox", "/#/inbox")
+    yield await measure("inbox", "/#/inbox", true)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

@@ -63,8 +63,17 @@ const retried = async (work: () => Promise<unknown>): Promise<void> => {
   }
 }
 
-/** `port`: of the browser, whose profile is kept, so that a paired page stays paired. `name`: of the page, for the reports. */
-export const lighthouse = async (port: number, url: string, name: string, runs: number): Promise<Scores> => {
+export interface Visit {
+  /** Of the browser. */
+  readonly port: number
+  readonly url: string
+  /** Of the page, for the reports. */
+  readonly name: string
+  /** Keeps storage and cache of the page, so that a paired page stays paired. Otherwise each run is a first visit. */
+  readonly isReturning: boolean
+}
+
+export const lighthouse = async ({ isReturning, name, port, url }: Visit, runs: number): Promise<Scores> => {
   const program = await installed()
   const reports: Array<Report> = []
   for (let index = 1; index <= runs; index += 1) {
@@ -74,7 +83,7 @@ export const lighthouse = async (port: number, url: string, name: string, runs: 
         program,
         url,
         `--port=${port}`,
-        "--disable-storage-reset",
+        ...(isReturning ? ["--disable-storage-reset"] : []),
         "--quiet",
         "--form-factor=mobile",
         `--only-categories=${categories.join(",")}`,
