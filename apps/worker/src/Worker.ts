@@ -150,7 +150,8 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
   })
 
   const startPairing = Effect.gen(function* () {
-    const attempt = yield* Pairing.begin({ machine: options.machine, directory: options.directory })
+    const { about, directory, machine } = options
+    const attempt = yield* Pairing.begin({ machine, directory, ...(about && { permissions: about.permissions }) })
     yield* Ref.set(pairing, Option.some(attempt))
     yield* options.onPairingCode(attempt.code)
   })

@@ -72,17 +72,24 @@ const addressOf = async ({ meta }: MutationCtx): Promise<string | null> => {
 }
 
 /**
- * Starts a pairing for a worker, which sends only the hash of its secret. `machine` and `directory`: at most 100 bytes of
- * UTF-8. Returns the code to show, and `expiresAt` in milliseconds. Fails with `RateLimited`, `Disabled` or `Incompatible`.
+ * Starts a pairing for a worker, which sends only the hash of its secret. `machine`, `directory` and `permissions` (the
+ * permission mode): at most 100 bytes of UTF-8. Returns the code to show, and `expiresAt` in milliseconds. Fails with `RateLimited`, `Disabled` or `Incompatible`.
  */
 export const begin = anonymousMutation({
-  args: { machine: v.string(), directory: v.string(), secretHash: v.string(), protocol: v.optional(v.string()) },
-  handler: async (ctx, { machine, directory, secretHash, protocol }) => {
+  args: {
+    machine: v.string(),
+    directory: v.string(),
+    permissions: v.optional(v.string()),
+    secretHash: v.string(),
+    protocol: v.optional(v.string())
+  },
+  handler: async (ctx, { machine, directory, permissions, secretHash, protocol }) => {
     if (process.env["OPENCODE_WORKER_PAIRING"] === "off") {
       throw appError("Disabled", "This deployment accepts no new workers: OPENCODE_WORKER_PAIRING is off")
     }
     checkPairingName("machine", machine)
     checkPairingName("directory", directory)
+    if (permissions !== undefined) checkPairingName("permissions", permissions)
     checkHash(secretHash)
     const incompatible = incompatibility(protocol)
     if (incompatible !== null) throw appError(incompatible.code, incompatible.message)
@@ -98,6 +105,7 @@ export const begin = anonymousMutation({
       code,
       machine,
       directory,
+      ...(permissions !== undefined && { permissions }),
       secretHash,
       status: "pending",
       ...(address !== null && { address }),
@@ -134,14 +142,15 @@ export const owner = unleasedWorkerQuery({
 const pairingPreview = v.object({
   machine: v.string(),
   directory: v.string(),
+  permissions: v.union(v.string(), v.null()),
   address: v.union(v.string(), v.null()),
   createdAt: v.number(),
   expiresAt: v.number()
 })
 
 /**
- * The worker that shows `code`, before its approval: the names that it reports, its address (null if the deployment does
- * not know it), and the start and end of the code's validity in milliseconds. Wrong codes count as in `approve`.
+ * The worker that shows `code`, before its approval: the names and the permission mode that it reports (null if it
+ * reports none), its address (null if the deployment does not know it), and the start and end of the code's validity in milliseconds. Wrong codes count as in `approve`.
  */
 export const preview = operatorAction({
   args: { code: v.string() },
@@ -210,8 +219,15 @@ const attempt = {
 export const tryPreview = internalMutation({
   args: attempt,
   handler: (ctx, args): Promise<Infer<typeof pairingPreview> | ErrorData> =>
-    withPairing(ctx, args, ({ _creationTime, address, directory, expiresAt, machine }) =>
-      Promise.resolve({ machine, directory, address: address ?? null, createdAt: _creationTime, expiresAt })
+    withPairing(ctx, args, ({ _creationTime, address, directory, expiresAt, machine, permissions }) =>
+      Promise.resolve({
+        machine,
+        directory,
+        permissions: permissions ?? null,
+        address: address ?? null,
+        createdAt: _creationTime,
+        expiresAt
+      })
     )
 })
 

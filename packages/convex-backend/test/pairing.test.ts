@@ -12,7 +12,12 @@ const begin = async () => {
   const secret = newSecret()
   const begun = await deployment()
     .anonymous()
-    .mutation(api.pairing.begin, { machine: "laptop", directory: "/work", secretHash: sha256(secret) })
+    .mutation(api.pairing.begin, {
+      machine: "laptop",
+      directory: "/work",
+      permissions: "careful",
+      secretHash: sha256(secret)
+    })
   return {
     ...begun,
     secret,
@@ -59,7 +64,8 @@ describe("pairing", () => {
     const { code, expiresAt, secret, status } = await begin()
     const preview = await operator.action(api.pairing.preview, { code })
     const { createdAt, ...shown } = preview
-    assert.deepStrictEqual(shown, { machine: "laptop", directory: "/work", address: null, expiresAt })
+    const names = { machine: "laptop", directory: "/work", permissions: "careful" }
+    assert.deepStrictEqual(shown, { ...names, address: null, expiresAt })
     assert.approximately(createdAt, Date.now(), 60_000)
     assert.strictEqual((await status()).status, "pending")
     const workerId = await operator.action(api.pairing.approve, { code })

@@ -55,17 +55,20 @@ const makeSecret = Effect.gen(function* () {
 
 /**
  * Starts a pairing for a worker in `directory` on `machine`, both as people call them. A name longer than 100 bytes is cut,
- * and … marks where: a machine keeps its beginning, a directory its end.
+ * and … marks where: a machine keeps its beginning, a directory its end. `permissions`: the permission mode, which the operator
+ * sees before the approval.
  */
 export const begin = Effect.fn("Pairing.begin")(function* (worker: {
   readonly machine: string
   readonly directory: string
+  readonly permissions?: string
 }) {
   const convex = yield* ConvexClient
   const { secret, secretHash } = yield* makeSecret
   const { pairingId, code, expiresAt } = yield* convex.mutation(api.pairing.begin, {
     machine: pairingName(worker.machine, "head"),
     directory: pairingName(worker.directory, "tail"),
+    ...(worker.permissions !== undefined && { permissions: pairingName(worker.permissions, "head") }),
     secretHash,
     protocol: PROTOCOL
   })

@@ -24,18 +24,31 @@ const ageOf = (millis: number): string => {
     : `${Math.round(Duration.toMinutes(age))} min`
 }
 
+/** The permission modes of `start`. */
+const meanings: Readonly<Record<string, string>> = {
+  careful: " (asks before every tool call, except reads inside the directory)",
+  inherit: " (the OpenCode configuration of its machine decides)"
+}
+
 const approveShown = Effect.fnUntraced(function* (code: string, isConfirmed: boolean) {
   const client = yield* Client
-  const { address, createdAt, directory, machine } = yield* client.call(({ workers }) => workers.preview(code))
+  const { address, createdAt, directory, machine, permissions } = yield* client.call(({ workers }) =>
+    workers.preview(code)
+  )
   const age = ageOf((yield* Clock.currentTimeMillis) - createdAt)
   const from = address === null ? screen`` : screen`address       ${ScreenText.line(address)}\n`
-  const worker = screen`machine       ${ScreenText.line(machine)}\ndirectory     ${ScreenText.line(directory)}\n${from}code          began ${age} ago\n`
-  const warning = screen`The machine and the directory are the worker's own words: compare the code with its terminal.\n`
+  const mode =
+    permissions === null
+      ? screen``
+      : screen`permissions   ${ScreenText.line(permissions)}${meanings[permissions] ?? ""}\n`
+  const worker = screen`machine       ${ScreenText.line(machine)}\ndirectory     ${ScreenText.line(directory)}\n${mode}${from}code          began ${age} ago\n`
+  const warning = screen`The worker itself reports these names and permissions: compare the code with its terminal.\n`
   if (isConfirmed) yield* print(worker)
   yield* confirmed(isConfirmed, screen`${worker}${warning}? Make this worker yours? [y]es, [n]o\n`)
   yield* client.call(({ workers }) => workers.approve(code))
+  const asks = permissions === null ? screen`` : screen` (${ScreenText.line(permissions)} permissions)`
   yield* printLine(
-    screen`Approved: ${ScreenText.line(machine)}, ${ScreenText.line(directory)}. It is yours until you revoke it.`
+    screen`Approved: ${ScreenText.line(machine)}, ${ScreenText.line(directory)}${asks}. It is yours until you revoke it.`
   )
 })
 

@@ -135,6 +135,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("pairing", (it) =>
         const unsure = yield* command.atTerminal(good, "approve", code, "--url", url)
         const [card] = yield* Effect.promise(() => unsure.prints(/machine .*your answer: $/s))
         assert.include(card, directory)
+        assert.match(card, /permissions +careful \(asks before every tool call/)
         assert.match(card, /code +began \d+ (?:s|min) ago/)
         unsure.type("n\n")
         assert.match((yield* Effect.promise(() => unsure.ended)).stdout, /exit code 4/)
@@ -143,7 +144,10 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("pairing", (it) =>
         const sure = yield* command.atTerminal(good, "approve", code, "--url", url)
         yield* Effect.promise(() => sure.prints(/your answer: $/))
         sure.type("y\n")
-        assert.match((yield* Effect.promise(() => sure.ended)).stdout, /Approved: .*It is yours until you revoke it/)
+        assert.match(
+          (yield* Effect.promise(() => sure.ended)).stdout,
+          /Approved: .* \(careful permissions\)\. It is yours until you revoke it/
+        )
         yield* says(running, /^Ready/m)
         running.kill("SIGTERM")
         yield* Effect.promise(() => running.ended)

@@ -48,6 +48,8 @@ export const workersTables = {
     code: v.string(),
     machine: v.string(),
     directory: v.string(),
+    /** The permission mode, as the worker reports it. */
+    permissions: v.optional(v.string()),
     secretHash: v.string(),
     status: v.union(v.literal("pending"), v.literal("approved"), v.literal("expired")),
     /** The address of the worker, if the deployment knows it. */

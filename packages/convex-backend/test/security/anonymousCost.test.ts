@@ -10,7 +10,7 @@ afterEach(() => {
   delete process.env["OPENCODE_WORKER_PAIRING"]
 })
 
-const names = { machine: "m", directory: "/d" }
+const names = { machine: "m", directory: "/d", permissions: "careful" }
 const begin = (change: Partial<typeof names> = {}) =>
   deployment()
     .anonymous()
@@ -24,7 +24,7 @@ const expire = async () => {
 
 describe("anonymous callers", () => {
   it("send names of at most 100 bytes, without control characters", async () => {
-    for (const field of ["machine", "directory"] as const) {
+    for (const field of ["machine", "directory", "permissions"] as const) {
       for (const name of [
         "x".repeat(101),
         "€".repeat(34),
