@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Id } from "@opencode-worker/convex-backend/api"
-import { Deferred, Duration, Effect, Exit, Queue, Scope, Stream } from "effect"
+import { Deferred, Duration, Effect, Exit, Logger, Queue, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import {
   AgentError,
@@ -205,8 +205,9 @@ describe("requests of a turn", () => {
     })
   )
 
-  it.effect("the agent reads the reason when the time limit ends", () =>
-    Effect.gen(function* () {
+  it.effect("the agent reads the reason when the time limit ends, and the log names it", () => {
+    const lines: Array<string> = []
+    return Effect.gen(function* () {
       const { agent, ask, store } = yield* setUp({ requestTimeLimit: "5 minutes" })
       yield* ask(bash("per_1"))
       yield* TestClock.adjust("299 seconds")
@@ -216,8 +217,9 @@ describe("requests of a turn", () => {
       assert.deepStrictEqual([id, type], ["per_1", "unanswered"])
       assert.match(message ?? "", /^No person answered within 5m/)
       assert.deepStrictEqual(store.closed, [["row_per_1", "expired"]])
-    })
-  )
+      assert.deepStrictEqual(lines, ["Request opened", "Request expired"])
+    }).pipe(Effect.provide(Logger.layer([Logger.make(({ message }) => void lines.push(String([message].flat()[0])))])))
+  })
 
   it.effect("the time limit also runs while the deployment is unreachable", () =>
     Effect.gen(function* () {

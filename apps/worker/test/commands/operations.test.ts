@@ -133,6 +133,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker as a ser
         const [, code = ""] = yield* logs(/"Pairing code: (\S+)\\n/)
         assert.strictEqual((yield* status).code, 75)
         yield* operator.call(({ workers }) => workers.approve(code))
+        yield* logs(/"Owner: https:/)
         yield* logs(/"Ready: \d+ ms/)
         assert.strictEqual((yield* read(health, "/readyz")).status, 200)
 
