@@ -122,8 +122,8 @@ export const connect = ({ auth, device, timeout = 30_000, url }: ConnectOptions)
   }
   const timedOut = (): ClientReason =>
     clients.isConnected
-      ? { _tag: "Timeout", message: `The deployment did not respond within ${timeout} ms.` }
-      : { _tag: "Unreachable", message: `The deployment was not reachable for ${timeout} ms.` }
+      ? { _tag: "Timeout", message: `The deployment did not respond within ${timeout / 1000} s.` }
+      : { _tag: "Unreachable", message: `The deployment was not reachable for ${timeout / 1000} s.` }
   const call = async <A>(
     reference: FunctionReference<"query" | "mutation" | "action">,
     start: (client: ConvexClient) => Promise<A>

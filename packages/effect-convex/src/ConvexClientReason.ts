@@ -1,6 +1,8 @@
 /** The reasons of a `ConvexClientError`. Each comment says how to recover. */
 import * as Data from "effect/Data"
 
+const duration = (millis: number): string => (millis < 1000 ? `${millis} ms` : `${millis / 1000} s`)
+
 /** The URL cannot be used. Recovery: correct the URL. */
 export class InvalidUrl extends Data.TaggedError("InvalidUrl")<{
   /** The mistake in the URL. The URL itself is not repeated, because it may contain a password. */
@@ -17,14 +19,14 @@ export class InvalidUrl extends Data.TaggedError("InvalidUrl")<{
  */
 export class Unreachable extends Data.TaggedError("Unreachable")<{ readonly millis: number }> {
   override get message() {
-    return `The deployment was not reachable for ${this.millis} ms. Check the URL and the network; the client keeps reconnecting.`
+    return `The deployment was not reachable for ${duration(this.millis)}. Check the URL and the network; the client keeps reconnecting.`
   }
 }
 
 /** The deployment was connected and did not respond within the time limit. Recovery: as for `Unreachable`. */
 export class Timeout extends Data.TaggedError("Timeout")<{ readonly millis: number }> {
   override get message() {
-    return `The deployment did not respond within ${this.millis} ms. The call may still be executed.`
+    return `The deployment did not respond within ${duration(this.millis)}. The call may still be executed.`
   }
 }
 
