@@ -3,31 +3,36 @@ import { Effect, Runtime } from "effect"
 import { CliError, Command, Completions } from "effect/cli"
 import { exitCodes } from "./AppError.ts"
 import { descriptions } from "./commands/descriptions.ts"
+import { examples } from "./commands/examples.ts"
 import { packageVersion } from "./info/version.ts"
 
 const commands = {
-  dev: () => import("./commands/dev.ts").then(({ dev }) => dev),
-  start: () => import("./commands/start.ts").then(({ start }) => start),
-  serve: () => import("./commands/serve.ts").then(({ serve }) => serve),
-  chat: () => import("./commands/operator/chat.ts").then(({ chat }) => chat),
-  send: () => import("./commands/operator/send.ts").then(({ send }) => send),
-  inbox: () => import("./commands/operator/inbox.ts").then(({ inbox }) => inbox),
+  dev: () => import("./commands/dev.ts").then(({ dev }) => Command.withExamples(dev, examples.dev)),
+  start: () => import("./commands/start.ts").then(({ start }) => Command.withExamples(start, examples.start)),
+  serve: () => import("./commands/serve.ts").then(({ serve }) => Command.withExamples(serve, examples.serve)),
+  chat: () => import("./commands/operator/chat.ts").then(({ chat }) => Command.withExamples(chat, examples.chat)),
+  send: () => import("./commands/operator/send.ts").then(({ send }) => Command.withExamples(send, examples.send)),
+  inbox: () => import("./commands/operator/inbox.ts").then(({ inbox }) => Command.withExamples(inbox, examples.inbox)),
   watch: () => import("./commands/operator/watch.ts").then(({ watch }) => watch),
-  allow: () => import("./commands/operator/requests.ts").then(({ allow }) => allow),
+  allow: () =>
+    import("./commands/operator/requests.ts").then(({ allow }) => Command.withExamples(allow, examples.allow)),
   deny: () => import("./commands/operator/requests.ts").then(({ deny }) => deny),
-  answer: () => import("./commands/operator/requests.ts").then(({ answer }) => answer),
+  answer: () =>
+    import("./commands/operator/requests.ts").then(({ answer }) => Command.withExamples(answer, examples.answer)),
   search: () => import("./commands/operator/search.ts").then(({ search }) => search),
-  sessions: () => import("./commands/operator/sessions.ts").then(({ sessions }) => sessions),
-  turns: () => import("./commands/operator/turns.ts").then(({ turns }) => turns),
-  workers: () => import("./commands/operator/workers.ts").then(({ workers }) => workers),
-  approve: () => import("./commands/approve.ts").then(({ approve }) => approve),
+  sessions: () =>
+    import("./commands/operator/sessions.ts").then(({ sessions }) => Command.withExamples(sessions, examples.sessions)),
+  turns: () => import("./commands/operator/turns.ts").then(({ turns }) => Command.withExamples(turns, examples.turns)),
+  workers: () =>
+    import("./commands/operator/workers.ts").then(({ workers }) => Command.withExamples(workers, examples.workers)),
+  approve: () => import("./commands/approve.ts").then(({ approve }) => Command.withExamples(approve, examples.approve)),
   rotate: () => import("./commands/rotate.ts").then(({ rotate }) => rotate),
-  doctor: () => import("./commands/doctor.ts").then(({ doctor }) => doctor),
+  doctor: () => import("./commands/doctor.ts").then(({ doctor }) => Command.withExamples(doctor, examples.doctor)),
   attach: () => import("./commands/attach.ts").then(({ attach }) => attach),
   status: () => import("./commands/status.ts").then(({ status }) => status),
-  config: () => import("./commands/config.ts").then(({ config }) => config),
-  service: () => import("./commands/service.ts").then(({ service }) => service),
-  login: () => import("./commands/operator/login.ts").then(({ login }) => login),
+  config: () => import("./commands/config.ts").then(({ config }) => Command.withExamples(config, examples.config)),
+  service: () => import("./commands/service.ts").then(({ service }) => Command.withExamples(service, examples.service)),
+  login: () => import("./commands/operator/login.ts").then(({ login }) => Command.withExamples(login, examples.login)),
   logout: () => import("./commands/operator/login.ts").then(({ logout }) => logout),
   whoami: () => import("./commands/operator/login.ts").then(({ whoami }) => whoami),
   context: () => import("./commands/operator/login.ts").then(({ context }) => context),

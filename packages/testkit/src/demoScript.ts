@@ -20,9 +20,9 @@ const quote = (text: string): string => {
 
 /**
  * - A prompt about files, or to run something: it reasons, calls the `bash` tool with `ls -a`, and describes the output.
- * - Any other prompt: it introduces itself and quotes the prompt, its number in the conversation and the first prompt.
+ * - Any other prompt: it introduces itself and quotes the prompt, its number in the session and the first prompt.
  *
- * The text streams in twenty pieces or more, one every 20 ms. The same conversation receives the same answers.
+ * The text streams in twenty pieces or more, one every 20 ms. The same session receives the same answers.
  */
 export const demoScript: Script = ({ lastUserText, prompts, toolNames, toolResults }) => {
   const result = toolResults.at(-1)
@@ -49,7 +49,7 @@ const afterTool = (output: string): string => {
 const inCharacter = (prompt: string, prompts: ReadonlyArray<string>): string =>
   "I am the offline model of this demonstration: a script on your machine, not a language model, so I repeat " +
   `what reached me instead of thinking about it. You wrote ${quote(prompt)}. ` +
-  `That is prompt number ${prompts.length} of this conversation, ` +
+  `That is prompt number ${prompts.length} of this session, ` +
   (prompts.length === 1
     ? "its first one. Ask me something else, and I will show that I still know it."
     : `which began with ${quote(prompts[0] ?? "")}, so its context was kept. `) +

@@ -59,7 +59,7 @@ const flags = {
   ),
   session: Flag.String("session").pipe(
     Flag.withAlias("s"),
-    Flag.withDescription("Continue this conversation (default: a new one)"),
+    Flag.withDescription("Continue this session (default: a new one)"),
     Flag.optional
   ),
   prompt: Flag.String("prompt").pipe(
@@ -130,8 +130,8 @@ const readyWorker = Effect.fnUntraced(function* (
   return { lifecycle, workerId: yield* Effect.orDie(Effect.flatMap(workerId, Effect.fromOption)) }
 })
 
-/** The conversation to continue, or a new one. */
-const conversation = Effect.fnUntraced(function* (workerId: WorkerId, given: Flags["session"]) {
+/** The session to continue, or a new one. */
+const sessionFor = Effect.fnUntraced(function* (workerId: WorkerId, given: Flags["session"]) {
   const client = yield* Client
   if (Option.isNone(given)) return yield* client.call(({ sessions }) => sessions.create(workerId))
   const found = yield* findSession(given.value)
@@ -161,11 +161,14 @@ const unknown = Effect.fnUntraced(function* (spec: string, nearest: ReadonlyArra
   return yield* configError(
     nearest.length > 0
       ? `There is no model "${spec}" in your OpenCode configuration. Did you mean ${shown.join(", ")}?`
-      : `There is no model "${spec}" in your OpenCode configuration. It has ${shown.join(", ")}${more}.`
+      : `There is no model "${spec}" in your OpenCode configuration. It has ${shown.join(", ")}${more}. opencode auth login adds a provider.`
   )
 })
 
-const announce = (sessionId: SessionId) => printLine(screen`session     ${sessionId} (--session continues it)`)
+const announce = (sessionId: SessionId) => printLine(screen`session     ${sessionId}`)
+
+const toContinue = (sessionId: SessionId, demo: boolean) =>
+  printLine(screen`To continue: opencode-worker dev ${demo ? "--demo " : ""}--session ${sessionId}`)
 
 /** Runs the worker and the chat until the prompts end. */
 const chat = Effect.fnUntraced(function* (
@@ -184,8 +187,8 @@ const chat = Effect.fnUntraced(function* (
   const worker = yield* readyWorker(folder, where, flagsGiven)
   const readyMillis = process.uptime() * 1000
   const client = yield* Client
-  // Created by the first prompt, so that a chat without a prompt leaves no empty conversation behind.
-  const current = yield* conversation(worker.workerId, session).pipe(Effect.tap(announce), Effect.cached)
+  // Created by the first prompt, so that a chat without a prompt leaves no empty session behind.
+  const current = yield* sessionFor(worker.workerId, session).pipe(Effect.tap(announce), Effect.cached)
 
   yield* printLine(screen`data        ${ScreenText.line(folder.root)}`)
   yield* printLine(screen`directory   ${ScreenText.line(host.directory)}`)
@@ -206,6 +209,9 @@ const chat = Effect.fnUntraced(function* (
   if (Option.isSome(model)) yield* knownModel(model.value)
 
   const tally = yield* Ref.make(noTurns)
+  // Also after Ctrl-C.
+  let latest: SessionId | undefined
+  yield* Effect.addFinalizer(() => (latest === undefined ? Effect.void : toContinue(latest, flagsGiven.demo)))
   const opening = sample ? [demoPrompt] : []
   if (input !== undefined && isTyped) {
     const settings = { model: Option.getOrUndefined(model), agent: undefined, attached: [] }
@@ -215,7 +221,8 @@ const chat = Effect.fnUntraced(function* (
       announce
     )
     const sessionId = Option.isSome(session) ? yield* current : undefined
-    yield* chatLoop({ workerId, sessionId, create, input, page, settings, tally, opening, finishes: true })
+    const onSession = (id: SessionId) => void (latest = id)
+    yield* chatLoop({ workerId, sessionId, create, onSession, input, page, settings, tally, opening, finishes: true })
   } else {
     const prompts = promptSource(given.length > 0 ? given : opening)
     yield* Stream.runForEach(prompts, (prompt) =>
@@ -269,7 +276,7 @@ export const dev = Command.make(
         Effect.provide(EmbeddedDeployment.serve(folder, listening)),
         Effect.raceFirst(input?.quit ?? Effect.never)
       )
-      yield* printLine(summary(run, yield* listProcesses(run.hostId)))
+      if (given.demo || !isTyped) yield* printLine(summary(run, yield* listProcesses(run.hostId)))
       const { completed, refused, turns } = run.tally
       // A person who typed the prompts has seen how each ended.
       if (isTyped || completed === turns + refused) return

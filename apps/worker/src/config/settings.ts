@@ -30,7 +30,7 @@ const duration = (description: string, least: Duration.Input, takes: string, fal
 /** Of one directory. */
 export const directorySettings = {
   url: text("The Convex deployment, as https://happy-otter-123.convex.cloud", { metavar: "url" }),
-  data: text("Folder for the deployment and the worker's identity (default: below your state directory)"),
+  data: text("Where sessions and keys are kept (default: ~/.local/state/opencode-worker/<directory>)"),
   permissions: choice(
     "careful: every tool call needs a person's approval, except reads inside the directory. inherit: your OpenCode configuration decides",
     ["careful", "inherit"],

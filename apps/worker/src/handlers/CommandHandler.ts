@@ -7,7 +7,7 @@ import { WorkerEvent, type WorkerState } from "@opencode-worker/worker-fsm"
 import type { Actor } from "@opencode-worker/worker-fsm/machine"
 import { Data, Effect, Option } from "effect"
 import { Catalog } from "../opencode/catalog.ts"
-import { findUnlinked } from "../opencode/conversation.ts"
+import { findUnlinked } from "../opencode/openSession.ts"
 import { type ActionOptions, sessionAction } from "./SessionActions.ts"
 import { openCodeHistory } from "../opencode/history.ts"
 
@@ -16,9 +16,9 @@ const { Drain, Pause, Resume } = WorkerEvent.cases
 /** The session was already deleted from the deployment. */
 const isNotFound = ({ reason }: ConvexSyncError) => reason._tag === "Rejected" && reason.code === "NotFound"
 
-/** The conversation was deleted at OpenCode's own terminal. */
+/** The session was deleted at OpenCode's own terminal. */
 class DeletedInOpenCode extends Data.TaggedError("DeletedInOpenCode") {
-  override readonly message = "OpenCode has deleted this conversation."
+  override readonly message = "OpenCode has deleted this session."
 }
 
 /** The event of the deletion may have been missed, so it is reported now. */

@@ -21,7 +21,7 @@ const fork = Effect.fnUntraced(function* (id: string, { turnId }: ActionOf<"fork
   const { mutation, query } = yield* Lease
   const messageId = turnId === undefined ? undefined : (yield* query(api.changes.since, { turnId })).messageId
   const copy = yield* busy(client.actions.fork(id, messageId ?? undefined))
-  // The copy has the metadata of its origin, which names another conversation.
+  // The copy has the metadata of its origin, which names another session of the deployment.
   yield* busy(client.actions.setMetadata(copy.id, {}))
   const session = { opencodeSessionId: copy.id, title: copy.title.slice(0, 500), updatedAt: copy.time.updated }
   const sessionId = yield* mutation(api.sync.adopt, { session })

@@ -1,8 +1,8 @@
 /**
  * OpenCode as an `Agent` of convex-sync: opencode-host behind a pool of open sessions.
  *
- * The pool is the only admission of turns. Its resource is the OpenCode session of a conversation, which the first `run`
- * opens: only a claimed turn may create one, so that deleting a conversation finds every session of it.
+ * The pool is the only admission of turns. Its resource is the OpenCode session of a session of the deployment, which the first `run`
+ * opens: only a claimed turn may create one, so that deleting a session finds every OpenCode session of it.
  */
 import { Agent, AgentError, AgentReason, type AgentSession, type Conversation } from "@opencode-worker/convex-sync"
 import { ModelCache } from "@opencode-worker/model-cache"
@@ -10,7 +10,7 @@ import { ascendingId, OpenCodeHost, type TurnBudget } from "@opencode-worker/ope
 import { SessionPool } from "@opencode-worker/session-pool"
 import { Context, Effect, FileSystem, Layer, Stream } from "effect"
 import { Catalog, checkName, checkVariant } from "./catalog.ts"
-import { type OpenSession, openSession } from "./conversation.ts"
+import { type OpenSession, openSession } from "./openSession.ts"
 import { toAgentError } from "./errors.ts"
 import { toAgentEvents } from "./events.ts"
 import { slowDelivery } from "./notices.ts"
@@ -20,9 +20,9 @@ import { openCodeRecord } from "./record.ts"
 import { openCodeSessions } from "./sessions.ts"
 import { whenRunning } from "./startup.ts"
 
-/** Maximum number of concurrent turns, and of conversations whose OpenCode session stays open. */
+/** Maximum number of concurrent turns, and of sessions whose OpenCode session stays open. */
 export const capacity = 20
-/** After this idle time, a conversation is looked up again at its next turn. */
+/** After this idle time, a session is looked up again at its next turn. */
 const idleTimeToLive = "5 minutes"
 /** Time limit of a turn. OpenCode stops waiting for a hanging model after about half an hour. */
 const deadline = "1 hour"

@@ -14,7 +14,7 @@ import {
 import { Effect, type FileSystem, Option } from "effect"
 import * as ToolPreview from "../terminal/ToolPreview.ts"
 import { turnChanges } from "./changes.ts"
-import type { OpenSession } from "./conversation.ts"
+import type { OpenSession } from "./openSession.ts"
 import { finalParts } from "./finalParts.ts"
 import { compactionNotice, deliveryNotice, retryNotice } from "./notices.ts"
 import { toAgentRequest } from "./request.ts"

@@ -37,5 +37,5 @@ export const retryNotice = ({ attempt, message, next }: EventOf<"RetryScheduled"
 /** The notice of a completed compaction is also a final part, with the same id. */
 export const compactionNotice = ({ messageId, state }: EventOf<"Compaction">): Notice =>
   state === "running"
-    ? notice(`${messageId}:running`, "OpenCode compacts the conversation to make room.", { name: "Compacting" })
+    ? notice(`${messageId}:running`, "OpenCode compacts the session to make room.", { name: "Compacting" })
     : notice(messageId, compacted.text, { name: compacted.name })

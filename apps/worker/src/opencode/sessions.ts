@@ -10,7 +10,7 @@ import {
 import { Data, Effect, Option, Predicate, Result, Stream } from "effect"
 import { hasMessage, partIds } from "./history.ts"
 
-/** Metadata key of the conversation that a worker created the session for. */
+/** Metadata key of the deployment's session that a worker created the OpenCode session for. */
 export const madeForKey = "opencodeWorkerSession"
 /** Metadata key of the creation time in milliseconds. A fork has the same metadata, but was created later. */
 const madeAtKey = "opencodeWorkerMadeAt"
@@ -18,10 +18,10 @@ const madeAtKey = "opencodeWorkerMadeAt"
 /** Maximum delay between a worker's request and the session's creation in milliseconds, clock differences included. */
 const soon = 60_000
 
-/** The metadata of a session that is created for a conversation at `now`, in milliseconds. */
+/** The metadata of a session that is created for a session of the deployment at `now`, in milliseconds. */
 export const metadataFor = (sessionId: string, now: number) => ({ [madeForKey]: sessionId, [madeAtKey]: now })
 
-/** The conversation that a session was created for. A fork copies the metadata of its origin, but was created for none. */
+/** The deployment's session that an OpenCode session was created for. A fork copies the metadata of its origin, but was created for none. */
 export const createdForSessionId = ({
   metadata,
   time

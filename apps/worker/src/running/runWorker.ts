@@ -17,7 +17,7 @@ import { proxyFor } from "../proxy.ts"
 import { type DataFolder, dataFolder, dataFolders } from "../state/DataFolder.ts"
 import * as PairingCode from "../state/PairingCode.ts"
 import { processIdIn } from "../state/ProcessId.ts"
-import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
+import { none, ScreenText, screen } from "../terminal/output/ScreenText.ts"
 import { makeWorker } from "../Worker.ts"
 import { announce } from "../terminal/output/announce.ts"
 import { followWorker } from "./followWorker.ts"
@@ -34,11 +34,27 @@ export const advice: Advice = {
   Unauthorized: () => "Set OPENCODE_SERVER_PASSWORD, and OPENCODE_SERVER_USERNAME unless it is opencode."
 }
 
-/** Reports a state change of the worker. */
-const announceState = (state: WorkerState): Effect.Effect<void> => {
+/** Reports the state changes of a worker. */
+const stateReporter = () => {
+  let before: WorkerState["_tag"] | undefined
+  let wasReady = false
+  return (state: WorkerState): Effect.Effect<void> => {
+    const line = announceState(state, before, wasReady)
+    before = state._tag
+    wasReady ||= state._tag === "Ready"
+    return line
+  }
+}
+
+const announceState = (
+  state: WorkerState,
+  before: WorkerState["_tag"] | undefined,
+  wasReady: boolean
+): Effect.Effect<void> => {
   switch (state._tag) {
     case "Ready":
-      return announce("Ready", screen`${Math.round(process.uptime() * 1000)} ms after the start`)
+      if (before === "Paused") return announce("Resumed")
+      return announce("Ready", wasReady ? none : screen`${Math.round(process.uptime() * 1000)} ms after the start`)
     case "Recovering":
       return announce("Trying again", screen`${state.detail}`)
     case "Paused":
@@ -111,7 +127,7 @@ const serve = Effect.fnUntraced(function* (
     onApproved: (owner) => Effect.andThen(pairingCode.forget, announce("Owner", ScreenText.line(owner)))
   })
   const { lifecycle } = worker
-  yield* followWorker(worker, facts, given.attachable === true, announceState)
+  yield* followWorker(worker, facts, given.attachable === true, stateReporter())
   yield* onStart(Effect.ignore(lifecycle.send(WorkerEvent.cases.Stop.make({}))))
   yield* Effect.orDie(lifecycle.send(WorkerEvent.cases.Start.make({})))
   const { detail, exitCode } = yield* Effect.raceFirst(lifecycle.stopped, unlessHopeless(announceServer(facts)))

@@ -1,4 +1,4 @@
-/** A conversation at the terminal: sends prompts, and writes each answer as it arrives through the deployment. */
+/** A chat at the terminal: sends prompts, and writes each answer as it arrives through the deployment. */
 import type { SessionId, TurnId, TurnView } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import type { ConvexClientError } from "@opencode-worker/effect-convex"

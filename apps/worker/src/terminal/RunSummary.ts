@@ -1,4 +1,4 @@
-/** The summary of one run. */
+/** The summary of a run of the demo, or of given prompts. */
 import { Option } from "effect"
 import type { Tally } from "./Chat.ts"
 import { type ScreenText, screen } from "./output/ScreenText.ts"
@@ -24,7 +24,7 @@ export const summary = ({ bootMillis, fetches, readyMillis, tally }: Run, left: 
   })
   return screen`
 Ready           ${millis(readyMillis)} after the start
-OpenCode boot   ${millis(bootMillis)}, in parallel
+OpenCode ready  ${millis(bootMillis)} after its start, which the chat does not wait for
 First text      ${firstText}
 Answers         ${tally.completed} of ${tally.turns} complete, in ${tally.pieces} pieces through a Convex subscription
 Model fetches   ${fetches}

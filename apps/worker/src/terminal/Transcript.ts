@@ -145,11 +145,34 @@ const block = (state: Transcript, page: Page, shown: TurnView.Block, isLast: boo
 /** The kinds of blocks that begin only when the text before them is complete. */
 const follows: ReadonlySet<TurnView.Block["kind"]> = new Set(["text", "reasoning", "tool", "agent", "file"])
 
-/** The outcome of a turn that did not complete, and the model and agent. */
-const closing = (style: Style, { answeredBy, error, outcome }: TurnView.TurnEnd): ScreenText => {
+const isRefused = (shown: TurnView.Block) => shown.kind === "tool" && shown.state === "error"
+
+/** A refusal without instructions ends a turn: the tool call that was refused, or the question that was dismissed. */
+const refusal = (blocks: ReadonlyArray<TurnView.Block>): ScreenText => {
+  const refused = blocks.findLast(isRefused)
+  if (refused?.kind !== "tool") return screen`stopped: you said no`
+  if (refused.tool === "question") return screen`stopped: the question was dismissed`
+  return screen`stopped: you said no to ${ScreenText.line(`${refused.tool} ${refused.title ?? ""}`.trimEnd())}`
+}
+
+/** The outcome of a turn that did not complete, for its operator, who alone can stop it. */
+const verdictOf = (blocks: ReadonlyArray<TurnView.Block>, { error, outcome }: TurnView.TurnEnd): ScreenText => {
   const reason = error === null ? none : screen`: ${ScreenText.indent(screen`${error.message}`, "  ")}`
-  const verdict =
-    outcome === "completed" ? none : screen`${style.alarm(screen`${ScreenText.line(outcome)}${reason}`)}\n`
+  switch (outcome) {
+    case "aborted":
+      if (error === null) return screen`stopped by you`
+      return error.name === "Rejected" ? refusal(blocks) : screen`stopped${reason}`
+    case "interrupted":
+      return screen`cut short${reason}`
+    default:
+      return screen`${ScreenText.line(outcome)}${reason}`
+  }
+}
+
+/** The outcome of a turn that did not complete, and the model and agent. */
+const closing = (style: Style, blocks: ReadonlyArray<TurnView.Block>, end: TurnView.TurnEnd): ScreenText => {
+  const { answeredBy, outcome } = end
+  const verdict = outcome === "completed" ? none : screen`${style.alarm(verdictOf(blocks, end))}\n`
   if (answeredBy === null) return verdict
   const { agent, model } = answeredBy
   return screen`${style.faint(screen`answered by ${ScreenText.line(model)}, agent ${ScreenText.line(agent)}`)}\n${verdict}`
@@ -166,5 +189,5 @@ export const render = (state: Transcript, page: Page, { blocks, end }: TurnView.
     [{ ...state, pending: "" }, none]
   )
   if (end === null) return [last, added]
-  return [last, screen`${added}${last.open === undefined ? none : newLine}${closing(page.style, end)}`]
+  return [last, screen`${added}${last.open === undefined ? none : newLine}${closing(page.style, blocks, end)}`]
 }

@@ -48,7 +48,7 @@ describe("opencode-worker dev", () => {
         assert.strictEqual(second.code, 0, second.stderr)
         assert.include(second.stdout, `> ${text}\n`)
         assert.match(second.stdout, /^Answers +1 of 1 complete/m)
-        assert.match(second.stdout, /prompt number 3 of this conversation, which began with "The word is saffron\."/)
+        assert.match(second.stdout, /prompt number 3 of this session, which began with "The word is saffron\."/)
 
         const listed = yield* command.run({ root }, "sessions", "ls", "--demo")
         assert.strictEqual(listed.code, 0, listed.stderr)
@@ -80,7 +80,7 @@ describe("opencode-worker dev", () => {
   }
 
   it.live(
-    "recovers after a kill: the turn is interrupted with its text, and the conversation continues",
+    "recovers after a kill: the turn is interrupted with its text, and the session continues",
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
@@ -93,11 +93,11 @@ describe("opencode-worker dev", () => {
 
         const next = yield* command.run({ root }, "dev", "--demo", "--session", session, "--prompt", "Still there?")
         assert.strictEqual(next.code, 0, next.stderr)
-        assert.match(next.stdout, /prompt number 2 of this conversation, which began with "Hello"/)
+        assert.match(next.stdout, /prompt number 2 of this session, which began with "Hello"/)
 
         const shown = yield* command.run({ root }, "sessions", "show", session, "--demo")
         const [, first, second] = shown.stdout.split("> ")
-        assert.match(first ?? "", /^Hello\nI am the offline model.*\ninterrupted: /s)
+        assert.match(first ?? "", /^Hello\nI am the offline model.*\ncut short: /s)
         assert.match(second ?? "", /^Still there\?\nI am the offline model/)
       }),
     limit

@@ -126,7 +126,10 @@ describe("a mistake ends the command with one sentence that names the correction
         yield* Effect.promise(() => first.prints(/^deployment/m))
         const second = yield* command.run({ root }, "dev", "--demo")
         assert.strictEqual(second.code, 75, second.stderr)
-        assert.match(second.stderr, new RegExp(`is in use by process ${first.pid} at http://127.0.0.1:`))
+        assert.match(
+          second.stderr,
+          new RegExp(`A chat is open in this directory already.*process ${first.pid} at http://127.0.0.1:`)
+        )
         assert.notMatch(second.stderr, /^\s+at /m)
 
         const listed = yield* command.run({ root }, "sessions", "ls", "--demo")
@@ -152,7 +155,7 @@ describe("a mistake ends the command with one sentence that names the correction
   )
 
   it.live(
-    "a conversation that does not exist",
+    "a session that does not exist",
     () =>
       Effect.gen(function* () {
         const root = yield* command.home

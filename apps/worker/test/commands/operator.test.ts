@@ -156,7 +156,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("the operator's co
 
         assert.strictEqual((yield* operate("sessions", "rename", sessionId, "Touching")).code, 0)
         const shown = yield* operate("sessions", "show", sessionId)
-        assert.match(shown.stdout, /^> Run touch ran\n.*> Go on\nso far\n.*aborted/s)
+        assert.match(shown.stdout, /^> Run touch ran\n.*> Go on\nso far\n.*stopped by you/s)
         const client = yield* Client
         const [worker] = yield* client.call(({ workers }) => workers.list())
         if (worker === undefined) return assert.fail("There is no worker")

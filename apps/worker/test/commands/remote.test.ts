@@ -113,12 +113,12 @@ layer(world, { excludeTestServices: true, timeout: 300_000 })("an operator on an
         yield* type("Go on\n")
         yield* shows(/\n> Go on\nso far\n[^]*Esc stops\n>$/)
         yield* type("\u001b")
-        yield* shows(/\naborted\n(?:[^]*\n)?>$/)
+        yield* shows(/\nstopped by you\n(?:[^]*\n)?>$/)
         // Up recalls a prompt, and leaving leaves the turn.
         yield* type("\u001b[A")
         yield* shows(/\n> Go on$/)
         yield* type("\n")
-        yield* shows(/aborted[^]*\n> Go on\nso far\n[^]*Esc stops\n>$/)
+        yield* shows(/stopped by you[^]*\n> Go on\nso far\n[^]*Esc stops\n>$/)
         yield* type("/exit\n")
         yield* shows(/The turn goes on\. To continue: opencode-worker chat \S+\nexit code 0/)
 
@@ -128,7 +128,9 @@ layer(world, { excludeTestServices: true, timeout: 300_000 })("an operator on an
         yield* Effect.promise(() => restarted.prints(/^Ready/m))
         const again = yield* command.atTerminal({ root: there }, "chat", sessionId)
         const returned = screenOf(again)
-        yield* Effect.promise(() => returned.shows(/> Hello\n[^]*aborted[^]*> Go on\nso far\n[^]*interrupted[^]*\n>$/))
+        yield* Effect.promise(() =>
+          returned.shows(/> Hello\n[^]*stopped by you[^]*> Go on\nso far\n[^]*cut short: [^]*\n>$/)
+        )
         again.type("Still there?\n")
         yield* Effect.promise(() => returned.shows(/\n> Still there\?\n\d\. You wrote Still there\?\.\n[^]*\n>$/))
         // OpenCode's own commands, as turns.

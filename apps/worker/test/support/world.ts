@@ -16,7 +16,7 @@ import { devLayer } from "../../src/layers.ts"
 import { makeWorker, type WorkerOptions } from "../../src/Worker.ts"
 import { sleepingOpenCode } from "./command.ts"
 
-/** Answers with the number of the prompt in the conversation; after a tool call, with its output. */
+/** Answers with the number of the prompt in the session; after a tool call, with its output. */
 export const echo: Script = ({ lastUserText, prompts, toolResults }) =>
   Reply.text(toolResults.at(-1)?.output ?? `${prompts.length}: ${lastUserText}`)
 
@@ -119,7 +119,7 @@ export const viewOf = (turnId: TurnId) =>
       .pipe(Stream.runHead, Effect.flatMap(Effect.fromOption))
   )
 
-/** A conversation on the worker, which need not run. */
+/** A session on the worker, which need not run. */
 export const newSession = Effect.gen(function* () {
   const operator = yield* Client
   const workerId = yield* Effect.scoped(runWorker)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Segment, TurnView } from "@opencode-worker/client"
+import { type LiveTurn, type Segment, TurnView } from "@opencode-worker/client"
 import { plain } from "../../src/terminal/output/Style.ts"
 import * as ToolPreview from "../../src/terminal/ToolPreview.ts"
 import * as Transcript from "../../src/terminal/Transcript.ts"
@@ -26,6 +26,13 @@ const shown = (...views: ReadonlyArray<TurnView.TurnView>): ReadonlyArray<string
     return added.text
   })
 }
+
+/** The output of a turn that ends so. */
+const end = (
+  status: "aborted" | "interrupted",
+  error: LiveTurn["error"],
+  parts: Parameters<typeof ended>[1] = []
+): string => shown(ended(TurnView.empty, parts, { status, error, answeredBy: null })).join("")
 
 describe("Transcript", () => {
   it("writes text as it arrives, and starts each part on a new line", () => {
@@ -93,6 +100,20 @@ describe("Transcript", () => {
     const answeredBy = { model: "test/echo", agent: "build" }
     const failed = ended(TurnView.empty, [], { status: "failed", error, answeredBy })
     assert.deepStrictEqual(shown(failed), ["answered by test/echo, agent build\nfailed: no such model\n"])
+  })
+
+  it("names the person who stopped a turn, the refused tool call, and the cause of an end that was not chosen", () => {
+    const refused = { name: "Rejected", message: "The user rejected permission to use this specific tool call." }
+    const refusal = (tool: string) => [
+      part(0, "tool", { id: "t", callID: "c", tool, state: { status: "error", input: {}, error: refused.message } })
+    ]
+    assert.strictEqual(end("aborted", null), "stopped by you\n")
+    assert.match(end("aborted", refused, refusal("edit")), /\nstopped: you said no to edit\n$/)
+    assert.match(end("aborted", refused, refusal("question")), /\nstopped: the question was dismissed\n$/)
+    const budget = { name: "BudgetExceeded", message: "The budget of 1 USD is used." }
+    assert.strictEqual(end("aborted", budget), "stopped: The budget of 1 USD is used.\n")
+    const stopped = { name: "WorkerStopped", message: "The worker stopped." }
+    assert.strictEqual(end("interrupted", stopped), "cut short: The worker stopped.\n")
   })
 
   it("skips unreadable parts", () => {

@@ -131,7 +131,7 @@ export const approverTests = inWorld("a person who approves", (it) => {
   )
 
   it.effect(
-    "allows later only the same command in the same conversation",
+    "allows later only the same command in the same session",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client

@@ -19,7 +19,7 @@ const answerers = (sessionId: SessionId) =>
 
 export const chosenTests = inWorld("a turn", (it) => {
   it.effect(
-    "continues with the model of its conversation, and shows the model and agent",
+    "continues with the model of its session, and shows the model and agent",
     () =>
       Effect.gen(function* () {
         const provider = yield* ScriptedProvider
@@ -41,7 +41,7 @@ export const chosenTests = inWorld("a turn", (it) => {
   )
 
   it.effect(
-    "does not change the model of another or a new conversation",
+    "does not change the model of another or a new session",
     () =>
       Effect.gen(function* () {
         // anomalyco/opencode#18455, #34575; a bot or an application with its own default: alvarolorentedev/opencode-mobile#35.
@@ -62,7 +62,7 @@ export const chosenTests = inWorld("a turn", (it) => {
   )
 
   it.effect(
-    "uses the configured model by default, whatever other conversations use",
+    "uses the configured model by default, whatever other sessions use",
     () =>
       Effect.gen(function* () {
         const sessionId = yield* newSession
@@ -73,7 +73,7 @@ export const chosenTests = inWorld("a turn", (it) => {
     limit
   )
 
-  // A conversation whose model was removed ended without a message: anomalyco/opencode#42781.
+  // A session whose model was removed ended without a message: anomalyco/opencode#42781.
   it.effect(
     "fails for an unknown model, and names the most similar one",
     () =>

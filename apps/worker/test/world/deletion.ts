@@ -84,8 +84,8 @@ const assertGone = Effect.fnUntraced(function* (sessionId: Id<"sessions">, befor
 const sessionOf = (wanted: string) =>
   Effect.map(allSessions, (page) => page.find(({ title }) => title === wanted)?.sessionId)
 
-export const deletionTests = inWorld("in a conversation", (it) => {
-  describe("deleting a conversation ends its turn as aborted", () => {
+export const deletionTests = inWorld("in a session", (it) => {
+  describe("deleting a session ends its turn as aborted", () => {
     for (const [moment, name, when] of [
       ["while its session is created in OpenCode", "sessions:linkOpenCodeSession", "asked"],
       ["right after its session was created in OpenCode", "sessions:linkOpenCodeSession", "answered"],
@@ -164,7 +164,7 @@ export const deletionTests = inWorld("in a conversation", (it) => {
     )
   })
 
-  describe("a conversation", () => {
+  describe("a session", () => {
     it.effect(
       "gets the title in OpenCode that it received while it was created there",
       () =>
@@ -211,7 +211,7 @@ export const deletionTests = inWorld("in a conversation", (it) => {
           )
           for (const { id } of yield* client.sessions.list()) yield* client.sessions.remove(id)
           yield* runWorker
-          const why = { status: "failed" as const, error: "OpenCode has deleted this conversation." }
+          const why = { status: "failed" as const, error: "OpenCode has deleted this session." }
           const [toRename, toLoad] = [yield* sessionOf("to rename"), yield* sessionOf("to load")]
           if (toRename === undefined || toLoad === undefined) return assert.fail("The sessions are missing")
           assert.deepInclude(
@@ -228,7 +228,7 @@ export const deletionTests = inWorld("in a conversation", (it) => {
           }
           const { notices, text } = yield* ask(own, "who am I?")
           assert.strictEqual(text, "1: who am I?")
-          assert.match(notices.join(), /no longer had this conversation/)
+          assert.match(notices.join(), /no longer had this session/)
         }),
       limit
     )

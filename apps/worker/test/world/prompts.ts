@@ -81,7 +81,7 @@ export const promptsTests = inWorld("a worker", (it) => {
   )
 
   it.effect(
-    "runs conversations concurrently, and one prompt of a conversation at a time",
+    "runs sessions concurrently, and one prompt of a session at a time",
     () =>
       Effect.gen(function* () {
         const operator = yield* Client
@@ -108,7 +108,7 @@ export const promptsTests = inWorld("a worker", (it) => {
   )
 
   it.effect(
-    "reports why a prompt failed, and continues the conversation",
+    "reports why a prompt failed, and continues the session",
     () =>
       Effect.gen(function* () {
         const sessionId = yield* newSession
@@ -224,7 +224,7 @@ export const promptsTests = inWorld("a worker", (it) => {
   )
 
   it.effect(
-    "shows a conversation that was started in OpenCode itself, and continues it",
+    "shows a session that was started in OpenCode itself, and continues it",
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
@@ -269,7 +269,7 @@ export const promptsTests = inWorld("a worker", (it) => {
   )
 
   it.effect(
-    "starts a new OpenCode session, with a notice, when OpenCode has lost the conversation",
+    "starts a new OpenCode session, with a notice, when OpenCode has lost the session",
     () =>
       Effect.gen(function* () {
         const { client } = yield* OpenCodeHost
@@ -280,7 +280,7 @@ export const promptsTests = inWorld("a worker", (it) => {
         yield* runWorker
         const { notices, text } = yield* ask(sessionId, "who am I?")
         assert.strictEqual(text, "1: who am I?")
-        assert.match(notices.join(), /no longer had this conversation/)
+        assert.match(notices.join(), /no longer had this session/)
         assert.deepStrictEqual((yield* ask(sessionId, "and now?")).notices, [])
       }),
     limit
@@ -311,7 +311,7 @@ export const promptsTests = inWorld("a worker", (it) => {
           yield* afterwards
           const { notices, status, text } = yield* ask(sessionId, "who am I?")
           assert.deepStrictEqual([status, text], ["completed", "1: who am I?"])
-          assert.match(notices.join(), /no longer had this conversation/)
+          assert.match(notices.join(), /no longer had this session/)
           assert.deepStrictEqual((yield* ask(sessionId, "and now?")).notices, [])
           assert.strictEqual((yield* ofIt).length, 1)
         }

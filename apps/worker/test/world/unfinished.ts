@@ -97,7 +97,7 @@ export const unfinishedTests = inWorld("after an earlier process", (it) => {
     )
   })
 
-  describe("a conversation that OpenCode has lost", () => {
+  describe("a session that OpenCode has lost", () => {
     it.effect(
       "is reported by the next turn that runs, if the process that had to report it died",
       () =>
@@ -115,7 +115,7 @@ export const unfinishedTests = inWorld("after an earlier process", (it) => {
           yield* runWorker
           const { notices, text } = yield* answer(turnId)
           assert.strictEqual(text, "1: who am I?")
-          assert.match(notices.join(), /no longer had this conversation/)
+          assert.match(notices.join(), /no longer had this session/)
           assert.deepStrictEqual((yield* ask(sessionId, "and now?")).notices, [])
         }),
       limit

@@ -1,4 +1,4 @@
-/** `opencode-worker chat`: a conversation at the terminal with a worker that runs elsewhere. */
+/** `opencode-worker chat`: a chat at the terminal with a worker that runs elsewhere. */
 import { Client } from "@opencode-worker/client/effect"
 import { Effect, Option, Ref } from "effect"
 import { Argument } from "effect/cli"
@@ -42,10 +42,12 @@ export const chat = operatorCommand(
     )
     yield* printLine(screen`worker      ${host?.machine ?? ""}, ${host?.directory ?? ""}`)
     yield* printLine(screen`Type a prompt; Esc stops an answer, /help lists commands, /exit or Ctrl-D leaves.`)
+    let latest = found?.sessionId
     const chatting = chatLoop({
       workerId,
       sessionId: found?.sessionId,
       create: client.call(({ sessions }) => sessions.create(workerId)),
+      onSession: (id) => void (latest = id),
       input,
       page,
       settings,
@@ -53,8 +55,9 @@ export const chat = operatorCommand(
       opening: [],
       finishes: false
     })
-    const { isRunning, sessionId } = yield* Effect.raceFirst(chatting, input.quit)
-    if (sessionId === undefined) return
-    yield* printLine(screen`${isRunning ? "The turn goes on. " : ""}To continue: opencode-worker chat ${sessionId}`)
+    const leave = (goesOn: string) =>
+      latest === undefined ? Effect.void : printLine(screen`${goesOn}To continue: opencode-worker chat ${latest}`)
+    const { isRunning } = yield* Effect.raceFirst(chatting, input.quit).pipe(Effect.onInterrupt(() => leave("")))
+    yield* leave(isRunning ? "The turn goes on. " : "")
   })
 )

@@ -100,7 +100,7 @@ export const fork = operatorCommand(
 
 export const compact = operatorCommand(
   "compact",
-  "Replace the older part of a conversation by a summary, for the model",
+  "Replace the older part of a session by a summary, for the model",
   { session },
   Effect.fnUntraced(function* (given) {
     const { sessionId } = yield* findSession(given.session)

@@ -1,4 +1,4 @@
-/** `opencode-worker sessions …`: the conversations of a deployment. */
+/** `opencode-worker sessions …`: the sessions of a deployment. */
 import { Client } from "@opencode-worker/client/effect"
 import { Effect, Option, Stream } from "effect"
 import { Argument, Command } from "effect/cli"

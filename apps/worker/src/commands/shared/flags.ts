@@ -2,7 +2,7 @@
 import { Flag } from "effect/cli"
 
 export const data = Flag.String("data").pipe(
-  Flag.withDescription("Folder for the deployment and the worker's identity (default: below your state directory)"),
+  Flag.withDescription("Where sessions and keys are kept (default: ~/.local/state/opencode-worker/<directory>)"),
   Flag.optional
 )
 

@@ -1,12 +1,12 @@
-/** One conversation after another, until the person leaves. */
+/** A chat in one session after another, until the person leaves. */
 import type { SessionId, TurnId } from "@opencode-worker/client"
 import { Effect } from "effect"
 import { showHistory } from "../../terminal/SessionTranscript.ts"
-import { type Conversation, converse } from "./converse.ts"
+import { type ChatOptions, converse } from "./converse.ts"
 
-/** `sessionId`: the first conversation, or undefined for a new one. Returns the last one. */
+/** `sessionId`: the first session, or undefined for a new one. Returns the last one. */
 export const chatLoop = Effect.fnUntraced(function* (
-  options: Omit<Conversation, "shown"> & { readonly sessionId: SessionId | undefined }
+  options: Omit<ChatOptions, "shown"> & { readonly sessionId: SessionId | undefined }
 ) {
   let { sessionId, workerId } = options
   let { opening } = options

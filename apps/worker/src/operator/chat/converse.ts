@@ -1,4 +1,4 @@
-/** A conversation at the terminal: reads the keyboard, runs commands, and sends prompts at once, so that they are stored. */
+/** A chat in one session: reads the keyboard, runs commands, and sends prompts at once, so that they are stored. */
 import type { SessionId, TurnId, WorkerId } from "@opencode-worker/client"
 import { Client } from "@opencode-worker/client/effect"
 import type { ConvexClientError } from "@opencode-worker/effect-convex"
@@ -13,11 +13,13 @@ import * as ChatScreen from "./ChatScreen.ts"
 import * as followSession from "./followSession.ts"
 import { type ChatContext, commandOf, completionsOf, type Next, type Offered, type Settings } from "./slashCommands.ts"
 
-export interface Conversation {
+export interface ChatOptions {
   readonly workerId: WorkerId
   /** Undefined: the first prompt creates the session. */
   readonly sessionId: SessionId | undefined
   readonly create: Effect.Effect<SessionId, ConvexClientError>
+  /** Receives the session of the next prompt when it changes. */
+  readonly onSession: (sessionId: SessionId) => void
   /** The turns that are on the screen already. */
   readonly shown: ReadonlySet<TurnId>
   readonly input: ChatInput
@@ -26,16 +28,19 @@ export interface Conversation {
   readonly tally: Ref.Ref<Tally>
   /** Prompts that are sent first. */
   readonly opening: ReadonlyArray<string>
-  /** Whether the turns end before the conversation does. Otherwise they go on without it. */
+  /** Whether the turns end before the chat does. Otherwise they go on without it. */
   readonly finishes: boolean
 }
 
-export const converse = Effect.fn("converse")(function* (options: Conversation) {
-  const { create, finishes, input, opening, page, settings, shown, tally, workerId } = options
+export const converse = Effect.fn("converse")(function* (options: ChatOptions) {
+  const { create, finishes, input, onSession, opening, page, settings, shown, tally, workerId } = options
   const client = yield* Client
   const session = yield* Deferred.make<SessionId>()
   let sessionId = options.sessionId
-  if (sessionId !== undefined) yield* Deferred.succeed(session, sessionId)
+  if (sessionId !== undefined) {
+    onSession(sessionId)
+    yield* Deferred.succeed(session, sessionId)
+  }
   let models: ReadonlyArray<string> = []
   let offered: ReadonlyArray<Offered> = []
   const chatScreen = yield* ChatScreen.make(input, page.style, settings, () => offered)
@@ -46,6 +51,7 @@ export const converse = Effect.fn("converse")(function* (options: Conversation) 
   const send = Effect.fnUntraced(function* (text: string, isSteered: boolean, command?: string) {
     const id = sessionId ?? (yield* create)
     sessionId = id
+    onSession(id)
     const at = yield* Clock.currentTimeMillis
     const { agent, attached, model } = settings
     const optional = {

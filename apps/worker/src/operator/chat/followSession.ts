@@ -11,7 +11,7 @@ import type { Page } from "../../terminal/Transcript.ts"
 import { isShortAnswer } from "../../terminal/typedAnswer.ts"
 import type { ChatScreen } from "./ChatScreen.ts"
 
-/** A prompt of this conversation. */
+/** A prompt of this chat. */
 export interface Sent {
   readonly text: string
   /** Milliseconds since 1970. */
@@ -86,7 +86,7 @@ export const make = Effect.fnUntraced(function* (options: {
     Stream.runHead,
     Effect.asVoid
   )
-  /** Stops the running turns, and removes the prompts of this conversation that wait. */
+  /** Stops the running turns, and removes the prompts of this chat that wait. */
   const stop = Effect.gen(function* () {
     for (const { finishedAt, status, turnId } of yield* SubscriptionRef.get(turns)) {
       if (finishedAt !== null) continue

@@ -24,7 +24,7 @@ import { findSession, prefixLength } from "../lookup.ts"
 import { table } from "../table.ts"
 import { runOnWorker } from "../workerCommand.ts"
 
-/** The step after a command that leaves the conversation. */
+/** The step after a command that leaves the session. */
 export type Next = { readonly to: "exit" | "new" } | { readonly to: "session"; readonly session: Session }
 
 /** The choices for the next prompts. */
@@ -36,7 +36,7 @@ export interface Settings {
 
 export interface ChatContext {
   readonly workerId: WorkerId
-  /** Undefined before the first prompt of a new conversation. */
+  /** Undefined before the first prompt of a new session. */
   readonly sessionId: SessionId | undefined
   /** The newest turns, in their order. */
   readonly turns: ReadonlyArray<Turn>
@@ -64,9 +64,9 @@ interface SlashCommand {
 }
 
 const sessionOf = ({ sessionId }: ChatContext) =>
-  sessionId === undefined ? usageError("Send a prompt first: this conversation is new.") : Effect.succeed(sessionId)
+  sessionId === undefined ? usageError("Send a prompt first: this session is new.") : Effect.succeed(sessionId)
 
-/** An action of the worker on the conversation. */
+/** An action of the worker on the session. */
 const onSession = (done: string, start: (actions: Operator, sessionId: SessionId) => Promise<CommandId>): Run =>
   Effect.fnUntraced(function* (context) {
     const sessionId = yield* sessionOf(context)
@@ -86,7 +86,7 @@ const choose = (name: "model" | "agent", check: (context: ChatContext, text: str
 
 const lastTurn = (context: ChatContext) => {
   const ended = context.turns.findLast(({ finishedAt }) => finishedAt !== null)
-  return ended === undefined ? usageError("No turn has ended in this conversation.") : Effect.succeed(ended)
+  return ended === undefined ? usageError("No turn has ended in this session.") : Effect.succeed(ended)
 }
 
 const listSessions: Run = Effect.fnUntraced(function* ({ page: { style }, workerId }) {
@@ -168,24 +168,24 @@ const slashCommands: ReadonlyArray<SlashCommand> = [
   },
   {
     name: "/compact",
-    description: "Replace the older part of the conversation by a summary, for the model",
-    run: onSession("The conversation is compacted.", ({ sessionActions }, id) => sessionActions.compact(id))
+    description: "Replace the older part of the session by a summary, for the model",
+    run: onSession("The session is compacted.", ({ sessionActions }, id) => sessionActions.compact(id))
   },
   {
     name: "/rename",
     argument: "title",
-    description: "Rename the conversation",
+    description: "Rename the session",
     run: (context, rest) =>
       rest === ""
         ? usageError("Write the title after /rename.")
         : onSession("Renamed.", ({ sessions }, id) => sessions.rename(id, rest))(context, rest)
   },
-  { name: "/new", description: "Begin a new conversation", run: () => Effect.succeed({ to: "new" as const }) },
-  { name: "/sessions", description: "List the latest conversations", run: listSessions },
+  { name: "/new", description: "Start a new session", run: () => Effect.succeed({ to: "new" as const }) },
+  { name: "/sessions", description: "List the latest sessions", run: listSessions },
   {
     name: "/open",
     argument: "id",
-    description: "Continue another conversation",
+    description: "Continue another session",
     run: (_, rest) => Effect.map(findSession(rest), (session) => ({ to: "session" as const, session }))
   },
   { name: "/exit", description: "Leave; a turn that runs goes on", run: () => Effect.succeed({ to: "exit" as const }) }

@@ -21,7 +21,7 @@ export interface ChatInput {
   readonly entered: Effect.Effect<Option.Option<string>>
   /** Shows texts and reads the typed line after each, without other output in between. */
   readonly talk: <A, E, R>(
-    conversation: (ask: (shown: ScreenText) => Effect.Effect<string>) => Effect.Effect<A, E, R>
+    dialogue: (ask: (shown: ScreenText) => Effect.Effect<string>) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E, R>
   /** Runs an effect at each Esc while `program` runs. */
   readonly onEscape: (stop: Effect.Effect<void>) => <A, E, R>(program: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
@@ -92,7 +92,6 @@ export const make = Effect.gen(function* () {
       return isDumb ? shown.rows.join("\n") : draw(shown)
     }
   }
-  /** Shows the line, in place of the one before, of which `left` stays. A simple terminal shows it only if it is awaited. */
   /** A terminal that cannot move its cursor shows the line only while nothing is written. */
   const isWanted = () => {
     if (answer !== undefined) return true
@@ -240,13 +239,13 @@ export const make = Effect.gen(function* () {
 
   const input: ChatInput = {
     entered,
-    talk: (conversation) =>
+    talk: (dialogue) =>
       Effect.acquireUseRelease(
         Effect.sync(() => {
           Output.hold()
           Output.setFooter(undefined)
         }),
-        () => conversation(ask),
+        () => dialogue(ask),
         () =>
           Effect.sync(() => {
             answer = undefined

@@ -1,4 +1,4 @@
-/** The OpenCode session of a conversation. It is created at the first turn, and recreated if OpenCode has lost it. */
+/** The OpenCode session of a session of the deployment. It is created at the first turn, and recreated if OpenCode has lost it. */
 import type { Id } from "@opencode-worker/convex-backend/api"
 import type { Conversation } from "@opencode-worker/convex-sync"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
@@ -11,13 +11,13 @@ export interface OpenSession {
   lossNotice: Option.Option<string>
 }
 
-const sessionLost = "OpenCode no longer had this conversation: it goes on here without what was said before."
+const sessionLost = "OpenCode no longer had this session: it goes on here without the earlier prompts and answers."
 
 /** The clocks of a deployment and of its workers may differ by this, in milliseconds. */
 const maxClockSkew = 10 * 60 * 1000
 
 /**
- * Finds a session that was created for this conversation but not linked, because its turn was stopped or its process died.
+ * Finds a session that was created for this session of the deployment but not linked, because its turn was stopped or its process died.
  * Otherwise operators would see two sessions. `since`: milliseconds since 1970.
  */
 export const findUnlinked = Effect.fnUntraced(function* (sessionId: Id<"sessions">, since: number) {
@@ -38,7 +38,7 @@ const opened = (id: string, isLost: boolean): OpenSession => ({
   lossNotice: isLost ? Option.some(sessionLost) : Option.none()
 })
 
-/** Finds or creates the session, and links it to the conversation. */
+/** Finds or creates the session, and links it to the deployment's session. */
 export const openSession = Effect.fn("OpenCode.openSession")(function* ({ link, read, sessionId }: Conversation) {
   const { client } = yield* OpenCodeHost
   const { agentSessionId: known, createdAt, historyLost, title } = yield* read
