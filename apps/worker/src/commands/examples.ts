@@ -50,7 +50,7 @@ export const examples = {
   ],
   workers: [
     { command: "opencode-worker workers ls", description: "List your workers" },
-    { command: "opencode-worker workers drain --worker laptop", description: "Stop one when its turns have ended" }
+    { command: "opencode-worker workers drain laptop", description: "Stop one when its turns have ended" }
   ],
   approve: [
     {
