@@ -45,6 +45,9 @@ export const configError = (text: string) => new AppError({ text, exitCode: exit
 /** A condition that a later retry may not meet. */
 export const temporaryError = (text: string) => new AppError({ text, exitCode: exitCodes.Temporary })
 
+/** The deployment or a login provider refuses the caller. */
+export const notAuthorised = (text: string) => new AppError({ text, exitCode: exitCodes.NotAuthorised })
+
 /** The command line or a prompt is invalid. */
 export const usageError = (text: string) => new AppError({ text, exitCode: exitCodes.Usage })
 

@@ -1,11 +1,11 @@
 /** The web console of a deployment that this process serves: links that sign a browser in, and the browser of this machine. */
 import { spawn } from "node:child_process"
 import { Client } from "@opencode-worker/client/effect"
-import { Effect, Option, Stdio } from "effect"
+import { Effect, Option } from "effect"
 import { EmbeddedDeployment } from "./EmbeddedDeployment.ts"
-import { columns, printLine } from "../terminal/output/Output.ts"
-import { none, screen } from "../terminal/output/ScreenText.ts"
-import { colored, styleFor } from "../terminal/output/Style.ts"
+import { printLine } from "../terminal/output/Output.ts"
+import { screen } from "../terminal/output/ScreenText.ts"
+import { printQrCode } from "../terminal/printQrCode.ts"
 
 /** The name of a browser in the list of devices, until its user renames it. */
 const deviceName = "web console"
@@ -17,18 +17,11 @@ const pairingLink = Effect.fnUntraced(function* (consoleUrl: string) {
   return `${consoleUrl}/#pair=${code}`
 })
 
-const isOfThisMachine = (url: string) => new URL(url).protocol === "http:"
-
-/** Prints a new link; other devices also receive it as a QR code. */
+/** Prints a new link. */
 export const printLink = Effect.fnUntraced(function* (consoleUrl: string) {
   const link = yield* pairingLink(consoleUrl)
   yield* printLine(screen`${link}\n(signs one browser in, within 5 minutes)`)
-  const isTerminal = yield* Stdio.Stdio.use(({ stdoutIsTerminal }) => stdoutIsTerminal)
-  if (isTerminal && !isOfThisMachine(consoleUrl)) {
-    const { qrCode } = yield* Effect.promise(() => import("../terminal/qrCode.ts"))
-    const isColored = styleFor(isTerminal) === colored
-    yield* printLine(qrCode(link, { columns: columns(), isColored }) ?? none)
-  }
+  yield* printQrCode(link)
   return link
 })
 

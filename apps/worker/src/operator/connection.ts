@@ -13,7 +13,7 @@ import { deviceAuth, isClientError } from "@opencode-worker/client/http"
 import type { ConvexClientError } from "@opencode-worker/effect-convex"
 import { Config, Effect, Layer, Option, Redacted } from "effect"
 import { Flag } from "effect/cli"
-import { AppError, configError, exitCodes, temporaryError, usageError } from "../AppError.ts"
+import { type AppError, configError, notAuthorised, temporaryError, usageError } from "../AppError.ts"
 import { resolveDirectory } from "../commands/shared/directory.ts"
 import * as shared from "../commands/shared/flags.ts"
 import { resolveUrl } from "../commands/shared/url.ts"
@@ -45,8 +45,6 @@ export interface ConnectionOptions {
 
 /** A deployment that does not respond within this time is reported as unreachable. */
 const patience = "20 seconds"
-
-const notAuthorised = (text: string) => new AppError({ text, exitCode: exitCodes.NotAuthorised })
 
 const refusedToken = notAuthorised(
   "The deployment refuses OPENCODE_WORKER_TOKEN: it has expired, or its issuer or audience is not one of auth.config.ts."

@@ -1,13 +1,22 @@
 /** Signing in on another machine, which has its own home and no token. */
-import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { hostname } from "node:os"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { functionsDir } from "@opencode-worker/convex-backend"
+import { deviceProvider } from "@opencode-worker/convex-backend/functions/deviceProvider"
+import { ConvexEmbedded } from "@opencode-worker/convex-embedded"
+import { until } from "@opencode-worker/harness"
+import { Effect, Exit, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { vi } from "vitest"
 import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
+import { poll, type Polled } from "../../src/operator/login/poll.ts"
 import * as command from "../support/command.ts"
+import { answerLogin, type LoginProvider, serveProvider } from "../support/loginProvider.ts"
 
-const limit = { timeout: 120_000 }
+const limit = { timeout: 240_000 }
 
 const folderAt = (root: string) => ({
   root,
@@ -106,5 +115,209 @@ describe("opencode-worker login", () => {
         assert.isFalse(existsSync(join(contexts, "ci")))
       }),
     limit
+  )
+
+  it.live(
+    "makes a machine a device of an identity of a login provider, and keeps no token of it",
+    () =>
+      Effect.gen(function* () {
+        const { deployment, provider } = yield* withProvider
+        const root = yield* command.home
+        const started = yield* command.start({ root }, "login", "--url", deployment.url)
+        yield* answered(provider, started, "accept")
+        const signedIn = yield* Effect.promise(() => started.ended)
+        assert.strictEqual(signedIn.code, 0, signedIn.stderr)
+        assert.match(signedIn.stdout, new RegExp(`^Signed in to ${deployment.url} as ${hostname()} \\(operate\\)`, "m"))
+        const before = provider.requests.length
+        const who = yield* command.run({ root }, "whoami")
+        assert.match(who.stdout, new RegExp(`^${hostname()} \\(operate\\), device `), who.stderr)
+        assert.strictEqual(provider.requests.length, before)
+
+        const state = join(root, "state", "opencode-worker")
+        const files = readdirSync(state, { recursive: true, withFileTypes: true }).filter((each) => each.isFile())
+        const key = files.find(({ name }) => name === "device.json")
+        assert.strictEqual(statSync(join(key?.parentPath ?? "", "device.json")).mode & 0o777, 0o600)
+        const stored = files.map(({ name, parentPath }) => readFileSync(join(parentPath, name), "utf8"))
+        for (const text of [...stored, ...provider.requests, signedIn.stdout, signedIn.stderr]) {
+          assert.notMatch(text, /eyJ[\w-]+\.eyJ|device_code=|_token=/, text)
+        }
+      }),
+    limit
+  )
+
+  it.live(
+    "ends with one sentence if a login provider or the deployment refuses",
+    () =>
+      Effect.gen(function* () {
+        const { deployment, issuer, provider, withoutDevices } = yield* withProvider
+        const at = (clientId: string, ...more: ReadonlyArray<string>) =>
+          ["--url", deployment.url, "--issuer", issuer, "--client-id", clientId, ...more] as const
+        const attempt = Effect.fnUntraced(function* (
+          args: ReadonlyArray<string>,
+          expected: { readonly code: number; readonly text: RegExp },
+          answer?: "accept" | "refuse"
+        ) {
+          const root = yield* command.home
+          const started = yield* command.start({ root }, "login", ...args)
+          if (answer !== undefined) yield* answered(provider, started, answer)
+          const { code, stderr, stdout } = yield* Effect.promise(() => started.ended)
+          assert.match(stderr, expected.text, stdout)
+          assert.strictEqual(code, expected.code, stderr)
+          assert.notMatch(stderr, /\n +at |eyJ/)
+          assert.isFalse(existsSync(join(root, "state", "opencode-worker", "contexts")))
+        })
+        yield* Effect.all(
+          [
+            attempt(at("cli"), { code: 77, text: /The login was refused at http/ }, "refuse"),
+            attempt(
+              at("other"),
+              { code: 77, text: /refuses the ID token of .* and other as the applicationID/ },
+              "accept"
+            ),
+            attempt(at("forged"), { code: 77, text: /is not valid: JWT signature verification failed/ }, "accept"),
+            attempt(at("brief"), { code: 75, text: /The code has expired before/ }),
+            attempt(at("web"), { code: 78, text: /refuses the client web \(/ }),
+            attempt(at("plain"), { code: 77, text: /issued no ID token: add openid/ }, "accept"),
+            attempt(["--url", deployment.url, "--issuer", withoutDevices.issuer, "--client-id", "cli"], {
+              code: 78,
+              text: /has no device authorization endpoint/
+            }),
+            attempt(["--url", deployment.url, "--issuer", deployment.url, "--client-id", "cli"], {
+              code: 78,
+              text: /is not the issuer of an OpenID Connect provider/
+            }),
+            attempt(["--url", deployment.url, "--issuer", "http://127.0.0.1:9", "--client-id", "cli"], {
+              code: 75,
+              text: /http:\/\/127\.0\.0\.1:9\/ does not respond/
+            }),
+            attempt(["--url", deployment.url, "--issuer", "http://login.example.com", "--client-id", "cli"], {
+              code: 78,
+              text: /The issuer of a login provider is an https address/
+            }),
+            attempt(["--url", deployment.url, "--issuer", issuer], { code: 2, text: /--issuer needs --client-id/ }),
+            attempt(at("cli", "--token-command", "true"), { code: 2, text: /Give one of them/ }),
+            // A server that is no deployment with a web console.
+            attempt(["--url", withoutDevices.issuer], { code: 2, text: /names no login provider: give a code/ })
+          ],
+          { concurrency: 3, discard: true }
+        )
+      }),
+    limit
+  )
+})
+
+/** A login provider, and a deployment that trusts and names it. */
+const withProvider = Effect.acquireRelease(
+  Effect.promise(async () => {
+    // The provider warns that its keys and pages are those of a test.
+    const warnings = (["info", "warn"] as const).map((name) =>
+      vi.spyOn(console, name).mockImplementation(() => undefined)
+    )
+    const [provider, withoutDevices] = await Promise.all([
+      serveProvider({ hasDevices: true }),
+      serveProvider({ hasDevices: false })
+    ])
+    return { issuer: provider.issuer, provider, warnings, withoutDevices }
+  }),
+  ({ provider, warnings, withoutDevices }) =>
+    Effect.promise(async () => {
+      for (const spy of warnings) spy.mockRestore()
+      await Promise.all([provider[Symbol.asyncDispose](), withoutDevices[Symbol.asyncDispose]()])
+    })
+).pipe(
+  Effect.flatMap(
+    Effect.fnUntraced(function* (served) {
+      const { issuer } = served
+      const folder = yield* command.home
+      const deployment = yield* Effect.acquireRelease(
+        Effect.promise(() =>
+          ConvexEmbedded.make({
+            functions: functionsDir,
+            dataDir: join(folder, "data"),
+            assets: { files: { "/config.json": JSON.stringify({ login: { issuer, clientId: "cli" } }) } },
+            auth: { providers: [deviceProvider, { domain: issuer, applicationID: "cli" }], discovery: true }
+          })
+        ),
+        (running) => Effect.promise(() => running.close())
+      )
+      return { ...served, deployment }
+    })
+  )
+)
+
+const shownCode = /^address +(\S+)\ncode +(\S+) \(valid for 10 min\)$/m
+
+/** Waits for the address and the code that a command prints, and answers the login there. */
+const answered = (
+  provider: LoginProvider,
+  { stderr, stdout }: { readonly stderr: () => string; readonly stdout: () => string },
+  answer: "accept" | "refuse"
+) =>
+  Effect.promise(async () => {
+    await until(() => shownCode.test(stdout()), "a code", stderr)
+    const [, address = "", code = ""] = shownCode.exec(stdout()) ?? []
+    await answerLogin(provider, { address, code }, answer)
+  })
+
+describe("poll", () => {
+  const expired = "expired"
+  /** Requests at these seconds after the start, if the provider responds with `responses` and then with an answer. */
+  const timesOf = Effect.fnUntraced(function* (
+    responses: ReadonlyArray<Polled<string>["_tag"]>,
+    options: { readonly interval: number | undefined; readonly expiresIn: number }
+  ) {
+    const times: Array<number> = []
+    const request = Effect.map(
+      Effect.clockWith((clock) => clock.currentTimeMillis),
+      (now): Polled<string> => {
+        const tag = responses[times.length] ?? "Answered"
+        times.push(now / 1000)
+        return tag === "Answered" ? { _tag: tag, answer: "token" } : { _tag: tag }
+      }
+    )
+    const fiber = yield* Effect.forkChild(poll(request, { ...options, expired }))
+    yield* TestClock.adjust("2 hours")
+    return { times, exit: yield* Fiber.await(fiber) }
+  })
+
+  it.effect.each([
+    ["at the interval of the provider", ["Pending", "Pending"], { interval: 2, expiresIn: 600 }, [2, 4, 6]],
+    ["every 5 seconds without an interval", ["Pending"], { interval: undefined, expiresIn: 600 }, [5, 10]],
+    [
+      "5 seconds later after each slow_down",
+      ["SlowDown", "SlowDown", "Pending"],
+      { interval: 1, expiresIn: 600 },
+      [1, 7, 18, 29]
+    ],
+    [
+      "less often without a connection",
+      ["Unreachable", "Unreachable", "Pending"],
+      { interval: 5, expiresIn: 600 },
+      [5, 15, 35, 55]
+    ],
+    [
+      "at most once a minute without a connection",
+      ["Unreachable", "Unreachable"],
+      { interval: 40, expiresIn: 600 },
+      [40, 100, 160]
+    ],
+    ["at most once a second", ["Pending"], { interval: 0.001, expiresIn: 600 }, [1, 2]]
+  ] as const)("asks %s", ([, responses, options, expected]) =>
+    Effect.gen(function* () {
+      const { exit, times } = yield* timesOf(responses, options)
+      assert.deepStrictEqual(exit, Exit.succeed("token"))
+      assert.deepStrictEqual(times, [...expected])
+    })
+  )
+
+  it.effect("fails when the code has expired, after an hour at the latest", () =>
+    Effect.gen(function* () {
+      const pending = Array.from({ length: 100 }, () => "Pending" as const)
+      const brief = yield* timesOf(pending, { interval: 4, expiresIn: 10 })
+      assert.deepStrictEqual(brief, { times: [4, 8], exit: Exit.fail(expired) })
+      const long = yield* timesOf(pending, { interval: 1000, expiresIn: 1e9 })
+      assert.deepStrictEqual(long.exit, Exit.fail(expired))
+      assert.lengthOf(long.times, 3)
+    })
   )
 })

@@ -10,7 +10,16 @@ describe("the published command", () => {
   it("contains the licence of each bundled package", () => {
     const notices = readFileSync(join(dist, "THIRD-PARTY-NOTICES.txt"), "utf8")
     const packages = notices.split(`\n\n${"-".repeat(80)}\n\n`)
-    for (const name of ["convex", "convex-helpers", "effect", "jose", "ws", "croner", "@opencode-ai/sdk"]) {
+    for (const name of [
+      "convex",
+      "convex-helpers",
+      "effect",
+      "jose",
+      "ws",
+      "croner",
+      "oauth4webapi",
+      "@opencode-ai/sdk"
+    ]) {
       const entry = packages.find((each) => each.startsWith(`${name} `))
       assert.match(entry ?? `${name} is missing`, /Apache License|Permission is hereby granted/)
     }

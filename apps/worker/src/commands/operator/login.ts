@@ -1,14 +1,14 @@
 /** `opencode-worker login`, `logout`, `whoami` and `context`: the deployments that this user is signed in to. */
 import { hostname } from "node:os"
-import { claimDevice, isClientError } from "@opencode-worker/client/http"
 import { Client } from "@opencode-worker/client/effect"
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { AppError, exitCodes, refusal, temporaryError, toAppError, usageError } from "../../AppError.ts"
+import { AppError, exitCodes, toAppError, usageError } from "../../AppError.ts"
 import { asOperator } from "../../operator/connection.ts"
+import { becomeDevice } from "../../operator/login/becomeDevice.ts"
 import { isJson, json, printJson, printRows } from "../../operator/output.ts"
+import type { ProviderOptions } from "../../operator/login/provider.ts"
 import * as Contexts from "../../state/Contexts.ts"
-import { operatorKey } from "../../state/OperatorKey.ts"
 import { endWithOutput } from "../../terminal/output/endWithOutput.ts"
 import { printLine } from "../../terminal/output/Output.ts"
 import { ScreenText, screen } from "../../terminal/output/ScreenText.ts"
@@ -21,6 +21,31 @@ const named = Flag.String("context").pipe(
   Flag.withDescription("The name of the sign-in (default: the host of the deployment)"),
   Flag.optional
 )
+
+const provider = {
+  issuer: Flag.String("issuer").pipe(
+    Flag.withMetavar("https://…"),
+    Flag.withDescription(
+      "Sign in at this OpenID Connect provider, on any device (default: the one that the deployment names)"
+    ),
+    Flag.optional
+  ),
+  clientId: Flag.String("client-id").pipe(
+    Flag.withMetavar("id"),
+    Flag.withDescription("The public client at the provider: the applicationID in auth.config.ts"),
+    Flag.optional
+  ),
+  scope: Flag.String("scope").pipe(
+    Flag.withMetavar("scopes"),
+    Flag.withDescription("The scopes of the login (default: openid)"),
+    Flag.optional
+  )
+}
+
+const codeAtProvider = Effect.fnUntraced(function* (url: string, options: ProviderOptions) {
+  const { codeOfLogin } = yield* Effect.promise(() => import("../../operator/login/signIn.ts"))
+  return yield* codeOfLogin(url, options)
+})
 
 /** Only the context of a name. */
 const elsewhere = {
@@ -43,18 +68,22 @@ export const login = Command.make(
       Flag.withMetavar("command"),
       Flag.withDescription("Sign in by a command that prints a JWT of your login provider, in place of a code"),
       Flag.optional
-    )
+    ),
+    ...provider
   },
   Effect.fn(
-    function* ({ code, context, tokenCommand, url: given }) {
+    function* ({ clientId, code, context, issuer, scope, tokenCommand, url: given }) {
       const url = yield* resolveUrl(given)
       const name = Option.getOrElse(context, () => Contexts.nameOf(url))
       const existing = yield* Contexts.read(name)
       if (Option.isSome(existing) && existing.value.url !== url) {
         return yield* usageError(`The context ${name} belongs to ${existing.value.url}: choose another --context.`)
       }
-      if (Option.isSome(code) === Option.isSome(tokenCommand)) {
-        return yield* usageError("Give a code of opencode-worker devices add, or a command with --token-command.")
+      const isAtProvider = [issuer, clientId, scope].some(Option.isSome)
+      if ([Option.isSome(code), Option.isSome(tokenCommand), isAtProvider].filter(Boolean).length > 1) {
+        return yield* usageError(
+          "Give one of them: a code of opencode-worker devices add, the login provider (--issuer, --client-id), or --token-command."
+        )
       }
       if (Option.isSome(tokenCommand)) {
         const { printedToken } = yield* Effect.promise(() => import("../../operator/tokenCommand.ts"))
@@ -68,17 +97,11 @@ export const login = Command.make(
         )
         return yield* printLine(screen`Signed in to ${url} by a command for tokens. Context: ${name}`)
       }
-      // Stored before the claim: the same key can claim again if the response is lost.
-      const key = yield* operatorKey(yield* Contexts.prepare(name))
-      const device = yield* Effect.tryPromise({
-        try: () => claimDevice({ url, code: Option.getOrElse(code, () => "").trim(), key }),
-        catch: (error) =>
-          isClientError(error) && error.reason._tag === "Rejected"
-            ? refusal(error.reason.code, error.reason.message)
-            : temporaryError(error instanceof Error ? error.message : String(error))
+      const device = yield* becomeDevice({
+        url,
+        name,
+        code: Option.isSome(code) ? code.value.trim() : yield* codeAtProvider(url, { issuer, clientId, scope })
       })
-      yield* key.save(device.deviceId)
-      yield* Contexts.save(name, url)
       yield* printLine(
         screen`Signed in to ${url} as ${ScreenText.line(device.name)} (${device.scope}), on ${hostname()}. Context: ${name}`
       )
