@@ -65,12 +65,16 @@ describe("durability", () => {
     const dataDir = temporaryFolder()
     const functions = project({ "disk.ts": DISK })
     const deployment = await deploy({ dataDir, durability: "full", functions })
-    const client = connect(deployment)
-    await client.query(anyApi["disk"]!["fail"]!, {})
+    const [client, http] = [connect(deployment), connectHttp(deployment)]
+    const long = () => http.query(anyApi["disk"]!["long"]!, {})
+    const engine = await long()
+    while ((await long()) === engine);
+    await http.mutation(anyApi["disk"]!["fail"]!, {})
     for (let attempt = 0; attempt < 3; attempt++) {
       const failure = await client.mutation(anyApi["disk"]!["write"]!, {}).then(String, String)
       assert.include(failure, "The disk failed")
     }
+    assert.include(await long().then(String, String), "The disk failed")
     await deployment.close()
     const again = connectHttp(await deploy({ dataDir, functions }))
     assert.isAtMost(Number(await again.query(anyApi["disk"]!["written"]!)), 1)
@@ -92,6 +96,12 @@ const DISK = `
   process.getBuiltinModule("node:module").syncBuiltinESMExports()
   export const times = query(() => count)
   export const written = query(async (ctx) => (await ctx.db.query("things").collect()).length)
-  export const fail = query(() => { fails = true })
+  export const fail = mutation(() => { fails = true })
+  /** Takes long, so it runs in a reader. Returns the number of its thread. */
+  export const long = query(async (ctx) => {
+    const began = process.threadCpuUsage()
+    while (process.threadCpuUsage(began).user < 25_000);
+    return process.getBuiltinModule("node:worker_threads").threadId
+  })
   export const write = mutation((ctx) => ctx.db.insert("things", {}))
 `

@@ -76,8 +76,10 @@ const engineApi = (engine: Engine, store: Store) => ({
   watch: (requests: ReadonlyArray<WatchRequest>) => engine.watch(requests),
   /** Of a reader. */
   snapshot: (requests: ReadonlyArray<WatchRequest>) => engine.snapshot(requests),
-  /** Permits readers. */
-  share: () => engine.share(),
+  /** Permits readers, and reports the keys that later commits change. */
+  share: () => store.share(),
+  /** While no reader has a snapshot. */
+  truncateLog: () => store.truncateLog(),
   mutations: (requests: ReadonlyArray<MutationRequest>) => engine.mutations(requests),
   answer: (request: ClientMutation) => engine.answer(request),
 

@@ -73,7 +73,6 @@ export class Engine implements FunctionHost {
   #jobs = false
   /** The changed keys since the last report. `null`: too many. Empty without readers. */
   #changes: Array<ChangedKey> | null = []
-  #isShared = false
   /** The version of the tables that the catalog of a reader shows. */
   #tablesVersion = -1
 
@@ -91,17 +90,11 @@ export class Engine implements FunctionHost {
 
   /** The effects of the commits since the last call. */
   takeCommit(): Commit {
-    const commit = { changes: this.#changes, invalidated: this.#invalidated, jobs: this.#jobs, ts: this.#store.ts }
+    const [changes, invalidated, jobs] = [this.#changes, this.#invalidated, this.#jobs]
     this.#changes = []
     this.#invalidated = []
     this.#jobs = false
-    return commit
-  }
-
-  /** Permits readers, and reports the keys that later commits change. */
-  share(): void {
-    this.#store.share()
-    this.#isShared = true
+    return { changes, invalidated, isLogLong: this.#store.isLogLong, jobs, ts: this.#store.ts }
   }
 
   /** Finds a function for a caller. Fails as for a missing function if the caller may not call it. */
@@ -250,7 +243,7 @@ export class Engine implements FunctionHost {
 
   #onCommit(changes: ReadonlyArray<Change>): void {
     this.#invalidated = [...this.#invalidated, ...this.readSets.take(changes)]
-    if (this.#isShared && this.#changes !== null) {
+    if (this.#store.isShared && this.#changes !== null) {
       if (this.#changes.length + changes.length > REPORTED_CHANGES) this.#changes = null
       else this.#changes.push(...changes.map(({ indexId, key }) => ({ indexId, key: new Uint8Array(key) })))
     }

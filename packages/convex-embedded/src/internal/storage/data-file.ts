@@ -33,7 +33,8 @@ export const keepPrivate = (file: string): void => {
 export const lockFolder = (file: string): DatabaseSync => {
   const lock = new DatabaseSync(lockOf(file))
   try {
-    lock.exec("BEGIN EXCLUSIVE")
+    // Without a journal file beside it.
+    lock.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE")
     return lock
   } catch (cause) {
     lock.close()

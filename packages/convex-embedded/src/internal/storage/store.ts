@@ -8,7 +8,7 @@
  * - `ts` (nanoseconds) and `creationTime` (milliseconds) only grow, across restarts and clock changes.
  */
 import { randomBytes } from "node:crypto"
-import { closeSync, fdatasyncSync, openSync } from "node:fs"
+import { closeSync, fdatasyncSync, openSync, statSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { ConvexEmbeddedError } from "../../ConvexEmbeddedError.ts"
 import { writeAndRename } from "../../PrivateFiles.ts"
@@ -35,6 +35,9 @@ const READER_CACHE_KIB = 8 * 1024
 /** A commit checkpoints the write-ahead log at this many pages (16 MiB), if there was no idle time before. */
 const LOG_PAGES = 4096
 
+/** A longer log has to be truncated: overlapping snapshots of readers prevent that SQLite starts it again. */
+const MAX_LOG_BYTES = 64 * 1024 * 1024
+
 export class Store {
   readonly documents: DocumentTables
   readonly schema: SchemaTables
@@ -42,6 +45,7 @@ export class Store {
   readonly answers: Answers
   /** Whether this connection only reads. */
   readonly isReader: boolean
+  readonly #file: string
   readonly #db: DatabaseSync
   /** SQLite's lock of the data folder; `null` for a reader. */
   readonly #lock: DatabaseSync | null
@@ -50,10 +54,12 @@ export class Store {
   readonly #log: number | null
   /** True at the start: the previous process may have ended between a commit and its sync. */
   #unsynced = true
+  #isShared = false
   #ts: bigint
   #creationTime: number
 
-  private constructor(db: DatabaseSync, lock: DatabaseSync | null, log: number | null) {
+  private constructor(file: string, db: DatabaseSync, lock: DatabaseSync | null, log: number | null) {
+    this.#file = file
     this.#db = db
     this.#lock = lock
     this.isReader = lock === null
@@ -95,7 +101,7 @@ export class Store {
       db.exec("BEGIN EXCLUSIVE")
       applyFormat(db)
       db.exec("COMMIT")
-      return new Store(db, lock, durability === "full" ? openSync(`${file}-wal`, "r+") : null)
+      return new Store(file, db, lock, durability === "full" ? openSync(`${file}-wal`, "r+") : null)
     } catch (cause) {
       db?.close()
       lock?.close()
@@ -107,7 +113,7 @@ export class Store {
   static openReader(file: string): Store {
     const db = new DatabaseSync(file, { readOnly: true })
     db.exec(`PRAGMA cache_size = -${READER_CACHE_KIB}`)
-    return new Store(db, null, null)
+    return new Store(file, db, null, null)
   }
 
   /** Permits readers. Until then the file is locked exclusively, which makes statements faster. */
@@ -115,6 +121,11 @@ export class Store {
     this.#db.exec("PRAGMA locking_mode = NORMAL")
     // The lock changes with the next access.
     this.#clock()
+    this.#isShared = true
+  }
+
+  get isShared(): boolean {
+    return this.#isShared
   }
 
   /**
@@ -151,6 +162,16 @@ export class Store {
   /** Copies the write-ahead log into the data file. Durability is the same before and after; meant for idle time. */
   checkpoint(): void {
     if (!this.#db.isTransaction) this.#sql.prepare("PRAGMA wal_checkpoint(PASSIVE)").get()
+  }
+
+  /** Without readers it never is, except after a transaction of this size. */
+  get isLogLong(): boolean {
+    return this.#isShared && (statSync(`${this.#file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > MAX_LOG_BYTES
+  }
+
+  /** As `checkpoint`, and empties the log; has no effect while a reader has a snapshot. */
+  truncateLog(): void {
+    this.#sql.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()
   }
 
   /** Writes a copy of the last commit to a file that only its owner can read. */

@@ -155,10 +155,10 @@ export class QuerySet {
     const modifications = removed.map((queryId) => JSON.stringify({ queryId, type: "QueryRemoved" }))
     // The queries of this version: messages that arrive meanwhile are part of the next transition.
     const stale = Array.from(this.#queries).filter(([, { live }]) => live === null || live.invalidated)
-    const current = Array.from(this.#queries.values()).flatMap(({ live }) =>
-      live !== null && !live.invalidated ? [live] : []
+    const current = Array.from(this.#queries).flatMap(([queryId, query]) =>
+      query.live !== null && !query.live.invalidated ? [{ live: query.live, query, queryId }] : []
     )
-    const currentBytes = this.#queryBytes + current.reduce((sum, { bytes }) => sum + bytes, 0)
+    const currentBytes = this.#queryBytes + current.reduce((sum, { live }) => sum + live.bytes, 0)
     const watched = await watch(
       stale.map(([, query]) => toWatchedQuery(query, caller)),
       stale.map(([, { watcher }]) => watcher),
@@ -168,7 +168,8 @@ export class QuerySet {
         // Results are counted while they are computed, before they are charged to a watcher.
         this.#options.hold(this.#queryBytes + this.#paidBytes + bytes)
       },
-      current
+      // Those that the client has removed meanwhile do not matter.
+      () => current.flatMap(({ live, query, queryId }) => (this.#queries.get(queryId) === query ? [live] : []))
     )
     if (watched === null) {
       this.#removed = [...removed, ...this.#removed]

@@ -44,8 +44,8 @@ export interface EngineThreadOptions {
   readonly settings: EngineSettings
   /** Receives the commits of a request before the next request is sent. */
   readonly onCommit: (commit: Commit) => void
-  /** Settles when a new thread may start. */
-  readonly beforeReplaced: () => Promise<void>
+  /** The thread has ended, or sends no more reports. Settles when a new one may start. */
+  readonly onEnded: () => Promise<void>
   /** A new thread has replaced the old one: the dependencies of results are unknown. */
   readonly onReplaced: () => void
 }
@@ -54,9 +54,9 @@ export class EngineThread {
   readonly #options: EngineThreadOptions
   #settings: EngineSettings
   #running: Promise<Running> | null = null
-  #failed: ConvexEmbeddedError | null = null
+  /** Set when no further request may be sent: every one rejects with it. */
+  #failed: Error | null = null
   #requests = 0
-  #ended = false
 
   private constructor(options: EngineThreadOptions) {
     this.#options = options
@@ -91,7 +91,7 @@ export class EngineThread {
         this.#options.onCommit(commit)
         return result as Awaited<ReturnType<EngineApi[M]>>
       } catch (cause) {
-        if (cause instanceof ConvexEmbeddedError && cause.code === "DiskFailed") this.#failed = cause
+        if (cause instanceof ConvexEmbeddedError && cause.code === "DiskFailed") await this.#fail(cause)
         // Immediately: clients that only watch results would not cause a replacement.
         else if (running.thread.hasEnded()) await this.#replace().catch(() => undefined)
         if (!(cause instanceof NotBegun)) throw cause
@@ -117,11 +117,18 @@ export class EngineThread {
     await running.thread.end(new ThreadEnded("the deployment is closed"))
   }
 
-  /** Terminates the thread, even if a function occupies it. The running request rejects. */
+  /** Terminates the thread, even if a function occupies it. The running request and later ones reject. */
   async end(): Promise<void> {
-    this.#ended = true
+    const ended = new ThreadEnded("the reader has ended")
+    this.#failed = ended
     const running = await this.#running?.catch(() => null)
-    await running?.thread.end(new ThreadEnded("the reader has ended"))
+    await running?.thread.end(ended)
+  }
+
+  /** Commits that were not reported will not be: nothing may wait for them. */
+  async #fail(cause: ConvexEmbeddedError): Promise<void> {
+    this.#failed = cause
+    await this.#options.onEnded()
   }
 
   #current(): Promise<Running> {
@@ -130,8 +137,8 @@ export class EngineThread {
 
   /** If this fails, the next request tries again. */
   async #replace(): Promise<Running> {
-    if (this.#ended) throw new ThreadEnded("the reader has ended")
-    this.#running = this.#options.beforeReplaced().then(() => this.#start())
+    if (this.#failed !== null) throw this.#failed
+    this.#running = this.#options.onEnded().then(() => this.#start())
     try {
       const running = await this.#running
       this.#options.onReplaced()

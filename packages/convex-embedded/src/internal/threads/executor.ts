@@ -50,9 +50,9 @@ export class Executor {
   /** Rejects if the store cannot be opened. The functions are loaded by `serving`. */
   static async start(settings: Omit<EngineSettings, "origin">): Promise<Executor> {
     const engine = await EngineThread.start({
-      beforeReplaced: () => executor.#reads.reset(),
       kind: "engine",
       onCommit: (commit) => executor.#onCommit(commit),
+      onEnded: () => executor.#reads.reset(),
       onReplaced: () => {
         // A query that took its thread down would do so again: it is retried with a delay.
         executor.subscriptions.invalidateAll(({ run }) => run.isHung !== true)

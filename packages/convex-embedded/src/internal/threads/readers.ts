@@ -39,6 +39,9 @@ export class Readers {
   #idle: NodeJS.Timeout | undefined
   /** Counts the calls of `end`: readers that start meanwhile are not used. */
   #ends = 0
+  #ending: Promise<void> = Promise.resolve()
+  /** Reads that begin now wait for it. */
+  #pause: Promise<unknown> | null = null
 
   constructor(options: ReadersOptions) {
     this.#options = options
@@ -51,6 +54,7 @@ export class Readers {
 
   /** Whether a query can run now. Starts another reader if all are busy. */
   isFree(): boolean {
+    if (this.#pause !== null) return false
     if (this.#readers.some(({ load }) => load === 0)) return true
     if (this.isUp) this.start()
     return false
@@ -71,16 +75,16 @@ export class Readers {
     if (!this.isUp) await this.#options.share()
     if (ends !== this.#ends) return
     this.#launching = EngineThread.start({
-      beforeReplaced: () => Promise.resolve(),
       kind: "reader",
       onCommit: () => undefined,
+      onEnded: () => Promise.resolve(),
       onReplaced: () => undefined,
       settings: this.#options.settings()
     })
     const thread = await this.#launching
     if (ends !== this.#ends) return
     this.#launching = null
-    this.#readers.push({ load: 0, tail: Promise.resolve(), thread })
+    this.#readers.push({ load: 0, tail: this.#pause ?? Promise.resolve(), thread })
     this.#keep()
   }
 
@@ -89,6 +93,7 @@ export class Readers {
     const reader = this.#readers.toSorted((left, right) => left.load - right.load)[0]
     if (reader === undefined) return null
     if (reader.load > 0) this.start()
+    clearTimeout(this.#idle)
     reader.load++
     const result = reader.tail.then(() => reader.thread.request("snapshot", requests))
     reader.tail = result.catch(() => undefined)
@@ -103,17 +108,30 @@ export class Readers {
     }
   }
 
-  /** Ends all readers, with the queries that run in them. */
-  async end(): Promise<void> {
+  /** Runs `job` when no reader has a snapshot. Does nothing if a pause has begun. */
+  pause(job: () => Promise<unknown>): void {
+    if (this.#pause !== null) return
+    const ended = Promise.all(this.#readers.map(({ tail }) => tail))
+    const pause = ended
+      .then(job)
+      .catch(() => undefined)
+      .finally(() => (this.#pause = null))
+    this.#pause = pause
+    for (const reader of this.#readers) reader.tail = pause
+  }
+
+  /** Ends all readers, with the queries that run or wait in them. Resolves when none has the data file open. */
+  end(): Promise<void> {
     this.#ends++
     clearTimeout(this.#idle)
-    const launching = this.#launching
-    this.#launching = null
-    await launching?.then(
+    const launched = this.#launching?.then(
       (thread) => thread.end(),
       () => undefined
     )
-    await Promise.all(this.#readers.splice(0).map(({ thread }) => thread.end()))
+    this.#launching = null
+    const ended = this.#readers.splice(0).map(({ thread }) => thread.end())
+    this.#ending = Promise.all([this.#ending, launched, ...ended]).then(() => undefined)
+    return this.#ending
   }
 
   #keep(): void {

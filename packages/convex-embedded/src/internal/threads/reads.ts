@@ -89,11 +89,14 @@ export class Reads {
     const before = this.#ts
     this.#ts = commit.ts
     this.subscriptions.invalidate([...invalidated, ...this.#validity.commit(commit)], before)
+    if (commit.isLogLong) {
+      this.#readers.pause(() => this.#queue.exclusive(() => this.#engine.request("truncateLog")))
+    }
   }
 
   /** Readers must not be used any more: the functions change, or the engine thread is replaced. */
   async reset(): Promise<void> {
-    this.#validity.reset()
+    this.subscriptions.invalidate(this.#validity.reset(), this.#ts)
     await this.#readers.end()
   }
 

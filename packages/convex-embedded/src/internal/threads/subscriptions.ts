@@ -47,12 +47,12 @@ export interface Watched {
   readonly ts: bigint
 }
 
-/** Returns results at a time at which `others` are current, too; `null` if that failed. */
+/** Returns results at a time at which `others`, asked for at the end, are current, too; `null` if that failed. */
 export type Watch = (
   queries: ReadonlyArray<WatchedQuery>,
   watchers: ReadonlyArray<Watcher>,
   admit: (bytes: number) => void,
-  others: ReadonlyArray<LiveResult>
+  others: () => ReadonlyArray<LiveResult>
 ) => Promise<Watched | null>
 
 /** The end of the time in which a result was current, if that is not known. */
@@ -156,7 +156,7 @@ export class Subscriptions {
         await this.#reserved(missing, () => read(requests, use))
       }
       const all = queries.flatMap(({ key }) => results.get(key) ?? [])
-      if (all.length < queries.length || ![...all, ...others].every((each) => isCurrentAt(each, at))) return null
+      if (all.length < queries.length || ![...all, ...others()].every((each) => isCurrentAt(each, at))) return null
       admit(all.reduce((sum, { bytes }) => sum + bytes, 0))
       return { results: this.#take(all, watchers), ts: at }
     } finally {
@@ -216,6 +216,8 @@ export class Subscriptions {
   #forgetUnwatched(result: LiveResult | undefined): void {
     if (result === undefined || result.watchers.size > 0 || result.invalidated) return
     this.#remove(result)
+    // No commit will invalidate it any more: a client that still waits for a reader must not use it.
+    result.invalidated = true
     this.#options.forget(result.id)
   }
 

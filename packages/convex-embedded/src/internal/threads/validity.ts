@@ -68,11 +68,14 @@ export class Validity {
     return changes === null ? this.#readSets.clear() : this.#readSets.take(changes)
   }
 
-  /** The functions have changed, or commits were not reported: running reads must not be used. */
-  reset(): void {
+  /**
+   * The functions change, or commits were not reported: running reads must not be used. Returns the numbers of the results
+   * whose read sets are forgotten.
+   */
+  reset(): ReadonlyArray<number> {
     this.#epoch++
-    this.#readSets.clear()
     for (const { resolve } of this.#waiting.splice(0)) resolve()
+    return this.#readSets.clear()
   }
 
   #keep(commit: Pick<Commit, "changes" | "ts">): void {

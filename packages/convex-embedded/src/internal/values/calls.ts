@@ -91,6 +91,8 @@ export interface Commit {
   readonly jobs: boolean
   /** The changed keys, if there are readers; `null` if there are too many. */
   readonly changes: ReadonlyArray<ChangedKey> | null
+  /** Whether readers have to pause, so that the write-ahead log can be truncated. */
+  readonly isLogLong: boolean
 }
 
 /** The result as JSON text; throws the failure of the function. */
