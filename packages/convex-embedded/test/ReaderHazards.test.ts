@@ -124,11 +124,13 @@ describe("subscriptions in readers", () => {
       results: await subscriptions.watch(queries, watchers, admit),
       ts: 1n
     })
+    let reads = 0
     /** Calls `meanwhile` while a snapshot is read. */
-    const inReader = (meanwhile: () => void): Watch => {
+    const inReader = (meanwhile: () => void, isCurrent = true): Watch => {
       const read: Reading["read"] = async (requests, use) => {
+        reads++
         await Promise.resolve().then(meanwhile)
-        return use({ adopt: () => true, runs: requests.map(() => run), ts: 2n })
+        return use({ adopt: () => isCurrent, runs: requests.map(() => run), ts: 2n })
       }
       return (...watched) => subscriptions.watchInReader(watched, { read, ts: () => 1n })
     }
@@ -148,7 +150,7 @@ describe("subscriptions in readers", () => {
       add(...paths)
       return { add, queries }
     }
-    return { client, inEngine, inReader }
+    return { client, inEngine, inReader, reads: () => reads }
   }
 
   it("a result that its last client leaves is not used by one that waits for a reader", async () => {
@@ -165,5 +167,16 @@ describe("subscriptions in readers", () => {
     await queries.transition(inEngine)
     add("long")
     assert.isNull(await queries.transition(inReader(() => queries.identify(ANONYMOUS))))
+  })
+
+  it.each([
+    ["share the result of one reader", true, 0, 1],
+    ["do not share an outdated result: one that waited reads again, and the others use the engine", false, 1, 2]
+  ] as const)("clients of one query %s", async (_name, isCurrent, inEngine, expected) => {
+    const { client, inReader, reads } = subscriptionsAndClients()
+    const reader = inReader(() => undefined, isCurrent)
+    const transitions = await Promise.all([1, 2, 3].map(() => client("long").queries.transition(reader)))
+    assert.equal(transitions.filter((each) => each === null).length, inEngine)
+    assert.equal(reads(), expected)
   })
 })

@@ -137,10 +137,11 @@ export class Subscriptions {
     { read, ts }: Reading
   ): Promise<Watched | null> {
     const equal = queries.flatMap(({ key }) => this.#reading.get(key) ?? [])
-    await Promise.all(equal)
+    // Without a pause if there are none: a commit outdates a result for all its clients in one step.
+    if (equal.length > 0) await Promise.all(equal)
     const missing = this.#missing(queries)
-    // Results that are outdated before they arrive are shared by the engine only.
-    if (missing.length > 0 && equal.length > 0) return null
+    // The result was outdated when it arrived. One of those that waited reads again; the engine shares its result with the others.
+    if (missing.some(({ key }) => this.#reading.has(key))) return null
     const results = new Map(queries.flatMap(({ key }) => this.#byKey.get(key) ?? []).map((each) => [each.key, each]))
     let at = ts()
     try {
