@@ -9,8 +9,6 @@ interface ServeOptions {
   readonly connectionMemory?: number
   readonly dataDir?: string
   readonly functions?: string
-  /** Flags of Node.js. */
-  readonly nodeFlags?: ReadonlyArray<string>
   readonly port?: number
   readonly userTimeLimit?: number
 }
@@ -19,13 +17,12 @@ export const serve = async ({
   connectionMemory = 256 * 1024 * 1024,
   dataDir = temporaryFolder(),
   functions = FUNCTIONS,
-  nodeFlags = [],
   port = 0,
   userTimeLimit = 30_000
 }: ServeOptions = {}): Promise<{ readonly child: ChildProcess; readonly url: string }> => {
   const script = fileURLToPath(import.meta.resolve("./fixtures/serve.ts"))
   const settings = [dataDir, port, functions, userTimeLimit, connectionMemory].map(String)
-  const child = spawn(process.execPath, [...nodeFlags, script, ...settings], { stdio: ["ignore", "pipe", "inherit"] })
+  const child = spawn(process.execPath, [script, ...settings], { stdio: ["ignore", "pipe", "inherit"] })
   onTestFinished(() => void child.kill("SIGKILL"))
   const [line] = (await once(child.stdout, "data")) as [Buffer]
   return { child, url: line.toString().trim() }

@@ -114,9 +114,7 @@ describe.runIf(process.platform === "linux")("anonymous clients", () => {
     it(`cannot use more than ${BOUND / MiB} MiB by ${what}`, { timeout: 120_000 }, async () => {
       const { child, url } = await serve({
         connectionMemory: COUNTED,
-        functions: project({ "attack.ts": FUNCTIONS }),
-        // On a loaded machine the threads of the garbage collector fall behind, and the garbage alone exceeds the bound.
-        nodeFlags: ["--single-threaded-gc"]
+        functions: project({ "attack.ts": FUNCTIONS })
       })
       const bystander = connect({ url })
       assert.equal(await bystander.mutation(anyApi["attack"]!["echo"]!, { text: "before" }), "before")
