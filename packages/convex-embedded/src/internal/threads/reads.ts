@@ -94,7 +94,7 @@ export class Reads {
     }
   }
 
-  /** Readers must not be used any more: the functions change, or the engine thread is replaced. */
+  /** Readers must no longer be used: the functions change, or the engine thread is replaced. */
   async reset(): Promise<void> {
     this.subscriptions.invalidate(this.#validity.reset(), this.#ts)
     await this.#readers.end()

@@ -217,7 +217,7 @@ export class Subscriptions {
   #forgetUnwatched(result: LiveResult | undefined): void {
     if (result === undefined || result.watchers.size > 0 || result.invalidated) return
     this.#remove(result)
-    // No commit will invalidate it any more: a client that still waits for a reader must not use it.
+    // No commit invalidates it from here on: a client that still waits for a reader must not use it.
     result.invalidated = true
     this.#options.forget(result.id)
   }

@@ -34,7 +34,7 @@ export class Validity {
 
   /**
    * Waits until the commit of this time was reported: it is on the disk then, and its changes are known. Returns earlier if
-   * results of readers cannot be used any more.
+   * results of readers can no longer be used.
    */
   reached(ts: bigint): Promise<void> {
     if (this.#ts >= ts) return Promise.resolve()
