@@ -5,9 +5,9 @@ import { enlist, ids, newSession, refusalOf, send, useDeployment } from "./suppo
 
 const deployment = useDeployment()
 
-type Told = FunctionArgs<typeof api.history.add>["turns"][number]
+type AddedTurn = FunctionArgs<typeof api.history.add>["turns"][number]
 
-const told = (name: string, newer?: string): Told => ({
+const addedTurn = (name: string, newer?: string): AddedTurn => ({
   messageId: `msg_${name}`,
   ...(newer !== undefined && { newerId: `msg_${newer}` }),
   text: name,
@@ -17,13 +17,14 @@ const told = (name: string, newer?: string): Told => ({
   parts: [{ index: 0, kind: "text", payload: JSON.stringify(`answer to ${name}`) }]
 })
 
-const long = (name: string, count: number): Told => ({
-  ...told(name),
+const long = (name: string, count: number): AddedTurn => ({
+  ...addedTurn(name),
   parts: Array.from({ length: count }, (_, index) => ({ index, kind: "text", payload: '{"text":"x"}' }))
 })
 
 /** Sends turns as a worker does: `turns` is from the oldest to the newest, and sent in reverse. */
-const chain = (...names: ReadonlyArray<string>) => names.map((name, index) => told(name, names[index + 1])).toReversed()
+const chain = (...names: ReadonlyArray<string>) =>
+  names.map((name, index) => addedTurn(name, names[index + 1])).toReversed()
 
 const setUp = async () => {
   const operator = await deployment().operator()
@@ -35,10 +36,10 @@ const setUp = async () => {
     operator,
     worker,
     sessionId,
-    add: (...turns: ReadonlyArray<Told>) =>
+    add: (...turns: ReadonlyArray<AddedTurn>) =>
       operator.mutation(api.history.add, { ...worker, sessionId, turns: [...turns] }),
     /** The same, while a prompt that is not finished here is in OpenCode. */
-    addAfter: (name: string, ...turns: ReadonlyArray<Told>) =>
+    addAfter: (name: string, ...turns: ReadonlyArray<AddedTurn>) =>
       operator.mutation(api.history.add, { ...worker, sessionId, turns: [...turns], runningId: `msg_${name}` }),
     running: () => operator.query(api.history.currentPrompt, { ...worker, sessionId }),
     known: async () => {
@@ -146,7 +147,7 @@ describe("history", () => {
   it("splits and joins parts that exceed a row", async () => {
     const { add, list, operator } = await setUp()
     const payload = JSON.stringify("x".repeat(2_000_000))
-    await add({ ...told("A"), parts: [{ index: 0, kind: "tool", payload }] })
+    await add({ ...addedTurn("A"), parts: [{ index: 0, kind: "tool", payload }] })
     const [turn] = await list()
     if (turn === undefined) return assert.fail("There is none")
     const paginationOpts = { numItems: 1, cursor: null }
@@ -169,7 +170,7 @@ describe("history", () => {
   it("rejects over-long input and names the field", async () => {
     const { add, addAfter } = await setUp()
     const many = Array.from({ length: 11 }, (_, index) => `${index}`)
-    const changed = (change: Partial<Told>) => add({ ...told("A"), ...change })
+    const changed = (change: Partial<AddedTurn>) => add({ ...addedTurn("A"), ...change })
     const refusals = [
       changed({ messageId: "x".repeat(501) }),
       changed({ newerId: "x".repeat(501) }),
