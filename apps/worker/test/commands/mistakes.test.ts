@@ -246,6 +246,33 @@ describe("a mistake ends the command with one sentence that names the correction
     limit
   )
 
+  for (const [line, error, usage, help] of [
+    [
+      "send --tiemout 5m Hello",
+      "Unrecognized flag: --tiemout in command opencode-worker send",
+      "send [flags] [<prompt>]",
+      "send"
+    ],
+    ["approve", "Missing required argument: code", "approve [flags] <code>", "approve"],
+    [
+      "turns wait --timeout soon k1",
+      'Invalid value for flag --timeout: "soon". "soon" is not a time: write 90s, 20m, 2h or 1d.',
+      "turns wait [flags] <session> [<turn>]",
+      "turns wait"
+    ]
+  ] as const) {
+    it.live(`${line}: the error, the usage and the command for the help`, () =>
+      Effect.gen(function* () {
+        const ended = yield* command.run({ root: yield* command.home }, ...line.split(" "))
+        assert.strictEqual(ended.code, 2, ended.stderr)
+        assert.strictEqual(ended.stdout, "")
+        assert.isTrue(ended.stderr.startsWith(`\nERROR\n  ${error}\n`), ended.stderr)
+        const end = `\n\nUsage: opencode-worker ${usage}\nSee: opencode-worker ${help} --help\n`
+        assert.isTrue(ended.stderr.endsWith(end), ended.stderr)
+      })
+    )
+  }
+
   it.live("an unknown flag whose name contains terminal sequences", () =>
     Effect.gen(function* () {
       const root = yield* command.home

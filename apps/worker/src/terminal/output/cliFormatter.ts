@@ -2,30 +2,45 @@
  * Cleans the errors of the command line, which repeat typed text or responses of a deployment. Help is the project's own
  * text, and keeps its colours.
  */
-import type { Layer } from "effect"
-import { CliOutput } from "effect/cli"
-import { ScreenText, screen } from "./ScreenText.ts"
+import { Effect, Layer } from "effect"
+import { type CliError, CliOutput } from "effect/cli"
+import { logLine } from "./Output.ts"
+import { none, ScreenText, screen } from "./ScreenText.ts"
 import { colored, type Style } from "./Style.ts"
 
+/** A check of the project's own describes the correction in a sentence, which "Expected:" does not introduce. */
+const messageOf = (error: CliError.CliError): string =>
+  error._tag === "InvalidValue" && error.expected.endsWith(".")
+    ? error.message.replace("Expected: ", "")
+    : error.message
+
+const errorList = (style: Style, all: ReadonlyArray<CliError.CliError>): ScreenText => {
+  if (all.length === 0) return none
+  const title = all.length === 1 ? screen`ERROR` : screen`ERRORS`
+  const sentences = all.map((error) => screen`  ${ScreenText.indent(screen`${messageOf(error)}`, "  ")}`)
+  return screen`\n${style.strong(style.alarm(title))}\n${ScreenText.join(sentences, "\n")}`
+}
+
 export const formatter = (style: Style): CliOutput.Formatter => {
-  const errors = (title: ScreenText, messages: ReadonlyArray<string>) => {
-    const sentences = messages.map((message) => screen`  ${ScreenText.indent(screen`${message}`, "  ")}`)
-    return screen`\n${style.strong(style.alarm(title))}\n${ScreenText.join(sentences, "\n")}`.text
-  }
   const { formatHelpDoc, formatVersion } = CliOutput.defaultFormatter({ colors: style === colored })
   return {
     formatHelpDoc,
     formatVersion,
     formatCliError: ({ message }) => screen`${message}`.text,
-    formatError: ({ message }) => errors(screen`ERROR`, [message]),
-    formatErrors: (all) =>
-      all.length === 0
-        ? ""
-        : errors(
-            all.length === 1 ? screen`ERROR` : screen`ERRORS`,
-            all.map(({ message }) => message)
-          )
+    formatError: (error) => errorList(style, [error]).text,
+    formatErrors: (errors) => errorList(style, errors).text
   }
 }
 
-export const layer = (style: Style): Layer.Layer<never> => CliOutput.layer(formatter(style))
+/** After an invalid command line: the errors, the usage, and the command for the help. The whole help hides the error. */
+const presenter = (style: Style): CliOutput.Presenter => ({
+  present: (event) => {
+    if (event._tag !== "InvalidInvocation") return CliOutput.defaultPresenter.present(event)
+    const { commandPath, errors, helpDoc } = event
+    const help = screen`Usage: ${helpDoc.usage}\nSee: ${commandPath.join(" ")} --help`
+    return Effect.sync(() => logLine(screen`${errorList(style, errors)}\n\n${help}`))
+  }
+})
+
+export const layer = (style: Style): Layer.Layer<never> =>
+  Layer.merge(CliOutput.layer(formatter(style)), CliOutput.layerPresenter(presenter(style)))
