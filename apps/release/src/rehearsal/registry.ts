@@ -38,7 +38,8 @@ log: { type: stdout, level: error }
 export const startRegistry = async (cache: string, published: ReadonlyArray<string>): Promise<Registry> => {
   mkdirSync(cache, { recursive: true })
   const env = process.env
-  const uplink = (await run("npm", ["config", "get", "registry"], { cwd: cache, env })).trim()
+  const npmConfig = async (key: string) => (await run("npm", ["config", "get", key], { cwd: cache, env })).trim()
+  const [uplink, cafile] = [await npmConfig("registry"), await npmConfig("cafile")]
   writeFileSync(join(cache, "package.json"), JSON.stringify(manifest))
   if (!existsSync(join(cache, "node_modules/verdaccio")))
     await run("npm", ["install", "--no-audit", "--no-fund"], { cwd: cache, env })
@@ -50,7 +51,12 @@ export const startRegistry = async (cache: string, published: ReadonlyArray<stri
   const url = `http://127.0.0.1:${port}/`
   const program = join(cache, "node_modules/verdaccio/bin/verdaccio")
   const args = [program, "--config", join(cache, "config.yaml"), "--listen", `127.0.0.1:${port}`]
-  const server = spawn(process.execPath, args, { cwd: cache, stdio: ["ignore", "ignore", "inherit"] })
+  const server = spawn(process.execPath, args, {
+    cwd: cache,
+    // Verdaccio does not read the configuration of npm. Without the certificates it returns 404 for each package of others.
+    env: { ...(cafile !== "null" && { NODE_EXTRA_CA_CERTS: cafile }), ...env },
+    stdio: ["ignore", "inherit", "inherit"]
+  })
   const ready = async () => (await fetch(`${url}-/ping`).catch(() => undefined))?.ok === true
   while (!(await ready())) {
     if (server.exitCode !== null) throw new Error(`The registry ended with ${server.exitCode}`)
