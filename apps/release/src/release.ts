@@ -10,16 +10,26 @@ import { refusals } from "./refusals.ts"
 
 const root = process.cwd()
 
-const fail = (reasons: ReadonlyArray<string>): never => {
-  for (const reason of reasons) console.error(reason)
-  console.error("Nothing was published.")
+const fail = (reasons: ReadonlyArray<string>, consequence = "Nothing was published."): never => {
+  for (const line of [...reasons, consequence]) console.error(line)
   process.exit(1)
 }
 
-const run = (program: string, ...args: ReadonlyArray<string>) => {
-  const { status } = spawnSync(program, args, { cwd: root, stdio: "inherit" })
-  if (status !== 0) fail([`\`${[program, ...args].join(" ")}\` failed (exit code ${status})`])
+interface RunOptions {
+  readonly env?: NodeJS.ProcessEnv
+  /** The state after a failure. */
+  readonly consequence?: string
 }
+
+const run = ([program, ...args]: readonly [string, ...Array<string>], { consequence, env }: RunOptions = {}) => {
+  const { status } = spawnSync(program, args, { cwd: root, stdio: "inherit", ...(env !== undefined && { env }) })
+  if (status !== 0) fail([`\`${[program, ...args].join(" ")}\` failed (exit code ${status})`], consequence)
+}
+
+/** Tests, and the programs that they start, cannot publish, and do not report tags to the workflow. */
+const withoutPublishing = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !/TOKEN|PROVENANCE|CHANGESETS_OUTPUT/i.test(name))
+)
 
 const tree = () => ({
   changes: execFileSync("git", ["status", "--porcelain"], { cwd: root, encoding: "utf8" }),
@@ -37,12 +47,14 @@ const dirty = refusals({ changes, changesets: [], packages: [] })
 if (dirty.length > 0) fail(dirty)
 
 if (changesets.length > 0) {
-  run("pnpm", "run", "version")
-  run("git", "add", "--all")
-  run("git", "commit", "--quiet", "--message", "build: release")
+  run(["pnpm", "run", "version"])
+  run(["git", "add", "--all"])
+  run(["git", "commit", "--quiet", "--message", "build: release"])
 }
 refuse()
-run("pnpm", "run", "test")
+run(["pnpm", "run", "test"], { env: withoutPublishing })
 // The tests must not have changed the tree either.
 refuse()
-run("pnpm", "exec", "changeset", "publish", ...process.argv.slice(2))
+run(["pnpm", "exec", "changeset", "publish", ...process.argv.slice(2)], {
+  consequence: "Some packages may be published. Run `pnpm release` again: it publishes the others."
+})

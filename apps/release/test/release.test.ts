@@ -1,48 +1,7 @@
 /** The release scripts in a small repository of their own. */
-import { execFile, execFileSync } from "node:child_process"
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
-import { promisify } from "node:util"
-import { assert, describe, it, onTestFinished } from "vitest"
-
-const path = (relative: string) => join(import.meta.dirname, relative)
-const config = JSON.parse(readFileSync(path("../../../.changeset/config.json"), "utf8"))
-
-/** A repository with the command, a library that it bundles, one that it does not bundle, and these changesets. */
-const repository = (version: string, changesets: Record<string, string>) => {
-  const root = mkdtempSync(join(tmpdir(), "release-"))
-  onTestFinished(() => rmSync(root, { force: true, recursive: true }))
-  const write = (file: string, content: unknown) => {
-    mkdirSync(dirname(join(root, file)), { recursive: true })
-    writeFileSync(join(root, file), typeof content === "string" ? content : JSON.stringify(content))
-  }
-  const git = (...args: ReadonlyArray<string>) =>
-    execFileSync("git", ["-c", "user.name=Test", "-c", "user.email=test@example.com", ...args], { cwd: root })
-  write("package.json", { name: "root", private: true })
-  write("pnpm-workspace.yaml", "packages: [packages/*, apps/*]\n")
-  write(".changeset/config.json", { ...config, changelog: "@changesets/changelog-git" })
-  for (const [name, summary] of Object.entries(changesets)) write(`.changeset/${name}.md`, summary)
-  const devDependencies = { "@opencode-worker/bundled": "workspace:^" }
-  write("apps/worker/package.json", { name: "opencode-worker", version, devDependencies })
-  write("packages/bundled/package.json", { name: "@opencode-worker/bundled", version })
-  write("packages/apart/package.json", { name: "@opencode-worker/apart", version })
-  git("init", "--quiet", "--initial-branch=main")
-  git("add", "--all")
-  git("commit", "--quiet", "--message", "first")
-  return {
-    write,
-    /** Runs a script; resolves to its exit code and its output. */
-    run: async (script: string) => {
-      const options = { cwd: root, env: { ...process.env, NO_COLOR: "1" } }
-      const finished = promisify(execFile)(process.execPath, [path(`../src/${script}.ts`)], options)
-      const { code = 0, stderr } = await finished.catch((error) => error)
-      return { code, stderr }
-    },
-    version: (folder: string): string => JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8")).version,
-    changelog: (folder: string) => readFileSync(join(root, folder, "CHANGELOG.md"), "utf8")
-  }
-}
+import { assert, describe, it } from "vitest"
+import { startRegistry } from "./registry.ts"
+import { repository, scripts } from "./repository.ts"
 
 const changeset = (...bumps: ReadonlyArray<string>) => `---\n${bumps.join("\n")}\n---\n\nFixes a bug.\n`
 
@@ -84,5 +43,50 @@ describe("release", () => {
     const { code, stderr } = await repository("0.0.0", {}).run("release")
     assert.strictEqual(code, 1)
     assert.match(stderr, /no version of a release: opencode-worker, @opencode-worker\/apart, @opencode-worker\/bundled/)
+  })
+
+  it("publishes nothing when the tests fail", async () => {
+    const registry = await startRegistry(() => false)
+    const { git, run, write } = repository("0.1.0", {})
+    write("package.json", { name: "root", private: true, scripts: scripts("exit 1") })
+    git("commit", "--all", "--quiet", "--message", "break the tests")
+    const { code, stderr } = await run("release", registry.variables)
+    assert.strictEqual(code, 1)
+    assert.match(stderr, /`pnpm run test` failed \(exit code 1\)\nNothing was published/)
+    assert.deepStrictEqual(registry.published, [])
+  })
+
+  it("applies the changesets, and goes on where the registry failed when it runs again", async () => {
+    const [apart, bundled] = ["@opencode-worker/apart", "@opencode-worker/bundled"]
+    let broken = true
+    const registry = await startRegistry((name) => broken && name === apart)
+    const first = changeset(`"${apart}": minor`, `"${bundled}": minor`, `"opencode-worker": minor`)
+    const { git, run, write } = repository("0.0.0", { first })
+    // The tests have no access to the registry, nor to the file of the workflow.
+    write("package.json", {
+      name: "root",
+      private: true,
+      scripts: scripts('[ -z "$NODE_AUTH_TOKEN$CHANGESETS_OUTPUT" ]')
+    })
+    git("commit", "--all", "--quiet", "--message", "test without a token")
+
+    const failed = await run("release", registry.variables)
+    assert.strictEqual(failed.code, 1)
+    assert.notInclude(failed.stderr, "Nothing was published")
+    assert.include(failed.stderr, "Run `pnpm release` again: it publishes the others.")
+    assert.sameMembers(registry.published, [bundled, "opencode-worker"])
+    assert.sameMembers(registry.tags(), [`${bundled}@0.1.0`, "opencode-worker@0.1.0"])
+    assert.strictEqual(git("log", "-1", "--format=%s").trim(), "build: release")
+
+    broken = false
+    assert.strictEqual((await run("release", registry.variables)).code, 0)
+    assert.sameMembers(registry.published, [bundled, "opencode-worker", apart])
+    assert.sameMembers(registry.tags(), [`${bundled}@0.1.0`, "opencode-worker@0.1.0", `${apart}@0.1.0`])
+    assert.sameMembers(git("tag", "--list").trim().split("\n"), registry.tags())
+    assert.strictEqual(git("status", "--porcelain"), "")
+
+    // Everything is published: a third run changes nothing.
+    assert.strictEqual((await run("release", registry.variables)).code, 0)
+    assert.lengthOf(registry.published, 3)
   })
 })
