@@ -39,8 +39,8 @@ export default defineConfig({
     },
     coverage: {
       provider: "v8",
-      include: ["{packages,apps}/*/src/**"],
-      exclude: ["**/main.ts"],
+      include: ["{packages,apps}/*/src/**", "packages/convex-backend/convex/**"],
+      exclude: ["**/main.ts", "**/_generated/**"],
       reporter: ["text", "lcov"]
     }
   }
