@@ -26,7 +26,17 @@ import { installRuntimes } from "./runtimes.ts"
 import { coldImports, sizes } from "./sizes.ts"
 import { types } from "./types.ts"
 
+const steps = [
+  ...(["demo", "imports", "types", "README examples", "example projects", "pnpm", "Bun", "Deno"] as const),
+  ...(["each package alone", "sizes", "cold imports"] as const)
+]
+
 const { values } = parseArgs({ options: { keep: { type: "boolean" }, only: { type: "string", multiple: true } } })
+const unknown = values.only?.filter((name) => steps.every((known) => known !== name)) ?? []
+if (unknown.length > 0) {
+  console.error(`Unknown steps: ${unknown.join(", ")}. The steps are: ${steps.join(", ")}.`)
+  process.exit(2)
+}
 
 const root = process.cwd()
 // The real path, since the temporary folder of macOS is a link.
@@ -38,7 +48,7 @@ const report = (line: string) =>
   console.log(`${String(Math.round((performance.now() - began) / 1000)).padStart(5)} s  ${line}`)
 
 /** Runs a step; a step that fails is reported, and the next ones run all the same. */
-const step = async (name: string, work: () => AsyncIterable<string> | Promise<string>) => {
+const step = async (name: (typeof steps)[number], work: () => AsyncIterable<string> | Promise<string>) => {
   if (values.only?.includes(name) === false) return
   try {
     const lines = work()
