@@ -1,7 +1,8 @@
 /**
  * The cost of importing each public entry of the packages, as built: the time of a cold `import()` in a new Node.js
- * process, next to `effect/Effect` in the same round, and the bytes of a minified bundle of the whole entry with its
- * dependencies. Peers: `p-queue` with `lru-cache`, and OpenCode's SDK.
+ * process, next to `effect/Effect` and the Convex client in the same round, and the bytes of a minified bundle of the whole
+ * entry with its dependencies. Peers: `p-queue` with `lru-cache`, OpenCode's SDK, and the libraries that a Convex client in
+ * Effect needs, without a line of ours.
  */
 import { execFile } from "node:child_process"
 import { readdir, readFile } from "node:fs/promises"
@@ -22,7 +23,14 @@ interface Entry {
 const folder = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url))
 
 const base: Entry = { specifiers: ["effect/Effect"], directory: folder("packages/session-pool") }
+const convex: Entry = { specifiers: ["convex/browser"], directory: folder("packages/effect-convex") }
+const withConvex = (...modules: ReadonlyArray<string>): Entry => ({
+  ...convex,
+  specifiers: [...convex.specifiers, ...modules]
+})
 const peers: ReadonlyArray<Entry> = [
+  withConvex("effect/Effect"),
+  withConvex("effect/Effect", "effect/Stream"),
   { specifiers: ["p-queue", "lru-cache"], directory: folder("apps/bench") },
   { specifiers: ["@opencode-ai/sdk"], directory: folder("packages/opencode-host") }
 ]
@@ -81,26 +89,27 @@ export async function* imports(quick: boolean): AsyncGenerator<Line> {
   const rounds = quick ? 1 : 15
   const packages = await readdir(folder("packages"))
   const own = await Promise.all(packages.toSorted().map((name) => entriesOf(folder(`packages/${name}`))))
-  const entries = [base, ...peers, ...own.flat()]
+  const entries = [base, convex, ...peers, ...own.flat()]
   const costs = entries.map((): Array<Cost> => [])
   for (let i = 0; i < rounds; i++) {
     for (const [at, entry] of entries.entries()) costs[at]?.push(await coldImport(entry))
   }
-  const [ofBase = []] = costs
+  const [ofEffect = [], ofConvex = []] = costs
   for (const [at, entry] of entries.entries()) {
     const mine = costs[at] ?? []
     const middle = (field: keyof Cost) => round(median(mine.map((cost) => cost[field])))
     /** Of costs in the same round, so that a slow round does not count. */
-    const ratio = (field: keyof Cost) =>
-      Math.round(median(mine.map((cost, i) => cost[field] / (ofBase[i]?.[field] ?? NaN))) * 100) / 100
+    const ratio = (field: keyof Cost, peer: ReadonlyArray<Cost>) =>
+      Math.round(median(mine.map((cost, i) => cost[field] / (peer[i]?.[field] ?? NaN))) * 100) / 100
     yield {
       bench: "imports",
       entry: entry.specifiers.join(" + "),
       rounds,
       coldMs: middle("wallMs"),
       cpuMs: middle("cpuMs"),
-      ratioToEffect: ratio("wallMs"),
-      cpuRatioToEffect: ratio("cpuMs"),
+      ratioToEffect: ratio("wallMs", ofEffect),
+      cpuRatioToEffect: ratio("cpuMs", ofEffect),
+      cpuRatioToConvex: ratio("cpuMs", ofConvex),
       minifiedBytes: await minifiedBytes(entry)
     }
   }

@@ -8,7 +8,8 @@ describe.skipIf(process.env["TEST_FULL"] === undefined)("bench imports", () => {
   it("measures every public entry next to effect/Effect and the peers", { timeout: 300_000 }, async () => {
     const lines = new Map<unknown, Line>()
     for await (const line of imports(true)) lines.set(line["entry"], line)
-    for (const entry of ["effect/Effect", "p-queue + lru-cache", "@opencode-ai/sdk"]) assert.isTrue(lines.has(entry))
+    const peers = ["effect/Effect", "p-queue + lru-cache", "@opencode-ai/sdk", "convex/browser + effect/Effect"]
+    for (const entry of peers) assert.isTrue(lines.has(entry))
     for (const entry of ["session-pool", "session-pool/async", "model-cache", "model-cache/async"]) {
       const line = lines.get(`@opencode-worker/${entry}`)
       assert.isBelow(Number(line?.["minifiedBytes"]), 120_000)

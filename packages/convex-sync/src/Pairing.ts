@@ -8,12 +8,9 @@ import { ConvexClient } from "@opencode-worker/effect-convex"
 import type { Id } from "@opencode-worker/convex-backend/api"
 import { PROTOCOL } from "@opencode-worker/convex-backend/functions/protocol"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
-import * as Digest from "effect/crypto/Digest"
-import * as SecureRandom from "effect/crypto/SecureRandom"
 import { api, type WorkerCredentials } from "./Backend.ts"
 import { ConvexSyncError, ConvexSyncReason, isConvexSyncError, isTransient } from "./ConvexSyncError.ts"
 import { acquireLease } from "./internal/acquire.ts"
@@ -46,12 +43,10 @@ export interface OwnedCredentials extends WorkerCredentials {
 const secretBytes = 32
 
 const makeSecret = Effect.gen(function* () {
-  const random = yield* SecureRandom.SecureRandom
-  const digest = yield* Digest.Digest
-  const secret = Buffer.from(yield* random.randomBytes(secretBytes)).toString("base64url")
-  const secretHash = yield* digest.digestHex(Digest.sha256, new TextEncoder().encode(secret))
-  return { secret: Redacted.make(secret, { label: "worker secret" }), secretHash }
-}).pipe(Effect.provide(Layer.merge(SecureRandom.layerWebCrypto, Digest.layerWebCrypto)))
+  const secret = Buffer.from(crypto.getRandomValues(new Uint8Array(secretBytes))).toString("base64url")
+  const hash = yield* Effect.promise(() => crypto.subtle.digest("SHA-256", new TextEncoder().encode(secret)))
+  return { secret: Redacted.make(secret, { label: "worker secret" }), secretHash: Buffer.from(hash).toString("hex") }
+})
 
 /**
  * Starts a pairing for a worker in `directory` on `machine`, both as people call them. A name longer than 100 bytes is cut,

@@ -4,9 +4,14 @@ import type { FunctionArgs, FunctionReference, FunctionReturnType } from "convex
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
-import { type Connection, type ConvexClientOptions, type MutationOptions, openWith } from "./ConvexClient.ts"
+import type { Connection, ConvexClientOptions, MutationOptions } from "./ConvexClientOptions.ts"
+import { openConnection } from "./internal/connection.ts"
+import { functionName } from "./internal/functionName.ts"
+import { iterate } from "./internal/iterate.ts"
+import { latest } from "./internal/latest.ts"
+import { countCall } from "./internal/metrics.ts"
 
 export { ConvexClientError, isConvexClientError, isTransient } from "./ConvexClientError.ts"
 
@@ -56,6 +61,15 @@ const run = async <A, E>(effect: Effect.Effect<A, E>, { signal }: CallOptions = 
   throw Cause.squash(exit.cause)
 }
 
+/** The next state that differs from the one before it. */
+const changes = <E>(states: Queue.Queue<Connection, E>) => {
+  let last: Connection | undefined
+  const next: Effect.Effect<Connection, E> = Effect.flatMap(Queue.take(states), (state) =>
+    state === last ? next : Effect.succeed((last = state))
+  )
+  return next
+}
+
 /**
  * Connects in the background. Throws `ConvexClientError` with the reason `InvalidUrl` if the URL cannot be used.
  *
@@ -67,7 +81,7 @@ export const createConvexClient = ({ auth, ...options }: AsyncConvexClientOption
   const scope = Scope.makeUnsafe()
   const convex = Effect.runSync(
     Scope.provide(
-      openWith(ConvexClient, {
+      openConnection(ConvexClient, {
         ...options,
         ...(auth !== undefined && { auth: Effect.tryPromise(async () => auth()) })
       }),
@@ -78,8 +92,13 @@ export const createConvexClient = ({ auth, ...options }: AsyncConvexClientOption
     query: (query, args, call) => run(convex.query(query, args), call),
     mutation: (mutation, args, call) => run(convex.mutation(mutation, args, call), call),
     action: (action, args, call) => run(convex.action(action, args), call),
-    subscribe: (query, args) => Stream.toAsyncIterable(convex.subscribe(query, args)),
-    connection: Stream.toAsyncIterable(convex.connection),
+    subscribe: (query, args) => {
+      const counted = countCall("subscription", functionName(query))
+      return iterate(
+        Effect.map(latest(convex.follow(query, args)), (results) => Effect.tap(Queue.take(results), () => counted))
+      )
+    },
+    connection: iterate(Effect.map(latest(convex.followState), changes)),
     [Symbol.asyncDispose]: () => run(Scope.close(scope, Exit.void))
   }
 }

@@ -1,4 +1,5 @@
-export { type Connection, ConvexClient, type ConvexClientOptions, type MutationOptions } from "./ConvexClient.ts"
+export { ConvexClient } from "./ConvexClient.ts"
 export { ConvexClientError, isConvexClientError, isTransient } from "./ConvexClientError.ts"
 export * as ConvexClientReason from "./ConvexClientReason.ts"
+export type { Connection, ConvexClientOptions, MutationOptions } from "./ConvexClientOptions.ts"
 export { retryTransient } from "./retryTransient.ts"

@@ -1,7 +1,12 @@
 /** Converts an exception of the Convex client to a typed error. */
-import { ConvexError } from "convex/values"
 import { ConvexClientError } from "../ConvexClientError.ts"
 import { FunctionFailed, Rejected } from "../ConvexClientReason.ts"
+
+/** The mark of a `ConvexError` of any copy of Convex. The class is in `convex/values`, next to all validators. */
+const mark = Symbol.for("ConvexError")
+
+const isConvexError = (cause: unknown): cause is Error & { readonly data: unknown } =>
+  cause instanceof Error && mark in cause && "data" in cause
 
 const stringField = (data: unknown, name: string): string | undefined => {
   if (typeof data !== "object" || data === null) return undefined
@@ -17,10 +22,10 @@ const textOf = (cause: unknown, args: unknown): string => {
 }
 
 export const fromCause = (operation: string, args: unknown, cause: unknown): ConvexClientError => {
-  if (!(cause instanceof ConvexError)) {
+  if (!isConvexError(cause)) {
     return new ConvexClientError({ operation, reason: new FunctionFailed({ message: textOf(cause, args) }) })
   }
-  const data: unknown = cause.data
+  const { data } = cause
   const code = stringField(data, "code") ?? "ConvexError"
   const message = stringField(data, "message") ?? textOf(cause, args)
   return new ConvexClientError({ operation, reason: new Rejected({ code, message, data }) })
