@@ -40,6 +40,8 @@ const checkLink = (file, link) => {
   if (/^\w+:/.test(link) && own === undefined) return undefined
   const [path, anchor] = (own ?? link).split("#")
   const target = path === "" ? file : own === undefined ? join(dirname(file), path) : path
+  if (/^(?:packages\/[\w-]+|apps\/worker)\/README\.md$/.test(file) && link.startsWith(".."))
+    return `links to ${link}, which is not in the package: use an absolute address`
   if (!existsSync(target)) return `links to ${link}, which does not exist`
   if (anchor === undefined || !target.endsWith(".md") || anchorsOf(readFileSync(target, "utf8")).has(anchor))
     return undefined
