@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result, Schema } from "effect"
 import { type ModelCacheError, ModelCacheReason, ModelCatalog } from "../src/index.ts"
 import { freshness } from "../src/internal/freshness.ts"
-import { distance } from "../src/internal/nearest.ts"
+import { distance, nearest } from "../src/internal/nearest.ts"
 import { parseCatalog } from "../src/internal/parse.ts"
 
 const named = (...ids: ReadonlyArray<string>): ModelCatalog.ModelCatalog => ({
@@ -107,6 +107,11 @@ describe("resolve", () => {
     assert.include(bare.message, "Did you mean router/meta/llama-9?")
   })
 
+  it("suggests ids that are equally near in the order of the alphabet", () => {
+    const models = ["p/model-2", "p/model-1", "p/model-3", "p/model-4"].map((id) => ({ id, modelID: id.slice(2) }))
+    assert.deepStrictEqual(nearest("p/model-5", models), ["p/model-1", "p/model-2", "p/model-3"])
+  })
+
   it("suggests no id when none is similar", () => {
     assert.deepInclude(refusal("x/y"), { suggestions: [] })
     assert.deepInclude(refusal(""), { suggestions: [] })
@@ -129,6 +134,11 @@ describe("parseCatalog", () => {
     assert.deepStrictEqual(parse({ models: [] }), { models: [], default: null })
   })
 
+  it("keeps the variants of a model", () => {
+    const models = [{ ...model, variants: ["low", "high"] }]
+    assert.deepStrictEqual(parse({ models }), { models, default: null })
+  })
+
   it.each<[string, unknown]>([
     ["the catalogue must be an object", undefined],
     ["models must be an array", {}],
@@ -139,6 +149,8 @@ describe("parseCatalog", () => {
     ["models[0].limit.context must be a number", { models: [{ ...model, limit: { context: "5" } }] }],
     ["models[0].limit.output must be a number", { models: [{ ...model, limit: { output: Number.NaN } }] }],
     ["models[0].capabilities.tools must be a boolean", { models: [{ ...model, capabilities: { tools: 1 } }] }],
+    ["models[0].variants must be an array of strings", { models: [{ ...model, variants: "high" }] }],
+    ["models[0].variants must be an array of strings", { models: [{ ...model, variants: ["high", 1] }] }],
     ["models[0].status must be a string", { models: [{ ...model, status: null }] }]
   ])("fails with: %s", (problem, value) => {
     assert.strictEqual(parse(value), problem)
