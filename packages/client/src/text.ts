@@ -15,14 +15,20 @@ const suspicious =
   /\u{1F3F4}[\u{E0030}-\u{E0039}\u{E0061}-\u{E007A}]{3,6}\u{E007F}|\r\n|[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\uFFF9-\uFFFB]/gu
 
 const emojiBefore = /\p{Extended_Pictographic}(?:\uFE0F|\p{Emoji_Modifier})?$/u
+/** A letter: the selectors are Mongolian, too, and a row of them would hide data. */
+const mongolianBefore = /(?=\p{L})\p{Script=Mongolian}$/u
 const emojiAfter = /^\p{Extended_Pictographic}/u
-/** Letters of scripts in which a joiner or non-joiner changes the spelling of a word. */
+/** Visible letters and marks of scripts in which a joiner or non-joiner changes the spelling of a word. */
 const joining =
-  "[[\\p{L}\\p{M}]&&[\\p{scx=Arab}\\p{scx=Syrc}\\p{scx=Mong}\\p{scx=Deva}\\p{scx=Beng}\\p{scx=Guru}\\p{scx=Gujr}\\p{scx=Orya}\\p{scx=Taml}\\p{scx=Telu}\\p{scx=Knda}\\p{scx=Mlym}\\p{scx=Sinh}\\p{scx=Khmr}\\p{scx=Mymr}\\p{scx=Tibt}]]"
+  "[[[\\p{L}\\p{M}]--\\p{Default_Ignorable_Code_Point}]&&[\\p{scx=Arab}\\p{scx=Syrc}\\p{scx=Mong}\\p{scx=Deva}\\p{scx=Beng}\\p{scx=Guru}\\p{scx=Gujr}\\p{scx=Orya}\\p{scx=Taml}\\p{scx=Telu}\\p{scx=Knda}\\p{scx=Mlym}\\p{scx=Sinh}\\p{scx=Khmr}\\p{scx=Mymr}\\p{scx=Tibt}]]"
 /** Compiled at the first use, because few texts need them and compiling takes some milliseconds. */
 let joins: { readonly before: RegExp; readonly after: RegExp } | undefined
 const isJoining = (before: string, after: string): boolean => {
-  joins ??= { before: new RegExp(`${joining}$`, "v"), after: new RegExp(`^${joining}`, "v") }
+  joins ??= {
+    // A Mongolian letter may have a variation selector.
+    before: new RegExp(`(?:${joining}|(?=\\p{L})\\p{Script=Mongolian}[\\u180B-\\u180D\\u180F])$`, "v"),
+    after: new RegExp(`^${joining}`, "v")
+  }
   return joins.before.test(before) && joins.after.test(after)
 }
 
@@ -41,7 +47,7 @@ const isWanted = (character: string, before: string, after: string): boolean => 
   if (code === 0x200c || code === 0x200d) return isJoining(before, after)
   if (code === 0xfe0e || code === 0xfe0f) return /\p{Emoji}$/u.test(before)
   if (code >= 0xe0100 && code <= 0xe01ef) return /\p{Script=Han}$/u.test(before)
-  return ((code >= 0x180b && code <= 0x180d) || code === 0x180f) && /\p{Script=Mongolian}$/u.test(before)
+  return ((code >= 0x180b && code <= 0x180d) || code === 0x180f) && mongolianBefore.test(before)
 }
 
 /** The text in its safe form. `before`: the text before it that is already shown, if it arrives in pieces. */
@@ -64,7 +70,7 @@ export const cleanLine = (text: string): string => cleanText(text).replaceAll("\
 
 /** A high surrogate, a joiner, a carriage return, or the start of a flag. The next character decides how it is shown. */
 const undecided =
-  /(?:[\u200C\u200D]?[\uD800-\uDBFF]|[\u200C\u200D]|\r|\u{1F3F4}[\u{E0030}-\u{E0039}\u{E0061}-\u{E007A}]*[\uD800-\uDBFF]?)$/u
+  /(?:[\u200C\u200D]?[\uD800-\uDBFF]|[\u200C\u200D]|\r|[\u200C\u200D]?\u{1F3F4}[\u{E0030}-\u{E0039}\u{E0061}-\u{E007A}]*[\uD800-\uDBFF]?)$/u
 
 /** Splits text that arrives in pieces: the part that can be cleaned now, and the part that must wait for the next piece. */
 export const splitDecided = (text: string): readonly [decided: string, undecided: string] => {

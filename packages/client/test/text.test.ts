@@ -18,6 +18,9 @@ const cases: ReadonlyArray<readonly [title: string, text: string, shown: string]
   ["shows a non-joiner between Latin letters", "pass\u200cword", "pass<U+200C>word"],
   ["keeps a variation selector after an emoji only", "❤\ufe0fx\ufe0f", "❤\ufe0fx<U+FE0F>"],
   ["keeps an ideographic variation after a Han character only", "葛\u{E0100}a\u{E0100}", "葛\u{E0100}a<U+E0100>"],
+  ["keeps one variation of a Mongolian letter, and shows a row of them", "ᠠ\u180b\u180c", "ᠠ\u180b<U+180C>"],
+  ["keeps a joiner after a variation of a letter", "ᠠ\u180b\u200dᠠ", "ᠠ\u180b\u200dᠠ"],
+  ["shows a joiner between invisible marks", "\u17b4\u200d\u17b4", "<U+17B4><U+200D><U+17B4>"],
   ["keeps a Mongolian variation after a Mongolian letter only", "ᠠ\u180ba\u180b", "ᠠ\u180ba<U+180B>"],
   [
     "keeps the tags of a flag",
@@ -28,10 +31,9 @@ const cases: ReadonlyArray<readonly [title: string, text: string, shown: string]
 ]
 
 describe("cleanText", () => {
-  for (const [title, text, shown] of cases)
-    it(title, () => {
-      assert.strictEqual(cleanText(text), shown)
-    })
+  it.each(cases)("%s", (_, text, shown) => {
+    assert.strictEqual(cleanText(text), shown)
+  })
 
   it("uses the text before, of which the character is a part", () => {
     assert.strictEqual(cleanText("\u200d🚀", "👩"), "\u200d🚀")
@@ -43,6 +45,12 @@ describe("cleanText", () => {
   it.prop("does not change a text that is clean", [hostile], ([units]) => {
     const clean = cleanText(units.join(""))
     assert.strictEqual(cleanText(clean), clean)
+  })
+
+  it("waits with a joiner for the character after it, and for the end of a flag", () => {
+    assert.deepStrictEqual(splitDecided("a👩\u200d"), ["a👩", "\u200d"])
+    assert.deepStrictEqual(splitDecided("a👩\u200d🏴\u{E0067}"), ["a👩", "\u200d🏴\u{E0067}"])
+    assert.deepStrictEqual(splitDecided("a👩\u200d🚀"), ["a👩\u200d🚀", ""])
   })
 
   it.prop("cleans pieces as it cleans the whole", [hostile], ([units]) => {
