@@ -1,17 +1,28 @@
-/** Runs all checks of the built packages in two lanes. Each takes the next step, the longest first, so that both are busy until the end. */
+/** Runs the tests of the built packages in two lanes. Each takes the next step, the longest first, so that both cores are busy until the end. */
 import { spawn } from "node:child_process"
 import { join } from "node:path"
 
 process.env["NODE_COMPILE_CACHE"] = join(process.cwd(), "node_modules/.cache/compile")
 
 const named = (name) => `@opencode-worker/${name}`
-const longest = ["opencode-host", "convex-embedded", "convex-backend", "console", "chaos", "bench"].map(named)
-/** Arguments for turbo. */
+const [host, embedded, backend, browser, chaos] = [
+  "opencode-host",
+  "convex-embedded",
+  "convex-backend",
+  "console",
+  "chaos"
+].map(named)
+const only = (name) => [`--filter=${name}`, "--concurrency=1"]
+const command = "opencode-worker"
+/** Arguments for turbo. The small packages wait more than they compute, and the last step is the shortest. */
 const steps = [
-  ["test", "package", "--filter=opencode-worker"],
-  ...longest.map((name) => ["test", "package", `--filter=${name}`]),
-  ["//#typecheck", "//#lint:root"],
-  ["test", "package", ...["opencode-worker", ...longest].map((name) => `--filter=!${name}`)]
+  only(command),
+  only(host),
+  only(embedded),
+  [...[command, host, embedded, backend, browser, chaos].map((name) => `--filter=!${name}`), "--concurrency=2"],
+  only(backend),
+  only(browser),
+  only(chaos)
 ]
 
 const running = new Set()
@@ -19,8 +30,8 @@ let signal
 
 const turbo = (args) =>
   new Promise((resolve) => {
-    // One task per lane: the tests of a package keep two cores busy. A group of its own: turbo's launcher forwards no signals.
-    const child = spawn("turbo", ["run", ...args, "--concurrency=1", "--output-logs=errors-only"], {
+    // A group of its own: turbo's launcher forwards no signals.
+    const child = spawn("turbo", ["run", "test", ...args, "--output-logs=errors-only"], {
       detached: true,
       stdio: ["ignore", "inherit", "inherit"]
     })
