@@ -245,12 +245,12 @@ layer(host, { timeout: "120 seconds", excludeTestServices: true })("the requests
     Effect.gen(function* () {
       const { events, reply } = yield* OpenCodeHost
       const hub = yield* makeHub()
-      let lost = 0
+      const lost = new Set<string>()
       // A connection that loses the events of a request; the first one comes again, late.
       yield* events.pipe(
         Stream.runForEach((event) => {
           if (event._tag === "Event" && /^permission\.|^question\./.test(event.event.type)) {
-            lost += 1
+            lost.add(event.event.type)
             return hub.publish({ _tag: "Gap", cause: "error" })
           }
           return hub.publish(event)
@@ -268,7 +268,8 @@ layer(host, { timeout: "120 seconds", excludeTestServices: true })("the requests
         }),
         Stream.runCollect
       )
-      assert.strictEqual(lost, 2)
+      // Late events of the tests before may be among them.
+      assert.includeMembers([...lost], ["permission.asked", "permission.replied"])
       assert.strictEqual(openedIn(told).length, 1)
       assert.deepStrictEqual(
         closedIn(told),
