@@ -177,6 +177,10 @@ describe("opencode-worker login", () => {
             attempt(at("forged"), { code: 77, text: /is not valid: JWT signature verification failed/ }, "accept"),
             attempt(at("brief"), { code: 75, text: /The code has expired before/ }),
             attempt(at("web"), { code: 78, text: /refuses the client web \(/ }),
+            attempt(at("narrow", "--scope", "openid calendar"), {
+              code: 78,
+              text: /refuses the scope "openid calendar" \(invalid_scope: .*\): change --scope, or allow it for the client narrow/
+            }),
             attempt(at("plain"), { code: 77, text: /issued no ID token: add openid/ }, "accept"),
             attempt(["--url", deployment.url, "--issuer", withoutDevices.issuer, "--client-id", "cli"], {
               code: 78,

@@ -15,10 +15,12 @@ const client = (id: string, grants: ReadonlyArray<string>) => ({
 
 /**
  * Clients that a test uses. The code of `brief` is valid for a second, the signature of the tokens of `forged` is wrong, and
- * `plain` receives no ID token.
+ * `plain` receives no ID token. `narrow` may request `openid` only: the provider refuses another scope that it knows, and ignores
+ * one that it does not know.
  */
 const clients = [
   ...["cli", "other", "brief", "forged", "plain"].map((id) => client(id, [grant])),
+  { ...client("narrow", [grant]), scope: "openid" },
   { ...client("web", ["implicit"]), response_types: ["id_token"], redirect_uris: ["https://127.0.0.1/"] }
 ]
 
@@ -39,6 +41,7 @@ export const serveProvider = async ({ hasDevices }: { readonly hasDevices: boole
   const oidc = new Provider(issuer, {
     clients: hasDevices ? clients : [],
     cookies: { keys: ["of the test"] },
+    scopes: ["openid", "calendar"],
     features: { deviceFlow: { enabled: hasDevices } },
     ttl: {
       DeviceCode: (_: unknown, _code: unknown, { clientId }: { readonly clientId: string }) =>

@@ -42,7 +42,9 @@ const refusal = (provider: LoginProvider, error: ResponseBodyError): AppError =>
     case "unsupported_grant_type":
       return refusedClient(provider, why)
     case "invalid_scope":
-      return configError(`${issuer} refuses the scope "${provider.scope}" (invalid_scope): correct --scope.`)
+      return configError(
+        `${issuer} refuses the scope "${provider.scope}" (${why}): change --scope, or allow it for the client ${provider.clientId} at the provider.`
+      )
     default:
       return notAuthorised(`${issuer} refused the login (${why}).`)
   }
