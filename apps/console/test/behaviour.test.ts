@@ -233,6 +233,30 @@ describe("a session of 10,000 parts", () => {
   })
 })
 
+describe("a machine", () => {
+  it("is approved after its directory, its permission mode and its address were shown", async () => {
+    await open("#/machines", "text=ci-box")
+    await page.getByRole("button", { name: "Add a machine" }).first().click()
+    const dialog = page.getByRole("dialog")
+    await dialog.getByLabel("Code").fill("ABCD-EFGH")
+    await dialog.getByRole("button", { name: "Look it up" }).click()
+    await dialog.getByRole("button", { name: "Approve build-box" }).waitFor()
+    expect(await dialog.locator(".facts dd").allTextContents()).toEqual([
+      "build-box",
+      "/srv/shop",
+      "inherit: the OpenCode configuration of its machine decides",
+      "203.0.113.7"
+    ])
+    await dialog.getByRole("button", { name: "Approve build-box" }).click()
+    await page.getByRole("heading", { name: "studio" }).waitFor()
+    const approvals = () =>
+      page.evaluate(() =>
+        scripted.script.calls.filter(({ name }) => name === "pairing:approve").map(({ args }) => args)
+      )
+    expect(await approvals()).toEqual([{ code: "ABCD-EFGH" }])
+  })
+})
+
 describe("the keyboard", () => {
   it("opens the palette, finds a session and goes there", async () => {
     await open("#/inbox", "text=Allow once")

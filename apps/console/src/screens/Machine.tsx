@@ -9,6 +9,7 @@ import { useWorkers } from "../data/lists.ts"
 import { once } from "../data/Sources.ts"
 import { bytes, duration } from "../text/format.ts"
 import { t } from "../text/messages.ts"
+import { permissionText } from "../text/permissions.ts"
 import { Confirm, Empty, Foreign, Head, Loaded, Problem } from "../ui/parts.tsx"
 import { stateOf } from "./Machines.tsx"
 import { SessionItem } from "./Sessions.tsx"
@@ -65,7 +66,7 @@ const Details = ({ worker }: { readonly worker: Worker }) => {
               )}
               <dt>{t("machines.permissions")}</dt>
               <dd>
-                <Foreign>{info.permissions}</Foreign>
+                <Foreign>{permissionText(info.permissions)}</Foreign>
               </dd>
               <dt>{t("machines.shell")}</dt>
               <dd>{t(info.shell ? "machines.shellAllowed" : "machines.shellRefused")}</dd>

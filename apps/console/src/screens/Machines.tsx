@@ -1,15 +1,14 @@
 /** The machines: one worker per directory. */
-import type { Worker, WorkerId } from "@opencode-worker/client"
-import { type FormEvent, useState } from "react"
-import { go } from "../app/navigation.ts"
-import { useAction, useMay, useNow, useServices } from "../app/Services.ts"
+import type { Worker } from "@opencode-worker/client"
+import { useState } from "react"
+import { useMay, useNow } from "../app/Services.ts"
 import { href } from "../app/router.ts"
 import { useWorkers } from "../data/lists.ts"
 import { duration, shortPath } from "../text/format.ts"
 import { t } from "../text/messages.ts"
-import { cleanText } from "@opencode-worker/client/text"
 import { Icon } from "../ui/icons.tsx"
-import { Dialog, Empty, Foreign, Head, Loaded, Problem } from "../ui/parts.tsx"
+import { Empty, Foreign, Head, Loaded } from "../ui/parts.tsx"
+import { ApproveMachine } from "./ApproveMachine.tsx"
 
 /** `Online`, or how long it has been away. */
 export const stateOf = ({ approval, lastSeenAt, online, phase }: Worker, now: number): string => {
@@ -55,7 +54,7 @@ export default function MachinesScreen({ selected }: { readonly selected: string
           }
         </Loaded>
       </div>
-      {isAdding && <Approve onClose={() => setAdding(false)} />}
+      {isAdding && <ApproveMachine onClose={() => setAdding(false)} />}
     </section>
   )
 }
@@ -106,51 +105,3 @@ const MachineItem = ({
     )}
   </a>
 )
-
-/** Approves a worker by the code that it shows, after showing which one it is. */
-const Approve = ({ onClose }: { readonly onClose: () => void }) => {
-  const { client } = useServices()
-  const { error, isRunning, run } = useAction()
-  const [code, setCode] = useState("")
-  const [found, setFound] = useState<{ readonly machine: string; readonly directory: string } | null>(null)
-  const onSubmit = (event: FormEvent) => {
-    event.preventDefault()
-    void run(async () => {
-      if (found === null) {
-        setFound(await client.workers.preview(code.trim()))
-        return
-      }
-      const workerId: WorkerId = await client.workers.approve(code.trim())
-      onClose()
-      go({ name: "machine", workerId })
-    })
-  }
-  return (
-    <Dialog title={t("machines.add")} onClose={onClose}>
-      <form onSubmit={onSubmit}>
-        <p className="sub">{t("machines.emptyText")}</p>
-        <div className="field">
-          <label htmlFor="worker-code">{t("machines.code")}</label>
-          <input
-            id="worker-code"
-            className="input mono"
-            value={code}
-            onChange={({ target }) => {
-              setCode(target.value)
-              setFound(null)
-            }}
-            autoCapitalize="characters"
-            autoComplete="off"
-            spellCheck={false}
-            required
-          />
-        </div>
-        {found !== null && <p>{t("machines.approveText", { directory: cleanText(found.directory) })}</p>}
-        {error !== null && <Problem error={error} />}
-        <button type="submit" className="button primary" disabled={isRunning || code.trim() === ""}>
-          {found === null ? t("machines.check") : t("machines.approve", { machine: cleanText(found.machine) })}
-        </button>
-      </form>
-    </Dialog>
-  )
-}

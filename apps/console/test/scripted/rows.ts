@@ -215,7 +215,7 @@ export const worker = (workerId: string, machine: string, directory: string, giv
     version: "0.4.0",
     opencode: { version: "1.18.33", state: "running" },
     branch: "main",
-    permissions: "ask",
+    permissions: "careful",
     shell: workerId === "worker1",
     diskFree: 81_000_000_000,
     databaseBytes: 12_000_000

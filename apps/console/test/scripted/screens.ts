@@ -127,6 +127,16 @@ const others: Readonly<Record<string, Shown>> = {
   },
   "changes, undo": { path: "?undo#/sessions/session1/changes/turn1", shown: ".diff", prepare: press("Undo") },
   "machines, add": { path: "?add#/machines", shown: "text=ci-box", prepare: press("Add a machine") },
+  "machines, found": {
+    path: "?found#/machines",
+    shown: "text=ci-box",
+    prepare: async (page) => {
+      await press("Add a machine")(page)
+      await page.getByLabel("Code").fill("ABCD-EFGH")
+      await press("Look it up")(page)
+      await page.getByText("203.0.113.7").waitFor()
+    }
+  },
   "machine, revoke": { path: "?revoke#/machines/worker1", shown: "text=typescript", prepare: press("Revoke") },
   "settings, code": {
     path: "?code#/settings",

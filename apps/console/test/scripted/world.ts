@@ -41,6 +41,15 @@ const functionsOf = (world: World, live: Map<string, Live>, changed: () => void)
       return null
     },
     "workers:list": () => world.workers,
+    "pairing:preview": () => ({
+      machine: "build-box",
+      directory: "/srv/shop",
+      permissions: "inherit",
+      address: "203.0.113.7",
+      createdAt: clock,
+      expiresAt: clock + 600_000
+    }),
+    "pairing:approve": () => "worker1",
     "sessions:list": ({ paginationOpts, workerId }) =>
       page(
         world.sessions.filter((each) => workerId === undefined || each.workerId === workerId),
