@@ -63,6 +63,7 @@ const configurationReasons: ReadonlySet<string> = new Set<Reason["_tag"]>([
   "ProjectUnusable",
   "ProjectChanged",
   "InvalidOption",
+  "Unauthorized",
   "UnknownModel",
   "NoDefaultModel"
 ])

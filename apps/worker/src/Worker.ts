@@ -66,6 +66,8 @@ export interface WorkerOptions {
   readonly budget?: TurnBudget | undefined
   /** Whether operators may run shell commands, which need no approval. Default: false. */
   readonly allowShell?: boolean | undefined
+  /** Runs before a pairing begins: an operator who approves a worker expects that it runs. Default: nothing. */
+  readonly beforePairing?: Effect.Effect<void, never, OpenCodeHost>
   /** Shows the code that an operator must approve at the first start. After 10 minutes without approval, shows another code. */
   readonly onPairingCode: (code: string) => Effect.Effect<unknown, ConvexSyncError>
   /** Called once an operator has approved the worker. */
@@ -165,6 +167,7 @@ export const makeWorker = Effect.fnUntraced(function* (options: WorkerOptions) {
           : refusedOwner(yield* Pairing.withValidSecret(kept.value, (credentials) => Pairing.owner(credentials)))
       return refused ?? Registered.make({ approved: true })
     }
+    yield* options.beforePairing ?? Effect.void
     yield* startPairing
     return Registered.make({ approved: false })
   })

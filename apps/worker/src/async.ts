@@ -7,7 +7,7 @@ export { WorkerError } from "./library/Worker.ts"
 export type { WorkerEnd, WorkerSettings, WorkerStatus } from "./library/WorkerSettings.ts"
 
 export interface AsyncWorkerOptions extends WorkerSettings {
-  /** Receives the code that an operator must approve at the first start, and another code after 10 minutes. */
+  /** Receives the code that an operator must approve at the first start, once OpenCode runs, and another code after 10 minutes. */
   readonly onPairingCode: (code: string) => void
   /** Stops the worker when it aborts. */
   readonly signal?: AbortSignal

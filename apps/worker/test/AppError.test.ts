@@ -21,6 +21,17 @@ const failures = [
     }),
     exitCodes.Configuration
   ],
+  [
+    "a server that refuses the password",
+    new HostError({
+      reason: new HostErrorReason.Unauthorized({
+        operation: "health",
+        url: "http://127.0.0.1:4096",
+        username: "opencode"
+      })
+    }),
+    exitCodes.Configuration
+  ],
   // A model that does not exist: anomalyco/opencode#15558 ended with 0.
   [
     "an unknown model",

@@ -13,7 +13,7 @@ import { packageVersion } from "../info/version.ts"
 import { hostable } from "../commands/shared/hostable.ts"
 import { resolveUrl } from "../commands/shared/url.ts"
 import { openCodeLayer } from "../layers.ts"
-import { unlessHopeless } from "../opencode/startup.ts"
+import { unlessHopeless, whenRunning } from "../opencode/startup.ts"
 import { dataFolder, dataFolders } from "../state/DataFolder.ts"
 import { processIdIn } from "../state/ProcessId.ts"
 import { makeWorker } from "../Worker.ts"
@@ -27,7 +27,7 @@ export class WorkerError extends Data.TaggedError("WorkerError")<{
 }> {}
 
 export interface WorkerOptions extends WorkerSettings {
-  /** Receives the code that an operator must approve at the first start, and another code after 10 minutes. */
+  /** Receives the code that an operator must approve at the first start, once OpenCode runs, and another code after 10 minutes. */
   readonly onPairingCode: (code: string) => Effect.Effect<unknown>
 }
 
@@ -77,6 +77,7 @@ const make = Effect.fnUntraced(function* (
     allowShell: options.allowShell,
     budget: options.budget,
     about: { version: packageVersion, permissions: options.permissions ?? "careful", environment },
+    beforePairing: whenRunning,
     onPairingCode: options.onPairingCode
   })
   const stop = Effect.orDie(lifecycle.send(WorkerEvent.cases.Stop.make({}))).pipe(Effect.andThen(lifecycle.stopped))

@@ -12,7 +12,7 @@ import { durationOf, type DirectoryValues } from "../config/settings.ts"
 import { inDirectory, type WorkerFacts } from "../health/RunningWorkers.ts"
 import { packageVersion } from "../info/version.ts"
 import { openCodeLayer } from "../layers.ts"
-import { unlessHopeless } from "../opencode/startup.ts"
+import { unlessHopeless, whenRunning } from "../opencode/startup.ts"
 import { proxyFor } from "../proxy.ts"
 import { type DataFolder, dataFolder, dataFolders } from "../state/DataFolder.ts"
 import * as PairingCode from "../state/PairingCode.ts"
@@ -122,6 +122,7 @@ const serve = Effect.fnUntraced(function* (
     requestTimeLimit: askTimeout,
     allowShell: given.allowShell,
     budget: Option.getOrUndefined(budgetOf(given.budget ?? "")),
+    beforePairing: whenRunning,
     // A code that cannot be shown cannot be approved.
     onPairingCode: (code) => Effect.orDie(pairingCode.show(code)),
     onApproved: (owner) => Effect.andThen(pairingCode.forget, announce("Owner", ScreenText.line(owner)))

@@ -163,18 +163,21 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
   )
 
   it.effect(
-    "reports that the server refuses the password",
+    "ends without a pairing code if the server refuses the password",
     () =>
       Effect.gen(function* () {
         const { server } = yield* OpenCodeHost
         const worker = yield* attach((yield* server).url, "a wrong one", ...inherit)
-        yield* Effect.promise(() => until(() => /refuses the password/.test(worker.stderr()), "the reason"))
+        const { code, stderr, stdout } = yield* Effect.promise(() => worker.ended)
+        assert.strictEqual(code, 78, stderr)
+        assert.match(stderr, /refuses the password/)
+        assert.notMatch(stdout, /Pairing code/)
       }),
     { timeout: 120_000 }
   )
 
   it.effect(
-    "refuses an untested version unless it is allowed",
+    "ends without a pairing code at an untested version, unless it is allowed",
     () =>
       Effect.gen(function* () {
         const untested = yield* Effect.acquireRelease(
@@ -187,10 +190,13 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         const at = untested.address()
         const address = `http://127.0.0.1:${typeof at === "object" ? at?.port : ""}`
         const refused = yield* attach(address, "", ...inherit)
-        const reason = /OpenCode 1\.99\.1 is not supported.*--allow-untested-version/
-        yield* Effect.promise(() => until(() => reason.test(refused.stderr()), "the reason", refused.stderr))
+        const { code, stderr, stdout } = yield* Effect.promise(() => refused.ended)
+        assert.strictEqual(code, 78, stderr)
+        assert.match(stderr, /OpenCode 1\.99\.1 is not supported.*--allow-untested-version/)
+        assert.notMatch(stdout, /Pairing code/)
         const allowed = yield* attach(address, "", ...inherit, "--allow-untested-version")
         yield* says(allowed, /^OpenCode +1\.99\.1, at http:/m)
+        yield* says(allowed, /^Pairing code/m)
       }),
     { timeout: 120_000 }
   )

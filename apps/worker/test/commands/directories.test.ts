@@ -36,7 +36,7 @@ const approve = Effect.fnUntraced(function* (running: Running, pattern: RegExp) 
 const configured = Effect.gen(function* () {
   const root = yield* command.home
   const { url } = yield* EmbeddedDeployment
-  const opencode = yield* command.sleepingOpenCode(root)
+  const opencode = yield* command.idleOpenCode(root)
   const file = join(root, "worker.jsonc")
   const write = (content: object) => Effect.promise(() => writeFile(file, `// a comment\n${JSON.stringify(content)}`))
   const base = { url, opencode, permissions: "inherit", printPairingCode: true }

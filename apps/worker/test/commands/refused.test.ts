@@ -45,10 +45,10 @@ const machine = Effect.fnUntraced(function* (name: string) {
   return root
 })
 
-/** A worker whose OpenCode never starts, in the data folder of this name. Its prompts wait. */
+/** A worker whose OpenCode answers no prompt, in the data folder of this name. Its prompts wait. */
 const worker = Effect.fnUntraced(function* (name: string) {
   const { deployment, root } = yield* World
-  const program = yield* command.sleepingOpenCode(root)
+  const program = yield* command.idleOpenCode(root)
   const directory = join(root, name)
   mkdirSync(directory, { recursive: true })
   const where = ["--url", deployment.url, "--directory", directory, "--data", join(root, `${name}-data`)]

@@ -35,7 +35,7 @@ const begin = Effect.fnUntraced(function* (name: "rotate" | "start", data: strin
   const { directory, environment, root } = yield* OpenCodeHome
   const { url } = yield* EmbeddedDeployment
   const folder = join(root, data)
-  const shown = name === "start" ? ["--print-pairing-code", "--opencode", yield* command.sleepingOpenCode(root)] : []
+  const shown = name === "start" ? ["--print-pairing-code", "--opencode", yield* command.idleOpenCode(root)] : []
   const args = [name, "--url", url, "--directory", directory, "--data", folder, ...shown]
   return yield* command.start({ root, environment }, ...args)
 })

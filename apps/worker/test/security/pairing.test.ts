@@ -38,7 +38,7 @@ const start = Effect.fnUntraced(function* (data: string, ...args: ReadonlyArray<
   const { directory, environment, root } = yield* OpenCodeHome
   const { url } = yield* EmbeddedDeployment
   const folder = join(root, data)
-  const opencode = yield* command.sleepingOpenCode(root)
+  const opencode = yield* command.idleOpenCode(root)
   const all = ["start", "--url", url, "--directory", directory, "--data", folder, "--opencode", opencode, ...args]
   return yield* command.start({ root, environment }, ...all)
 })

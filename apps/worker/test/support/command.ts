@@ -39,6 +39,30 @@ export const sleepingOpenCode = (root: string) =>
     return program
   })
 
+/** A program in place of OpenCode that is healthy, and responds to nothing else: a worker pairs with it, and its prompts wait. */
+export const idleOpenCode = (root: string) =>
+  Effect.promise(async () => {
+    const program = join(root, "idle-opencode")
+    await writeFile(program, idleServer, { mode: 0o755 })
+    return program
+  })
+
+/** It takes its password from standard input, as OpenCode does with the host's script. */
+const idleServer = `#!${process.execPath}
+const { readFileSync } = require("node:fs")
+const { OPENCODE_SERVER_PASSWORD: password } = JSON.parse(readFileSync(0, "utf8"))
+const authorization = "Basic " + Buffer.from("opencode:" + password).toString("base64")
+const answers = { "/global/health": { healthy: true, version: "1.18.20" }, "/session/status": {}, "/global/dispose": true }
+require("node:http").createServer((request, response) => {
+  if (request.headers.authorization !== authorization) return response.writeHead(401).end()
+  const answer = answers[request.url.split("?")[0]]
+  if (answer !== undefined) response.setHeader("content-type", "application/json").end(JSON.stringify(answer))
+}).listen(process.argv[process.argv.indexOf("--port") + 1], "127.0.0.1", function () {
+  console.log("opencode-host: secrets handed over")
+  console.log("opencode server listening on http://127.0.0.1:" + this.address().port)
+})
+`
+
 /** What makes tests cheaper: `vitest.config.ts`. */
 const passed = ["OPENCODE_BIN", "NODE_COMPILE_CACHE"]
 
