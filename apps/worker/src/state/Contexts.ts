@@ -11,7 +11,7 @@ import { makePrivateFolder } from "@opencode-worker/convex-embedded/private-file
 import { Effect, FileSystem, Option, Path, Schema } from "effect"
 import { UserDirectories } from "effect/persistence"
 import { configError, usageError } from "../AppError.ts"
-import { fromEmbeddedError } from "../local/EmbeddedError.ts"
+import { fromStateError } from "./DataFolder.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 
 export interface Context {
@@ -84,7 +84,7 @@ export const use = Effect.fnUntraced(function* (name: string) {
 })
 
 const privateFolder = (path: string) =>
-  Effect.try({ try: () => makePrivateFolder(path, () => true), catch: fromEmbeddedError })
+  Effect.try({ try: () => makePrivateFolder(path, () => true), catch: fromStateError })
 
 /** Creates the folder of a context, or returns the one that exists. */
 export const prepare = Effect.fnUntraced(function* (name: string) {

@@ -16,7 +16,7 @@ import { createHash } from "node:crypto"
 import { makePrivateFolder } from "@opencode-worker/convex-embedded/private-files"
 import { Effect, FileSystem, Option, Path } from "effect"
 import { UserDirectories } from "effect/persistence"
-import { configError } from "../AppError.ts"
+import { AppError, configError } from "../AppError.ts"
 import { fromEmbeddedError } from "../local/EmbeddedError.ts"
 
 export interface DataFolder {
@@ -59,6 +59,12 @@ export const dataFolders = (folder: DataFolder) =>
     onFailure: () => [folder.root]
   })
 
+/** The error of a folder that the user did not choose by a flag. */
+export const fromStateError = (error: unknown): AppError => {
+  const { exitCode, text } = fromEmbeddedError(error)
+  return new AppError({ exitCode, text: `${text} It is in your state directory: set XDG_STATE_HOME, or HOME.` })
+}
+
 interface FolderOptions {
   readonly data: Option.Option<string>
   readonly directory: string
@@ -93,7 +99,10 @@ export const dataFolder = Effect.fnUntraced(function* (options: FolderOptions) {
   const path = yield* Path.Path
   const root = yield* rootOf(options)
   const deployment = yield* deploymentIn(root)
-  const notice = yield* Effect.try({ try: () => makePrivateFolder(root, isOurs), catch: fromEmbeddedError })
+  const notice = yield* Effect.try({
+    try: () => makePrivateFolder(root, isOurs),
+    catch: Option.isSome(options.data) ? fromEmbeddedError : fromStateError
+  })
   if (notice !== null) yield* Effect.logWarning(notice)
   return {
     root,

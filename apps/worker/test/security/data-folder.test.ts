@@ -267,7 +267,10 @@ describe.runIf(isRoot && process.platform === "linux")("a user without a home di
           [{ HOME: "relative" }, /There is no home directory for .*: set HOME/],
           [{ HOME: "~", XDG_STATE_HOME: "state" }, /There is no home directory for .*: set HOME/],
           // openshift/oc#474, truenas/apps#5272: a container runs with a number that is not in its list of users.
-          [{ HOME: "/" }, /The folder \/\.local\/state\/\S+ cannot be used: permission denied/],
+          [
+            { HOME: "/" },
+            /The folder \/\.local\/state\/\S+ cannot be used: permission denied.*set XDG_STATE_HOME, or HOME\./
+          ],
           // holgerleichsenring/agent-smith#117: the home was never made, and nothing may be made there.
           [{ HOME: join(closed, "user") }, /The folder \S+closed\/user\S+ cannot be (?:used|read)/],
           // The home of the user who ran sudo.
