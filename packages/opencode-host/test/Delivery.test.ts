@@ -2,32 +2,19 @@ import { assert, layer } from "@effect/vitest"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Stream } from "effect"
 import { OpenCodeHost } from "../src/index.ts"
-import { endOf, layerHost, newSession, promptOf, runPrompt, tags } from "./support.ts"
+import { endOf, layerHost, newSession, promptOf, runPrompt, tags, watchingRequests } from "./support.ts"
 
 const host = layerHost(() => Reply.text("Hello."))
 
 /** Runs with a server that is killed when this process sends it a prompt, once. */
-const killedByPrompt = <A, E, R>(pid: number, run: Effect.Effect<A, E, R>) =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => {
-      const { fetch } = globalThis
-      let isAlive = true
-      globalThis.fetch = (input, init) => {
-        const { pathname } = new URL(input instanceof Request ? input.url : input)
-        if (isAlive && pathname.endsWith("/prompt_async")) {
-          isAlive = false
-          process.kill(pid, "SIGKILL")
-        }
-        return fetch(input, init)
-      }
-      return fetch
-    }),
-    () => run,
-    (fetch) =>
-      Effect.sync(() => {
-        globalThis.fetch = fetch
-      })
-  )
+const killedByPrompt = <A, E, R>(pid: number, run: Effect.Effect<A, E, R>) => {
+  let isAlive = true
+  return watchingRequests((path) => {
+    if (!isAlive || !path.endsWith("/prompt_async")) return
+    isAlive = false
+    process.kill(pid, "SIGKILL")
+  }, run)
+}
 
 const promptsOf = Effect.fnUntraced(function* (text: string) {
   const { requests } = yield* ScriptedProvider

@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { OpenCodeHome, type Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
 import { spawn } from "node:child_process"
 import { assert } from "@effect/vitest"
@@ -152,25 +153,34 @@ export const parent = (options: object) =>
     (child) => Effect.sync(() => child.kill("SIGKILL"))
   )
 
+/** Of `node:http`, and of the global `fetch`. */
+const requestChannels = ["http.client.request.created", "undici:request:create"]
+
+/** Calls `onRequest` with the path of each HTTP request that this process is about to send meanwhile. */
+export const watchingRequests = <A, E, R>(onRequest: (path: string) => void, run: Effect.Effect<A, E, R>) => {
+  const receive = (message: unknown) => {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- documented by Node.js and by undici
+    const { request } = message as { readonly request: { readonly path: string } }
+    onRequest(request.path.replace(/\?.*/, ""))
+  }
+  const onChannels = (change: typeof subscribe) =>
+    Effect.sync(() => requestChannels.forEach((channel) => change(channel, receive)))
+  return Effect.acquireUseRelease(
+    onChannels(subscribe),
+    () => run,
+    () => onChannels((channel, listener) => void unsubscribe(channel, listener))
+  )
+}
+
 /** The paths of the HTTP requests that this process sends meanwhile, without the probes of the server's health. */
 export const requestsDuring = <A, E, R>(run: Effect.Effect<A, E, R>) =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => {
-      const { fetch } = globalThis
-      const paths: Array<string> = []
-      globalThis.fetch = (input, init) => {
-        const { pathname } = new URL(input instanceof Request ? input.url : input)
-        if (pathname !== "/global/health") paths.push(pathname)
-        return fetch(input, init)
-      }
-      return { fetch, paths }
-    }),
-    ({ paths }) => Effect.as(run, paths),
-    ({ fetch }) =>
-      Effect.sync(() => {
-        globalThis.fetch = fetch
-      })
-  )
+  Effect.suspend(() => {
+    const paths: Array<string> = []
+    return Effect.as(
+      watchingRequests((path) => void (path === "/global/health" || paths.push(path)), run),
+      paths
+    )
+  })
 
 /** Numbered words, so that a lost one, a repeated one and a swapped pair all show. */
 export const numbered = (name: string, count: number) =>

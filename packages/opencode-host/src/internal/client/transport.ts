@@ -9,6 +9,7 @@ import type { Instance } from "../server/instance.ts"
 import { withoutQuotes } from "../redact.ts"
 import type { ProviderMetadata } from "../server/providerMetadata.ts"
 import type { Supervisor } from "../server/supervisor.ts"
+import { nodeFetch, timeLimitError } from "./nodeFetch.ts"
 
 /** A result of the SDK; `response` is absent when the server was not reached. */
 interface Answer<A> {
@@ -24,13 +25,13 @@ export interface Transport {
   /** `millis`: the time limit. */
   readonly ask: <A>(
     operation: string,
-    run: (sdk: OpencodeClient, options: { readonly signal: AbortSignal }) => Promise<Answer<A>>,
+    run: (sdk: OpencodeClient, options: { readonly fetch: typeof fetch }) => Promise<Answer<A>>,
     millis?: number
   ) => Effect.Effect<{ readonly data: A; readonly response: Response }, HostError>
   /** `ask` without the response. */
   readonly call: <A>(
     operation: string,
-    run: (sdk: OpencodeClient, options: { readonly signal: AbortSignal }) => Promise<Answer<A>>,
+    run: (sdk: OpencodeClient, options: { readonly fetch: typeof fetch }) => Promise<Answer<A>>,
     millis?: number
   ) => Effect.Effect<A, HostError>
   readonly providerMetadata: Effect.Effect<ProviderMetadata, HostError>
@@ -52,17 +53,13 @@ export const makeTransport = (use: Supervisor["use"]): Transport => {
   const ask: Transport["ask"] = (operation, run, millis = limitMillis) =>
     use((instance) =>
       Effect.tryPromise({
-        try: (signal) => run(sdkOf(instance), { signal }),
-        catch: (cause) => new HostError({ reason: reasonOf(operation, cause, undefined, instance) })
+        try: (signal) => run(sdkOf(instance), { fetch: nodeFetch(signal, millis) }),
+        catch: (cause) => new HostError({ reason: reasonOf(operation, cause, undefined, instance, millis) })
       }).pipe(
-        Effect.timeoutOrElse({
-          duration: millis,
-          orElse: () => new HostError({ reason: new Timeout({ operation, millis }) })
-        }),
         Effect.flatMap(({ data, error, response }) =>
           response?.ok === true && data !== undefined
             ? Effect.succeed({ data, response })
-            : Effect.fail(new HostError({ reason: reasonOf(operation, error, response, instance) }))
+            : Effect.fail(new HostError({ reason: reasonOf(operation, error, response, instance, millis) }))
         )
       )
     ).pipe(Effect.withSpan(`OpenCodeClient.${operation}`))
@@ -78,12 +75,14 @@ const reasonOf = (
   operation: string,
   error: unknown,
   response: Response | undefined,
-  { server: { url, username } }: Instance
+  { server: { url, username } }: Instance,
+  millis: number
 ): HostErrorReason => {
   const detail = describe(error)
   // The SDK turns an HTML answer into an error without a response; only a connection that was refused, or cut in the
   // body of the answer, is a TypeError.
   if (response === undefined) {
+    if (Predicate.hasProperty(error, "name") && error.name === timeLimitError) return new Timeout({ operation, millis })
     return error instanceof TypeError
       ? new Unavailable({ operation, detail: describe(error.cause ?? error) })
       : new Protocol({ operation, detail })
