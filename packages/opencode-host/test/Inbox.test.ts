@@ -54,6 +54,7 @@ describe("a turn", () => {
       assert.isTrue(of(event(type)), type)
       assert.isFalse(of(event(type, "other")), type)
     }
+    for (const type of ["session.updated", "session.diff"]) assert.isFalse(of(event(type)), type)
     assert.isTrue(of(event("permission.asked", "other")))
     assert.isTrue(of(event("message.part.updated", "other", { part: { type: "tool" } })))
     assert.isFalse(of(event("message.part.updated", "other", { part: { type: "text" } })))

@@ -26,9 +26,12 @@ const endpoints = [
   ...["TRACES", "METRICS", "LOGS"].map((name) => `OTEL_EXPORTER_OTLP_${name}_ENDPOINT`)
 ]
 
-/** Exports what the service does to the collector that the variables of OpenTelemetry name, if there is one. */
+/**
+ * Exports what the service does to the collector that the variables of OpenTelemetry name. Without one, spans are not made: a turn has
+ * about 20.
+ */
 export const withTelemetry = <A, E, R>(service: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
-  if (endpoints.every((name) => (process.env[name] ?? "") === "")) return service
+  if (endpoints.every((name) => (process.env[name] ?? "") === "")) return Effect.withTracerEnabled(service, false)
   return Effect.flatMap(
     Effect.promise(() => import("./telemetry.ts")),
     ({ telemetryLayer }) => Effect.provide(service, telemetryLayer(process.env))

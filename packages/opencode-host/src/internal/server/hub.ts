@@ -92,7 +92,7 @@ export interface PumpOptions {
   readonly connected: Latch.Latch
   /** Called for whatever arrives, heartbeats too: the server is alive. */
   readonly heard: Effect.Effect<void>
-  /** Called for each event that is no heartbeat, and once for several pieces of text: the server does something. */
+  /** Called for each event that is no heartbeat, and once for several that are plain: the server does something. */
   readonly active: (event: OpenCodeEvent) => Effect.Effect<void>
   /** Called when the connection ends, as it does when the server reloads its configuration. */
   readonly lost: Effect.Effect<void>
@@ -130,24 +130,24 @@ export const pump = Effect.fnUntraced(function* (options: PumpOptions) {
     yield* publish(unmarkedEvent(event))
   })
 
-  /** Text is most of what arrives: it is handled without an effect of its own. */
+  /** Most of what arrives is plain: it is handled without an effect of its own. */
   const receiveAll = (lines: ReadonlyArray<string>): Effect.Effect<void, "error"> =>
     Effect.suspend(() => {
-      let text: OpenCodeEvent | undefined
+      let plain: OpenCodeEvent | undefined
       for (const [index, line] of lines.entries()) {
         // OpenCode sends each event as one line of data, without a name or an id.
         if (!line.startsWith(dataField)) continue
         const event = parse(line.slice(dataField.length))
         if (event === unreadable) return Effect.fail("error" as const)
-        if (isEvent(event) && event.type === "message.part.delta") {
+        if (isEvent(event) && isPlain(event)) {
           fruitless = 0
           hub.publishUnsafe({ _tag: "Event", event })
-          text = event
+          plain = event
           continue
         }
         return Effect.andThen(receive(event), receiveAll(lines.slice(index + 1)))
       }
-      return text === undefined ? Effect.void : active(text)
+      return plain === undefined ? Effect.void : active(plain)
     })
 
   const read = (body: ReadableStream<Uint8Array>, onBytes: Effect.Effect<void>) => {
@@ -200,6 +200,22 @@ export const pump = Effect.fnUntraced(function* (options: PumpOptions) {
   })
   return yield* Effect.forever(reconnect)
 })
+
+/** Whether an event is only passed on: it says nothing about the connection, and no tool is in it. */
+const isPlain = (event: OpenCodeEvent): boolean => {
+  switch (event.type) {
+    case "message.part.delta":
+    case "message.updated":
+    case "session.diff":
+    case "session.status":
+    case "session.updated":
+      return true
+    case "message.part.updated":
+      return event.properties.part.type !== "tool"
+    default:
+      return false
+  }
+}
 
 const dataField = "data:"
 

@@ -134,16 +134,16 @@ const begin = Effect.fnUntraced(function* (host: TurnHost, input: Prompt) {
 const delivered: Signal = { _tag: "Delivered" }
 const tick: Signal = { _tag: "Tick" }
 
-/** The events of one signal after the other. Text that waits is emitted together. */
-const eventsOf = (take: Inbox["take"], { step, text }: TurnSteps): Stream.Stream<TurnEvent, HostError> => {
+/** The events of one signal after the other. Those of plain signals that wait are emitted together. */
+const eventsOf = (take: Inbox["take"], { plain, step }: TurnSteps): Stream.Stream<TurnEvent, HostError> => {
   let waiting: ReadonlyArray<Signal> = []
   let at = 0
   let isEnded = false
   const next: Pull.Pull<Emitted, HostError> = Effect.suspend(() => {
     if (isEnded) return Cause.done()
     const found: Array<TurnEvent> = []
-    for (let texts = text(waiting[at]); texts !== undefined; texts = text(waiting[at])) {
-      found.push(...texts)
+    for (let events = plain(waiting[at]); events !== undefined; events = plain(waiting[at])) {
+      found.push(...events)
       at++
     }
     if (Arr.isArrayNonEmpty(found)) return Effect.succeed(found)

@@ -53,8 +53,8 @@ interface Parts {
 export interface TurnSteps {
   /** The effect of a signal. */
   readonly step: (signal: Signal) => Effect.Effect<ReadonlyArray<TurnEvent>, HostError>
-  /** The events of a piece of text, which has no other effect; undefined for any other signal. */
-  readonly text: (signal: Signal | undefined) => ReadonlyArray<TurnEvent> | undefined
+  /** The events of a signal that has no other effect, such as a piece of text; undefined for any other signal. */
+  readonly plain: (signal: Signal | undefined) => ReadonlyArray<TurnEvent> | undefined
 }
 
 export const turnSteps = ({
@@ -239,7 +239,23 @@ export const turnSteps = ({
 
   return {
     step: stepOrRepeat,
-    text: (signal) =>
-      signal?._tag === "Event" && signal.event.type === "message.part.delta" ? reader.read(signal.event) : undefined
+    plain: (signal) =>
+      signal?._tag === "Event" && isPlain(signal.event, input) ? reader.read(signal.event) : undefined
+  }
+}
+
+/** Whether only the reader reads an event, and neither the end of the turn nor its requests, budget or deadline depend on it. */
+const isPlain = (event: OpenCodeEvent, { command, sessionId }: Prompt): boolean => {
+  switch (event.type) {
+    case "message.part.delta":
+      return true
+    case "message.part.updated":
+      return event.properties.part.type !== "tool"
+    case "message.updated":
+      return event.properties.info.role === "user" && event.properties.sessionID === sessionId
+    case "session.status":
+      return event.properties.status.type !== "retry" && command === undefined
+    default:
+      return false
   }
 }
