@@ -29,17 +29,26 @@ const benchmarks: Readonly<Record<string, (quick: boolean) => AsyncIterable<Line
 const usage = `usage: pnpm bench <${Object.keys(benchmarks).join(" | ")}> [--quick] [--json]
        pnpm bench console --lighthouse [--quick] [--json]`
 
+const options = {
+  help: { type: "boolean", short: "h" },
+  quick: { type: "boolean" },
+  json: { type: "boolean" },
+  lighthouse: { type: "boolean" }
+} as const
+
+/** The benchmark that the arguments name, or an exit code with a text. */
 const parse = () => {
-  const options = {
-    quick: { type: "boolean" },
-    json: { type: "boolean" },
-    lighthouse: { type: "boolean" }
-  } as const
-  const { positionals, values } = parseArgs({ allowPositionals: true, options })
-  const [name = "", ...rest] = positionals
-  const known = Object.hasOwn(benchmarks, name) && rest.length === 0 ? benchmarks[name] : undefined
-  const benchmark = values.lighthouse !== true ? known : known === consoleBench ? consoleLighthouse : undefined
-  return benchmark && { benchmark, quick: values.quick ?? false, json: values.json ?? false }
+  try {
+    const { positionals, values } = parseArgs({ allowPositionals: true, options })
+    if (values.help === true) return { exitCode: 0, text: usage }
+    const [name = "", ...rest] = positionals
+    const known = Object.hasOwn(benchmarks, name) && rest.length === 0 ? benchmarks[name] : undefined
+    const benchmark = values.lighthouse !== true ? known : known === consoleBench ? consoleLighthouse : undefined
+    if (benchmark === undefined) return { exitCode: 64, text: usage }
+    return { benchmark, quick: values.quick ?? false, json: values.json ?? false }
+  } catch (cause) {
+    return { exitCode: 64, text: `${cause instanceof Error ? cause.message : String(cause)}\n${usage}` }
+  }
 }
 
 // The exit of this process ends the processes of a benchmark.
@@ -47,9 +56,9 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => 
 
 const main = async () => {
   const chosen = parse()
-  if (chosen === undefined) {
-    console.error(usage)
-    process.exitCode = 64
+  if (chosen.benchmark === undefined) {
+    console.error(chosen.text)
+    process.exitCode = chosen.exitCode
     return
   }
   const { benchmark, json, quick } = chosen
