@@ -34,19 +34,27 @@ export class Stopwatch {
   }
 
   /** Settles as `work`, or rejects with `timeUp()` if the time is up first. */
-  async limit<A>(work: Promise<A>, timeUp: () => Error): Promise<A> {
-    let timer: NodeJS.Timeout | undefined
-    const expired = new Promise<never>((_, reject) => {
-      const check = () => {
-        if (this.left <= 0) reject(timeUp())
-        else timer = setTimeout(check, Math.ceil(this.left))
+  limit<A>(work: Promise<A>, timeUp: () => Error): Promise<A> {
+    return new Promise((resolve, reject) => {
+      let timer: NodeJS.Timeout | undefined
+      let isOver = false
+      const settle = (how: () => void) => {
+        isOver = true
+        clearTimeout(timer)
+        how()
       }
-      check()
+      work.then(
+        (value) => settle(() => resolve(value)),
+        (cause: unknown) => settle(() => reject(cause))
+      )
+      const check = () => {
+        if (isOver) return
+        const { left } = this
+        if (left <= 0) reject(timeUp())
+        else timer = setTimeout(check, Math.ceil(left))
+      }
+      // Work that has ended by now is in time.
+      queueMicrotask(check)
     })
-    try {
-      return await Promise.race([work, expired])
-    } finally {
-      clearTimeout(timer)
-    }
   }
 }

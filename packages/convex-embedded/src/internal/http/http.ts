@@ -5,6 +5,16 @@ import { limits } from "../values/limits.ts"
 
 export const pathOf = (request: IncomingMessage): string => (request.url ?? "/").split("?")[0]!
 
+/** All values of a header. `headersDistinct` parses all headers. `name` is in lower case. */
+export const valuesOf = ({ rawHeaders }: IncomingMessage, name: string): ReadonlyArray<string> => {
+  const values: Array<string> = []
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const header = rawHeaders[at]!
+    if (header.length === name.length && header.toLowerCase() === name) values.push(rawHeaders[at + 1]!)
+  }
+  return values
+}
+
 /** For every response of the deployment itself: browsers must not sniff its type, cache it or show it in a frame. */
 const HEADERS = {
   "cache-control": "no-store",
@@ -52,7 +62,10 @@ export const readBody = (
       // Many small chunks take more memory than their bytes.
       hold(size + chunks.length * CHUNK_BYTES)
     })
-    request.on("end", () => resolve(Buffer.concat(chunks)))
+    request.on("end", () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)))
     request.on("error", reject)
-    request.on("close", () => reject(new Error("The request ended before its body.")))
+    request.on("close", () => {
+      // Every request closes, and an error records its stack.
+      if (!request.readableEnded) reject(new Error("The request ended before its body."))
+    })
   })

@@ -15,7 +15,7 @@ import { messageOf } from "../values/errors.ts"
 import type { Executor } from "../threads/executor.ts"
 import { handleFile } from "./file-routes.ts"
 import { FILES_PATH, type FileUrls } from "../engine/file-urls.ts"
-import { pathOf, respond, setDefaultHeaders } from "./http.ts"
+import { pathOf, respond, setDefaultHeaders, valuesOf } from "./http.ts"
 import { listen, listenForRemote } from "./listeners.ts"
 import { limits } from "../values/limits.ts"
 import { Session } from "../sync/session.ts"
@@ -127,13 +127,14 @@ const urlOf = (protocol: "http" | "https", given: string, port: number): string 
   return `${protocol}://${host.includes(":") ? `[${host}]` : host}:${port}`
 }
 
-const accessOf = ({ rules }: Door, { headersDistinct, socket }: IncomingMessage): AccessRefusal | null => {
-  const [host, ...otherHosts] = headersDistinct["host"] ?? []
-  const origin = headersDistinct["origin"]?.join(", ")
+const accessOf = ({ rules }: Door, request: IncomingMessage): AccessRefusal | null => {
+  const { socket } = request
+  const hosts = valuesOf(request, "host")
+  const origins = valuesOf(request, "origin")
   return accessRefusal(rules(socket), {
-    host: otherHosts.length > 0 ? undefined : host,
+    host: hosts.length > 1 ? undefined : hosts[0],
     localAddress: socket.localAddress,
-    origin
+    origin: origins.length === 0 ? undefined : origins.join(", ")
   })
 }
 

@@ -3,6 +3,8 @@
 export class Queue {
   #tail: Promise<unknown> = Promise.resolve()
   #closed = false
+  /** Jobs that have not ended. */
+  #jobs = 0
 
   /** Runs `job` after all earlier requests have ended, and before any later one. */
   exclusive<A>(job: () => Promise<A>): Promise<A> {
@@ -10,7 +12,9 @@ export class Queue {
       if (this.#closed) throw new Error("The deployment is closed.")
       return job()
     })
-    this.#tail = result.catch(() => undefined)
+    this.#jobs++
+    const end = () => void this.#jobs--
+    this.#tail = result.then(end, end)
     return result
   }
 
@@ -19,6 +23,7 @@ export class Queue {
    * `null`, it is queued again.
    */
   exclusiveOr<A>(job: () => Promise<A>, patience: number, overtake: () => Promise<A | null> | null): Promise<A> {
+    if (this.#jobs === 0) return this.exclusive(job)
     return new Promise((resolve, reject) => {
       let isTaken = false
       const timer = setTimeout(() => {
