@@ -4,9 +4,9 @@
  * `durability: "full"` they include the disk.
  */
 import { anyApi } from "convex/server"
-import { embedded, startPeer, startRaw, subjectOf } from "./embedded/contenders.ts"
+import { type Contender, embedded, startPeer, startRaw, startThreaded, subjectOf } from "./embedded/contenders.ts"
 import { deploy, type Deployed } from "./embedded/deployment.ts"
-import { fill, type Limit, measure, type Operation, OPERATIONS, timesOf } from "./embedded/operations.ts"
+import { fill, type Limit, measure, type Operation, OPERATIONS, type Part, timesOf } from "./embedded/operations.ts"
 import type { Line } from "./report.ts"
 
 const api = anyApi["documents"]!
@@ -28,10 +28,23 @@ const figures = (times: ReadonlyArray<number> = [], each = 1) => ({
   perSecond: Math.round((1000 * each * times.length) / times.reduce((sum, time) => sum + time, 0))
 })
 
-/** Our median ÷ that of the bare one in the same round: the middle of the rounds, and their spread. */
-const ratios = (ours: ReadonlyArray<number> = [], raw: ReadonlyArray<number> = []) => {
-  const each = ours.map((own, round) => Math.round((100 * own) / (raw[round] ?? NaN)) / 100)
-  return { ratio: percentile(each, 0.5), ratioMin: Math.min(...each), ratioMax: Math.max(...each) }
+/** Pairs of single operations. A slow moment of the machine or of its disk is in both, or in few pairs. */
+const pairs = (quick: boolean, op: Operation) => (quick ? 5 : timesOf(op) > 1 ? 30 : 1000)
+
+/** The ratios of pairs of single operations, in alternation: the middle, and the quartiles. */
+const ratios = async (count: number, part: Omit<Part, "from" | "limit">, ours: Contender, raw: Contender) => {
+  const limit = { runs: 1, millis: Infinity }
+  const each: Array<number> = []
+  for (let from = 0; from < count; from++) {
+    const taken = new Map<Contender, number>()
+    for (const contender of from % 2 === 0 ? [ours, raw] : [raw, ours]) {
+      const [time = NaN] = await contender.measure({ ...part, from, limit })
+      taken.set(contender, time)
+    }
+    each.push((taken.get(ours) ?? NaN) / (taken.get(raw) ?? NaN))
+  }
+  const at = (share: number) => Math.round(100 * percentile(each, share)) / 100
+  return { pairs: count, ratio: at(0.5), ratioFirstQuartile: at(0.25), ratioThirdQuartile: at(0.75) }
 }
 
 export async function* embeddedBench(quick: boolean): AsyncGenerator<Line> {
@@ -43,6 +56,7 @@ async function* atSize(documents: number, quick: boolean): AsyncGenerator<Line> 
   await using quickly = await deploy("normal")
   await using theirs = await startPeer(documents)
   await using raw = await startRaw()
+  await using threaded = await startThreaded(documents)
   const [fully, quicker] = [subjectOf(deployed), subjectOf(quickly)]
   for (const subject of [fully, quicker]) await fill(subject, documents)
   const [ours, normal] = [embedded(fully), embedded(quicker)]
@@ -51,13 +65,11 @@ async function* atSize(documents: number, quick: boolean): AsyncGenerator<Line> 
     const limit = budget(quick, op)
     const contenders = [ours, theirs, raw, ...(op === "mutation" ? [normal] : [])]
     const times = new Map(contenders.map((contender) => [contender, Array<number>()]))
-    const medians = new Map(contenders.map((contender) => [contender, Array<number>()]))
     for (let round = 0; round <= rounds(quick); round++) {
       for (const [contender, taken] of times) {
         const measured = await contender.measure({ documents, from: round * limit.runs, limit, op })
         if (round === 0) continue
         taken.push(...measured)
-        medians.get(contender)?.push(percentile(measured, 0.5))
       }
     }
     const each = timesOf(op)
@@ -66,8 +78,15 @@ async function* atSize(documents: number, quick: boolean): AsyncGenerator<Line> 
     const compared = {
       peer: { name: peerName, p50Ms, perSecond },
       ...(times.get(raw)?.length
-        ? { raw: { p50Ms: least.p50Ms, perSecond: least.perSecond, ...ratios(medians.get(ours), medians.get(raw)) } }
-        : {})
+        ? {
+            raw: {
+              p50Ms: least.p50Ms,
+              perSecond: least.perSecond,
+              ...(await ratios(pairs(quick, op), { documents, op }, ours, raw))
+            }
+          }
+        : {}),
+      ...(op === "get" && { inThread: await ratios(pairs(quick, op), { documents, op }, threaded, raw) })
     }
     const line = { bench: "embedded", documents, op }
     yield {

@@ -4,7 +4,16 @@
  * use and closing take one turn of the event loop each, so the pooling dominates the time.
  */
 import { type Case, cases, makeWorld } from "./pool/cases.ts"
-import { byHand, type Contender, type Cost, heapGrowth, rcMap, scopedCache, sessionPool } from "./pool/contenders.ts"
+import {
+  boundedRcMap,
+  byHand,
+  type Contender,
+  type Cost,
+  heapGrowth,
+  rcMap,
+  scopedCache,
+  sessionPool
+} from "./pool/contenders.ts"
 import type { Line } from "./report.ts"
 import { median, round } from "./statistics.ts"
 
@@ -27,6 +36,7 @@ const runsOf = (name: string, run: Contender): Runs => ({
 /** `RcMap` fails at its capacity and `ScopedCache` closes resources in use: neither can do the contended case. */
 const peersOf = (each: Case): Readonly<Record<string, Runs>> => ({
   peer: runsOf("lru-cache + p-queue", byHand),
+  ...(each.case === "distinct" && { boundedRcMap: runsOf("RcMap + Semaphore", boundedRcMap) }),
   ...(each.case === "contended"
     ? {}
     : { rcMap: runsOf("RcMap", rcMap), scopedCache: runsOf("ScopedCache", scopedCache) })

@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { anyApi } from "convex/server"
 import { type Deployed, message } from "./deployment.ts"
-import { CONCURRENT, measure, measurePart, type Operation, type Part, type Subject } from "./operations.ts"
+import { CONCURRENT, measure, measurePart, type Operation, type Part, scattered, type Subject } from "./operations.ts"
 
 export interface Contender {
   /** Returns the milliseconds of each run. */
@@ -44,6 +44,26 @@ export const startPeer = async (documents: number): Promise<Contender & AsyncDis
   }
 }
 
+/** A lookup over HTTP, as the client of Convex sends it. */
+const lookUp = async (port: number, number: number): Promise<unknown> => {
+  const body = JSON.stringify({ path: "documents:get", args: [{ number }] })
+  const headers = { "content-type": "application/json" }
+  return (await fetch(`http://127.0.0.1:${port}/`, { body, headers, method: "POST" })).json()
+}
+
+/** A query in a thread, without the deployment. Only `get`. */
+export const startThreaded = async (documents: number): Promise<Contender & AsyncDisposable> => {
+  const child = fork(fileURLToPath(new URL("./threaded.ts", import.meta.url)), [String(documents)])
+  const port = await message<number>(child)
+  return {
+    measure: async (part) => measure((i) => lookUp(port, scattered(i, documents)), part.from, part.limit),
+    [Symbol.asyncDispose]: async () => {
+      child.disconnect()
+      await once(child, "exit")
+    }
+  }
+}
+
 /** A row over a socket and a constant over HTTP, without Convex. */
 export const startRaw = async (): Promise<Contender & AsyncDisposable> => {
   const folder = await mkdtemp(join(tmpdir(), "bench-raw-"))
@@ -65,11 +85,7 @@ export const startRaw = async (): Promise<Contender & AsyncDisposable> => {
       }
     })
   const operations: Partial<Record<Operation, (i: number) => Promise<unknown>>> = {
-    get: async (number) => {
-      const body = JSON.stringify({ path: "documents:get", args: [{ number }] })
-      const headers = { "content-type": "application/json" }
-      return (await fetch(`http://127.0.0.1:${port}/`, { body, headers, method: "POST" })).json()
-    },
+    get: (number) => lookUp(port, number),
     mutation: (number) => insert([number]),
     concurrent: (number) => insert(Array.from({ length: CONCURRENT }, (_, each) => number * CONCURRENT + each))
   }

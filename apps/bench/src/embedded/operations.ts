@@ -17,7 +17,7 @@ const BULK = 1000
 export const CONCURRENT = 100
 
 /** Numbers without a pattern, the same in each run (a multiplicative hash). */
-const scattered = (i: number, below: number) => (Math.imul(i + 1, 2_654_435_761) >>> 8) % below
+export const scattered = (i: number, below: number) => (Math.imul(i + 1, 2_654_435_761) >>> 8) % below
 
 /** Each runs the operation once on a table of `documents`; `i` counts the runs. */
 const operations = {

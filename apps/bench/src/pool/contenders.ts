@@ -1,6 +1,6 @@
 /** The pool, and the ways to do the same work, or the part of it that they can do, without the pool. */
 import { SessionPool } from "@opencode-worker/session-pool"
-import { Effect, RcMap, ScopedCache } from "effect"
+import { Effect, identity, RcMap, ScopedCache, Semaphore } from "effect"
 import { LRUCache } from "lru-cache"
 import PQueue from "p-queue"
 import { type Case, keyOf, type Resource, type World } from "./cases.ts"
@@ -67,11 +67,12 @@ export const heapGrowth = async (each: Case, world: World): Promise<number> =>
 const withScope = (
   each: Case,
   world: World,
-  get: (key: string) => ReturnType<ReturnType<typeof open>>
+  get: (key: string) => ReturnType<ReturnType<typeof open>>,
+  { concurrency, within } = { concurrency: each.capacity, within: identity<Effect.Effect<void>> }
 ): Effect.Effect<Outcome> => {
   const use = (key: string) =>
-    Effect.scoped(Effect.flatMap(get(key), (resource) => Effect.promise(() => world.use(resource))))
-  return Effect.map(useAll(each, each.capacity, use), (cost) => ({ cost, evictions: 0 }))
+    within(Effect.scoped(Effect.flatMap(get(key), (resource) => Effect.promise(() => world.use(resource)))))
+  return Effect.map(useAll(each, concurrency, use), (cost) => ({ cost, evictions: 0 }))
 }
 
 /** A distinct key is closed by its only caller; resident ones stay open. */
@@ -80,6 +81,17 @@ export const rcMap: Contender = (each, world) =>
     const idleTimeToLive = each.case === "resident" ? Infinity : 0
     const map = yield* RcMap.make({ lookup: open(world), idleTimeToLive })
     return yield* withScope(each, world, (key) => RcMap.get(map, key))
+  }).pipe(Effect.scoped, Effect.runPromise)
+
+/** With a bound and a queue: as many callers as the pool has, of which one per place runs. No idle resource stays open. */
+export const boundedRcMap: Contender = (each, world) =>
+  Effect.gen(function* () {
+    const map = yield* RcMap.make({ lookup: open(world) })
+    const places = yield* Semaphore.make(each.capacity)
+    return yield* withScope(each, world, (key) => RcMap.get(map, key), {
+      concurrency: each.concurrency,
+      within: places.withPermits(1)
+    })
   }).pipe(Effect.scoped, Effect.runPromise)
 
 /** Closes the least recently used resource, also one that is in use. */
