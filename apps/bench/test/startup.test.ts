@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 
-describe("bench startup", () => {
+describe.skipIf(process.env["TEST_FULL"] === undefined)("bench startup", () => {
   it("restores no session and fetches the models once, with any number of sessions", { timeout: 400_000 }, async () => {
     const { stdout } = await promisify(execFile)(process.execPath, [
       "--conditions=@opencode-worker/source",
