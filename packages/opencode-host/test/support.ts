@@ -20,10 +20,27 @@ export interface Asked {
   readonly results: number
 }
 
+type AskedScript = (asked: Asked) => Reply.Reply | Effect.Effect<Reply.Reply>
+
+const scriptOf =
+  (script: AskedScript): Script =>
+  (request) => {
+    const newest = request.messages.findLastIndex((message) => message.role === "user")
+    return script({
+      prompt: request.messages[newest]?.text ?? "",
+      results: request.messages.slice(newest).filter((message) => message.role === "tool").length
+    })
+  }
+
+/** Makes `script` the model of a host that runs. */
+export const useScript = (script: AskedScript) => ScriptedProvider.use(({ setScript }) => setScript(scriptOf(script)))
+
+type Permission = Readonly<Record<string, string | Readonly<Record<string, string>>>>
+
 /** A host on the real binary, with a home of its own, whose model is `script`. */
 export const layerHost = (
-  script: (asked: Asked) => Reply.Reply | Effect.Effect<Reply.Reply>,
-  options: Partial<OpenCodeHostOptions> & { readonly permission?: Readonly<Record<string, string>> } = {}
+  script: AskedScript,
+  options: Partial<OpenCodeHostOptions> & { readonly permission?: Permission } = {}
 ) =>
   Layer.unwrap(
     Effect.gen(function* () {
@@ -37,20 +54,7 @@ export const layerHost = (
         ...rest
       })
     })
-  ).pipe(
-    Layer.provideMerge(
-      ScriptedProvider.layer(
-        (request) => {
-          const newest = request.messages.findLastIndex((message) => message.role === "user")
-          return script({
-            prompt: request.messages[newest]?.text ?? "",
-            results: request.messages.slice(newest).filter((message) => message.role === "tool").length
-          })
-        },
-        { models: ["echo", "other"] }
-      )
-    )
-  )
+  ).pipe(Layer.provideMerge(ScriptedProvider.layer(scriptOf(script), { models: ["echo", "other"] })))
 
 export const promptOf = Effect.fnUntraced(function* (sessionId: string, text: string) {
   return {

@@ -1,74 +1,62 @@
 import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Reply } from "@opencode-worker/testkit"
 import { Deferred, Effect, Fiber, Layer, Option, Redacted, Schedule, Stream } from "effect"
-import { OpenCodeHost, type TurnEvent } from "../src/index.ts"
+import { OpenCodeHost, type TurnEvent } from "../../src/index.ts"
 import {
+  type Asked,
   endOf,
   eventually,
   isQuestion,
-  layerHost,
   newSession,
   numbered,
   promptOf,
   runPrompt,
   tags,
   textOf
-} from "./support.ts"
+} from "../support.ts"
+import { inWorld } from "./inWorld.ts"
 
 const answer = "The quick brown fox jumps over the lazy dog, twice."
 const bash = (command: string) => Reply.toolCall("bash", { command, description: "run" })
 const said = Reply.text("Done.")
 
-const host = layerHost(
-  ({ prompt, results }) => {
-    const [word = "", ...rest] = prompt.split(" ")
-    const argument = rest.join(" ")
-    switch (word) {
-      case "bash":
-        return results === 0 ? bash(argument) : said
-      case "slow":
-        return Reply.text("word ".repeat(600), { every: "20 millis" })
-      case "count":
-        return Reply.text(numbered(argument, 100))
-      case "flaky":
-        return Reply.status(503)
-      case "question":
-        return results === 0
-          ? Reply.toolCall("question", {
-              questions: [
-                {
-                  question: "Which?",
-                  header: "Pick",
-                  options: [
-                    { label: "A", description: "a" },
-                    { label: "B", description: "b" }
-                  ]
-                }
-              ]
-            })
-          : said
-      case "delegate":
-        return results === 0
-          ? Reply.toolCall("task", { description: "sub", prompt: `bash ${argument}`, subagent_type: "general" })
-          : said
-      default:
-        return Reply.text(answer)
-    }
-  },
-  {
-    permission: { edit: "ask", bash: "allow" },
-    config: {
-      command: {
-        ls: { template: "bash ls $ARGUMENTS" },
-        slowly: { template: "slow !`until [ -e gate ]; do sleep 0.05; done`$ARGUMENTS" },
-        delegated: { template: "bash echo $1", subtask: true, agent: "general" },
-        misnamed: { template: "hello", agent: "nobody" }
-      }
-    }
+const model = ({ prompt, results }: Asked) => {
+  const [word = "", ...rest] = prompt.split(" ")
+  const argument = rest.join(" ")
+  switch (word) {
+    case "bash":
+      return results === 0 ? bash(argument) : said
+    case "slow":
+      return Reply.text("word ".repeat(600), { every: "20 millis" })
+    case "count":
+      return Reply.text(numbered(argument, 100))
+    case "flaky":
+      return Reply.status(503)
+    case "question":
+      return results === 0
+        ? Reply.toolCall("question", {
+            questions: [
+              {
+                question: "Which?",
+                header: "Pick",
+                options: [
+                  { label: "A", description: "a" },
+                  { label: "B", description: "b" }
+                ]
+              }
+            ]
+          })
+        : said
+    case "delegate":
+      return results === 0
+        ? Reply.toolCall("task", { description: "sub", prompt: `bash ${argument}`, subagent_type: "general" })
+        : said
+    default:
+      return Reply.text(answer)
   }
-)
+}
 
 const commandOf = Effect.fnUntraced(function* (command: string, args: string) {
   const { turn } = yield* OpenCodeHost
@@ -82,7 +70,7 @@ const collectUntil = (events: Stream.Stream<TurnEvent, unknown>, tag: TurnEvent[
     Effect.map(Option.getOrThrow)
   )
 
-layer(host, { timeout: "120 seconds", excludeTestServices: true })("a turn", (it) => {
+export const turnsTests = inWorld("a turn", model, (it) => {
   it.effect("shows a tool that really ran, from pending to completed", () =>
     Effect.gen(function* () {
       const events = yield* runPrompt("bash echo $((20 + 3))")

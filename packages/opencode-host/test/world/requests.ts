@@ -1,31 +1,26 @@
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Reply } from "@opencode-worker/testkit"
 import { Deferred, Effect, Fiber, Ref, Stream } from "effect"
-import { HostError, HostErrorReason, OpenCodeHost, type OpenCodeRequest, type TurnEvent } from "../src/index.ts"
-import { makeHub } from "../src/internal/server/hub.ts"
-import { runTurn } from "../src/internal/turn/turn.ts"
-import { endOf, eventually, isPermission, layerHost, newSession, promptOf, turnHostOver } from "./support.ts"
+import { HostError, HostErrorReason, OpenCodeHost, type OpenCodeRequest, type TurnEvent } from "../../src/index.ts"
+import { makeHub } from "../../src/internal/server/hub.ts"
+import { runTurn } from "../../src/internal/turn/turn.ts"
+import { type Asked, endOf, eventually, isPermission, newSession, promptOf, turnHostOver } from "../support.ts"
+import { inWorld } from "./inWorld.ts"
 
 const bash = (command: string) => Reply.toolCall("bash", { command, description: "run" })
 const question = Reply.toolCall("question", {
   questions: [{ question: "Which?", header: "Pick", options: [{ label: "A", description: "a" }] }]
 })
 
-/** `bash …` runs a command, `question` asks, `task: …` delegates the rest to a sub-agent. */
-const host = layerHost(
-  ({ prompt, results }) => {
-    if (results > 0) return Reply.text("Done.")
-    if (prompt.startsWith("task: ")) {
-      const task = prompt.slice("task: ".length)
-      return Reply.toolCall("task", { description: `do ${task}`, prompt: task, subagent_type: "general" })
-    }
-    return prompt === "question" ? question : prompt.startsWith("bash ") ? bash(prompt.slice(5)) : Reply.text("Hello.")
-  },
-  {
-    permission: { bash: "ask" },
-    config: { subagent_depth: 2, agent: { general: { permission: { question: "allow", task: "allow" } } } }
+/** `bash printf …` runs a command that is asked, `question` asks, `task: …` delegates the rest to a sub-agent. */
+const model = ({ prompt, results }: Asked) => {
+  if (results > 0) return Reply.text("Done.")
+  if (prompt.startsWith("task: ")) {
+    const task = prompt.slice("task: ".length)
+    return Reply.toolCall("task", { description: `do ${task}`, prompt: task, subagent_type: "general" })
   }
-)
+  return prompt === "question" ? question : prompt.startsWith("bash ") ? bash(prompt.slice(5)) : Reply.text("Hello.")
+}
 
 type Requests = ReadonlyArray<OpenCodeRequest>
 const openedIn = (events: ReadonlyArray<TurnEvent>): Requests =>
@@ -52,11 +47,11 @@ const once = (request: OpenCodeRequest) => OpenCodeHost.use(({ reply }) => reply
 
 const pathOf = ({ askedBy }: OpenCodeRequest) => askedBy.map(({ agent, task }) => [agent, task])
 
-layer(host, { timeout: "120 seconds", excludeTestServices: true })("the requests of a turn", (it) => {
+export const requestsTests = inWorld("the requests of a turn", model, (it) => {
   it.effect("name the tool call and the agent, and are closed by a reply", () =>
     Effect.gen(function* () {
       const { reply } = yield* OpenCodeHost
-      const { closed, events, opened, sessionId } = yield* run("bash echo hi", once)
+      const { closed, events, opened, sessionId } = yield* run("bash printf hi", once)
       assert.strictEqual(opened.length, 1)
       const [request] = opened
       if (request === undefined) return
@@ -64,9 +59,9 @@ layer(host, { timeout: "120 seconds", excludeTestServices: true })("the requests
         kind: "permission",
         sessionID: sessionId,
         permission: "bash",
-        patterns: ["echo hi"]
+        patterns: ["printf hi"]
       })
-      assert.deepStrictEqual(request.call, { tool: "bash", input: { command: "echo hi", description: "run" } })
+      assert.deepStrictEqual(request.call, { tool: "bash", input: { command: "printf hi", description: "run" } })
       assert.deepStrictEqual(request.askedBy, [{ sessionId, agent: "build", task: undefined }])
       assert.deepStrictEqual(closed, [request.id])
       assert.strictEqual(endOf(events).outcome, "completed")
@@ -76,15 +71,15 @@ layer(host, { timeout: "120 seconds", excludeTestServices: true })("the requests
 
   it.effect("include the permission of a sub-agent, with its task", () =>
     Effect.gen(function* () {
-      const { closed, events, opened, sessionId } = yield* run("task: bash echo below", once)
+      const { closed, events, opened, sessionId } = yield* run("task: bash printf below", once)
       assert.deepStrictEqual(opened.map(pathOf), [
         [
           ["build", undefined],
-          ["general", "do bash echo below"]
+          ["general", "do bash printf below"]
         ]
       ])
       assert.notStrictEqual(opened[0]?.sessionID, sessionId)
-      assert.deepStrictEqual(opened[0]?.call?.input["command"], "echo below")
+      assert.deepStrictEqual(opened[0]?.call?.input["command"], "printf below")
       assert.strictEqual(closed.length, 1)
       assert.strictEqual(endOf(events).outcome, "completed")
     })
@@ -114,22 +109,22 @@ layer(host, { timeout: "120 seconds", excludeTestServices: true })("the requests
     Effect.gen(function* () {
       const both = yield* Deferred.make<void>()
       const first = yield* Effect.forkChild(
-        run("bash echo first", (request) => Effect.andThen(Deferred.await(both), once(request)))
+        run("bash printf first", (request) => Effect.andThen(Deferred.await(both), once(request)))
       )
-      const second = yield* run("bash echo second", (request) =>
+      const second = yield* run("bash printf second", (request) =>
         Effect.andThen(Deferred.succeed(both, undefined), once(request))
       )
       const commands = [yield* Fiber.join(first), second].map(({ opened }) =>
         opened.map(({ call }) => call?.input["command"])
       )
-      assert.deepStrictEqual(commands, [["echo first"], ["echo second"]])
+      assert.deepStrictEqual(commands, [["printf first"], ["printf second"]])
     })
   )
 
   it.effect("are closed by a reply of another client", () =>
     Effect.gen(function* () {
       const { client } = yield* OpenCodeHost
-      const { closed, opened } = yield* run("task: bash echo elsewhere", ({ id }) =>
+      const { closed, opened } = yield* run("task: bash printf elsewhere", ({ id }) =>
         client.permissions.reply(id, "once")
       )
       assert.strictEqual(opened.length, 1)
@@ -143,7 +138,9 @@ layer(host, { timeout: "120 seconds", excludeTestServices: true })("the requests
   it.effect("are closed when the sub-agent that waits is aborted, and leave OpenCode's list", () =>
     Effect.gen(function* () {
       const { client, reply } = yield* OpenCodeHost
-      const { closed, events, opened } = yield* run("task: bash echo never", ({ sessionID }) => client.abort(sessionID))
+      const { closed, events, opened } = yield* run("task: bash printf never", ({ sessionID }) =>
+        client.abort(sessionID)
+      )
       const [request] = opened
       assert.deepStrictEqual(
         closed,
@@ -163,7 +160,7 @@ layer(host, { timeout: "120 seconds", excludeTestServices: true })("the requests
       const { abort, client } = yield* OpenCodeHost
       const sessionId = yield* newSession
       const { closed, events, opened } = yield* run(
-        "task: bash echo never",
+        "task: bash printf never",
         () => Effect.forkDetach(abort(sessionId)),
         sessionId
       )
@@ -179,7 +176,7 @@ layer(host, { timeout: "120 seconds", excludeTestServices: true })("the requests
   it.effect("leave OpenCode's list when the turn is interrupted", () =>
     Effect.gen(function* () {
       const { client, turn } = yield* OpenCodeHost
-      yield* turn(yield* promptOf(yield* newSession, "task: bash echo never")).pipe(
+      yield* turn(yield* promptOf(yield* newSession, "task: bash printf never")).pipe(
         Stream.filter(isPermission),
         Stream.runHead
       )
@@ -202,7 +199,7 @@ layer(host, { timeout: "120 seconds", excludeTestServices: true })("the requests
         ),
         Effect.forkScoped({ startImmediately: true })
       )
-      yield* turn(yield* promptOf(sessionId, "bash echo never")).pipe(Stream.filter(isPermission), Stream.runHead)
+      yield* turn(yield* promptOf(sessionId, "bash printf never")).pipe(Stream.filter(isPermission), Stream.runHead)
       yield* eventually(client.permissions.list, (listed) => listed.length === 0)
       yield* eventually(
         Effect.sync(() => replies),
@@ -216,13 +213,13 @@ layer(host, { timeout: "120 seconds", excludeTestServices: true })("the requests
     Effect.gen(function* () {
       const { client, reply } = yield* OpenCodeHost
       const sessionId = yield* newSession
-      yield* client.prompt(yield* promptOf(sessionId, "bash echo zombie"))
+      yield* client.prompt(yield* promptOf(sessionId, "bash printf zombie"))
       const [zombie] = yield* eventually(client.permissions.list, (listed) => listed.length === 1)
       yield* client.abort(sessionId)
       yield* eventually(client.sessions.status, (status) => status[sessionId] === undefined)
       assert.strictEqual((yield* client.permissions.list).length, 1)
       const { events, opened } = yield* run(
-        "bash echo live",
+        "bash printf live",
         (request) =>
           Effect.gen(function* () {
             if (zombie !== undefined) {
@@ -234,7 +231,7 @@ layer(host, { timeout: "120 seconds", excludeTestServices: true })("the requests
       )
       assert.deepStrictEqual(
         opened.map(({ call }) => call?.input["command"]),
-        ["echo live"]
+        ["printf live"]
       )
       assert.strictEqual(endOf(events).outcome, "completed")
       yield* eventually(client.permissions.list, (listed) => listed.length === 0)
@@ -259,7 +256,7 @@ layer(host, { timeout: "120 seconds", excludeTestServices: true })("the requests
       )
       const told = yield* runTurn(
         yield* turnHostOver(hub),
-        yield* promptOf(yield* newSession, "task: bash echo gap")
+        yield* promptOf(yield* newSession, "task: bash printf gap")
       ).pipe(
         Stream.tap((event) => {
           if (!isPermission(event)) return Effect.void
@@ -302,7 +299,7 @@ layer(host, { timeout: "120 seconds", excludeTestServices: true })("the requests
       })
       const turn = runTurn(
         { ...(yield* turnHostOver(hub)), client: { ...client, permissions: { ...client.permissions, list } } },
-        yield* promptOf(yield* newSession, "bash echo hi")
+        yield* promptOf(yield* newSession, "bash printf hi")
       )
       const seen = yield* turn.pipe(
         Stream.tap((event) => (isPermission(event) ? reply(event.request, { type: "once" }) : Effect.void)),

@@ -1,24 +1,22 @@
 /** A prompt that is sent into a running turn. */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Deferred, Effect, Fiber, Stream } from "effect"
-import { OpenCodeHost, recordedTurn, recordedTurns, type TurnEvent, usageOf } from "../src/index.ts"
-import { endOf, isPermission, layerHost, newSession, promptOf, tags, textOf } from "./support.ts"
+import { OpenCodeHost, recordedTurn, recordedTurns, type TurnEvent, usageOf } from "../../src/index.ts"
+import { type Asked, endOf, isPermission, newSession, promptOf, tags, textOf } from "../support.ts"
+import { inWorld } from "./inWorld.ts"
 
-const host = layerHost(
-  ({ prompt, results }) => {
-    const [word = "", ...rest] = prompt.split(" ")
-    if (word === "write") return Reply.text("word ".repeat(60), { every: "20 millis" })
-    if (word === "fetch" && results === 0) {
-      return Reply.toolCall("webfetch", { url: `http://127.0.0.1:9/${rest.join("")}`, format: "text" })
-    }
-    if (word !== "bash" || results > 0) return Reply.text(`answer to ${prompt}`)
-    return Reply.toolCall("bash", { command: rest.join(" "), description: "run" })
-  },
-  { permission: { bash: "allow", webfetch: "ask" } }
-)
+const model = ({ prompt, results }: Asked) => {
+  const [word = "", ...rest] = prompt.split(" ")
+  if (word === "write") return Reply.text("word ".repeat(60), { every: "20 millis" })
+  if (word === "fetch" && results === 0) {
+    return Reply.toolCall("webfetch", { url: `http://127.0.0.1:9/${rest.join("")}`, format: "text" })
+  }
+  if (word !== "bash" || results > 0) return Reply.text(`answer to ${prompt}`)
+  return Reply.toolCall("bash", { command: rest.join(" "), description: "run" })
+}
 
 const isToolRunning = (event: TurnEvent) => event._tag === "ToolUpdated" && event.part.state.status === "running"
 const isText = (event: TurnEvent) => event._tag === "TextDelta"
@@ -75,7 +73,7 @@ const tokens = (usage: { readonly input: number; readonly output: number } | und
   usage?.output ?? 0
 ]
 
-layer(host, { timeout: "120 seconds", excludeTestServices: true })("a prompt that steers", (it) => {
+export const steerTests = inWorld("a prompt that steers", model, (it) => {
   it.effect("ends the running turn with what it had, and takes over after its tool", () =>
     Effect.gen(function* () {
       const { client } = yield* OpenCodeHost
