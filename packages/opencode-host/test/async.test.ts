@@ -99,61 +99,6 @@ describe("createOpenCodeHost", () => {
     assert.include(message, `This process (${process.pid}) already hosts OpenCode in ${host.directory}.`)
   })
 
-  it(
-    "rejects with signal.reason after an abort, which aborts the turn, and with Closed after disposal",
-    async () => {
-      await using host = await createOpenCodeHost(options)
-      const reason = new Error("the user left")
-      const signal = AbortSignal.abort(reason)
-      const calls = [
-        host.server({ signal }),
-        host.client.models({ signal }),
-        host.client.sessions.list({ limit: 1 }, { signal }),
-        host.client.sessions.create(undefined, { signal }),
-        host.ifRunning((client) => client.models(), { signal }),
-        host.abort("ses_x", { signal }),
-        drained(host.turn({ sessionId: "ses_x", text: "Hello" }, { signal }))
-      ]
-      for (const call of calls) assert.strictEqual(await rejection(call), reason)
-
-      const controller = new AbortController()
-      // The server starts, which takes longer than this abort.
-      const starting = rejection(host.client.sessions.list({}, { signal: controller.signal }))
-      controller.abort(reason)
-      assert.strictEqual(await starting, reason)
-
-      const { id } = await host.client.sessions.create({ title: "test" })
-      requested = Promise.withResolvers<void>()
-      const turning = new AbortController()
-      const turn = rejection(drained(host.turn({ sessionId: id, text: "Wait" }, { signal: turning.signal })))
-      await requested.promise
-      assert.property(await host.client.sessions.status(), id)
-      turning.abort(reason)
-      assert.strictEqual(await turn, reason)
-      assert.notProperty(await host.client.sessions.status(), id)
-
-      // Late events of the aborted turn may come before.
-      const waiting = rejection(drained(host.events))
-      await host.client.agents()
-      await host[Symbol.asyncDispose]()
-      const errors = [
-        await waiting,
-        await rejection(host.server()),
-        await rejection(host.client.sessions.list()),
-        await rejection(host.ifRunning((client) => client.models())),
-        await rejection(host.abort("ses_x")),
-        await rejection(drained(host.events)),
-        await rejection(drained(host.turn({ sessionId: "ses_x", text: "Hello" }))),
-        (await host.sdk.session.list()).error
-      ]
-      for (const error of errors) {
-        assert.instanceOf(error, HostError)
-        assert.strictEqual(error.reason._tag, "Closed")
-      }
-    },
-    limit
-  )
-
   it("rejects with the name of the argument that is wrong", async () => {
     await using host = await createOpenCodeHost(options)
     const turn = (input: unknown): AsyncIterable<unknown> => Reflect.apply(host.turn, undefined, [input])
@@ -170,31 +115,98 @@ describe("createOpenCodeHost", () => {
     }
   })
 
-  it(
-    "has a client of the SDK that follows restarts and shows no password",
-    async () => {
-      await using host = await createOpenCodeHost({ ...options, restart: { limit: 100 } })
-      const { data: session } = await host.sdk.session.create({ title: "from the SDK" }, { throwOnError: true })
-      assert.strictEqual((await host.client.sessions.get(session.id)).directory, host.directory)
-      const first = await host.server()
-      assert.isDefined(first.pid)
-      process.kill(first.pid, "SIGKILL")
-      while ((await host.server()).pid === first.pid) await host.client.agents().catch(() => undefined)
-      const { data: kept, request } = await host.sdk.session.get({ sessionID: session.id }, { throwOnError: true })
-      assert.strictEqual(kept.title, "from the SDK")
+  describe("on one host", () => {
+    let host: Awaited<ReturnType<typeof createOpenCodeHost>>
+    beforeAll(async () => {
+      host = await createOpenCodeHost({ ...options, restart: { limit: 100 } })
+    })
+    afterAll(() => host[Symbol.asyncDispose]())
 
-      const { password } = await host.server()
-      const value = Redacted.value(password)
-      const header = Buffer.from(`opencode:${value}`).toString("base64")
-      for (const shown of [
-        inspect(host, { depth: Infinity, showHidden: true, getters: true }),
-        JSON.stringify(host),
-        inspect(request, { depth: Infinity, showHidden: true })
-      ]) {
-        assert.notInclude(shown, value)
-        assert.notInclude(shown, header)
-      }
-    },
-    limit
-  )
+    it(
+      "rejects with signal.reason after an abort, which aborts the turn",
+      async () => {
+        const reason = new Error("the user left")
+        const signal = AbortSignal.abort(reason)
+        const calls = [
+          host.server({ signal }),
+          host.client.models({ signal }),
+          host.client.sessions.list({ limit: 1 }, { signal }),
+          host.client.sessions.create(undefined, { signal }),
+          host.ifRunning((client) => client.models(), { signal }),
+          host.abort("ses_x", { signal }),
+          drained(host.turn({ sessionId: "ses_x", text: "Hello" }, { signal }))
+        ]
+        for (const call of calls) assert.strictEqual(await rejection(call), reason)
+
+        const controller = new AbortController()
+        // The server starts, which takes longer than this abort.
+        const starting = rejection(host.client.sessions.list({}, { signal: controller.signal }))
+        controller.abort(reason)
+        assert.strictEqual(await starting, reason)
+
+        const { id } = await host.client.sessions.create({ title: "test" })
+        requested = Promise.withResolvers<void>()
+        const turning = new AbortController()
+        const turn = rejection(drained(host.turn({ sessionId: id, text: "Wait" }, { signal: turning.signal })))
+        await requested.promise
+        assert.property(await host.client.sessions.status(), id)
+        turning.abort(reason)
+        assert.strictEqual(await turn, reason)
+        assert.notProperty(await host.client.sessions.status(), id)
+      },
+      limit
+    )
+
+    it(
+      "has a client of the SDK that follows restarts and shows no password",
+      async () => {
+        const { data: session } = await host.sdk.session.create({ title: "from the SDK" }, { throwOnError: true })
+        assert.strictEqual((await host.client.sessions.get(session.id)).directory, host.directory)
+        const first = await host.server()
+        assert.isDefined(first.pid)
+        process.kill(first.pid, "SIGKILL")
+        while ((await host.server()).pid === first.pid) await host.client.agents().catch(() => undefined)
+        const { data: kept, request } = await host.sdk.session.get({ sessionID: session.id }, { throwOnError: true })
+        assert.strictEqual(kept.title, "from the SDK")
+
+        const { password } = await host.server()
+        const value = Redacted.value(password)
+        const header = Buffer.from(`opencode:${value}`).toString("base64")
+        for (const shown of [
+          inspect(host, { depth: Infinity, showHidden: true, getters: true }),
+          JSON.stringify(host),
+          inspect(request, { depth: Infinity, showHidden: true })
+        ]) {
+          assert.notInclude(shown, value)
+          assert.notInclude(shown, header)
+        }
+      },
+      limit
+    )
+
+    it(
+      "rejects with Closed after disposal",
+      async () => {
+        // Late events of the tests before may come before.
+        const waiting = rejection(drained(host.events))
+        await host.client.agents()
+        await host[Symbol.asyncDispose]()
+        const errors = [
+          await waiting,
+          await rejection(host.server()),
+          await rejection(host.client.sessions.list()),
+          await rejection(host.ifRunning((client) => client.models())),
+          await rejection(host.abort("ses_x")),
+          await rejection(drained(host.events)),
+          await rejection(drained(host.turn({ sessionId: "ses_x", text: "Hello" }))),
+          (await host.sdk.session.list()).error
+        ]
+        for (const error of errors) {
+          assert.instanceOf(error, HostError)
+          assert.strictEqual(error.reason._tag, "Closed")
+        }
+      },
+      limit
+    )
+  })
 })

@@ -26,6 +26,9 @@ const daemons = (tag: string) =>
     `sh -c "env -i setsid sh -c '(trap \\"\\" TERM HUP; sleep 3004.${tag}) & exit' & exit" >/dev/null 2>&1 &`
   ].join("\n")
 
+/** Without a control group, the server adopts them when they have ended. */
+const orphans = "(setsid env -i true &) ; (setsid env -i true &)"
+
 const commandOf = (pid: string | number): string => {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ").trim()
@@ -38,6 +41,16 @@ const pidsOf = (tag: string): ReadonlyArray<number> =>
     .filter((name) => /^\d+$/.test(name) && /^sleep .*\.(\d+)$/.exec(commandOf(name))?.[1] === tag)
     .map(Number)
 const alive = (tag: string) => Effect.sync(() => pidsOf(tag).map(commandOf))
+const zombiesOf = (parentPid: number) =>
+  Effect.sync(() =>
+    readdirSync("/proc").filter((name) => {
+      try {
+        return readFileSync(`/proc/${name}/stat`, "latin1").includes(`) Z ${parentPid} `)
+      } catch {
+        return false
+      }
+    })
+  )
 /** The folder of a host's control group, where this process may make one. */
 const groupOf = (hostId: string) => {
   const [own, mounts] = ["cgroup", "mountinfo"].map((file) => readFileSync(`/proc/self/${file}`, "utf8"))
@@ -53,7 +66,7 @@ const model = (tag: string) =>
   setting(({ lastUserText, toolResults }) => {
     if (toolResults.length > 0) return Reply.text("done")
     const wait = lastUserText === "stay" ? "\nsleep 300" : ""
-    return Reply.toolCall("bash", { command: daemons(tag) + wait, description: "start daemons" })
+    return Reply.toolCall("bash", { command: `${daemons(tag)}\n${orphans}${wait}`, description: "start daemons" })
   })
 
 const contains = await Effect.runPromise(Effect.scoped(Effect.map(makeContainment(randomUUID()), Option.isSome)))
@@ -65,7 +78,7 @@ describe.skipIf(process.platform !== "linux")("daemons of the agent", () => {
     const isSkipped = contain ? !contains : contains && process.env["TEST_FULL"] === undefined
     describe.skipIf(isSkipped)(`${contain ? "in" : "without"} a control group`, () => {
       it.live(
-        "are gone when the host is closed, with the libraries that the server unpacked",
+        "are gone when the host is closed, with the libraries that the server unpacked, and do not stay zombies",
         () =>
           Effect.gen(function* () {
             const tag = yield* makeTag
@@ -78,7 +91,8 @@ describe.skipIf(process.platform !== "linux")("daemons of the agent", () => {
               Effect.gen(function* () {
                 assert.strictEqual(endOf(yield* runPrompt("go")).outcome, "completed")
                 yield* eventually(alive(tag), all)
-                const { pid } = yield* (yield* OpenCodeHost).server
+                const { pid = 0 } = yield* (yield* OpenCodeHost).server
+                yield* eventually(zombiesOf(pid), none)
                 const own = /\0BUN_TMPDIR=([^\0]*)/.exec(readFileSync(`/proc/${pid}/environ`, "latin1"))?.[1] ?? ""
                 assert.isNotEmpty(readdirSync(own).filter((name) => name.endsWith(".so")))
                 return { folder: own, hostId: (yield* OpenCodeHost).hostId }
@@ -118,37 +132,6 @@ describe.skipIf(process.platform !== "linux")("daemons of the agent", () => {
       )
     })
   }
-
-  it.live(
-    "that have ended do not stay zombies of the server",
-    () =>
-      Effect.gen(function* () {
-        const { options } = yield* setting(({ toolResults }) =>
-          toolResults.length > 0
-            ? Reply.text("done")
-            : Reply.toolCall("bash", {
-                command: "(setsid env -i true &) ; (setsid env -i true &)",
-                description: "orphans"
-              })
-        )
-        const run = Effect.gen(function* () {
-          yield* runPrompt("go")
-          const { pid } = yield* (yield* OpenCodeHost).server
-          const zombies = Effect.sync(() =>
-            readdirSync("/proc").filter((name) => {
-              try {
-                return readFileSync(`/proc/${name}/stat`, "latin1").includes(`) Z ${pid} `)
-              } catch {
-                return false
-              }
-            })
-          )
-          yield* eventually(zombies, none)
-        })
-        yield* hosted({ ...options, contain: false }, run)
-      }),
-    limit
-  )
 
   it.live(
     "are remembered when the server that started them dies",

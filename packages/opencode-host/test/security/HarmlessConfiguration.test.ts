@@ -1,7 +1,7 @@
 import { rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Reply } from "@opencode-worker/testkit"
+import { Reply, type ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect } from "effect"
 import { inspectProject, OpenCodeHost } from "../../src/index.ts"
 import { hosted } from "../support.ts"
@@ -22,8 +22,31 @@ const script = ({
   return filePath === undefined || toolResults.length > 0 ? Reply.text("done") : Reply.toolCall("read", { filePath })
 }
 
-/** The second one is of OpenCode's own catalogue. `pnpm test:full` tries it. */
-const models = ["hostile/model", ...(process.env["TEST_FULL"] === undefined ? [] : ["opencode/big-pickle"])]
+const naming = (model: string) => ({
+  model,
+  provider: {
+    hostile: {
+      npm: "@ai-sdk/openai-compatible",
+      options: { baseURL: "http://127.0.0.1:9" },
+      models: { model: {} }
+    }
+  }
+})
+
+/** No model is asked for a prompt that names none, since the project names this one. */
+const refuses = Effect.fnUntraced(function* (model: string, provider: ScriptedProvider["Service"]) {
+  const { ended } = yield* promptWith(provider, "hi")
+  assert.strictEqual(ended?.outcome, "failed")
+  const [id = ""] = model.split("/")
+  assert.include(
+    ended?.error?.message ?? "",
+    `The project's opencode.json names the model ${model}, and your own configuration of OpenCode has no provider "${id}".`
+  )
+  assert.notInclude(ended?.error?.message ?? "", " at ")
+  assert.deepStrictEqual(yield* provider.requests, [])
+  const own = yield* promptWith(provider, "hi", { model: "scripted/echo" })
+  assert.strictEqual(own.ended?.outcome, "completed")
+})
 
 describe("the harmless configuration of a project", () => {
   it.live(
@@ -95,49 +118,23 @@ describe("the harmless configuration of a project", () => {
     limit
   )
 
-  it.live(
-    "refuses a prompt whose model is of a provider that only the project names, and uses no other model",
+  // `pnpm test:full` tries one of OpenCode's own catalogue, too.
+  it.live.skipIf(process.env["TEST_FULL"] === undefined)(
+    "refuses a prompt whose model is of OpenCode's own catalogue",
     () =>
       Effect.gen(function* () {
-        for (const model of models) {
-          const { options, provider } = yield* makeProject(script, {
-            catalogue: model.startsWith("opencode/"),
-            files: {
-              "opencode.json": JSON.stringify({
-                model,
-                provider: {
-                  hostile: {
-                    npm: "@ai-sdk/openai-compatible",
-                    options: { baseURL: "http://127.0.0.1:9" },
-                    models: { model: {} }
-                  }
-                }
-              })
-            }
-          })
-          yield* hosted(
-            { ...options, projectConfig },
-            Effect.gen(function* () {
-              const { ended } = yield* promptWith(provider, "hi")
-              assert.strictEqual(ended?.outcome, "failed")
-              const [id = ""] = model.split("/")
-              assert.include(
-                ended?.error?.message ?? "",
-                `The project's opencode.json names the model ${model}, and your own configuration of OpenCode has no provider "${id}".`
-              )
-              assert.notInclude(ended?.error?.message ?? "", " at ")
-              assert.deepStrictEqual(yield* provider.requests, [])
-              const own = yield* promptWith(provider, "hi", { model: "scripted/echo" })
-              assert.strictEqual(own.ended?.outcome, "completed")
-            })
-          )
-        }
+        const model = "opencode/big-pickle"
+        const { options, provider } = yield* makeProject(script, {
+          catalogue: true,
+          files: { "opencode.json": JSON.stringify(naming(model)) }
+        })
+        yield* hosted({ ...options, projectConfig }, refuses(model, provider))
       }),
     limit
   )
 
   it.live(
-    "sends no file outside the project to the model, whatever links to it and whenever",
+    "refuses a prompt whose model is of a provider that only the project names, and sends no file outside the project to another",
     () =>
       Effect.gen(function* () {
         const { directory, options, provider, root } = yield* makeProject(script, {
@@ -146,7 +143,7 @@ describe("the harmless configuration of a project", () => {
             "AGENTS.md": "AGENTS-OF-PROJECT",
             "linked/a.txt": "a",
             "piped/a.txt": "a",
-            "opencode.json": JSON.stringify({ instructions: ["docs/*.md", "link.md"] })
+            "opencode.json": JSON.stringify({ ...naming("hostile/model"), instructions: ["docs/*.md", "link.md"] })
           },
           links: { "docs/secret.md": "~/secret", "link.md": "~/secret", "linked/AGENTS.md": "~/secret" },
           fifos: ["docs/pipe.md", "piped/CONTEXT.md"]
@@ -154,16 +151,18 @@ describe("the harmless configuration of a project", () => {
         yield* hosted(
           { ...options, projectConfig, alwaysAsk: true },
           Effect.gen(function* () {
-            const first = yield* promptWith(provider, "hi")
+            yield* refuses("hostile/model", provider)
+            const named = { model: "scripted/echo" }
+            const first = yield* promptWith(provider, "hi", named)
             assert.include(first.system, "AGENTS-OF-PROJECT")
             for (const folder of ["linked", "piped"]) {
-              const read = yield* promptWith(provider, `read ${folder}/a.txt`)
+              const read = yield* promptWith(provider, `read ${folder}/a.txt`, named)
               assert.strictEqual(read.ended?.outcome, "completed")
               assert.match(read.outputs, /is not a regular file of this project/)
             }
             rmSync(join(directory, "AGENTS.md"))
             symlinkSync(join(root, "home", "secret"), join(directory, "AGENTS.md"))
-            assert.strictEqual((yield* promptWith(provider, "hi")).ended?.outcome, "completed")
+            assert.strictEqual((yield* promptWith(provider, "hi", named)).ended?.outcome, "completed")
           })
         )
         assert.notInclude(JSON.stringify(yield* provider.requests), "SECRET-OF-THE-USER")

@@ -3,11 +3,12 @@ import { spawnSync } from "node:child_process"
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { assert, describe, it } from "@effect/vitest"
-import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
-import { Effect, Layer, Schema, Stream } from "effect"
+import { assert } from "@effect/vitest"
+import { Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
+import { Effect, Schema, Stream } from "effect"
 import { OpenCodeHost, type TurnEvent } from "../../src/index.ts"
 import { isPermission, newSession, promptOf } from "../support.ts"
+import type { InAskingWorld } from "./askingHost.ts"
 import { scriptsFor } from "./shellScripts.ts"
 
 const limit = { timeout: 240_000 }
@@ -21,21 +22,10 @@ const proofsIn = (folder: string) => readdirSync(folder).filter((name) => name.s
 const commandsOf = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(Schema.String)))
 
 /** The prompt is a list of commands, all of which the model runs at once. */
-const model = ScriptedProvider.layer(({ lastUserText, toolResults }) =>
+const model: Script = ({ lastUserText, toolResults }) =>
   toolResults.length > 0
     ? Reply.text("done")
     : Reply.sequence(commandsOf(lastUserText).map((command) => Reply.toolCall("bash", { command, description: "it" })))
-)
-
-const hostOf = (shell: string) =>
-  Layer.unwrap(
-    Effect.gen(function* () {
-      const { config } = yield* ScriptedProvider
-      const home = yield* OpenCodeHome.make({ config: { ...config, snapshot: false, shell, permission: "allow" } })
-      const { directory, environment, root } = home
-      return OpenCodeHost.layer({ directory, environment, stateDirectory: join(root, "state"), alwaysAsk: true })
-    })
-  ).pipe(Layer.provideMerge(model))
 
 /** Runs commands; the answer comes when each was asked. Proofs are listed before it, and after the turn. */
 const run = Effect.fnUntraced(function* (commands: ReadonlyArray<string>, answer: "once" | "reject") {
@@ -75,7 +65,7 @@ const harmful = (shell: string, scripts: ReadonlyArray<string>) => {
 }
 
 /** zsh is not everywhere; the other two are. */
-const shells = ["bash", "sh", "zsh"].flatMap((name) =>
+export const shells = ["bash", "sh", "zsh"].flatMap((name) =>
   ["/bin", "/usr/bin"]
     .map((folder) => join(folder, name))
     .filter(existsSync)
@@ -83,21 +73,25 @@ const shells = ["bash", "sh", "zsh"].flatMap((name) =>
     .map((path) => ({ name, path }))
 )
 
-describe("a shell script without a simple command", () => {
-  it("is tried in bash and sh at least", () => {
-    assert.includeMembers(
-      shells.map(({ name }) => name),
-      ["bash", "sh"]
+/** They change the model. */
+export const shellTests =
+  ({ name, path }: (typeof shells)[number]) =>
+  (it: InAskingWorld) => {
+    it.effect("a shell script without a simple command is tried in bash and sh at least", () =>
+      Effect.sync(() => {
+        assert.includeMembers(
+          shells.map((shell) => shell.name),
+          ["bash", "sh"]
+        )
+      })
     )
-  })
 
-  // `pnpm test:full` tries every shell.
-  for (const { name, path } of process.env["TEST_FULL"] === undefined ? shells.slice(0, 1) : shells) {
     const scripts = scriptsFor(name, count, seed, proof)
-    it.live(
-      `is asked for before ${name} runs it, and does nothing when it is refused`,
+    it.effect(
+      `a shell script without a simple command is asked for before ${name} runs it, and does nothing when it is refused`,
       () =>
         Effect.gen(function* () {
+          yield* ScriptedProvider.use(({ setScript }) => setScript(model))
           assert.isAbove(harmful(path, scripts).length, count / 5)
           const refused = yield* run(scripts, "reject")
           assert.sameMembers(refused.asked, scripts)
@@ -109,8 +103,7 @@ describe("a shell script without a simple command", () => {
           assert.deepStrictEqual(allowed.before, [])
           assert.sameMembers([...allowed.after], made)
           assert.notInclude(allowed.seen, "true opencode-host")
-        }).pipe(Effect.provide(hostOf(path))),
+        }),
       limit
     )
   }
-})

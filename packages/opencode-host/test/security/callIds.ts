@@ -1,28 +1,17 @@
 /** Attacks by two calls of one id: what a person is shown of one of them is the other one. */
 import { existsSync } from "node:fs"
 import { join } from "node:path"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
-import { Deferred, Effect, Layer, Stream } from "effect"
+import { Deferred, Effect, Stream } from "effect"
 import { OpenCodeHost, type TurnEvent } from "../../src/index.ts"
 import { isPermission, newSession, promptOf } from "../support.ts"
+import type { InAskingWorld } from "./askingHost.ts"
 
 const limit = { timeout: 240_000 }
 
 const call = (name: string, args: object = {}) =>
   Reply.toolCall("bash", { command: `touch ~/${name}`, description: name, ...args }, "same")
-
-const host = Layer.unwrap(
-  Effect.gen(function* () {
-    const { config } = yield* ScriptedProvider
-    const home = yield* OpenCodeHome.make({ config: { ...config, snapshot: false } })
-    const { directory, environment, root } = home
-    return Layer.merge(
-      OpenCodeHost.layer({ directory, environment, stateDirectory: join(root, "state"), alwaysAsk: true }),
-      Layer.succeed(OpenCodeHome, home)
-    )
-  })
-).pipe(Layer.provideMerge(ScriptedProvider.layer(() => Reply.text("done"))))
 
 /** Runs the calls of one answer, the second of them after `until`. Everything that is asked after the first is rejected. */
 const run = Effect.fnUntraced(function* (until: (asked: Effect.Effect<void>) => Effect.Effect<unknown>) {
@@ -53,13 +42,14 @@ const run = Effect.fnUntraced(function* (until: (asked: Effect.Effect<void>) => 
   return { ended: events.at(-1), ran, asked: requests.length }
 })
 
-layer(host, { timeout: 120_000, excludeTestServices: true })("calls of one id", (it) => {
+/** They change the model. */
+export const callIdsTests = (it: InAskingWorld) => {
   for (const [when, until] of [
     ["come together", () => Effect.void],
     ["follow a request of the first", (asked: Effect.Effect<void>) => asked]
   ] as const) {
     it.effect(
-      `end the turn and do not run when they ${when}`,
+      `calls of one id end the turn and do not run when they ${when}`,
       () =>
         Effect.gen(function* () {
           const { asked, ended, ran } = yield* run(until)
@@ -70,4 +60,4 @@ layer(host, { timeout: 120_000, excludeTestServices: true })("calls of one id", 
       limit
     )
   }
-})
+}
