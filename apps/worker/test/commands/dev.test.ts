@@ -7,14 +7,27 @@ const limit = { timeout: 180_000 }
 
 describe("opencode-worker dev", () => {
   it.live(
-    "streams the answer, runs a real tool, and leaves no process behind",
+    "streams the answer, runs a real tool, has no effect from a second chat in the directory, and leaves no process behind",
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
         const running = yield* command.start({ root }, "dev", "--demo", "--sample-prompt")
         // The tool's output arrives before the answer is complete.
-        yield* Effect.promise(() => running.prints(/ {2}output .*README\.md/s))
-        assert.notInclude(running.stdout(), "Answers")
+        const streamed = running.prints(/ {2}output .*README\.md/s).then(running.stdout)
+        yield* Effect.promise(() => running.prints(/^deployment/m))
+
+        const refused = yield* command.run({ root }, "dev", "--demo")
+        assert.strictEqual(refused.code, 75, refused.stderr)
+        assert.match(
+          refused.stderr,
+          new RegExp(`A chat is open in this directory already.*process ${running.pid} at http://127.0.0.1:`)
+        )
+        assert.notMatch(refused.stderr, /^\s+at /m)
+        const listed = yield* command.run({ root }, "sessions", "ls", "--demo")
+        assert.strictEqual(listed.code, 0, listed.stderr)
+        assert.match(listed.stdout, /^ID .*\n\S+ .*\n$/)
+
+        assert.notInclude(yield* Effect.promise(() => streamed), "Answers")
         const { code, stderr, stdout } = yield* Effect.promise(() => running.ended)
         assert.strictEqual(code, 0, stderr)
         assert.match(stdout, /tool: bash\n {2}input {2}\{"command":"ls -a"/)
@@ -30,7 +43,7 @@ describe("opencode-worker dev", () => {
   )
 
   it.live(
-    "reads one prompt per line of standard input, of which a refused one fails alone, and one from a file after a restart",
+    "reads one prompt per line of standard input, of which a refused one fails alone, recovers after a kill, and reads one from a file",
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
@@ -42,13 +55,25 @@ describe("opencode-worker dev", () => {
         assert.match(first.stderr, /1 of 3 prompts were not answered/)
         const session = sessionOf(first.stdout)
 
+        const killed = yield* command.start({ root }, "dev", "--demo", "--session", session, "--prompt", "Hello")
+        // The history before it has the words, too.
+        yield* Effect.promise(() => killed.prints(/> Hello\n.*I am the offline model/s))
+        killed.kill("SIGKILL")
+        yield* Effect.promise(() => killed.ended)
+        yield* command.untilEnded(root)
+
         const text = "Which\n\n\tword?"
         const options = { root, stdin: `${text}\r\n` }
-        const second = yield* command.run(options, "dev", "--demo", "--session", session, "--prompt-file", "-")
-        assert.strictEqual(second.code, 0, second.stderr)
-        assert.include(second.stdout, `> ${text}\n`)
-        assert.match(second.stdout, /^Answers +1 of 1 complete/m)
-        assert.match(second.stdout, /prompt number 3 of this session, which began with "The word is saffron\."/)
+        const next = yield* command.run(options, "dev", "--demo", "--session", session, "--prompt-file", "-")
+        assert.strictEqual(next.code, 0, next.stderr)
+        assert.include(next.stdout, `> ${text}\n`)
+        assert.match(next.stdout, /^Answers +1 of 1 complete/m)
+        assert.match(next.stdout, /prompt number 4 of this session, which began with "The word is saffron\."/)
+
+        const shown = yield* command.run({ root }, "sessions", "show", session, "--demo")
+        const [cut, last] = shown.stdout.split("> ").slice(-2)
+        assert.match(cut ?? "", /^Hello\nI am the offline model.*\ncut short: /s)
+        assert.match(last ?? "", /^Which\n\n\tword\?\nI am the offline model/)
 
         const listed = yield* command.run({ root }, "sessions", "ls", "--demo")
         assert.strictEqual(listed.code, 0, listed.stderr)
@@ -78,28 +103,4 @@ describe("opencode-worker dev", () => {
       limit
     )
   }
-
-  it.live(
-    "recovers after a kill: the turn is interrupted with its text, and the session continues",
-    () =>
-      Effect.gen(function* () {
-        const root = yield* command.home
-        const killed = yield* command.start({ root }, "dev", "--demo", "--prompt", "Hello")
-        yield* Effect.promise(() => killed.prints(/I am the offline model/))
-        const session = sessionOf(killed.stdout())
-        killed.kill("SIGKILL")
-        yield* Effect.promise(() => killed.ended)
-        yield* command.untilEnded(root)
-
-        const next = yield* command.run({ root }, "dev", "--demo", "--session", session, "--prompt", "Still there?")
-        assert.strictEqual(next.code, 0, next.stderr)
-        assert.match(next.stdout, /prompt number 2 of this session, which began with "Hello"/)
-
-        const shown = yield* command.run({ root }, "sessions", "show", session, "--demo")
-        const [, first, second] = shown.stdout.split("> ")
-        assert.match(first ?? "", /^Hello\nI am the offline model.*\ncut short: /s)
-        assert.match(second ?? "", /^Still there\?\nI am the offline model/)
-      }),
-    limit
-  )
 })

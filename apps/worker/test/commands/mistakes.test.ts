@@ -117,32 +117,6 @@ describe("a mistake ends the command with one sentence that names the correction
     })
   )
 
-  it.live(
-    "a data folder that another process uses, without an effect on that process",
-    () =>
-      Effect.gen(function* () {
-        const root = yield* command.home
-        const first = yield* command.start({ root }, "dev", "--demo", "--prompt", "Hello")
-        yield* Effect.promise(() => first.prints(/^deployment/m))
-        const second = yield* command.run({ root }, "dev", "--demo")
-        assert.strictEqual(second.code, 75, second.stderr)
-        assert.match(
-          second.stderr,
-          new RegExp(`A chat is open in this directory already.*process ${first.pid} at http://127.0.0.1:`)
-        )
-        assert.notMatch(second.stderr, /^\s+at /m)
-
-        const listed = yield* command.run({ root }, "sessions", "ls", "--demo")
-        assert.strictEqual(listed.code, 0, listed.stderr)
-        assert.match(listed.stdout, /Hello|New session/)
-
-        const ended = yield* Effect.promise(() => first.ended)
-        assert.strictEqual(ended.code, 0, ended.stderr)
-        assert.match(ended.stdout, /^Answers +1 of 1 complete/m)
-      }),
-    limit
-  )
-
   it.live("a damaged data file, which stays unchanged", () =>
     Effect.gen(function* () {
       const root = yield* command.home
@@ -159,17 +133,25 @@ describe("a mistake ends the command with one sentence that names the correction
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
-        yield* refuses({ root }, ["dev", "--demo", "--session", "jn0", "--prompt", "Hello"], 2, /no session jn0/)
+        const environment = { OPENCODE_BIN: yield* command.sleepingOpenCode(root) }
+        yield* refuses(
+          { root, environment },
+          ["dev", "--demo", "--session", "jn0", "--prompt", "Hello"],
+          2,
+          /no session jn0/
+        )
       }),
     limit
   )
 
-  for (const [url, sentence] of [
+  const addresses = [
     ["happy-otter-123", /--url is not the address of a deployment: it looks like https:/],
     ["ftp://127.0.0.1", /--url is not the address of a deployment/],
     ["http://192.0.2.1:3210", /192\.0\.2\.1:3210 is not this machine: give its https address/],
     ["https://me:hunter2@deployment.example", /^(?!.*hunter2).*--url holds a user name or a password/s]
-  ] as const) {
+  ] as const
+  // `pnpm test:full` tests each address.
+  for (const [url, sentence] of process.env["TEST_FULL"] === undefined ? addresses.slice(-1) : addresses) {
     it.live(`start at ${url}`, () =>
       Effect.gen(function* () {
         const root = yield* command.home

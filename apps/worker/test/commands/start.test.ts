@@ -66,12 +66,14 @@ const limit = { timeout: 300_000 }
 
 layer(world, { excludeTestServices: true, timeout: 300_000 })("opencode-worker start", (it) => {
   it.effect(
-    "pairs once, requests approval for a command that the configuration allows, finishes its turn when it stops, and interrupts it at the second signal",
+    "pairs once, requests approval for a command that the configuration allows, interrupts its turn at the second signal, excludes a second machine with its identity, is fenced after that takes over, answers nothing twice, continues when the reader of its log leaves, and finishes its turn when it stops",
     () =>
       Effect.gen(function* () {
+        const { root } = yield* OpenCodeHome
         const operator = yield* Client
         const provider = yield* ScriptedProvider
-        const first = yield* ready()
+        const args = ["--data", join(root, "identity")]
+        const first = yield* ready(args)
         const sessionId = yield* newSession
         const turnId = yield* operator.call(({ turns }) => turns.send(sessionId, "echo hello"))
         const [request] = yield* operator
@@ -90,7 +92,7 @@ layer(world, { excludeTestServices: true, timeout: 300_000 })("opencode-worker s
 
         first.kill("SIGKILL")
         yield* Effect.promise(() => first.ended)
-        const second = yield* ready()
+        const second = yield* ready(args)
         assert.notMatch(second.stdout(), /Pairing code|Trying again/)
         assert.strictEqual((yield* operator.call(({ workers }) => workers.list())).length, 1)
         const cut = yield* send(sessionId, "Go on")
@@ -102,49 +104,30 @@ layer(world, { excludeTestServices: true, timeout: 300_000 })("opencode-worker s
         const { code, stderr } = yield* Effect.promise(() => second.ended)
         assert.strictEqual(code, 130, stderr)
 
-        const third = yield* ready()
+        const third = yield* ready([...args, "--permissions", "inherit"])
         const left = yield* answer(cut)
         assert.deepInclude(left, { status: "interrupted", text: "so far" })
         assert.match(left.error, /The worker stopped in the middle of this turn/)
         assert.strictEqual((yield* provider.stats).chats - chats, 0)
 
-        const slow = yield* send(sessionId, "Slowly")
-        yield* streaming(slow)
-        third.kill("SIGTERM")
-        assert.deepInclude(yield* answer(slow), { status: "completed", text: "one by one ".repeat(10) })
-        assert.strictEqual((yield* Effect.promise(() => third.ended)).code, 0)
-      }),
-    limit
-  )
-
-  it.effect(
-    "excludes a second machine with its identity, is fenced after that takes over, answers nothing twice, and continues when the reader of its log leaves",
-    () =>
-      Effect.gen(function* () {
-        const { root } = yield* OpenCodeHome
-        const operator = yield* Client
-        const provider = yield* ScriptedProvider
-        const args = ["--data", join(root, "identity"), "--permissions", "inherit"]
-        const first = yield* ready(args)
-        const sessionId = yield* newSession
-        const cut = yield* send(sessionId, "Go on")
+        const fenced = yield* send(sessionId, "Go on")
         const waiting = yield* send(sessionId, "echo next")
-        yield* streaming(cut)
-        const { chats } = yield* provider.stats
+        yield* streaming(fenced)
+        const { chats: before } = yield* provider.stats
 
         // Another machine has another state directory, so it does not see the lock of the directory.
-        const second = yield* start(args, { XDG_STATE_HOME: join(root, "elsewhere") })
-        yield* says(second, /^(?:Ready|Trying again .*Another process runs this worker)/m)
-        assert.notMatch(second.stdout(), /^(?:Pairing code|Ready)/m)
-        first.kill("SIGSTOP")
-        yield* says(second, /^Ready/m)
-        assert.deepInclude(yield* answer(cut), { status: "interrupted", text: "so far" })
+        const other = yield* start([...args, "--permissions", "inherit"], { XDG_STATE_HOME: join(root, "elsewhere") })
+        yield* says(other, /^(?:Ready|Trying again .*Another process runs this worker)/m)
+        assert.notMatch(other.stdout(), /^(?:Pairing code|Ready)/m)
+        third.kill("SIGSTOP")
+        yield* says(other, /^Ready/m)
+        assert.deepInclude(yield* answer(fenced), { status: "interrupted", text: "so far" })
         assert.deepInclude(yield* answer(waiting), { status: "completed", text: "It says: next\n" })
-        first.kill("SIGCONT")
-        const { code, stderr } = yield* Effect.promise(() => first.ended)
-        assert.strictEqual(code, 79, stderr)
+        third.kill("SIGCONT")
+        const replaced = yield* Effect.promise(() => third.ended)
+        assert.strictEqual(replaced.code, 79, replaced.stderr)
 
-        second.closeOutput()
+        other.closeOutput()
         // Both are written to the closed log.
         const { workerId } =
           (yield* operator.call(({ sessions }) => sessions.get(sessionId))) ??
@@ -153,9 +136,12 @@ layer(world, { excludeTestServices: true, timeout: 300_000 })("opencode-worker s
         yield* operator.call(({ workers }) => workers.resume(workerId))
         assert.strictEqual((yield* ask(sessionId, "echo again")).text, "It says: again\n")
         // A tool call and its answer for each of two prompts.
-        assert.strictEqual((yield* provider.stats).chats - chats, 4)
-        second.kill("SIGTERM")
-        assert.strictEqual((yield* Effect.promise(() => second.ended)).code, 0)
+        assert.strictEqual((yield* provider.stats).chats - before, 4)
+        const slow = yield* send(sessionId, "Slowly")
+        yield* streaming(slow)
+        other.kill("SIGTERM")
+        assert.deepInclude(yield* answer(slow), { status: "completed", text: "one by one ".repeat(10) })
+        assert.strictEqual((yield* Effect.promise(() => other.ended)).code, 0)
         yield* command.untilEnded(root)
       }),
     limit

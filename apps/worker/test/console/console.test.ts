@@ -20,6 +20,9 @@ import { startSession, walk } from "./walk.ts"
 
 const limit = { timeout: 600_000 }
 
+/** `pnpm test:full` repeats the steps by keyboard alone. */
+const isFull = process.env["TEST_FULL"] !== undefined
+
 /** A site of another origin; a request to it is a failure unless the test sends it. */
 class Elsewhere extends Context.Service<Elsewhere, { readonly url: string; readonly hits: () => number }>()(
   "Elsewhere"
@@ -142,7 +145,7 @@ layer(worker.pipe(Layer.provideMerge(network), Layer.provideMerge(world)), {
     limit
   )
 
-  it.effect(
+  it.effect.runIf(isFull)(
     "drives an agent by keyboard alone, from pairing to going offline and back",
     () =>
       Effect.gen(function* () {
