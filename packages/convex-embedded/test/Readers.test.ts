@@ -95,7 +95,7 @@ describe("a query that takes long", () => {
   })
 
   it("is ended if it hangs, and others go on", async () => {
-    const deployment = await deploy({ userTimeLimit: 3000 })
+    const deployment = await deploy({ userTimeLimit: 1500 })
     await untilReaderRuns(deployment)
     const [holder, other] = [connect(deployment), connect(deployment)]
     const counter = watch(other, api.counters.read, { name: "n" })
