@@ -4,14 +4,31 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { ConvexClient, ConvexHttpClient } from "convex/browser"
 import type { FunctionArgs, FunctionReference, FunctionReturnType } from "convex/server"
+import { build } from "esbuild"
 import { afterAll, beforeAll, onTestFinished } from "vitest"
-import { builtFunctions } from "./builtFunctions.ts"
 import { ConvexEmbedded, type Deployment, type ConvexEmbeddedOptions } from "../src/index.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 
 export const FUNCTIONS = join(import.meta.dirname, "fixtures/convex")
 
-export const bundledFunctions = (): Promise<string> => builtFunctions(FUNCTIONS)
+/** The fixture as JavaScript, bundled once a test file: what bundling does is tested where it matters. */
+let bundled: Promise<string> | undefined
+export const bundledFunctions = (): Promise<string> => (bundled ??= bundleFunctions())
+const bundleFunctions = async () => {
+  const folder = mkdtempSync(join(tmpdir(), "convex-functions-"))
+  const common = {
+    bundle: true,
+    format: "esm",
+    outExtension: { ".js": ".mjs" },
+    platform: "node",
+    splitting: true
+  } as const
+  await build({ ...common, entryPoints: [`${FUNCTIONS}/**/*.ts`], outbase: FUNCTIONS, outdir: folder })
+  return folder
+}
+afterAll(async () => {
+  if (bundled !== undefined) rmSync(await bundled, { force: true, recursive: true })
+})
 
 export const temporaryFolder = (): string => {
   const folder = mkdtempSync(join(tmpdir(), "convex-embedded-"))

@@ -3,13 +3,12 @@ import { createHash, randomBytes, randomUUID } from "node:crypto"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { deviceProvider } from "@opencode-worker/convex-backend/functions/deviceProvider"
 import { functionsDir } from "@opencode-worker/convex-backend"
+import { deviceProvider } from "@opencode-worker/convex-backend/functions/deviceProvider"
 import { ConvexEmbedded } from "@opencode-worker/convex-embedded"
 import { ConvexHttpClient } from "convex/browser"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
 import { afterAll, beforeAll } from "vitest"
-import { builtFunctions } from "../../../convex-embedded/test/builtFunctions.ts"
 import { api, type FinalPart, type Segment, type TurnId } from "../../src/api.ts"
 import { createClient } from "../../src/index.ts"
 
@@ -18,7 +17,6 @@ const issuer = "https://issuer.test"
 const start = async () => {
   const { privateKey, publicKey } = await generateKeyPair("ES256")
   const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "1", alg: "ES256", use: "sig" }] })
-  const functions = await builtFunctions(functionsDir)
   const dataDir = mkdtempSync(join(tmpdir(), "client-"))
   const provider = {
     type: "customJwt" as const,
@@ -28,7 +26,7 @@ const start = async () => {
   }
   const serve = (port: number) =>
     ConvexEmbedded.make({
-      functions,
+      functions: functionsDir,
       dataDir,
       port,
       durability: "normal",

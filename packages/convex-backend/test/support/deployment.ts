@@ -31,7 +31,8 @@ const start = async () => {
   const { privateKey, publicKey } = await generateKeyPair("ES256")
   const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "1", alg: "ES256", use: "sig" }] })
   const dataDir = mkdtempSync(join(tmpdir(), "convex-backend-"))
-  const functions = await functionsUnderClock()
+  const functions = mkdtempSync(join(tmpdir(), "convex-functions-"))
+  functionsUnderClock(functions)
   const serve = (port: number) =>
     ConvexEmbedded.make({
       functions,
@@ -102,7 +103,7 @@ const start = async () => {
     },
     close: async () => {
       await deployment.close()
-      rmSync(dataDir, { force: true, recursive: true })
+      for (const folder of [dataDir, functions]) rmSync(folder, { force: true, recursive: true })
     }
   }
 }

@@ -8,14 +8,12 @@ import { Context, Effect, Layer, Redacted } from "effect"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
 import { api, Pairing, type WorkerCredentials } from "../../src/index.ts"
 import { ConvexClient } from "@opencode-worker/effect-convex"
-import { builtFunctions } from "../../../convex-embedded/test/builtFunctions.ts"
 
 const issuer = "https://issuer.test"
 
 const start = async () => {
   const { privateKey, publicKey } = await generateKeyPair("ES256")
   const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "1", alg: "ES256", use: "sig" }] })
-  const functions = await builtFunctions(functionsDir)
   const dataDir = mkdtempSync(join(tmpdir(), "convex-sync-"))
   const provider = {
     type: "customJwt" as const,
@@ -25,7 +23,7 @@ const start = async () => {
   }
   const serve = (port: number) =>
     ConvexEmbedded.make({
-      functions,
+      functions: functionsDir,
       dataDir,
       port,
       durability: "normal",

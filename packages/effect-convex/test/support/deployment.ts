@@ -5,7 +5,6 @@ import { join } from "node:path"
 import { ConvexEmbedded } from "@opencode-worker/convex-embedded"
 import { Context, Effect, Layer } from "effect"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
-import { builtFunctions } from "../../../convex-embedded/test/builtFunctions.ts"
 import { ConvexClient, type ConvexClientOptions } from "../../src/index.ts"
 
 const issuer = "https://issuer.test"
@@ -13,7 +12,6 @@ const issuer = "https://issuer.test"
 const start = async () => {
   const { privateKey, publicKey } = await generateKeyPair("ES256")
   const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "1", alg: "ES256", use: "sig" }] })
-  const functions = await builtFunctions(join(import.meta.dirname, "../convex"))
   const dataDir = mkdtempSync(join(tmpdir(), "effect-convex-"))
   const provider = {
     type: "customJwt" as const,
@@ -23,7 +21,7 @@ const start = async () => {
   }
   const serve = (port: number) =>
     ConvexEmbedded.make({
-      functions,
+      functions: `${import.meta.dirname}/../convex`,
       dataDir,
       port,
       durability: "normal",
