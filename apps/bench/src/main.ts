@@ -3,6 +3,7 @@ import { bill } from "./bill.ts"
 import { command } from "./command.ts"
 import { console as consoleBench } from "./console.ts"
 import { consoleLighthouse } from "./consoleLighthouse.ts"
+import { dev } from "./dev.ts"
 import { embeddedBench as embedded } from "./embedded.ts"
 import { imports } from "./imports.ts"
 import { models } from "./models.ts"
@@ -17,6 +18,7 @@ const benchmarks: Readonly<Record<string, (quick: boolean) => AsyncIterable<Line
   bill,
   command,
   console: consoleBench,
+  dev,
   embedded,
   imports,
   models,

@@ -65,7 +65,7 @@ describe("bench pool", () => {
     assert.deepInclude(error, {
       code: 64,
       stderr:
-        "usage: pnpm bench <bill | command | console | embedded | imports | models | pool | startup | stream | sync> [--quick] [--json]\n" +
+        "usage: pnpm bench <bill | command | console | dev | embedded | imports | models | pool | startup | stream | sync> [--quick] [--json]\n" +
         "       pnpm bench console --lighthouse [--quick] [--json]\n"
     })
   })

@@ -1,0 +1,60 @@
+/**
+ * A first prompt in a warm home, from the start of the process: until the first text of `opencode-worker dev --prompt`, and
+ * until the end of `opencode run` with the same prompt, model and directory. The two alternate.
+ */
+import { openCodeProgram, startProcess, workerProgram } from "@opencode-worker/harness"
+import { openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
+import type { Line } from "./report.ts"
+import { median, percentile, round } from "./statistics.ts"
+
+const prompt = "Which file is the longest?"
+const text = "The longest file is none."
+
+export async function* dev(quick: boolean): AsyncGenerator<Line> {
+  const rounds = quick ? 1 : 15
+  await using cleanup = new AsyncDisposableStack()
+  const provider = cleanup.use(await scriptedProvider(() => Reply.text(text)))
+  const { directory, environment, root } = cleanup.use(await openCodeHome({ config: provider.config }))
+
+  const run = async (program: string, args: ReadonlyArray<string>) => {
+    const began = performance.now()
+    await using running = startProcess({ program, args, environment, cwd: directory })
+    const firstTextMs = running.timeOf(await running.prints(new RegExp(text)))
+    const { code, stderr } = await running.ended
+    if (code !== 0) throw new Error(`${program} ended with ${code}: ${stderr}`)
+    return { firstTextMs, wholeMs: performance.now() - began }
+  }
+  const flags = ["--directory", directory, "--data", `${root}/data`, "--opencode", openCodeProgram]
+  const ours = () => run(process.execPath, [workerProgram, "dev", ...flags, "--prompt", prompt])
+  const peer = () => run(openCodeProgram, ["run", prompt])
+
+  const taken: Array<{ readonly own: Taken; readonly opencode: Taken }> = []
+  // The first round fills caches and creates the databases of both.
+  for (let i = 0; i <= rounds; i++) {
+    // The one that runs second finds the files of OpenCode in memory, so the order alternates.
+    const first = i % 2 === 0 ? await ours() : undefined
+    const opencode = await peer()
+    const own = first ?? (await ours())
+    if (i > 0) taken.push({ own, opencode })
+  }
+  const ratios = taken.map(({ opencode, own }) => own.firstTextMs / opencode.wholeMs)
+  const middle = (of: (each: (typeof taken)[number]) => number) => round(median(taken.map(of)))
+  yield {
+    bench: "dev",
+    rounds,
+    firstTextMs: middle(({ own }) => own.firstTextMs),
+    wholeMs: middle(({ own }) => own.wholeMs),
+    ratio: hundredths(median(ratios)),
+    ratioLowerQuartile: hundredths(percentile(ratios, 0.25)),
+    ratioUpperQuartile: hundredths(percentile(ratios, 0.75)),
+    peer: {
+      name: "opencode run",
+      firstTextMs: middle(({ opencode }) => opencode.firstTextMs),
+      wholeMs: middle(({ opencode }) => opencode.wholeMs)
+    }
+  }
+}
+
+type Taken = Readonly<Record<"firstTextMs" | "wholeMs", number>>
+
+const hundredths = (value: number) => Math.round(value * 100) / 100
