@@ -28,6 +28,8 @@ const hasHome = UserDirectories.make()
 export const openCodeLayer = (options: OpenCodeHostOptions) =>
   Layer.unwrap(Effect.as(hasHome, Layer.provideMerge(Layer.merge(models, catalogLayer), OpenCodeHost.layer(options))))
 
+/** The connections of the operator and of a worker in this process. */
+export const connections = Layer.merge(operatorLayer, workerConnection)
+
 /** The services of a chat with a worker in this process, over a deployment. */
-export const devLayer = (options: OpenCodeHostOptions) =>
-  Layer.mergeAll(operatorLayer, workerConnection, openCodeLayer(options))
+export const devLayer = (options: OpenCodeHostOptions) => Layer.merge(connections, openCodeLayer(options))

@@ -123,6 +123,7 @@ const start = async (
     throw cause instanceof ConvexEmbeddedError && cause.code === "DataInUse" ? inUse(dataDir, cause) : cause
   })
   cleanup.defer(() => executor.close())
+  options.onLocked?.()
   // The data file is open, so the record and old caches are leftovers of killed processes.
   usingFolder(dataDir, () => removeHolder(dataDir))
   for (const name of readdirSync(caches)) {

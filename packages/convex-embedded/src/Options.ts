@@ -98,6 +98,8 @@ export interface ConvexEmbeddedOptions {
    * Without it no client can. At least 16 characters.
    */
   readonly adminKey?: string
+  /** Called once no other process can use the data folder, before functions run: for work that need not wait for the rest. */
+  readonly onLocked?: () => void
   /** Receives warnings for the user, such as that the data folder was tightened. Default: `process.emitWarning`. */
   readonly onWarning?: (message: string) => void
 }

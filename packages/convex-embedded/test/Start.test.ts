@@ -110,9 +110,15 @@ describe("start", () => {
     }
   })
 
-  it("of several concurrent starts on one folder exactly one serves, and keeps its cache", async () => {
+  it("of several concurrent starts on one folder exactly one locks it and serves, and keeps its cache", async () => {
     const dataDir = temporaryFolder()
-    const starts = await Promise.allSettled(Array.from({ length: 4 }, () => deploy({ dataDir })))
+    const locked: Array<number> = []
+    const start = (_: unknown, at: number) => deploy({ dataDir, onLocked: () => locked.push(at) })
+    const starts = await Promise.allSettled(Array.from({ length: 4 }, start))
+    assert.deepEqual(
+      locked,
+      starts.flatMap(({ status }, at) => (status === "fulfilled" ? [at] : []))
+    )
     const [serving, ...others] = starts.filter(({ status }) => status === "fulfilled")
     assert.isEmpty(others)
     for (const start of starts) {

@@ -9,7 +9,7 @@ import { ModelCache } from "@opencode-worker/model-cache"
 import { listProcesses, OpenCodeHost } from "@opencode-worker/opencode-host"
 import { demoPrompt } from "@opencode-worker/testkit"
 import { WorkerEvent } from "@opencode-worker/worker-fsm"
-import { Duration, Effect, Option, Ref, type Stdio, Stream } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer, Option, Ref, Scope, type Stdio, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { AppError, configError, exitCodes, toAppError, usageError } from "../AppError.ts"
 import { ask, noTurns } from "../terminal/Chat.ts"
@@ -28,7 +28,7 @@ import { followWorker } from "../running/followWorker.ts"
 import { hostable } from "./shared/hostable.ts"
 import { unlessHopeless } from "../opencode/startup.ts"
 import { isInteractive, promptFile, promptSource } from "../terminal/PromptSource.ts"
-import { devLayer } from "../layers.ts"
+import { connections, openCodeLayer } from "../layers.ts"
 import { type Run, summary } from "../terminal/RunSummary.ts"
 import * as ChatInput from "../terminal/input/ChatInput.ts"
 import { endWithOutput } from "../terminal/output/endWithOutput.ts"
@@ -261,21 +261,25 @@ export const dev = Command.make(
       yield* hostable({ directory: here, dataFolders: yield* dataFolders(folder), allowed })
       yield* serveHealth(undefined)
       const run = yield* Effect.gen(function* () {
+        const locked = yield* Deferred.make<void>()
+        const onLocked = () => Deferred.doneUnsafe(locked, Effect.void)
+        const serving = Layer.provideMerge(connections, EmbeddedDeployment.serve(folder, { ...listening, onLocked }))
+        // Created first, so it closes last.
+        const scope = yield* Scope.fork(yield* Effect.scope)
+        const served = yield* Effect.forkScoped(Layer.buildWithScope(serving, scope))
+        yield* Effect.raceFirst(Deferred.await(locked), Fiber.join(served))
         // The demo's home is changed only after the data folder is locked, because another process may use it.
         const where = yield* surroundings(given.demo, here, folder)
-        const layer = devLayer({ ...where, start: "eager", binary: Option.getOrUndefined(given.opencode) })
-        return yield* Effect.provide(
-          Effect.raceFirst(
-            Effect.scoped(chat(folder, where, given, texts, input, isTyped)),
-            unlessHopeless(Effect.void)
-          ),
-          layer
-        ).pipe(inDirectory(where.directory))
-      }).pipe(
-        Effect.scoped,
-        Effect.provide(EmbeddedDeployment.serve(folder, listening)),
-        Effect.raceFirst(input?.quit ?? Effect.never)
-      )
+        const options = { ...where, start: "eager", binary: Option.getOrUndefined(given.opencode) } as const
+        // OpenCode starts while the deployment does.
+        return yield* Effect.raceFirst(
+          Effect.scoped(chat(folder, where, given, texts, input, isTyped)),
+          unlessHopeless(Effect.void)
+        ).pipe(
+          Effect.provide(Layer.merge(Layer.effectContext(Fiber.join(served)), openCodeLayer(options))),
+          inDirectory(where.directory)
+        )
+      }).pipe(Effect.scoped, Effect.raceFirst(input?.quit ?? Effect.never))
       if (given.demo || !isTyped) yield* printLine(summary(run, yield* listProcesses(run.hostId)))
       const { completed, refused, turns } = run.tally
       // A person who typed the prompts has seen how each ended.

@@ -89,13 +89,22 @@ const connected = Effect.fnUntraced(function* (url: string, folder: DataFolder) 
   return yield* signedIn(url, folder.operator, key, key.deviceId.value)
 })
 
+interface Serving extends Listening {
+  /** Called once no other process can use the folder. */
+  readonly onLocked?: () => void
+}
+
 /** The options of a port. It is the one for other machines, if there are others. */
-const at = ({ names, publicUrl, remote, userTimeLimit }: Listening, port: number): Partial<ConvexEmbeddedOptions> => ({
+const at = (
+  { names, onLocked, publicUrl, remote, userTimeLimit }: Serving,
+  port: number
+): Partial<ConvexEmbeddedOptions> => ({
   allowedHosts: names,
   // A proxy may send its own address as `Host`.
   allowedOrigins: Option.toArray(publicUrl),
   ...(consolePage !== undefined && { assets: consolePage }),
   ...(userTimeLimit !== undefined && { userTimeLimit }),
+  ...(onLocked !== undefined && { onLocked }),
   ...Option.match(remote, {
     onNone: () => ({ port }),
     onSome: ({ host, tls }) => ({ remote: { host, port, ...(Option.isSome(tls) && { tls: tls.value }) } })
@@ -103,7 +112,7 @@ const at = ({ names, publicUrl, remote, userTimeLimit }: Listening, port: number
 })
 
 /** A browser keeps its key by the address of the page, so the port of the last start is used again if it is free. */
-const openAtPort = Effect.fnUntraced(function* (folder: DataFolder, listening: Listening) {
+const openAtPort = Effect.fnUntraced(function* (folder: DataFolder, listening: Serving) {
   if (Option.isSome(listening.port)) return yield* open(folder, at(listening, listening.port.value))
   const last = yield* Port.read(folder.port)
   return yield* open(
@@ -120,7 +129,7 @@ const openAtPort = Effect.fnUntraced(function* (folder: DataFolder, listening: L
   )
 })
 
-const serve = Effect.fnUntraced(function* (folder: DataFolder, listening: Listening) {
+const serve = Effect.fnUntraced(function* (folder: DataFolder, listening: Serving) {
   const deployment = yield* Effect.mapError(openAtPort(folder, listening), fromEmbeddedError)
   const { remoteUrl, url } = deployment
   yield* Port.write(folder.port, Number(new URL(remoteUrl ?? url).port))
@@ -166,7 +175,7 @@ export class EmbeddedDeployment extends Context.Service<
   }
 >()("opencode-worker/EmbeddedDeployment") {
   /** Serves the folder; fails if another process serves it. */
-  static readonly serve = (folder: DataFolder, listening: Listening = loopback) =>
+  static readonly serve = (folder: DataFolder, listening: Serving = loopback) =>
     Layer.effect(EmbeddedDeployment, serve(folder, listening))
 
   /** Connects to the process that serves the folder; serves it in this process if there is none. */
