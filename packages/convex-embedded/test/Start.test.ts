@@ -113,8 +113,8 @@ describe("start", () => {
   it("of several concurrent starts on one folder exactly one locks it and serves, and keeps its cache", async () => {
     const dataDir = temporaryFolder()
     const locked: Array<number> = []
-    const start = (_: unknown, at: number) => deploy({ dataDir, onLocked: () => locked.push(at) })
-    const starts = await Promise.allSettled(Array.from({ length: 4 }, start))
+    const attempt = (_: unknown, at: number) => deploy({ dataDir, onLocked: () => locked.push(at) })
+    const starts = await Promise.allSettled(Array.from({ length: 4 }, attempt))
     assert.deepEqual(
       locked,
       starts.flatMap(({ status }, at) => (status === "fulfilled" ? [at] : []))
