@@ -32,7 +32,7 @@ export async function* startup(quick: boolean): AsyncGenerator<Line> {
   const starts = stores.map((store) => ({ store, taken: Array<Start>() }))
   const bare: Array<Awaited<ReturnType<typeof bareNode>>> = []
   for (let round = 0; round < rounds; round++) {
-    bare.push(await bareNode())
+    bare.push(await bareNode(stores[0]?.deployed.url ?? ""))
     // Each round begins with another size.
     const first = round % starts.length
     for (const { store, taken } of [...starts.slice(first), ...starts.slice(0, first)]) {
@@ -71,6 +71,7 @@ const against = (taken: ReadonlyArray<Start>, bare: ReadonlyArray<Awaited<Return
   const middle = (of: (start: Start, round: number) => number) => Math.round(median(taken.map(of)) * 100) / 100
   return {
     readyToNode: middle(({ readyMs }, round) => readyMs / (bare[round]?.startMs ?? NaN)),
+    answerToNode: Math.round(median(bare.map(({ answerMs, startMs }) => answerMs / startMs)) * 100) / 100,
     rssToLibraries: middle(({ rssBytes }, round) => rssBytes / (bare[round]?.rssBytes ?? NaN)),
     peer: {
       name: "node; with effect and convex/browser",

@@ -5,20 +5,35 @@ import { residentBytes } from "@opencode-worker/harness"
 
 const cwd = fileURLToPath(new URL("../..", import.meta.url))
 
-/** The time of Node.js from spawn to its first output, and its memory with `effect` and the Convex client loaded. */
-export const bareNode = async () => {
-  const began = performance.now()
-  const empty = spawn(process.execPath, ["-e", "console.log(1)"], { stdio: ["ignore", "pipe", "inherit"] })
-  await once(empty.stdout, "data")
-  const startMs = performance.now() - began
-  await once(empty, "close")
+const stays = "setInterval(() => {}, 1e6)"
+const loads = `await import("effect"); await import("convex/browser"); console.log(1); ${stays}`
+/** The deployment refuses the query of a client that has not signed in, which is an answer. */
+const connects = `
+  await import("effect/Effect")
+  const { ConvexClient } = await import("convex/browser")
+  await new ConvexClient(process.argv[1]).query("workers:list", {}).catch(() => undefined)
+  console.log(1); ${stays}`
 
-  const load = 'await import("effect"); await import("convex/browser"); console.log(1); setInterval(() => {}, 1e6)'
-  const args = ["--input-type=module", "-e", load]
-  const loaded = spawn(process.execPath, args, { cwd, stdio: ["ignore", "pipe", "inherit"] })
-  await once(loaded.stdout, "data")
-  const rssBytes = await residentBytes(loaded.pid ?? 0)
-  loaded.kill("SIGKILL")
-  await once(loaded, "close")
-  return { startMs, rssBytes }
+/** Runs a module until its first output. `ms` is the time from the spawn. */
+const run = async (script: string, ...args: ReadonlyArray<string>) => {
+  const began = performance.now()
+  const all = ["--input-type=module", "-e", script, ...args]
+  const child = spawn(process.execPath, all, { cwd, stdio: ["ignore", "pipe", "inherit"] })
+  await once(child.stdout, "data")
+  const ms = performance.now() - began
+  const rssBytes = await residentBytes(child.pid ?? 0)
+  child.kill("SIGKILL")
+  await once(child, "close")
+  return { ms, rssBytes }
+}
+
+/**
+ * Node.js from spawn to its first output; its memory with `effect` and the Convex client loaded; and its time until the
+ * deployment has answered the Convex client, with the least of Effect loaded.
+ */
+export const bareNode = async (url: string) => {
+  const { ms: startMs } = await run(`console.log(1); ${stays}`)
+  const { rssBytes } = await run(loads)
+  const { ms: answerMs } = await run(connects, url)
+  return { startMs, rssBytes, answerMs }
 }
