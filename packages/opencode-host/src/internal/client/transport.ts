@@ -6,10 +6,10 @@ import { HostError } from "../../HostError.ts"
 import { type HostErrorReason, NotFound, Protocol, Timeout, Unauthorized, Unavailable } from "../../HostErrorReason.ts"
 import { authorization } from "../server/http.ts"
 import type { Instance } from "../server/instance.ts"
+import { nodeFetch, timeLimitError } from "../server/nodeFetch.ts"
 import { withoutQuotes } from "../redact.ts"
 import type { ProviderMetadata } from "../server/providerMetadata.ts"
 import type { Supervisor } from "../server/supervisor.ts"
-import { nodeFetch, timeLimitError } from "./nodeFetch.ts"
 
 /** A result of the SDK; `response` is absent when the server was not reached. */
 interface Answer<A> {

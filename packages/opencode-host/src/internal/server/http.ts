@@ -1,10 +1,11 @@
-/** Requests to a server by `fetch`, for which the SDK has no typed call or which must not wait for a running server. */
+/** Requests to a server, for which the SDK has no typed call or which must not wait for a running server. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { HostError } from "../../HostError.ts"
 import { Protocol, Unavailable } from "../../HostErrorReason.ts"
 import type { OpenCodeServer } from "../../OpenCodeServer.ts"
+import { nodeFetch } from "./nodeFetch.ts"
 
 export type Access = Pick<OpenCodeServer, "url" | "username" | "password">
 
@@ -23,7 +24,7 @@ interface HttpRequest {
 /** Sends a request. A reference, so that a test can respond instead of a server. */
 export const Fetch = Context.Reference<(url: URL, init: RequestInit) => Effect.Effect<Response, unknown>>(
   "@opencode-worker/opencode-host/Fetch",
-  { defaultValue: () => (url, init) => Effect.tryPromise((signal) => fetch(url, { ...init, signal })) }
+  { defaultValue: () => (url, init) => Effect.tryPromise((signal) => nodeFetch(signal)(url, init)) }
 )
 
 /** Fails with `Unavailable` without a response. Any status is a response. */

@@ -9,6 +9,7 @@
  *
  * The server replays nothing, so a Gap is sent once events flow again: what is read after it misses nothing.
  */
+import type { Readable } from "node:stream"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -17,11 +18,12 @@ import * as Predicate from "effect/Predicate"
 import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import type { Gap, HostEvent } from "../../HostEvent.ts"
 import type { OpenCodeEvent } from "../../OpenCodeClient.ts"
 import type { OpenCodeServer } from "../../OpenCodeServer.ts"
+import { eventLines } from "./eventLines.ts"
 import { send } from "./http.ts"
+import { bodyOf } from "./nodeFetch.ts"
 import { unmarkedEvent } from "../plugin/mark.ts"
 
 /** Events that a listener may lag behind; about 4 MB of text deltas. */
@@ -90,7 +92,7 @@ export interface PumpOptions {
   readonly directory: string
   /** Opened by the first connection. */
   readonly connected: Latch.Latch
-  /** Called for whatever arrives, heartbeats too: the server is alive. */
+  /** Called for whatever arrives, heartbeats too, and once a second for plain events: the server is alive. */
   readonly heard: Effect.Effect<void>
   /** Called for each event that is no heartbeat, and once for several that are plain: the server does something. */
   readonly active: (event: OpenCodeEvent) => Effect.Effect<void>
@@ -102,6 +104,8 @@ export interface PumpOptions {
 
 /** OpenCode beats every 10 s; silence of 2.5 intervals is a dead connection. */
 export const stallAfter = Duration.seconds(25)
+/** While only plain events arrive, the time of the newest is reported this often. */
+const reportMillis = 1_000
 const firstDelayMillis = 250
 const maxDelayMillis = 10_000
 
@@ -130,44 +134,56 @@ export const pump = Effect.fnUntraced(function* (options: PumpOptions) {
     yield* publish(unmarkedEvent(event))
   })
 
-  /** Most of what arrives is plain: it is handled without an effect of its own. */
-  const receiveAll = (lines: ReadonlyArray<string>): Effect.Effect<void, "error"> =>
-    Effect.suspend(() => {
-      let plain: OpenCodeEvent | undefined
-      for (const [index, line] of lines.entries()) {
-        // OpenCode sends each event as one line of data, without a name or an id.
-        if (!line.startsWith(dataField)) continue
-        const event = parse(line.slice(dataField.length))
-        if (event === unreadable) return Effect.fail("error" as const)
-        if (isEvent(event) && isPlain(event)) {
-          fruitless = 0
-          hub.publishUnsafe({ _tag: "Event", event })
-          plain = event
-          continue
-        }
-        return Effect.andThen(receive(event), receiveAll(lines.slice(index + 1)))
-      }
-      return plain === undefined ? Effect.void : active(plain)
-    })
+  let plain: OpenCodeEvent | undefined
 
-  const read = (body: ReadableStream<Uint8Array>, onBytes: Effect.Effect<void>) => {
-    const decoder = new TextDecoder()
-    let rest = ""
-    return Stream.fromReadableStream({ evaluate: () => body, onError: () => "error" as const }).pipe(
-      Stream.runForEach((bytes) => {
-        const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n")
-        rest = lines.pop() ?? ""
-        return Effect.andThen(onBytes, receiveAll(lines))
-      })
-    )
+  /** Passes plain events on, which are most of what arrives, without an effect. Returns the lines from the first other event on. */
+  const receivePlain = (lines: ReadonlyArray<string>): ReadonlyArray<string> => {
+    for (const [index, line] of lines.entries()) {
+      // OpenCode sends each event as one line of data, without a name or an id.
+      if (!line.startsWith(dataField)) continue
+      const event = parse(line)
+      if (!isEvent(event) || !isPlain(event)) return lines.slice(index)
+      fruitless = 0
+      plain = event
+      hub.publishUnsafe({ _tag: "Event", event })
+    }
+    return []
+  }
+
+  const receiveAll = ([line, ...lines]: ReadonlyArray<string>): Effect.Effect<void, "error"> => {
+    if (line === undefined) return Effect.void
+    const event = parse(line)
+    return event === unreadable
+      ? Effect.fail("error")
+      : Effect.andThen(
+          receive(event),
+          Effect.suspend(() => receiveAll(receivePlain(lines)))
+        )
   }
 
   const connection = Effect.gen(function* () {
-    let heardAt = yield* Clock.currentTimeMillis
-    const onBytes = Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      heardAt = now
-      return heard
+    const clock = yield* Clock.Clock
+    let heardAt = clock.currentTimeMillisUnsafe()
+    let reportAt = Number.NEGATIVE_INFINITY
+    const handle = (lines: ReadonlyArray<string>) => {
+      heardAt = clock.currentTimeMillisUnsafe()
+      const left = receivePlain(lines)
+      if (left.length === 0 && heardAt < reportAt) return undefined
+      reportAt = heardAt + reportMillis
+      return left
+    }
+    const report = Effect.suspend(() => {
+      const event = plain
+      plain = undefined
+      return event === undefined ? heard : Effect.andThen(heard, active(event))
     })
+    const read = (body: Readable) =>
+      eventLines(body, handle).pipe(
+        Effect.flatMap((lines) => Effect.andThen(report, receiveAll(lines))),
+        Effect.forever,
+        Effect.catch((end) => (end === "ended" ? Effect.void : Effect.fail(end))),
+        Effect.ensuring(Effect.sync(() => body.destroy()))
+      )
     // One timer for the connection, and none for each piece of text.
     const stall: Effect.Effect<never, "stall"> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const left = heardAt + Duration.toMillis(stallAfter) - now
@@ -175,7 +191,10 @@ export const pump = Effect.fnUntraced(function* (options: PumpOptions) {
     })
     const reading = Effect.flatMap(
       send(server, { operation: "events", path: "/event", directory }),
-      ({ body, ok }): Effect.Effect<void, "error"> => (ok && body !== null ? read(body, onBytes) : Effect.fail("error"))
+      (response): Effect.Effect<void, "error"> => {
+        const body = bodyOf(response)
+        return response.ok && body !== null ? read(body) : Effect.fail("error")
+      }
     )
     return yield* Effect.raceFirst(reading, stall)
   }).pipe(
@@ -221,9 +240,9 @@ const dataField = "data:"
 
 const unreadable = Symbol("unreadable")
 
-const parse = (data: string): unknown => {
+const parse = (line: string): unknown => {
   try {
-    return JSON.parse(data)
+    return JSON.parse(line.slice(dataField.length))
   } catch {
     return unreadable
   }
