@@ -5,5 +5,5 @@ const conditions = ["@opencode-worker/source"]
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
-  test: { include: ["test/**/*.soak.ts"], execArgv: ["--expose-gc"] }
+  test: { include: ["test/**/*.soak.ts"], execArgv: ["--expose-gc"], fileParallelism: false }
 })

@@ -2,20 +2,16 @@
  * 50 operators drive one worker for `SOAK_MINUTES` (default 10): the processes reach a plateau of memory, and the metrics of
  * the worker equal what the operators counted. Part of `pnpm run soak`.
  */
-import { readFile } from "node:fs/promises"
-import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
-import { NodeServices } from "@effect/platform-node"
-import { type Client, createClient, type SessionId, type WorkerId } from "@opencode-worker/client"
-import { startDeployment, until } from "@opencode-worker/harness"
-import { OpenCodeHome, Reply, type Script, ScriptedProvider } from "@opencode-worker/testkit"
-import { Config, Console, Effect, Layer } from "effect"
+import type { Client, SessionId, WorkerId } from "@opencode-worker/client"
+import { until } from "@opencode-worker/harness"
+import { Reply, type Script } from "@opencode-worker/testkit"
+import { Console, Effect } from "effect"
 import { assert, it } from "@effect/vitest"
-import * as command from "./support/command.ts"
+import { assertPlateau, newest, processSizes, type Sample } from "./support/soak/plateau.ts"
+import { approve, connect, minutesOfSoak, pause, soakDeployment, soakWorker, soakWorld } from "./support/soak/world.ts"
 
 const operators = 50
-/** Milliseconds between the prompts of an operator, at least and at most. */
-const pause = [10_000, 40_000] as const
 
 const script: Script = ({ lastUserText, toolResults }) => {
   if (lastUserText.startsWith("stop")) return Reply.sequence([Reply.text("so far"), Reply.hang])
@@ -25,13 +21,7 @@ const script: Script = ({ lastUserText, toolResults }) => {
   return Reply.text(`answer to ${lastUserText} `.repeat(20))
 }
 
-const world = Layer.unwrap(
-  Effect.gen(function* () {
-    const { config } = yield* ScriptedProvider
-    const permission = { bash: { "rm *": "ask" } }
-    return Layer.effect(OpenCodeHome, OpenCodeHome.make({ config: { ...config, snapshot: false, permission } }))
-  })
-).pipe(Layer.provideMerge(Layer.merge(ScriptedProvider.layer(script), NodeServices.layer)))
+const world = soakWorld(script)
 
 /** What the operators saw. */
 interface Counted {
@@ -68,7 +58,7 @@ const operate = async (
     const { end } = await turn.result
     assert.strictEqual(end.outcome, kind === "stop" ? "aborted" : "completed", `${kind}: ${end.error?.message}`)
     counted[end.outcome === "aborted" ? "aborted" : "completed"] += 1
-    await sleep(pause[0] + Math.random() * (pause[1] - pause[0]), undefined, { signal: over }).catch(() => undefined)
+    await pause(over)
   }
 }
 
@@ -80,10 +70,6 @@ const untilAborted = async (updates: AsyncIterable<unknown>): Promise<void> => {
     if (!(error instanceof DOMException)) throw error
   }
 }
-
-/** Resident megabytes of a process. */
-const resident = async (pid: number): Promise<number> =>
-  Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024)
 
 /** Used megabytes of this process, with the operators and the model, after a collection. */
 const ownHeap = (): number => {
@@ -103,29 +89,17 @@ it.live(
   "50 operators: memory stays on a plateau, and the metrics equal what they counted",
   () =>
     Effect.gen(function* () {
-      const minutes = yield* Config.Number("SOAK_MINUTES").pipe(Config.withDefault(10))
-      const { directory, environment, root } = yield* OpenCodeHome
-      const deployment = yield* Effect.acquireRelease(
-        Effect.promise(() => startDeployment(join(root, "deployment"), { OPENCODE_WORKER_QUOTA: "0" })),
-        (served) => Effect.promise(() => served.kill())
-      )
-      const flags = ["--permissions", "inherit", "--print-pairing-code", "--health-listen", "127.0.0.1:0"]
-      const where = ["--url", deployment.url, "--directory", directory]
-      const worker = yield* command.start({ root, environment }, "start", ...where, ...flags)
+      const minutes = yield* minutesOfSoak
+      const deployment = yield* soakDeployment()
+      const worker = yield* soakWorker(deployment)
       const [, health = ""] = yield* Effect.promise(() => worker.prints(/^health +(http\S+)/m))
-      const [, code = ""] = yield* Effect.promise(() => worker.prints(/^Pairing code +(\S+)/m))
 
       yield* Effect.promise(async () => {
         await using stack = new AsyncDisposableStack()
-        const clients = Array.from({ length: operators }, () =>
-          stack.use(createClient({ url: deployment.url, auth: deployment.token }))
-        )
+        const clients = connect(stack, deployment, operators)
         const [first] = clients
         assert.isDefined(first)
-        await first.workers.approve(code)
-        await worker.prints(/^Ready/m)
-        const workerId = (await first.workers.list())[0]?.workerId
-        assert.isDefined(workerId)
+        const workerId = await approve(first, worker)
 
         const counted: Counted = { completed: 0, aborted: 0, answered: 0 }
         const over = new AbortController()
@@ -137,17 +111,16 @@ it.live(
           untilAborted(client.workers.watch({ signal }))
         ])
         const running = Promise.all(clients.map((client) => operate(client, workerId, counted, isOver, over.signal)))
-        const samples: Array<Readonly<Record<"worker" | "deployment" | "operators", number>>> = []
+        const samples: Array<Sample> = []
         for (let minute = 1; minute <= minutes; minute++) {
           await Promise.race([sleep(60_000), running])
-          const sample = {
-            worker: await resident(worker.pid),
-            deployment: await resident(deployment.pid()),
-            operators: ownHeap()
-          }
-          samples.push(sample)
-          const turns = counted.completed + counted.aborted
-          await Effect.runPromise(Console.log(`minute ${minute}: ${turns} turns, MB ${JSON.stringify(sample)}`))
+          samples.push({
+            turns: counted.completed + counted.aborted,
+            ...(await processSizes("worker", worker.pid)),
+            ...(await processSizes("deployment", deployment.pid())),
+            "operators MB": ownHeap()
+          })
+          await Effect.runPromise(Console.log(newest(samples)))
         }
         over.abort()
         await running
@@ -168,13 +141,7 @@ it.live(
         assert.strictEqual(metric(text, "opencode_sessions_opened_total", 'how="created"'), operators)
         assert.strictEqual(metric(text, "requests_open"), 0)
 
-        // The first third warms the processes up.
-        const settled = samples.slice(Math.ceil(samples.length / 3))
-        for (const name of ["worker", "deployment", "operators"] as const) {
-          const before = settled[0]?.[name] ?? 0
-          const after = settled.at(-1)?.[name] ?? 0
-          assert.isAtMost(after, before * 1.25 + 30, `${name}: ${JSON.stringify(samples)}`)
-        }
+        assertPlateau(samples)
       })
     }).pipe(Effect.scoped, Effect.provide(world)),
   3_600_000
