@@ -85,16 +85,13 @@ export const run = Effect.fn("Chaos.run")(function* <E, R>(
     const name = `${notified.expected} notifications, ${notified.repeats} repeated`
     yield* report({ name, turns: 0, statuses: [], violations, milliseconds: 0 })
   }
-  const { orphans, strangers } = yield* world.finish
-  if (strangers > 0) {
-    const why = `${strangers} sessions exist that no operator created`
-    yield* report({
-      name: "sessions",
-      turns: 0,
-      statuses: [],
-      violations: [{ kind: "duplicated", why }],
-      milliseconds: 0
-    })
+  const { changed, orphans, strangers } = yield* world.finish
+  const faults = [
+    ...(strangers > 0 ? [`${strangers} sessions exist that no operator created`] : []),
+    ...changed.map((id) => `${id} ended again after it was judged`)
+  ].map((why) => ({ kind: "duplicated" as const, why }))
+  if (faults.length > 0) {
+    yield* report({ name: "at the end", turns: 0, statuses: [], violations: faults, milliseconds: 0 })
   }
   return orphans
 })

@@ -25,7 +25,7 @@ import {
   workerProgram
 } from "@opencode-worker/harness"
 import { FaultProxy, OpenCodeHome, ScriptedProvider } from "@opencode-worker/testkit"
-import { Context, Effect, Layer, Option, Schedule, Scope, Stream } from "effect"
+import { Context, Effect, Fiber, Layer, Option, Schedule, Scope, Stream } from "effect"
 import { NotReached, until, within } from "./NotReached.ts"
 import { makeNotifications } from "./Notifications.ts"
 import { makeOperator, textOf } from "./Operator.ts"
@@ -42,6 +42,9 @@ import {
   script,
   traceOf
 } from "./Prompt.ts"
+
+/** Turns whose status is watched after their end: a connection may have 1,000 subscriptions. */
+const mostWatched = 200
 
 /** Lines. Enough for an error with its stack. */
 const linesOfLastWords = 30
@@ -122,6 +125,9 @@ const make = Effect.gen(function* () {
   /** Sessions that had a prompt which makes OpenCode compact. */
   const compacting = new Set<string>()
   let prompts = 0
+  const sent: Array<Prompt> = []
+  /** Of the newest prompts. */
+  const watchers: Array<Fiber.Fiber<void, unknown>> = []
   const send = Effect.fnUntraced(function* (
     sessionId: SessionId,
     kind: Kind,
@@ -154,11 +160,18 @@ const make = Effect.gen(function* () {
       ),
       Effect.forkIn(scope)
     )
-    yield* operator.statuses(turnId).pipe(
+    const watcher = yield* operator.statuses(turnId).pipe(
       Stream.filter(TurnView.isFinal),
       Stream.runForEach((status) => Effect.sync(() => plan.ends.add(status))),
       Effect.forkIn(scope)
     )
+    sent.push(prompt)
+    watchers.push(watcher)
+    const [oldest] = watchers
+    if (watchers.length > mostWatched && oldest !== undefined) {
+      watchers.shift()
+      yield* Fiber.interrupt(oldest)
+    }
     return prompt
   })
 
@@ -215,12 +228,20 @@ const make = Effect.gen(function* () {
       yield* leftBehind
       yield* launch
     }),
-    /** Stops the worker. Returns the number of processes that it left, and of sessions that no operator created. */
+    /**
+     * Stops the worker. Returns the number of processes that it left, of sessions that no operator created, and the prompts
+     * that ended again after they were judged.
+     */
     finish: Effect.gen(function* () {
       yield* end("SIGTERM")
       const orphans = yield* leftBehind
+      const changed = yield* Effect.filter(
+        sent,
+        ({ ends, turnId }) => Effect.map(operator.readStatus(turnId), (status) => ends.size > 0 && !ends.has(status)),
+        { concurrency: 10 }
+      )
       const strangers = (yield* operator.sessions).filter(({ sessionId }) => !sessions.has(sessionId))
-      return { orphans: orphans.length, strangers: strangers.length }
+      return { orphans: orphans.length, strangers: strangers.length, changed: changed.map(({ id }) => id) }
     }),
     /** The final status. */
     ended: (prompt: Prompt) => within(`${prompt.id} to end`, awaitStatus(prompt, TurnView.isFinal)),

@@ -33,6 +33,25 @@ describe("subscriptions", () => {
     assert.lengthOf(latest.seen, 2)
   })
 
+  it("fail beyond 1,000 of a connection, and the others are kept", async () => {
+    const deployment = await emptied(shared())
+    const client = connect(deployment)
+    const watches = Array.from({ length: 1001 }, (_, i) => watch(client, api.counters.read, { name: `n${i}` }))
+    const last = watches.pop()
+    const error = await last?.until((value) => value instanceof Error)
+    assert.match(String(error), /A connection can subscribe to 1000 queries\. Unsubscribe from those/)
+    await Promise.all(watches.map((each) => each.until((value) => value === 0)))
+    await client.mutation(api.counters.add, { name: "n0" })
+    assert.equal(watches[0]?.latest(), 1)
+    assert.isTrue(client.connectionState().isWebSocketConnected)
+    assert.equal(client.connectionState().connectionCount, 1)
+
+    watches[0]?.stop()
+    last?.stop()
+    const again = watch(client, api.counters.read, { name: "n0" })
+    await again.until((value) => value === 1)
+  })
+
   it("all queries of a client move to one timestamp together", async () => {
     const deployment = await emptied(shared())
     const client = connect(deployment)

@@ -31,6 +31,8 @@ const toWatchedQuery = ({ args, journal, path }: Query, { caller, identity }: Ca
   key: JSON.stringify([path, args, caller, identity, journal])
 })
 
+const TOO_MANY = `A connection can subscribe to ${limits.subscriptions} queries. Unsubscribe from those that are no longer read.`
+
 /** The subscriptions of a connection exceed `limits.subscriptionBytes`. */
 export class SubscriptionsTooLarge extends Error {
   override readonly name = "SubscriptionsTooLarge"
@@ -56,6 +58,8 @@ export class QuerySet {
   #paidBytes = 0
   #disposed = false
   #removed: Array<number> = []
+  /** Added beyond the limit of queries. The client has its answer with the next transition, and nothing of it is kept. */
+  #refused: Array<number> = []
   #caller = ANONYMOUS
   /** The version that the client has, and the one that it has requested. */
   #version: Version = { identity: 0, querySet: 0, ts: 0n }
@@ -91,9 +95,6 @@ export class QuerySet {
   modify({ baseVersion, modifications, newVersion }: ClientMessage & { type: "ModifyQuerySet" }): void {
     if (baseVersion !== this.#requested.querySet) throw new Error("baseVersion is not the current query set version")
     for (const modification of modifications) this.#modify(modification)
-    if (this.#queries.size > limits.subscriptions) {
-      throw new Error(`more than ${limits.subscriptions} queries on one connection`)
-    }
     if (this.#queryBytes > limits.subscriptionBytes) throw new SubscriptionsTooLarge()
     this.#requested.querySet = newVersion
     this.#hold()
@@ -107,7 +108,9 @@ export class QuerySet {
     const previous = this.#queries.get(modification.queryId)
     if (modification.type === "Add") {
       if (previous !== undefined) throw new Error(`query ${modification.queryId} was added before`)
-      this.#queries.set(modification.queryId, this.#query(modification))
+      if (this.#queries.size < limits.subscriptions) this.#queries.set(modification.queryId, this.#query(modification))
+      // An error of this query alone: a closed connection would return with the same queries, and lose all of them again.
+      else this.#refused.push(modification.queryId)
     } else if (previous !== undefined) {
       this.#forget(previous)
       this.#queryBytes -= previous.bytes
@@ -148,11 +151,18 @@ export class QuerySet {
 
   /** The next transition; its text is `null` if none is due. Returns `null` if `watch` does. */
   async transition(watch: Watch): Promise<{ readonly text: string | null } | null> {
-    const [requested, owed, removed] = [{ ...this.#requested }, this.#owesTransition, this.#removed]
+    const [requested, owed] = [{ ...this.#requested }, this.#owesTransition]
+    const [removed, refused] = [this.#removed, this.#refused]
     const caller = this.#caller
     this.#owesTransition = false
     this.#removed = []
-    const modifications = removed.map((queryId) => JSON.stringify({ queryId, type: "QueryRemoved" }))
+    this.#refused = []
+    const modifications = [
+      ...removed.map((queryId) => JSON.stringify({ queryId, type: "QueryRemoved" })),
+      ...refused.map((queryId) =>
+        JSON.stringify({ queryId, type: "QueryFailed", errorMessage: TOO_MANY, logLines: [] })
+      )
+    ]
     // The queries of this version: messages that arrive meanwhile are part of the next transition.
     const stale = Array.from(this.#queries).filter(([, { live }]) => live === null || live.invalidated)
     const current = Array.from(this.#queries).flatMap(([queryId, query]) =>
@@ -173,6 +183,7 @@ export class QuerySet {
     )
     if (watched === null) {
       this.#removed = [...removed, ...this.#removed]
+      this.#refused = [...refused, ...this.#refused]
       this.#owesTransition ||= owed
       return null
     }
