@@ -1,5 +1,7 @@
 /** The undos and redos of a worker, one at a time, because each looks at the whole directory. */
+import type { HostError } from "@opencode-worker/opencode-host"
 import { Effect, Exit, Schedule, Semaphore } from "effect"
+import type { AppError } from "../../AppError.ts"
 import type { ActionOf } from "../actionFailure.ts"
 import { prune, sessionsOf } from "./journal.ts"
 import { redo, settleRedo } from "./redo.ts"
@@ -7,18 +9,26 @@ import { settle, undo } from "./undo.ts"
 
 const settleOne = (root: string, id: string) => Effect.andThen(settle(root, id), settleRedo(root, id))
 
-/** Settles what an earlier process left in the middle. A session that cannot be settled now is settled by its next undo. */
+/** OpenCode does not run now. Any other error would be the same at the next attempt. */
+const isAway = (error: HostError | AppError) =>
+  "reason" in error && ["StartFailed", "Timeout", "Unavailable"].includes(error.reason._tag)
+
+/** OpenCode may be restarting. */
+const settleRetries = Schedule.spaced("5 seconds").pipe(Schedule.upTo({ times: 24 }))
+
+/**
+ * Settles what an earlier process left in the middle. OpenCode may end meanwhile, so it is repeated. A session that still
+ * cannot be settled is settled by its next undo.
+ */
 const settleAll = Effect.fnUntraced(function* (root: string) {
   for (const id of yield* sessionsOf(root)) {
     yield* settleOne(root, id).pipe(
+      Effect.retry({ while: isAway, schedule: settleRetries }),
       Effect.catch(({ message }) => Effect.logWarning(`An undo could not be completed: ${message}`))
     )
   }
   yield* prune(root)
 })
-
-/** OpenCode may be restarting. */
-const settleRetries = Schedule.spaced("5 seconds").pipe(Schedule.upTo({ times: 24 }))
 
 /** `root`: a folder that only this user can read. */
 export const makeUndos = (root: string) => {
