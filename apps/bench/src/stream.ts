@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url"
 import { type Deployment, startDeployment, startWorker } from "@opencode-worker/harness"
 import { type ChatRequest, openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
 import { message } from "./embedded/deployment.ts"
+import { floorSteps } from "./product/floorSteps.ts"
 import { listen, type OpenCode, type OpenCodeEvent, serveOpenCode } from "./product/opencode.ts"
 import { connectTo, operator, type Seen, type Sighting } from "./product/operator.ts"
 import { cpuSeconds } from "./product/worker.ts"
@@ -109,7 +110,8 @@ export async function* stream(quick: boolean): AsyncGenerator<Line> {
         })
       )
       const workerCpuSeconds = (await cpuSeconds(worker)) - cpuBefore
-      const floorCpuSeconds = (await floor.cpuSeconds()) - floorBefore
+      const floorAfter = await floor.cpuSeconds()
+      const floorCpuSeconds = floorAfter.map((seconds, step) => seconds - (floorBefore[step] ?? 0))
       return { answers: answers.flat(), traffic: await deployed.traffic(), workerCpuSeconds, floorCpuSeconds }
     }
     const watched = await ask(true, each.rounds)
@@ -141,20 +143,24 @@ interface Phase {
   readonly answers: ReadonlyArray<Answer>
   readonly traffic: Awaited<ReturnType<Deployment["traffic"]>>
   readonly workerCpuSeconds: number
-  readonly floorCpuSeconds: number
+  /** Of each step. */
+  readonly floorCpuSeconds: ReadonlyArray<number>
 }
 
-/** See `product/floor.ts`. */
+/** A process for each step of `product/floor.ts`. */
 const startFloor = async ({ password, url }: OpenCode, directory: string, deployment: string) => {
   const program = fileURLToPath(new URL("product/floor.ts", import.meta.url))
-  const child = fork(program, [url, password, directory, deployment])
-  await message(child)
+  const children = floorSteps.map((step) => fork(program, [url, password, directory, deployment, step]))
+  await Promise.all(children.map((child) => message(child)))
   return {
-    cpuSeconds: () => {
-      child.send("cpu")
-      return message<number>(child)
-    },
-    [Symbol.dispose]: () => child.disconnect()
+    cpuSeconds: () =>
+      Promise.all(
+        children.map((child) => {
+          child.send("cpu")
+          return message<number>(child)
+        })
+      ),
+    [Symbol.dispose]: () => children.forEach((child) => child.disconnect())
   }
 }
 
@@ -209,14 +215,16 @@ const writes = ({ answers, floorCpuSeconds, traffic: { bytes, mutations }, worke
   const from = Math.min(...answers.map(({ sentAt }) => sentAt))
   const to = Math.max(...answers.map(({ doneAt }) => doneAt))
   const textBytes = answers.reduce((sum, { final }) => sum + Buffer.byteLength(final), 0)
+  const perMegabyte = (seconds: number) => round((seconds * 1e6) / textBytes)
   return {
     mutationsPerSecond: round(((mutations["queue:appendDeltas"] ?? 0) / (to - from)) * 1000),
     bytesWritten: bytes,
     textBytes,
     workerCpuSeconds: round(workerCpuSeconds),
-    floorCpuSeconds: round(floorCpuSeconds),
-    cpuPerMegabyte: round((workerCpuSeconds * 1e6) / textBytes),
-    floorCpuPerMegabyte: round((floorCpuSeconds * 1e6) / textBytes)
+    cpuPerMegabyte: perMegabyte(workerCpuSeconds),
+    floorCpuPerMegabyte: Object.fromEntries(
+      floorSteps.map((step, index) => [step, perMegabyte(floorCpuSeconds[index] ?? 0)])
+    )
   }
 }
 

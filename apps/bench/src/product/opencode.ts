@@ -71,6 +71,7 @@ export interface OpenCodeEvent {
     readonly sessionID?: string
     readonly field?: string
     readonly delta?: string
+    readonly status?: { readonly type: string }
     readonly part?: { readonly type: string; readonly text?: string }
   }
 }
