@@ -80,6 +80,8 @@ const guarded = (onThrow: (cause: unknown) => void) =>
 
 const firstDelay = 1_000
 const longestDelay = 30_000
+/** Milliseconds in which a deployment that refuses fresh tokens is asked again. One cannot fetch the keys of an issuer again for 30 s. */
+const refusalPatience = 120_000
 
 /** Throws if the URL cannot be used. */
 export const connect = ({ auth, device, timeout = 30_000, url }: ConnectOptions): Connection => {
@@ -100,6 +102,9 @@ export const connect = ({ auth, device, timeout = 30_000, url }: ConnectOptions)
       return token(client, Math.min(delay * 2, longestDelay))
     }
   }
+  /** The first token that the deployment has accepted from a client. */
+  let accepted: string | null = null
+  let refusedSince: number | null = null
   const clients = new ReplacedClient((onFatal) => {
     const client = new ConvexClient(url.replace(/\/+$/, ""), {
       logger: false,
@@ -112,7 +117,20 @@ export const connect = ({ auth, device, timeout = 30_000, url }: ConnectOptions)
         if (message.startsWith("[CONVEX FATAL ERROR]")) onFatal(`The deployment sent a fatal error: ${message}`)
       })
     })
-    client.setAuth(() => token(client))
+    let last: string | null = null
+    const nextOf = async () => (last = await token(client))
+    client.setAuth(nextOf, (isAccepted) => {
+      if (isAccepted) {
+        accepted = last
+        refusedSince = null
+        return
+      }
+      // The Convex client gives up after some refusals, and would continue without an identity. A deployment that has just
+      // started may refuse valid tokens, because it cannot fetch the keys of their issuer yet.
+      const isFresh = accepted !== null && last !== null && last !== accepted
+      refusedSince ??= Date.now()
+      if (isFresh && Date.now() - refusedSince < refusalPatience) onFatal("The deployment refused a fresh token.")
+    })
     return client
   })
 

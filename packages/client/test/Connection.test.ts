@@ -69,6 +69,45 @@ describe("createClient", () => {
     assert.deepStrictEqual(await watched, [])
   })
 
+  it("a deployment that refuses tokens for a time, as after its restart, does not sign the operator out", async () => {
+    const sockets: Array<WebSocket> = []
+    let refusals = 0
+    class Refused extends WebSocket {
+      constructor(...args: ConstructorParameters<typeof WebSocket>) {
+        super(...args)
+        sockets.push(this)
+        this.addEventListener("open", () => {
+          if (refusals === 0) return
+          refusals -= 1
+          const refusal = { type: "AuthError", error: "no keys", baseVersion: 1000, authUpdateAttempted: true }
+          setTimeout(() => {
+            this.dispatchEvent(new MessageEvent("message", { data: JSON.stringify(refusal) }))
+            this.close()
+          })
+        })
+      }
+    }
+    vi.stubGlobal("WebSocket", Refused)
+    await using client = createClient({ url: deployment().url, auth: () => deployment().token("bob") })
+    const seen = Promise.withResolvers<void>()
+    const watched = (async () => {
+      for await (const workers of client.workers.watch()) {
+        seen.resolve()
+        if (workers.length > 0) return
+      }
+    })()
+    await Promise.race([seen.promise, watched])
+
+    // The Convex client gives up at the fourth.
+    refusals = 4
+    sockets.at(-1)?.close()
+    await vi.waitFor(() => assert.strictEqual(refusals, 0), { timeout: 30_000 })
+    // A query that no subscription has a result of.
+    await vi.waitFor(() => client.inbox.list(), { timeout: 30_000 })
+    await client.workers.approve((await deployment().startPairing()).code)
+    await watched
+  })
+
   it("calls and subscriptions end with Closed when the client is closed", async () => {
     const client = createClient({ url: "http://127.0.0.1:9", auth: () => Promise.resolve("t") })
     const watched = (async () => {
