@@ -1,4 +1,6 @@
-/** Runs the tests of the built packages in two lanes. Each takes the next step, the longest first, so that both cores are busy until the end. */
+/**
+ * Builds the packages and runs their tests, in two lanes. Each takes the next step, the longest first, so that both cores are busy until the end.
+ */
 import { spawn } from "node:child_process"
 import { join } from "node:path"
 
@@ -12,14 +14,16 @@ const [host, embedded, backend, browser, chaos] = [
   "console",
   "chaos"
 ].map(named)
-const only = (name) => [`--filter=${name}`, "--concurrency=1"]
+const test = (...args) => ["test", ...args]
+const only = (name) => test(`--filter=${name}`, "--concurrency=1")
 const command = "opencode-worker"
+/** Needs no build, and takes longer than it. */
+const unbuilt = only(host)
 /** Arguments for turbo. The small packages wait more than they compute, and the last step is the shortest. */
 const steps = [
   only(command),
-  only(host),
   only(embedded),
-  [...[command, host, embedded, backend, browser, chaos].map((name) => `--filter=!${name}`), "--concurrency=2"],
+  test(...[command, host, embedded, backend, browser, chaos].map((name) => `--filter=!${name}`), "--concurrency=2"),
   only(backend),
   only(browser),
   only(chaos)
@@ -31,7 +35,7 @@ let signal
 const turbo = (args) =>
   new Promise((resolve) => {
     // A group of its own: turbo's launcher forwards no signals.
-    const child = spawn("turbo", ["run", "test", ...args, "--output-logs=errors-only"], {
+    const child = spawn("turbo", ["run", ...args, "--output-logs=errors-only"], {
       detached: true,
       stdio: ["ignore", "inherit", "inherit"]
     })
@@ -43,7 +47,10 @@ const turbo = (args) =>
     })
   })
 
+const built = turbo(["build"])
+
 const lane = async () => {
+  if (!(await built)) return false
   for (let args = steps.shift(); args !== undefined; args = steps.shift()) {
     if (signal !== undefined || !(await turbo(args))) return false
   }
@@ -57,5 +64,5 @@ for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) {
   })
 }
 
-const passed = await Promise.all([lane(), lane()])
+const passed = await Promise.all([lane(), turbo(unbuilt).then((isPassed) => isPassed && lane())])
 process.exitCode = passed.every(Boolean) ? 0 : 1

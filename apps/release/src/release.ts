@@ -55,6 +55,8 @@ refuse()
 run(["pnpm", "run", "test"], { env: withoutPublishing })
 // The tests must not have changed the tree either.
 refuse()
+// The tests need no types, so they are not built yet.
+run(["pnpm", "run", "build"], { env: withoutPublishing })
 run(["pnpm", "exec", "changeset", "publish", ...process.argv.slice(2)], {
   consequence: "Some packages may be published. Run `pnpm release` again: it publishes the others."
 })
