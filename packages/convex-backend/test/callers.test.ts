@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto"
 import { type ConvexHttpClient } from "convex/browser"
 import { makeFunctionReference } from "convex/server"
 import { assert, describe, it } from "vitest"
+import { MAX_CATALOG, MAX_PARTS_TOTAL, MAX_REQUEST } from "../convex/limits.ts"
 import { api } from "../src/api.ts"
 import { newDevice, newKey } from "./support/device.ts"
 import {
@@ -443,8 +444,9 @@ const withText = (value: unknown, [key, ...keys]: ReadonlyArray<string>, text: s
 
 describe("every function", () => {
   const calls = Object.entries({ ...operatorCalls, ...workerCalls })
-  /** Above every limit there is. */
-  const endless = "x".repeat(3_000_001)
+  /** Above the limit of every field, and of the two longest: a worker's models, and the parts of a turn. */
+  const long = "x".repeat(MAX_REQUEST + 1)
+  const endless = "x".repeat(Math.max(MAX_CATALOG, MAX_PARTS_TOTAL) + 1)
 
   /** Arguments that Convex reads itself, or that are only looked up. */
   const unbounded = /^paginationOpts|^opencodeSessionIds/
@@ -455,7 +457,8 @@ describe("every function", () => {
   it.each(bounded)("%s rejects a %s that is too long", async (path, field, args) => {
     const there = await common()
     const own = path in workerCalls ? signed(path, there.worker) : {}
-    const changed = { ...Object(withText({ ...own, ...args(there) }, field.split("."), endless)) }
+    const tooLong = /\b(models|payload)$/.test(field) ? endless : long
+    const changed = { ...Object(withText({ ...own, ...args(there) }, field.split("."), tooLong)) }
     const answer = await call(there.operator, path, changed)
     assert.strictEqual(answer, field === "secret" && path in workerCalls ? "WrongSecret" : "InvalidArgument")
   })

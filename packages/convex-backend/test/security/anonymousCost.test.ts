@@ -76,8 +76,11 @@ describe("anonymous callers", () => {
   it("cannot fill the table of pairings, or make codes expire early", { timeout: 120_000 }, async () => {
     const operator = await deployment().operator()
     const first = await begin()
+    // `pnpm test:full` begins all of them. Otherwise the counter has most of them already.
+    const others = process.env["TEST_FULL"] === undefined ? 950 : 0
+    await deployment().replace("pendingPairings", (row) => [{ ...row, count: Number(row["count"]) + others }])
     const answers: Array<unknown> = []
-    while (answers.length < 1_050) {
+    while (answers.length < 1_050 - others) {
       answers.push(...(await Promise.all(Array.from({ length: 50 }, () => refusalOf(begin())))))
     }
     assert.isAtLeast(answers.filter((answer) => answer === "RateLimited").length, 51)

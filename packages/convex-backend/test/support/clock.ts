@@ -2,8 +2,9 @@
  * The clock of a deployment under test. Functions may run in a thread of their own, which shares the environment and
  * nothing else: so a module in their folder reads from there how far time was moved.
  */
-import { readdirSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { build } from "esbuild"
 import { vi } from "vitest"
 import { functionsDir } from "../../src/index.ts"
 
@@ -42,13 +43,19 @@ export const endSlowTime = (): void => {
   resetTime()
 }
 
-/** Fills `folder` with the package's functions, under this clock. */
-export const functionsUnderClock = (folder: string): void => {
-  for (const name of readdirSync(functionsDir).filter((entry) => entry.endsWith(".ts"))) {
-    const from = JSON.stringify(join(functionsDir, name))
-    const whole = ["schema.ts", "crons.ts", "http.ts", "auth.config.ts"].includes(name)
-    writeFileSync(join(folder, name), whole ? `export { default } from ${from}` : `export * from ${from}`)
-  }
+/** Fills `folder` with the package's functions, under this clock. They are bundled here, so that a restart does not bundle them. */
+export const functionsUnderClock = async (folder: string): Promise<void> => {
+  await build({
+    bundle: true,
+    chunkNames: "_deps/[hash]",
+    conditions: ["convex", "module"],
+    entryPoints: [`${functionsDir}/*.ts`],
+    format: "esm",
+    outExtension: { ".js": ".mjs" },
+    outdir: folder,
+    platform: "node",
+    splitting: true
+  })
   // By the clock of the process: the other ones stand still within a function, at a time that has the move in it already.
   const source = `const millis = () => Number(process.hrtime.bigint()) / 1e6
 const origin = performance.timeOrigin + performance.now() - millis()
@@ -58,5 +65,5 @@ Date.now = () => {
   return Math.trunc(since + (at - since) / 10) + Number(process.env["${moved}"] ?? 0)
 }
 export {}`
-  writeFileSync(join(folder, "clock.ts"), source)
+  writeFileSync(join(folder, "clock.mjs"), source)
 }

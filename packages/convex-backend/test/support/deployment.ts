@@ -32,7 +32,7 @@ const start = async () => {
   const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "1", alg: "ES256", use: "sig" }] })
   const dataDir = mkdtempSync(join(tmpdir(), "convex-backend-"))
   const functions = mkdtempSync(join(tmpdir(), "convex-functions-"))
-  functionsUnderClock(functions)
+  await functionsUnderClock(functions)
   const serve = (port: number) =>
     ConvexEmbedded.make({
       functions,
@@ -259,7 +259,7 @@ export const refusalOf = async (call: Promise<unknown>): Promise<unknown> => {
 
 /** Asks again until the answer fits. The limit is generous: it says that something hangs, not that it is slow. */
 export const eventually = async <A>(ask: () => Promise<A>, fits: (answer: A) => boolean): Promise<A> => {
-  const deadline = AbortSignal.timeout(15_000)
+  const deadline = AbortSignal.timeout(60_000)
   for (;;) {
     const answer = await ask()
     if (fits(answer)) return answer
