@@ -33,7 +33,9 @@ const ask = async (agent: string) => {
       : Reply.text("Hello from the model.")
   )
   await using home = await openCodeHome({ config: { ...provider.config, snapshot: false } })
-  const running = run(process.execPath, [source, join(projects, agent)], { cwd: home.directory, env: home.environment })
+  const { OPENCODE_BIN } = process.env
+  const env = { ...home.environment, ...(OPENCODE_BIN !== undefined && { OPENCODE_BIN }) }
+  const running = run(process.execPath, [source, join(projects, agent)], { cwd: home.directory, env })
   running.child.stderr?.on("data", (text) => {
     if (String(text).includes("Allow")) running.child.stdin?.end("y\n")
   })

@@ -1,12 +1,12 @@
 import { access } from "node:fs/promises"
-import { assert, describe, it, layer } from "@effect/vitest"
-import { Context, Deferred, Effect, Fiber, Layer, Scope } from "effect"
-import { demoPrompt, demoScript, OpenCodeHome, Reply, type Script, ScriptedProvider } from "../src/index.ts"
+import { assert, layer } from "@effect/vitest"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { demoPrompt, demoScript, OpenCodeHome, Reply, ScriptedProvider } from "../src/index.ts"
 import { serve, until } from "./support/openCode.ts"
 
 /** Provider, home and server live as long as the scope. */
-const start = Effect.fnUntraced(function* (script: Script) {
-  const provider = yield* ScriptedProvider.make(script)
+const start = Effect.gen(function* () {
+  const provider = yield* ScriptedProvider.make(() => Reply.text("no script yet"))
   const home = yield* OpenCodeHome.make({
     config: provider.config,
     files: { "hello.txt": "the content of hello\n" }
@@ -14,11 +14,17 @@ const start = Effect.fnUntraced(function* (script: Script) {
   return { home, provider, server: yield* serve(home) }
 })
 
-/** One server for the tests that only talk to it; each sets its own script. */
-class Rig extends Context.Service<Rig, Effect.Success<ReturnType<typeof start>>>()("Rig") {
+/** One server for all tests; each sets its own script. The last one closes it. */
+class Rig extends Context.Service<Rig, Effect.Success<typeof start> & { readonly close: Effect.Effect<void> }>()(
+  "Rig"
+) {
   static readonly layer = Layer.effect(
     Rig,
-    start(() => Reply.text("no script yet"))
+    Effect.gen(function* () {
+      // Of the layer's scope, so that a failure leaves no server behind.
+      const scope = yield* Scope.fork(yield* Effect.scope)
+      return { ...(yield* Scope.provide(start, scope)), close: Scope.close(scope, Exit.void) }
+    })
   )
 }
 
@@ -26,69 +32,58 @@ const textsOf = (message: {
   readonly parts: ReadonlyArray<{ readonly type: string; readonly text?: string | undefined }>
 }) => message.parts.flatMap((part) => (part.type === "text" ? [part.text ?? ""] : [])).join("")
 
-describe("the real opencode", () => {
-  it.live("answers a prompt, runs a tool, and leaves no process or file", () =>
-    Effect.gen(function* () {
-      // Of the test's own, so that a failure leaves no server behind.
-      const scope = yield* Scope.fork(yield* Effect.scope)
-      const { home, provider, server } = yield* start((request) =>
-        request.toolResults.length === 0 && request.lastUserText.includes("file")
-          ? Reply.sequence([
-              Reply.reasoning("I look."),
-              Reply.toolCall("bash", { command: "cat hello.txt", description: "Reads it" })
-            ])
-          : Reply.withUsage(Reply.text(`${request.ordinal}|${request.toolResults.at(-1)?.output ?? "no tool"}`), {
-              promptTokens: 11,
-              completionTokens: 7
-            })
-      ).pipe(Scope.provide(scope))
-
-      const session = yield* server.session()
-      const first = yield* server.prompt(session, "Say it")
-      assert.deepInclude(first.parts, { type: "text", text: "1|no tool" })
-      assert.include(first.info.tokens, { input: 11, output: 7 })
-
-      const second = yield* server.prompt(session, "Read the file")
-      assert.deepInclude(second.parts, { type: "text", text: "3|the content of hello\n" })
-      const parts = (yield* server.messages(session)).flatMap((message) => message.parts)
-      assert.deepInclude(parts, { type: "reasoning", text: "I look." })
-      assert.deepInclude(parts, {
-        type: "tool",
-        tool: "bash",
-        state: { status: "completed", output: "the content of hello\n" }
-      })
-
-      yield* until(provider, ({ titles }) => titles === 1)
-      assert.strictEqual(yield* provider.count, 3)
-      const requests = yield* provider.requests
-      assert.deepStrictEqual(
-        requests.filter(({ kind }) => kind === "chat").map(({ lastUserText }) => lastUserText),
-        ["Say it", "Read the file", "Read the file"]
-      )
-      assert.include(requests.at(-1)?.toolNames ?? [], "bash")
-
-      yield* Scope.close(scope, yield* Effect.exit(Effect.void))
-      assert.throws(() => process.kill(server.pid, 0), /ESRCH/)
-      const left = yield* Effect.promise(() =>
-        access(home.root).then(
-          () => true,
-          () => false
+layer(Rig.layer, { excludeTestServices: true, timeout: "120 seconds" })("the real opencode", (test) => {
+  test.effect(
+    "answers a prompt, and runs a tool",
+    () =>
+      Effect.gen(function* () {
+        const { provider, server } = yield* Rig
+        yield* provider.setScript((request) =>
+          request.toolResults.length === 0 && request.lastUserText.includes("file")
+            ? Reply.sequence([
+                Reply.reasoning("I look."),
+                Reply.toolCall("bash", { command: "cat hello.txt", description: "Reads it" })
+              ])
+            : Reply.withUsage(Reply.text(`${request.ordinal}|${request.toolResults.at(-1)?.output ?? "no tool"}`), {
+                promptTokens: 11,
+                completionTokens: 7
+              })
         )
-      )
-      assert.isFalse(left)
-      const refused = yield* Effect.flip(Effect.tryPromise(() => fetch(`${provider.url}/models`)))
-      assert.match(String(refused.cause), /fetch failed/)
-    })
-  )
-})
 
-layer(Rig.layer, { excludeTestServices: true, timeout: "120 seconds" })("one server", (test) => {
+        const session = yield* server.session()
+        const first = yield* server.prompt(session, "Say it")
+        assert.deepInclude(first.parts, { type: "text", text: "1|no tool" })
+        assert.include(first.info.tokens, { input: 11, output: 7 })
+
+        const second = yield* server.prompt(session, "Read the file")
+        assert.deepInclude(second.parts, { type: "text", text: "3|the content of hello\n" })
+        const parts = (yield* server.messages(session)).flatMap((message) => message.parts)
+        assert.deepInclude(parts, { type: "reasoning", text: "I look." })
+        assert.deepInclude(parts, {
+          type: "tool",
+          tool: "bash",
+          state: { status: "completed", output: "the content of hello\n" }
+        })
+
+        yield* until(provider, ({ titles }) => titles === 1)
+        assert.strictEqual(yield* provider.count, 3)
+        const requests = yield* provider.requests
+        assert.deepStrictEqual(
+          requests.filter(({ kind }) => kind === "chat").map(({ lastUserText }) => lastUserText),
+          ["Say it", "Read the file", "Read the file"]
+        )
+        assert.include(requests.at(-1)?.toolNames ?? [], "bash")
+      }),
+    120_000
+  )
+
   test.effect(
     "fails on 401, and retries 429, 500 and a dropped stream",
     () =>
       Effect.gen(function* () {
         const { provider, server } = yield* Rig
         const before = yield* provider.count
+        const { titles } = yield* provider.stats
         yield* provider.setScript(() => Reply.status(401, { message: "No such key" }))
         const refused = yield* server.prompt(yield* server.session("401"), "hello")
         assert.include(refused.info.error?.data, { statusCode: 401, isRetryable: false })
@@ -111,7 +106,7 @@ layer(Rig.layer, { excludeTestServices: true, timeout: "120 seconds" })("one ser
           assert.deepInclude(parts, { type: "text", text: "it works" })
         }
         assert.strictEqual(yield* provider.count, before + 1 + 2 * names.length)
-        assert.strictEqual((yield* provider.stats).titles, 0)
+        assert.strictEqual((yield* provider.stats).titles, titles)
       }),
     120_000
   )
@@ -152,5 +147,22 @@ layer(Rig.layer, { excludeTestServices: true, timeout: "120 seconds" })("one ser
         assert.include(textsOf(remembered), `began with "${demoPrompt}"`)
       }),
     120_000
+  )
+
+  test.effect("leaves no process and no file", () =>
+    Effect.gen(function* () {
+      const { close, home, provider, server } = yield* Rig
+      yield* close
+      assert.throws(() => process.kill(server.pid, 0), /ESRCH/)
+      const left = yield* Effect.promise(() =>
+        access(home.root).then(
+          () => true,
+          () => false
+        )
+      )
+      assert.isFalse(left)
+      const refused = yield* Effect.flip(Effect.tryPromise(() => fetch(`${provider.url}/models`)))
+      assert.match(String(refused.cause), /fetch failed/)
+    })
   )
 })

@@ -6,14 +6,16 @@ import { Effect, Schema, Stream } from "effect"
 import type { OpenCodeHome, ScriptedProvider } from "../../src/index.ts"
 
 /**
- * A dependency on the platform packages would make everyone who installs the testkit download 185 MB, so the binary
- * that the workspace installs anyway is taken from the folder in which pnpm hoists all packages.
+ * A dependency on the platform packages would make everyone who installs the testkit download 185 MB, so without
+ * `OPENCODE_BIN` the binary that the workspace installs is taken from the folder in which pnpm hoists all packages.
  */
-export const binary = (() => {
+const hoistedBinary = (): string => {
   const name = `opencode-${process.platform}-${process.arch}`
   const hoisted = new URL("../../../../node_modules/.pnpm/node_modules/_", import.meta.url)
   return join(dirname(createRequire(hoisted).resolve(`${name}/package.json`)), "bin/opencode")
-})()
+}
+
+export const binary = process.env["OPENCODE_BIN"] ?? hoistedBinary()
 
 const Message = Schema.Struct({
   info: Schema.Struct({
