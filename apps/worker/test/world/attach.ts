@@ -1,7 +1,8 @@
+/** `opencode-worker start --attach`, at the server of the world. */
 import { createServer } from "node:http"
 import { join } from "node:path"
 import { text as textOf } from "node:stream/consumers"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { OpenCodeHost } from "@opencode-worker/opencode-host"
 import { OpenCodeHome, Reply, ScriptedProvider } from "@opencode-worker/testkit"
 import { Effect, Redacted, Stream } from "effect"
@@ -9,7 +10,8 @@ import { EmbeddedDeployment } from "../../src/local/EmbeddedDeployment.ts"
 import { Client } from "@opencode-worker/client/effect"
 import { type Running, until } from "@opencode-worker/harness"
 import * as command from "../support/command.ts"
-import { answer, asked, echo, schedule, script, servedPage, viewOf, world } from "../support/world.ts"
+import { answer, asked, echo, schedule, script, servedPage, viewOf } from "../support/world.ts"
+import { inWorld } from "./inWorld.ts"
 
 const says = (running: Running, pattern: RegExp) => Effect.promise(() => running.prints(pattern))
 
@@ -70,7 +72,7 @@ const receiver = Effect.gen(function* () {
 
 const inherit = ["--permissions", "inherit", "--print-pairing-code"]
 
-layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker start --attach", (it) => {
+export const attachTests = inWorld("opencode-worker start --attach", (it) => {
   it.effect(
     "answers through a running server, and leaves it running",
     () =>
@@ -78,6 +80,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         const operator = yield* Client
         const { client, server } = yield* OpenCodeHost
         const { password, url } = yield* server
+        const before = yield* client.sessions.list()
         const worker = yield* attach(url, Redacted.value(password), ...inherit)
         const [, code = ""] = yield* says(worker, /^Pairing code +(\S+)/m)
         const workerId = yield* operator.call(({ workers }) => workers.approve(code))
@@ -90,7 +93,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
 
         worker.kill("SIGTERM")
         assert.strictEqual((yield* Effect.promise(() => worker.ended)).code, 0)
-        assert.strictEqual((yield* client.sessions.list()).length, 1)
+        assert.strictEqual((yield* client.sessions.list()).length, before.length + 1)
         assert.strictEqual((yield* server).url, url)
       }),
     { timeout: 120_000 }
@@ -118,14 +121,16 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         const begin = Effect.gen(function* () {
           const worker = yield* attach(url, Redacted.value(password), ...inherit, "--data", data)
           const [, code] = yield* says(worker, /^(?:Pairing code +(\S+)|Ready)/m)
-          if (code !== undefined) yield* operator.call(({ workers }) => workers.approve(code))
+          const approved = code === undefined ? [] : [yield* operator.call(({ workers }) => workers.approve(code))]
           yield* says(worker, /^Ready/m)
-          return worker
+          return { worker, approved }
         })
-        const first = yield* begin
-        const [known] = yield* operator.call(({ workers }) => workers.list())
-        if (known === undefined) return yield* Effect.die("There is no worker")
-        const sessionId = yield* operator.call(({ sessions }) => sessions.create(known.workerId))
+        const {
+          worker: first,
+          approved: [workerId]
+        } = yield* begin
+        if (workerId === undefined) return yield* Effect.die("The first start needs no approval")
+        const sessionId = yield* operator.call(({ sessions }) => sessions.create(workerId))
         const { chats } = yield* provider.stats
         const turnId = yield* operator.call(({ turns }) => turns.send(sessionId, "look it up"))
         const request = yield* asked(sessionId)
@@ -134,14 +139,14 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         yield* notified.waitFor("asked")
         if (isFull) yield* notified.waitFor("gone")
 
-        const second = yield* begin
+        const { worker: second } = yield* begin
         yield* adopted(second)
         assert.strictEqual((yield* asked(sessionId)).requestId, request.requestId)
         // The first signal waits for running turns, the second stops.
         second.kill("SIGTERM")
         yield* Effect.repeat(
           operator.call(({ workers }) => workers.list()),
-          { until: (all) => all.some(({ phase }) => phase === "draining"), schedule }
+          { until: (all) => all.some((one) => one.workerId === workerId && one.phase === "draining"), schedule }
         )
         second.kill("SIGTERM")
         yield* Effect.promise(() => second.ended)
@@ -153,7 +158,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("opencode-worker s
         assert.strictEqual(status, "completed", notices.join("\n"))
         assert.strictEqual(text, "I look it up.\nthe page says hello")
         assert.strictEqual((yield* provider.stats).chats - chats, 2)
-        const other = yield* operator.call(({ sessions }) => sessions.create(known.workerId))
+        const other = yield* operator.call(({ sessions }) => sessions.create(workerId))
         const failing = yield* operator.call(({ turns }) => turns.send(other, "hello", { model: "scripted/none" }))
         assert.strictEqual((yield* answer(failing)).status, "failed")
         yield* notified.waitFor("finished")
