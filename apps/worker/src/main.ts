@@ -41,5 +41,6 @@ if (process.argv.length === 3 && process.argv[2] === "--version") {
   })
   process.stdout.write(`opencode-worker v${packageVersion}\n`)
 } else {
-  await import("./program.ts")
+  const { main } = await import("./program.ts")
+  await main()
 }

@@ -3,7 +3,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import * as NodeStdio from "@effect/platform-node/NodeStdio"
 import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
-import { Cause, Effect, type FileSystem, Layer, type Path, References, Runtime } from "effect"
+import { Cause, ConfigProvider, Effect, type FileSystem, Layer, type Path, References, Runtime } from "effect"
 import { UserDirectories } from "effect/persistence"
 import { ChildProcessSpawner } from "effect/process"
 import { run } from "./cli.ts"
@@ -13,10 +13,6 @@ import * as cliFormatter from "./terminal/output/cliFormatter.ts"
 import * as logger from "./terminal/output/logger.ts"
 import { ownErrors } from "./terminal/output/Output.ts"
 import { styleFor } from "./terminal/output/Style.ts"
-
-ownErrors()
-
-await useProxies(process.env)
 
 /** Loaded when the command starts its first process. */
 const spawner = Layer.effect(
@@ -30,12 +26,14 @@ const spawner = Layer.effect(
   })
 )
 
-const services = Layer.mergeAll(
-  Layer.provideMerge(spawner, Layer.merge(NodeFileSystem.layer, NodePath.layer)),
-  NodeStdio.layer,
-  NodeTerminal.layer,
-  UserDirectories.layer,
-  cliFormatter.layer(styleFor(process.stdout.isTTY && process.stderr.isTTY))
+const services = Layer.suspend(() =>
+  Layer.mergeAll(
+    Layer.provideMerge(spawner, Layer.merge(NodeFileSystem.layer, NodePath.layer)),
+    NodeStdio.layer,
+    NodeTerminal.layer,
+    UserDirectories.layer,
+    cliFormatter.layer(styleFor(process.stdout.isTTY && process.stderr.isTTY))
+  )
 )
 
 /** `runMain` would report errors without the logger. */
@@ -44,11 +42,17 @@ const report = (cause: Cause.Cause<unknown>) =>
     ? Effect.void
     : Effect.logError(cause)
 
-run.pipe(
-  Effect.provide(services),
-  Effect.tapCause(report),
-  // A service logs more: `start` sets its level.
-  Effect.provideService(References.MinimumLogLevel, "Warn"),
-  Effect.provide(logger.layer),
-  runMain
-)
+/** Runs the command that the process's arguments name, in its environment of this moment, and ends the process. */
+export const main = async (): Promise<void> => {
+  ownErrors()
+  await useProxies(process.env)
+  run.pipe(
+    Effect.provide(services),
+    Effect.tapCause(report),
+    // A service logs more: `start` sets its level.
+    Effect.provideService(References.MinimumLogLevel, "Warn"),
+    Effect.provide(logger.layer),
+    Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv()),
+    runMain
+  )
+}

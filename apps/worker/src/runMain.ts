@@ -55,7 +55,7 @@ const outputLimit = 2_000
  * is already gone (https://github.com/nodejs/node/issues/47748).
  */
 const exitAfterOutput = (code: number) => {
-  const exit = () => process.exit(code)
+  const exit = process.exit.bind(process, code)
   setTimeout(exit, outputLimit)
   process.stdout.write("", () => process.stderr.write("", exit))
 }

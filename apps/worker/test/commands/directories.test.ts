@@ -24,6 +24,8 @@ const world = Layer.unwrap(
   })
 ).pipe(Layer.provideMerge(NodeServices.layer))
 
+const run = command.runner()
+
 const prints = (running: Running, pattern: RegExp, stream: "stdout" | "stderr" = "stdout") =>
   Effect.promise(() => running.prints(pattern, stream))
 
@@ -75,10 +77,10 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
           yield* approve(running, /^\[good\] Pairing code +(\S+)/m)
           yield* prints(running, /^\[good\] Ready/m)
           yield* prints(running, /broken does not exist.* It is tried again/, "stderr")
-          const status = yield* command.run({ root }, "status")
+          const status = yield* run({ root }, "status")
           assert.strictEqual(status.code, 75)
           assert.match(status.stdout, /Ready +\S+good\n[^]*Failed +\S+broken\n[^]*does not exist/)
-          const checked = yield* command.run({ root }, "config", "check", "--config", file)
+          const checked = yield* run({ root }, "config", "check", "--config", file)
           assert.strictEqual(checked.code, 78)
           assert.match(checked.stdout, /^ok +\S+good$/m)
           assert.match(checked.stdout, /^problem +\S+broken: .*does not exist/m)
@@ -86,7 +88,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
           yield* Effect.promise(() => mkdir(broken))
           yield* approve(running, /^\[broken\] Pairing code +(\S+)/m)
           yield* prints(running, /^\[broken\] Ready/m)
-          assert.strictEqual((yield* command.run({ root }, "config", "check", "--config", file)).code, 0)
+          assert.strictEqual((yield* run({ root }, "config", "check", "--config", file)).code, 0)
 
           yield* Effect.promise(() => writeFile(file, "{"))
           running.kill("SIGHUP")
@@ -99,7 +101,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
           running.kill("SIGHUP")
           yield* prints(running, /^\[broken\] Ready[^]*^\[broken\] Stopped[^]*^\[broken\] Ready/m)
           assert.strictEqual(count(running.stdout(), /^\[good\] Ready/gm), 1)
-          assert.strictEqual((yield* command.run({ root }, "status")).code, 0)
+          assert.strictEqual((yield* run({ root }, "status")).code, 0)
 
           running.kill("SIGTERM")
           const { code, stderr } = yield* Effect.promise(() => running.ended)
@@ -117,7 +119,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
         })
         const environment = { OPENCODE_SERVER_PASSWORD: "hunter2222", OPENCODE_WORKER_OWNER: "issuer|me" }
         const args = ["config", "print", "--config", file, "--idle-timeout", "5m", "--json"]
-        const { code, stdout } = yield* command.run({ root, environment }, ...args)
+        const { code, stdout } = yield* run({ root, environment }, ...args)
         assert.strictEqual(code, 0, stdout)
         assert.notInclude(stdout, "hunter2")
         const directory = join(root, "a")
@@ -153,7 +155,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
         const prevented: ReadonlySet<number | null> = new Set([2, 77, 78])
         /** Runs the command as a unit with Restart=on-failure does. Returns the code of each run. */
         const supervised = Effect.fnUntraced(function* (
-          onRun: (running: Running, run: number) => Effect.Effect<unknown, unknown, Client>
+          onRun: (running: Running, index: number) => Effect.Effect<unknown, unknown, Client>
         ) {
           const codes: Array<number | null> = []
           while (codes.length < 5) {
@@ -167,8 +169,8 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })(
         })
         // A port that is in use is temporary; the supervisor starts it again.
         yield* write({ ...base, healthListen })
-        const temporary = yield* supervised((running, run) =>
-          run === 0
+        const temporary = yield* supervised((running, index) =>
+          index === 0
             ? Effect.andThen(
                 Effect.promise(() => running.ended),
                 Effect.sync(() => busy.close())

@@ -9,6 +9,7 @@ import { Effect } from "effect"
 import * as command from "../support/command.ts"
 
 const limit = { timeout: 180_000 }
+const run = command.runner()
 
 interface Finding {
   readonly name: string
@@ -29,7 +30,7 @@ const without = ["--opencode", "/none"]
 const unreachable = ["--url", "http://127.0.0.1:9"]
 
 const examine = Effect.fnUntraced(function* (root: string, { args = [], environment = {} }: SetUp) {
-  const { code, stderr, stdout } = yield* command.run({ root, environment }, "doctor", "--json", ...args)
+  const { code, stderr, stdout } = yield* run({ root, environment }, "doctor", "--json", ...args)
   assert.notMatch(stderr, /^\s+at /m)
   const findings: ReadonlyArray<Finding> = JSON.parse(stdout)
   return { code, findings }

@@ -4,6 +4,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as command from "../support/command.ts"
 
+const run = command.runner()
+
 /** Answers like an OpenCode of another version. */
 const server = (version: string) => `#!${process.execPath}
 const port = process.argv[process.argv.indexOf("--port") + 1]
@@ -42,7 +44,7 @@ describe("an OpenCode that can never start ends the command with 78 and the reas
         // `pnpm test:full` tests both commands in each case.
         const isBoth = process.env["TEST_FULL"] !== undefined || name === "another version"
         for (const args of isBoth ? [dev, start] : [start]) {
-          const { code, stderr } = yield* command.run({ root }, ...args, "--opencode", binary)
+          const { code, stderr } = yield* run({ root }, ...args, "--opencode", binary)
           assert.strictEqual(code, 78, stderr)
           assert.match(stderr, sentence)
           assert.strictEqual(

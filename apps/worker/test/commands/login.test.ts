@@ -17,6 +17,7 @@ import * as command from "../support/command.ts"
 import { answerLogin, type LoginProvider, serveProvider } from "../support/loginProvider.ts"
 
 const limit = { timeout: 240_000 }
+const run = command.runner()
 
 const folderAt = (root: string) => ({
   root,
@@ -40,10 +41,10 @@ describe("opencode-worker login", () => {
         const { operatorToken, url } = yield* Effect.provide(EmbeddedDeployment, services)
         const here = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
           const environment = { OPENCODE_WORKER_TOKEN: yield* operatorToken, OPENCODE_WORKER_URL: url }
-          return yield* command.run({ root: first, environment }, ...args)
+          return yield* run({ root: first, environment }, ...args)
         })
         const root = yield* command.home
-        const there = (...args: ReadonlyArray<string>) => command.run({ root }, ...args)
+        const there = (...args: ReadonlyArray<string>) => run({ root }, ...args)
 
         const unknown = yield* there("workers", "ls", "--url", url)
         assert.strictEqual(unknown.code, 78)
@@ -67,11 +68,11 @@ describe("opencode-worker login", () => {
         assert.match((yield* there("workers", "ls")).stdout, /^No workers yet/)
         const refused = yield* there("devices", "add", "other")
         assert.strictEqual(refused.code, 77, refused.stderr)
-        const stolen = yield* command.run({ root: yield* command.home }, "login", code, "--url", url)
+        const stolen = yield* run({ root: yield* command.home }, "login", code, "--url", url)
         assert.notStrictEqual(stolen.code, 0)
 
         const elsewhere = { root, environment: { OPENCODE_WORKER_URL: "http://127.0.0.1:9" } }
-        assert.match((yield* command.run(elsewhere, "whoami", "--context", name)).stdout, /^laptop \(read\)/)
+        assert.match((yield* run(elsewhere, "whoami", "--context", name)).stdout, /^laptop \(read\)/)
         const slow = `data:text/javascript,${encodeURIComponent("const now = Date.now; Date.now = () => now() - 3600000")}`
         const late = yield* command.run({ root, environment: { NODE_OPTIONS: `--import ${slow}` } }, "whoami")
         assert.strictEqual(late.code, 75, late.stderr)
@@ -158,9 +159,13 @@ describe("opencode-worker login", () => {
           answer?: "accept" | "refuse"
         ) {
           const root = yield* command.home
-          const started = yield* command.start({ root }, "login", ...args)
-          if (answer !== undefined) yield* answered(provider, started, answer)
-          const { code, stderr, stdout } = yield* Effect.promise(() => started.ended)
+          const ended = Effect.gen(function* () {
+            if (answer === undefined) return yield* run({ root }, "login", ...args)
+            const started = yield* command.start({ root }, "login", ...args)
+            yield* answered(provider, started, answer)
+            return yield* Effect.promise(() => started.ended)
+          })
+          const { code, stderr, stdout } = yield* ended
           assert.match(stderr, expected.text, stdout)
           assert.strictEqual(code, expected.code, stderr)
           assert.notMatch(stderr, /\n +at |eyJ/)

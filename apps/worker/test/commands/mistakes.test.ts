@@ -6,6 +6,7 @@ import { join } from "node:path"
 import * as command from "../support/command.ts"
 
 const limit = { timeout: 180_000 }
+const run = command.runner()
 
 /** Asserts that the command fails with `code` and one sentence on standard error, without a stack trace. */
 const refuses = Effect.fnUntraced(function* (
@@ -14,7 +15,7 @@ const refuses = Effect.fnUntraced(function* (
   code: number,
   sentence: RegExp
 ) {
-  const ended = yield* command.run(options, ...args)
+  const ended = yield* run(options, ...args)
   assert.strictEqual(ended.code, code, ended.stderr)
   assert.match(ended.stderr, sentence)
   assert.notMatch(ended.stderr, /^\s+at /m)
@@ -245,7 +246,7 @@ describe("a mistake ends the command with one sentence that names the correction
   ] as const) {
     it.live(`${line}: the error, the usage and the command for the help`, () =>
       Effect.gen(function* () {
-        const ended = yield* command.run({ root: yield* command.home }, ...line.split(" "))
+        const ended = yield* run({ root: yield* command.home }, ...line.split(" "))
         assert.strictEqual(ended.code, 2, ended.stderr)
         assert.strictEqual(ended.stdout, "")
         assert.isTrue(ended.stderr.startsWith(`\nERROR\n  ${error}\n`), ended.stderr)

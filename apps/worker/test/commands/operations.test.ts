@@ -125,7 +125,8 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker as a ser
           ...flags
         )
         const logs = (pattern: RegExp) => Effect.promise(() => running.prints(pattern, "stderr"))
-        const status = command.run({ root, environment }, "status", "--json")
+        const run = command.runner()
+        const status = run({ root, environment }, "status", "--json")
 
         const [, health = ""] = yield* logs(/"health: (http:\/\/127\.0\.0\.1:\d+)"/)
         assert.strictEqual((yield* read(health, "/healthz")).status, 200)
@@ -195,7 +196,7 @@ layer(world, { excludeTestServices: true, timeout: 120_000 })("a worker as a ser
         const [report] = JSON.parse((yield* status).stdout)
         assert.deepNestedInclude(report, { pid: running.pid, "workers[0].directory": directory, "workers[0].epoch": 1 })
         assert.match(report.workers[0].opencode.version, /^1\./)
-        assert.include((yield* command.run({ root, environment }, "status")).stdout, `Ready  ${directory}`)
+        assert.include((yield* run({ root, environment }, "status")).stdout, `Ready  ${directory}`)
 
         // The next process recovers the turn of one that was killed.
         const cut = yield* send(sessionId, "Go on")

@@ -1,4 +1,4 @@
-/** The operator's commands, as processes of their own, against a deployment and a worker that run elsewhere. */
+/** The operator's commands, against a deployment and a worker that run elsewhere. */
 import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
@@ -36,10 +36,12 @@ const signedIn = Effect.gen(function* () {
   return { OPENCODE_WORKER_TOKEN: yield* operatorToken, OPENCODE_WORKER_URL: url }
 })
 
+const run = command.runner()
+
 /** Runs a command of the operator. */
 const operate = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
   const { root } = yield* OpenCodeHome
-  return yield* command.run({ root, environment: yield* signedIn, stdin: "" }, ...args)
+  return yield* run({ root, environment: yield* signedIn, stdin: "" }, ...args)
 })
 
 const startWorker = Effect.gen(function* () {

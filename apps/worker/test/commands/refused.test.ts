@@ -7,6 +7,8 @@ import { startDeployment } from "@opencode-worker/harness"
 import { Context, Effect, Layer } from "effect"
 import * as command from "../support/command.ts"
 
+const run = command.runner()
+
 const start = Effect.acquireRelease(
   Effect.gen(function* () {
     const root = yield* command.home
@@ -30,7 +32,7 @@ const owner = Effect.fnUntraced(function* (expires?: number) {
 
 const asOwner = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
   const { root } = yield* World
-  const done = yield* command.run({ root, environment: yield* owner() }, ...args)
+  const done = yield* run({ root, environment: yield* owner() }, ...args)
   assert.strictEqual(done.code, 0, `${args.join(" ")}: ${done.stderr}`)
   return done.stdout.trim()
 })
@@ -40,7 +42,7 @@ const machine = Effect.fnUntraced(function* (name: string) {
   const { deployment } = yield* World
   const code = yield* asOwner("devices", "add", name)
   const root = yield* command.home
-  const done = yield* command.run({ root }, "login", code, "--url", deployment.url)
+  const done = yield* run({ root }, "login", code, "--url", deployment.url)
   assert.strictEqual(done.code, 0, done.stderr)
   return root
 })
@@ -83,7 +85,7 @@ const isRefused = Effect.fnUntraced(function* (
   sentence: RegExp,
   args: ReadonlyArray<string>
 ) {
-  const done = yield* command.run(options, ...args)
+  const done = yield* run(options, ...args)
   assert.strictEqual(done.code, 77, `${args.join(" ")}: ${done.stdout}${done.stderr}`)
   assert.match(done.stderr, sentence)
 })

@@ -69,7 +69,8 @@ layer(world, { excludeTestServices: true, timeout: 300_000 })("an operator on an
         const added = yield* command.run({ root, environment: owner }, "devices", "add", "laptop")
 
         const there = yield* command.home
-        const operate = (...args: ReadonlyArray<string>) => command.run({ root: there, stdin: "" }, ...args)
+        const run = command.runner()
+        const operate = (...args: ReadonlyArray<string>) => run({ root: there, stdin: "" }, ...args)
         const signedIn = yield* operate("login", added.stdout.trim(), "--url", url)
         assert.match(signedIn.stdout, /^Signed in to .* as laptop \(operate\)/, signedIn.stderr)
 

@@ -10,6 +10,7 @@ import { tls } from "../support/certificate.ts"
 import * as command from "../support/command.ts"
 
 const limit = { timeout: 120_000 }
+const run = command.runner()
 
 /** Signs in with a printed link, as a browser does. */
 const signIn = async (link: string) => {
@@ -105,7 +106,7 @@ describe("opencode-worker serve", () => {
           [["serve", "--tls-cert", "cert.pem"], 2, /--tls-cert and --tls-key belong together/],
           [["serve", "--tls-cert", "no.pem", "--tls-key", "no.pem"], 78, /The file of --tls-cert cannot be read/]
         ] as const) {
-          const ended = yield* command.run({ root }, ...args)
+          const ended = yield* run({ root }, ...args)
           assert.strictEqual(ended.code, code, ended.stderr)
           assert.match(ended.stderr, sentence)
         }

@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import * as command from "../support/command.ts"
 
 const limit = 180_000
+const run = command.runner()
 
 /** No server listens there: the worker reads the project first, then waits for the deployment. */
 const url = "http://127.0.0.1:9"
@@ -66,7 +67,7 @@ describe("opencode-worker start in a repository with a configuration of its own"
         assert.notMatch(yield* started(root, args, /^directory/m), /ignored/)
 
         config({ a: {}, b: {} })
-        const refused = yield* command.run({ root }, ...args)
+        const refused = yield* run({ root }, ...args)
         assert.strictEqual(refused.code, 78)
         assert.match(refused.stderr, /configuration has changed since you trusted it: opencode\.json \(changed\)/)
         assert.match(refused.stderr, /--trust-project, or ignore it with --no-trust-project/)
@@ -83,12 +84,12 @@ describe("opencode-worker start in a repository with a configuration of its own"
       Effect.gen(function* () {
         const { args, directory, root } = yield* makeProject
         writeFileSync(join(directory, "opencode.json"), '{ "model": ')
-        const broken = yield* command.run({ root }, ...args)
+        const broken = yield* run({ root }, ...args)
         assert.strictEqual(broken.code, 78)
         assert.match(broken.stderr, /opencode\.json: it is not valid JSON/)
-        const inside = yield* command.run({ root }, ...args, "--data", join(directory, "data"), "--trust-project")
+        const inside = yield* run({ root }, ...args, "--data", join(directory, "data"), "--trust-project")
         assert.strictEqual(inside.code, 78)
-        const inherited = yield* command.run({ root }, ...args, "--permissions", "inherit", "--trust-project")
+        const inherited = yield* run({ root }, ...args, "--permissions", "inherit", "--trust-project")
         assert.match(inherited.stderr, /leave out --trust-project/)
       }),
     limit

@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import * as command from "../support/command.ts"
 
 const limit = { timeout: 120_000 }
+const run = command.runner()
 
 describe("a worker does not host", () => {
   for (const name of ["dev", "start"]) {
@@ -29,7 +30,7 @@ describe("a worker does not host", () => {
           // `pnpm test:full` tests each directory with both commands.
           const isEach = process.env["TEST_FULL"] !== undefined || name === "start"
           for (const [directory, sentence, ...more] of isEach ? cases : cases.slice(-1)) {
-            const ended = yield* command.run({ root }, name, ...address, "--directory", directory, ...more)
+            const ended = yield* run({ root }, name, ...address, "--directory", directory, ...more)
             assert.strictEqual(ended.code, 78, ended.stderr)
             assert.match(ended.stderr, sentence)
             assert.match(ended.stderr, /use the directory of a project, or pass --allow-home\./)
@@ -44,11 +45,11 @@ describe("a worker does not host", () => {
     () =>
       Effect.gen(function* () {
         const root = yield* command.home
-        const { stdout } = yield* command.run({ root }, "dev", "--help")
+        const { stdout } = yield* run({ root }, "dev", "--help")
         assert.match(stdout, /--allow-home/)
         assert.match(stdout, /SSH keys/)
         const args = ["dev", "--directory", root, "--allow-home", "--opencode", "/none"]
-        const ended = yield* command.run({ root, stdin: "" }, ...args)
+        const ended = yield* run({ root, stdin: "" }, ...args)
         assert.match(ended.stderr, /\/none.* does not exist/)
         assert.notMatch(ended.stderr, /home directory/)
       }),

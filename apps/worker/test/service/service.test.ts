@@ -140,7 +140,8 @@ describe.skipIf(process.platform !== "linux")("opencode-worker service", () => {
         }
       })
       const environment = { PATH: `${bin}:${process.env["PATH"] ?? ""}` }
-      const service = (...args: ReadonlyArray<string>) => command.run({ root, environment }, "service", ...args)
+      const runs = command.runner()
+      const service = (...args: ReadonlyArray<string>) => runs({ root, environment }, "service", ...args)
 
       const without = yield* service("install")
       assert.strictEqual(without.code, 78)
