@@ -263,7 +263,7 @@ export const dev = Command.make(
       const run = yield* Effect.gen(function* () {
         const locked = yield* Deferred.make<void>()
         const onLocked = () => Deferred.doneUnsafe(locked, Effect.void)
-        const serving = Layer.provideMerge(connections, EmbeddedDeployment.serve(folder, { ...listening, onLocked }))
+        const serving = EmbeddedDeployment.serve(folder, { ...listening, onLocked })
         // Created first, so it closes last.
         const scope = yield* Scope.fork(yield* Effect.scope)
         const served = yield* Effect.forkScoped(Layer.buildWithScope(serving, scope))
@@ -272,13 +272,14 @@ export const dev = Command.make(
         const where = yield* surroundings(given.demo, here, folder)
         const options = { ...where, start: "eager", binary: Option.getOrUndefined(given.opencode) } as const
         // OpenCode starts while the deployment does.
+        const layer = Layer.merge(
+          Layer.provideMerge(connections, Layer.effectContext(Fiber.join(served))),
+          openCodeLayer(options)
+        )
         return yield* Effect.raceFirst(
           Effect.scoped(chat(folder, where, given, texts, input, isTyped)),
           unlessHopeless(Effect.void)
-        ).pipe(
-          Effect.provide(Layer.merge(Layer.effectContext(Fiber.join(served)), openCodeLayer(options))),
-          inDirectory(where.directory)
-        )
+        ).pipe(Effect.provide(layer), inDirectory(where.directory))
       }).pipe(Effect.scoped, Effect.raceFirst(input?.quit ?? Effect.never))
       if (given.demo || !isTyped) yield* printLine(summary(run, yield* listProcesses(run.hostId)))
       const { completed, refused, turns } = run.tally
