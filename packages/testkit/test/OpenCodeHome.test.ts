@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process"
-import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises"
+import { mkdirSync, writeFileSync } from "node:fs"
+import { readFile, rm, stat, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
@@ -116,13 +117,16 @@ describe("OpenCodeHome", () => {
       const scope = yield* Scope.make()
       const home = yield* OpenCodeHome.make({ git: false }).pipe(Scope.provide(scope))
       const log = join(home.root, "data", "opencode", "log")
-      const dying = Effect.tryPromise(async () => {
-        await mkdir(log, { recursive: true })
-        await writeFile(join(log, "last.log"), "words")
+      // Synchronous, so that it writes more often than the removal looks, also on a loaded machine.
+      const dying = Effect.try(() => {
+        mkdirSync(log, { recursive: true })
+        writeFileSync(join(log, "last.log"), "words")
       })
-      const writer = yield* Effect.forkChild(Effect.forEach(Array.from({ length: 300 }), () => dying))
+      const writer = yield* Effect.forkChild(
+        Effect.forEach(Array.from({ length: 100 }), () => Effect.andThen(Effect.exit(dying), Effect.sleep("1 milli")))
+      )
       const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
-      yield* Effect.exit(Fiber.join(writer))
+      yield* Fiber.join(writer)
       yield* Fiber.join(closing)
       assert.isFalse(yield* present(home.root))
     })
