@@ -1,5 +1,5 @@
 /** The results of client mutations, stored so that a mutation that a client sends again is answered and not repeated. */
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import type { Call, RequestKey, SweepPosition } from "../values/calls.ts"
 import { canonicalPath } from "../values/function-path.ts"
 import type { Statements } from "./statements.ts"
@@ -56,9 +56,7 @@ export class Answers {
 
 /** A hash of the identity, function and arguments of a call. */
 export const claimOf = ({ args, path }: Call, tokenIdentifier: string | null): Buffer =>
-  createHash("sha256")
-    .update(JSON.stringify([tokenIdentifier, canonicalPath(path), args]))
-    .digest()
+  hash("sha256", JSON.stringify([tokenIdentifier, canonicalPath(path), args]), "buffer")
 
 /**
  * Whether an answer belongs to this call. The answer to an anonymous client also belongs to a client that has signed in

@@ -95,7 +95,9 @@ const decodeTs = (text: string): bigint => {
   return bytes.readBigUInt64LE()
 }
 
-export const encodeVersion = ({ identity, querySet, ts }: Version) => ({ identity, querySet, ts: encodeTs(ts) })
+/** As JSON text. */
+export const encodeVersion = ({ identity, querySet, ts }: Version): string =>
+  `{"identity":${identity},"querySet":${querySet},"ts":"${encodeTs(ts)}"}`
 
 type Fields = { readonly [field: string]: unknown }
 

@@ -196,13 +196,9 @@ export class QuerySet {
     const moved = requested.querySet !== this.#version.querySet || requested.identity !== this.#version.identity
     if (results.some(({ invalidated }) => invalidated)) this.#options.onInvalidated()
     if (!moved && !owed && modifications.length === 0) return { text: null }
-    const head = JSON.stringify({
-      endVersion: encodeVersion(end),
-      startVersion: encodeVersion(this.#version),
-      type: "Transition"
-    })
+    const versions = `"endVersion":${encodeVersion(end)},"startVersion":${encodeVersion(this.#version)}`
     this.#version = end
-    return { text: `${head.slice(0, -1)},"modifications":[${modifications.join(",")}]}` }
+    return { text: `{"type":"Transition",${versions},"modifications":[${modifications.join(",")}]}` }
   }
 
   /** The modification to send for a query; `null` if the client has the current result. */

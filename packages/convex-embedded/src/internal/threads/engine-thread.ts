@@ -13,6 +13,7 @@ import { WatchdogState } from "../engine/watchdog-state.ts"
 import type { ModuleList } from "../functions/modules.ts"
 import type { Commit } from "../values/calls.ts"
 import { failureOf, RemoteFailure, timedOut } from "../values/errors.ts"
+import { Alarm } from "./alarm.ts"
 import type { Answer, EngineThreadApi } from "./convex-thread.ts"
 import { isHung } from "./hung.ts"
 import { startThread, type Thread, ThreadEnded } from "./thread.ts"
@@ -34,6 +35,8 @@ export class HungFunctionError extends RemoteFailure {
 class NotBegun extends Error {}
 
 interface Running {
+  /** Checks the running request. */
+  readonly alarm: Alarm
   readonly thread: Thread<EngineThreadApi>
   readonly watchdog: WatchdogState
 }
@@ -154,7 +157,7 @@ export class EngineThread {
     const thread = startThread<EngineThreadApi>({ kind: this.#options.kind, watchdog: memory }, {})
     try {
       await this.#open(thread)
-      return { thread, watchdog: new WatchdogState(memory) }
+      return { alarm: new Alarm(), thread, watchdog: new WatchdogState(memory) }
     } catch (cause) {
       await thread.end(new ThreadEnded("it did not start"))
       throw cause
@@ -172,7 +175,7 @@ export class EngineThread {
   }
 
   async #attempt(
-    { thread, watchdog }: Running,
+    { alarm, thread, watchdog }: Running,
     method: keyof EngineApi,
     args: ReadonlyArray<unknown>
   ): Promise<Answer<unknown>> {
@@ -196,14 +199,14 @@ export class EngineThread {
       const now = wait()
       if (hung && now.isBegun === isBegun && now.waited >= limit) {
         void thread.end(isBegun ? new HungFunctionError(this.#settings.userTimeLimit) : new NotBegun())
-      } else timer = setTimeout(check, isPast ? limit / 2 : limit - waited)
+      } else alarm.set(isPast ? limit / 2 : limit - waited, check)
     }
-    let timer = setTimeout(check, limit)
+    alarm.set(limit, check)
     try {
       return await thread.peer.call("call", request, method, args as ReadonlyArray<never>)
     } finally {
       isOver = true
-      clearTimeout(timer)
+      alarm.clear()
     }
   }
 }

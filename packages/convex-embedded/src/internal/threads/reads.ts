@@ -77,6 +77,8 @@ export class Reads {
     }
     const inReader: Watch = (...watched) =>
       this.subscriptions.watchInReader(watched, { read: (...read) => this.#read(...read), ts: () => this.#ts })
+    // Without a query to run, it is of the last commit.
+    if (paths.length === 0) return run(inEngine) as Promise<A>
     return this.#run(
       paths,
       async () => (await run(inEngine))!,

@@ -19,80 +19,87 @@ export const CREATION_STEP = 2 ** -10
 
 /** `creationTime`: milliseconds since 1970, rounded down to a multiple of `CREATION_STEP`. */
 export const newId = (tableNumber: number, creationTime: number): string => {
-  const time = Buffer.alloc(8)
-  time.writeBigUInt64BE(BigInt(Math.floor(creationTime / CREATION_STEP)))
-  const body = Buffer.concat([varint(tableNumber), time.subarray(8 - TIME_BYTES), random(RANDOM_BYTES)])
-  return encodeBase32(Buffer.concat([body, checksum(body)]))
+  let end = 0
+  for (let rest = tableNumber; ; rest >>>= 7) {
+    written[end++] = rest > 0x7f ? (rest & 0x7f) | 0x80 : rest
+    if (rest <= 0x7f) break
+  }
+  const steps = Math.floor(creationTime / CREATION_STEP)
+  written[end] = Math.floor(steps / 2 ** 48)
+  written.writeUIntBE(steps % 2 ** 48, end + 1, TIME_BYTES - 1)
+  fillRandom(written, end + TIME_BYTES)
+  end += BODY_BYTES
+  const sum = checksum(written, end)
+  written.writeUInt16BE(sum, end)
+  return encodeBase32(written, end + CHECKSUM_BYTES)
 }
+
+/** The bytes of the id that is being made, and its text. */
+const written = Buffer.alloc(5 + BODY_BYTES + CHECKSUM_BYTES)
+const text = Buffer.alloc(Math.ceil((written.length * 8) / 5))
 
 /** The number of the table of an id; `null` if the text is not an id. */
 export const tableNumberOf = (id: string): number | null => {
   const bytes = decodeBase32(id)
   if (bytes === null || bytes.length < 1 + BODY_BYTES + CHECKSUM_BYTES) return null
-  const body = bytes.subarray(0, -CHECKSUM_BYTES)
-  if (!checksum(body).equals(bytes.subarray(-CHECKSUM_BYTES))) return null
+  const length = bytes.length - CHECKSUM_BYTES
+  if (checksum(bytes, length) !== bytes.readUInt16BE(length)) return null
   let number = 0
   let at = 0
   for (let byte = 0x80; byte & 0x80; at++) {
-    byte = body[at] ?? 0
+    byte = at < length ? bytes[at]! : 0
     number |= (byte & 0x7f) << (7 * at)
   }
-  return body.length === at + BODY_BYTES ? number : null
+  return length === at + BODY_BYTES ? number : null
 }
 
 /** Random bytes are requested in bulk, which costs as much as requesting a few. */
 const pool = Buffer.alloc(4096)
 let taken = pool.length
 
-const random = (size: number): Buffer => {
-  if (taken + size > pool.length) {
+const fillRandom = (bytes: Buffer, at: number): void => {
+  if (taken + RANDOM_BYTES > pool.length) {
     randomFillSync(pool)
     taken = 0
   }
-  return pool.subarray(taken, (taken += size))
+  pool.copy(bytes, at, taken, (taken += RANDOM_BYTES))
 }
 
-const varint = (number: number): Buffer => {
-  const bytes: Array<number> = []
-  for (; number > 0x7f; number >>>= 7) bytes.push((number & 0x7f) | 0x80)
-  bytes.push(number)
-  return Buffer.from(bytes)
-}
-
-/** Fletcher-16, to detect mistyped ids and other strings. */
-const checksum = (bytes: Buffer): Buffer => {
+/** Fletcher-16 of the first bytes, to detect mistyped ids and other strings. */
+const checksum = (bytes: Uint8Array, length: number): number => {
   let low = 0
   let high = 0
-  for (const byte of bytes) {
-    low = (low + byte) % 255
+  for (let at = 0; at < length; at++) {
+    low = (low + bytes[at]!) % 255
     high = (high + low) % 255
   }
-  return Buffer.from([low, high])
+  return (low << 8) | high
 }
 
-const encodeBase32 = (bytes: Buffer): string => {
-  let text = ""
+const encodeBase32 = (bytes: Uint8Array, length: number): string => {
+  let end = 0
   let bits = 0
   let buffered = 0
-  for (const byte of bytes) {
-    buffered = (buffered << 8) | byte
-    for (bits += 8; bits >= 5; bits -= 5) text += ALPHABET[(buffered >>> (bits - 5)) & 31]
+  for (let at = 0; at < length; at++) {
+    buffered = (buffered << 8) | bytes[at]!
+    for (bits += 8; bits >= 5; bits -= 5) text[end++] = ALPHABET.charCodeAt((buffered >>> (bits - 5)) & 31)
     buffered &= (1 << bits) - 1
   }
-  return bits > 0 ? text + ALPHABET[(buffered << (5 - bits)) & 31] : text
+  if (bits > 0) text[end++] = ALPHABET.charCodeAt((buffered << (5 - bits)) & 31)
+  return text.toString("latin1", 0, end)
 }
 
 const NO_DIGIT = 0xff
 const DIGITS = new Uint8Array(128).fill(NO_DIGIT)
 for (const [digit, character] of Array.from(ALPHABET).entries()) DIGITS[character.charCodeAt(0)] = digit
 
-const decodeBase32 = (text: string): Buffer | null => {
-  const bytes = Buffer.allocUnsafe(Math.floor((text.length * 5) / 8))
+const decodeBase32 = (id: string): Buffer | null => {
+  const bytes = Buffer.allocUnsafe(Math.floor((id.length * 5) / 8))
   let length = 0
   let bits = 0
   let buffered = 0
-  for (let at = 0; at < text.length; at++) {
-    const digit = DIGITS[text.charCodeAt(at)] ?? NO_DIGIT
+  for (let at = 0; at < id.length; at++) {
+    const digit = DIGITS[id.charCodeAt(at)] ?? NO_DIGIT
     if (digit === NO_DIGIT) return null
     buffered = (buffered << 5) | digit
     bits += 5

@@ -32,9 +32,26 @@ export const LOWEST: Key = Buffer.alloc(0)
 export const HIGHEST: Key = Buffer.from([0xff])
 
 export const encodeKey = (values: ReadonlyArray<Value | undefined>): Key => {
-  const chunks: Array<Uint8Array> = []
-  for (const value of values) append(value, chunks)
-  return Buffer.concat(chunks)
+  end = 0
+  for (const value of values) append(value)
+  const key = Buffer.from(written.subarray(0, end))
+  if (written.length > MOST_KEPT) written = Buffer.alloc(MOST_KEPT)
+  return key
+}
+
+/** The buffer for keys is used again up to this size. */
+const MOST_KEPT = 4096
+
+/** The key that is being encoded, and its length so far. */
+let written = Buffer.alloc(MOST_KEPT)
+let end = 0
+
+/** Makes room for more bytes. */
+const reserve = (bytes: number): void => {
+  if (end + bytes <= written.length) return
+  const larger = Buffer.alloc(2 * (end + bytes))
+  written.copy(larger, 0, 0, end)
+  written = larger
 }
 
 /** The least key that is greater than every key starting with `key`. */
@@ -53,73 +70,75 @@ export const successor = (key: Key): Key => {
 export const after = (key: Key): Key => Buffer.concat([key, TERMINATOR])
 
 const TERMINATOR = Buffer.from([END])
-const single = (byte: number) => Buffer.from([byte])
-const UNDEFINED = single(Tag.undefined)
-const NULL = single(Tag.null)
-const FALSE = single(Tag.false)
-const TRUE = single(Tag.true)
-const STRING = single(Tag.string)
-const BYTES = single(Tag.bytes)
-const ARRAY = single(Tag.array)
-const OBJECT = single(Tag.object)
 
-const append = (value: Value | undefined, out: Array<Uint8Array>): void => {
-  if (value === undefined) return void out.push(UNDEFINED)
-  if (value === null) return void out.push(NULL)
+const append = (value: Value | undefined): void => {
+  reserve(9)
+  if (value === undefined) return put(Tag.undefined)
+  if (value === null) return put(Tag.null)
   switch (typeof value) {
     case "boolean":
-      return void out.push(value ? TRUE : FALSE)
+      return put(value ? Tag.true : Tag.false)
     case "bigint":
-      return void out.push(int64(value))
+      return int64(value)
     case "number":
-      return void out.push(float64(value))
+      return float64(value)
     case "string":
-      return void out.push(STRING, escaped(Buffer.from(value, "utf8")))
+      put(Tag.string)
+      return value.includes("\0") ? content(Buffer.from(value, "utf8")) : text(value)
   }
-  if (value instanceof ArrayBuffer) return void out.push(BYTES, escaped(Buffer.from(value)))
+  if (value instanceof ArrayBuffer) {
+    put(Tag.bytes)
+    return content(Buffer.from(value))
+  }
   if (Array.isArray(value)) {
-    out.push(ARRAY)
-    for (const element of value) append(element, out)
-    return void out.push(TERMINATOR)
+    put(Tag.array)
+    for (const element of value) append(element)
+  } else {
+    const fields = value as { readonly [field: string]: Value | undefined }
+    put(Tag.object)
+    for (const field of Object.keys(fields).toSorted()) {
+      append(field)
+      append(fields[field])
+    }
   }
-  const fields = value as { readonly [field: string]: Value | undefined }
-  out.push(OBJECT)
-  for (const field of Object.keys(fields).toSorted()) {
-    append(field, out)
-    append(fields[field], out)
-  }
-  out.push(TERMINATOR)
+  reserve(1)
+  put(END)
 }
 
+const put = (byte: number): void => void (written[end++] = byte)
+
 /** Two's complement with the sign bit flipped. */
-const int64 = (value: bigint) => {
-  const bytes = Buffer.alloc(9)
-  bytes[0] = Tag.int64
-  bytes.writeBigInt64BE(value, 1)
-  bytes[1]! ^= 0x80
-  return bytes
+const int64 = (value: bigint): void => {
+  put(Tag.int64)
+  written.writeBigInt64BE(value, end)
+  written[end]! ^= 0x80
+  end += 8
 }
 
 /** IEEE 754 with the sign bit flipped, and all bits flipped when negative: -NaN < -Infinity < -0 < 0 < Infinity < NaN. */
-const float64 = (value: number) => {
-  const bytes = Buffer.alloc(9)
-  bytes[0] = Tag.float64
-  bytes.writeDoubleBE(value, 1)
-  if (bytes[1]! & 0x80) for (let i = 1; i < 9; i++) bytes[i]! ^= 0xff
-  else bytes[1]! ^= 0x80
-  return bytes
+const float64 = (value: number): void => {
+  put(Tag.float64)
+  written.writeDoubleBE(value, end)
+  if (written[end]! & 0x80) for (let i = end; i < end + 8; i++) written[i]! ^= 0xff
+  else written[end]! ^= 0x80
+  end += 8
 }
 
-/** Zero bytes become `00 ff`, and `00 00` ends the value; so no content can look like the end. */
-const escaped = (content: Buffer): Buffer => {
-  if (!content.includes(0)) return Buffer.concat([content, END_OF_BYTES])
-  const zeros = content.reduce((count, byte) => (byte === 0 ? count + 1 : count), 0)
-  const escapedBytes = Buffer.alloc(content.length + zeros + END_OF_BYTES.length)
-  let end = 0
-  for (const byte of content) {
-    escapedBytes[end++] = byte
-    if (byte === 0) escapedBytes[end++] = 0xff
-  }
-  return escapedBytes
+/** Text without zero bytes. `00 00` ends the value. */
+const text = (value: string): void => {
+  reserve(3 * value.length + 2)
+  end += written.write(value, end)
+  put(END)
+  put(END)
 }
-const END_OF_BYTES = Buffer.from([0x00, 0x00])
+
+/** Zero bytes become `00 ff`, so no content can look like the end. */
+const content = (bytes: Uint8Array): void => {
+  reserve(2 * bytes.length + 2)
+  for (const byte of bytes) {
+    put(byte)
+    if (byte === 0) put(0xff)
+  }
+  put(END)
+  put(END)
+}
