@@ -7,6 +7,7 @@ import { anyApi } from "convex/server"
 import { type Contender, embedded, startPeer, startRaw, startThreaded, subjectOf } from "./embedded/contenders.ts"
 import { deploy, type Deployed } from "./embedded/deployment.ts"
 import { fill, type Limit, measure, type Operation, OPERATIONS, type Part, timesOf } from "./embedded/operations.ts"
+import { climb } from "./embedded/rungs.ts"
 import type { Line } from "./report.ts"
 
 const api = anyApi["documents"]!
@@ -93,7 +94,7 @@ async function* atSize(documents: number, quick: boolean): AsyncGenerator<Line> 
       ...line,
       durability: "full",
       ...figures(times.get(ours), each),
-      rssBytes: await deployed.rssBytes(),
+      rssBytes: (await deployed.usage()).rssBytes,
       ...compared
     }
     if (op === "mutation") {
@@ -101,11 +102,12 @@ async function* atSize(documents: number, quick: boolean): AsyncGenerator<Line> 
         ...line,
         durability: "normal",
         ...figures(times.get(normal)),
-        rssBytes: await quickly.rssBytes(),
+        rssBytes: (await quickly.usage()).rssBytes,
         ...compared
       }
     }
   }
+  yield { documents, ...(await rungs(deployed, documents, quick ? 5 : 1000)) }
   yield { documents, ...(await behindQuery(deployed, quick ? 2 : 10)) }
   yield { documents, ...(await watched("subscription", deployed, 1, 1, quick ? 20 : 500)) }
   yield { documents, ...(await watched("fanout", deployed, 20, 10, quick ? 5 : 100)) }
@@ -116,6 +118,21 @@ const timed = async (work: () => Promise<unknown>) => {
   const began = performance.now()
   await work()
   return performance.now() - began
+}
+
+/** One mutation after another, from a row behind a WebSocket to the deployment in steps. */
+const rungs = async (deployed: Deployed, documents: number, count: number) => {
+  const climbed = await climb(deployed, documents, count)
+  return {
+    bench: "embedded",
+    op: "rungs",
+    durability: "full",
+    pairs: count,
+    ...figures(climbed.times),
+    ...climbed.figures,
+    rssBytes: (await deployed.usage()).rssBytes,
+    peer: { name: peerName, p50Ms: null, perSecond: null }
+  }
 }
 
 /** A lookup of one client, called while a query of another client computes for about 0.2 seconds of an idle machine. */
@@ -137,7 +154,7 @@ const behindQuery = async (deployed: Deployed, runs: number) => {
     durability: "full",
     ...figures(times),
     queryMs: percentile(computing, 0.5),
-    rssBytes: await deployed.rssBytes(),
+    rssBytes: (await deployed.usage()).rssBytes,
     peer: { name: peerName, p50Ms: null, perSecond: null }
   }
 }
@@ -179,7 +196,7 @@ const watched = async (op: string, deployed: Deployed, clients: number, each: nu
     durability: "full",
     subscriptions: clients * each,
     ...figures(times, clients * each),
-    rssBytes: await deployed.rssBytes(),
+    rssBytes: (await deployed.usage()).rssBytes,
     peer: { name: peerName, p50Ms: null, perSecond: null }
   }
 }

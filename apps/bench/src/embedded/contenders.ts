@@ -1,10 +1,11 @@
 /** The measured contenders, each in its own process. */
-import { fork } from "node:child_process"
+import { type ChildProcess, fork } from "node:child_process"
 import { once } from "node:events"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { ConvexClient } from "convex/browser"
 import { anyApi } from "convex/server"
 import { type Deployed, message } from "./deployment.ts"
 import { CONCURRENT, measure, measurePart, type Operation, type Part, scattered, type Subject } from "./operations.ts"
@@ -12,6 +13,21 @@ import { CONCURRENT, measure, measurePart, type Operation, type Part, scattered,
 export interface Contender {
   /** Returns the milliseconds of each run. */
   readonly measure: (part: Part) => Promise<ReadonlyArray<number>>
+}
+
+export interface Used {
+  /** The processor time of its process so far, in milliseconds. */
+  readonly cpuMs: () => Promise<number>
+}
+
+interface Reported {
+  readonly port: number
+  readonly cpuMs: number
+}
+
+const cpuOf = async (child: ChildProcess): Promise<number> => {
+  child.send("usage")
+  return (await message<Reported>(child)).cpuMs
 }
 
 const api = anyApi["documents"]!
@@ -64,11 +80,31 @@ export const startThreaded = async (documents: number): Promise<Contender & Asyn
   }
 }
 
+/** A rung of the ladder of mutations, called by the Convex client. Only `mutation`. */
+export const startRung = async (rung: string, documents: number): Promise<Contender & Used & AsyncDisposable> => {
+  const folder = await mkdtemp(join(tmpdir(), "bench-rung-"))
+  const program = fileURLToPath(new URL("./ladder.ts", import.meta.url))
+  const child = fork(program, [rung, join(folder, "rung.sqlite"), String(documents)])
+  const { port } = await message<Reported>(child)
+  const client = new ConvexClient(`http://127.0.0.1:${port}`, { logger: false, unsavedChangesWarning: false })
+  return {
+    cpuMs: () => cpuOf(child),
+    measure: ({ from, limit }) =>
+      measure((number) => client.mutation(api["insert"]!, { channel: "one", number }), from, limit),
+    [Symbol.asyncDispose]: async () => {
+      await client.close()
+      child.disconnect()
+      await once(child, "exit")
+      await rm(folder, { force: true, recursive: true })
+    }
+  }
+}
+
 /** A row over a socket and a constant over HTTP, without Convex. */
-export const startRaw = async (): Promise<Contender & AsyncDisposable> => {
+export const startRaw = async (): Promise<Contender & Used & AsyncDisposable> => {
   const folder = await mkdtemp(join(tmpdir(), "bench-raw-"))
   const child = fork(fileURLToPath(new URL("./raw.ts", import.meta.url)), [join(folder, "raw.sqlite")])
-  const port = await message<number>(child)
+  const { port } = await message<Reported>(child)
   const socket = new WebSocket(`ws://127.0.0.1:${port}`)
   await once(socket, "open")
   const insert = (numbers: ReadonlyArray<number>) =>
@@ -94,6 +130,7 @@ export const startRaw = async (): Promise<Contender & AsyncDisposable> => {
       const run = operations[op]
       return run === undefined ? [] : measure(run, from, limit)
     },
+    cpuMs: () => cpuOf(child),
     [Symbol.asyncDispose]: async () => {
       socket.close()
       child.disconnect()

@@ -19,9 +19,11 @@ export const deploy = async (durability: "full" | "normal") => {
       clients.push(client)
       return client
     },
-    rssBytes: async () => {
-      child.send("memory")
-      return (await message<Message>(child)).rssBytes
+    /** Its memory, and its processor time so far. */
+    usage: async () => {
+      child.send("usage")
+      const { cpuMs, rssBytes } = await message<Message>(child)
+      return { cpuMs, rssBytes }
     },
     [Symbol.asyncDispose]: async () => {
       await Promise.all(clients.map((client) => client.close()))
@@ -38,6 +40,7 @@ export type Deployed = Awaited<ReturnType<typeof deploy>>
 interface Message {
   readonly url: string
   readonly rssBytes: number
+  readonly cpuMs: number
 }
 
 /** The next message of the process. Rejects when the process ends first. */

@@ -21,8 +21,11 @@ new WebSocketServer({ server }).on("connection", (socket) => {
     socket.send("{}")
   })
 })
-server.listen(0, "127.0.0.1", () => {
+const report = () => {
   const address = server.address()
-  if (typeof address === "object") process.send?.(address?.port)
-})
+  const { system, user } = process.cpuUsage()
+  if (typeof address === "object") process.send?.({ cpuMs: (system + user) / 1000, port: address?.port })
+}
+process.on("message", report)
+server.listen(0, "127.0.0.1", report)
 process.on("disconnect", () => process.exit())
