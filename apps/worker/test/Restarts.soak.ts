@@ -75,13 +75,16 @@ it.live(
         const operators = clients.map((client, index) => makeOperator(client, ids[index]!, surroundings))
 
         const { outcomes, problems, restarts, running } = surroundings
+        const launchAgain = async () => {
+          worker = await start(launch)
+          await worker.prints(/^Ready/m)
+          restarts.ended += 1
+        }
         const restartWorker = async (signal: "SIGTERM" | "SIGKILL") => {
           await eventually(() => running.size >= struck || undefined)
           restarts.begun += 1
           await worker.end(signal)
-          worker = await start(launch)
-          await worker.prints(/^Ready/m)
-          restarts.ended += 1
+          await launchAgain()
         }
         const measure = async (): Promise<Sample> => ({
           turns: operators.reduce((sum, { sent }) => sum + sent().length, 0),
@@ -97,6 +100,12 @@ it.live(
         for (let minute = 1; minute <= minutes; minute++) {
           await pages.roam(ids[minute % sessions]!)
           await sleep(60_000)
+          if (!worker.isAlive()) {
+            // On a machine that is too busy, OpenCode does not start in time, and the worker ends after some attempts.
+            assert.include(`${worker.stdout()}${worker.stderr()}`, "OpenCode never started")
+            restarts.begun += 1
+            await launchAgain()
+          }
           samples.push(await measure())
           await Effect.runPromise(Console.log([newest(samples), ...problems].join("\n")))
           if (minute === Math.ceil(life / 2)) {
