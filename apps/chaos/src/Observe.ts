@@ -25,6 +25,8 @@ export const observe = Effect.fn("observe")(function* (prompt: Prompt, spared: b
   const unended = Option.isSome(status)
     ? ""
     : `a query reads ${yield* operator.readStatus(prompt.turnId)}; last lines of the worker: ${yield* worker.lastWords}`
+  // The next turn of the session may wait for an answer.
+  const pending = (yield* operator.pending(prompt.sessionId)).filter(({ turnId }) => turnId === prompt.turnId)
   const violations = judge({
     prompt,
     status: Option.getOrUndefined(status),
@@ -33,7 +35,7 @@ export const observe = Effect.fn("observe")(function* (prompt: Prompt, spared: b
     texts: view.blocks.flatMap((block) => (block.kind === "text" ? [block.text] : [])),
     tools: view.blocks.flatMap((block) => (block.kind === "tool" ? [block.state] : [])),
     takenOver: textOf(view, "notice").includes(takeover),
-    pending: (yield* operator.pending(prompt.sessionId)).length,
+    pending: pending.length,
     record,
     ran: yield* traces(prompt),
     spared
