@@ -49,6 +49,17 @@ describe("a call", () => {
     })
   )
 
+  it.live.each([205, 999])(
+    "that gets a status which no response can have (%i) fails, and the process goes on",
+    (status) =>
+      Effect.gen(function* () {
+        const error = yield* failure((_, response) =>
+          response.writeHead(status, { "transfer-encoding": "chunked" }).end("text")
+        )
+        assert.include(["Protocol", "Unavailable"], error.reason._tag, error.message)
+      })
+  )
+
   it.live("that gets an unexpected response is not retriable, and its message is short", () =>
     Effect.gen(function* () {
       const nonsense = yield* failure((_, response) =>

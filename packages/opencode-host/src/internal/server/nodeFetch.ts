@@ -38,7 +38,14 @@ export const nodeFetch =
         }
         const chunks: Array<Buffer> = []
         incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
-        incoming.once("end", () => resolve(toResponse(incoming, Buffer.concat(chunks).toString("utf8"))))
+        incoming.once("end", () => {
+          // A status that no `Response` can have, such as 999, would end the process here.
+          try {
+            resolve(toResponse(incoming, Buffer.concat(chunks).toString("utf8")))
+          } catch (cause) {
+            reject(new TypeError("fetch failed", { cause }))
+          }
+        })
         incoming.once("error", fail)
       })
       sent.on("error", fail)
