@@ -1,11 +1,12 @@
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
-import { assert, beforeAll, describe, it, onTestFinished } from "vitest"
+import { assert, beforeAll, describe, it, onTestFinished, vi } from "vitest"
 import type { AuthProvider } from "../src/index.ts"
 import { makeVerifier } from "../src/internal/access/auth.ts"
 import { connect, connectHttp, deploy, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
+import { listen } from "./issuer.ts"
 
 const ISSUER = "https://issuer.test"
 const AUDIENCE = "embedded-tests"
@@ -109,6 +110,25 @@ describe("auth", () => {
     assert.include(refusal, "InvalidAuthHeader")
   })
 
+  it("accepts tokens soon after an HTTP action of the deployment failed to return its keys", async () => {
+    const body = await keySet("ES256")
+    let requests = 0
+    const url = await listen((_, response) => {
+      response.statusCode = ++requests === 1 ? 503 : 200
+      response.end(body)
+    })
+    const jwks = `/relay?of=${encodeURIComponent(url)}`
+    const deployment = await deploy({ auth: { providers: [{ ...(await provider()), jwks }] } })
+    const http = connectHttp(deployment)
+    http.setAuth(await token())
+    const refusal = await http.query(api.misc.whoami, {}).then(() => "accepted", String)
+    assert.include(refusal, "503")
+    // Less than the 30 s for which the failure of a foreign issuer is kept.
+    await vi.waitFor(async () => assert.equal((await http.query(api.misc.whoami, {}))?.subject, "ann"), {
+      timeout: 15_000
+    })
+  })
+
   it("rejects tokens whose keys are on another machine, and names the option that allows it", async () => {
     const elsewhere = { ...(await provider()), jwks: "https://example.com/jwks.json" } as AuthProvider
     const http = connectHttp(await deploy({ auth: { providers: [elsewhere] } }))
@@ -161,7 +181,12 @@ describe("auth", () => {
     const client = connect(deployment)
     const who = watch(client, api.misc.whoami, {})
     let fetched = 0
-    client.setAuth(async () => (fetched++ === 0 ? token({ lifetimeSeconds: 2 }) : null))
+    client.setAuth(() => {
+      fetched++
+      if (fetched === 1) return token({ lifetimeSeconds: 3 })
+      // The client requests another token at once. This ends when the deployment reports that the first one has expired.
+      return fetched === 2 ? new Promise(() => {}) : Promise.resolve(null)
+    })
     await who.until((value) => value !== null)
     await who.until((value) => value === null && who.seen.length > 1)
     assert.isAbove(fetched, 1)

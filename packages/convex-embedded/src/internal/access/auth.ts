@@ -68,7 +68,7 @@ const issuerOf = (provider: AuthProvider, discovery: boolean, own: string): Issu
   // Without an audience, tokens for any other application of the issuer would be accepted.
   if (typeof provider.domain !== "string" || typeof audience !== "string") throw notAProvider(provider)
   const name = canonicalIssuer(provider.domain)
-  const keys = discovery || name === own ? discoveredKeys(name) : notAllowed(name)
+  const keys = discovery || name === own ? discoveredKeys(name, own) : notAllowed(name)
   // The algorithms that Convex accepts from such issuers.
   return { algorithms: ["RS256", "EdDSA"], audience, keys, name }
 }

@@ -5,7 +5,8 @@
  * - Without `discovery` no request leaves this machine.
  * - Network requests use `https:`. `http:` is accepted for this machine only, and a remote issuer cannot redirect to it.
  * - After a failure or a missing key, an issuer is queried at most once in 30 s, however many tokens arrive. So clients
- *   cannot use the deployment to flood an issuer.
+ *   cannot use the deployment to flood an issuer. The deployment queries itself once a second: it has just started then,
+ *   and its clients sign out if their tokens are refused for long.
  */
 import {
   createLocalJWKSet,
@@ -23,15 +24,17 @@ const TIMEOUT_MILLIS = 5000
 /** The largest accepted response; key sets and metadata have a few kB. */
 const ANSWER_BYTES = 256 * 1024
 const COOLDOWN_MILLIS = 30_000
+const OWN_COOLDOWN_MILLIS = 1000
 /** How long metadata is cached. Issuers rarely move their keys; `jose` caches the keys themselves for ten minutes. */
 const DISCOVERED_MILLIS = 3_600_000
 
 /** The keys of a provider's `jwks`. `own`: the URL of the deployment. Fails with `InvalidOptions`. */
 export const keysAt = (issuer: string, jwks: string, discovery: boolean, own: string): JWTVerifyGetKey => {
-  if (/^\/(?!\/)/.test(jwks)) return remoteKeys(new URL(jwks, own))
+  if (/^\/(?!\/)/.test(jwks)) return remoteKeys(new URL(jwks, own), OWN_COOLDOWN_MILLIS)
   const url = URL.parse(jwks)
   if (url?.protocol === "data:") return createLocalJWKSet(inlineKeys(issuer, jwks))
-  if (url !== null && isSafe(url)) return discovery || isLocal(url) ? remoteKeys(url) : notAllowed(issuer)
+  if (url !== null && isSafe(url))
+    return discovery || isLocal(url) ? remoteKeys(url, COOLDOWN_MILLIS) : notAllowed(issuer)
   throw new ConvexEmbeddedError(
     "InvalidOptions",
     `The jwks of the auth provider ${issuer} must be a data: URI, a path of an HTTP action, an https: URL, or a URL of this machine, such as http://127.0.0.1:8080/jwks.json.`
@@ -46,8 +49,9 @@ export const notAllowed = (issuer: string) => (): never => {
   )
 }
 
-/** The keys that an issuer names in its OpenID Connect metadata. Fails with `InvalidOptions`. */
-export const discoveredKeys = (issuer: string): JWTVerifyGetKey => {
+/** The keys that an issuer names in its OpenID Connect metadata. `own`: the URL of the deployment. Fails with `InvalidOptions`. */
+export const discoveredKeys = (issuer: string, own: string): JWTVerifyGetKey => {
+  const cooldownMillis = issuer === own ? OWN_COOLDOWN_MILLIS : COOLDOWN_MILLIS
   const base = URL.parse(issuer)
   if (base === null || !isSafe(base)) {
     throw new ConvexEmbeddedError(
@@ -70,9 +74,9 @@ export const discoveredKeys = (issuer: string): JWTVerifyGetKey => {
     if (url === null || !isSafe(url) || (isLocal(url) && !isLocal(base))) {
       throw new Error(`its keys cannot be taken from ${String(metadata.jwks_uri)}`)
     }
-    return remoteKeys(url)
+    return remoteKeys(url, cooldownMillis)
   }
-  const discovered = remembering(DISCOVERED_MILLIS, () =>
+  const discovered = remembering(DISCOVERED_MILLIS, cooldownMillis, () =>
     discover().catch((cause: unknown) => {
       throw new Error(`the issuer ${issuer} cannot be asked for its keys: ${messageOf(cause)}`, { cause })
     })
@@ -90,24 +94,25 @@ const isLocal = (url: URL): boolean => LOOPBACK.has(url.hostname)
 
 const isSafe = (url: URL): boolean => url.protocol === "https:" || (url.protocol === "http:" && isLocal(url))
 
-const remoteKeys = (url: URL): JWTVerifyGetKey =>
+const remoteKeys = (url: URL, cooldownMillis: number): JWTVerifyGetKey =>
   createRemoteJWKSet(url, {
-    cooldownDuration: COOLDOWN_MILLIS,
+    cooldownDuration: cooldownMillis,
     timeoutDuration: TIMEOUT_MILLIS,
     // `jose` caches successful responses, but not failures.
-    [customFetch]: remembering(0, fetchWithin)
+    [customFetch]: remembering(0, cooldownMillis, fetchWithin)
   })
 
-/** Caches a result for this time, and a failure for the cooldown. */
+/** Caches a result and a failure for these times. */
 const remembering = <Question extends Array<unknown>, A>(
-  milliseconds: number,
+  resultMillis: number,
+  failureMillis: number,
   ask: (...question: Question) => Promise<A>
 ): ((...question: Question) => Promise<A>) => {
   let known: { readonly answer: Promise<A>; until: number } | null = null
   return (...question) => {
     if (known !== null && Date.now() < known.until) return known.answer
-    const asked = { answer: ask(...question), until: Date.now() + milliseconds }
-    asked.answer.catch(() => (asked.until = Date.now() + COOLDOWN_MILLIS))
+    const asked = { answer: ask(...question), until: Date.now() + resultMillis }
+    asked.answer.catch(() => (asked.until = Date.now() + failureMillis))
     known = asked
     return asked.answer
   }
