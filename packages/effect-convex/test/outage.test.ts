@@ -1,6 +1,6 @@
 /** Calls during and after an outage. Each test stops the deployment, so they have a file of their own. */
 import { assert, layer } from "@effect/vitest"
-import { Effect, Fiber, Stream } from "effect"
+import { Effect, Fiber, Schedule, Stream } from "effect"
 import { vi } from "vitest"
 import { isTransient, retryTransient } from "../src/index.ts"
 import { api } from "./convex/notes.ts"
@@ -17,6 +17,40 @@ const countSent = Effect.acquireRelease(
       spy.mock.calls.filter(([data]) => typeof data === "string" && data.includes(`"${name}"`)).length
   )
 )
+
+/** Closes the connection of clients; the deployment then seems to refuse the tokens of the next few. */
+const refusingTokens = Effect.gen(function* () {
+  const sockets: Array<WebSocket> = []
+  let refusals = 0
+  class Refused extends WebSocket {
+    constructor(...args: ConstructorParameters<typeof WebSocket>) {
+      super(...args)
+      sockets.push(this)
+      this.addEventListener("open", () => {
+        if (refusals === 0) return
+        refusals -= 1
+        const refusal = { type: "AuthError", error: "no keys", baseVersion: 1000, authUpdateAttempted: true }
+        setTimeout(() => {
+          this.dispatchEvent(new MessageEvent("message", { data: JSON.stringify(refusal) }))
+          this.close()
+        })
+      })
+    }
+  }
+  yield* Effect.acquireRelease(
+    Effect.sync(() => vi.stubGlobal("WebSocket", Refused)),
+    () => Effect.sync(() => vi.unstubAllGlobals())
+  )
+  return (count: number) =>
+    Effect.gen(function* () {
+      refusals = count
+      sockets.at(-1)?.close()
+      yield* Effect.repeat(
+        Effect.sync(() => refusals),
+        { until: (left) => left === 0, schedule: Schedule.spaced("50 millis") }
+      )
+    })
+})
 
 layer(Deployment.layer, { excludeTestServices: true, timeout: "30 seconds" })("an outage", (test) => {
   test.effect("a subscription survives it, and emits the change", () =>
@@ -42,6 +76,26 @@ layer(Deployment.layer, { excludeTestServices: true, timeout: "30 seconds" })("a
       yield* ann.mutation(api.notes.add, { key: "1" })
       yield* Fiber.join(notes)
       assert.deepStrictEqual(states.slice(-3), ["connected", "reconnecting", "connected"])
+    })
+  )
+
+  test.effect("a deployment that refuses tokens for a time, as after its restart, does not sign the client out", () =>
+    Effect.gen(function* () {
+      const refuseTokens = yield* refusingTokens
+      const eva = yield* connection("eva")
+      yield* eva.mutation(api.notes.add, { key: "1" })
+      const notes = yield* Effect.forkChild(
+        eva.subscribe(api.notes.list, {}).pipe(
+          Stream.takeUntil(({ length }) => length === 2),
+          Stream.runDrain
+        ),
+        { startImmediately: true }
+      )
+      yield* eva.query(api.notes.list, {})
+      // The Convex client gives up at the fourth.
+      yield* refuseTokens(4)
+      yield* eva.mutation(api.notes.add, { key: "2" }, { idempotent: true })
+      yield* Fiber.join(notes)
     })
   )
 

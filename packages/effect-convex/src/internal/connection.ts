@@ -2,6 +2,7 @@
 import type { ConvexClient as Client } from "convex/browser"
 import type { FunctionArgs, FunctionReference, FunctionReturnType } from "convex/server"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
@@ -17,6 +18,7 @@ import { latest } from "./latest.ts"
 import { logConnection } from "./logConnection.ts"
 import { countCall, registerConnected } from "./metrics.ts"
 import { reconnectingClient } from "./reconnectingClient.ts"
+import { makeSignIn } from "./signIn.ts"
 
 /** A failed token source is retried: without a retry the client would stay anonymous. */
 const tokenRetries = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("30 seconds")]).pipe(
@@ -58,6 +60,15 @@ export const openConnection = Effect.fnUntraced(function* (Browser: typeof Clien
     Effect.orElseSucceed(() => null)
   )
 
+  const clock = yield* Clock.Clock
+  const signIn =
+    token === undefined
+      ? undefined
+      : makeSignIn(
+          () => runPromise(token),
+          () => clock.currentTimeMillisUnsafe()
+        )
+
   const clients = yield* reconnectingClient(({ end, recordSent }) => {
     const onThrow = (cause: unknown) => {
       const detail = cause instanceof Error ? cause.message : String(cause)
@@ -76,7 +87,9 @@ export const openConnection = Effect.fnUntraced(function* (Browser: typeof Clien
       initialAuthTokenReuse: true,
       webSocketConstructor: guardedSocket({ onThrow, onSend: recordSent })
     })
-    if (token !== undefined) client.setAuth(() => runPromise(token))
+    signIn?.(client, () => {
+      runFork(Effect.andThen(Effect.logWarning("The deployment refused a fresh token; reconnecting"), end))
+    })
     return client
   })
   const { end, sendOnce, sendUntilAnswered, withTimeout } = yield* makeCalls(clients, closed)
