@@ -70,6 +70,8 @@ export class StartFailed extends Data.TaggedError("StartFailed")<{
   readonly problem: string
   /** The last lines that the process wrote, without secrets. */
   readonly output: ReadonlyArray<string>
+  /** Whether it was not ready within the option `startTimeout`: a later start may succeed, on a machine that is less busy. */
+  readonly timedOut?: boolean | undefined
 }> {
   override get message() {
     const written = this.output.length === 0 ? "It wrote nothing." : `It wrote:\n${this.output.join("\n")}`
@@ -83,6 +85,8 @@ export class GaveUp extends Data.TaggedError("GaveUp")<{
   readonly failures: number
   /** The last failure. */
   readonly last: string
+  /** Whether one of them was a start that exceeded the option `startTimeout`, as on a busy machine. */
+  readonly timedOut: boolean
   readonly retryMillis: number
 }> {
   override get message() {

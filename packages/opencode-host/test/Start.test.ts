@@ -134,6 +134,7 @@ describe("a start", () => {
       Effect.gen(function* () {
         const silent = yield* failure({ ...(yield* setting("#!/bin/sh\nsleep 300\n")), startTimeout: "300 millis" })
         assert.include(silent.message, "it was not ready within 300ms. It wrote nothing.")
+        assert.deepInclude(silent.reason, { _tag: "StartFailed", timedOut: true })
         const other = yield* setting("#!/bin/sh\necho hello, listening on nothing\nsleep 300\n")
         const garbage = yield* failure({ ...other, startTimeout: "300 millis" })
         assert.include(garbage.message, "hello, listening on nothing")

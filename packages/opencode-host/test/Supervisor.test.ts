@@ -170,7 +170,7 @@ describe("the supervisor", () => {
         yield* settle
       }
       const error = yield* Effect.flip(running)
-      assert.deepInclude(error.reason, { _tag: "GaveUp", failures: 5, last: "it was killed" })
+      assert.deepInclude(error.reason, { _tag: "GaveUp", failures: 5, last: "it was killed", timedOut: false })
       assert.include(error.message, "failed 5 times and is not started again for 60 s. The last failure: it was killed")
       yield* seconds(59)
       assert.strictEqual((yield* Effect.flip(running)).reason._tag, "GaveUp")

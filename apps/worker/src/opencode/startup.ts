@@ -1,7 +1,7 @@
 /** Detects that OpenCode can never start on this machine. */
 import { type HostError, OpenCodeHost } from "@opencode-worker/opencode-host"
 import { Effect, Option, Schedule } from "effect"
-import { type AppError, configError } from "../AppError.ts"
+import { type AppError, configError, temporaryError } from "../AppError.ts"
 
 const final: ReadonlySet<string> = new Set<HostError["reason"]["_tag"]>([
   "BinaryNotFound",
@@ -16,9 +16,11 @@ const final: ReadonlySet<string> = new Set<HostError["reason"]["_tag"]>([
 /** The final error of the failed starts, or none if a later start may succeed. */
 const verdict = (error: HostError): Option.Option<HostError | AppError> => {
   if (final.has(error.reason._tag)) return Option.some(error)
-  return error.reason._tag === "GaveUp"
-    ? Option.some(configError(`OpenCode never started, in ${error.reason.failures} attempts. ${error.reason.last}`))
-    : Option.none()
+  if (error.reason._tag !== "GaveUp") return Option.none()
+  const { failures, last, timedOut } = error.reason
+  // On a busy machine, a service manager should try again.
+  const ended = timedOut ? temporaryError : configError
+  return Option.some(ended(`OpenCode never started, in ${failures} attempts. ${last}`))
 }
 
 /**

@@ -17,6 +17,8 @@ export interface Failure {
   readonly at: number
   /** A sentence. */
   readonly why: string
+  /** Whether it was a start that exceeded its time limit. */
+  readonly timedOut: boolean
 }
 
 /** Times in ms. */

@@ -121,7 +121,8 @@ const spawnOn = Effect.fnUntraced(function* (
     [hostIdVariable]: options.hostId
   }
   const output: Array<string> = []
-  const failed = (problem: string) => new HostError({ reason: new StartFailed({ problem, output: [...output] }) })
+  const failed = (problem: string, timedOut = false) =>
+    new HostError({ reason: new StartFailed({ problem, output: [...output], timedOut }) })
 
   const unusable = ({ final, problem }: Unusable) =>
     final ? new HostError({ reason: new BinaryUnusable({ path: options.binary.path, problem }) }) : failed(problem)
@@ -208,7 +209,7 @@ const spawnOn = Effect.fnUntraced(function* (
     Effect.raceFirst(died),
     Effect.timeoutOrElse({
       duration: Duration.millis(Math.max(0, deadline - spawnedAt)),
-      orElse: () => failed(`it was not ready within ${Duration.format(options.timeout)}`)
+      orElse: () => failed(`it was not ready within ${Duration.format(options.timeout)}`, true)
     })
   )
   if (typeof version !== "string") return version

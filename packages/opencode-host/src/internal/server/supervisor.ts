@@ -93,9 +93,9 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
     usage.lastAt = now
   })
 
-  const failed = Effect.fnUntraced(function* (why: string) {
+  const failed = Effect.fnUntraced(function* (why: string, timedOut = false) {
     const now = yield* Clock.currentTimeMillis
-    if (restart !== undefined) failures = [...recent(failures, restart, now), { at: now, why }]
+    if (restart !== undefined) failures = [...recent(failures, restart, now), { at: now, why, timedOut }]
   })
 
   /** Waits as long as the failures so far ask for, or fails with `GaveUp`. */
@@ -103,8 +103,12 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
     if (restart === undefined) return
     const next = restartDecision(failures, restart, yield* Clock.currentTimeMillis)
     if (next._tag === "GivenUp") {
-      const { retryMillis } = next
-      const reason = new GaveUp({ failures: failures.length, last: failures.at(-1)?.why ?? "", retryMillis })
+      const reason = new GaveUp({
+        failures: failures.length,
+        last: failures.at(-1)?.why ?? "",
+        timedOut: failures.some(({ timedOut }) => timedOut),
+        retryMillis: next.retryMillis
+      })
       return yield* new HostError({ reason })
     }
     yield* Effect.sleep(Duration.millis(next.delayMillis * (yield* Random.nextBetween(0.75, 1.25))))
@@ -197,7 +201,11 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
       if (Exit.isFailure(exit)) {
         const error = Exit.findErrorOption(exit)
         const gaveUp = error._tag === "Some" && error.value.reason._tag === "GaveUp"
-        if (error._tag === "Some" && !gaveUp) yield* Effect.andThen(countFailure, failed(error.value.message))
+        if (error._tag === "Some" && !gaveUp) {
+          const { message, reason } = error.value
+          const timedOut = reason._tag === "StartFailed" && reason.timedOut === true
+          yield* Effect.andThen(countFailure, failed(message, timedOut))
+        }
         if (byItself && error._tag === "Some") yield* Effect.logError(error.value.message)
         yield* Deferred.done(deferred, exit)
         again = byItself && !gaveUp
