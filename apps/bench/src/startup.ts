@@ -16,7 +16,7 @@ import { openCodeHome, Reply, scriptedProvider } from "@opencode-worker/testkit"
 import { makeSessions, type OpenCode, serveOpenCode } from "./product/opencode.ts"
 import { connectTo } from "./product/operator.ts"
 import { relayRequests } from "./product/requests.ts"
-import { bareNode } from "./product/bareNode.ts"
+import { bareNode, startFloor } from "./product/bareNode.ts"
 import { heapBytes, inspectable } from "./product/worker.ts"
 import type { Line } from "./report.ts"
 import { median } from "./statistics.ts"
@@ -30,9 +30,11 @@ export async function* startup(quick: boolean): AsyncGenerator<Line> {
   const stores = await prepare(home, sizes, quick ? 50 : 5000, cleanup)
 
   const starts = stores.map((store) => ({ store, taken: Array<Start>() }))
-  const bare: Array<Awaited<ReturnType<typeof bareNode>>> = []
+  const bare: Array<Bare> = []
+  const url = stores[0]?.deployed.url ?? ""
+  const floor = await startFloor(home, url)
   for (let round = 0; round < rounds; round++) {
-    bare.push(await bareNode(stores[0]?.deployed.url ?? ""))
+    bare.push({ ...(await bareNode(url)), floorMs: await floor() })
     // Each round begins with another size.
     const first = round % starts.length
     for (const { store, taken } of [...starts.slice(first), ...starts.slice(0, first)]) {
@@ -67,11 +69,12 @@ const ratio = (taken: ReadonlyArray<Start>, smallest: ReadonlyArray<Start>) => {
 }
 
 /** Next to Node.js that starts and ends, and to one that has only loaded `effect` and the Convex client. */
-const against = (taken: ReadonlyArray<Start>, bare: ReadonlyArray<Awaited<ReturnType<typeof bareNode>>>) => {
+const against = (taken: ReadonlyArray<Start>, bare: ReadonlyArray<Bare>) => {
   const middle = (of: (start: Start, round: number) => number) => Math.round(median(taken.map(of)) * 100) / 100
   return {
     readyToNode: middle(({ readyMs }, round) => readyMs / (bare[round]?.startMs ?? NaN)),
     answerToNode: Math.round(median(bare.map(({ answerMs, startMs }) => answerMs / startMs)) * 100) / 100,
+    floorToNode: Math.round(median(bare.map(({ floorMs, startMs }) => floorMs / startMs)) * 100) / 100,
     rssToLibraries: middle(({ rssBytes }, round) => rssBytes / (bare[round]?.rssBytes ?? NaN)),
     peer: {
       name: "node; with effect and convex/browser",
@@ -80,6 +83,8 @@ const against = (taken: ReadonlyArray<Start>, bare: ReadonlyArray<Awaited<Return
     }
   }
 }
+
+type Bare = Awaited<ReturnType<typeof bareNode>> & { readonly floorMs: number }
 
 type Home = Awaited<ReturnType<typeof openCodeHome>>
 

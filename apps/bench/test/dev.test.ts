@@ -10,6 +10,7 @@ it.skipIf(process.env["TEST_FULL"] === undefined)(
     for await (const line of dev(true)) lines.push(line)
     const [line] = lines
     assert.deepInclude(line?.["peer"], { name: "opencode run" })
-    for (const field of ["firstTextMs", "wholeMs", "ratio"]) assert.isAbove(Number(line?.[field]), 0, field)
+    for (const field of ["firstTextMs", "wholeMs", "ratio", "servedRatio"])
+      assert.isAbove(Number(line?.[field]), 0, field)
   }
 )

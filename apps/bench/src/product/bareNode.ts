@@ -1,7 +1,10 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { residentBytes } from "@opencode-worker/harness"
+import { openCodeProgram, residentBytes } from "@opencode-worker/harness"
+import { build } from "esbuild"
+import { freePort } from "./opencode.ts"
 
 const cwd = fileURLToPath(new URL("../..", import.meta.url))
 
@@ -14,17 +17,49 @@ const connects = `
   await new ConvexClient(process.argv[1]).query("workers:list", {}).catch(() => undefined)
   console.log(1); ${stays}`
 
-/** Runs a module until its first output. `ms` is the time from the spawn. */
-const run = async (script: string, ...args: ReadonlyArray<string>) => {
+const module = (script: string) => ["--input-type=module", "-e", script]
+
+/** Runs Node.js until its first output. `ms` is the time from the spawn. */
+const run = async (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv = process.env) => {
   const began = performance.now()
-  const all = ["--input-type=module", "-e", script, ...args]
-  const child = spawn(process.execPath, all, { cwd, stdio: ["ignore", "pipe", "inherit"] })
-  await once(child.stdout, "data")
+  const child = spawn(process.execPath, args, { cwd, env, stdio: ["ignore", "pipe", "inherit"] })
+  const [output]: ReadonlyArray<unknown> = await once(child.stdout, "data")
   const ms = performance.now() - began
   const rssBytes = await residentBytes(child.pid ?? 0)
   child.kill("SIGKILL")
   await once(child, "close")
-  return { ms, rssBytes }
+  return { ms, rssBytes, output: String(output) }
+}
+
+interface Home {
+  readonly root: string
+  readonly environment: Readonly<Record<string, string>>
+}
+
+/** Bundles `startFloor.ts` as the worker is bundled, and fills its compile cache. */
+export const startFloor = async ({ environment, root }: Home, deployment: string) => {
+  const outfile = join(root, "startFloor.mjs")
+  await build({
+    entryPoints: [join(import.meta.dirname, "startFloor.ts")],
+    outfile,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    logLevel: "error",
+    // The build for Node.js contains `ws`, for versions without WebSockets.
+    alias: {
+      "convex/browser": fileURLToPath(new URL("../esm/browser/index.js", import.meta.resolve("convex/browser")))
+    },
+    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' }
+  })
+  const env = { ...environment, NODE_COMPILE_CACHE: join(root, "compile-cache") }
+  const started = async () => {
+    const { ms, output } = await run([outfile, openCodeProgram, String(await freePort()), deployment], env)
+    process.kill(Number(output), "SIGKILL")
+    return ms
+  }
+  await started()
+  return started
 }
 
 /**
@@ -32,8 +67,8 @@ const run = async (script: string, ...args: ReadonlyArray<string>) => {
  * deployment has answered the Convex client, with the least of Effect loaded.
  */
 export const bareNode = async (url: string) => {
-  const { ms: startMs } = await run(`console.log(1); ${stays}`)
-  const { rssBytes } = await run(loads)
-  const { ms: answerMs } = await run(connects, url)
+  const { ms: startMs } = await run(module(`console.log(1); ${stays}`))
+  const { rssBytes } = await run(module(loads))
+  const { ms: answerMs } = await run([...module(connects), url])
   return { startMs, rssBytes, answerMs }
 }

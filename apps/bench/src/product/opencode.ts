@@ -10,7 +10,7 @@ interface Home {
 }
 
 /** A free port: OpenCode reads 0 as its usual one. */
-const freePort = async () => {
+export const freePort = async () => {
   const server = createServer().listen(0, "127.0.0.1")
   await once(server, "listening")
   const address = server.address()
