@@ -179,19 +179,17 @@ const AHEAD = 60_000
 const TRIES = 1200
 
 /** The requests of a start, counted at a server that the worker attaches to. */
-const asked = async ({ deployed, worker: options }: Store, openCode: OpenCode) => {
+const asked = async ({ worker: options }: Store, openCode: OpenCode) => {
   using relay = await relayRequests(openCode.url)
   await using worker = startWorker(attachedTo(openCode, relay.url, options))
   await worker.prints(/^Ready/m)
-  // The start is over when the sessions are listed and the models are published.
-  const isOver = async () => (await deployed.rows("modelCatalogs")).length > 0 && relay.count(/^GET \/session$/) > 0
-  for (let tries = 0; !(await isOver()); tries++) {
-    if (tries === TRIES) throw new Error("The worker did not publish the models")
+  // While the host loads a directory it requests them together with the tools, and reads no response.
+  const modelFetches = () => relay.count(/^GET \/config\/providers$/) - relay.count(/^GET \/experimental\/tool\/ids$/)
+  for (let tries = 0; modelFetches() < 1 || relay.count(/^GET \/session$/) === 0; tries++) {
+    if (tries === TRIES) throw new Error("The worker did not request the models and the sessions")
     await sleep(50)
   }
-  return {
-    restored: relay.count(/ \/session\/ses_/),
-    // While the host loads a directory it requests them together with the tools, and reads no response.
-    modelFetches: relay.count(/^GET \/config\/providers$/) - relay.count(/^GET \/experimental\/tool\/ids$/)
-  }
+  // Requests that follow count too.
+  await sleep(1000)
+  return { restored: relay.count(/ \/session\/ses_/), modelFetches: modelFetches() }
 }

@@ -48,7 +48,7 @@ export const startFloor = async ({ environment, root }: Home, deployment: string
     logLevel: "error",
     // The build for Node.js contains `ws`, for versions without WebSockets.
     alias: {
-      "convex/browser": fileURLToPath(new URL("../esm/browser/index.js", import.meta.resolve("convex/browser")))
+      "convex/browser": fileURLToPath(new URL("index.js", import.meta.resolve("convex/browser")))
     },
     banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' }
   })
