@@ -61,10 +61,14 @@ const entryBlock = ({ child, duration, files, head, id, kind, status, title, too
   return { kind, ...common, tool: tool ?? "", title: title ?? null, input: "", output, files: unread }
 }
 
-/** Todos and requests have places of their own, and empty text needs none. */
+/** Parts with which OpenCode records the steps of an answer and the files that they changed. */
+const records: ReadonlySet<string> = new Set(["step-start", "step-finish", "snapshot", "patch"])
+
+/** Todos and requests have places of their own, and empty text and records need none. */
 const isShown = (block: Block): boolean =>
   block.kind !== "todos" &&
   block.kind !== "request" &&
+  !(block.kind === "other" && records.has(block.type)) &&
   !((block.kind === "text" || block.kind === "reasoning") && block.text.trim() === "")
 
 const blockRows = ({ entries, turn, view }: TurnContent): ReadonlyArray<Row> => {

@@ -11,6 +11,7 @@ import {
   longParts,
   minutes,
   type Part,
+  record,
   request,
   secondParts,
   shortParts,
@@ -289,7 +290,10 @@ export const fixtures = (scenario: Scenario) => {
         lsp: [{ name: "typescript", root: ".", status: "connected" }]
       }
     } as Record<string, unknown>,
-    outlines: (turnId: string) => (parts[turnId] ?? []).map(entryOf),
+    /** As the deployment makes it: without the steps. */
+    outlines: (turnId: string) =>
+      (parts[turnId] ?? []).map(entryOf).filter(({ kind }) => kind !== "step-start" && kind !== "step-finish"),
+    count: (turnId: string) => parts[turnId]?.length ?? 0,
     part: (turnId: string, index: number) => {
       const part = parts[turnId]?.[index]
       return part === undefined ? null : { index, kind: part.kind, payload: JSON.stringify(part.payload) }
@@ -299,9 +303,15 @@ export const fixtures = (scenario: Scenario) => {
       this.turns = [...this.turns, turnRow({ status: "queued", ...given, seq })]
     },
     endTurn(turnId: string) {
-      parts[turnId] = [tool("s1", "bash", "pnpm test", "all passed", 12_000), text("s2", "All tests pass.")]
+      parts[turnId] = [
+        record("r1", "step-start"),
+        tool("s1", "bash", "pnpm test", "all passed", 12_000),
+        text("s2", "All tests pass."),
+        record("r2", "step-finish"),
+        record("r3", "patch")
+      ]
       this.turns = this.turns.map((each) =>
-        each.turnId === turnId ? { ...each, ...done, status: "completed", parts: 2, version: "1.2" } : each
+        each.turnId === turnId ? { ...each, ...done, status: "completed", parts: 3, version: "1.2" } : each
       )
     }
   }

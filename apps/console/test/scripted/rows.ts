@@ -29,6 +29,8 @@ export type Given = Partial<typeof turnDefaults> & { readonly turnId: string }
 export const turnRow = (given: Given & { readonly seq: number }) => ({ ...turnDefaults, ...given })
 
 export const text = (id: string, content: string) => ({ id, kind: "text", payload: { id, text: content } })
+/** With which OpenCode records a step, or the files that it changed. */
+export const record = (id: string, kind: string) => ({ id, kind, payload: { id, type: kind } })
 export const tool = (
   id: string,
   name: string,

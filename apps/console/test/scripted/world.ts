@@ -70,7 +70,7 @@ const functionsOf = (world: World, live: Map<string, Live>, changed: () => void)
     "turns:part": ({ index, turnId }) => world.part(turnId, index),
     "turns:parts": ({ turnId, paginationOpts }) =>
       page(
-        world.outlines(turnId).map(({ index }) => world.part(turnId, index)),
+        Array.from({ length: world.count(turnId) }, (_, index) => world.part(turnId, index)),
         paginationOpts
       ),
     "turns:prompt": ({ turnId }) => ({ text: turn(turnId)?.head ?? "" }),
