@@ -143,6 +143,7 @@ describe("a turn", () => {
     await page.getByText("How are taxes rounded?").waitFor()
     await page.getByText("Taxes are rounded per line.").waitFor()
     expect(await page.getByText("docs/tax.md").count()).toBe(1)
+    expect(await page.getByText("step-start").count()).toBe(0)
   })
 
   it("shows its images as copies of their bytes, and offers all other files for download", async () => {

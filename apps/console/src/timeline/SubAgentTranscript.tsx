@@ -7,6 +7,7 @@ import { useMachines, useSession } from "../data/lists.ts"
 import { once } from "../data/Sources.ts"
 import { t } from "../text/messages.ts"
 import { Loaded } from "../ui/parts.tsx"
+import { isShown } from "./rows.ts"
 
 interface Given {
   /** OpenCode's session of the sub-agent. */
@@ -44,7 +45,7 @@ const Transcript = ({ agentSessionId, renderBlock, workerId }: Given & { readonl
                 <p className="task" dir="auto">
                   {cleanText(text)}
                 </p>
-                {blocks.map((block, index) => renderBlock(block, `${agentSessionId}:${turn}:${index}`))}
+                {blocks.filter(isShown).map((block, index) => renderBlock(block, `${agentSessionId}:${turn}:${index}`))}
               </div>
             ))}
           </>

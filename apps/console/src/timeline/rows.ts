@@ -65,7 +65,7 @@ const entryBlock = ({ child, duration, files, head, id, kind, status, title, too
 const records: ReadonlySet<string> = new Set(["step-start", "step-finish", "snapshot", "patch"])
 
 /** Todos and requests have places of their own, and empty text and records need none. */
-const isShown = (block: Block): boolean =>
+export const isShown = (block: Block): boolean =>
   block.kind !== "todos" &&
   block.kind !== "request" &&
   !(block.kind === "other" && records.has(block.type)) &&

@@ -73,8 +73,9 @@ export const transcript = {
       usage: { input: 1, output: 1, cost: 0 },
       answeredBy: null,
       parts: [
-        { index: 0, kind: "tool", payload: JSON.stringify(tool("c1", "read", "docs/tax.md", "per line", 40).payload) },
-        { index: 1, kind: "text", payload: JSON.stringify({ text: "Taxes are rounded **per line**." }) }
+        { index: 0, kind: "step-start", payload: JSON.stringify({ id: "r1", type: "step-start" }) },
+        { index: 1, kind: "tool", payload: JSON.stringify(tool("c1", "read", "docs/tax.md", "per line", 40).payload) },
+        { index: 2, kind: "text", payload: JSON.stringify({ text: "Taxes are rounded **per line**." }) }
       ]
     }
   ]
