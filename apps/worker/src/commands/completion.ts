@@ -9,8 +9,10 @@ import { printLine } from "../terminal/output/Output.ts"
 import { ScreenText, screen } from "../terminal/output/ScreenText.ts"
 import { descriptions } from "./descriptions.ts"
 
-export const completion = Command.make("completion", { shell: Argument.Literals("shell", shells) }, ({ shell }) =>
-  printLine(screen`${scripts[shell]}`)
+export const completion = Command.make(
+  "completion",
+  { shell: Argument.Literals("shell", shells).pipe(Argument.withDescription("bash, zsh or fish")) },
+  ({ shell }) => printLine(screen`${scripts[shell]}`)
 ).pipe(Command.withDescription(descriptions.completion))
 
 /** A person waits for it. */

@@ -32,7 +32,7 @@ export const directorySettings = {
   url: text("The Convex deployment, as https://happy-otter-123.convex.cloud", { metavar: "url" }),
   data: text("Where sessions and keys are kept (default: ~/.local/state/opencode-worker/<directory>)"),
   permissions: choice(
-    "careful: every tool call needs a person's approval, except reads inside the directory. inherit: your OpenCode configuration decides",
+    "careful: every tool call needs a person's approval, except reads inside the directory. inherit: your OpenCode configuration decides (default: careful)",
     ["careful", "inherit"],
     "careful"
   ),
@@ -45,7 +45,7 @@ export const directorySettings = {
     "a time such as 30m"
   ),
   askTimeout: duration(
-    'How long a request waits for your answer: "10 minutes" to "20 days", or forever. The time does not count for the turn',
+    'How long a request waits for your answer: "10 minutes" to "20 days", or forever (default: "24 hours"). The time does not count for the turn',
     "10 minutes",
     '"10 minutes" to "20 days", or forever',
     "24 hours"

@@ -30,7 +30,7 @@ export const make = Effect.fnUntraced(function* ({ defaultFile, file, print, url
   const isTerminal = yield* Stdio.Stdio.use(({ stdoutIsTerminal }) => stdoutIsTerminal)
   const path = Option.orElse(file, () => (isTerminal || print ? Option.none() : Option.some(defaultFile)))
   const approve = (code: string) =>
-    screen`To own this worker, approve it within 10 minutes, on any machine:\n  OPENCODE_WORKER_TOKEN=<your JWT> opencode-worker approve ${code} --url ${url}`
+    screen`To own this worker, approve it within 10 minutes, where you are signed in (or with your JWT in OPENCODE_WORKER_TOKEN):\n  opencode-worker approve ${code} --url ${url}`
   const show = (code: string) =>
     Option.match(path, {
       onNone: () => announce("Pairing code", screen`${code}\n${approve(code)}`),

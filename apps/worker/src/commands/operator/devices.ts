@@ -84,7 +84,7 @@ const revoke = operatorCommand(
 const rename = operatorCommand(
   "rename",
   "Rename a device",
-  { device, name: Argument.String("name") },
+  { device, name: Argument.String("name").pipe(Argument.withDescription("The new name")) },
   Effect.fnUntraced(function* (given) {
     const client = yield* Client
     const { deviceId } = yield* findDevice(given.device)

@@ -182,7 +182,7 @@ const contexts = Command.make(
 
 const use = Command.make(
   "use",
-  { name: Argument.String("context") },
+  { name: Argument.String("context").pipe(Argument.withDescription("Its name (opencode-worker context ls)")) },
   Effect.fn(function* ({ name }) {
     yield* Contexts.use(name)
     yield* printLine(screen`Commands now use ${name}`)

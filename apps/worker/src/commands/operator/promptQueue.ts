@@ -51,8 +51,8 @@ export const edit = operatorCommand(
     session,
     turn,
     text: Argument.String("prompt").pipe(Argument.withDescription("The new prompt"), Argument.optional),
-    model,
-    agent: Flag.String("agent").pipe(Flag.optional)
+    model: Flag.withDescription(model, "Another model for the prompt: provider/model"),
+    agent: Flag.String("agent").pipe(Flag.withDescription("Another agent for the prompt"), Flag.optional)
   },
   Effect.fnUntraced(function* (given) {
     const client = yield* Client

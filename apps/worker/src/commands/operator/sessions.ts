@@ -57,7 +57,7 @@ const show = operatorCommand(
 const rename = operatorCommand(
   "rename",
   "Rename a session, here and in OpenCode",
-  { session, title: Argument.String("title") },
+  { session, title: Argument.String("title").pipe(Argument.withDescription("The new title, as one argument")) },
   Effect.fnUntraced(function* ({ session: given, title }) {
     if (title.trim() === "") return yield* usageError("The title is empty.")
     const client = yield* Client

@@ -64,7 +64,15 @@ const abort = operatorCommand(
 const retry = operatorCommand(
   "retry",
   "Send the prompt of a turn that has ended again, and print the new turn's id",
-  { session, turn, key: Flag.String("idempotency-key").pipe(Flag.optional) },
+  {
+    session,
+    turn,
+    key: Flag.String("idempotency-key").pipe(
+      Flag.withMetavar("key"),
+      Flag.withDescription("The same key sends the prompt once, however often the command runs"),
+      Flag.optional
+    )
+  },
   Effect.fnUntraced(function* (given) {
     const client = yield* Client
     const { turnId } = yield* findTurn(given.session, given.turn)

@@ -13,7 +13,7 @@ import { operatorCommand } from "./operatorCommand.ts"
 export const files = operatorCommand(
   "files",
   "List files of a worker's directory whose path matches a text",
-  { text: Argument.String("text"), worker, json },
+  { text: Argument.String("text").pipe(Argument.withDescription("A part of the path")), worker, json },
   Effect.fnUntraced(function* (given) {
     const client = yield* Client
     const { workerId } = yield* findWorker(given.worker)
@@ -30,7 +30,7 @@ export const files = operatorCommand(
 export const cat = operatorCommand(
   "cat",
   "Show a text file of a worker's directory, at most its first 200 kB",
-  { path: Argument.String("path"), worker },
+  { path: Argument.String("path").pipe(Argument.withDescription("Its path in the directory")), worker },
   Effect.fnUntraced(function* (given) {
     const client = yield* Client
     const { workerId } = yield* findWorker(given.worker)
