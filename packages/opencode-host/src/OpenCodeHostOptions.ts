@@ -4,7 +4,7 @@ import type { ProjectConfig } from "./ProjectConfig.ts"
 
 /**
  * How often a server may fail before it is given up. A failure is a failed start or an unexpected exit;
- * restarts after the first ones come after 0.5, 1, 2, … 30 s, a quarter more or less.
+ * the next start comes after 0.5, 1, 2, … 30 s, a quarter more or less.
  */
 export interface RestartOptions {
   /** Failures within the window that make the host give up. Default 5. */
