@@ -18,7 +18,7 @@ import { emitAfter, mapEvents } from "./eventStream.ts"
 import { acceptedFiles, chosenModel } from "./promptFiles.ts"
 import { openCodeRecord } from "./record.ts"
 import { openCodeSessions } from "./sessions.ts"
-import { whenRunning } from "./startup.ts"
+import { whenRunning, whileGivenUp } from "./startup.ts"
 
 /** Maximum number of concurrent turns, and of sessions whose OpenCode session stays open. */
 export const capacity = 20
@@ -128,7 +128,7 @@ const make = Effect.fnUntraced(function* (workerBudget: TurnBudget | undefined) 
             return Effect.provideContext(toAgentEvents(session, messageId, event), context)
           })
         })
-        return Stream.unwrap(Effect.provideContext(turn, context)).pipe(
+        return Stream.unwrap(Effect.provideContext(Effect.andThen(whileGivenUp, turn), context)).pipe(
           emitAfter(slowDeliveryAfter, slowDelivery, () => !isDelivered),
           Stream.mapError((error) => {
             const mapped = toAgentError(error)

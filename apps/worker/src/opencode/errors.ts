@@ -3,12 +3,13 @@ import { AgentError, AgentReason, isAgentError } from "@opencode-worker/convex-s
 import type { ModelCacheError } from "@opencode-worker/model-cache"
 import type { HostError } from "@opencode-worker/opencode-host"
 
-/** The server did not accept the prompt. It is restarted, and the same ids may be sent again. */
+/** The server did not accept the prompt. It is started again, and the same ids may be sent again. */
 const unavailable: ReadonlySet<string> = new Set([
   "Closed",
   "Unavailable",
   "Timeout",
   "StartFailed",
+  "GaveUp",
   "FetchFailed",
   "FetchTimedOut"
 ])

@@ -43,6 +43,12 @@ export const unlessHopeless = Effect.fnUntraced(function* <R>(started: Effect.Ef
   )
 })
 
+/** Waits while the host has given the server up, which it starts again after a time. Never fails. */
+export const whileGivenUp = OpenCodeHost.use(({ server }) => server).pipe(
+  Effect.retry({ while: ({ reason }) => reason._tag === "GaveUp", schedule: Schedule.spaced("1 second") }),
+  Effect.ignore
+)
+
 /** Waits until the server runs. Never fails: a failed start is repeated after the backoff of the host. */
 export const whenRunning = OpenCodeHost.use(({ server }) => server).pipe(
   Effect.retry(Schedule.spaced("1 second")),
