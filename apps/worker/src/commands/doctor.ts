@@ -1,6 +1,6 @@
 /** `opencode-worker doctor`: checks everything that a worker needs, and names the remedy of each problem. */
 import { homedir } from "node:os"
-import { Config, Effect, Option } from "effect"
+import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { AppError, exitCodes, toAppError } from "../AppError.ts"
 import { deploymentChecks } from "../doctor/deployment.ts"
@@ -22,7 +22,7 @@ import { descriptions } from "./descriptions.ts"
 const flags = {
   directory: shared.directory,
   data: shared.data,
-  url: shared.url.pipe(Flag.withFallbackConfig(Config.String("OPENCODE_WORKER_URL")), Flag.optional),
+  url: Flag.optional(shared.url),
   opencode: shared.opencode,
   allowHome: shared.allowHome,
   ...wholeJson("Print an array of { name, state, detail, advice }")

@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto"
 import { type ConvexSyncError, Pairing } from "@opencode-worker/convex-sync"
 import { ConvexClient } from "@opencode-worker/effect-convex"
 import { exitCodes } from "@opencode-worker/worker-fsm"
-import { Config, Effect, Option } from "effect"
+import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { AppError, configError, toAppError } from "../AppError.ts"
 import * as Credentials from "../state/Credentials.ts"
@@ -20,7 +20,7 @@ import { resolveUrl } from "./shared/url.ts"
 import { descriptions } from "./descriptions.ts"
 
 const flags = {
-  url: shared.url.pipe(Flag.withFallbackConfig(Config.String("OPENCODE_WORKER_URL")), Flag.optional),
+  url: Flag.optional(shared.url),
   directory: shared.directory,
   demo: shared.demo,
   data: shared.data

@@ -4,7 +4,7 @@
  * | flags | deployment | signs in |
  * | --- | --- | --- |
  * | `--context` | of that context | as its device, or by its command for tokens |
- * | `--url`, OPENCODE_WORKER_URL | that one | with OPENCODE_WORKER_TOKEN, or as the device of the context with this address |
+ * | `--url`, OPENCODE_WORKER_URL | that one | with OPENCODE_WORKER_TOKEN, as the device of the context with this address, or as that of the data folder that is served there |
  * | `--data`, `--demo`, `--directory` | of the data folder | as the device of `dev` |
  * | none | of the current directory's data folder, or else of the current context | as above |
  */
@@ -16,16 +16,16 @@ import { Flag } from "effect/cli"
 import { type AppError, configError, notAuthorised, temporaryError, usageError } from "../AppError.ts"
 import { resolveDirectory } from "../commands/shared/directory.ts"
 import * as shared from "../commands/shared/flags.ts"
-import { resolveUrl } from "../commands/shared/url.ts"
+import { isLocal, resolveUrl } from "../commands/shared/url.ts"
 import * as Contexts from "../state/Contexts.ts"
-import { existingDataFolder, hasDeployment } from "../state/DataFolder.ts"
+import { existingDataFolder, type FolderOptions, hasDeployment, servedFolder } from "../state/DataFolder.ts"
 import { operatorKey } from "../state/OperatorKey.ts"
 import { lazyConnection } from "./lazyConnection.ts"
 import { nodeFetch } from "./nodeFetch.ts"
 
 /** Flags of every operator command. Without `--url` the deployment of the directory's data folder is used. */
 export const connectionFlags = {
-  url: shared.url.pipe(Flag.withFallbackConfig(Config.String("OPENCODE_WORKER_URL")), Flag.optional),
+  url: Flag.optional(shared.url),
   context: Flag.String("context").pipe(
     Flag.withDescription("The deployment that you signed in to under this name (opencode-worker context ls)"),
     Flag.optional
@@ -106,11 +106,26 @@ const asContext = Effect.fnUntraced(function* (context: Contexts.Context) {
   return connection(context.url, token, refusedPrinted)
 })
 
+/** As the device of a data folder. */
+const local = Effect.fnUntraced(function* (options: FolderOptions) {
+  const folder = yield* existingDataFolder(options)
+  const [{ EmbeddedDeployment }, { operatorLayer }] = yield* Effect.promise(() =>
+    Promise.all([import("../local/EmbeddedDeployment.ts"), import("../local/operatorLayer.ts")])
+  )
+  return {
+    address: "The deployment",
+    refused: refusedDevices,
+    operator: Layer.provide(operatorLayer, EmbeddedDeployment.find(folder))
+  }
+})
+
 const byUrl = Effect.fnUntraced(function* (url: string) {
   const jwt = yield* Effect.orDie(givenToken)
   if (Option.isSome(jwt)) return connection(url, Effect.succeed(Redacted.value(jwt.value)), refusedToken)
   const context = (yield* Contexts.list).find((each) => each.url === url)
   if (context !== undefined) return yield* asContext(context)
+  const folder = isLocal(url) ? yield* servedFolder(url) : Option.none()
+  if (Option.isSome(folder)) return yield* local({ data: folder, demo: false, directory: "" })
   return yield* configError(
     `You are not signed in to ${url}: use opencode-worker login, or set OPENCODE_WORKER_TOKEN to a JWT that its auth.config.ts accepts.`
   )
@@ -126,18 +141,6 @@ const folderOptions = Effect.fnUntraced(function* ({ data, demo, directory }: Co
   return { data, demo, directory: demo ? "" : yield* resolveDirectory(directory) }
 })
 
-const local = Effect.fnUntraced(function* (options: ConnectionOptions) {
-  const folder = yield* existingDataFolder(yield* folderOptions(options))
-  const [{ EmbeddedDeployment }, { operatorLayer }] = yield* Effect.promise(() =>
-    Promise.all([import("../local/EmbeddedDeployment.ts"), import("../local/operatorLayer.ts")])
-  )
-  return {
-    address: "The deployment",
-    refused: refusedDevices,
-    operator: Layer.provide(operatorLayer, EmbeddedDeployment.find(folder))
-  }
-})
-
 const connect = Effect.fnUntraced(function* (options: ConnectionOptions) {
   // Before the address, which may come from the environment.
   if (Option.isSome(options.context)) return yield* byName(options.context.value)
@@ -145,7 +148,7 @@ const connect = Effect.fnUntraced(function* (options: ConnectionOptions) {
   const isLocal = options.demo || Option.isSome(options.data) || Option.isSome(options.directory)
   const current = yield* Contexts.current
   const isElsewhere = !isLocal && Option.isSome(current) && !(yield* hasDeployment(yield* folderOptions(options)))
-  return yield* isElsewhere ? asContext(current.value) : local(options)
+  return yield* isElsewhere ? asContext(current.value) : local(yield* folderOptions(options))
 })
 
 const isUnauthenticated = ({ reason }: ConvexClientError) =>

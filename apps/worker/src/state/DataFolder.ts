@@ -65,7 +65,7 @@ export const fromStateError = (error: unknown): AppError => {
   return new AppError({ exitCode, text: `${text} It is in your state directory: set XDG_STATE_HOME, or HOME.` })
 }
 
-interface FolderOptions {
+export interface FolderOptions {
   readonly data: Option.Option<string>
   readonly directory: string
   readonly demo: boolean
@@ -84,6 +84,22 @@ const deploymentIn = (root: string) => Effect.map(Path.Path, (path) => path.join
 export const hasDeployment = Effect.fnUntraced(function* (options: FolderOptions) {
   const fs = yield* FileSystem.FileSystem
   return yield* fs.exists(yield* deploymentIn(yield* rootOf(options)))
+})
+
+/** The folder in the user's state directory whose deployment a process serves at this address. */
+export const servedFolder = Effect.fnUntraced(function* (url: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const state = yield* Effect.mapError(stateDirectory, () => noHome)
+  const { findHolder } = yield* Effect.promise(() => import("@opencode-worker/convex-embedded/holder"))
+  for (const name of yield* Effect.orElseSucceed(fs.readDirectory(state), () => [])) {
+    const root = path.join(state, name)
+    const deployment = yield* deploymentIn(root)
+    // A folder that another user prepared is none of ours.
+    const holder = yield* Effect.option(Effect.try(() => findHolder(deployment)))
+    if (Option.isSome(holder) && holder.value?.url === url) return Option.some(root)
+  }
+  return Option.none<string>()
 })
 
 /** Fails if the folder of these options has no deployment. */

@@ -59,6 +59,9 @@ describe("opencode-worker serve", () => {
         assert.strictEqual(devices.find(({ isCurrent }) => isCurrent)?.name, "web console")
         const listed = yield* command.run({ root }, "devices", "ls")
         assert.match(listed.stdout, /web console/)
+        // As the hint of a worker that pairs with it names it.
+        const byUrl = yield* command.run({ root }, "devices", "ls", "--url", origin)
+        assert.match(byUrl.stdout, /web console/, byUrl.stderr)
         const second = yield* command.run({ root }, "serve")
         assert.strictEqual(second.code, 75, second.stderr)
         first.kill("SIGTERM")

@@ -1,4 +1,5 @@
 /** Flags that more than one command takes. */
+import { Config } from "effect"
 import { Flag } from "effect/cli"
 
 export const data = Flag.String("data").pipe(
@@ -19,7 +20,8 @@ export const opencode = Flag.String("opencode").pipe(
 
 export const url = Flag.String("url").pipe(
   Flag.withMetavar("url"),
-  Flag.withDescription("The Convex deployment, as https://happy-otter-123.convex.cloud (or OPENCODE_WORKER_URL)")
+  Flag.withDescription("The Convex deployment, as https://happy-otter-123.convex.cloud (or OPENCODE_WORKER_URL)"),
+  Flag.withFallbackConfig(Config.String("OPENCODE_WORKER_URL"))
 )
 
 export const demo = Flag.Boolean("demo").pipe(
