@@ -1,7 +1,9 @@
+import { Readable } from "node:stream"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Latch, Queue, Redacted, Ref } from "effect"
 import { TestClock } from "effect/testing"
 import type { HostEvent } from "../src/index.ts"
+import { eventLines } from "../src/internal/server/eventLines.ts"
 import { Fetch } from "../src/internal/server/http.ts"
 import { makeHub, pump } from "../src/internal/server/hub.ts"
 
@@ -122,6 +124,21 @@ describe("the event hub", () => {
       })
       yield* advance(2)
       assert.deepStrictEqual(yield* taken(listener, 3), ["session.idle", "gap: error", "session.error"])
+    })
+  )
+
+  it.live("reads a long event, such as one with a file, in time that grows with its length only", () =>
+    Effect.gen(function* () {
+      const pieces = Array<Uint8Array>(512).fill(new TextEncoder().encode("é".repeat(32_768)))
+      const stream = Readable.from([Buffer.from("data: "), ...pieces, Buffer.from("\ndata: next\nda")])
+      const before = process.cpuUsage()
+      const lines = yield* eventLines(stream, (found) => (found.length === 0 ? undefined : found))
+      const { system, user } = process.cpuUsage(before)
+      assert.deepStrictEqual(
+        lines.map((line) => line.length),
+        ["data: ".length + 512 * 32_768, "data: next".length]
+      )
+      assert.isBelow((system + user) / 1_000, 2_000)
     })
   )
 

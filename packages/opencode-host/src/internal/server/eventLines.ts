@@ -13,11 +13,16 @@ export const eventLines = (
   handle: (lines: Lines) => Lines | undefined
 ): Effect.Effect<Lines, "ended" | "error"> => {
   const decoder = new TextDecoder()
-  let rest = ""
+  /** The pieces of the last line so far. Joined once: an event may have a file of some MB, in pieces of 64 kB. */
+  let pieces: Array<string> = []
   const left = (bytes: Uint8Array) => {
-    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n")
-    rest = lines.pop() ?? ""
-    return handle(lines)
+    const [piece = "", ...lines] = decoder.decode(bytes, { stream: true }).split("\n")
+    pieces.push(piece)
+    const rest = lines.pop()
+    if (rest === undefined) return handle([])
+    const line = pieces.join("")
+    pieces = [rest]
+    return handle([line, ...lines])
   }
   const end = () => Effect.fail(body.readableEnded && body.errored === null ? ("ended" as const) : ("error" as const))
   // Without a listener, an error between two steps would end the process.
