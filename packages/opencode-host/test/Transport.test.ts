@@ -60,6 +60,15 @@ describe("a call", () => {
       })
   )
 
+  it.live("that is answered with another protocol (101) fails, and does not wait for ever", () =>
+    Effect.gen(function* () {
+      const error = yield* failure(({ socket }) =>
+        socket.end("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+      )
+      assert.strictEqual(error.reason._tag, "Unavailable", error.message)
+    })
+  )
+
   it.live("that gets an unexpected response is not retriable, and its message is short", () =>
     Effect.gen(function* () {
       const nonsense = yield* failure((_, response) =>

@@ -49,6 +49,11 @@ export const nodeFetch =
         incoming.once("error", fail)
       })
       sent.on("error", fail)
+      // Without a listener, Node.js would close the connection and report nothing.
+      sent.once("upgrade", (_, socket) => {
+        socket.destroy()
+        fail(new Error("the server switched to another protocol"))
+      })
       sent.end(body)
       if (millis === undefined) return
       const limit = setTimeout(() => {
