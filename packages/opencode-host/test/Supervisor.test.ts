@@ -202,6 +202,34 @@ describe("the supervisor", () => {
     })
   )
 
+  it.effect("counts a start that dies, as on a full disk, as a failure", () =>
+    Effect.gen(function* () {
+      const exited = yield* Deferred.make<string>()
+      let starts = 0
+      const start = Effect.suspend(() => {
+        starts += 1
+        if (starts > 1) return starts < 1_000 ? Effect.die(new Error("ENOSPC: no space left on device")) : Effect.never
+        const instance: Instance = {
+          server: { ...server, pid: noProcess, startedAt: 0 },
+          exited: Deferred.await(exited),
+          notice: Effect.void,
+          kill: Effect.void
+        }
+        return Effect.succeed(instance)
+      })
+      const { running } = yield* setting({ start })
+      yield* running
+      yield* Deferred.succeed(exited, "it was killed")
+      yield* minutes(1)
+      assert.strictEqual(starts, 5)
+      assert.deepInclude((yield* Effect.flip(running)).reason, { _tag: "GaveUp", failures: 5 })
+      yield* minutes(1)
+      const error = yield* Effect.flip(running)
+      assert.strictEqual(error.reason._tag, "StartFailed")
+      assert.include(error.message, "ENOSPC")
+    })
+  )
+
   it.effect("forgets old failures", () =>
     Effect.gen(function* () {
       const { running } = yield* setting({ failing: 4, restart: restartPolicy({ limit: 2, within: "1 minute" }) })

@@ -29,7 +29,7 @@ import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { HostError } from "../../HostError.ts"
-import { Closed, GaveUp, Timeout, Unavailable } from "../../HostErrorReason.ts"
+import { Closed, GaveUp, StartFailed, Timeout, Unavailable } from "../../HostErrorReason.ts"
 import { endIfHung } from "./hangs.ts"
 import { type Hub, pump } from "./hub.ts"
 import type { OpenCodeEvent } from "../../OpenCodeClient.ts"
@@ -184,6 +184,8 @@ export const makeSupervisor = Effect.fnUntraced(function* <R>(options: Superviso
     Effect.fnUntraced(function* (deferred, byItself) {
       const own = yield* Scope.fork(lives)
       const exit = yield* Effect.andThen(backOff, begin()).pipe(
+        // Such as a full disk. Uncounted, it would be repeated without a delay.
+        Effect.catchDefect((defect) => new HostError({ reason: startDefect(defect) })),
         Scope.provide(own),
         Effect.provide(context),
         Effect.exit
@@ -285,6 +287,9 @@ const startsProcesses = (event: OpenCodeEvent) =>
 
 /** Loading takes 1.3-2.5 s on 2 slow cores. */
 const primeLimit = 30_000
+
+const startDefect = (defect: unknown) =>
+  new StartFailed({ problem: defect instanceof Error ? defect.message : String(defect), output: [] })
 
 const closed = new HostError({ reason: new Closed() })
 
