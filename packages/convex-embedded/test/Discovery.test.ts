@@ -1,9 +1,11 @@
+import { once } from "node:events"
 import { assert, describe, it, onTestFinished, vi } from "vitest"
 import type { AuthProvider } from "../src/index.ts"
 import { makeVerifier } from "../src/internal/access/auth.ts"
 import { connect, connectHttp, deploy } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 import { type Answer, AUDIENCE, KEYS, listen, METADATA, startIssuer } from "./issuer.ts"
+import { connectFrame, nextMessage, openSocket } from "./raw.ts"
 
 const refusal = (call: Promise<unknown>): Promise<string> =>
   call.then(
@@ -56,6 +58,41 @@ describe("OpenID Connect discovery", () => {
     assert.isTrue(await new Promise<boolean>((resolve) => client.setAuth(() => issuer.token(), resolve)))
     assert.equal((await client.query(api.misc.whoami, {}))?.tokenIdentifier, `${issuer.url}|ann`)
     assert.deepEqual(issuer.asked, [METADATA, KEYS])
+  })
+
+  it("leaves nothing of a connection that ends while the keys for its token are fetched", async () => {
+    const asked = Promise.withResolvers<void>()
+    const sent = Promise.withResolvers<void>()
+    const issuer = await startIssuer({
+      [METADATA]: (response, url) => {
+        asked.resolve()
+        void sent.promise.then(() => response.end(JSON.stringify({ issuer: url, jwks_uri: url + KEYS })))
+      }
+    })
+    const { url } = await deploy({ auth: { discovery: true, providers: [issuer.provider] } })
+    const authenticate = { baseVersion: 0, tokenType: "User", type: "Authenticate", value: await issuer.token() }
+    const started = vi.spyOn(globalThis, "setTimeout")
+    const ended = vi.spyOn(globalThis, "clearTimeout")
+    onTestFinished(() => void vi.restoreAllMocks())
+    /** The timers of tokens, which run for 2 h. */
+    const timers = () => started.mock.results.filter((_, i) => (started.mock.calls[i]?.[1] ?? 0) > 3_600_000)
+    const signIn = async () => {
+      const socket = await openSocket(url)
+      socket.send(JSON.stringify(connectFrame()))
+      socket.send(JSON.stringify(authenticate))
+      return socket
+    }
+    const first = await signIn()
+    await asked.promise
+    first.close()
+    await once(first, "close")
+    sent.resolve()
+    const second = await signIn()
+    await nextMessage(second, ({ type }) => type === "Transition")
+    assert.isNotEmpty(timers())
+    second.close()
+    const left = () => timers().filter(({ value }) => !ended.mock.calls.some(([timer]) => timer === value))
+    await vi.waitFor(() => assert.isEmpty(left()))
   })
 
   it("accepts an issuer with or without protocol and trailing slash", async () => {

@@ -169,6 +169,8 @@ export class Session {
     // The previous identity stays until the new token is verified.
     try {
       const caller = await this.#callerOf(message)
+      // The connection may have ended meanwhile: a timer that starts now would keep all of it until the token expires.
+      if (this.#socket.readyState !== WebSocket.OPEN) return
       this.#queries.identify(caller)
       this.#connection.standing = caller === ANONYMOUS ? "anonymous" : "authenticated"
       clearTimeout(this.#expiry)
