@@ -88,6 +88,15 @@ export const connect = ({ auth, device, timeout = 30_000, url }: ConnectOptions)
   const nextToken = device === undefined ? auth : deviceAuth({ url, device })
   /** Why the device received no token. Calls fail with it, instead of "sign in". */
   let refusal: ClientReason | undefined
+  const pauses = new Set<ReturnType<typeof setTimeout>>()
+  const pause = (millis: number) =>
+    new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        pauses.delete(timer)
+        resolve()
+      }, millis)
+      pauses.add(timer)
+    })
   // A rejection would be an uncaught exception, and null would sign the operator out.
   const token = async (client: ConvexClient, delay = firstDelay): Promise<string | null> => {
     if (client.closed) return null
@@ -98,7 +107,8 @@ export const connect = ({ auth, device, timeout = 30_000, url }: ConnectOptions)
         refusal = error.reason
         return null
       }
-      await new Promise((resolve) => setTimeout(resolve, delay))
+      if (client.closed) return null
+      await pause(delay)
       return token(client, Math.min(delay * 2, longestDelay))
     }
   }
@@ -185,6 +195,10 @@ export const connect = ({ auth, device, timeout = 30_000, url }: ConnectOptions)
         () => report(false)
       )
     },
-    [Symbol.asyncDispose]: () => clients.close()
+    [Symbol.asyncDispose]: () => {
+      // They would keep a process alive.
+      for (const timer of pauses) clearTimeout(timer)
+      return clients.close()
+    }
   }
 }

@@ -12,6 +12,7 @@ const reasonOf = async (promise: Promise<unknown>) => {
 
 afterEach(() => {
   vi.unstubAllGlobals()
+  vi.restoreAllMocks()
 })
 
 describe("createClient", () => {
@@ -37,6 +38,17 @@ describe("createClient", () => {
     await using client = createClient({ url: deployment().url, auth })
     assert.deepStrictEqual(await client.workers.list(), [])
     assert.strictEqual(attempts, 2)
+  })
+
+  it("a client that is closed while its token source fails keeps no process alive", async () => {
+    const client = createClient({ url: deployment().url, auth: () => Promise.reject(new Error("not yet")) })
+    const started = vi.spyOn(globalThis, "setTimeout")
+    const ended = vi.spyOn(globalThis, "clearTimeout")
+    /** The delay before the source is asked again, which nothing else uses here. */
+    const delays = () => started.mock.results.filter((_, i) => started.mock.calls[i]?.[1] === 2_000)
+    await vi.waitFor(() => assert.isNotEmpty(delays()), { timeout: 3_000 })
+    await client[Symbol.asyncDispose]()
+    assert.isTrue(delays().every(({ value }) => ended.mock.calls.some(([timer]) => timer === value)))
   })
 
   it("without a token calls are rejected as Unauthenticated", async () => {
