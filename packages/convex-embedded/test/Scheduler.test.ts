@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
 import { makeFunctionReference } from "convex/server"
-import { assert, describe, it, onTestFinished } from "vitest"
+import { assert, describe, it, onTestFinished, vi } from "vitest"
 import { connect, connectHttp, deploy, deployForAll, emptied, temporaryFolder, watch } from "./deployment.ts"
 import { api } from "./fixtures/convex/_generated/api.js"
 import { project } from "./project.ts"
@@ -50,6 +50,23 @@ describe("scheduler", () => {
     const state = await watch(client, api.jobs.state, { id }).until(kindIs("failed"))
     assert.deepEqual(state, { error: "this job fails", kind: "failed" } as never)
     assert.deepEqual(await client.query(api.jobs.events, {}), [])
+  })
+
+  it("has one timer, however many jobs are scheduled at once, and none after the end of the deployment", async () => {
+    const started = vi.spyOn(globalThis, "setTimeout")
+    const ended = vi.spyOn(globalThis, "clearTimeout")
+    onTestFinished(() => void vi.restoreAllMocks())
+    const deployment = await deploy()
+    const client = connect(deployment)
+    const schedule = () => client.mutation(api.jobs.schedule, { delay: 7_200_000, kind: "mutation", name: "later" })
+    for (let round = 0; round < 10; round++) await Promise.all(Array.from({ length: 5 }, schedule))
+    const timers = started.mock.results.filter((_, i) => (started.mock.calls[i]?.[1] ?? 0) > 7_000_000)
+    const left = () => timers.filter(({ value }) => !ended.mock.calls.some(([timer]) => timer === value))
+    assert.isNotEmpty(timers)
+    assert.isAtMost(left().length, 1)
+    await client.close()
+    await deployment.close()
+    assert.isEmpty(left())
   })
 
   it("jobs outlive the process that scheduled them", async () => {

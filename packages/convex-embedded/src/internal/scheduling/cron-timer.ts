@@ -32,6 +32,8 @@ export class CronTimer {
 
   #arm(wait: number): void {
     if (this.#closed || wait === Infinity) return
+    // `sync` may have run at the same time.
+    clearTimeout(this.#timer)
     this.#timer = setTimeout(
       () => this.#runDue().catch(() => this.#arm(RETRY_MILLIS)),
       Math.min(Math.max(wait, 0), LONGEST_WAIT_MILLIS)

@@ -53,6 +53,8 @@ export class Scheduler {
       if (next === null || this.#closed) return
       const wait = next.scheduledTime - Date.now()
       if (wait > 0) {
+        // Since a wake-up while the next job was looked up, this may be the second one.
+        clearTimeout(this.#timer)
         this.#timer = setTimeout(() => this.wake(), Math.min(wait, LONGEST_WAIT_MILLIS))
       } else {
         await this.#run(next)
