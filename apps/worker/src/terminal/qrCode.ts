@@ -8,11 +8,15 @@ const onWhite = (line: ScreenText): ScreenText => ScreenText.attribute(30, 39)(S
 /** Without colours the light modules are drawn, for the usual dark background. */
 const blocks = { colored: ["█", "▀", "▄", " "], plain: [" ", "▄", "▀", "█"] } as const
 
+/** A QR code holds no more bytes. A login provider may name a longer address. */
+const mostBytes = 2_953
+
 /** Undefined if it is wider than the terminal: a part of it is useless. */
 export const qrCode = (
   text: string,
   { columns, isColored }: { readonly columns: number; readonly isColored: boolean }
 ): ScreenText | undefined => {
+  if (Buffer.byteLength(text) > mostBytes) return undefined
   const { data, size } = encode(text, { border: 2 })
   if (size > columns) return undefined
   const [both, upper, lower, none] = blocks[isColored ? "colored" : "plain"]

@@ -21,6 +21,14 @@ describe("a QR code", () => {
     }
   })
 
+  it("is left out for an address that no QR code can hold", () => {
+    for (const length of [2_900, 2_954, 10_000]) {
+      const address = "https://login.test/".padEnd(length, "é").slice(0, length)
+      assert.isUndefined(qrCode(address, { columns: 80, isColored: true }))
+    }
+    assert.isDefined(qrCode("https://login.test/".padEnd(2_953, "a"), { columns: 300, isColored: true }))
+  })
+
   it("is left out if the terminal is too narrow", () => {
     assert.isUndefined(qrCode(link, { columns: 30, isColored: true }))
   })
