@@ -10,6 +10,7 @@ import { findHolder } from "@opencode-worker/convex-embedded/holder"
 import { isConvexEmbeddedError } from "@opencode-worker/convex-embedded/private-files"
 import { Context, Effect, Layer, Option } from "effect"
 import { AppError, exitCodes, temporaryError } from "../AppError.ts"
+import { keptToken } from "../operator/keptToken.ts"
 import { nodeFetch } from "../operator/nodeFetch.ts"
 import type { DataFolder } from "../state/DataFolder.ts"
 import { nextOperatorKey, operatorKey } from "../state/OperatorKey.ts"
@@ -65,7 +66,7 @@ const signedIn = Effect.fnUntraced(function* (
         ? refusedKey(file)
         : temporaryError(error instanceof Error ? error.message : String(error))
   })
-  const operatorToken = yield* Effect.cachedWithTTL(issued, "1 minute")
+  const operatorToken = yield* keptToken(issued)
   yield* operatorToken
   return EmbeddedDeployment.of({ url, operatorToken, consoleUrl })
 })

@@ -20,6 +20,7 @@ import { isLocal, resolveUrl } from "../commands/shared/url.ts"
 import * as Contexts from "../state/Contexts.ts"
 import { existingDataFolder, type FolderOptions, hasDeployment, servedFolder } from "../state/DataFolder.ts"
 import { operatorKey } from "../state/OperatorKey.ts"
+import { keptToken } from "./keptToken.ts"
 import { lazyConnection } from "./lazyConnection.ts"
 import { nodeFetch } from "./nodeFetch.ts"
 
@@ -91,7 +92,7 @@ const asDevice = Effect.fnUntraced(function* (context: Contexts.Context) {
         : temporaryError(error instanceof Error ? error.message : String(error))
   })
   // Valid for 5 minutes.
-  const token = yield* Effect.cachedWithTTL(issued, "1 minute")
+  const token = yield* keptToken(issued)
   // A token source that fails is retried without end, so the first token is requested here.
   yield* token
   return connection(context.url, token, refusedDevices)
@@ -101,7 +102,7 @@ const asDevice = Effect.fnUntraced(function* (context: Contexts.Context) {
 const asContext = Effect.fnUntraced(function* (context: Contexts.Context) {
   if (context.tokenCommand === undefined) return yield* asDevice(context)
   const { printedToken } = yield* Effect.promise(() => import("./tokenCommand.ts"))
-  const token = yield* Effect.cachedWithTTL(printedToken(context.tokenCommand), "1 minute")
+  const token = yield* keptToken(printedToken(context.tokenCommand))
   yield* token
   return connection(context.url, token, refusedPrinted)
 })

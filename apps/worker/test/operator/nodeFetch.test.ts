@@ -1,6 +1,9 @@
 import { createServer, type RequestListener } from "node:http"
+import { createDeviceKey } from "@opencode-worker/client"
+import { deviceAuth } from "@opencode-worker/client/http"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { keptToken } from "../../src/operator/keptToken.ts"
 import { nodeFetch, nodeFetchWithin } from "../../src/operator/nodeFetch.ts"
 
 /** The URL of a server that responds like this. */
@@ -39,6 +42,26 @@ describe("a request to a deployment", () => {
         socket.end("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
       )
       assert.include(yield* failure(nodeFetch, url), "another protocol")
+    })
+  )
+})
+
+describe("the token of a device", () => {
+  it.live("is asked for again after a failure, and then kept", () =>
+    Effect.gen(function* () {
+      let requests = 0
+      const url = yield* served((_, response) => {
+        requests += 1
+        if (requests === 1) return response.writeHead(503).end()
+        return response.end(JSON.stringify({ status: "success", value: { token: `token ${requests}` } }))
+      })
+      const { privateKey } = yield* Effect.promise(() => createDeviceKey())
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the server here does not look at it
+      const device = { deviceId: "device" as never, privateKey }
+      const token = yield* keptToken(Effect.tryPromise(deviceAuth({ url, device, fetch: nodeFetch })))
+      yield* Effect.flip(token)
+      assert.strictEqual(yield* token, "token 2")
+      assert.strictEqual(yield* token, "token 2")
     })
   )
 })
