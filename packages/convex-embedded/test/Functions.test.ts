@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises"
 import { anyApi } from "convex/server"
 import { ConvexError } from "convex/values"
 import { assert, describe, it, onTestFinished, vi } from "vitest"
@@ -229,6 +230,24 @@ describe("functions", () => {
     for (const path of ["/nothing", "/api/nothing", "/http/nothing", "/http/api/counters"]) {
       assert.equal((await fetch(deployment.url + path, { method: "POST" })).status, 404, path)
     }
+  })
+
+  it("a long response of an HTTP action waits for a slow reader, and keeps nothing of each wait", async () => {
+    const warnings: Array<Error> = []
+    const warn = (warning: Error) => void warnings.push(warning)
+    process.on("warning", warn)
+    onTestFinished(() => void process.off("warning", warn))
+    const response = await fetch(`${shared().url}/http/long`)
+    let bytes = 0
+    for await (const chunk of response.body ?? []) {
+      bytes += chunk.length
+      await setTimeout(2)
+    }
+    assert.equal(bytes, 40 * 262_144)
+    assert.deepEqual(
+      warnings.map(({ message }) => message),
+      []
+    )
   })
 
   it("the program that serves the deployment runs internal functions, too", async () => {

@@ -48,11 +48,20 @@ export const handleHttpAction = async (
       chunk: async (bytes) => {
         // Ends the stream of the action, which may be endless.
         if (response.closed) throw new Error("The client has closed its connection.")
-        if (!response.write(bytes)) await Promise.race([once(response, "drain"), once(response, "close")])
+        if (!response.write(bytes)) await drained(response)
       },
       head: (status, headers) => void response.writeHead(status, headers.flat())
     }
   )
   if (found) response.end()
   return found
+}
+
+/** Waits until more can be written, or the client has left. */
+const drained = async (response: ServerResponse): Promise<void> => {
+  const over = new AbortController()
+  const { signal } = over
+  await Promise.race([once(response, "drain", { signal }), once(response, "close", { signal })])
+  // A long response waits often: the other listener would stay until its end.
+  over.abort()
 }
