@@ -202,8 +202,17 @@ class Cleanup {
 
   readonly run = (): Promise<void> => (this.#running ??= this.#runAll())
 
+  /** A step that fails, as on a disk that became read-only, keeps no other one from running. Rejects with the first failure. */
   async #runAll(): Promise<void> {
-    for (const step of this.#steps.toReversed()) await step()
+    const failures: Array<unknown> = []
+    for (const step of this.#steps.toReversed()) {
+      try {
+        await step()
+      } catch (cause) {
+        failures.push(cause)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
   }
 }
 

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
@@ -253,6 +253,22 @@ describe("start", () => {
       assert.equal(error.code, "InvalidOptions", named)
       assert.include(error.message, named)
     }
+  })
+
+  it("close ends the deployment although its record cannot be removed, and rejects with the reason", async () => {
+    const dataDir = temporaryFolder()
+    const deployment = await ConvexEmbedded.make({ dataDir, functions: FUNCTIONS })
+    const record = join(dataDir, "lock.json")
+    rmSync(record)
+    mkdirSync(record)
+    const ended = await deployment.close().then(
+      () => "closed",
+      (cause: Error) => cause.message
+    )
+    assert.include(ended, record)
+    assert.isNull(await fetch(`${deployment.url}/version`).catch(() => null))
+    rmSync(record, { recursive: true })
+    await (await deploy({ dataDir })).close()
   })
 
   it("close is idempotent, and disposal closes", async () => {
