@@ -146,9 +146,9 @@ const connect = Effect.fnUntraced(function* (options: ConnectionOptions) {
   // Before the address, which may come from the environment.
   if (Option.isSome(options.context)) return yield* byName(options.context.value)
   if (Option.isSome(options.url)) return yield* byUrl(yield* resolveUrl(options.url.value))
-  const isLocal = options.demo || Option.isSome(options.data) || Option.isSome(options.directory)
+  const isFolderNamed = options.demo || Option.isSome(options.data) || Option.isSome(options.directory)
   const current = yield* Contexts.current
-  const isElsewhere = !isLocal && Option.isSome(current) && !(yield* hasDeployment(yield* folderOptions(options)))
+  const isElsewhere = !isFolderNamed && Option.isSome(current) && !(yield* hasDeployment(yield* folderOptions(options)))
   return yield* isElsewhere ? asContext(current.value) : local(yield* folderOptions(options))
 })
 
