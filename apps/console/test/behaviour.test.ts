@@ -184,6 +184,33 @@ describe("a session of 10,000 parts", () => {
     }
   })
 
+  it("stays at its end while rows become smaller and others grow", async () => {
+    await open("#/sessions/session1", "text=Now run all tests.")
+    await settled(page)
+    const fromEnd = await page.evaluate(async () => {
+      const view = document.querySelector(".viewport")
+      const [other, last] = [...document.querySelectorAll<HTMLElement>(".row-slot")].slice(-2)
+      if (view === null || other === undefined || last === undefined) throw new Error("There are no rows")
+      const frames = async (count: number) => {
+        for (let frame = 0; frame < count; frame++) await new Promise(requestAnimationFrame)
+      }
+      last.style.height = "600px"
+      await frames(3)
+      // In this frame the browser moves the list up to its new end. It reports that in the next one, when the end is elsewhere.
+      last.style.height = "0px"
+      await new Promise<void>((resolve) =>
+        setTimeout(() => {
+          other.style.height = "2000px"
+          resolve()
+        })
+      )
+      await frames(5)
+      return view.scrollHeight - view.scrollTop - view.clientHeight
+    })
+    expect(fromEnd).toBeLessThanOrEqual(1)
+    expect(await page.getByRole("button", { name: "Latest" }).count()).toBe(0)
+  })
+
   it("changes one row while text streams in", async () => {
     await open("#/sessions/session1", "text=Now run all tests.")
     await page.evaluate(() => scripted.append("turn3", { partId: "s1", kind: "text", text: "It" }))

@@ -77,9 +77,12 @@ export const VirtualList = ({
   const restore = useCallback(() => {
     const view = viewport.current
     if (view === null) return
+    const { anchor: kept, isAtEnd: mustEnd } = state.current
+    // Rows became smaller, and the browser has moved the list up to its new end. No person has left the end.
+    const isPulledUp = view.scrollTop < state.current.top && view.scrollHeight - view.scrollTop - view.clientHeight <= 1
+    if (mustEnd && isPulledUp) state.current.top = view.scrollTop
     // The list was scrolled, and the event follows: it counts, not the place before.
     if (Math.abs(view.scrollTop - state.current.top) > 1) return
-    const { anchor: kept, isAtEnd: mustEnd } = state.current
     if (mustEnd) view.scrollTop = view.scrollHeight
     else {
       const row = kept && [...rows.current].find(([, key]) => key === kept.key)?.[0]
