@@ -12,7 +12,8 @@ import {
   heapGrowth,
   rcMap,
   scopedCache,
-  sessionPool
+  sessionPool,
+  unpooled
 } from "./pool/contenders.ts"
 import type { Line } from "./report.ts"
 import { median, round } from "./statistics.ts"
@@ -36,6 +37,7 @@ const runsOf = (name: string, run: Contender): Runs => ({
 /** `RcMap` fails at its capacity and `ScopedCache` closes resources in use: neither can do the contended case. */
 const peersOf = (each: Case): Readonly<Record<string, Runs>> => ({
   peer: runsOf("lru-cache + p-queue", byHand),
+  ...(each.case !== "resident" && { unpooled: runsOf("Semaphore and scope, without a pool", unpooled) }),
   ...(each.case === "distinct" && { boundedRcMap: runsOf("RcMap + Semaphore", boundedRcMap) }),
   ...(each.case === "contended"
     ? {}

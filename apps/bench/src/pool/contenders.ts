@@ -94,6 +94,16 @@ export const boundedRcMap: Contender = (each, world) =>
     })
   }).pipe(Effect.scoped, Effect.runPromise)
 
+/** The least that Effect needs to wait for a place, open, use and close: no keys, no order per key, and no resource stays open. */
+export const unpooled: Contender = (each, world) =>
+  Effect.gen(function* () {
+    const places = yield* Semaphore.make(each.capacity)
+    return yield* withScope(each, world, open(world), {
+      concurrency: each.concurrency,
+      within: places.withPermits(1)
+    })
+  }).pipe(Effect.runPromise)
+
 /** Closes the least recently used resource, also one that is in use. */
 export const scopedCache: Contender = (each, world) =>
   Effect.gen(function* () {
