@@ -191,11 +191,8 @@ describe("a session of 10,000 parts", () => {
       const view = document.querySelector(".viewport")
       const [other, last] = [...document.querySelectorAll<HTMLElement>(".row-slot")].slice(-2)
       if (view === null || other === undefined || last === undefined) throw new Error("There are no rows")
-      const frames = async (count: number) => {
-        for (let frame = 0; frame < count; frame++) await new Promise(requestAnimationFrame)
-      }
       last.style.height = "600px"
-      await frames(3)
+      for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame)
       // In this frame the browser moves the list up to its new end. It reports that in the next one, when the end is elsewhere.
       last.style.height = "0px"
       await new Promise<void>((resolve) =>
@@ -204,7 +201,7 @@ describe("a session of 10,000 parts", () => {
           resolve()
         })
       )
-      await frames(5)
+      for (let frame = 0; frame < 5; frame++) await new Promise(requestAnimationFrame)
       return view.scrollHeight - view.scrollTop - view.clientHeight
     })
     expect(fromEnd).toBeLessThanOrEqual(1)
