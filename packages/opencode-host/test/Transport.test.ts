@@ -60,7 +60,7 @@ describe("a call", () => {
       })
   )
 
-  it.live("that is answered with another protocol (101) fails, and does not wait for ever", () =>
+  it.live("that is answered with another protocol (101) fails instead of hanging", () =>
     Effect.gen(function* () {
       const error = yield* failure(({ socket }) =>
         socket.end("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
