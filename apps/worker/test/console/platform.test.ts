@@ -218,7 +218,7 @@ describe("notifications of this browser", () => {
     await settings({ answer: "default" })
     await toggle().click()
     await sees(page, /^The browser was not allowed/)
-    assert.isFalse(await toggle().isChecked())
+    await until(async () => !(await toggle().isChecked()), "the box to be empty")
 
     await settings({ answer: "denied" })
     await toggle().click()
@@ -227,7 +227,7 @@ describe("notifications of this browser", () => {
     await settings({ failure: "Registration failed" })
     await toggle().click()
     await sees(page, "The browser did not subscribe: Registration failed")
-    assert.isFalse(await toggle().isChecked())
+    await until(async () => !(await toggle().isChecked()), "the box to be empty")
     assert.isEmpty(await targets())
 
     await settings()
