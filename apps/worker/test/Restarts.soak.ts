@@ -127,7 +127,8 @@ it.live(
         const last = operators[0]?.sent().at(-1)
         assert.isDefined(last)
         await sees(pages.page, textOf(last.kind, last.id))
-        assertPlateau(samples)
+        // Each life of the worker begins with less, and has between 115 and 167 MB, depending on when its collector ran.
+        assertPlateau(samples, { "worker MB": [1.35, 20] })
       })
     }).pipe(Effect.scoped, Effect.provide(world)),
   7_200_000
